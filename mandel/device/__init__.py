@@ -1,0 +1,1 @@
+"""OpenCL devices: the only package that imports pyopencl."""

@@ -1,0 +1,151 @@
+"""Which OpenCL devices there are, and which one to use.
+
+A device is named by ``auto``, ``gpu``, ``cpu``, an index of the list that
+``python -m mandel doctor`` prints, part of its name, or its UUID.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from mandel.device.runtime import opencl
+from mandel.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class Device:
+    """One OpenCL device.
+
+    Attributes:
+        index: position in ``devices()``; stable for one machine and driver set.
+        name, platform, driver, version: as the driver reports them.
+        kind: ``"gpu"``, ``"cpu"`` or ``"other"``.
+        cores: compute units.
+        fp64: whether double precision with fma is there (needed by this program).
+        memory: bytes of global memory.
+        uuid: hex digits where the driver gives them, else ``""``.
+        handle: the pyopencl device.
+    """
+
+    index: int
+    name: str
+    platform: str
+    driver: str
+    version: str
+    kind: str
+    cores: int
+    fp64: bool
+    memory: int
+    uuid: str
+    handle: object
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.kind == "gpu"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The device to use and, in words, why."""
+
+    device: Device
+    reason: str
+
+
+def _kind(cl, handle) -> str:
+    if handle.type & cl.device_type.GPU:
+        return "gpu"
+    if handle.type & cl.device_type.CPU:
+        return "cpu"
+    return "other"
+
+
+def _uuid(cl, handle) -> str:
+    try:
+        return bytes(handle.get_info(cl.device_info.UUID_KHR)).hex()
+    except (AttributeError, cl.Error, TypeError, ValueError):
+        return ""
+
+
+def _fp64(cl, handle) -> bool:
+    try:
+        return bool(handle.double_fp_config & cl.device_fp_config.FMA)
+    except cl.Error:
+        return False
+
+
+@cache
+def devices() -> tuple[Device, ...]:
+    """Every OpenCL device here, GPUs first, then by platform and name."""
+    cl = opencl()
+    try:
+        platforms = cl.get_platforms()
+    except cl.Error:
+        platforms = []
+    found = []
+    for platform in platforms:
+        try:
+            found += [(platform, handle) for handle in platform.get_devices()]
+        except cl.Error:
+            continue  # a platform without devices raises instead of returning none
+    order = {"gpu": 0, "cpu": 1, "other": 2}
+    found.sort(key=lambda pair: (order[_kind(cl, pair[1])], pair[0].name, pair[1].name))
+    return tuple(
+        Device(
+            index=index,
+            name=handle.name.strip(),
+            platform=platform.name.strip(),
+            driver=handle.driver_version,
+            version=handle.version.strip(),
+            kind=_kind(cl, handle),
+            cores=handle.max_compute_units,
+            fp64=_fp64(cl, handle),
+            memory=handle.global_mem_size,
+            uuid=_uuid(cl, handle),
+            handle=handle,
+        )
+        for index, (platform, handle) in enumerate(found)
+    )
+
+
+def _listing(found: tuple[Device, ...]) -> str:
+    return "; ".join(f"{d.index}: {d.name} ({d.kind})" for d in found) or "none"
+
+
+def choose(wanted: str = "auto") -> Choice:
+    """The device that ``wanted`` names; for ``auto`` the first GPU, else the CPU.
+
+    Raises:
+        DeviceError: NO_DEVICE when nothing here can compute in double
+            precision, UNKNOWN_DEVICE when ``wanted`` matches none.
+    """
+    found = devices()
+    able = [d for d in found if d.fp64]
+    if not able:
+        raise DeviceError(
+            "NO_DEVICE",
+            f"no OpenCL device with double precision was found (devices: {_listing(found)}). "
+            "Install the pinned requirements (they bring a CPU runtime) or a GPU driver; "
+            "`python -m mandel doctor` shows what is seen.",
+        )
+    key = wanted.strip().lower()
+    if key in ("", "auto"):
+        gpus = [d for d in able if d.is_gpu]
+        if gpus:
+            return Choice(gpus[0], "a GPU with double precision is preferred")
+        return Choice(able[0], "no GPU with double precision here, so the CPU")
+    if key in ("gpu", "cpu"):
+        matches = [d for d in able if d.kind == key]
+    elif key.isdigit():
+        matches = [d for d in able if d.index == int(key)]
+    else:
+        matches = [d for d in able if key in d.name.lower() or key.replace("-", "") == d.uuid]
+    if not matches:
+        raise DeviceError(
+            "UNKNOWN_DEVICE",
+            f"no usable device matches {wanted!r}; there are: {_listing(found)}. "
+            "Name one by auto, gpu, cpu, its index, part of its name, or its UUID.",
+            field="device",
+        )
+    return Choice(matches[0], f"chosen by the setting device={wanted}")

@@ -1,0 +1,91 @@
+"""A device made ready for work: context, queue, programs, kernels, buffers.
+
+One ``DeviceContext`` lives as long as its process. It is made lazily, after
+any fork, and holds every program it has built.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+
+import numpy as np
+
+from mandel import kernels
+from mandel.device.choose import Device, choose
+from mandel.device.runtime import opencl
+from mandel.errors import DeviceError
+
+
+class DeviceContext:
+    """OpenCL state for one device, or for some cores of a CPU device.
+
+    Args:
+        device: what to run on.
+        cores: for a CPU device, how many cores to use (a sub-device); None for all.
+    """
+
+    def __init__(self, device: Device, cores: int | None = None):
+        cl = opencl()
+        self.device = device
+        self.cores = device.cores
+        handle = device.handle
+        if cores is not None and device.kind == "cpu" and cores < device.cores:
+            handle = handle.create_sub_devices([cl.device_partition_property.BY_COUNTS, cores])[0]
+            self.cores = cores
+        self.handle = handle
+        self.cl = cl
+        self.context = cl.Context([handle])
+        self.queue = cl.CommandQueue(self.context)
+        self._programs: dict = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    def kernel(self, file: str, name: str, defines: tuple[tuple[str, object], ...] = ()):
+        """The kernel ``name`` of ``file``, built with ``-D`` for each define.
+
+        One kernel object per thread: setting arguments is not thread-safe.
+        Contraction is never left to the compiler, so that devices agree; the
+        kernels say fma where they mean it.
+        """
+        own = self._local.__dict__.setdefault("kernels", {})
+        key = (file, name, defines)
+        if key not in own:
+            own[key] = self.cl.Kernel(self._program(file, defines), name)
+        return own[key]
+
+    def _program(self, file: str, defines):
+        with self._lock:
+            if (file, defines) not in self._programs:
+                options = ["-cl-std=CL1.2"] + [f"-D{k}={v}" for k, v in defines]
+                text = "#pragma OPENCL FP_CONTRACT OFF\n" + kernels.source(file)
+                try:
+                    built = self.cl.Program(self.context, text).build(options)
+                except self.cl.Error as error:
+                    raise DeviceError(
+                        "BUILD_FAILED", f"{file} does not build on {self.device.name}: {error}"
+                    ) from error
+                self._programs[(file, defines)] = built
+            return self._programs[(file, defines)]
+
+    def empty(self, nbytes: int):
+        """An uninitialised device buffer of ``nbytes``."""
+        return self.cl.Buffer(self.context, self.cl.mem_flags.READ_WRITE, max(int(nbytes), 1))
+
+    def upload(self, array: np.ndarray):
+        """A read-only device buffer holding a copy of ``array``."""
+        flags = self.cl.mem_flags
+        return self.cl.Buffer(
+            self.context, flags.READ_ONLY | flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(array)
+        )
+
+    def download(self, buffer, out: np.ndarray) -> np.ndarray:
+        """Copies ``buffer`` into ``out`` (blocking) and returns it."""
+        self.cl.enqueue_copy(self.queue, out, buffer)
+        return out
+
+
+@cache
+def device_context(wanted: str = "auto", cores: int | None = None) -> DeviceContext:
+    """This process's context for the device that ``wanted`` names; made on first use."""
+    return DeviceContext(choose(wanted).device, cores)

@@ -1,0 +1,81 @@
+"""Makes OpenCL available without any environment variable, then imports pyopencl.
+
+The Intel CPU runtime comes with pip but registers nothing: its .icd file names
+a path that does not exist and its libraries are outside the loader's search
+path. So, before pyopencl is imported, the libraries it needs are loaded from
+the virtual environment and an .icd of our own is offered to the loader beside
+the system's. A loader directory chosen by the user (OCL_ICD_VENDORS) wins.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
+_NEEDED = (
+    "libintlc.so.5",
+    "libimf.so",
+    "libirng.so",
+    "libsvml.so",
+    "libtbb.so.12",
+    "libtbbmalloc.so.2",
+)
+
+
+def bundled_runtime() -> Path | None:
+    """Path of the pip-installed Intel CPU runtime, or None."""
+    library = Path(sys.prefix) / "lib" / "libintelocl.so"
+    return library if library.exists() else None
+
+
+def _vendor_folder(runtime: Path) -> str:
+    """A folder of .icd files: our CPU runtime and the system's drivers.
+
+    The system's PoCL or Intel runtime stays out: two CPU runtimes bring two
+    LLVMs into one process, which crashes while building.
+    """
+    folder = Path(tempfile.gettempdir()) / f"mandel-opencl-{os.getuid()}-{os.getpid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "mandel-cpu.icd").write_text(f"{runtime}\n")
+    if SYSTEM_VENDORS.is_dir():
+        for icd in SYSTEM_VENDORS.glob("*.icd"):
+            text = icd.read_text(errors="replace")
+            if "pocl" not in (icd.name + text).lower() and "intelocl" not in text:
+                (folder / icd.name).write_text(text)
+    return str(folder)
+
+
+@cache
+def opencl():
+    """The pyopencl module, with the bundled CPU runtime registered.
+
+    Must be called after any fork: an OpenCL context made before a fork hangs in
+    the child.
+    """
+    folder = None
+    runtime = bundled_runtime()
+    if "OCL_ICD_VENDORS" not in os.environ and runtime is not None:
+        for name in _NEEDED:
+            library = runtime.parent / name
+            if library.exists():
+                ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        folder = os.environ["OCL_ICD_VENDORS"] = _vendor_folder(runtime)
+    import pyopencl as cl
+
+    try:
+        cl.get_platforms()  # the loader reads the folder now
+    except cl.Error:
+        pass  # no platform at all: choose.devices() says so in words
+    if folder is not None:
+        del os.environ["OCL_ICD_VENDORS"]
+        for icd in Path(folder).glob("*.icd"):
+            icd.unlink()
+        Path(folder).rmdir()
+    warnings.filterwarnings("ignore", category=cl.CompilerWarning)
+    return cl

@@ -1,0 +1,39 @@
+"""A view: the rectangle of the complex plane that one picture shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+# Spacing is only a scale: 40 digits keep it far below any sample's own error
+# while the centre keeps every digit that was given.
+_SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
+
+
+@dataclass(frozen=True)
+class View:
+    """A rectangle of the plane, sampled at pixel centres.
+
+    Attributes:
+        re, im: the centre, decimal strings of any length.
+        delta: extent along the shorter side, decimal string > 0.
+        width, height: samples along each side.
+
+    Sample (column i, row j from the top) lies at
+    ``c = (re + i*im) + spacing * ((i - (width-1)/2) + 1j*((height-1)/2 - j))``.
+    """
+
+    re: str
+    im: str
+    delta: str
+    width: int
+    height: int
+
+    @property
+    def spacing(self) -> Decimal:
+        """Distance between neighbouring samples, in units of the plane."""
+        return _SCALE.divide(Decimal(self.delta), Decimal(min(self.width, self.height)))
+
+    def supersampled(self, n: int) -> "View":
+        """The same rectangle with n x n samples in place of each one."""
+        return View(self.re, self.im, self.delta, self.width * n, self.height * n)

@@ -1,0 +1,92 @@
+"""One frozen Settings, read from options and environment, passed down; no globals.
+
+Every field is an option ``--field-name`` and a variable ``MANDEL_FIELD_NAME``;
+an option wins over the variable, the variable over the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+from mandel.errors import MandelError
+
+
+def _option(default, help: str):
+    return field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that a payload may ask for. All are inclusive."""
+
+    max_frames: int = _option(100_000, "frames in one job")
+    max_side: int = _option(16_384, "pixels along one side of a frame")
+    max_maxiter: int = _option(2_000_000_000, "iterations of one sample")
+    max_fps: int = _option(240, "frames per second")
+    max_depth: int = _option(20_000, "deepest delta is 1e-DEPTH")
+    max_pixels: int = _option(500_000_000_000, "pixels of a whole job, supersampling counted")
+    max_request_bytes: int = _option(65_536, "bytes of one request")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the service runs (what it may be asked is ``limits``)."""
+
+    host: str = _option("127.0.0.1", "address the service listens on")
+    port: int = _option(65_432, "TCP port the service listens on")
+    db: str = _option("DB", "folder where sequences are stored")
+    address: str = _option(
+        "auto", "Ray cluster HOST:PORT; auto joins a running one or starts Ray here; local always starts"
+    )
+    device: str = _option("auto", "OpenCL device: auto, gpu, cpu, index, part of a name, or UUID")
+    max_connections: int = _option(1_024, "connections served at once; more are answered BUSY")
+    request_timeout: float = _option(30.0, "seconds in which a whole request must have arrived")
+    stall_timeout: float = _option(60.0, "seconds without a byte taken after which a reader is dropped")
+    limits: Limits = field(default_factory=Limits)
+
+
+def add_options(parser: argparse.ArgumentParser, cls=Settings, only: tuple[str, ...] = ()) -> None:
+    """Adds one option per field of ``cls`` (only those named, if any are) to ``parser``."""
+    for f in fields(cls):
+        if "help" not in f.metadata or (only and f.name not in only):
+            continue
+        parser.add_argument(
+            "--" + f.name.replace("_", "-"),
+            type=type(f.default),
+            default=None,
+            metavar=f.name.upper().rsplit("_")[-1],
+            help=f"{f.metadata['help']} (default {f.default}; MANDEL_{f.name.upper()})",
+        )
+
+
+def _read(cls, options: Mapping, env: Mapping, **extra):
+    values = dict(extra)
+    for f in fields(cls):
+        if "help" not in f.metadata:
+            continue
+        if options.get(f.name) is not None:
+            values[f.name] = options[f.name]
+        elif (text := env.get("MANDEL_" + f.name.upper())) is not None:
+            try:
+                values[f.name] = type(f.default)(text)
+            except ValueError:
+                raise MandelError(
+                    "BAD_SETTING",
+                    f"MANDEL_{f.name.upper()}={text!r} is not a {type(f.default).__name__}; "
+                    f"the default is {f.default}",
+                    field=f.name,
+                ) from None
+    return cls(**values)
+
+
+def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from parsed options and environment.
+
+    Raises:
+        MandelError: BAD_SETTING when a variable's text is not of its type.
+    """
+    given = vars(options) if options is not None else {}
+    return _read(Settings, given, env, limits=_read(Limits, given, env))
