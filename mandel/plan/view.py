@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from mandel.plan.grid import Grid
+
 # Spacing is only a scale: 40 digits keep it far below any sample's own error
 # while the centre keeps every digit that was given.
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
@@ -34,6 +36,10 @@ class View:
         """Distance between neighbouring samples, in units of the plane."""
         return _SCALE.divide(Decimal(self.delta), Decimal(min(self.width, self.height)))
 
-    def supersampled(self, n: int) -> "View":
-        """The same rectangle with n x n samples in place of each one."""
-        return View(self.re, self.im, self.delta, self.width * n, self.height * n)
+    def grid(self, n: int = 1) -> Grid:
+        """The view's samples, n x n for each pixel, evenly spaced."""
+        cols, rows = self.width * n, self.height * n
+        return Grid(
+            self.re, self.im, _SCALE.divide(self.spacing, Decimal(n)), cols, rows,
+            x0=-(cols - 1) / 2, y0=(rows - 1) / 2,
+        )

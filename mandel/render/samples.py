@@ -1,0 +1,44 @@
+"""Raw samples on a device: what iterating leaves, before any colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Which raw values to compute; ``count`` and ``frac`` always are.
+
+    Attributes:
+        distance: also the distance estimate, in units of the sample spacing.
+        slope: also the unit vector of z / (dz/dc), for shading.
+    """
+
+    distance: bool = False
+    slope: bool = False
+
+    @property
+    def derivative(self) -> bool:
+        """Whether dz/dc must be carried along."""
+        return self.distance or self.slope
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Device buffers of ``rows`` x ``cols`` samples, row-major.
+
+    Attributes:
+        count: int32, least n >= 1 with |z_n| > bailout, else maxiter + 1 (interior).
+        frac: float32, smooth iteration count is count + frac; 0 for interior.
+        distance: float32 or None, distance estimate / sample spacing; 0 for interior.
+        slope: float32 x 2 or None, unit vector; (0, 0) for interior.
+        maxiter: what the counts were limited to.
+    """
+
+    rows: int
+    cols: int
+    maxiter: int
+    count: object
+    frac: object
+    distance: object = None
+    slope: object = None
