@@ -1,0 +1,50 @@
+"""How a sequence is cut into segments that are encoded on their own.
+
+Every segment starts with a key frame, so few and long ones make a small file;
+but encoding runs beside rendering, one core a segment, so the last ones must
+be short or all cores but one wait for it. Hence sizes that shrink towards the
+end, a fixed share of what remains (guided self-scheduling, Polychronopoulos
+and Kuck, 1987), the same for the same number of frames whatever the cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_SHARE = 8
+_SHORTEST = 4
+_LONGEST = 60
+_RAW_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames ``first`` to ``first + count`` of a sequence."""
+
+    index: int
+    first: int
+    count: int
+
+    @property
+    def frames(self) -> range:
+        return range(self.first, self.first + self.count)
+
+
+def cut(num_frames: int, frame_bytes: int = 0) -> tuple[Segment, ...]:
+    """The segments of a sequence, in order, covering each frame once.
+
+    Args:
+        num_frames: length of the sequence.
+        frame_bytes: size of a raw frame; a segment's raw frames are held in
+            memory together, so large frames make short segments.
+    """
+    longest = max(_SHORTEST, min(_LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
+    segments, first = [], 0
+    while first < num_frames:
+        left = num_frames - first
+        count = min(max(left // _SHARE, _SHORTEST), longest, left)
+        if left - count < _SHORTEST // 2:
+            count = left  # no segment of a single frame at the end
+        segments.append(Segment(len(segments), first, count))
+        first += count
+    return tuple(segments)

@@ -1,0 +1,65 @@
+"""A zoom: from frame number to view.
+
+Deltas are geometrically spaced, both ends included; one frame means the start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+
+from mandel.plan.view import View
+
+# ln and exp of deltas as small as 1e-20000 lose 5 digits: 60 leave plenty.
+_MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
+_SHOWN_DIGITS = 40
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """The frames of a zoom about one point.
+
+    Attributes:
+        re, im: the point, decimal strings.
+        start_delta, end_delta: extent of the first and last frame, decimal strings > 0.
+        num_frames: at least 1.
+        width, height: pixels of every frame.
+    """
+
+    re: str
+    im: str
+    start_delta: str
+    end_delta: str
+    num_frames: int
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, payload) -> "Zoom":
+        """The zoom that a ``mandel.payload.Payload`` asks for."""
+        return cls(
+            payload.re, payload.im, payload.start_delta, payload.end_delta,
+            payload.num_frames, payload.frame_width, payload.frame_height,
+        )
+
+    def delta(self, frame: int) -> str:
+        """Extent of ``frame`` along its shorter side, a decimal string.
+
+        Raises:
+            IndexError: no such frame.
+        """
+        if not 0 <= frame < self.num_frames:
+            raise IndexError(f"frame {frame} of {self.num_frames}")
+        if frame == 0:
+            return self.start_delta
+        if frame == self.num_frames - 1:
+            return self.end_delta
+        start, end = Decimal(self.start_delta), Decimal(self.end_delta)
+        share = _MATH.divide(Decimal(frame), Decimal(self.num_frames - 1))
+        step = _MATH.multiply(_MATH.ln(_MATH.divide(end, start)), share)
+        exact = _MATH.multiply(start, _MATH.exp(step))
+        return str(Context(prec=_SHOWN_DIGITS, Emax=10**9, Emin=-(10**9)).plus(exact))
+
+    def view(self, frame: int) -> View:
+        """What ``frame`` shows."""
+        return View(self.re, self.im, self.delta(frame), self.width, self.height)
