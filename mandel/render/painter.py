@@ -1,0 +1,150 @@
+"""Colours raw samples on the device they lie on, and brings a picture's bytes to the host.
+
+Samples are shaded onto a ``Canvas``, one gamma-encoded pixel in a uint, in
+any number of pieces: bands of rows, or lists of single pixels that got more
+samples than the rest. Nothing waits until the canvas is developed into bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from mandel.colour import palettes
+from mandel.colour.look import Look
+from mandel.device.context import DeviceContext
+from mandel.errors import RenderError
+from mandel.render.samples import Outputs, Samples
+
+RGB = "rgb"
+YUV420 = "yuv420"
+LAYOUTS = (RGB, YUV420)
+
+_FILE = "colour.cl"
+
+
+def outputs(look: Look) -> Outputs:
+    """The raw values that ``look`` needs."""
+    return Outputs(distance=look.needs_distance, slope=look.needs_slope)
+
+
+def shape(width: int, height: int, layout: str) -> tuple[int, ...]:
+    """Shape of a picture's uint8 array: (H, W, 3) or, for yuv420, (H*3/2, W).
+
+    Raises:
+        RenderError: ODD_SIZE: yuv420 halves both sides; BAD_LAYOUT.
+    """
+    if layout == RGB:
+        return (height, width, 3)
+    if layout != YUV420:
+        raise RenderError("BAD_LAYOUT", f"layout {layout!r} is not known; use one of {', '.join(LAYOUTS)}.")
+    if width % 2 or height % 2:
+        raise RenderError(
+            "ODD_SIZE", f"a yuv420 picture needs even sides, not {width}x{height}; add a pixel or use rgb."
+        )
+    return (height * 3 // 2, width)
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """A picture being painted, on the device.
+
+    Attributes:
+        width, height: pixels.
+        buffer: uint32, row-major, ten bits each of gamma-encoded red (lowest), green, blue.
+    """
+
+    width: int
+    height: int
+    buffer: object
+
+
+class Painter:
+    """Colours samples that lie in ``ctx``'s memory; keeps tables and buffers between calls.
+
+    Not thread-safe: one painter for each thread.
+    """
+
+    def __init__(self, ctx: DeviceContext):
+        self.ctx = ctx
+        self._ring = lru_cache(maxsize=16)(self._upload_ring)
+        self._bytes = (0, None)
+        self._canvas = Canvas(0, 0, None)
+
+    def _upload_ring(self, palette: str):
+        table = palettes.table(palette)
+        ring = np.zeros((len(table) + 1, 4), np.float32)
+        ring[:-1, :3], ring[-1, :3] = table, table[0]
+        return self.ctx.upload(ring), len(table)
+
+    def canvas(self, width: int, height: int) -> Canvas:
+        """A new canvas; its pixels are undefined until shaded."""
+        return Canvas(width, height, self.ctx.empty(4 * (width * height + 3)))
+
+    def shade(self, samples: Samples, look: Look, canvas: Canvas, n: int = 1, row: int = 0) -> None:
+        """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
+
+        Enqueued, not waited for; ``samples`` must live on until the queue has passed.
+
+        Args:
+            samples: rows a multiple of n, cols = n * canvas.width.
+            row: the band's first row on the canvas.
+
+        Raises:
+            RenderError: BAD_SAMPLES when sizes or outputs do not fit.
+        """
+        rows = samples.rows // n
+        if samples.cols != n * canvas.width or samples.rows % n or not 0 <= row <= canvas.height - rows:
+            raise RenderError(
+                "BAD_SAMPLES",
+                f"{samples.cols}x{samples.rows} samples, {n}x{n} a pixel, from row {row}, do not fit "
+                f"a picture of {canvas.width}x{canvas.height}.",
+            )
+        self._shade(samples, look, canvas, n, (canvas.width, rows), base=row * canvas.width)
+
+    def _shade(self, samples, look, canvas, n, size, *, base=0, pixels=None):
+        if (look.needs_slope and samples.slope is None) or (look.needs_distance and samples.distance is None):
+            raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
+        ring, entries = self._ring(look.palette)
+        kernel = self.ctx.kernel(_FILE, "shade", (
+            ("N", n), ("LIST", int(pixels is not None)),
+            ("SLOPE", int(look.needs_slope)), ("DISTANCE", int(look.needs_distance)),
+        ))
+        f, i = np.float32, np.int32
+        kernel(
+            self.ctx.queue, size, None,
+            samples.count, samples.frac, samples.distance, samples.slope,
+            i(samples.maxiter), ring, i(entries), f(look.density), f(look.offset % 1.0),
+            f(look.light[0]), f(look.light[1]), f(look.relief),
+            f(1.0 / (n * look.edge) if look.needs_distance else 0.0),
+            pixels, i(base), canvas.buffer,
+        )
+
+    def develop(self, canvas: Canvas, layout: str = RGB, out: np.ndarray | None = None) -> np.ndarray:
+        """The canvas as bytes, in ``out`` if given (uint8, of ``shape(...)``, contiguous); waits."""
+        wanted = shape(canvas.width, canvas.height, layout)
+        if out is None:
+            out = np.empty(wanted, np.uint8)
+        elif out.shape != wanted or out.dtype != np.uint8 or not out.flags.c_contiguous:
+            raise RenderError("BAD_LAYOUT", f"out must be a contiguous uint8 array of shape {wanted}.")
+        if self._bytes[0] < out.size + 12:
+            self._bytes = (out.size + 12, self.ctx.empty(out.size + 12))
+        buffer = self._bytes[1]
+        if layout == RGB:
+            kernel, size = self.ctx.kernel(_FILE, "to_rgb"), ((canvas.width * canvas.height + 3) // 4,)
+        else:
+            kernel, size = self.ctx.kernel(_FILE, "to_yuv420"), (canvas.width // 2, canvas.height // 2)
+        kernel(self.ctx.queue, size, None, canvas.buffer, buffer)
+        return self.ctx.download(buffer, out)
+
+    def paint(
+        self, samples: Samples, look: Look, n: int = 1, layout: str = RGB, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """A whole picture from its samples: ``shade`` and ``develop`` in one call."""
+        width, height = samples.cols // n, samples.rows // n
+        if (self._canvas.width, self._canvas.height) != (width, height):
+            self._canvas = self.canvas(width, height)
+        self.shade(samples, look, self._canvas, n)
+        return self.develop(self._canvas, layout, out)
