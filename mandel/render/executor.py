@@ -88,9 +88,11 @@ class LocalExecutor:
 
     Args:
         workers: tasks that run at once.
+        slot: the device all of them share.
     """
 
-    def __init__(self, workers: int = 2):
+    def __init__(self, workers: int = 2, slot: tasks.Slot = tasks.Slot()):
+        self._slot = slot
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mandel-task")
         self._workers = workers
         self._ended: queue.SimpleQueue = queue.SimpleQueue()
@@ -108,7 +110,7 @@ class LocalExecutor:
 
     def submit(self, task: Task) -> int:
         ticket = next(self._tickets)
-        future = self._pool.submit(tasks.run, task.function, task.argument, *task.inputs)
+        future = self._pool.submit(tasks.run, task.function, task.argument, self._slot, *task.inputs)
         self._futures[ticket] = future
         future.add_done_callback(lambda done: self._ended.put((ticket, done)))
         return ticket

@@ -1,4 +1,4 @@
-"""The functions that workers run: (unit, *inputs) -> (result, facts about the run).
+"""The functions that workers run: (unit, slot, *inputs) -> (result, facts about the run).
 
 They know nothing of Ray. What is costly to make, an OpenCL context and its
 programs, is made on first use and lives as long as the worker process.
@@ -10,6 +10,7 @@ import os
 import socket
 import time
 import traceback
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -17,36 +18,39 @@ import numpy as np
 from mandel.errors import MandelError
 from mandel.render.unit import FrameUnit, SegmentUnit
 
-# A worker's slot: which device it uses and how many cores of a CPU device.
-# Set by the executor in the worker's environment before the first task.
-DEVICE_VARIABLE = "MANDEL_WORKER_DEVICE"
-CORES_VARIABLE = "MANDEL_WORKER_CORES"
+
+@dataclass(frozen=True)
+class Slot:
+    """What a task may use of its worker's machine.
+
+    Attributes:
+        device: as ``mandel.device.choose`` takes it.
+        cores: cores of a CPU device; None for all.
+    """
+
+    device: str = "auto"
+    cores: int | None = None
 
 
 @cache
-def _renderer(device: str, cores: int | None):
+def renderer(slot: Slot):
+    """This process's frame renderer for a slot."""
     from mandel.device.context import device_context
     from mandel.render.frame import FrameRenderer
 
-    return FrameRenderer(device_context(device, cores))
+    return FrameRenderer(device_context(slot.device, slot.cores))
 
 
-def renderer():
-    """This process's frame renderer."""
-    cores = os.environ.get(CORES_VARIABLE)
-    return _renderer(os.environ.get(DEVICE_VARIABLE, "auto"), int(cores) if cores else None)
-
-
-def render_frame(unit: FrameUnit) -> tuple[np.ndarray, dict]:
+def render_frame(unit: FrameUnit, slot: Slot) -> tuple[np.ndarray, dict]:
     """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width)."""
-    own = renderer()
+    own = renderer(slot)
     picture = own.picture(
         unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420"
     )
     return picture, {"device": own.context.device.name}
 
 
-def encode_segment(unit: SegmentUnit, *frames: np.ndarray) -> tuple[bytes, dict]:
+def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[bytes, dict]:
     """Frames, in order, as the bytes of one segment."""
     from mandel.video.encode import encode_segment as encode
 
@@ -56,7 +60,7 @@ def encode_segment(unit: SegmentUnit, *frames: np.ndarray) -> tuple[bytes, dict]
 FUNCTIONS = {"frame": render_frame, "segment": encode_segment}
 
 
-def run(function: str, unit, *inputs):
+def run(function: str, unit, slot: Slot, *inputs):
     """Calls a task function; an error becomes part of the facts, never an exception.
 
     Returns:
@@ -66,7 +70,7 @@ def run(function: str, unit, *inputs):
     started, cpu = time.monotonic(), time.process_time()
     result, facts = None, {}
     try:
-        result, facts = FUNCTIONS[function](unit, *inputs)
+        result, facts = FUNCTIONS[function](unit, slot, *inputs)
     except MandelError as error:
         facts = {"error": {"code": error.code, "message": error.message}}
     except Exception as error:  # the worker must live on; the scheduler counts the attempt
