@@ -1,0 +1,74 @@
+// z <- z^2 + c in double precision: one work item per sample.
+//
+// BLOCK iterations run without a bail-out test, in fused multiply-adds; then
+// |z| is tested, and the block that left the disc is replayed for the exact
+// count. Once outside (R >= 2) z grows for ever, or ends as inf or NaN, which
+// also test as outside; so nothing is missed inside a block.
+#include "geometry.h"
+#include "interior.h"
+#include "smooth.h"
+
+#ifndef BLOCK
+#define BLOCK 16
+#endif
+
+#define STEP { const double t = fma(x, x, fma(-y, y, a)); y = fma(x + x, y, b); x = t; }
+#if DERIVATIVE
+#define STEP_D { const double u = 2 * fma(x, dx, -(y * dy)) + unit; dy = 2 * fma(x, dy, y * dx); dx = u; STEP }
+#else
+#define STEP_D STEP
+#endif
+
+__kernel void direct(__global const double *across, __global const double *down,
+                     __global const double *spacing, int cols, int rows, int maxiter, double bailout,
+                     __global int *count, __global float *frac
+#if DISTANCE
+                     , __global float *distance
+#endif
+#if SLOPE
+                     , __global float2 *slope
+#endif
+                     )
+{
+    const int i = get_global_id(0), j = get_global_id(1);
+    if (i >= cols || j >= rows) return;
+    const size_t at = (size_t)j * cols + i;
+    const double2 c = sample_at(across, down, i, j, cols, rows);
+    const double a = c.x, b = c.y, limit = bailout * bailout;
+    double x = 0, y = 0, x0 = 0, y0 = 0, seen_x = NAN, seen_y = NAN;
+#if DERIVATIVE
+    const double unit = spacing[j];
+    double dx = 0, dy = 0, dx0 = 0, dy0 = 0;
+#endif
+    int n = in_main_bulbs(a, b) ? maxiter : 0, next = 4 * BLOCK;
+    bool out = false;
+    while (!out && n < maxiter) {
+        x0 = x; y0 = y;
+#if DERIVATIVE
+        dx0 = dx; dy0 = dy;
+#endif
+        for (int k = 0; k < BLOCK; ++k) STEP_D
+        out = !(fma(x, x, y * y) <= limit);
+        if (!out) {
+            n = x == seen_x && y == seen_y || n > maxiter - BLOCK ? maxiter : n + BLOCK;
+            if (n >= next) { seen_x = x; seen_y = y; next = n > maxiter / 2 ? maxiter : 2 * n; }
+        }
+    }
+    double norm = 0;
+    if (out) {
+        x = x0; y = y0;
+#if DERIVATIVE
+        dx = dx0; dy = dy0;
+#endif
+        do { STEP_D; ++n; norm = fma(x, x, y * y); } while (norm <= limit);
+        out = n <= maxiter;
+    }
+    count[at] = out ? n : maxiter + 1;
+    frac[at] = out ? smooth_frac(norm) : 0.0f;
+#if DISTANCE
+    distance[at] = out ? smooth_distance(norm, dx, dy) : 0.0f;
+#endif
+#if SLOPE
+    slope[at] = out ? smooth_slope(x, y, dx, dy) : (float2)(0.0f, 0.0f);
+#endif
+}

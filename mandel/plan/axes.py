@@ -1,0 +1,131 @@
+"""The coordinates of a grid's columns and rows, as tables for the kernels.
+
+Sample coordinates are sums of a column's and a row's share. Making the shares
+here, once per grid and in twice the precision of double, gives coordinates that
+are rounded once, and to the same bits on every device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+import numpy as np
+
+from mandel.plan.grid import PLANE, POLAR, Grid
+
+STRAIGHT, TURNED, ROUND = 0, 1, 2  # the header geometry.h's GEOMETRY
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Tables for ``geometry.h``.
+
+    Attributes:
+        geometry: which of the header's forms, its GEOMETRY define.
+        across, down: float64, 1-d; layout as in ``geometry.h``.
+        spacing: float64 (rows,), distance between neighbouring samples of a
+            row in the plane (in units of ``grid.scale`` for relative axes).
+    """
+
+    geometry: int
+    across: np.ndarray
+    down: np.ndarray
+    spacing: np.ndarray
+
+
+def split(text: str | Decimal) -> tuple[float, float]:
+    """A decimal as an unevaluated sum of two doubles, good to 106 bits."""
+    with localcontext() as context:
+        context.prec = max(60, len(str(text)) + 30)
+        exact = Decimal(text)
+        high = float(exact)
+        return high, float(exact - Decimal(high))
+
+
+def _two_sum(a, b):
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _halves(a):
+    big = 134217729.0 * a
+    high = big - (big - a)
+    return high, a - high
+
+
+def _two_product(a, b):
+    p = a * b
+    ah, al = _halves(a)
+    bh, bl = _halves(b)
+    return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
+
+
+def _scaled(factor: tuple[float, float], k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``factor * k`` as high and low parts."""
+    high, low = _two_product(np.float64(factor[0]), k)
+    return _two_sum(high, low + factor[1] * k)
+
+
+def _shifted(by: tuple[float, float], high, low):
+    """``by + high + low`` as high and low parts."""
+    s, e = _two_sum(np.float64(by[0]), high)
+    return _two_sum(s, e + (low + by[1]))
+
+
+def axes(grid: Grid, relative: bool = False) -> Axes:
+    """Tables of the grid's sample coordinates.
+
+    Args:
+        relative: offsets from the centre in units of ``grid.scale`` in place
+            of coordinates of the plane (for perturbation).
+    """
+    zero = (0.0, 0.0)
+    re, im = (zero, zero) if relative else (split(grid.re), split(grid.im))
+    scale = (1.0, 0.0) if relative else split(grid.scale)
+    columns = grid.x0 + np.arange(grid.cols, dtype=np.float64)
+    if grid.kind == POLAR:
+        return _polar(grid, re, im, scale[0], columns)
+    assert grid.kind == PLANE
+    lines = grid.y0 - np.arange(grid.rows, dtype=np.float64)
+    spacing = np.full(grid.rows, scale[0] * abs(grid.turn))
+    if grid.turn == 1:
+        across, down = _shifted(re, *_scaled(scale, columns)), _shifted(im, *_scaled(scale, lines))
+        return Axes(STRAIGHT, across[0] + across[1], down[0] + down[1], spacing)
+    x, y = _scaled(scale, columns), _scaled(scale, lines)
+
+    def times(part, factor):
+        high, low = _two_product(part[0], np.float64(factor))
+        return _two_sum(high, low + part[1] * factor)
+
+    across = (*_shifted(re, *times(x, grid.turn.real)), *_shifted(im, *times(x, grid.turn.imag)))
+    down = (*times(y, -grid.turn.imag), *times(y, grid.turn.real))
+    return Axes(TURNED, np.concatenate(across), np.concatenate(down), spacing)
+
+
+def _polar(grid: Grid, re, im, scale: float, columns: np.ndarray) -> Axes:
+    step = 2 * np.pi / grid.around
+    direction = np.exp(1j * step * columns) * grid.turn
+    radius = scale * np.exp(-step * (grid.y0 + np.arange(grid.rows, dtype=np.float64)))
+    across = np.concatenate((direction.real, direction.imag))
+    return Axes(ROUND, across, np.concatenate((radius, re, im)), radius * step * abs(grid.turn))
+
+
+def coordinates(table: Axes, cols: int, rows: int) -> np.ndarray:
+    """Every sample's coordinate, complex128 (rows, cols): what ``geometry.h`` computes."""
+    a, d = table.across, table.down
+    if table.geometry == STRAIGHT:
+        return a[None, :] + 1j * d[:, None]
+    if table.geometry == TURNED:
+        a, d = a.reshape(4, 1, cols), d.reshape(4, rows, 1)
+        re = _shifted((0.0, 0.0), *_two_sum(a[0], d[0]))
+        im = _shifted((0.0, 0.0), *_two_sum(a[2], d[2]))
+        return (re[0] + (re[1] + (a[1] + d[1]))) + 1j * (im[0] + (im[1] + (a[3] + d[3])))
+    radius, centre = d[:rows, None], d[rows:]
+    parts = []
+    for way, (high, low) in zip(a.reshape(2, 1, cols), centre.reshape(2, 2), strict=True):
+        offset, rest = _two_product(radius, way)
+        total, error = _two_sum(high, offset)
+        parts.append(total + (error + (low + rest)))
+    return parts[0] + 1j * parts[1]
