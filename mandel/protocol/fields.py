@@ -1,0 +1,50 @@
+"""The fields of a payload: names, defaults (the seed's payload) and help.
+
+The one table that the service, the client's options and the documentation
+share. What each field may hold is said by the checks of mandel/payload.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WHOLE = "whole"
+DECIMAL = "decimal"
+TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a payload.
+
+    Attributes:
+        name: its key in the JSON object.
+        kind: WHOLE (JSON number), DECIMAL (number or string of a number) or TEXT.
+        default: what a payload without the field means, canonical.
+        help: one line for people.
+        seed: whether the field is part of the original payload; the others
+            are left out of the job id while they have their default, so that
+            adding one changes no id.
+    """
+
+    name: str
+    kind: str
+    default: int | str
+    help: str
+    seed: bool = False
+
+
+TABLE = (
+    Field("point", TEXT, "-1.338238635,-0.057237059", 'centre of the zoom, "RE,IM", any number of digits', True),
+    Field("num_frames", WHOLE, 50, "frames of the sequence", True),
+    Field("frame_width", WHOLE, 1000, "pixels, even", True),
+    Field("frame_height", WHOLE, 1000, "pixels, even", True),
+    Field("maxiter", WHOLE, 1000, 'iteration limit of a sample, or "auto"', True),
+    Field("fps", DECIMAL, "20", "frames per second, decimals allowed", True),
+    Field("start_delta", DECIMAL, "2.5", "extent of the first frame's shorter side", True),
+    Field("end_delta", DECIMAL, "0.0001", "extent of the last frame's shorter side, such as 1e-1000", True),
+    Field("palette", TEXT, "dusk", "colours, by name"),
+    Field("supersampling", WHOLE, 1, "n by n samples for each pixel, 1 to 4"),
+)
+
+BY_NAME = {field.name: field for field in TABLE}

@@ -1,0 +1,95 @@
+"""What a request may ask for: one row per operation.
+
+A request without ``op`` is a payload to render.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from mandel.errors import RequestError
+
+RENDER = "render"
+_JOB = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation and its fields beside ``op``.
+
+    Attributes:
+        required, optional: names of fields. None for ``optional``: any, checked
+            by whoever carries the operation out (a payload).
+        streams: whether the reply goes on until the job ends (progress, then
+            video); otherwise it is one ``result``.
+    """
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] | None = ()
+    streams: bool = False
+
+
+TABLE = {
+    RENDER: Operation(optional=None, streams=True),
+    "attach": Operation(required=("job",), streams=True),
+    "status": Operation(optional=("job",)),
+    "list": Operation(),
+    "cancel": Operation(required=("job",)),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole request: the operation's name and its fields, numbers as ``Number``."""
+
+    op: str
+    fields: dict
+
+
+def not_found() -> RequestError:
+    """The one answer to every job id that is unknown, malformed or not ours."""
+    return RequestError("NOT_FOUND", "no such job here; the operation list names all jobs", field="job")
+
+
+def unknown_field(name: str, known) -> RequestError:
+    """UNKNOWN_FIELD with the nearest known name, if one is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name[:60], known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return RequestError(
+        "UNKNOWN_FIELD", f"there is no field {name[:60]!r}{hint} Known fields: {', '.join(known)}",
+        field=name[:60], limit=known,
+    )
+
+
+def request(value) -> Request:
+    """The request that a JSON value is.
+
+    Raises:
+        RequestError: NOT_OBJECT, WRONG_TYPE, UNKNOWN_VALUE, UNKNOWN_FIELD,
+            MISSING_FIELD or NOT_FOUND (a job id that cannot be one).
+    """
+    if not isinstance(value, dict):
+        raise RequestError("NOT_OBJECT", "a request is one JSON object, { ... }")
+    fields = dict(value)
+    op = fields.pop("op", RENDER)
+    if not isinstance(op, str):
+        raise RequestError("WRONG_TYPE", "op must be a string", field="op", limit=list(TABLE))
+    if op not in TABLE:
+        raise RequestError(
+            "UNKNOWN_VALUE", f"op {op[:60]!r} is not one of {', '.join(TABLE)}", field="op", limit=list(TABLE)
+        )
+    row = TABLE[op]
+    if row.optional is None:
+        return Request(op, fields)
+    for name in fields:
+        if name not in row.required + row.optional:
+            raise unknown_field(name, ("op",) + row.required + row.optional)
+    for name in row.required:
+        if name not in fields:
+            raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)
+    if "job" in fields and not (isinstance(fields["job"], str) and _JOB.fullmatch(fields["job"])):
+        raise not_found()
+    return Request(op, fields)

@@ -1,0 +1,112 @@
+"""Writes one reply: a MIME message of parts, as bytes for the caller to send.
+
+``multipart/form-data``, because every parser at hand reads it: Python's email,
+multipart and werkzeug, and a browser's ``Response.formData()``. The random
+boundary has 128 bits, so that it is in no video; readers of ours go by
+Content-Length and never look for it in a body.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from enum import Enum
+
+from mandel.errors import MandelError
+
+PROGRESS = "progress"
+RESULT = "result"
+ERROR = "error"
+VIDEO = "video"
+
+JSON_TYPE = "application/json"
+VIDEO_TYPE = "video/mp4"
+DIGEST = "Content-SHA256"
+
+
+class State(Enum):
+    """How far a reply has come."""
+
+    START = "start"
+    PROGRESS = "progress"
+    LAST = "last part"
+    END = "end"
+
+
+# Which parts may come in which state, and the state after them. None is the end.
+ORDER = {
+    State.START: {PROGRESS: State.PROGRESS, RESULT: State.LAST, ERROR: State.LAST, VIDEO: State.LAST},
+    State.PROGRESS: {PROGRESS: State.PROGRESS, ERROR: State.LAST, VIDEO: State.LAST},
+    State.LAST: {None: State.END},
+    State.END: {},
+}
+
+
+class ReplyWriter:
+    """The parts of one reply in their order; each method returns bytes to send.
+
+    The first call's bytes begin with the head of the message. Parts out of
+    order are a mistake of the caller: ValueError.
+    """
+
+    def __init__(self, boundary: str | None = None):
+        self.boundary = boundary or "mandel-" + secrets.token_hex(16)
+        self.state = State.START
+
+    @property
+    def content_type(self) -> str:
+        """The message's Content-Type, boundary included."""
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    def progress(self, fields: dict) -> bytes:
+        """A ``progress`` part; the first of a reply says that the job is accepted."""
+        return self._json(PROGRESS, fields)
+
+    def result(self, fields: dict) -> bytes:
+        """The ``result`` part of status, list or cancel, and the end of the reply."""
+        return self._json(RESULT, fields) + self.end()
+
+    def error(self, error: MandelError) -> bytes:
+        """The ``error`` part and the end of the reply."""
+        return self._json(ERROR, error.as_dict()) + self.end()
+
+    def video_head(self, size: int, sha256: str, filename: str = "video.mp4") -> bytes:
+        """Head of the ``video`` part; the caller sends ``size`` bytes, then ``end()``.
+
+        Args:
+            size: bytes of the video.
+            sha256: its SHA-256 in hex.
+            filename: a name to offer, of letters, digits, ``.``, ``_`` and ``-``.
+        """
+        if not filename.replace(".", "").replace("_", "").replace("-", "").isalnum() or not filename.isascii():
+            raise ValueError(f"{filename!r} does not fit into a header")
+        return self._open(VIDEO, filename, VIDEO_TYPE, size, f"{DIGEST}: {sha256}\r\n")
+
+    def end(self) -> bytes:
+        """What follows the last part's body."""
+        self._advance(None)
+        return f"\r\n--{self.boundary}--\r\n".encode()
+
+    def _json(self, name: str, fields: dict) -> bytes:
+        body = json.dumps(fields, allow_nan=False).encode()
+        return self._open(name, f"{name}.json", JSON_TYPE, len(body)) + body
+
+    def _open(self, name: str, filename: str, content_type: str, size: int, extra: str = "") -> bytes:
+        before = "\r\n"
+        if self.state is State.START:
+            before = f"MIME-Version: 1.0\r\nContent-Type: {self.content_type}\r\n\r\n"
+        self._advance(name)
+        return (
+            f"{before}--{self.boundary}\r\n"
+            f'Content-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+            f"Content-Type: {content_type}\r\n"
+            f"Content-Length: {size}\r\n"
+            "Content-Transfer-Encoding: binary\r\n"
+            f"{extra}\r\n"
+        ).encode()
+
+    def _advance(self, part: str | None) -> None:
+        following = ORDER[self.state].get(part)
+        if following is None:
+            raise ValueError(f"{part or 'the end'} cannot follow in a reply at its {self.state.value}")
+        self.state = following

@@ -1,0 +1,137 @@
+"""JSON without the liberties of ``json.loads``.
+
+Refused: duplicate keys, a byte order mark, UTF-16 and UTF-32, deep nesting,
+lone surrogates, NUL and other raw control characters. Numbers come as
+``Number`` (their text); so do NaN and Infinity, which no field accepts, so that
+whoever knows the field can refuse them by name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from mandel.errors import RequestError
+from mandel.protocol.number import Number
+
+MAX_DEPTH = 32
+
+_OUTSIDE = re.compile(rb'["{}\[\]\x00-\x08\x0b\x0c\x0e-\x1f]')
+_INSIDE = re.compile(rb'["\\\x00-\x1f]')
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+
+
+def bad_utf8(detail: str) -> RequestError:
+    return RequestError("BAD_UTF8", f"{detail}; send one JSON object as UTF-8 without byte order mark")
+
+
+def bad_json(detail: str) -> RequestError:
+    return RequestError("BAD_JSON", f"not JSON: {detail}")
+
+
+class Scanner:
+    """Finds where a JSON value ends, in bytes that arrive in pieces.
+
+    Follows strings and brackets only; what lies between is for ``loads``.
+    """
+
+    def __init__(self, max_depth: int = MAX_DEPTH):
+        self._max_depth = max_depth
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+
+    def feed(self, data: bytes) -> int | None:
+        """Index just past the value's end in ``data``; None when it goes on.
+
+        Raises:
+            RequestError: TOO_DEEP, BAD_JSON (control character), BAD_UTF8 (UTF-16, UTF-32).
+        """
+        at = 0
+        while at < len(data):
+            if self._escaped:
+                self._escaped = False
+                at += 1
+                continue
+            match = (_INSIDE if self._in_string else _OUTSIDE).search(data, at)
+            if match is None:
+                return None
+            at = match.end()
+            if self._step(match.group()):
+                return at
+        return None
+
+    def _step(self, byte: bytes) -> bool:
+        """Takes one byte that matters; whether it ends the value."""
+        if byte == b'"':
+            self._in_string = not self._in_string
+            return not self._in_string and self._depth == 0
+        if byte == b"\\":
+            self._escaped = True
+            return False
+        if byte in (b"{", b"["):
+            self._depth += 1
+            if self._depth > self._max_depth:
+                raise RequestError(
+                    "TOO_DEEP", f"brackets nest deeper than {self._max_depth}", limit=self._max_depth
+                )
+            return False
+        if byte in (b"}", b"]"):
+            self._depth -= 1
+            return self._depth <= 0
+        if byte == b"\0" and not self._in_string:
+            raise bad_utf8("zero bytes, as in UTF-16 or UTF-32")
+        raise bad_json(f"raw control character 0x{byte[0]:02x}; write it as \\u{byte[0]:04x}")
+
+
+def _no_duplicates(pairs: list) -> dict:
+    result = {}
+    for key, value in pairs:
+        if key in result:
+            raise RequestError("DUPLICATE_KEY", f"the key {key[:60]!r} is given twice", field=key[:60])
+        result[key] = value
+    return result
+
+
+def _check_strings(value) -> None:
+    """Refuses what UTF-8 cannot carry (lone surrogates) and NUL, in keys and values."""
+    if isinstance(value, str):
+        if _UNFIT.search(value):
+            raise bad_json("a string holds \\u0000 or half of a surrogate pair")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_strings(key)
+            _check_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_strings(item)
+
+
+def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int = MAX_DEPTH):
+    """The one JSON value in ``data``.
+
+    Args:
+        data: UTF-8, blanks around the value allowed.
+        number: makes a value of each number's text (also of NaN, Infinity, -Infinity).
+        max_depth: brackets may nest this deep.
+
+    Raises:
+        RequestError: BAD_UTF8, BAD_JSON, TOO_DEEP or DUPLICATE_KEY.
+    """
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise bad_utf8("a byte order mark")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise bad_utf8(f"byte {error.start} is not UTF-8") from None
+    Scanner(max_depth).feed(data)
+    try:
+        value = json.loads(
+            text, parse_int=number, parse_float=number, parse_constant=number,
+            object_pairs_hook=_no_duplicates,
+        )
+    except json.JSONDecodeError as error:
+        raise bad_json(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
+    _check_strings(value)
+    return value
