@@ -45,8 +45,9 @@ class Outcome:
         ticket: what ``submit`` returned.
         handle: the result's handle, None when the task failed.
         info: node, host, device, seconds (wall time of the function).
-        error: None, or code and message: ``LOST`` when its worker or one of
-            its inputs is gone, ``CANCELLED``, else the error's own code.
+        error: None, or code and message: ``WORKER_LOST`` when its process died,
+            ``NODE_LOST`` when its node or one of its inputs is gone,
+            ``CANCELLED``, else the error's own code.
     """
 
     ticket: int

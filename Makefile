@@ -1,0 +1,38 @@
+# `make demo` and `make test` need python3 (>= 3.11), make and a package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup demo test doctor clean
+
+help:                ## what can be made
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+setup: $(VENV)/.runs  ## a virtual environment with the pinned requirements
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runs: requirements.txt constraints.txt | $(VENV)/bin/python
+	@echo "Installing the pinned requirements into $(VENV) (about a minute, 1.5 GB) ..."
+	$(PIP) -r requirements.txt -c constraints.txt
+	@touch $@
+
+$(VENV)/.tests: requirements-test.txt $(VENV)/.runs
+	$(PIP) -r requirements-test.txt -c constraints.txt
+	@touch $@
+
+demo: $(VENV)/.runs   ## the seed's payload to an mp4
+	$(BIN)/python -m mandel zoom payload.json -o out/demo.mp4
+
+test: $(VENV)/.tests  ## all tests
+	$(BIN)/python -m pytest tests
+
+doctor: $(VENV)/.runs ## what this machine has
+	$(BIN)/python -m mandel doctor
+
+clean:               ## removes the virtual environment and what demo made (never DB/)
+	rm -rf $(VENV) out

@@ -1,0 +1,266 @@
+"""The executor on a Ray cluster; the only module that imports ray."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import re
+import secrets
+import socket
+import time
+from pathlib import Path
+
+import ray
+from ray.util import metrics
+
+import mandel
+from mandel.errors import RenderError
+from mandel.render import tasks
+from mandel.render.executor import Outcome, Task
+
+# Several frames in flight per GPU hide transfers and the host's share of a task.
+TASKS_PER_GPU = 3
+_REFRESH_SECONDS = 2.0
+_PROBE_SECONDS = 3.0
+_NODE_IN_TEXT = re.compile(r"[Nn]ode(?: ID|_id)?:? ?([0-9a-f]{56})")
+
+# Ray notices a dead raylet after 15 s and a stopped one after a minute unless told to look often.
+_HEALTH = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+def find_cluster(address: str) -> str | None:
+    """The HOST:PORT of the cluster to join, or None to start Ray here.
+
+    Args:
+        address: HOST:PORT, ``auto`` (the one that RAY_ADDRESS names or that
+            runs on this machine, if any) or ``local`` (never join).
+
+    Raises:
+        RenderError: NO_CLUSTER when a named address does not answer.
+    """
+    if address == "local":
+        return None
+    named = address if address != "auto" else os.environ.get("RAY_ADDRESS", "")
+    if named in ("", "auto", "local"):
+        current = Path("/tmp/ray/ray_current_cluster")
+        found = current.read_text().strip() if current.exists() else ""
+        return found if found and _answers(found) else None
+    # ray.init would retry for two minutes where nothing listens.
+    if not _answers(named):
+        raise RenderError(
+            "NO_CLUSTER",
+            f"no Ray head answers at {named}. Start one with ./spawn_ray_head.sh, name another with "
+            "--address, or use --address local to start Ray on this machine.",
+            field="address",
+        )
+    return named
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def ensure_token() -> None:
+    """Turns Ray's token authentication on, with a token only this user can read.
+
+    Ray would write the file itself with mode 0644 (CVE-2023-48022 is what a
+    cluster without a token invites).
+    """
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if os.environ["RAY_AUTH_MODE"] != "token" or "RAY_AUTH_TOKEN" in os.environ:
+        return
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
+    if path.exists():
+        path.chmod(0o600)
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+
+
+def _run(function, argument, slot, *inputs):
+    """A task on a worker: ``tasks.run`` plus what only Ray knows there, and the metrics."""
+    result, facts = tasks.run(function, argument, slot, *inputs)
+    facts["node"] = ray.get_runtime_context().get_node_id()
+    if "error" not in facts:
+        _count(function, facts)
+    return result, facts
+
+
+_meters: dict = {}
+
+
+def _count(function: str, facts: dict) -> None:
+    if not _meters:
+        _meters["frame"] = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
+        _meters["segment"] = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
+        _meters["seconds"] = metrics.Histogram(
+            "mandel_frame_seconds", "Seconds to render one frame.",
+            boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
+        )
+    if function in _meters:
+        _meters[function].inc()
+    if function == "frame":
+        _meters["seconds"].observe(facts["seconds"])
+
+
+_PACKAGE = Path(mandel.__file__).parent
+_QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
+
+
+def _join(cluster: str):
+    # The package travels with the job: workers need only the requirements.
+    environment = {"py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__/**"]}
+    return ray.init(address=cluster, runtime_env=environment, **_QUIET)
+
+
+def _start():
+    # Workers inherit the environment: the package is importable wherever the driver ran.
+    path = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
+    cores = len(os.sched_getaffinity(0))
+    return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", **_QUIET)
+
+
+class RayExecutor:
+    """Tasks on every CPU and GPU of a Ray cluster.
+
+    Args:
+        address: as ``find_cluster`` takes it.
+        device: the setting ``device``: ``auto`` uses CPUs and GPUs, ``cpu`` and
+            ``gpu`` only those, anything else names the device on every worker.
+
+    Raises:
+        RenderError: NO_CLUSTER.
+    """
+
+    def __init__(self, address: str = "auto", device: str = "auto"):
+        ensure_token()
+        for name, value in _HEALTH.items():
+            os.environ.setdefault(name, value)
+        cluster = find_cluster(address)
+        try:
+            context = _join(cluster) if cluster else _start()
+        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            where = f"join the Ray cluster at {cluster}" if cluster else "start Ray here"
+            raise RenderError(
+                "NO_CLUSTER",
+                f"could not {where}: {type(error).__name__}: {error}. A cluster needs the same Ray and Python "
+                "version and the same token (~/.ray/auth_token) everywhere.",
+                field="address",
+            ) from error
+        self.joined = cluster is not None
+        self.address = context.address_info["gcs_address"]
+        self.dashboard = context.dashboard_url or ""
+        self._device = device
+        self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_run)
+        self._tickets = itertools.count(1)
+        self._running: dict = {}  # ref of the facts -> (ticket, ref of the result)
+        self._refs: dict = {}  # ticket -> ref of the facts
+        self._queue_length = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
+        self._refreshed = 0.0
+        self._resources: dict = {}
+
+    def _now(self) -> dict:
+        if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
+            self._refreshed = time.monotonic()
+            self._resources = ray.cluster_resources()
+            self._queue_length.set(len(self._running))
+        return self._resources
+
+    def slots(self) -> dict[str, int]:
+        resources = self._now()
+        slots = {}
+        if self._device != "gpu":
+            slots["cpu"] = int(resources.get("CPU", 0))
+        if self._device in ("auto", "gpu"):
+            slots["gpu"] = int(resources.get("GPU", 0)) * TASKS_PER_GPU
+        return {kind: count for kind, count in slots.items() if count}
+
+    def memory(self) -> int:
+        return int(self._now().get("object_store_memory", 1 << 30))
+
+    def nodes(self) -> list[dict]:
+        return [
+            {
+                "id": node["NodeID"],
+                "host": node["NodeManagerHostname"],
+                "address": node["NodeManagerAddress"],
+                "alive": node["Alive"],
+                "resources": {k: v for k, v in node["Resources"].items() if k in ("CPU", "GPU", "memory")},
+            }
+            for node in ray.nodes()
+        ]
+
+    def submit(self, task: Task) -> int:
+        if task.kind == "gpu":
+            slot, needs = tasks.Slot("gpu"), {"num_cpus": 0, "num_gpus": 1 / TASKS_PER_GPU}
+        else:
+            named = self._device if self._device not in ("auto", "gpu") else "cpu"
+            slot, needs = tasks.Slot(named, 1), {"num_cpus": 1}
+        if task.avoid:
+            needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(task.avoid))})"}
+        remote = self._remote.options(name=task.label or task.function, **needs)
+        result, facts = remote.remote(task.function, task.argument, slot, *task.inputs)
+        ticket = next(self._tickets)
+        self._running[facts] = (ticket, result)
+        self._refs[ticket] = facts
+        return ticket
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        if not self._running:
+            time.sleep(timeout)
+            return []
+        waiting = list(self._running)
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=timeout)
+        if ready:  # and whatever else has ended by now
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        return [self._outcome(ref) for ref in ready]
+
+    def _outcome(self, ref) -> Outcome:
+        ticket, result = self._running.pop(ref)
+        self._refs.pop(ticket, None)
+        try:
+            facts = ray.get(ref)
+        except ray.exceptions.TaskCancelledError:
+            return Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"})
+        except ray.exceptions.RayError as error:
+            gone = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+            code = "NODE_LOST" if isinstance(error, gone) else "WORKER_LOST"
+            text = str(error)
+            node = _NODE_IN_TEXT.search(text)
+            message = f"{type(error).__name__}: {text.strip().splitlines()[0] if text.strip() else ''}"
+            facts = {"node": node.group(1)} if node else {}
+            return Outcome(ticket, None, facts, {"code": code, "message": message})
+        error = facts.pop("error", None)
+        return Outcome(ticket, None if error else result, facts, error)
+
+    def fetch(self, handle):
+        """The result behind a handle.
+
+        Raises:
+            RenderError: NODE_LOST when its node is gone.
+        """
+        try:
+            return ray.get(handle)
+        except ray.exceptions.RayError as error:
+            raise RenderError("NODE_LOST", f"a result was lost: {type(error).__name__}") from error
+
+    def cancel(self, ticket: int) -> None:
+        if (ref := self._refs.get(ticket)) is not None:
+            ray.cancel(ref, force=False)
+
+    def close(self) -> None:
+        ray.shutdown()

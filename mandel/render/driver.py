@@ -1,0 +1,123 @@
+"""The Ray driver process: takes jobs from the supervisor, gives back files and events.
+
+When Ray's control store dies, Ray ends this process without running ``finally``;
+that is why it is a process of its own, and why it keeps nothing that the
+supervisor has not been given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+from mandel.errors import MandelError
+from mandel.payload import Payload
+from mandel.render.cluster import RayExecutor
+from mandel.render.job import Job
+from mandel.render.scheduler import Scheduler
+
+_STEP_SECONDS = 0.2
+_CLUSTER_SECONDS = 5.0
+
+
+class Channel:
+    """JSON lines to and from the supervisor over a connected socket."""
+
+    def __init__(self, descriptor: int):
+        self._socket = socket.socket(fileno=descriptor)
+        self._reader = self._socket.makefile("rb")
+        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="mandel-inbox", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for line in self._reader:
+                self.inbox.put(json.loads(line))
+        except OSError:
+            pass
+        self.inbox.put({"do": "stop"})  # the supervisor is gone
+
+    def send(self, event: dict) -> None:
+        """Sends one event; a supervisor that is gone is noticed by the reader."""
+        try:
+            self._socket.sendall(json.dumps(event).encode() + b"\n")
+        except OSError:
+            pass
+
+
+def _obey(message: dict, scheduler: Scheduler) -> bool:
+    """Carries out one message; False when it is the last."""
+    match message["do"]:
+        case "render":
+            finished = {int(index): Path(path) for index, path in message["segments"].items()}
+            payload = Payload.from_canonical(message["payload"])
+            scheduler.add(Job(message["job"], payload, Path(message["tmp"]), finished))
+        case "adopted":
+            scheduler.adopted(message["job"], int(message["index"]), Path(message["path"]))
+        case "cancel":
+            scheduler.cancel(message["job"])
+        case "stop":
+            return False
+    return True
+
+
+def _drive(channel: Channel, executor: RayExecutor) -> None:
+    scheduler = Scheduler(executor, channel.send)
+    told = 0.0
+    try:
+        while True:
+            if time.monotonic() - told > _CLUSTER_SECONDS:
+                told = time.monotonic()
+                channel.send({
+                    "event": "cluster", "nodes": executor.nodes(), "slots": executor.slots(),
+                    "tasks": scheduler.tasks,
+                })
+            try:
+                # An idle driver waits for the next message, a busy one for the next outcome.
+                message = channel.inbox.get(timeout=0 if scheduler.busy else _STEP_SECONDS)
+                if not _obey(message, scheduler):
+                    return
+            except queue.Empty:
+                if scheduler.busy:
+                    scheduler.step(_STEP_SECONDS)
+    finally:
+        scheduler.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs until told to stop or until the supervisor is gone."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the supervisor's socket")
+    parser.add_argument("--address", default="auto", help="Ray cluster, as ray_head.py takes it")
+    parser.add_argument("--device", default="auto", help="OpenCL device, as ray_head.py takes it")
+    options = parser.parse_args(argv)
+    # Ctrl-C in a terminal is the supervisor's business. A handler, not SIG_IGN: that would be
+    # inherited by Ray's workers, and ray.cancel interrupts them by SIGINT.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    channel = Channel(options.fd)
+    try:
+        executor = RayExecutor(options.address, options.device)
+    except MandelError as error:
+        channel.send({"event": "unavailable", "code": error.code, "message": error.message})
+        return 3
+    channel.send({
+        "event": "ready", "address": executor.address, "dashboard": executor.dashboard,
+        "joined": executor.joined, "nodes": executor.nodes(),
+    })
+    try:
+        _drive(channel, executor)
+    finally:
+        executor.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
