@@ -1,0 +1,174 @@
+"""Runs ffmpeg as a child that cannot hang, flood, outlive or outlast its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import imageio_ffmpeg
+
+from mandel.errors import RenderError
+
+# Seconds without a byte moving either way after which ffmpeg counts as hung.
+STALL = 120.0
+
+_PIPE_BYTES = 1 << 20
+_LAST_WORDS = 2_000
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def executable() -> str:
+    """Path of the ffmpeg to use.
+
+    Raises:
+        RenderError: NO_FFMPEG.
+    """
+    try:
+        return imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise RenderError(
+            "NO_FFMPEG", f"no ffmpeg was found ({error}); install the pinned requirements again."
+        ) from error
+
+
+def _die_with_parent():
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Ffmpeg:
+    """One run of ffmpeg, fed and drained by one thread through non-blocking pipes.
+
+    Its own process group, so that a terminal's Ctrl-C is its parent's to
+    handle; killed by the kernel when its parent dies. As a context manager it
+    never leaves a process behind.
+
+    Args:
+        arguments: the command line behind the common options.
+        sink: called with each piece of its standard output.
+        stall: seconds without progress after which it is killed.
+
+    Raises (from every method):
+        RenderError: FFMPEG_FAILED with its last words, FFMPEG_STALLED.
+    """
+
+    def __init__(self, arguments: list[str], sink: Callable[[bytes], object], stall: float = STALL):
+        command = [executable(), "-hide_banner", "-nostats", "-loglevel", "error", *arguments]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                bufsize=0, process_group=0, preexec_fn=_die_with_parent,
+            )
+        except OSError as error:
+            raise RenderError("NO_FFMPEG", f"{command[0]} does not start: {error}") from error
+        self._stall = stall
+        self._words = b""
+        self._sinks = {self._process.stdout: sink, self._process.stderr: self._hear}
+        self._selector = selectors.DefaultSelector()
+        for pipe in self._sinks:
+            os.set_blocking(pipe.fileno(), False)
+            self._selector.register(pipe, selectors.EVENT_READ)
+        os.set_blocking(self._process.stdin.fileno(), False)
+        try:
+            fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass  # the user's pipe quota is used up: smaller writes, nothing else
+
+    def __enter__(self) -> "Ffmpeg":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _hear(self, words: bytes) -> None:
+        self._words = (self._words + words)[-_LAST_WORDS:]
+
+    def _read_ready(self, ready) -> None:
+        for key, _ in ready:
+            if key.fileobj in self._sinks:
+                data = os.read(key.fd, _PIPE_BYTES)
+                if data:
+                    self._sinks[key.fileobj](data)
+                else:
+                    self._selector.unregister(key.fileobj)
+
+    def _select(self):
+        ready = self._selector.select(self._stall)
+        if not ready:
+            self.kill()
+            raise RenderError("FFMPEG_STALLED", f"ffmpeg did nothing for {self._stall:g} s and was ended.")
+        return ready
+
+    def feed(self, data) -> None:
+        """Writes all of ``data`` (bytes-like, contiguous) to its standard input."""
+        left = memoryview(data).cast("B")
+        pipe = self._process.stdin
+        self._selector.register(pipe, selectors.EVENT_WRITE)
+        try:
+            while left:
+                ready = self._select()
+                self._read_ready(ready)
+                if any(key.fileobj is pipe for key, _ in ready):
+                    left = left[os.write(pipe.fileno(), left[:_PIPE_BYTES]) :]
+        except (BrokenPipeError, ConnectionResetError):
+            self._selector.unregister(pipe)
+            self._fail()
+        self._selector.unregister(pipe)
+
+    def finish(self) -> None:
+        """Closes its input, drains it to the end and checks how it ended."""
+        self._process.stdin.close()
+        while self._selector.get_map():
+            self._read_ready(self._select())
+        try:
+            status = self._process.wait(self._stall)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise RenderError("FFMPEG_STALLED", "ffmpeg closed its output and did not end.") from None
+        if status:
+            self._fail()
+
+    def _fail(self):
+        """Collects its last words and raises."""
+        deadline = time.monotonic() + self._stall
+        while self._process.stderr in {key.fileobj for key in self._selector.get_map().values()}:
+            if time.monotonic() > deadline:
+                break
+            self._read_ready(self._select())
+        self.kill()
+        status = self._process.returncode
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        words = self._words.decode(errors="replace").strip() or "it said nothing"
+        raise RenderError("FFMPEG_FAILED", f"ffmpeg {how}: {words}")
+
+    def kill(self) -> None:
+        """Ends it, if it still runs, and frees everything; may be called again."""
+        if self._process.returncode is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self._process.wait()
+        if self._selector.get_map() is not None:
+            self._selector.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            pipe.close()
+
+
+def run(arguments: list[str], given: bytes = b"", stall: float = STALL) -> bytes:
+    """Runs ffmpeg to its end; returns its standard output."""
+    out = bytearray()
+    with Ffmpeg(arguments, out.extend, stall) as ffmpeg:
+        ffmpeg.feed(given)
+        ffmpeg.finish()
+    return bytes(out)
