@@ -1,0 +1,26 @@
+"""``python -m mandel COMMAND``: what needs no service."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+# name -> (module with main(argv) -> exit code, one line of help)
+COMMANDS = {
+    "still": ("mandel.cli.still", "render one frame to a PNG or an npz"),
+    "doctor": ("mandel.cli.doctor", "show devices, the choice and the reason, Ray, ffmpeg, disk, versions"),
+}
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command; returns its exit code."""
+    if argv and argv[0] in COMMANDS:
+        return import_module(COMMANDS[argv[0]][0]).main(argv[1:])
+    print("usage: python -m mandel COMMAND [options]\n")
+    for name, (_, text) in COMMANDS.items():
+        print(f"  {name:8} {text}")
+    return 0 if argv and argv[0] in ("-h", "--help") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""``python -m mandel still``: one frame without the service."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from mandel import payload
+from mandel.colour import palettes
+from mandel.colour.look import Look
+from mandel.errors import MandelError, PayloadError
+from mandel.plan.view import View
+from mandel.protocol.number import Number
+from mandel.render.direct import check_limits
+from mandel.settings import Limits
+
+USAGE_EXIT, FAILURE_EXIT = 2, 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m mandel still", description=__doc__)
+    p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
+    p.add_argument("--delta", required=True, metavar="D", help="extent along the shorter side")
+    p.add_argument("--width", type=int, default=1000)
+    p.add_argument("--height", type=int, default=1000)
+    p.add_argument("--maxiter", default="1000", metavar="N")
+    p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
+    p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
+    p.add_argument("--palette", default=palettes.DEFAULT, choices=palettes.NAMES)
+    p.add_argument("--supersampling", default="1", metavar="N", help="N x N samples a pixel (PNG only)")
+    p.add_argument("--timing", action="store_true", help="print where the time went")
+    p.add_argument("-o", "--out", default="still.png", metavar="FILE", help="FILE.png or FILE.npz")
+    return p
+
+
+def _validated(options: argparse.Namespace) -> payload.Payload:
+    """The options as a payload of one frame; sizes are checked here, since a still may be odd."""
+    limits = Limits()
+    for name in ("width", "height"):
+        if not 1 <= getattr(options, name) <= limits.max_side:
+            raise PayloadError(
+                "OUT_OF_RANGE", f"{name} must be from 1 to {limits.max_side}", field=name,
+                limit=[1, limits.max_side],
+            )
+    if not options.out.endswith((".png", ".npz")):
+        raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
+    asked = payload.parse({
+        "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
+        "num_frames": 1, "maxiter": Number(options.maxiter), "palette": options.palette,
+        "supersampling": Number(options.supersampling),
+    }, limits)
+    check_limits(asked.maxiter, options.bailout)
+    return asked
+
+
+def _render(options: argparse.Namespace) -> None:
+    asked = _validated(options)
+    view = View(asked.re, asked.im, asked.start_delta, options.width, options.height)
+    from mandel.device.context import device_context
+    from mandel.render.frame import FrameRenderer
+
+    started = perf_counter()
+    ctx = device_context(options.device)
+    renderer = FrameRenderer(ctx, timed=options.timing)
+    ready, out = perf_counter(), Path(options.out)
+    if out.suffix == ".npz":
+        count, smooth = renderer.raw(view, asked.maxiter, options.bailout)
+        rendered = perf_counter()
+        settings = {
+            "point": f"{asked.re},{asked.im}", "delta": asked.start_delta, "width": view.width,
+            "height": view.height, "maxiter": asked.maxiter, "bailout": options.bailout,
+            "arithmetic": renderer.timing.arithmetic, "device": ctx.device.name,
+        }
+        with out.open("wb") as file:
+            np.savez_compressed(
+                file, iterations=count.astype(np.int64), smooth=smooth, settings=json.dumps(settings)
+            )
+    else:
+        import imageio.v3 as imageio
+
+        look = Look(palette=asked.palette)
+        picture = renderer.picture(view, asked.maxiter, options.bailout, look, asked.supersampling)
+        rendered = perf_counter()
+        imageio.imwrite(out, picture)
+    if options.timing:
+        timing = renderer.timing
+        rows = [
+            ("device", ready - started), ("samples", timing.samples),
+            ("colour", timing.total - timing.samples), ("file", perf_counter() - rendered),
+        ]
+        print(f"{ctx.device.name}, {timing.arithmetic}")
+        for name, seconds in rows:
+            print(f"  {name:10} {seconds:9.4f} s")
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command; errors go to stderr in one line."""
+    try:
+        _render(_parser().parse_args(argv))
+    except MandelError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        return USAGE_EXIT if isinstance(error, PayloadError) else FAILURE_EXIT
+    except OSError as error:
+        print(f"CANNOT_WRITE: {error}", file=sys.stderr)
+        return FAILURE_EXIT
+    return 0
