@@ -114,7 +114,9 @@ class RequestReceiver:
             answer = self._state(data[: max(0, error.start - pending)])
             if answer is NEED_MORE:
                 raise bad_utf8(f"byte {max(0, self.received - len(data) + error.start - pending)} is not UTF-8")
-            raise _trailing() from None
+            if isinstance(answer, Request):
+                raise _trailing() from None
+            return answer
         return self._state(data)
 
     # The states. Each takes the next bytes and returns an answer.

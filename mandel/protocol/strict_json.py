@@ -17,7 +17,10 @@ from mandel.protocol.number import Number
 
 MAX_DEPTH = 32
 
-_OUTSIDE = re.compile(rb'["{}\[\]\x00-\x08\x0b\x0c\x0e-\x1f]')
+# Outside strings: brackets, quotes, and the ASCII that no JSON has there, NaN
+# and Infinity apart.
+_OUTSIDE = re.compile(rb"[^ \t\r\n,:0-9+.Eaefilnrstuy\-NI\x80-\xff]")
+_PAIRS = {b"{": b"}", b"[": b"]"}
 _INSIDE = re.compile(rb'["\\\x00-\x1f]')
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
@@ -38,7 +41,7 @@ class Scanner:
 
     def __init__(self, max_depth: int = MAX_DEPTH):
         self._max_depth = max_depth
-        self._depth = 0
+        self._closing = bytearray()
         self._in_string = False
         self._escaped = False
 
@@ -66,23 +69,30 @@ class Scanner:
         """Takes one byte that matters; whether it ends the value."""
         if byte == b'"':
             self._in_string = not self._in_string
-            return not self._in_string and self._depth == 0
-        if byte == b"\\":
+            return not self._in_string and not self._closing
+        if self._in_string:
+            if byte != b"\\":
+                raise self._misplaced(byte)
             self._escaped = True
             return False
-        if byte in (b"{", b"["):
-            self._depth += 1
-            if self._depth > self._max_depth:
+        if byte in _PAIRS:
+            self._closing += _PAIRS[byte]
+            if len(self._closing) > self._max_depth:
                 raise RequestError(
                     "TOO_DEEP", f"brackets nest deeper than {self._max_depth}", limit=self._max_depth
                 )
             return False
-        if byte in (b"}", b"]"):
-            self._depth -= 1
-            return self._depth <= 0
+        if not self._closing.endswith(byte):
+            raise self._misplaced(byte)
+        del self._closing[-1]
+        return not self._closing
+
+    def _misplaced(self, byte: bytes) -> RequestError:
         if byte == b"\0" and not self._in_string:
-            raise bad_utf8("zero bytes, as in UTF-16 or UTF-32")
-        raise bad_json(f"raw control character 0x{byte[0]:02x}; write it as \\u{byte[0]:04x}")
+            return bad_utf8("zero bytes, as in UTF-16 or UTF-32")
+        if byte < b" ":
+            return bad_json(f"raw control character 0x{byte[0]:02x}; write it as \\u{byte[0]:04x}")
+        return bad_json(f"{byte.decode()!r} where none can be")
 
 
 def _no_duplicates(pairs: list) -> dict:
