@@ -1,4 +1,4 @@
-"""``python -m mandel COMMAND``: what needs no service."""
+"""``python -m mandel COMMAND``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from importlib import import_module
 
 # name -> (module with main(argv) -> exit code, one line of help)
 COMMANDS = {
+    "zoom": ("mandel.cli.zoom", "a payload to an mp4, without a running service"),
+    "head": ("mandel.cli.head", "the service; the same as python ray_head.py"),
+    "client": ("mandel.cli.client", "send a payload; the same as python client.py"),
     "still": ("mandel.cli.still", "render one frame to a PNG or an npz"),
     "doctor": ("mandel.cli.doctor", "show devices, the choice and the reason, Ray, ffmpeg, disk, versions"),
 }

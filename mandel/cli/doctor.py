@@ -1,0 +1,132 @@
+"""``python -m mandel doctor``: what this machine has, what would be used, and why."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+from mandel import ENGINE, VERSION, settings
+from mandel.errors import MandelError
+
+_PACKAGES = ("ray", "pyopencl", "numpy", "imageio", "imageio-ffmpeg", "gmpy2", "pydantic", "intel-opencl-rt")
+_LITTLE_DISK = 1 << 30
+
+
+def _section(title: str) -> None:
+    print(f"\n{title}")
+
+
+def _row(name: str, text: str) -> None:
+    print(f"  {name:<14} {text}")
+
+
+def _opencl(wanted: str) -> bool:
+    from mandel.device.choose import choose, devices
+    from mandel.device.runtime import bundled_runtime
+
+    _section("OpenCL")
+    for d in devices():
+        fp64 = "fp64" if d.fp64 else "no fp64: not usable"
+        memory = f"{d.memory / 2**30:.0f} GiB"
+        _row(f"{d.index}: {d.kind}", f"{d.name}, {d.cores} compute units, {memory}, {fp64}")
+        _row("", f"{d.platform}, driver {d.driver}" + (f", UUID {d.uuid}" if d.uuid else ""))
+    vendors = os.environ.get("OCL_ICD_VENDORS")
+    if vendors:
+        _row("runtime", f"drivers listed in OCL_ICD_VENDORS={vendors}")
+    else:
+        _row("runtime", f"CPU runtime from pip: {bundled_runtime() or 'not installed'}; the system's GPU drivers")
+    try:
+        choice = choose(wanted)
+    except MandelError as error:
+        _row("chosen", f"NONE: {error.message}")
+        return False
+    _row("chosen", f"{choice.device.index}: {choice.device.name}, because {choice.reason}")
+    return True
+
+
+def _ray(address: str) -> bool:
+    _section("Ray")
+    try:
+        from mandel.render.cluster import find_cluster
+    except ImportError as error:
+        _row("missing", f"{error}; run `make setup`")
+        return False
+    try:
+        found = find_cluster(address)
+    except MandelError as error:
+        _row("cluster", error.message)
+        return False
+    _row("cluster", f"running at {found}; ray_head.py joins it" if found
+         else "none running; ray_head.py starts Ray on this machine")
+    _row("cores", f"{len(os.sched_getaffinity(0))} usable here")
+    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
+    mode = f"mode {token.stat().st_mode & 0o777:04o}" if token.exists() else "made on first use"
+    _row("token", f"{token} ({mode})")
+    return True
+
+
+def _ffmpeg() -> bool:
+    import subprocess
+
+    import imageio_ffmpeg
+
+    _section("ffmpeg")
+    try:
+        path = imageio_ffmpeg.get_ffmpeg_exe()
+        text = subprocess.run([path, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=20)
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        _row("missing", f"{error}; run `make setup`")
+        return False
+    able = "libx264" in text.stdout
+    _row("binary", path)
+    _row("version", imageio_ffmpeg.get_ffmpeg_version())
+    _row("libx264", "yes" if able else "NO: H.264 cannot be encoded")
+    return able
+
+
+def _disk(db: str) -> bool:
+    _section("Disk")
+    folder = Path(db).resolve()
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    writable = os.access(existing, os.W_OK)
+    _row("DB", f"{folder}" + ("" if writable else " (NOT WRITABLE)"))
+    _row("free", f"{free / 2**30:.1f} GiB" + ("" if free > _LITTLE_DISK else " (LITTLE)"))
+    return writable and free > _LITTLE_DISK
+
+
+def _versions() -> bool:
+    _section("Versions")
+    _row("mandel", f"{VERSION}, engine {ENGINE}")
+    _row("python", f"{platform.python_version()} ({sys.executable})")
+    for package in _PACKAGES:
+        try:
+            _row(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            _row(package, "not installed")
+    return True
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the report; 0 when everything needed is there, 1 otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m mandel doctor", description=__doc__)
+    parser.add_argument("--gpus", action="store_true", help="print only the number of usable GPUs")
+    settings.add_options(parser, only=("device", "address", "db"))
+    options = parser.parse_args(argv)
+    if options.gpus:
+        from mandel.device.choose import devices
+
+        print(sum(d.is_gpu and d.fp64 for d in devices()))
+        return 0
+    chosen = settings.read(options)
+    print(f"Mandelbrot zoom service {VERSION} on {platform.platform()}")
+    checks = [
+        _opencl(chosen.device), _ray(chosen.address), _ffmpeg(), _disk(chosen.db), _versions(),
+    ]
+    print("\nAll is well." if all(checks) else "\nSomething is missing, see above.")
+    return 0 if all(checks) else 1
