@@ -116,12 +116,12 @@ class FrameRenderer:
                 queue.finish()
                 self.timing.samples += perf_counter() - started
             self._painter.shade(samples, look, canvas, n, first // n)
-            passed.append(self.context.cl.enqueue_marker(queue))
-            queue.flush()
-            if self.timed or len(passed) > 1:
-                passed.pop(0).wait()  # two bands in flight, so memory is bounded
             if self.timed:
-                started = perf_counter()
+                queue.finish()
+            passed.append(self.context.cl.enqueue_marker(queue))
+            if len(passed) > 1:
+                self.context.wait(passed.pop(0))  # two bands in flight, so memory is bounded
+            started = perf_counter()
         picture = self._painter.develop(canvas, layout, out)
         self.timing.total = perf_counter() - begun
         return picture
