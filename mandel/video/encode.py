@@ -1,4 +1,4 @@
-"""Raw YUV 4:2:0 frames to one segment: a closed run of H.264 in MPEG-TS.
+"""Raw YUV 4:2:0 frames to one segment: a closed run of pictures, an H.264 byte stream.
 
 The frames are BT.709 limited range already; ffmpeg only tags them. A segment
 starts with an IDR picture, has no B-frames and refers to nothing outside, so
@@ -29,7 +29,7 @@ class Coding:
     """
 
     preset: str = "ultrafast"
-    crf: int = 18
+    crf: int = 20
     key_interval: int = 60
 
 
@@ -51,7 +51,7 @@ def _arguments(width: int, height: int, fps: str, coding: Coding) -> list[str]:
         "-c:v", "libx264", "-preset", coding.preset, "-crf", str(coding.crf), "-pix_fmt", "yuv420p",
         "-threads", "1", "-bf", "0", "-g", str(coding.key_interval), "-flags", "+cgop",
         "-x264-params", "open-gop=0:scenecut=0:aud=1",
-        "-muxdelay", "0", "-f", "mpegts", "pipe:1",
+        "-f", "h264", "pipe:1",
     ]
 
 

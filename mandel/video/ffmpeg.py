@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import imageio_ffmpeg
 
@@ -18,8 +19,10 @@ from mandel.errors import RenderError
 # Seconds without a byte moving either way after which ffmpeg counts as hung.
 STALL = 120.0
 
+# Seconds that a failing ffmpeg gets to say why.
+_DYING = 5.0
 _PIPE_BYTES = 1 << 20
-_LAST_WORDS = 2_000
+_LAST_WORDS = 4_000
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
@@ -51,14 +54,14 @@ class Ffmpeg:
 
     Args:
         arguments: the command line behind the common options.
-        sink: called with each piece of its standard output.
+        sink: called with each piece of its standard output; by default they are dropped.
         stall: seconds without progress after which it is killed.
 
     Raises (from every method):
         RenderError: FFMPEG_FAILED with its last words, FFMPEG_STALLED.
     """
 
-    def __init__(self, arguments: list[str], sink: Callable[[bytes], object], stall: float = STALL):
+    def __init__(self, arguments: list[str], sink: Callable[[bytes], object] = len, stall: float = STALL):
         command = [executable(), "-hide_banner", "-nostats", "-loglevel", "error", *arguments]
         try:
             self._process = subprocess.Popen(
@@ -89,6 +92,11 @@ class Ffmpeg:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def words(self) -> str:
+        """The last of what it said on standard error."""
+        return self._words.decode(errors="replace").strip()
 
     def _hear(self, words: bytes) -> None:
         self._words = (self._words + words)[-_LAST_WORDS:]
@@ -140,16 +148,17 @@ class Ffmpeg:
 
     def _fail(self):
         """Collects its last words and raises."""
-        deadline = time.monotonic() + self._stall
-        while self._process.stderr in {key.fileobj for key in self._selector.get_map().values()}:
-            if time.monotonic() > deadline:
-                break
-            self._read_ready(self._select())
+        deadline = time.monotonic() + _DYING
+        while self._selector.get_map() and (left := deadline - time.monotonic()) > 0:
+            self._read_ready(self._selector.select(left))
+        try:
+            self._process.wait(max(deadline - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            pass
         self.kill()
         status = self._process.returncode
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        words = self._words.decode(errors="replace").strip() or "it said nothing"
-        raise RenderError("FFMPEG_FAILED", f"ffmpeg {how}: {words}")
+        raise RenderError("FFMPEG_FAILED", f"ffmpeg {how}: {self.words or 'it said nothing'}")
 
     def kill(self) -> None:
         """Ends it, if it still runs, and frees everything; may be called again."""
@@ -165,10 +174,26 @@ class Ffmpeg:
             pipe.close()
 
 
-def run(arguments: list[str], given: bytes = b"", stall: float = STALL) -> bytes:
-    """Runs ffmpeg to its end; returns its standard output."""
+def run(arguments: list[str], stall: float = STALL) -> bytes:
+    """Runs ffmpeg, without input, to its end; returns its standard output."""
     out = bytearray()
-    with Ffmpeg(arguments, out.extend, stall) as ffmpeg:
-        ffmpeg.feed(given)
-        ffmpeg.finish()
+    with Ffmpeg(arguments, out.extend, stall) as process:
+        process.finish()
     return bytes(out)
+
+
+def version() -> str:
+    """ffmpeg's version, e.g. ``"7.1"``."""
+    return run(["-version"]).decode(errors="replace").split()[2]
+
+
+def describe(path: Path) -> str:
+    """What ffmpeg says of a media file: its streams in words.
+
+    Raises:
+        RenderError: FFMPEG_FAILED when it is none.
+    """
+    given = ["-loglevel", "info", "-i", f"file:{Path(path).absolute()}", "-map", "0:v:0", "-c", "copy"]
+    with Ffmpeg([*given, "-t", "0", "-f", "null", "-"], stall=STALL) as process:
+        process.finish()
+        return process.words

@@ -1,29 +1,22 @@
-"""What a segment's bytes say of themselves: MPEG-TS packets (ISO/IEC 13818-1), counted."""
+"""What a segment's bytes say of themselves: pictures of an H.264 byte stream, counted.
+
+Each picture begins with an access unit delimiter (ITU-T H.264, 7.3.2.4 and
+Annex B), which emulation prevention keeps out of everything else.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-
 from mandel.errors import RenderError
 
-PACKET = 188
-_SYNC = 0x47
-# ffmpeg's muxer gives its first stream this packet id, and each picture a packet
-# of the elementary stream of its own.
-_VIDEO_PID = 256
+_DELIMITER = b"\x00\x00\x00\x01\x09"
 
 
 def count_frames(segment: bytes) -> int:
-    """Pictures in a segment, by counting where they start.
+    """Pictures in a segment.
 
     Raises:
-        RenderError: BAD_SEGMENT when the bytes are no whole MPEG-TS packets.
+        RenderError: BAD_SEGMENT when the bytes do not begin with a picture.
     """
-    if len(segment) % PACKET:
-        raise RenderError("BAD_SEGMENT", f"a segment of {len(segment)} bytes ends within a packet.")
-    packets = np.frombuffer(segment, np.uint8).reshape(-1, PACKET)
-    if (packets[:, 0] != _SYNC).any():
-        raise RenderError("BAD_SEGMENT", "a segment holds bytes that are no MPEG-TS packets.")
-    pid = (packets[:, 1] & 0x1F).astype(np.int32) << 8 | packets[:, 2]
-    starts = packets[:, 1] & 0x40 != 0
-    return int(np.count_nonzero(starts & (pid == _VIDEO_PID)))
+    if not segment.startswith(_DELIMITER):
+        raise RenderError("BAD_SEGMENT", "a segment does not begin with a picture; it must be encoded again.")
+    return segment.count(_DELIMITER)

@@ -1,0 +1,44 @@
+"""Still pictures: PNG files, by imageio, and a frame's bytes as RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+
+from mandel.errors import RenderError
+
+
+def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
+    """BT.709 limited-range planes Y, Cb, Cr as uint8 (height, width, 3); chroma is repeated."""
+    y, cb, cr = np.split(np.asarray(frame).reshape(-1), [width * height, width * height * 5 // 4])
+    y = (y.reshape(height, width).astype(np.float32) - 16) * (255 / 219)
+    cb, cr = (
+        np.repeat(np.repeat(plane.reshape(height // 2, width // 2), 2, axis=0), 2, axis=1).astype(np.float32) - 128
+        for plane in (cb, cr)
+    )
+    scale = 255 / 224
+    red, blue = y + scale * 1.5748 * cr, y + scale * 1.8556 * cb
+    green = (y - 0.2126 * red - 0.0722 * blue) / 0.7152
+    return np.clip(np.stack([red, green, blue], axis=-1) + 0.5, 0, 255).astype(np.uint8)
+
+
+def save_png(picture: np.ndarray, path: Path) -> None:
+    """Writes uint8 (H, W, 3) sRGB to a PNG file; after an error it does not exist.
+
+    Raises:
+        RenderError: WRITE_FAILED, e.g. when the disk is full.
+    """
+    path = Path(path)
+    try:
+        # Level 1: fractals compress little, and slowly.
+        iio.imwrite(path, picture, extension=".png", compress_level=1)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise RenderError("WRITE_FAILED", f"{path} cannot be written: {error}") from error
+
+
+def save_poster(frame: np.ndarray, width: int, height: int, path: Path) -> None:
+    """Writes a frame of a video (uint8 planes, as ``SegmentEncoder.write`` takes) to a PNG file."""
+    save_png(rgb_of_yuv420(frame, width, height), path)

@@ -1,0 +1,33 @@
+"""Posters: the right colours, in a PNG."""
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from mandel.colour import oracle, transfer
+from mandel.errors import RenderError
+from mandel.video.poster import rgb_of_yuv420, save_png, save_poster
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 30, 200)])
+def test_colours_come_back(colour):
+    picture = np.broadcast_to(np.array(colour) / 255.0, (4, 6, 3))
+    back = rgb_of_yuv420(oracle.yuv420(transfer.decode_srgb(picture)), 6, 4)
+    assert np.abs(back.astype(int) - colour).max() <= 2
+
+
+def test_png_is_exact(tmp_path):
+    picture = np.random.default_rng(3).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    save_png(picture, tmp_path / "p.png")
+    assert np.array_equal(iio.imread(tmp_path / "p.png"), picture)
+
+
+def test_poster_of_a_frame(tmp_path):
+    save_poster(np.full((6, 4), 128, np.uint8), 4, 4, tmp_path / "p.png")
+    assert iio.imread(tmp_path / "p.png").shape == (4, 4, 3)
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(RenderError) as caught:
+        save_png(np.zeros((4, 4, 3), np.uint8), tmp_path / "none" / "p.png")
+    assert caught.value.code == "WRITE_FAILED"
