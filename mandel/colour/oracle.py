@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mandel.colour import palettes, transfer
+from mandel.colour import ring, transfer
 from mandel.colour.look import Look
 
 
@@ -23,11 +23,11 @@ def linear(
         (rows, cols, 3) float64 in 0..1.
     """
     mu = np.maximum(count + frac.astype(np.float64), 0.0)
-    ring = palettes.table(look.palette).astype(np.float64)
-    at = (look.offset + look.density * np.sqrt(mu)) % 1.0 * len(ring)
-    k = np.minimum(at.astype(int), len(ring) - 1)
+    colours = ring.table(look.palette).astype(np.float64)
+    at = (look.offset + look.density * np.sqrt(mu)) % 1.0 * len(colours)
+    k = np.minimum(at.astype(int), len(colours) - 1)
     t = (at - k)[..., None]
-    colour = (1 - t) * ring[k] + t * ring[(k + 1) % len(ring)]
+    colour = (1 - t) * colours[k] + t * colours[(k + 1) % len(colours)]
     light = (count <= maxiter).astype(np.float64)
     if look.needs_slope:
         light *= 1 + look.relief * (slope @ np.array(look.light) - 1) / 2

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mandel.colour import palettes
+from mandel.colour import ring
 from mandel.colour.look import Look
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
@@ -74,10 +74,10 @@ class Painter:
         self._canvas = Canvas(0, 0, None)
 
     def _upload_ring(self, palette: str):
-        table = palettes.table(palette)
-        ring = np.zeros((len(table) + 1, 4), np.float32)
-        ring[:-1, :3], ring[-1, :3] = table, table[0]
-        return self.ctx.upload(ring), len(table)
+        table = ring.table(palette)
+        closed = np.zeros((len(table) + 1, 4), np.float32)
+        closed[:-1, :3], closed[-1, :3] = table, table[0]
+        return self.ctx.upload(closed), len(table)
 
     def canvas(self, width: int, height: int) -> Canvas:
         """A new canvas; its pixels are undefined until shaded."""
@@ -107,7 +107,7 @@ class Painter:
     def _shade(self, samples, look, canvas, n, size, *, base=0, pixels=None):
         if (look.needs_slope and samples.slope is None) or (look.needs_distance and samples.distance is None):
             raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
-        ring, entries = self._ring(look.palette)
+        colours, entries = self._ring(look.palette)
         kernel = self.ctx.kernel(_FILE, "shade", (
             ("N", n), ("LIST", int(pixels is not None)),
             ("SLOPE", int(look.needs_slope)), ("DISTANCE", int(look.needs_distance)),
@@ -116,7 +116,7 @@ class Painter:
         kernel(
             self.ctx.queue, size, None,
             samples.count, samples.frac, samples.distance, samples.slope,
-            i(samples.maxiter), ring, i(entries), f(look.density), f(look.offset % 1.0),
+            i(samples.maxiter), colours, i(entries), f(look.density), f(look.offset % 1.0),
             f(look.light[0]), f(look.light[1]), f(look.relief),
             f(1.0 / (n * look.edge) if look.needs_distance else 0.0),
             pixels, i(base), canvas.buffer,

@@ -8,6 +8,8 @@ import imageio.v3 as iio
 import numpy as np
 
 from mandel.errors import RenderError
+from mandel.video import ffmpeg
+from mandel.video.probe import packet_times, probe
 
 
 def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -39,6 +41,17 @@ def save_png(picture: np.ndarray, path: Path) -> None:
         raise RenderError("WRITE_FAILED", f"{path} cannot be written: {error}") from error
 
 
-def save_poster(frame: np.ndarray, width: int, height: int, path: Path) -> None:
-    """Writes a frame of a video (uint8 planes, as ``SegmentEncoder.write`` takes) to a PNG file."""
-    save_png(rgb_of_yuv420(frame, width, height), path)
+def save_poster(video: Path, path: Path, share: float = 0.6) -> None:
+    """Writes one frame of a finished video, ``share`` (0..1) of the way in, to a PNG file."""
+    found = probe(video)
+    times = packet_times(video)
+    chosen = times[int(share * (len(times) - 1))]
+    # Seeking shows the first frame not before the time asked for; leave room for rounding.
+    start = float(chosen - times[1] / 2) if chosen else 0.0
+    raw = ffmpeg.run([
+        "-threads", "1", "-ss", f"{start:.6f}", "-i", f"file:{Path(video).absolute()}", "-map", "0:v:0",
+        "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
+    ])
+    if len(raw) != found.width * found.height * 3 // 2:
+        raise RenderError("BAD_VIDEO", f"{video} gave no frame at {start:.3f} s for its poster.")
+    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), found.width, found.height), path)

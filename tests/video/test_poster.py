@@ -6,6 +6,8 @@ import pytest
 
 from mandel.colour import oracle, transfer
 from mandel.errors import RenderError
+from mandel.video.encode import encode_segment
+from mandel.video.join import join
 from mandel.video.poster import rgb_of_yuv420, save_png, save_poster
 
 
@@ -22,9 +24,16 @@ def test_png_is_exact(tmp_path):
     assert np.array_equal(iio.imread(tmp_path / "p.png"), picture)
 
 
-def test_poster_of_a_frame(tmp_path):
-    save_poster(np.full((6, 4), 128, np.uint8), 4, 4, tmp_path / "p.png")
-    assert iio.imread(tmp_path / "p.png").shape == (4, 4, 3)
+@pytest.mark.parametrize("count, share, chosen", [(1, 0.6, 0), (7, 0.0, 0), (7, 0.5, 3), (7, 1.0, 6)])
+def test_poster_is_the_frame_asked_for(tmp_path, count, share, chosen):
+    grey = [np.concatenate([np.full(32 * 32, 40 + 20 * k), np.full(512, 128)]).astype(np.uint8) for k in range(count)]
+    part = tmp_path / "s.h264"
+    part.write_bytes(encode_segment(grey, 32, 32, "29.97"))
+    video = join([part], tmp_path / "v.mp4", "29.97", count)
+    save_poster(video.path, tmp_path / "p.png", share)
+    level = iio.imread(tmp_path / "p.png")
+    assert level.shape == (32, 32, 3)
+    assert abs(level.mean() - (40 + 20 * chosen - 16) * 255 / 219) < 3
 
 
 def test_a_folder_that_is_not_there(tmp_path):
