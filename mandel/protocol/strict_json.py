@@ -145,3 +145,18 @@ def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int 
         raise bad_json(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
     _check_strings(value)
     return value
+
+
+def dumps(value) -> bytes:
+    """JSON of a value that ``loads`` gave, every number as the text it came with."""
+    return _dump(value).encode()
+
+
+def _dump(value) -> str:
+    if isinstance(value, Number):
+        return value.text
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)}: {_dump(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_dump, value)) + "]"
+    return json.dumps(value, allow_nan=False)

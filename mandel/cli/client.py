@@ -1,0 +1,277 @@
+"""Sends a payload to the service and brings back the video.
+
+The standard library is all it needs, so that it runs on machines that have
+neither Ray nor OpenCL.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+from mandel import settings
+from mandel.cli.conversation import converse
+from mandel.cli.place import Placed, check_writable
+from mandel.cli.progress_line import ProgressLine, plain
+from mandel.errors import MandelError, RequestError, TransferError
+from mandel.protocol import codes, fields, operation, reply, strict_json
+from mandel.protocol.number import Number
+from mandel.protocol.reply_reader import JsonPart, ReplyEnd, VideoData, VideoHead
+
+OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED = 0, 2, 3, 4, 5, 130
+
+_EPILOG = """\
+Without PAYLOAD, payload.json of the present folder is sent; without that, the
+service's defaults. The video is checked against its length and SHA-256 and
+then put in place in one step: the file is absent or complete. It is named
+after the payload file (zoom.json: zoom.mp4) or else after the job.
+
+exit codes:
+  0    done
+  2    wrong usage, or the service refused the request (the message says why)
+  3    no service there, or it takes no requests now: try again later
+  4    the job was accepted and failed, or was cancelled
+  5    the reply was cut off or damaged, or the video could not be stored
+  130  interrupted; the job goes on, --attach gets its video
+
+examples:
+  client.py
+  client.py zoom.json --num-frames 200 --palette ember -o zoom.mp4
+  client.py --point=-0.75,0.1 --end-delta 1e-30 --maxiter 20000
+  client.py --attach 3b1f... -o zoom.mp4
+"""
+
+_JOB = re.compile(r"[0-9a-f]{64}")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_DEFAULT_PAYLOAD = Path("payload.json")
+_CONNECT_SECONDS = 10.0
+
+
+class _ServiceError(MandelError):
+    """An error part that the service sent."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="client.py", description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+    )
+    parser.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads it from stdin")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, replaced if it exists")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
+    parser.add_argument("--json", action="store_true", help="print results of --status, --list, --cancel as JSON")
+    settings.add_options(parser, only=("host", "port"))
+    what = parser.add_argument_group("instead of rendering").add_mutually_exclusive_group()
+    what.add_argument("--status", nargs="?", const="", metavar="JOB", help="the service's state, or a job's")
+    what.add_argument("--list", action="store_true", help="all jobs")
+    what.add_argument("--cancel", metavar="JOB", help="end a job; what it has finished is kept")
+    what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
+    group = parser.add_argument_group("fields of the payload (they win over the file's)")
+    for field in fields.TABLE:
+        group.add_argument(
+            "--" + field.name.replace("_", "-"), dest=f"field_{field.name}", metavar=field.kind.upper(),
+            help=f"{field.help} (default {field.default})",
+        )
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by its name")
+    return parser
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """Options followed by a negative number as ``--option=-1,2``, which argparse understands."""
+    result: list[str] = []
+    for word in argv:
+        if re.match(r"-[0-9.]", word) and result and result[-1].startswith("--") and "=" not in result[-1]:
+            result[-1] += "=" + word
+        else:
+            result.append(word)
+    return result
+
+
+def _overrides(args: argparse.Namespace) -> dict:
+    """The fields given as options, as JSON values; no digit is lost."""
+    given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
+    for pair in args.set:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise RequestError("BAD_OPTION", f"--set {pair}: write --set FIELD=VALUE")
+        given[name] = value
+    return {name: _value(name, text) for name, text in given.items() if text is not None}
+
+
+def _value(name: str, text: str):
+    field = fields.BY_NAME.get(name)
+    if (field is None or field.kind != fields.TEXT) and _JSON_NUMBER.fullmatch(text):
+        return Number(text)
+    return text
+
+
+def _payload(args: argparse.Namespace) -> dict:
+    """The payload file's object with the options' fields in it."""
+    if args.payload == "-":
+        data, name = sys.stdin.buffer.read(), "stdin"
+    else:
+        path = Path(args.payload) if args.payload else _DEFAULT_PAYLOAD
+        if not args.payload and not path.exists():
+            return _overrides(args)
+        name = str(path)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
+    try:
+        value = strict_json.loads(data)
+    except RequestError as error:
+        raise RequestError(error.code, f"{name}: {error.message}") from None
+    if not isinstance(value, dict):
+        raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
+    return value | _overrides(args)
+
+
+def _request(args: argparse.Namespace) -> tuple[str, dict]:
+    """The operation's name and the JSON object to send."""
+    if args.list:
+        return "list", {"op": "list"}
+    for op in ("status", "cancel", "attach"):
+        job = getattr(args, op)
+        if job is not None:
+            return op, {"op": op} | ({"job": job} if job else {})
+    return operation.RENDER, _payload(args)
+
+
+def _output(args: argparse.Namespace, job: str | None) -> Path:
+    """Where the video goes. Nothing that the service sends but a checked job id is part of it."""
+    if args.output is not None:
+        return args.output
+    if args.attach is None and args.payload != "-":
+        if args.payload:
+            return Path(Path(args.payload).stem + ".mp4")
+        if _DEFAULT_PAYLOAD.exists():
+            return _DEFAULT_PAYLOAD.with_suffix(".mp4")
+    return Path(f"{(job or 'zoom')[:12]}.mp4")
+
+
+class _Session:
+    """One request, one reply, and what came of it.
+
+    Args:
+        args: the parsed options.
+        host, port: where the service listens.
+    """
+
+    def __init__(self, args: argparse.Namespace, host: str, port: int):
+        self._args, self._host, self._port = args, host, port
+        self.job: str | None = None
+        self._line = ProgressLine(sys.stderr, args.quiet)
+        self._placed: Placed | None = None
+        self._arrived = self._size = 0
+        self._result: dict | None = None
+
+    def run(self) -> None:
+        """Sends the request and prints the file's name, or the result.
+
+        Raises:
+            MandelError: RequestError, TransferError or _ServiceError.
+        """
+        op, message = _request(self._args)
+        if operation.TABLE[op].streams:
+            check_writable(_output(self._args, None))
+        try:
+            for event in converse(self._host, self._port, strict_json.dumps(message), _CONNECT_SECONDS):
+                self._take(event)
+        finally:
+            self._line.close()
+            if self._placed is not None:
+                self._placed.discard()
+        if operation.TABLE[op].streams != (self._placed is not None):
+            raise TransferError("BAD_REPLY", f"the reply to {op} is of another kind")
+        if self._placed is not None:
+            print(self._placed.path)
+        else:
+            print(json.dumps(self._result, indent=2) if self._args.json else _table(self._result))
+
+    def _take(self, event) -> None:
+        match event:
+            case JsonPart(reply.PROGRESS, said):
+                if isinstance(said.get("job"), str) and _JOB.fullmatch(said["job"]):
+                    if self.job is None and not self._args.quiet:
+                        print(f"job {said['job']}", file=sys.stderr)
+                    self.job = said["job"]
+                self._line.show(said)
+            case JsonPart(reply.ERROR, said):
+                error = MandelError.from_dict(said)
+                raise _ServiceError(error.code, error.message, field=error.field, limit=error.limit)
+            case JsonPart(_, said):
+                self._result = said
+            case VideoHead(size=size):
+                self._placed = Placed(_output(self._args, self.job), size)
+                self._size = size
+            case VideoData(data):
+                self._placed.write(data)
+                self._arrived += len(data)
+                self._line.bytes(self._arrived, self._size)
+            case ReplyEnd():
+                if self._placed is not None:
+                    self._placed.commit()
+
+    def how_to_attach(self) -> str:
+        """The command that follows the job again."""
+        words = ["python client.py --attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
+        return " ".join(words + [f"--host {self._host} --port {self._port}"])
+
+
+def _table(result: dict) -> str:
+    """A result for people: a line for each job, or for each fact."""
+    rows = result.get("jobs")
+    if not isinstance(rows, list):
+        return "\n".join(f"{plain(name)}: {_cell(value)}" for name, value in result.items())
+    rows = [row for row in rows if isinstance(row, dict)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [[plain(name) for name in names]] + [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    if not rows:
+        return "no jobs"
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+
+
+def _cell(value) -> str:
+    if value is None:
+        return "-"
+    return plain(value if isinstance(value, str) else json.dumps(value))
+
+
+def _exit_code(error: MandelError) -> int:
+    if isinstance(error, _ServiceError):
+        if error.code in codes.REFUSED:
+            return REFUSED
+        return UNREACHABLE if error.code in codes.UNAVAILABLE else FAILED
+    if isinstance(error, TransferError) and error.code != "BAD_OUTPUT":
+        return UNREACHABLE if error.code == "UNREACHABLE" else DAMAGED
+    return REFUSED
+
+
+def main(argv: list[str]) -> int:
+    """Runs the client; returns its exit code (see --help)."""
+    args = _parser().parse_args(_joined(argv))
+    session = None
+    try:
+        service = settings.read(args)
+        session = _Session(args, service.host, service.port)
+        session.run()
+        return OK
+    except KeyboardInterrupt:
+        if session is not None and session.job:
+            print(f"\ninterrupted; the job goes on. Its video:\n  {session.how_to_attach()}", file=sys.stderr)
+        else:
+            print("\ninterrupted before a job was accepted", file=sys.stderr)
+        return INTERRUPTED
+    except MandelError as error:
+        print(f"{plain(error.code, 40)}: {plain(error.message, 2_000)}", file=sys.stderr)
+        code = _exit_code(error)
+        if code == UNREACHABLE and error.code == "UNREACHABLE":
+            print("Start the service: python ray_head.py", file=sys.stderr)
+        if code == DAMAGED and session is not None and session.job:
+            print(f"The job goes on. Its video:\n  {session.how_to_attach()}", file=sys.stderr)
+        return code

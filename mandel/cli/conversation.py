@@ -1,0 +1,69 @@
+"""One request and its reply over a socket, as the client sees it.
+
+OSErrors become TransferErrors here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from mandel.errors import TransferError
+from mandel.protocol.reply_reader import ReplyEnd, ReplyReader
+from mandel.protocol.request import NEED_MORE
+
+CHUNK = 256 * 1024
+
+
+@contextmanager
+def _os_errors(code: str, doing: str):
+    try:
+        yield
+    except OSError as error:
+        raise TransferError(code, f"{doing}: {error.strerror or error}") from None
+
+
+def replies(receive: Callable[[int], bytes], reader: ReplyReader | None = None) -> Iterator:
+    """The reply's events up to and including ReplyEnd.
+
+    Args:
+        receive: gives at most so many bytes, ``b""`` at the end of the stream.
+
+    Raises:
+        TransferError: CONNECTION_LOST, or what ReplyReader raises.
+    """
+    reader = reader or ReplyReader()
+    while True:
+        event = reader.next_event()
+        if event is not NEED_MORE:
+            yield event
+            if isinstance(event, ReplyEnd):
+                return
+            continue
+        with _os_errors("CONNECTION_LOST", "the connection was lost"):
+            data = receive(CHUNK)
+        reader.feed(data)
+
+
+def converse(host: str, port: int, request: bytes, patience: float) -> Iterator:
+    """Sends ``request``, yields the events of the reply.
+
+    Args:
+        patience: seconds in which the connection must be made.
+
+    Raises:
+        TransferError: UNREACHABLE, CONNECTION_LOST, or what ReplyReader raises.
+    """
+    with _os_errors("UNREACHABLE", f"no service at {host}:{port}"):
+        connection = socket.create_connection((host, port), timeout=patience)
+    with connection:
+        # A job may be silent for long; a peer that is gone is noticed by keep-alive.
+        connection.settimeout(None)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        try:
+            connection.sendall(request)
+        except OSError:
+            # A refusal may have been sent before all of the request was taken: read it.
+            pass
+        yield from replies(connection.recv)

@@ -1,0 +1,80 @@
+"""A file that is absent or complete under its final name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from mandel.errors import TransferError
+
+
+def check_writable(path: Path) -> None:
+    """Refuses an output that could not be put in place, before any work is asked for.
+
+    Raises:
+        TransferError: BAD_OUTPUT.
+    """
+    if path.is_dir():
+        raise TransferError("BAD_OUTPUT", f"{path} is a folder; name a file, such as {path / 'zoom.mp4'}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise TransferError("BAD_OUTPUT", f"cannot write into {path.parent}; choose another with -o")
+
+
+@contextmanager
+def _os_errors(path: Path):
+    try:
+        yield
+    except OSError as error:
+        raise TransferError("STORE_FAILED", f"could not write {path}: {error.strerror or error}") from None
+
+
+class Placed:
+    """Writes to a temporary file in the same folder; ``commit`` gives it its name.
+
+    Without ``commit`` nothing is left. OSErrors become TransferError STORE_FAILED.
+
+    Args:
+        path: the final name; an existing file is replaced at ``commit``.
+        size: bytes that will be written.
+    """
+
+    def __init__(self, path: Path, size: int):
+        self.path = path
+        free = shutil.disk_usage(path.parent).free
+        if size > free:
+            raise TransferError("STORE_FAILED", f"{size} bytes are needed, {free} are free in {path.parent}")
+        with _os_errors(path):
+            descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+        self._temporary = Path(name)
+        self._file = os.fdopen(descriptor, "wb")
+
+    def write(self, data: bytes) -> None:
+        with _os_errors(self.path):
+            self._file.write(data)
+
+    def commit(self) -> None:
+        """On disk, then under its name, then the name on disk."""
+        with _os_errors(self.path):
+            self._file.flush()
+            umask = os.umask(0)
+            os.umask(umask)
+            os.fchmod(self._file.fileno(), 0o666 & ~umask)
+            os.fsync(self._file.fileno())
+            self._file.close()
+            os.replace(self._temporary, self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def discard(self) -> None:
+        """Removes what was written, unless it was committed."""
+        try:
+            self._file.close()
+        except OSError:
+            pass  # a full disk shows again at the flush of closing; the file goes anyway
+        self._temporary.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""What a person sees of a job while it runs."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+# Where the line cannot be rewritten (a log file), one line in so many seconds.
+_QUIET_SECONDS = 10.0
+
+
+def plain(value, most: int = 400) -> str:
+    """Text of the other side without anything that a terminal would obey."""
+    text = "".join(c if c.isprintable() else "?" for c in str(value))
+    return text if len(text) <= most else text[:most] + "..."
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 42 s, 3:05, 2:03:05, 3 d 04 h."""
+    whole = max(0, round(min(seconds, 1e10)))
+    minutes, s = divmod(whole, 60)
+    hours, m = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24:02d} h"
+    if hours:
+        return f"{hours}:{m:02d}:{s:02d}"
+    return f"{m}:{s:02d}" if m else f"{s} s"
+
+
+def describe(fields: dict) -> str:
+    """A progress part as one line: state, frames done, rate, time left."""
+    done, frames = fields.get("done"), fields.get("frames")
+    rate, left = fields.get("rate"), fields.get("seconds_left")
+    words = [plain(fields.get("state", "?"), 20)]
+    if _is_number(done) and _is_number(frames):
+        percent = f" ({100 * done // frames:.0f} %)" if frames > 0 else ""
+        words.append(f"{done}/{frames} frames{percent}")
+    if _is_number(rate):
+        words.append(f"{rate:.1f} frames/s" if rate >= 1 else f"{rate:.3g} frames/s")
+    if isinstance(left, list) and len(left) == 2 and all(map(_is_number, left)):
+        low, high = map(duration, left)
+        words.append(f"{low} left" if low == high else f"{low} to {high} left")
+    return ", ".join(words)
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal, or a line now and then elsewhere.
+
+    Args:
+        out: where it goes.
+        quiet: say nothing at all.
+    """
+
+    def __init__(self, out: TextIO, quiet: bool = False):
+        self._out = out
+        self._quiet = quiet
+        self._live = not quiet and out.isatty()
+        self._last = 0.0
+        self._state = None
+        self._open = False
+
+    def show(self, fields: dict) -> None:
+        """Shows a progress part."""
+        self._put(describe(fields), fields.get("state"))
+
+    def bytes(self, done: int, size: int) -> None:
+        """Shows how much of the video has arrived."""
+        share = f" ({100 * done // size} %)" if size else ""
+        self._put(f"receiving {done / 1e6:.1f} of {size / 1e6:.1f} MB{share}", "receiving")
+
+    def close(self) -> None:
+        """Ends the live line, so that what follows starts on its own."""
+        if self._open:
+            self._out.write("\n")
+            self._out.flush()
+            self._open = False
+
+    def _put(self, text: str, state) -> None:
+        now = time.monotonic()
+        due = state != self._state or now - self._last >= (0.1 if self._live else _QUIET_SECONDS)
+        if self._quiet or not due:
+            return
+        self._last, self._state = now, state
+        self._out.write(f"\r\x1b[K{text}" if self._live else text + "\n")
+        self._out.flush()
+        self._open = self._live
