@@ -24,6 +24,8 @@ MAX_LOSSES = 30
 # A node that failed this many of a job's tasks gets no more of them.
 MAX_BLAME = 2
 _MEMORY_SHARE = 0.4
+# Far enough in to be worth a look, not yet the very end.
+_POSTER_AT = 0.8
 
 
 class Scheduler:
@@ -230,9 +232,10 @@ class Scheduler:
 
 def _make_video(job: Job) -> dict:
     """Joins the segments to an mp4 and saves a poster beside it; the video event's facts."""
+    p = job.payload
     video = job.tmp / f"{job.name[:16]}.mp4"
     poster = job.tmp / f"{job.name[:16]}.png"
-    joined = join(job.segment_paths(), video, job.payload.fps, job.payload.num_frames)
-    save_poster(video, poster)
-    return {"path": str(video), "poster": str(poster), "frames": job.payload.num_frames,
+    joined = join(job.segment_paths(), video, p.fps, p.num_frames)
+    save_poster(video, poster, _POSTER_AT)
+    return {"path": str(video), "poster": str(poster), "frames": joined.frames,
             "bytes": joined.bytes, "sha256": joined.sha256}

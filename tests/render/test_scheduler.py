@@ -1,0 +1,209 @@
+"""The scheduler on this machine's threads: real kernels and real ffmpeg, injected faults."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from mandel.payload import Payload, parse
+from mandel.protocol.strict_json import loads
+from mandel.render.executor import LocalExecutor, Outcome
+from mandel.render.job import Job
+from mandel.render.scheduler import MAX_ATTEMPTS, Scheduler
+from mandel.settings import Limits
+from mandel.video.probe import probe
+
+SMALL = {"num_frames": 9, "frame_width": 64, "frame_height": 36, "maxiter": 200, "fps": 25}
+
+
+def payload(**fields) -> Payload:
+    return parse(loads(json.dumps({**SMALL, **fields}).encode()), Limits())
+
+
+class Events:
+    """Collects events and adopts segments as the supervisor does."""
+
+    def __init__(self):
+        self.all = []
+        self.scheduler = None
+
+    def __call__(self, event):
+        self.all.append(event)
+        if event["event"] == "segment":
+            path = Path(event["path"])
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == event["sha256"]
+            final = path.rename(path.with_name("final-" + path.name))
+            self.scheduler.adopted(event["job"], event["index"], final)
+
+    def of(self, kind, job=None):
+        return [e for e in self.all if e["event"] == kind and (job is None or e["job"] == job)]
+
+
+class Faulty(LocalExecutor):
+    """Spoils the outcomes that ``spoil(task)`` names an error for; keeps every task it was given."""
+
+    def __init__(self, spoil):
+        super().__init__(2)
+        self.spoil = spoil
+        self.tasks = {}
+        self.order = []
+
+    def submit(self, task):
+        ticket = super().submit(task)
+        self.tasks[ticket] = task
+        self.order.append(task)
+        return ticket
+
+    def wait(self, timeout):
+        return [self._spoilt(outcome) for outcome in super().wait(timeout)]
+
+    def _spoilt(self, outcome):
+        code = self.spoil(self.tasks[outcome.ticket])
+        if code is None or outcome.error:
+            return outcome
+        return Outcome(outcome.ticket, None, outcome.info, {"code": code, "message": "injected"})
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(executor, {name: payload}) -> events, after all jobs have ended."""
+
+    def go(executor, jobs, finished=None, steps=3000):
+        events = Events()
+        scheduler = events.scheduler = Scheduler(executor, events)
+        try:
+            for name, p in jobs.items():
+                scheduler.add(Job(name, p, tmp_path, finished or {}))
+            while scheduler.busy and (steps := steps - 1):
+                scheduler.step(0.05)
+            assert not scheduler.busy, events.all[-3:]
+        finally:
+            scheduler.close()
+            executor.close()
+        return events
+
+    return go
+
+
+def test_a_job_becomes_a_video(run):
+    events = run(LocalExecutor(), {"a" * 64: payload()})
+    (video,) = events.of("video")
+    facts = probe(Path(video["path"]))
+    assert (facts.frames, facts.width, facts.height) == (9, 64, 36)
+    assert Path(video["poster"]).read_bytes().startswith(b"\x89PNG")
+    assert sorted(e["frame"] for e in events.of("frame")) == list(range(9))
+    assert hashlib.sha256(Path(video["path"]).read_bytes()).hexdigest() == video["sha256"]
+
+
+def test_a_frame_that_fails_twice_is_rendered_and_counted(run):
+    failures = []
+
+    def spoil(task):
+        if task.label.endswith("frame 4") and len(failures) < 2:
+            failures.append(task)
+            return "INTERNAL"
+
+    events = run(Faulty(spoil), {"j": payload()})
+    assert events.of("video")
+    (frame,) = [e for e in events.of("frame") if e["frame"] == 4]
+    assert frame["attempt"] == 3
+
+
+def test_a_poison_frame_fails_its_job_by_name_and_spares_the_other(run):
+    executor = Faulty(lambda task: "WORKER_LOST" if task.label == "bad frame 4" else None)
+    events = run(executor, {"bad": payload(), "good": payload(maxiter=150)})
+    (failed,) = events.of("failed")
+    assert (failed["job"], failed["frame"], failed["code"]) == ("bad", 4, "WORKER_LOST")
+    assert "frame 4" in failed["message"] and "injected" in failed["message"]
+    assert sum(task.label == "bad frame 4" for task in executor.order) == MAX_ATTEMPTS
+    assert events.of("video", "good") and not events.of("video", "bad")
+
+
+def test_lost_pictures_are_rendered_again(run):
+    lost = []
+
+    def spoil(task):
+        if task.function == "segment" and not lost:
+            lost.append(task)
+            return "NODE_LOST"
+
+    events = run(Faulty(spoil), {"j": payload()})
+    assert events.of("video")
+    again = [f for f in range(9) if sum(e["frame"] == f for e in events.of("frame")) == 2]
+    assert len(again) == len(lost[0].inputs)
+
+
+def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
+    seen = []
+
+    class TwoNodes(Faulty):
+        def nodes(self):
+            return [{"id": "local", "alive": True}, {"id": "other", "alive": True}]
+
+    def spoil(task):
+        seen.append(task.avoid)
+        return "INTERNAL" if len(seen) <= 2 else None
+
+    assert run(TwoNodes(spoil), {"j": payload()}).of("video")
+    assert frozenset({"local"}) in seen
+
+    alone = Faulty(lambda task: "INTERNAL" if len(alone.order) <= 2 else None)
+    assert run(alone, {"j": payload()}).of("video")
+    assert all(task.avoid == frozenset() for task in alone.order)
+
+
+def test_finished_segments_are_not_rendered_again(run, tmp_path):
+    first = run(LocalExecutor(), {"j": payload()})
+    kept = tmp_path / "kept.ts"
+    kept.write_bytes((tmp_path / ("final-" + Path(first.of("segment")[0]["path"]).name)).read_bytes())
+    index, frames = (first.of("segment")[0][k] for k in ("index", "frames"))
+    second = run(LocalExecutor(), {"j": payload()}, finished={index: kept})
+    assert len(second.of("frame")) == 9 - frames
+    assert second.of("video")[0]["sha256"] == first.of("video")[0]["sha256"]
+
+
+def test_a_short_job_does_not_wait_for_a_long_one(run):
+    executor = Faulty(lambda task: None)
+    events = run(executor, {"long": payload(num_frames=60), "short": payload(num_frames=4)})
+    names = [e["job"] for e in events.all if e["event"] == "video"]
+    assert names == ["short", "long"]
+
+
+def test_cancel_ends_a_job_for_good(tmp_path):
+    events = Events()
+    executor = LocalExecutor()
+    scheduler = events.scheduler = Scheduler(executor, events)
+    scheduler.add(Job("j", payload(num_frames=100), tmp_path, {}))
+    while not events.of("frame"):
+        scheduler.step(0.05)
+    scheduler.cancel("j")
+    scheduler.cancel("j")
+    while scheduler.tasks:
+        scheduler.step(0.05)
+    scheduler.close()
+    executor.close()
+    assert len(events.of("cancelled")) == 1 and not events.of("video")
+
+
+def test_memory_bounds_what_is_in_flight(run):
+    class Tight(Faulty):
+        held = most = 0
+
+        def memory(self):
+            return int(64 * 36 * 1.5 * 10 / 0.4)  # ten frames
+
+        def submit(self, task):
+            self.held += task.function == "frame"
+            self.most = max(self.most, self.held)
+            return super().submit(task)
+
+        def wait(self, timeout):
+            outcomes = super().wait(timeout)
+            ended = [self.tasks[outcome.ticket] for outcome in outcomes]
+            self.held -= sum(len(task.inputs) for task in ended if task.function == "segment")
+            return outcomes
+
+    executor = Tight(lambda task: None)
+    assert run(executor, {"j": payload(num_frames=40)}).of("video")
+    assert 0 < executor.most <= 10

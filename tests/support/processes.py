@@ -1,0 +1,57 @@
+"""Finds and ends the processes that a test started, by pid, however deep they were forked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from pathlib import Path
+
+VARIABLE = "MANDEL_TEST_MARK"
+
+
+def new_mark() -> str:
+    """A value for VARIABLE in a child's environment; all its descendants inherit it."""
+    return uuid.uuid4().hex
+
+
+def marked(mark: str) -> dict[int, str]:
+    """Command line by pid of every living process that carries ``mark``."""
+    wanted = f"{VARIABLE}={mark}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+                continue
+            if (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
+                continue
+            found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # ended meanwhile, or another user's
+    return found
+
+
+def wait_for(condition, seconds: float, what: str):
+    """The first true value of ``condition()``; fails the test after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds:g} s: {what}")
+
+
+def end_all(mark: str, seconds: float = 20.0) -> None:
+    """Kills every process that carries ``mark`` and waits until none is left."""
+    deadline = time.monotonic() + seconds
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.05)
+    assert not left, f"could not be ended: {left}"

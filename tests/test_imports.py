@@ -1,0 +1,94 @@
+"""Imports point one way; see the table of rooms in docs/design.md."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "mandel").rglob("*.py"))
+
+# room -> rooms of this package it may import from (itself and errors always)
+ALLOWED = {
+    "errors": set(),
+    "version": set(),
+    "settings": set(),
+    "": {"version"},
+    "__main__": set(),
+    "payload": {"settings", "version", "colour", "protocol", "plan", ""},
+    "plan": set(),
+    "kernels": set(),
+    "device": {"kernels"},
+    "colour": {"plan"},
+    "video": set(),
+    "render": {"plan", "kernels", "device", "colour", "video", "payload", "settings", "version", ""},
+    "store": {"video", "version", "", "settings"},
+    "protocol": {"version", ""},
+    "server": {"store", "protocol", "payload", "settings", "version", "plan", ""},
+}
+# who alone may import these
+ONLY = {
+    "ray": {"mandel/render/cluster.py"},
+    "pyopencl": {"mandel/device"},
+    "socket": {"mandel/server", "mandel/cli", "mandel/render/cluster.py", "mandel/render/driver.py",
+               "mandel/render/tasks.py"},
+    "sqlite3": {"mandel/store"},
+    "pydantic": {"mandel/payload.py"},
+    "imageio_ffmpeg": {"mandel/video", "mandel/cli/doctor.py"},
+}
+FORBIDDEN = {"plan": {"ray", "pyopencl", "socket", "time", "datetime", "os", "pathlib", "subprocess"},
+             "colour": {"ray", "pyopencl", "socket", "os", "subprocess"},
+             "protocol": {"ray", "pyopencl", "socket", "os", "subprocess", "pydantic"}}
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(ROOT / "mandel").with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_there_is_something_to_walk():
+    assert len(FILES) > 30
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path):
+    own, name = room(path), str(path.relative_to(ROOT))
+    for imported in imports(path):
+        parts = imported.split(".")
+        if parts[0] == "mandel":
+            target = parts[1] if len(parts) > 1 and (ROOT / "mandel" / parts[1]).is_dir() or len(parts) > 2 else ""
+            if own != "cli" and target not in (own, "errors"):
+                assert target in ALLOWED[own], f"{name} imports {imported}"
+        elif parts[0] in ONLY:
+            assert any(name.startswith(place) for place in ONLY[parts[0]]), f"{name} imports {imported}"
+        assert parts[0] not in FORBIDDEN.get(own, ()), f"{name} imports {imported}"
+
+
+@pytest.mark.parametrize("path", sorted(
+    p for pattern in ("*.py", "*.cl", "*.h", "*.sh") for p in ROOT.rglob(pattern)
+    if not any(part.startswith(".") for part in p.relative_to(ROOT).parts)
+), ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_are_small_enough_to_hold_in_the_head(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
+def test_the_listener_never_imports_ray_or_opencl():
+    code = (
+        "import sys, mandel.cli.head, mandel.server.supervisor;"
+        "print(sorted(m for m in ('ray', 'pyopencl', 'numpy') if m in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert "ray" not in run.stdout and "pyopencl" not in run.stdout
