@@ -1,0 +1,84 @@
+"""``ray_head.py``: the service, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import resource
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from mandel import settings as settings_module
+from mandel.errors import MandelError
+from mandel.server.service import Service, driver_command
+from mandel.settings import Limits, Settings
+
+_log = logging.getLogger("mandel")
+
+EXIT_BAD_SETTING = 2
+EXIT_CANNOT_START = 3
+EXIT_FORCED = 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ray_head.py",
+        description="The Mandelbrot zoom service: takes payloads on a TCP port, renders them on a Ray cluster, "
+        "stores and sends the videos.",
+        epilog="Exit codes: 0 stopped by a signal, 2 a bad option, 3 could not start, 130 stopped at once.",
+    )
+    settings_module.add_options(parser)
+    settings_module.add_options(parser.add_argument_group("limits of what may be asked"), Limits)
+    return parser
+
+
+def _allow_descriptors(connections: int) -> None:
+    """A connection takes two descriptors; the usual soft limit is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 3 * connections + 1024
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] = driver_command) -> int:
+    """Runs the service.
+
+    Args:
+        driver: the command that starts the driver, from the settings.
+
+    Returns:
+        0 after SIGINT or SIGTERM, else one of the EXIT codes above.
+    """
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        settings = settings_module.read(options)
+        _allow_descriptors(settings.max_connections)
+        service = Service(settings, driver(settings))
+    except MandelError as error:
+        print(f"ray_head.py: {error.code}: {error.message}", file=sys.stderr)
+        return EXIT_BAD_SETTING if error.code == "BAD_SETTING" else EXIT_CANNOT_START
+    asked_to_stop = threading.Event()
+
+    def stop(signum, frame) -> None:
+        if asked_to_stop.is_set():
+            _log.warning("stopped at once; accepted jobs are kept")
+            os._exit(EXIT_FORCED)  # the driver dies with us
+        asked_to_stop.set()
+
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, stop)
+    service.start()
+    print(f"listening on {service.listener.host}:{service.listener.port}\n"
+          f"storing under {service.store.names.root}: {service.store.recovery}\n"
+          f"the renderer is starting; send a payload with: python client.py --host {service.listener.host} "
+          f"--port {service.listener.port}", flush=True)
+    asked_to_stop.wait()
+    _log.info("stopping: no more connections; finishing what is in hand (again to stop at once)")
+    service.stop()
+    _log.info("stopped; accepted jobs go on at the next start")
+    return 0

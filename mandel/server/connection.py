@@ -1,0 +1,192 @@
+"""One conversation: a request is received, carried out and answered."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import struct
+import time
+
+from mandel import payload
+from mandel.errors import MandelError, RenderError, RequestError, StoreError, TransferError
+from mandel.protocol.operation import RENDER, Request, not_found
+from mandel.protocol.reply import ReplyWriter
+from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
+from mandel.server.jobs import Job
+from mandel.store.store import CANCELLED, DONE
+
+_log = logging.getLogger("mandel")
+
+_PROGRESS_SECONDS = 1.0
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 1 << 20
+
+
+class Connection:
+    """Serves one client on its own thread; a slow client holds up nobody else.
+
+    Args:
+        sock: the connected socket; ``serve`` closes it.
+        peer: the client's address, for the log.
+        service: the service that this connection belongs to.
+    """
+
+    def __init__(self, sock: socket.socket, peer: str, service):
+        self._socket, self._peer, self._service = sock, peer, service
+        self._reply = ReplyWriter()
+
+    def serve(self) -> None:
+        """The whole conversation. Never raises; says at most one line to the log."""
+        try:
+            self._converse()
+            self._close()
+        except MandelError as error:
+            _log.warning("%s: %s: %s", self._peer, error.code, error.message)
+            self._refuse(error)
+        except OSError as error:
+            _log.warning("%s: went away: %s", self._peer, error.strerror or error or type(error).__name__)
+            self._drop()
+        except Exception as error:  # a fault of ours; the service must go on
+            _log.error("%s: INTERNAL: %r", self._peer, error)
+            self._refuse(MandelError("INTERNAL", "the service failed on this request; its log says why"))
+
+    def _converse(self) -> None:
+        asked = self._receive()
+        if isinstance(asked, Foreign):
+            if words := asked.reply():
+                self._send(words)
+            _log.warning("%s: speaks %s", self._peer, asked.protocol)
+        elif isinstance(asked, Request):
+            answer = {
+                RENDER: self._render, "attach": self._attach, "status": self._status, "list": self._list,
+                "cancel": self._cancel,
+            }
+            answer[asked.op](asked.fields)
+
+    def _receive(self) -> Request | Foreign | None:
+        """The request; None when the peer closed without a word. One deadline for all of it."""
+        settings = self._service.settings
+        receiver = RequestReceiver(settings.limits.max_request_bytes)
+        deadline = time.monotonic() + settings.request_timeout
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                if left <= 0:
+                    raise TimeoutError
+                self._socket.settimeout(left)
+                answer = receiver.feed(self._socket.recv(1 << 16))
+            except TimeoutError:
+                raise RequestError(
+                    "TIMEOUT", f"no whole request within {settings.request_timeout:g} seconds",
+                    limit=settings.request_timeout,
+                ) from None
+            if answer is not NEED_MORE:
+                return None if answer is CLOSED else answer
+
+    # -- operations -------------------------------------------------------
+
+    def _render(self, fields: dict) -> None:
+        asked = payload.parse(fields, self._service.settings.limits)
+        canonical = asked.canonical()
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+        self._stream(self._service.register.ask(asked.job_id(), canonical, text, asked.num_frames))
+
+    def _attach(self, fields: dict) -> None:
+        self._stream(self._found(self._service.register.find(fields["job"])))
+
+    def _cancel(self, fields: dict) -> None:
+        job = self._found(self._service.register.cancel(fields["job"]))
+        self._send(self._reply.result(self._service.register.describe(job)))
+
+    def _status(self, fields: dict) -> None:
+        if "job" in fields:
+            job = self._found(self._service.register.find(fields["job"]))
+            self._send(self._reply.result(self._service.register.describe(job)))
+        else:
+            self._send(self._reply.result(self._service.status()))
+
+    def _list(self, fields: dict) -> None:
+        self._send(self._reply.result({"jobs": self._service.register.list()}))
+
+    @staticmethod
+    def _found(job: Job | None) -> Job:
+        if job is None:
+            raise not_found()
+        return job
+
+    def _stream(self, job: Job) -> None:
+        """Progress while the job is live, then its video or its error. The client may vanish; the job goes on."""
+        register = self._service.register
+        while True:
+            self._send(self._reply.progress(register.progress(job)))
+            if job.live:
+                if register.closing:
+                    raise StoreError(
+                        "SHUTTING_DOWN",
+                        f"the service is stopping; job {job.id} is kept and goes on after the next start: "
+                        "attach to it then",
+                    )
+                register.wait(job, _PROGRESS_SECONDS)
+            elif job.state != DONE:
+                break
+            elif (stored := register.open(job.id)) is not None:
+                with stored.file:
+                    self._send(self._reply.video_head(stored.bytes, stored.sha256, f"{job.id[:16]}.mp4"))
+                    if self._socket.sendfile(stored.file, 0, stored.bytes) != stored.bytes:
+                        raise ConnectionAbortedError(f"the video of {job.id[:12]} became shorter while it was sent")
+                self._send(self._reply.end())
+                return
+            else:
+                job = self._found(register.find(job.id))
+        if job.state == CANCELLED:
+            raise RenderError("CANCELLED", "the job was cancelled; send the payload again to go on with it")
+        raise job.error or RenderError("INTERNAL", "the job failed")
+
+    # -- the socket -------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        """Sends all; TimeoutError when not a byte is taken within the stall limit."""
+        self._socket.settimeout(self._service.settings.stall_timeout)
+        view = memoryview(data)
+        while view:
+            view = view[self._socket.send(view):]
+
+    def _refuse(self, error: MandelError) -> None:
+        try:
+            self._send(self._reply.error(error))
+            self._close()
+        except (OSError, ValueError):  # gone, or in the middle of a video
+            self._drop()
+
+    def _close(self) -> None:
+        """Says that this is all, and takes what the peer still sends: a reset could eat the reply."""
+        deadline = time.monotonic() + _LINGER_SECONDS
+        taken = 0
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+            while taken < _LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    break
+                taken += len(data)
+        except OSError:
+            pass
+        self._socket.close()
+
+    def _drop(self) -> None:
+        """Closes at once, forgetting what was not sent."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass
+        self._socket.close()
+
+
+def busy(most: int) -> TransferError:
+    """The answer to a connection beyond the cap."""
+    return TransferError(
+        "BUSY", f"{most} connections are served already; try again in a few seconds",
+        limit={"connections": most, "retry_after": 5},
+    )

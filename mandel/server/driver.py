@@ -1,0 +1,101 @@
+"""The Ray driver as seen from the head: a process and JSON lines on a socketpair."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+_LEASH = Path(__file__).parent / "leash.py"
+_PACKAGES = Path(__file__).parents[2]  # for a head that was not started where the packages are
+_LONGEST_LINE = 16 << 20
+
+
+class DriverProcess:
+    """Starts ``command --fd N`` in a session of its own, on a leash.
+
+    The thread that makes this object must live as long as the process.
+
+    Args:
+        command: program and arguments.
+        silence: seconds without a word, or without listening, after which it counts as hung.
+    """
+
+    def __init__(self, command: Sequence[str], silence: float):
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(silence)
+        path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", str(_LEASH), str(os.getpid()), *command, "--fd", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
+                env=os.environ | {"PYTHONPATH": path},
+            )
+        self.pid = self._process.pid
+        self.ready = False
+
+    def messages(self) -> Iterator[dict]:
+        """What it says, until it closes the line or talks no JSON.
+
+        Raises:
+            TimeoutError: it was silent for too long.
+        """
+        buffer = bytearray()
+        while len(buffer) < _LONGEST_LINE:
+            try:
+                data = self._socket.recv(1 << 16)
+            except ConnectionError:
+                return
+            if not data:
+                return
+            *lines, rest = (buffer + data).split(b"\n")
+            buffer = bytearray(rest)
+            for line in lines:
+                try:
+                    message = json.loads(line)
+                except ValueError:
+                    return
+                if not isinstance(message, dict):
+                    return
+                yield message
+
+    def send(self, message: dict) -> bool:
+        """Says ``message``; False when the driver is gone."""
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            return True
+        except OSError:
+            return False
+
+    def end(self, patience: float) -> int:
+        """Ends the process and all its group: waits, then SIGTERM, then SIGKILL.
+
+        Args:
+            patience: seconds to wait before each of the two signals.
+
+        Returns:
+            Its exit status, negative for a signal.
+        """
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                self._process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                self.signal(signum)
+        status = self._process.wait()
+        self.signal(signal.SIGKILL)  # whoever of its group outlived it
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes a sender that waits
+        self._socket.close()
+        return status
+
+    def signal(self, signum: int) -> None:
+        """Sends a signal to its whole group."""
+        try:
+            os.killpg(self.pid, signum)
+        except (ProcessLookupError, PermissionError):
+            pass

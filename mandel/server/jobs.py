@@ -1,0 +1,103 @@
+"""A job's life: one table of states, and what is known of a live job."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+
+from mandel.errors import MandelError
+from mandel.store.store import CANCELLED, DONE, FAILED, QUEUED
+
+# Never stored: it is a fact about a living driver. A restart finds the job queued.
+RUNNING = "running"
+
+# state -> event -> next state; what is not here is not allowed.
+TABLE = {
+    QUEUED: {"ask": QUEUED, "start": RUNNING, "fail": FAILED, "cancel": CANCELLED},
+    RUNNING: {"ask": RUNNING, "requeue": QUEUED, "finish": DONE, "fail": FAILED, "cancel": CANCELLED},
+    DONE: {"ask": DONE, "damage": QUEUED, "cancel": DONE},
+    FAILED: {"ask": QUEUED, "cancel": FAILED},
+    CANCELLED: {"ask": QUEUED, "cancel": CANCELLED},
+}
+LIVE = (QUEUED, RUNNING)
+
+_RECENT = 64  # frames over which the present rate is taken
+
+
+def after(state: str, event: str) -> str:
+    """The state that ``event`` leads to.
+
+    Raises:
+        MandelError: BAD_TRANSITION; a fault of this program.
+    """
+    try:
+        return TABLE[state][event]
+    except KeyError:
+        raise MandelError("BAD_TRANSITION", f"a {state} job cannot {event}") from None
+
+
+class Job:
+    """A job in memory: its state and, while it is live, its progress.
+
+    Fields are changed under the supervisor's lock, on which ``changed`` is
+    built. ``ending`` is held by whoever writes the job's end to the store.
+
+    Args:
+        lock: the supervisor's lock.
+        record: the job in the store.
+    """
+
+    def __init__(self, lock: threading.RLock, record):
+        self.id, self.payload, self.frames = record.id, record.payload, record.frames
+        self.state, self.error, self.asked = record.state, record.error, record.asked
+        self.changed = threading.Condition(lock)
+        self.ending = threading.Lock()
+        self.faults = 0  # times in a row that the driver failed it without any progress
+        self.nodes: Counter[str] = Counter()
+        self.segments: dict[int, int] = {}
+        self.begin({})
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+    def apply(self, event: str, error: MandelError | None = None) -> None:
+        """Goes to the next state and wakes all who wait for this job."""
+        self.state = after(self.state, event)
+        self.error = error
+        self.changed.notify_all()
+
+    def begin(self, segments: dict[int, int]) -> None:
+        """A driver starts on it, ``segments`` (number -> frames) being finished."""
+        self.segments = segments
+        self._before = sum(segments.values())
+        self._fresh: set[int] = set()
+        self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
+        self._began = self._times[0]
+
+    def frame(self, number: int, node: str) -> None:
+        """A frame has been rendered."""
+        if number not in self._fresh:
+            self._fresh.add(number)
+            self._times.append(time.monotonic())
+            self.nodes[node] += 1
+            self.faults = 0
+
+    @property
+    def done(self) -> int:
+        """Frames rendered and not lost."""
+        return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
+
+    def progress(self) -> dict:
+        """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
+        told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
+                "segments": len(self.segments), "rate": None, "seconds_left": None}
+        if self.state == RUNNING and len(self._fresh) > 1:
+            now = time.monotonic()
+            recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)
+            overall = len(self._fresh) / max(now - self._began, 1e-3)
+            left = self.frames - self.done
+            told["rate"] = round(recent, 3)
+            told["seconds_left"] = [round(left / max(recent, overall), 1), round(left / min(recent, overall), 1)]
+        return told

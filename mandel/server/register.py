@@ -1,0 +1,255 @@
+"""The register: every live job in memory, and the store behind it.
+
+Lock order: ``_accepting``, then a job's ``ending``, then ``lock``; ``lock`` is
+never held during work on disk. The store learns of a change before anybody
+else does: what a client was told survives.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from itertools import islice
+from pathlib import Path
+
+from mandel.errors import MandelError, RenderError, StoreError
+from mandel.server.jobs import RUNNING, Job
+from mandel.store.store import CANCELLED, DONE, FAILED, QUEUED, Store, StoredFile
+
+_log = logging.getLogger("mandel")
+
+MOST_RUNNING = 16  # jobs in the driver's hands; it interleaves them
+MOST_FAULTS = 4  # times in a row that a job may fail the driver, or the driver the job
+
+
+class Register:
+    """The jobs of ``store``; unfinished ones are live from the start, oldest first.
+
+    Attributes:
+        lock: guards all that is in memory.
+        work: notified when ``next`` may have something.
+        letting_go: ids that the driver was told to cancel and has not confirmed.
+        closing: the service stops; nothing more will be begun.
+    """
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.lock = threading.RLock()
+        self.work = threading.Condition(self.lock)
+        self.letting_go: set[str] = set()
+        self._accepting = threading.Lock()
+        self._cancels: deque[str] = deque()
+        self._jobs = {record.id: Job(self.lock, record) for record in store.queue()}
+        self.closing = False
+
+    # -- for connections --------------------------------------------------
+
+    def ask(self, job: str, payload: dict, canonical: str, frames: int) -> Job:
+        """The job of a payload: joined when it is live, done when stored, else queued durably.
+
+        Raises:
+            StoreError: DISK_FULL, DISK_FAILED, INDEX_FAILED.
+        """
+        with self._accepting:
+            if (live := self.live(job)) is not None:
+                return live
+            record = self.store.get(job)
+            if record is None:
+                record = self.store.add(job, payload, canonical, frames)
+                _log.info("job %s accepted: %d frames", job[:12], frames)
+            elif record.state in (FAILED, CANCELLED):
+                self.store.check_space()
+                self.store.set_state(job, QUEUED)
+                record = self.store.get(job)
+                _log.info("job %s asked for again", job[:12])
+            return self._admit(Job(self.lock, record))
+
+    def find(self, job: str) -> Job | None:
+        """A job by id, live or stored; None when there is none."""
+        if (live := self.live(job)) is not None:
+            return live
+        record = self.store.get(job)
+        if record is None or record.state != QUEUED:
+            return Job(self.lock, record) if record else None
+        with self._accepting:  # it is just being accepted, or its failure could not be stored
+            return self.live(job) or self._admit(Job(self.lock, self.store.get(job)))
+
+    def cancel(self, job: str) -> Job | None:
+        """Cancels a live job; any other stays what it is. None when there is no such job."""
+        found = self.find(job)
+        if found is None:
+            return None
+        with found.ending:
+            if found.live:
+                self.store.set_state(job, CANCELLED)
+                self._end(found, "cancel", tell_driver=True)
+                _log.info("job %s cancelled", job[:12])
+        return found
+
+    def open(self, job: str) -> StoredFile | None:
+        """The proven video of a done job; None when it was damaged: the job is live again."""
+        try:
+            return self.store.open(job)
+        except StoreError as error:
+            _log.warning("job %s: %s", job[:12], error.message)
+        with self._accepting:
+            if self.live(job) is not None:
+                return None
+            try:
+                return self.store.open(job)  # somebody else had it repaired
+            except StoreError:
+                self.store.discard_video(job)
+                self._admit(Job(self.lock, self.store.get(job)))
+                return None
+
+    def wait(self, job: Job, seconds: float) -> None:
+        """Returns when the job changes state, after ``seconds``, or when the service closes."""
+        with self.lock:
+            if job.live and not self.closing:
+                job.changed.wait(seconds)
+
+    def progress(self, job: Job) -> dict:
+        """What a ``progress`` part says of a job."""
+        with self.lock:
+            return job.progress()
+
+    def describe(self, job: Job) -> dict:
+        """All that is known of a job."""
+        with self.lock:
+            return job.progress() | {
+                "payload": job.payload, "asked": job.asked, "nodes": dict(job.nodes),
+                "error": job.error.as_dict() if job.error else None,
+            }
+
+    def list(self, most: int = 1000) -> list[dict]:
+        """The jobs last asked for, newest first."""
+        records = self.store.latest(most)
+        with self.lock:
+            jobs = [self._jobs.get(record.id) or Job(self.lock, record) for record in records]
+            return [{**job.progress(), "asked": job.asked} for job in jobs]
+
+    def live_progress(self, most: int = 100) -> list[dict]:
+        """Progress of the oldest live jobs."""
+        with self.lock:
+            return [job.progress() for job in islice(self._jobs.values(), most)]
+
+    def count(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        stored = self.store.count()
+        with self.lock:
+            running = self._running()
+            return {QUEUED: len(self._jobs) - running, RUNNING: running} | {
+                state: stored.get(state, 0) for state in (DONE, FAILED, CANCELLED)}
+
+    # -- for the supervisor -----------------------------------------------
+
+    def live(self, job: str) -> Job | None:
+        """A live job by id."""
+        with self.lock:
+            return self._jobs.get(job)
+
+    def next(self) -> Job | str | None:
+        """What the driver must hear next: the id of a job to cancel, or a job to begin (now running)."""
+        with self.lock:
+            if self._cancels:
+                return self._cancels.popleft()
+            if self.closing or self._running() + len(self.letting_go) >= MOST_RUNNING:
+                return None
+            for job in self._jobs.values():
+                if job.state == QUEUED and job.id not in self.letting_go:
+                    job.apply("start")
+                    return job
+            return None
+
+    def drop(self, job: Job) -> None:
+        """Has the driver stop working on a job, whatever becomes of it."""
+        with self.lock:
+            self.letting_go.add(job.id)
+            self._cancels.append(job.id)
+            self.work.notify_all()
+
+    def let_go(self, job: str) -> None:
+        """The driver does nothing more for this job."""
+        with self.lock:
+            self.letting_go.discard(job)
+            self.work.notify_all()
+
+    def add_segment(self, job: Job, number: int, path: Path, frames: int, sha256: str) -> None:
+        """Stores a segment of a running job. Raises StoreError."""
+        with job.ending:
+            if job.state == RUNNING:
+                self.store.add_segment(job.id, number, path, frames, sha256)
+                with self.lock:
+                    job.segments[number] = frames
+                    job.faults = 0
+
+    def finish(self, job: Job, path: Path, poster: Path | None, frames: int, sha256: str) -> None:
+        """Stores the video of a running job, which ends it. Raises StoreError."""
+        if frames != job.frames:
+            raise StoreError("WRONG_LENGTH", f"the video has {frames} frames instead of {job.frames}")
+        with job.ending:
+            if job.state == RUNNING:
+                self.store.finish(job.id, path, poster, frames, sha256)
+                self._end(job, "finish")
+                _log.info("job %s done", job.id[:12])
+
+    def fail(self, job: Job, error: MandelError) -> None:
+        """Ends a live job for good."""
+        with job.ending:
+            if not job.live:
+                return
+            _log.error("job %s failed: %s: %s", job.id[:12], error.code, error.message)
+            try:
+                self.store.set_state(job.id, FAILED, error)
+            except StoreError as trouble:  # a full disk; the next start will try the job again
+                _log.error("job %s: its failure could not be stored: %s", job.id[:12], trouble.message)
+            self._end(job, "fail", error)
+
+    def give_back(self, job: Job, why: str) -> None:
+        """The driver failed a running job: queued again, unless that happens time after time."""
+        with self.lock:
+            if job.state != RUNNING:
+                return
+            job.faults += 1
+            if job.faults < MOST_FAULTS:
+                job.apply("requeue")
+                self.work.notify_all()
+                return
+        self.fail(job, RenderError("DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row: {why}"))
+
+    def driver_died(self, why: str, blame: bool) -> None:
+        """Nothing is running any more; ``blame``: it may have been a job's fault."""
+        with self.lock:
+            self.letting_go.clear()
+            self._cancels.clear()
+            running = [job for job in self._jobs.values() if job.state == RUNNING]
+        for job in running if blame else ():
+            self.give_back(job, why)
+
+    def close(self) -> None:
+        """Wakes all who wait: nothing more will happen. No job is lost."""
+        with self.lock:
+            self.closing = True
+            self.work.notify_all()
+            for job in self._jobs.values():
+                job.changed.notify_all()
+
+    def _running(self) -> int:
+        return sum(job.state == RUNNING for job in self._jobs.values())
+
+    def _admit(self, job: Job) -> Job:
+        with self.lock:
+            if job.live:
+                self._jobs[job.id] = job
+                self.work.notify_all()
+        return job
+
+    def _end(self, job: Job, event: str, error: MandelError | None = None, tell_driver: bool = False) -> None:
+        """Takes a live job to its end in memory; the store knows already."""
+        with self.lock:
+            if tell_driver and job.state == RUNNING:
+                self.drop(job)
+            job.apply(event, error)
+            self._jobs.pop(job.id, None)
+            self.work.notify_all()

@@ -1,0 +1,71 @@
+"""The service: store, register, supervisor and listener put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+
+from mandel.server.connection import Connection
+from mandel.server.listener import Listener
+from mandel.server.register import Register
+from mandel.server.supervisor import Supervisor
+from mandel.settings import Settings
+from mandel.store.store import Store
+from mandel.version import VERSION
+
+_log = logging.getLogger("mandel")
+
+_DRIVER_SECONDS = 12.0  # to hand over what it has and leave its cluster
+_CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way
+
+
+def driver_command(settings: Settings) -> list[str]:
+    """How to start the real driver."""
+    return [sys.executable, "-m", "mandel.render.driver", "--address", settings.address,
+            "--device", settings.device]
+
+
+class Service:
+    """Opens the store and the port; ``start`` begins to work.
+
+    Args:
+        settings: how to run.
+        command: how to start the driver.
+
+    Raises:
+        MandelError: from Listener and Store.
+    """
+
+    def __init__(self, settings: Settings, command: Sequence[str]):
+        self.settings = settings
+        self.listener = Listener(settings.host, settings.port, settings.max_connections, self._serve)
+        self.store = Store(settings.db)
+        self.register = Register(self.store)
+        self.supervisor = Supervisor(self.register, command)
+        self._began = time.monotonic()
+
+    def start(self) -> None:
+        """Starts driver and listener."""
+        self.supervisor.start()
+        self.listener.start()
+
+    def stop(self) -> None:
+        """Stops accepting, stores what is finished, ends the driver. Loses no job; takes at most 20 s."""
+        self.listener.stop_accepting()
+        self.register.close()
+        self.supervisor.stop(_DRIVER_SECONDS)
+        self.listener.close(_CLIENT_SECONDS)
+        self.store.close()
+
+    def status(self) -> dict:
+        """What ``status`` tells: version, uptime in s, driver and cluster, jobs by state, connections."""
+        return {
+            "version": VERSION, "uptime": round(time.monotonic() - self._began, 1),
+            "driver": dict(self.supervisor.facts), "jobs": self.register.count(),
+            "live": self.register.live_progress(), "connections": self.listener.connections,
+        }
+
+    def _serve(self, sock, peer: str) -> None:
+        Connection(sock, peer, self).serve()

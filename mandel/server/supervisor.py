@@ -1,0 +1,228 @@
+"""The supervisor: keeps a driver alive, hands it the jobs, stores what it makes.
+
+Two threads. ``keeper`` starts the driver, carries out what it reports and
+starts it again when it dies; ``sender`` hands it the jobs, so that a driver
+that does not listen blocks nobody else.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from mandel.errors import RenderError, StoreError
+from mandel.server.driver import DriverProcess
+from mandel.server.jobs import RUNNING, Job
+from mandel.server.register import Register
+from mandel.store.durable import remove
+from mandel.store.names import SEGMENT
+
+_log = logging.getLogger("mandel")
+
+_LONGEST_PAUSE = 30.0
+_HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
+_SILENT_SECONDS = 180.0  # a driver starts Ray in less, and then tells of its cluster every few seconds
+_DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
+
+
+class Supervisor:
+    """Runs the jobs of ``register``.
+
+    Args:
+        command: how to start the driver; ``--fd N`` is added.
+
+    Attributes:
+        facts: state of the driver and what it told of its cluster.
+    """
+
+    def __init__(self, register: Register, command: Sequence[str]):
+        self.facts: dict = {"state": "starting", "starts": 0, "error": None, "nodes": []}
+        self._register = register
+        self._command = tuple(command)
+        self._driver: DriverProcess | None = None
+        self._outbox: deque[dict] = deque()
+        self._folders: dict[str, Path] = {}  # where the driver writes, by job
+        self._stopping = threading.Event()
+        self._stop_said = False
+        self._keeper = threading.Thread(target=self._keep, name="keeper")
+        self._sender = threading.Thread(target=self._send, name="sender")
+
+    def start(self) -> None:
+        """Starts the threads, and so the driver."""
+        self._keeper.start()
+        self._sender.start()
+
+    def stop(self, patience: float) -> None:
+        """Lets the driver hand over what it has finished for ``patience`` seconds, then ends it.
+
+        The register must have been closed. Loses no job.
+        """
+        with self._register.lock:
+            self._stopping.set()
+            self._register.work.notify_all()
+            driver = self._driver
+        if driver is not None and not driver.ready:
+            driver.signal(signal.SIGTERM)  # it does not listen yet
+        self._keeper.join(patience)
+        if self._keeper.is_alive() and driver is not None:
+            driver.signal(signal.SIGKILL)
+        self._keeper.join()
+        with self._register.lock:
+            self._register.work.notify_all()
+        self._sender.join()
+
+    # -- sender -----------------------------------------------------------
+
+    def _next(self) -> Job | dict | None:
+        """What to say to the driver, if it listens."""
+        if self._driver is None or not self._driver.ready:
+            return None
+        if self._outbox:
+            return self._outbox.popleft()
+        work = self._register.next()
+        if isinstance(work, str):
+            return {"do": "cancel", "job": work}
+        if work is None and self._stopping.is_set() and not self._stop_said:
+            self._stop_said = True
+            return {"do": "stop"}
+        return work
+
+    def _send(self) -> None:
+        while True:
+            with self._register.lock:
+                while (work := self._next()) is None:
+                    if self._stopping.is_set() and not self._keeper.is_alive():
+                        return
+                    self._register.work.wait()
+                driver = self._driver
+            if isinstance(work, Job):
+                try:
+                    work = self._order(work)
+                except StoreError as error:
+                    self._register.fail(work, error)
+                    continue
+            driver.send(work)
+
+    def _order(self, job: Job) -> dict:
+        segments = self._register.store.segments(job.id)
+        folder = self._folders[job.id] = self._register.store.new_tmp(job.id)
+        with self._register.lock:
+            job.begin({segment.number: segment.frames for segment in segments})
+        return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
+                "segments": {str(segment.number): str(segment.path) for segment in segments}}
+
+    # -- keeper -----------------------------------------------------------
+
+    def _keep(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            began = time.monotonic()
+            try:
+                self._one_life()
+            except OSError as error:
+                self.facts["error"] = f"could not start it: {error}"
+                _log.error("driver: %s", self.facts["error"])
+            if time.monotonic() - began > _HEALTHY_SECONDS:
+                pause = 0.0
+            pause = min(_LONGEST_PAUSE, 2 * pause + 0.5)
+            self.facts["state"] = "restarting"
+        self.facts["state"] = "stopped"
+
+    def _one_life(self) -> None:
+        """One life of a driver, from its start to the end of its process group."""
+        driver = DriverProcess(self._command, _SILENT_SECONDS)
+        self.facts |= {"state": "starting", "starts": self.facts["starts"] + 1, "pid": driver.pid}
+        with self._register.lock:
+            self._driver = driver
+            if self._stopping.is_set():
+                driver.signal(signal.SIGKILL)
+        why = ""
+        try:
+            for message in driver.messages():
+                self._carry_out(driver, message)
+        except TimeoutError:
+            why = "it said nothing for too long"
+        except Exception as error:  # whatever it said, the service must outlive it
+            why = f"what it said could not be carried out: {error!r}"
+        with self._register.lock:
+            self._driver = None
+            self._outbox.clear()
+        status = driver.end(0.0 if why else 2.0)
+        why = why or f"it ended with status {status}"
+        if not self._stopping.is_set():
+            _log.error("driver %d: %s; starting another", driver.pid, why)
+            self.facts["error"] = self.facts["error"] or why
+        for folder in self._folders.values():
+            remove(folder)
+        self._folders.clear()
+        self._register.driver_died(why, blame=not self._stopping.is_set())
+
+    def _carry_out(self, driver: DriverProcess, message: dict) -> None:
+        event = message["event"]
+        if event == "log":
+            level = str(message["level"]).upper()
+            _log.log(logging.getLevelNamesMapping().get(level, logging.INFO), "driver: %s", message["message"])
+            if level in ("ERROR", "CRITICAL"):
+                self.facts["error"] = message["message"]
+        elif event == "ready":
+            self._learn(message)
+            self.facts |= {"state": "ready", "error": None}
+            with self._register.lock:
+                driver.ready = True
+                self._register.work.notify_all()
+            _log.info("driver %d is ready: Ray at %s, dashboard at %s, nodes: %d", driver.pid,
+                      message.get("address"), message.get("dashboard") or "none", len(message.get("nodes", [])))
+        elif event == "cluster":
+            self._learn(message)
+        elif event == "unavailable":
+            self.facts["error"] = message["message"]
+            _log.error("driver: %s", message["message"])
+        else:
+            job = self._register.live(message["job"])
+            if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
+                self._carry_out_for(job, event, message)
+            elif "path" in message:
+                remove(Path(message["path"]))
+            if event in ("video", "failed", "cancelled"):
+                if (folder := self._folders.pop(message["job"], None)) is not None:
+                    remove(folder)
+                self._register.let_go(message["job"])
+
+    def _learn(self, message: dict) -> None:
+        self.facts |= {key: value for key, value in message.items() if key != "event"}
+
+    def _carry_out_for(self, job: Job, event: str, message: dict) -> None:
+        try:
+            if event == "frame":
+                with self._register.lock:
+                    job.frame(message["frame"], message.get("node") or "")
+            elif event == "segment":
+                number = message["index"]
+                self._register.add_segment(job, number, Path(message["path"]), message["frames"],
+                                           message["sha256"])
+                final = str(self._register.store.names.file(job.id, SEGMENT, number))
+                with self._register.lock:
+                    self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})
+                    self._register.work.notify_all()
+            elif event == "video":
+                poster = Path(message["poster"]) if message.get("poster") else None
+                self._register.finish(job, Path(message["path"]), poster, message["frames"], message["sha256"])
+            elif event == "failed":
+                frame = message.get("frame")
+                where = "" if frame is None else f" (frame {frame})"
+                self._register.fail(job, RenderError(message["code"], message["message"] + where))
+            elif event == "cancelled":  # not asked by us: it gave the job up
+                self._register.give_back(job, "it gave the job up")
+        except StoreError as error:
+            if event == "segment":
+                self._register.drop(job)
+            if error.code in _DISK_CODES:
+                self._register.fail(job, error)
+            else:  # the file was not what it said
+                _log.error("job %s: %s", job.id[:12], error.message)
+                self._register.give_back(job, error.message)

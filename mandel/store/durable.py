@@ -1,0 +1,89 @@
+"""Files that are there completely, or not at all, whatever dies."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+from mandel.errors import StoreError
+from mandel.store.failpoint import failpoint
+
+_CHUNK = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def disk_errors(what: str):
+    """Turns OSError into StoreError: DISK_FULL or DISK_FAILED."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StoreError("DISK_FULL", f"no space left while {what}; free some and ask again") from error
+        raise StoreError("DISK_FAILED", f"{error.strerror or error} while {what}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in ``folder`` survive a power cut."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes ``folder`` and its parents durably; fine when it is there."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder with all in it; fine when it is not there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def digest(file) -> tuple[int, str]:
+    """Size in bytes and SHA-256 (hex) of an open binary file, from its start; leaves it at its start."""
+    file.seek(0)
+    sha, size = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK):
+        sha.update(chunk)
+        size += len(chunk)
+    file.seek(0)
+    return size, sha.hexdigest()
+
+
+def adopt(tmp: Path, final: Path, label: str) -> tuple[int, str]:
+    """Moves the closed file ``tmp`` to ``final`` so that ``final`` is never torn.
+
+    Returns:
+        Size in bytes and SHA-256 (hex), read back from the file itself.
+    """
+    make_folder(final.parent)
+    with open(tmp, "rb") as file:
+        with failpoint(f"{label}.fsync"):
+            os.fsync(file.fileno())
+        found = digest(file)
+    with failpoint(f"{label}.rename"):
+        os.replace(tmp, final)
+    with failpoint(f"{label}.folder"):
+        sync_folder(final.parent)
+    return found
+
+
+def write(tmp: Path, final: Path, data: bytes, label: str) -> tuple[int, str]:
+    """Writes ``data`` to ``tmp``, then adopts it as ``final``."""
+    with failpoint(f"{label}.write"):
+        tmp.write_bytes(data)
+    return adopt(tmp, final, label)

@@ -1,0 +1,85 @@
+"""The index of DB/: one SQLite connection, one writer at a time.
+
+WAL with synchronous=FULL: a committed transaction survives SIGKILL and power
+loss. The connection is shared by threads under one lock and never crosses a
+fork (children are started by exec and inherit no descriptor).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+from mandel.errors import StoreError
+from mandel.store.durable import disk_errors
+from mandel.store.failpoint import failpoint
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _error(error: sqlite3.Error) -> StoreError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        return StoreError("DISK_FULL", "no space left for the index of DB/; free some and ask again")
+    return StoreError("INDEX_FAILED", f"the index of DB/ failed: {error}")
+
+
+class Index:
+    """Opens ``path``, makes it if need be and applies the migrations it lacks.
+
+    Raises:
+        StoreError: INDEX_FAILED, INDEX_TOO_NEW, DISK_FULL.
+    """
+
+    def __init__(self, path: Path):
+        self._lock = threading.Lock()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                self._db.execute("PRAGMA " + pragma)
+            self._migrate()
+        except sqlite3.Error as error:
+            raise _error(error) from error
+
+    def _migrate(self) -> None:
+        have = self._db.execute("PRAGMA user_version").fetchone()[0]
+        steps = sorted(_MIGRATIONS.glob("*.sql"))
+        if have > len(steps):
+            raise StoreError(
+                "INDEX_TOO_NEW",
+                f"DB/ was written by a newer version (index {have}, this one knows {len(steps)}); "
+                "run that version or use another --db",
+            )
+        for number, step in enumerate(steps[have:], have + 1):
+            self._db.executescript(f"BEGIN;\n{step.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
+
+    @contextmanager
+    def write(self, label: str):
+        """One transaction: committed durably when the block ends well, else undone."""
+        with self._lock, disk_errors("writing the index"):
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                    with failpoint(f"{label}.commit"):
+                        self._db.execute("COMMIT")
+                finally:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                raise _error(error) from error
+
+    def read(self, sql: str, *values) -> list[sqlite3.Row]:
+        """All rows of one query."""
+        with self._lock:
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise _error(error) from error
+
+    def close(self) -> None:
+        """Folds the write-ahead log into the index and closes it."""
+        with self._lock:
+            self._db.close()

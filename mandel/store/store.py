@@ -1,0 +1,360 @@
+"""The store: jobs and their files, safe against a kill at any moment.
+
+Order of every change: file in tmp, fsync, rename, fsync of the folder, commit
+of the row. What has no row does not count; what has one is trusted only while
+its size and SHA-256 are those of the row.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mandel.errors import MandelError, StoreError
+from mandel.store import durable
+from mandel.store.index import Index
+from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
+
+QUEUED, DONE, FAILED, CANCELLED = "queued", "done", "failed", "cancelled"
+
+_LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running ones can end
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job as the index holds it. Times are Unix seconds."""
+
+    id: str
+    payload: dict
+    frames: int
+    state: str
+    asked: float
+    ended: float | None
+    error: MandelError | None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A finished segment whose digest was proven."""
+
+    number: int
+    path: Path
+    frames: int
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A proven file, open for reading; the digest is that of these very bytes."""
+
+    file: BinaryIO
+    bytes: int
+    sha256: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What opening the store found and did."""
+
+    unfinished: int
+    segments: int
+    damaged: int
+    removed: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.unfinished} unfinished jobs queued again with {self.segments} finished segments, "
+            f"{self.damaged} damaged videos to be made again, {self.removed} unproven files removed"
+        )
+
+
+def _record(row) -> Record:
+    error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
+    return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"],
+                  row["ended"], error)
+
+
+class Store:
+    """Opens the folder ``root`` for this process alone and recovers what a crash left.
+
+    Raises:
+        StoreError: DB_NOT_WRITABLE, DB_LOCKED, or those of ``Index``.
+    """
+
+    def __init__(self, root: str | Path):
+        self.names = Names(Path(root).resolve())
+        self._verifying = [threading.Lock() for _ in range(16)]
+        self._verified: dict[tuple[str, str], tuple] = {}
+        self._folders = 0
+        try:
+            durable.make_folder(self.names.root)
+            self._lock = open(self.names.lock, "a+")
+            durable.make_folder(self.names.jobs)
+            durable.make_folder(self.names.tmp)
+        except OSError as error:
+            raise StoreError(
+                "DB_NOT_WRITABLE",
+                f"cannot write to {self.names.root}: {error.strerror or error}; "
+                "make it writable or choose another folder with --db",
+            ) from error
+        self._take_lock()
+        try:
+            self._index = Index(self.names.index)
+            durable.sync_folder(self.names.root)
+            self.recovery = self._recover()
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _take_lock(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.seek(0)
+            owner = self._lock.read().strip() or "unknown"
+            self._lock.close()
+            raise StoreError(
+                "DB_LOCKED",
+                f"{self.names.root} is in use by another server (process {owner}); "
+                "stop that one or choose another folder with --db",
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n")
+        self._lock.flush()
+
+    def close(self) -> None:
+        """Writes everything back and lets another server have the folder."""
+        self._index.close()
+        self._lock.close()
+
+    # -- recovery ---------------------------------------------------------
+
+    def _recover(self) -> Recovery:
+        removed = damaged = 0
+        for entry in list(self.names.tmp.iterdir()):
+            durable.remove(entry)
+            removed += 1
+        sizes = {
+            (row["id"], row["kind"]): row["bytes"]
+            for row in self._index.read(
+                "SELECT j.id, f.kind, f.bytes FROM jobs j LEFT JOIN files f ON f.job = j.id "
+                "AND f.kind != ? WHERE j.state = ?", SEGMENT, DONE)
+        }
+        whole = {job for job, kind in sizes if kind == VIDEO}
+        for (job, kind), size in sizes.items():
+            if kind is not None and not _has_size(self.names.file(job, kind), size):
+                whole.discard(job)
+        for job in {job for job, _ in sizes} - whole:
+            self.discard_video(job)
+            damaged += 1
+        unfinished = {row["id"] for row in self._index.read("SELECT id FROM jobs WHERE state = ?", QUEUED)}
+        removed += self._remove_unproven(unfinished)
+        segments = self._index.read(
+            "SELECT count(*) FROM files f JOIN jobs j ON j.id = f.job WHERE j.state = ? AND f.kind = ?",
+            QUEUED, SEGMENT)[0][0]
+        return Recovery(len(unfinished), segments, damaged, removed)
+
+    def _remove_unproven(self, unfinished: set[str]) -> int:
+        """Removes job folders without a row, and files without a row in those of unfinished jobs."""
+        known = {row["id"] for row in self._index.read("SELECT id FROM jobs")}
+        removed = 0
+        for folder in self.names.jobs.glob("*/*"):
+            if folder.name not in known:
+                durable.remove(folder)
+                removed += 1
+            elif folder.name in unfinished:
+                keep = {self.names.payload(folder.name)}
+                for row in self._index.read("SELECT kind, number FROM files WHERE job = ?", folder.name):
+                    keep.add(self.names.file(folder.name, row["kind"], row["number"]))
+                for path in folder.rglob("*"):
+                    if path.is_file() and path not in keep:
+                        durable.remove(path)
+                        removed += 1
+        return removed
+
+    # -- jobs -------------------------------------------------------------
+
+    def add(self, job: str, payload: dict, canonical: str, frames: int) -> Record:
+        """Accepts a job, durably: after this returns no crash loses it.
+
+        Raises:
+            StoreError: DISK_FULL, DISK_FAILED.
+        """
+        self.check_space()
+        now = time.time()
+        with durable.disk_errors("accepting a job"):
+            durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), canonical.encode(), "job")
+        with self._index.write("job") as db:
+            db.execute("INSERT INTO jobs (id, payload, frames, state, asked) VALUES (?, ?, ?, ?, ?)",
+                       (job, canonical, frames, QUEUED, now))
+        return Record(job, payload, frames, QUEUED, now, None, None)
+
+    def check_space(self) -> None:
+        """Raises StoreError DISK_FULL when there is no room to take on a job."""
+        free = shutil.disk_usage(self.names.root).free
+        if free < _LEAST_FREE:
+            raise StoreError(
+                "DISK_FULL",
+                f"only {free >> 20} MiB free under {self.names.root}, {_LEAST_FREE >> 20} needed; "
+                "free some and ask again",
+                limit=_LEAST_FREE,
+            )
+
+    def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
+        """Commits a job's new state; queueing puts it at the end of the queue."""
+        now = time.time()
+        text = json.dumps(error.as_dict()) if error else None
+        with self._index.write("state") as db:
+            if state == QUEUED:
+                db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL, error = NULL WHERE id = ?",
+                           (state, now, job))
+            else:
+                db.execute("UPDATE jobs SET state = ?, ended = ?, error = ? WHERE id = ?",
+                           (state, now, text, job))
+
+    def get(self, job: str) -> Record | None:
+        rows = self._index.read("SELECT * FROM jobs WHERE id = ?", job)
+        return _record(rows[0]) if rows else None
+
+    def queue(self) -> list[Record]:
+        """Unfinished jobs, oldest first."""
+        return [_record(row) for row in self._index.read(
+            "SELECT * FROM jobs WHERE state = ? ORDER BY asked, id", QUEUED)]
+
+    def latest(self, most: int) -> list[Record]:
+        """The jobs last asked for, newest first."""
+        return [_record(row) for row in self._index.read(
+            "SELECT * FROM jobs ORDER BY asked DESC, id LIMIT ?", most)]
+
+    def count(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        return dict(self._index.read("SELECT state, count(*) FROM jobs GROUP BY state"))
+
+    # -- files ------------------------------------------------------------
+
+    def new_tmp(self, job: str) -> Path:
+        """A fresh folder under tmp; never used twice, so that a late writer meets nobody."""
+        self._folders += 1
+        folder = self.names.tmp / f"{job[:16]}-{self._folders}"
+        with durable.disk_errors("making a temporary folder"):
+            folder.mkdir()
+        return folder
+
+    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str) -> None:
+        """Adopts a closed segment.
+
+        Args:
+            tmp: the file, on the same file system as the store.
+            sha256: what its writer says it wrote; must be what the disk holds.
+
+        Raises:
+            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
+        """
+        row = self._adopt(job, SEGMENT, number, tmp, frames, sha256)
+        with self._index.write(SEGMENT) as db:
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str) -> None:
+        """Adopts the video and the poster, and commits that the job is done.
+
+        Raises:
+            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
+        """
+        rows = [self._adopt(job, POSTER, 0, poster, 1, None)] if poster else []
+        rows.append(self._adopt(job, VIDEO, 0, tmp, frames, sha256))
+        with self._index.write(VIDEO) as db:
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+            db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL WHERE id = ?",
+                       (DONE, time.time(), job))
+
+    def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> tuple:
+        final = self.names.file(job, kind, number)
+        with durable.disk_errors(f"storing a {kind}"):
+            size, found = durable.adopt(tmp, final, kind)
+        if sha256 is not None and found != sha256:
+            durable.remove(final)
+            raise StoreError("DIGEST_MISMATCH", f"{kind} {number} is not what its writer wrote")
+        return job, kind, number, frames, size, found
+
+    def segments(self, job: str) -> list[Segment]:
+        """The finished segments that their digests prove; the others are removed, row and file."""
+        proven = []
+        for row in self._index.read("SELECT * FROM files WHERE job = ? AND kind = ? ORDER BY number",
+                                    job, SEGMENT):
+            path = self.names.file(job, SEGMENT, row["number"])
+            try:
+                with open(path, "rb") as file:
+                    good = durable.digest(file) == (row["bytes"], row["sha256"])
+            except OSError:
+                good = False
+            if good:
+                proven.append(Segment(row["number"], path, row["frames"]))
+            else:
+                with self._index.write("discard") as db:
+                    db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND number = ?",
+                               (job, SEGMENT, row["number"]))
+                with durable.disk_errors("removing a damaged segment"):
+                    durable.remove(path)
+        return proven
+
+    def open(self, job: str, kind: str = VIDEO) -> StoredFile:
+        """A video or poster, proven by its digest; the caller closes it.
+
+        The whole file is read the first time, and again whenever its inode,
+        size or times have changed.
+
+        Raises:
+            StoreError: DAMAGED when it is missing or not what was stored.
+        """
+        damaged = StoreError("DAMAGED", f"the stored {kind} is damaged and must be made again")
+        rows = self._index.read("SELECT * FROM files WHERE job = ? AND kind = ?", job, kind)
+        try:
+            file = open(self.names.file(job, kind), "rb")
+        except OSError:
+            raise damaged from None
+        try:
+            if not rows or not self._proven(job, kind, file, (rows[0]["bytes"], rows[0]["sha256"])):
+                raise damaged
+        except BaseException:
+            file.close()
+            raise
+        return StoredFile(file, rows[0]["bytes"], rows[0]["sha256"], rows[0]["frames"])
+
+    def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:
+        stat = os.fstat(file.fileno())
+        mark = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted)
+        with self._verifying[int(job[:1], 16)]:
+            if self._verified.get((job, kind)) == mark:
+                return True
+            try:
+                if stat.st_size != wanted[0] or durable.digest(file) != wanted:
+                    return False
+            except OSError:
+                return False
+            if len(self._verified) > 10_000:
+                self._verified.clear()
+            self._verified[job, kind] = mark
+            return True
+
+    def discard_video(self, job: str) -> None:
+        """Forgets a damaged video and its poster and queues the job; good segments stay."""
+        with self._index.write("discard") as db:
+            db.execute("DELETE FROM files WHERE job = ? AND kind != ?", (job, SEGMENT))
+            db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?",
+                       (QUEUED, time.time(), job))
+        for kind in (VIDEO, POSTER):
+            durable.remove(self.names.file(job, kind))
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False

@@ -1,0 +1,113 @@
+"""Speaks as the driver does, renders nothing, and fails on request.
+
+Files in the folder that the variable STAND_IN names are its orders: ``hold``
+(begin no segment while it is there), ``crash`` (die at the next frame, once),
+``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
+(fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
+(never become ready). Each frame appends a line to ``rendered``, each life to ``lives``.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+
+PER_SEGMENT = 5
+ORDERS = Path(os.environ["STAND_IN"])
+LINE = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
+
+
+def ordered(name: str, once: bool = True) -> bool:
+    if not (ORDERS / name).exists():
+        return False
+    if once:
+        (ORDERS / name).unlink()
+    return True
+
+
+def say(event: str, **fields) -> None:
+    LINE.sendall(json.dumps({"event": event, **fields}).encode() + b"\n")
+
+
+def make(path: Path, data: bytes) -> dict:
+    path.write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return {"path": str(path), "bytes": len(data), "sha256": "0" * 64 if ordered("torn") else sha256}
+
+
+class Work:
+    def __init__(self, message: dict):
+        self.job, self.tmp = message["job"], Path(message["tmp"])
+        frames = message["payload"]["num_frames"]
+        self.spans = {i: min(PER_SEGMENT, frames - i * PER_SEGMENT) for i in range(-(-frames // PER_SEGMENT))}
+        self.frames = frames
+        self.adopted = {int(i): Path(p) for i, p in message["segments"].items()}
+        self.todo = [i for i in self.spans if i not in self.adopted]
+
+    def step(self) -> bool:
+        """One segment, or the video; True when the job is over."""
+        if self.todo:
+            index = self.todo.pop(0)
+            for frame in range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index]):
+                if ordered("crash") or ordered("poison", once=False):
+                    os._exit(7)
+                if ordered("fail"):
+                    say("failed", job=self.job, code="FRAME_FAILED", message="as ordered", frame=frame)
+                    return True
+                with open(ORDERS / "rendered", "a") as file:
+                    file.write(f"{self.job} {frame}\n")
+                say("frame", job=self.job, frame=frame, seconds=0.0, node="here", device="none", attempt=1)
+            data = f"{self.job} {index}\n".encode() * 200
+            say("segment", job=self.job, index=index, frames=self.spans[index],
+                **make(self.tmp / f"{index}.ts", data))
+        elif len(self.adopted) == len(self.spans):
+            video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
+            (self.tmp / "poster.png").write_bytes(b"poster")
+            say("video", job=self.job, poster=str(self.tmp / "poster.png"), frames=self.frames,
+                **make(self.tmp / "video.mp4", video))
+            return True
+        return False
+
+
+def main() -> None:
+    with open(ORDERS / "lives", "a") as file:
+        file.write(f"{os.getpid()}\n")
+    signal.signal(signal.SIGTERM, lambda *_: None if ordered("deaf", once=False) else sys.exit(0))
+    while ordered("mute", once=False):
+        time.sleep(0.05)
+    say("ready", address="none", dashboard="", nodes=[{"id": "here"}])
+    works: dict[str, Work] = {}
+    buffer = b""
+    while True:
+        holding = ordered("hold", once=False)
+        LINE.settimeout(0.02 if holding or not works else 0.001)
+        try:
+            data = LINE.recv(1 << 16)
+            if not data:
+                return
+            buffer += data
+        except TimeoutError:
+            pass
+        *lines, buffer = buffer.split(b"\n")
+        for message in map(json.loads, lines):
+            if message["do"] == "render":
+                works[message["job"]] = Work(message)
+            elif message["do"] == "adopted":
+                if message["job"] in works:
+                    works[message["job"]].adopted[message["index"]] = Path(message["path"])
+            elif message["do"] == "cancel":
+                if works.pop(message["job"], None):
+                    say("cancelled", job=message["job"])
+            elif not ordered("deaf", once=False):
+                return
+        for job in list(works) if not holding else ():
+            if works[job].step():
+                del works[job]
+
+
+if __name__ == "__main__":
+    main()
