@@ -51,6 +51,9 @@ def _opencl(wanted: str) -> bool:
 
 def _ray(address: str) -> bool:
     _section("Ray")
+    from mandel.render.token import ensure_token, token_path
+
+    ensure_token()
     try:
         from mandel.render.cluster import find_cluster
     except ImportError as error:
@@ -64,9 +67,7 @@ def _ray(address: str) -> bool:
     _row("cluster", f"running at {found}; ray_head.py joins it" if found
          else "none running; ray_head.py starts Ray on this machine")
     _row("cores", f"{len(os.sched_getaffinity(0))} usable here")
-    token = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
-    mode = f"mode {token.stat().st_mode & 0o777:04o}" if token.exists() else "made on first use"
-    _row("token", f"{token} ({mode})")
+    _row("token", "in RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else str(token_path()))
     return True
 
 

@@ -1,4 +1,7 @@
-"""The executor on a Ray cluster; the only module that imports ray."""
+"""The executor on a Ray cluster; the only module that imports ray.
+
+Call ``token.ensure_token`` before importing it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import itertools
 import logging
 import os
 import re
-import secrets
 import socket
 import time
 from pathlib import Path
@@ -71,25 +73,6 @@ def _answers(address: str) -> bool:
         return False
 
 
-def ensure_token() -> None:
-    """Turns Ray's token authentication on, with a token only this user can read.
-
-    Ray would write the file itself with mode 0644 (CVE-2023-48022 is what a
-    cluster without a token invites).
-    """
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    if os.environ["RAY_AUTH_MODE"] != "token" or "RAY_AUTH_TOKEN" in os.environ:
-        return
-    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", Path.home() / ".ray" / "auth_token"))
-    if path.exists():
-        path.chmod(0o600)
-        return
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(32))
-
-
 def _run(function, argument, slot, *inputs):
     """A task on a worker: ``tasks.run`` plus what only Ray knows there, and the metrics."""
     result, facts = tasks.run(function, argument, slot, *inputs)
@@ -147,7 +130,6 @@ class RayExecutor:
     """
 
     def __init__(self, address: str = "auto", device: str = "auto"):
-        ensure_token()
         for name, value in _HEALTH.items():
             os.environ.setdefault(name, value)
         cluster = find_cluster(address)

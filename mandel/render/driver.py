@@ -19,9 +19,10 @@ from pathlib import Path
 
 from mandel.errors import MandelError
 from mandel.payload import Payload
-from mandel.render.cluster import RayExecutor
+from mandel.render.executor import Executor
 from mandel.render.job import Job
 from mandel.render.scheduler import Scheduler
+from mandel.render.token import ensure_token
 
 _STEP_SECONDS = 0.2
 _CLUSTER_SECONDS = 5.0
@@ -68,7 +69,7 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
     return True
 
 
-def _drive(channel: Channel, executor: RayExecutor) -> None:
+def _drive(channel: Channel, executor: Executor) -> None:
     scheduler = Scheduler(executor, channel.send)
     told = 0.0
     try:
@@ -103,6 +104,9 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     channel = Channel(options.fd)
+    ensure_token()
+    from mandel.render.cluster import RayExecutor
+
     try:
         executor = RayExecutor(options.address, options.device)
     except MandelError as error:

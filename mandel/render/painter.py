@@ -14,6 +14,7 @@ import numpy as np
 
 from mandel.colour import ring
 from mandel.colour.look import Look
+from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
 from mandel.render.samples import Outputs, Samples
@@ -21,6 +22,10 @@ from mandel.render.samples import Outputs, Samples
 RGB = "rgb"
 YUV420 = "yuv420"
 LAYOUTS = (RGB, YUV420)
+
+# Below this step between neighbours, in gamma-encoded light, more samples change
+# little that can be seen; docs/colour.md gives the figures.
+EDGE_CONTRAST = 0.06
 
 _FILE = "colour.cl"
 
@@ -61,6 +66,19 @@ class Canvas:
     buffer: object
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """Some pixels of a canvas, on the device.
+
+    Attributes:
+        length: how many.
+        buffer: int32, y * width + x of each; neighbours mostly lie together, but in no fixed order.
+    """
+
+    length: int
+    buffer: object
+
+
 class Painter:
     """Colours samples that lie in ``ctx``'s memory; keeps tables and buffers between calls.
 
@@ -74,10 +92,11 @@ class Painter:
         self._canvas = Canvas(0, 0, None)
 
     def _upload_ring(self, palette: str):
-        table = ring.table(palette)
-        closed = np.zeros((len(table) + 1, 4), np.float32)
-        closed[:-1, :3], closed[-1, :3] = table, table[0]
-        return self.ctx.upload(closed), len(table)
+        """The palette's two tables on the device, as the kernel ``shade`` takes them, and their size."""
+        linear = ring.table(palette)
+        flat = np.rint(encode_srgb(linear) * 1023).astype(np.uint32) << np.array([0, 10, 20], np.uint32)
+        light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
+        return self.ctx.upload(flat.sum(axis=1, dtype=np.uint32)), self.ctx.upload(light.sum(axis=1)), len(linear)
 
     def canvas(self, width: int, height: int) -> Canvas:
         """A new canvas; its pixels are undefined until shaded."""
@@ -104,10 +123,52 @@ class Painter:
             )
         self._shade(samples, look, canvas, n, (canvas.width, rows), base=row * canvas.width)
 
+    def edges(self, canvas: Canvas, contrast: float = EDGE_CONTRAST) -> Pixels:
+        """The pixels of a wholly shaded canvas that need more samples; waits.
+
+        Those that differ from one of their four neighbours by more than
+        ``contrast`` (0..1, gamma-encoded, hence about evenly visible) in any channel.
+        """
+        pixels = canvas.width * canvas.height
+        mark, found = self.ctx.empty(pixels), self.ctx.empty(4 * pixels)
+        length = self.ctx.upload(np.zeros(1, np.int32), writable=True)
+        self.ctx.kernel(_FILE, "mark_edges")(
+            self.ctx.queue, (canvas.width, canvas.height), None,
+            canvas.buffer, np.uint32(round(contrast * 1023)), mark,
+        )
+        self.ctx.kernel(_FILE, "list_marked")(
+            self.ctx.queue, (-(-pixels // 64),), None, mark, np.int32(pixels), found, length
+        )
+        return Pixels(int(self.ctx.download(length, np.empty(1, np.int32))[0]), found)
+
+    def refine(
+        self, samples: Samples, look: Look, canvas: Canvas, n: int, pixels: Pixels, first: int = 0
+    ) -> None:
+        """Shades pixels ``first`` to ``first + samples.rows`` of a list anew, from n x n samples each.
+
+        Enqueued, not waited for.
+
+        Args:
+            samples: a row for each pixel: its n * n samples, row by row, where
+                the grid of n x n samples a pixel has them: sample k of pixel
+                (x, y) is column x * n + k % n, row y * n + k // n of ``view.grid(n)``.
+
+        Raises:
+            RenderError: BAD_SAMPLES when sizes or outputs do not fit.
+        """
+        if samples.cols != n * n or not 0 <= first <= pixels.length - samples.rows:
+            raise RenderError(
+                "BAD_SAMPLES",
+                f"{samples.rows} x {samples.cols} samples from {first} do not fit {pixels.length} pixels "
+                f"of {n}x{n} samples.",
+            )
+        if samples.rows:
+            self._shade(samples, look, canvas, n, (samples.rows,), base=first, pixels=pixels.buffer)
+
     def _shade(self, samples, look, canvas, n, size, *, base=0, pixels=None):
         if (look.needs_slope and samples.slope is None) or (look.needs_distance and samples.distance is None):
             raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
-        colours, entries = self._ring(look.palette)
+        flat, light, entries = self._ring(look.palette)
         kernel = self.ctx.kernel(_FILE, "shade", (
             ("N", n), ("LIST", int(pixels is not None)),
             ("SLOPE", int(look.needs_slope)), ("DISTANCE", int(look.needs_distance)),
@@ -116,7 +177,7 @@ class Painter:
         kernel(
             self.ctx.queue, size, None,
             samples.count, samples.frac, samples.distance, samples.slope,
-            i(samples.maxiter), colours, i(entries), f(look.density), f(look.offset % 1.0),
+            i(samples.maxiter), flat, light, i(entries), f(look.density), f(look.offset % 1.0),
             f(look.light[0]), f(look.light[1]), f(look.relief),
             f(1.0 / (n * look.edge) if look.needs_distance else 0.0),
             pixels, i(base), canvas.buffer,
