@@ -42,7 +42,7 @@ class Connection:
             self._converse()
             self._close()
         except MandelError as error:
-            _log.warning("%s: %s: %s", self._peer, error.code, error.message)
+            _log.warning("%s: %s: %s", self._peer, error.code, _plain(error.message))
             self._refuse(error)
         except OSError as error:
             _log.warning("%s: went away: %s", self._peer, error.strerror or error or type(error).__name__)
@@ -119,11 +119,11 @@ class Connection:
         """Progress while the job is live, then its video or its error. The client may vanish; the job goes on."""
         register = self._service.register
         while True:
-            self._send(self._reply.progress(register.progress(job)))
+            self._send(self._reply.progress(self._service.progress(job)))
             if job.live:
                 if register.closing:
                     raise StoreError(
-                        "SHUTTING_DOWN",
+                        "STOPPING",
                         f"the service is stopping; job {job.id} is kept and goes on after the next start: "
                         "attach to it then",
                     )
@@ -182,6 +182,11 @@ class Connection:
         except OSError:
             pass
         self._socket.close()
+
+
+def _plain(text: str) -> str:
+    """For one line of a log, whatever a client sent."""
+    return "".join(c if c.isprintable() else "?" for c in text[:500])
 
 
 def busy(most: int) -> TransferError:

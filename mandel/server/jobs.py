@@ -51,6 +51,7 @@ class Job:
     def __init__(self, lock: threading.RLock, record):
         self.id, self.payload, self.frames = record.id, record.payload, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
+        self.report: dict = record.report
         self.changed = threading.Condition(lock)
         self.ending = threading.Lock()
         self.faults = 0  # times in a row that the driver failed it without any progress
@@ -88,6 +89,12 @@ class Job:
     def done(self) -> int:
         """Frames rendered and not lost."""
         return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
+
+    def account(self) -> dict:
+        """How it was rendered: frames by node, and seconds since the last driver began on it."""
+        if self.state != RUNNING:
+            return self.report
+        return {"nodes": dict(self.nodes), "seconds": round(time.monotonic() - self._began, 3)}
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""

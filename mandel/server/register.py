@@ -118,7 +118,7 @@ class Register:
         """All that is known of a job."""
         with self.lock:
             return job.progress() | {
-                "payload": job.payload, "asked": job.asked, "nodes": dict(job.nodes),
+                "payload": job.payload, "asked": job.asked, **job.account(),
                 "error": job.error.as_dict() if job.error else None,
             }
 
@@ -190,7 +190,9 @@ class Register:
             raise StoreError("WRONG_LENGTH", f"the video has {frames} frames instead of {job.frames}")
         with job.ending:
             if job.state == RUNNING:
-                self.store.finish(job.id, path, poster, frames, sha256)
+                with self.lock:
+                    report = job.report = job.account()
+                self.store.finish(job.id, path, poster, frames, sha256, report)
                 self._end(job, "finish")
                 _log.info("job %s done", job.id[:12])
 

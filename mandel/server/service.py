@@ -8,11 +8,12 @@ import time
 from collections.abc import Sequence
 
 from mandel.server.connection import Connection
+from mandel.server.jobs import Job
 from mandel.server.listener import Listener
 from mandel.server.register import Register
 from mandel.server.supervisor import Supervisor
 from mandel.settings import Settings
-from mandel.store.store import Store
+from mandel.store.store import QUEUED, Store
 from mandel.version import VERSION
 
 _log = logging.getLogger("mandel")
@@ -58,6 +59,13 @@ class Service:
         self.supervisor.stop(_DRIVER_SECONDS)
         self.listener.close(_CLIENT_SECONDS)
         self.store.close()
+
+    def progress(self, job: Job) -> dict:
+        """What a ``progress`` part says of a job; with the renderer's state while that is what it waits for."""
+        told, facts = self.register.progress(job), self.supervisor.facts
+        if told["state"] == QUEUED and facts["state"] != "ready":
+            told["renderer"] = {"state": facts["state"], "error": facts["error"]}
+        return told
 
     def status(self) -> dict:
         """What ``status`` tells: version, uptime in s, driver and cluster, jobs by state, connections."""

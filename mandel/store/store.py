@@ -38,6 +38,7 @@ class Record:
     asked: float
     ended: float | None
     error: MandelError | None
+    report: dict
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Recovery:
 def _record(row) -> Record:
     error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
     return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"],
-                  row["ended"], error)
+                  row["ended"], error, json.loads(row["report"] or "{}"))
 
 
 class Store:
@@ -194,7 +195,7 @@ class Store:
         with self._index.write("job") as db:
             db.execute("INSERT INTO jobs (id, payload, frames, state, asked) VALUES (?, ?, ?, ?, ?)",
                        (job, canonical, frames, QUEUED, now))
-        return Record(job, payload, frames, QUEUED, now, None, None)
+        return Record(job, payload, frames, QUEUED, now, None, None, {})
 
     def check_space(self) -> None:
         """Raises StoreError DISK_FULL when there is no room to take on a job."""
@@ -261,8 +262,11 @@ class Store:
         with self._index.write(SEGMENT) as db:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str) -> None:
+    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str, report: dict) -> None:
         """Adopts the video and the poster, and commits that the job is done.
+
+        Args:
+            report: how it was rendered, for people; JSON-ready.
 
         Raises:
             StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
@@ -271,8 +275,8 @@ class Store:
         rows.append(self._adopt(job, VIDEO, 0, tmp, frames, sha256))
         with self._index.write(VIDEO) as db:
             db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
-            db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL WHERE id = ?",
-                       (DONE, time.time(), job))
+            db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL, report = ? WHERE id = ?",
+                       (DONE, time.time(), json.dumps(report), job))
 
     def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> tuple:
         final = self.names.file(job, kind, number)

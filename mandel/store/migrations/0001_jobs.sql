@@ -7,7 +7,8 @@ CREATE TABLE jobs (
     state   TEXT    NOT NULL,
     asked   REAL    NOT NULL,      -- Unix seconds, last time it was queued: the queue's order
     ended   REAL,                  -- Unix seconds
-    error   TEXT                   -- JSON of an error part, for failed jobs
+    error   TEXT,                  -- JSON of an error part, for failed jobs
+    report  TEXT                   -- JSON: how it was rendered, for done jobs
 ) WITHOUT ROWID;
 
 CREATE INDEX jobs_by_state ON jobs (state, asked);
