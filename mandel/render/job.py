@@ -1,25 +1,25 @@
-"""One job being rendered: which frames and segments are still to do. Bookkeeping only."""
+"""One job being rendered: what is still to be made, what is there, what failed. Bookkeeping only."""
 
 from __future__ import annotations
 
 import bisect
 from collections import Counter, deque
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mandel.colour.look import Look
 from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
-from mandel.plan.zoom import Zoom
 from mandel.render.executor import Task
-from mandel.render.unit import FrameUnit, SegmentUnit
+from mandel.render.recipe import FRAME, SEGMENT, Item, recipe_of
+from mandel.render.unit import SegmentUnit
 
-# Smooth colouring wants a large radius; 2**10 keeps |z|^2 of the next steps finite.
-VIDEO_BAILOUT = 1024.0
+# How far ahead of the next frame its successors' needs are made.
+_AHEAD = 64
 
 
 class Job:
-    """Frames to render, handles of those rendered, segments to encode.
+    """Frames to render, products they need, segments to encode.
 
     Args:
         name: the job's id.
@@ -29,6 +29,8 @@ class Job:
 
     Attributes:
         spent: worker seconds used so far; the scheduler serves the job that had least.
+        attempts: failed attempts by item; ``losses`` those that were a node's fault.
+        blamed: failed attempts by node.
         pace: recent seconds per frame, by kind of slot.
         begun: segments of which a frame was handed out; their memory is spoken for.
         paths: where each durable segment lies, by index.
@@ -38,56 +40,31 @@ class Job:
         self.name = name
         self.payload = payload
         self.tmp = tmp
-        self.zoom = Zoom.of(payload)
         self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2
         self.segments = cut(payload.num_frames, self.frame_bytes)
-        self._firsts = [segment.first for segment in self.segments]
         self.paths = dict(finished)
-        self.todo = deque(f for s in self.segments if s.index not in finished for f in s.frames)
-        self.pictures: dict[int, Any] = {}
-        self.attempts: Counter = Counter()
-        self.blamed: Counter = Counter()
         self.spent = 0.0
+        self.attempts: Counter = Counter()
+        self.losses: Counter = Counter()
+        self.blamed: Counter = Counter()
         self.pace: dict[str, float] = {}
         self.begun: set[int] = set()
+        self._recipe = recipe_of(payload)
+        self._firsts = [segment.first for segment in self.segments]
+        self._todo = deque(f for s in self.segments if s.index not in finished for f in s.frames)
+        self._made: dict[Item, Any] = {}
+        self._making: set[Item] = set()
         self._missing = {s.index: s.count for s in self.segments}
 
-    def segment_of(self, frame: int) -> Segment:
-        """The segment that ``frame`` belongs to."""
-        return self.segments[bisect.bisect_right(self._firsts, frame) - 1]
+    @property
+    def frames_left(self) -> int:
+        """Frames not yet handed out."""
+        return len(self._todo)
 
-    def frame_task(self, frame: int, kind: str) -> Task:
-        """The task that renders ``frame``."""
-        p = self.payload
-        unit = FrameUnit(
-            self.zoom.view(frame), p.maxiter, VIDEO_BAILOUT, Look(palette=p.palette), p.supersampling
-        )
-        return Task("frame", unit, label=f"{self.name[:8]} frame {frame}", kind=kind)
-
-    def segment_task(self, segment: Segment) -> Task:
-        """The task that encodes ``segment``; all its frames must have been rendered."""
-        p = self.payload
-        unit = SegmentUnit(p.frame_width, p.frame_height, p.fps)
-        inputs = tuple(self.pictures[f] for f in segment.frames)
-        return Task("segment", unit, inputs, label=f"{self.name[:8]} segment {segment.index}")
-
-    def rendered(self, frame: int, picture: Any) -> Segment | None:
-        """Notes a rendered frame; returns its segment when that is now complete."""
-        self.pictures[frame] = picture
-        segment = self.segment_of(frame)
-        self._missing[segment.index] -= 1
-        return segment if self._missing[segment.index] == 0 else None
-
-    def forget(self, segment: Segment) -> None:
-        """Drops the pictures of an encoded segment, so that their memory is freed."""
-        for frame in segment.frames:
-            del self.pictures[frame]
-
-    def again(self, segment: Segment) -> None:
-        """Puts all frames of a segment back: some of its pictures were lost."""
-        self.forget(segment)
-        self._missing[segment.index] = segment.count
-        self.todo.extendleft(reversed(segment.frames))
+    @property
+    def next_segment(self) -> Segment | None:
+        """The segment of the next frame to be handed out."""
+        return self._segment_of(self._todo[0]) if self._todo else None
 
     @property
     def complete(self) -> bool:
@@ -97,3 +74,86 @@ class Job:
     def segment_paths(self) -> list[Path]:
         """Every segment's file, in order."""
         return [self.paths[s.index] for s in self.segments]
+
+    def next(self, kind: str) -> tuple[Item, Task] | None:
+        """The next task that can start now on a slot of ``kind``, or None; it counts as handed out."""
+        for frame in islice(self._todo, _AHEAD):
+            item = Item(FRAME, frame)
+            ready = self._ready(item)
+            if ready is None:
+                continue
+            if ready == item:
+                self._todo.remove(frame)
+                self.begun.add(self._segment_of(frame).index)
+            self._making.add(ready)
+            return ready, self._task(ready, kind)
+        return None
+
+    def ended(self, item: Item, handle: Any) -> list[tuple[Item, Task]]:
+        """Notes that ``item`` was made; what can be encoded now."""
+        self._making.discard(item)
+        if item.kind == SEGMENT:
+            self._forget(self.segments[item.index])
+            self.begun.discard(item.index)
+            return []
+        self._made[item] = handle
+        if item.kind != FRAME:
+            return []
+        self._drop_unneeded()
+        segment = self._segment_of(item.index)
+        self._missing[segment.index] -= 1
+        if self._missing[segment.index]:
+            return []
+        encoding = Item(SEGMENT, segment.index)
+        p = self.payload
+        unit = SegmentUnit(p.frame_width, p.frame_height, p.fps)
+        inputs = tuple(self._made[Item(FRAME, f)] for f in segment.frames)
+        return [(encoding, Task(SEGMENT, unit, inputs, label=self._label(encoding)))]
+
+    def failed(self, item: Item, lost: bool) -> None:
+        """Puts ``item`` back; if something was ``lost``, what it was made from as well."""
+        self._making.discard(item)
+        if item.kind == SEGMENT:
+            segment = self.segments[item.index]
+            self._forget(segment)
+            self._missing[segment.index] = segment.count
+            self._todo.extendleft(reversed(segment.frames))
+            return
+        if item.kind == FRAME:
+            self._todo.appendleft(item.index)
+        if lost:
+            for need in self._recipe.needs(item):
+                self._made.pop(need, None)
+
+    def _segment_of(self, frame: int) -> Segment:
+        return self.segments[bisect.bisect_right(self._firsts, frame) - 1]
+
+    def _ready(self, item: Item) -> Item | None:
+        """``item``, or the first thing it still needs that can be started now."""
+        waiting = False
+        for need in self._recipe.needs(item):
+            if need in self._made:
+                continue
+            waiting = True
+            if need not in self._making and (ready := self._ready(need)) is not None:
+                return ready
+        return None if waiting else item
+
+    def _task(self, item: Item, kind: str) -> Task:
+        inputs = tuple(self._made[need] for need in self._recipe.needs(item))
+        return Task(item.kind, self._recipe.unit(item), inputs, self._label(item), kind)
+
+    def _label(self, item: Item) -> str:
+        return f"{self.name[:8]} {item}"
+
+    def _forget(self, segment: Segment) -> None:
+        for frame in segment.frames:
+            self._made.pop(Item(FRAME, frame), None)
+
+    def _drop_unneeded(self) -> None:
+        """Frees what no frame still to be rendered needs."""
+        rendering = [item.index for item in self._making if item.kind == FRAME]
+        first = min([*rendering, *islice(self._todo, 1)], default=self.payload.num_frames)
+        gone = [m for m in self._made if m.kind != FRAME and self._recipe.last_frame(m) < first]
+        for item in gone:
+            del self._made[item]

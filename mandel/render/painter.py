@@ -94,7 +94,7 @@ class Painter:
     def _upload_ring(self, palette: str):
         """The palette's two tables on the device, as the kernel ``shade`` takes them, and their size."""
         linear = ring.table(palette)
-        flat = np.rint(encode_srgb(linear) * 1023).astype(np.uint32) << np.array([0, 10, 20], np.uint32)
+        flat = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32) << np.array([0, 10, 20], np.uint32)
         light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
         return self.ctx.upload(flat.sum(axis=1, dtype=np.uint32)), self.ctx.upload(light.sum(axis=1)), len(linear)
 
@@ -131,10 +131,11 @@ class Painter:
         """
         pixels = canvas.width * canvas.height
         mark, found = self.ctx.empty(pixels), self.ctx.empty(4 * pixels)
-        length = self.ctx.upload(np.zeros(1, np.int32), writable=True)
+        length = self.ctx.empty(4)
+        self.ctx.cl.enqueue_fill_buffer(self.ctx.queue, length, np.int32(0), 0, 4)
         self.ctx.kernel(_FILE, "mark_edges")(
             self.ctx.queue, (canvas.width, canvas.height), None,
-            canvas.buffer, np.uint32(round(contrast * 1023)), mark,
+            canvas.buffer, np.uint32(round(contrast * 1020)), mark,
         )
         self.ctx.kernel(_FILE, "list_marked")(
             self.ctx.queue, (-(-pixels // 64),), None, mark, np.int32(pixels), found, length

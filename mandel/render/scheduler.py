@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from mandel.errors import MandelError
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.job import Job
+from mandel.render.recipe import FRAME, SEGMENT, Item
 from mandel.video.join import join
 from mandel.video.poster import save_poster
 
@@ -40,8 +42,7 @@ class Scheduler:
         self._executor = executor
         self._emit = emit
         self._jobs: dict[str, Job] = {}
-        # ticket -> (job, frame number or Segment, task)
-        self._running: dict[int, tuple[Job, object, Task]] = {}
+        self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
         self._joining: dict[str, Future] = {}
         self._joiner = ThreadPoolExecutor(1, thread_name_prefix="mandel-join")
 
@@ -97,21 +98,23 @@ class Scheduler:
             waiting[task.kind] = waiting.get(task.kind, 0) + 1
         for kind, count in slots.items():
             # One more task per slot than can run: a worker never waits for this loop.
-            while waiting[kind] < 2 * count and (job := self._next(kind, slots)) is not None:
-                frame = job.todo.popleft()
-                job.begun.add(job.segment_of(frame).index)
-                self._submit(job, frame, job.frame_task(frame, kind))
+            while waiting[kind] < 2 * count and self._hand_out(kind, slots):
                 waiting[kind] += 1
 
-    def _next(self, kind: str, slots: dict[str, int]) -> Job | None:
-        able = [j for j in self._jobs.values() if j.todo and self._affords(j) and self._pays(j, kind, slots)]
-        return min(able, key=lambda job: job.spent, default=None)
+    def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
+        """Gives one task to a slot of ``kind``; False when there is none to give."""
+        able = [j for j in self._jobs.values() if self._affords(j) and self._pays(j, kind, slots)]
+        for job in sorted(able, key=lambda job: job.spent):
+            if (given := job.next(kind)) is not None:
+                self._submit(job, *given)
+                return True
+        return False
 
     def _affords(self, job: Job) -> bool:
         """Whether the memory for the next frame's whole segment is there, or already spoken for."""
-        segment = job.segment_of(job.todo[0])
-        if segment.index in job.begun:
-            return True
+        segment = job.next_segment
+        if segment is None or segment.index in job.begun:
+            return segment is not None
         held = sum(
             j.segments[index].count * j.frame_bytes for j in self._jobs.values() for index in j.begun
         )
@@ -127,83 +130,80 @@ class Scheduler:
         others = [
             job.pace[other] / count for other, count in slots.items() if other != kind and other in job.pace
         ]
-        return not others or own <= len(job.todo) * min(others) + max(others)
+        return not others or own <= job.frames_left * min(others) + max(others)
 
-    def _submit(self, job: Job, what, task: Task) -> None:
+    def _submit(self, job: Job, item: Item, task: Task) -> None:
         avoid = {node for node, count in job.blamed.items() if count >= MAX_BLAME}
         if avoid:
             alive = {node["id"] for node in self._executor.nodes() if node["alive"]}
             avoid &= alive
             if avoid != alive:
-                task = Task(task.function, task.argument, task.inputs, task.label, task.kind, frozenset(avoid))
-        self._running[self._executor.submit(task)] = (job, what, task)
+                task = replace(task, avoid=frozenset(avoid))
+        self._running[self._executor.submit(task)] = (job, item, task)
 
     # What came of it
 
     def _ended(self, outcome: Outcome) -> None:
-        job, what, task = self._running.pop(outcome.ticket)
+        job, item, task = self._running.pop(outcome.ticket)
         job.spent += outcome.info.get("seconds", 0.0)
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
+        if outcome.error is None and item.kind == SEGMENT:
+            outcome = self._save(job, item, outcome)
         if outcome.error is not None:
-            self._failed(job, what, outcome)
-        elif task.function == "frame":
-            self._rendered(job, what, task, outcome)
-        else:
-            self._encoded(job, what, outcome)
+            self._failed(job, item, outcome)
+            return
+        if item.kind == FRAME:
+            self._tell_frame(job, item, task.kind, outcome)
+        for follower, task in job.ended(item, outcome.handle):
+            self._submit(job, follower, task)
 
-    def _rendered(self, job: Job, frame: int, task: Task, outcome: Outcome) -> None:
-        seconds = outcome.info["seconds"]
-        job.pace[task.kind] = 0.7 * job.pace.get(task.kind, seconds) + 0.3 * seconds
+    def _tell_frame(self, job: Job, item: Item, kind: str, outcome: Outcome) -> None:
+        info, seconds = outcome.info, outcome.info["seconds"]
+        job.pace[kind] = 0.7 * job.pace.get(kind, seconds) + 0.3 * seconds
         self._emit({
-            "event": "frame", "job": job.name, "frame": frame, "seconds": round(seconds, 4),
-            "cpu_seconds": round(outcome.info["cpu_seconds"], 4), "node": outcome.info["node"],
-            "host": outcome.info["host"], "device": outcome.info["device"],
-            "attempt": job.attempts[frame] + 1,
+            "event": "frame", "job": job.name, "frame": item.index, "seconds": round(seconds, 4),
+            "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
+            "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
         })
-        if (segment := job.rendered(frame, outcome.handle)) is not None:
-            self._submit(job, segment, job.segment_task(segment))
 
-    def _encoded(self, job: Job, segment, outcome: Outcome) -> None:
+    def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
+        """Writes an encoded segment to the job's tmp folder and tells of it."""
         try:
             data = self._executor.fetch(outcome.handle)
         except MandelError as error:
-            self._failed(job, segment, Outcome(outcome.ticket, None, outcome.info, error.as_dict()))
-            return
-        job.forget(segment)
-        job.begun.discard(segment.index)
-        path = job.tmp / f"{job.name[:16]}-{segment.index:06d}.ts"
+            return replace(outcome, error=error.as_dict())
+        path = job.tmp / f"{job.name[:16]}-{item.index:06d}.ts"
         path.write_bytes(data)
         self._emit({
-            "event": "segment", "job": job.name, "index": segment.index, "path": str(path),
-            "frames": segment.count, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
+            "event": "segment", "job": job.name, "index": item.index, "path": str(path),
+            "frames": job.segments[item.index].count, "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
             "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"],
         })
+        return outcome
 
-    def _failed(self, job: Job, what, outcome: Outcome) -> None:
+    def _failed(self, job: Job, item: Item, outcome: Outcome) -> None:
         """One attempt failed: try again elsewhere, or give the job up and say why."""
-        error, node = outcome.error, outcome.info.get("node")
-        is_frame = isinstance(what, int)
-        key, name = (what, f"frame {what}") if is_frame else ((what.index,), f"segment {what.index}")
-        lost = error["code"] == "NODE_LOST"
-        job.attempts[("lost", key) if lost else key] += 1
-        if not lost and node:
-            job.blamed[node] += 1
-        if job.attempts[key] >= MAX_ATTEMPTS or job.attempts[("lost", key)] >= MAX_LOSSES:
+        error = outcome.error
+        if error["code"] == "NODE_LOST":
+            job.losses[item] += 1
+        else:
+            job.attempts[item] += 1
+            if node := outcome.info.get("node"):
+                job.blamed[node] += 1
+        if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
             self._drop(job.name)
+            frame = item.index if item.kind == FRAME else None
             self._emit({
-                "event": "failed", "job": job.name, "code": error["code"],
-                "frame": what if is_frame else what.first,
-                "message": f"{name} failed {sum(job.attempts[k] for k in (key, ('lost', key)))} times; "
+                "event": "failed", "job": job.name, "code": error["code"], "frame": frame,
+                "message": f"{item} failed {job.attempts[item] + job.losses[item]} times; "
                 f"the last error: {error['message']}",
             })
             return
         self._emit({"event": "log", "level": "warning", "message":
-                    f"job {job.name[:8]}: {name} failed and is tried again: {error['message']}"})
-        if is_frame:
-            job.todo.appendleft(what)
-        else:
-            job.again(what)  # its pictures may be what was lost
+                    f"job {job.name[:8]}: {item} failed and is tried again: {error['message']}"})
+        job.failed(item, lost=error["code"] == "NODE_LOST")
 
     def _drop(self, name: str) -> bool:
         """Forgets a job and ends its tasks; whether there was one."""
