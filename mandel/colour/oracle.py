@@ -24,10 +24,8 @@ def linear(
     """
     mu = np.maximum(count + frac.astype(np.float64), 0.0)
     colours = ring.table(look.palette).astype(np.float64)
-    at = (look.offset + look.density * np.sqrt(mu)) % 1.0 * len(colours)
-    k = np.minimum(at.astype(int), len(colours) - 1)
-    t = (at - k)[..., None]
-    colour = (1 - t) * colours[k] + t * colours[(k + 1) % len(colours)]
+    turns = look.offset + look.density * np.sqrt(mu)
+    colour = colours[(turns % 1.0 * len(colours)).astype(int) % len(colours)]
     light = (count <= maxiter).astype(np.float64)
     if look.needs_slope:
         light *= 1 + look.relief * (slope @ np.array(look.light) - 1) / 2

@@ -15,7 +15,7 @@ import numpy as np
 from mandel.colour.palettes import RINGS
 from mandel.colour.transfer import decode_srgb
 
-SIZE = 1024
+SIZE = 8192
 
 _TO_LMS = np.array([
     [0.4122214708, 0.5363325363, 0.0514459929],
@@ -67,7 +67,7 @@ def _ring(at: np.ndarray, values: np.ndarray, where: np.ndarray) -> np.ndarray:
 def table(name: str) -> np.ndarray:
     """The palette ``name``: (SIZE, 3) float32, linear-light sRGB primaries in 0..1.
 
-    Entry i is the colour at phase i / SIZE; after the last comes the first.
+    Entry i is the colour at phase (i + 0.5) / SIZE; after the last comes the first.
     Read-only.
 
     Raises:
@@ -77,6 +77,6 @@ def table(name: str) -> np.ndarray:
     at = np.array([position for position, _ in ring])
     bytes_ = np.array([list(bytes.fromhex(colour)) for _, colour in ring])
     lab = _oklab(decode_srgb(bytes_ / 255.0))
-    made = np.clip(_linear(_ring(at, lab, np.arange(SIZE) / SIZE)), 0.0, 1.0).astype(np.float32)
+    made = np.clip(_linear(_ring(at, lab, (np.arange(SIZE) + 0.5) / SIZE)), 0.0, 1.0).astype(np.float32)
     made.setflags(write=False)
     return made

@@ -7,6 +7,7 @@ any fork, and holds every program it has built.
 from __future__ import annotations
 
 import threading
+import warnings
 from functools import cache
 
 import numpy as np
@@ -60,7 +61,10 @@ class DeviceContext:
                 options = ["-cl-std=CL1.2"] + [f"-D{k}={v}" for k, v in defines]
                 text = "#pragma OPENCL FP_CONTRACT OFF\n" + kernels.source(file)
                 try:
-                    built = self.cl.Program(self.context, text).build(options)
+                    with warnings.catch_warnings():
+                        # Compilers report success in words, which pyopencl takes for a warning.
+                        warnings.simplefilter("ignore", self.cl.CompilerWarning)
+                        built = self.cl.Program(self.context, text).build(options)
                 except self.cl.Error as error:
                     raise DeviceError(
                         "BUILD_FAILED", f"{file} does not build on {self.device.name}: {error}"

@@ -22,7 +22,15 @@
 #define DISTANCE 0
 #endif
 
-#define LEVELS 1023.0f
+/* Four canvas levels to one of a byte, rounded down, so that rounding the
+ * canvas to bytes is rounding the exact value. */
+#define LEVELS 1020.0f
+
+/* Channels of a light_ring colour, or of a sum of up to 16. */
+#define LIGHTS 131071.0f
+#define RED(sum) ((float)((uint)(sum) & 0x1fffff))
+#define GREEN(sum) ((float)((uint)((sum) >> 21) & 0x1fffff))
+#define BLUE(sum) ((float)(uint)((sum) >> 42))
 
 /* sRGB transfer function, IEC 61966-2-1; in and out 0..1. */
 inline float encode(float v)
@@ -33,43 +41,61 @@ inline float encode(float v)
 
 inline uint pack(float r, float g, float b)
 {
-    uint x = (uint)mad(encode(r), LEVELS, 0.5f);
-    uint y = (uint)mad(encode(g), LEVELS, 0.5f);
-    uint z = (uint)mad(encode(b), LEVELS, 0.5f);
-    return x | y << 10 | z << 20;
+    uint x = (uint)(encode(r) * LEVELS);
+    uint y = (uint)(encode(g) * LEVELS);
+    uint z = (uint)(encode(b) * LEVELS);
+    return x | (y << 10) | (z << 20);
+}
+
+/* The sample's place on the ring: entry i is the colour at phase (i + 0.5) / size. */
+inline int place(int n, float frac, float density, float offset, int size)
+{
+    float turns = mad(density, native_sqrt(fmax((float)n + frac, 0.0f)), offset);
+    return min((int)((turns - floor(turns)) * (float)size), size - 1);
 }
 
 /* Shades every pixel of a band (global size: width, rows) or of a list (global
  * size: its length), averaging N x N samples in linear light.
  *
- * ring: size + 1 entries of 4 floats, linear light, the last equal to the first.
- * base: the band's first pixel on the canvas. */
+ * flat_ring: colours as they lie on the canvas; light_ring: linear light, 17
+ * bits a channel at bits 0, 21 and 42, so that one load brings a colour and 16
+ * of them are added without overflow.
+ * base: the band's first pixel on the canvas, or the first entry of the list. */
 kernel void shade(
     global const int *restrict count, global const float *restrict frac,
     global const float *restrict distance, global const float2 *restrict slope,
-    int maxiter, constant float *restrict ring, int size, float density, float offset,
-    float light_re, float light_im, float relief, float edge,
+    int maxiter, global const uint *restrict flat_ring, global const ulong *restrict light_ring,
+    int size, float density, float offset, float light_re, float light_im, float relief, float edge,
     global const int *restrict list, int base, global uint *restrict canvas)
 {
 #if LIST
     int first = get_global_id(0) * (N * N), stride = N;
-    int pixel = list[get_global_id(0)];
+    int pixel = list[base + get_global_id(0)];
 #else
     int stride = get_global_size(0) * N;
     int first = get_global_id(1) * N * stride + get_global_id(0) * N;
     int pixel = base + get_global_id(1) * get_global_size(0) + get_global_id(0);
 #endif
+
+#if N == 1 && !SLOPE && !DISTANCE
+    int n = count[first];
+    uint colour = flat_ring[place(n, frac[first], density, offset, size)];
+    canvas[pixel] = n > maxiter ? 0 : colour;
+
+#else
+#if SLOPE || DISTANCE
     float r = 0.0f, g = 0.0f, b = 0.0f;
+#else
+    ulong sum = 0;
+#endif
     for (int j = 0; j < N; j++)
         for (int i = 0; i < N; i++) {
             int s = first + j * stride + i;
             int n = count[s];
-            float mu = fmax((float)n + frac[s], 0.0f);
-            float turns = mad(density, native_sqrt(mu), offset);
-            float at = (turns - floor(turns)) * (float)size;
-            int k = min((int)at, size - 1);
-            float t = at - (float)k;
-            float light = n > maxiter ? 0.0f : 1.0f;
+            ulong colour = light_ring[place(n, frac[s], density, offset, size)];
+            colour = n > maxiter ? 0 : colour;
+#if SLOPE || DISTANCE
+            float light = 1.0f;
 #if SLOPE
             float lit = slope[s].x * light_re + slope[s].y * light_im;
             light *= mad(relief, 0.5f * (lit - 1.0f), 1.0f);
@@ -78,18 +104,60 @@ kernel void shade(
             float d = fmin(distance[s] * edge, 1.0f);
             light *= d * (2.0f - d);
 #endif
-            float u = light - light * t, v = light * t;
-            r += u * ring[4 * k + 0] + v * ring[4 * k + 4];
-            g += u * ring[4 * k + 1] + v * ring[4 * k + 5];
-            b += u * ring[4 * k + 2] + v * ring[4 * k + 6];
+            r += light * RED(colour);
+            g += light * GREEN(colour);
+            b += light * BLUE(colour);
         }
-    const float share = 1.0f / (N * N);
+#else
+            sum += colour;
+        }
+    float r = RED(sum), g = GREEN(sum), b = BLUE(sum);
+#endif
+    const float share = 1.0f / (N * N * LIGHTS);
     canvas[pixel] = pack(r * share, g * share, b * share);
+#endif
+}
+
+inline uint step_between(uint a, uint b)
+{
+    uint r = abs_diff(a & 1023, b & 1023);
+    uint g = abs_diff((a >> 10) & 1023, (b >> 10) & 1023);
+    return max(max(r, g), abs_diff(a >> 20, b >> 20));
+}
+
+/* Marks the pixels that differ from one of their four neighbours by more than
+ * ``least`` canvas levels in any channel. Global size: width, height. */
+kernel void mark_edges(global const uint *restrict canvas, uint least, global uchar *restrict mark)
+{
+    int width = get_global_size(0), height = get_global_size(1);
+    int x = get_global_id(0), y = get_global_id(1), p = y * width + x;
+    uint own = canvas[p];
+    uint most = max(
+        max(step_between(own, canvas[x > 0 ? p - 1 : p]), step_between(own, canvas[x < width - 1 ? p + 1 : p])),
+        max(step_between(own, canvas[y > 0 ? p - width : p]),
+            step_between(own, canvas[y < height - 1 ? p + width : p])));
+    mark[p] = most > least ? 1 : 0;
+}
+
+/* Appends the marked ones of 64 pixels to the list; the last work item may find
+ * less than 64. The order of the 64s is left to chance, within them it is kept. */
+kernel void list_marked(
+    global const uchar *restrict mark, int pixels, global int *restrict list, global int *restrict length)
+{
+    int first = get_global_id(0) * 64, end = min(first + 64, pixels), found = 0;
+    for (int p = first; p < end; p++)
+        found += mark[p];
+    if (!found)
+        return;
+    int at = atomic_add(length, found);
+    for (int p = first; p < end; p++)
+        if (mark[p])
+            list[at++] = p;
 }
 
 inline uint byte_of(uint level)
 {
-    return (level * 255 + 511) / 1023;
+    return (level + 2) >> 2;
 }
 
 /* 8-bit RGB, interleaved; a work item makes four pixels, so bytes go out as words. */
@@ -100,11 +168,11 @@ kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out
     for (int p = 0; p < 4; p++) {
         uint v = canvas[4 * i + p];
         byte[3 * p + 0] = byte_of(v & 1023);
-        byte[3 * p + 1] = byte_of(v >> 10 & 1023);
+        byte[3 * p + 1] = byte_of((v >> 10) & 1023);
         byte[3 * p + 2] = byte_of(v >> 20);
     }
     for (int w = 0; w < 3; w++)
-        out[3 * i + w] = byte[4 * w] | byte[4 * w + 1] << 8 | byte[4 * w + 2] << 16 | byte[4 * w + 3] << 24;
+        out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16) | (byte[4 * w + 3] << 24);
 }
 
 /* ITU-R BT.709, limited range, planes Y, Cb, Cr; a work item makes 2 x 2 pixels
@@ -118,7 +186,7 @@ kernel void to_yuv420(global const uint *restrict canvas, global uchar *restrict
     float luma[4], r = 0.0f, b = 0.0f, all = 0.0f;
     for (int p = 0; p < 4; p++) {
         uint v = from[(p >> 1) * 2 * pairs + (p & 1)];
-        float pr = (float)(v & 1023), pg = (float)(v >> 10 & 1023), pb = (float)(v >> 20);
+        float pr = (float)(v & 1023), pg = (float)((v >> 10) & 1023), pb = (float)(v >> 20);
         luma[p] = kr * pr + kg * pg + kb * pb;
         r += pr;
         b += pb;
@@ -128,7 +196,7 @@ kernel void to_yuv420(global const uint *restrict canvas, global uchar *restrict
     for (int j = 0; j < 2; j++) {
         ushort left = (ushort)mad(luma[2 * j], 219.0f / LEVELS, 16.5f);
         ushort right = (ushort)mad(luma[2 * j + 1], 219.0f / LEVELS, 16.5f);
-        plane[(2 * y + j) * pairs + x] = left | right << 8;
+        plane[(2 * y + j) * pairs + x] = left | (right << 8);
     }
     global uchar *chroma = out + 4 * pairs * rows + y * pairs + x;
     chroma[0] = (uchar)mad(b - all, 28.0f / LEVELS / (1.0f - kb), 128.5f);

@@ -1,0 +1,261 @@
+"""The painter against the colouring in plain numpy, and against facts of colour."""
+
+import numpy as np
+import pytest
+
+from mandel.colour import oracle, palettes, ring, transfer
+from mandel.colour.look import Look
+from mandel.device.context import device_context
+from mandel.errors import RenderError
+from mandel.render import painter as painting
+from mandel.render.painter import RGB, YUV420, Painter
+from mandel.render.samples import Samples
+
+MAXITER = 1000
+
+
+@pytest.fixture(scope="module")
+def ctx():
+    return device_context("cpu")
+
+
+@pytest.fixture(scope="module")
+def painter(ctx):
+    return Painter(ctx)
+
+
+class Raw:
+    """Random samples, on the host and on the device."""
+
+    def __init__(self, ctx, rows, cols, seed=1, maxiter=MAXITER, lowest=1):
+        rng = np.random.default_rng(seed)
+        self.count = rng.integers(lowest, maxiter + 2, (rows, cols)).astype(np.int32)
+        inside = self.count > maxiter
+        self.frac = np.where(inside, 0, rng.random((rows, cols))).astype(np.float32)
+        angle = rng.random((rows, cols)) * 2 * np.pi
+        self.slope = np.where(inside[..., None], 0, np.stack([np.cos(angle), np.sin(angle)], -1))
+        self.slope = self.slope.astype(np.float32)
+        self.distance = np.where(inside, 0, rng.random((rows, cols)) * 4).astype(np.float32)
+        self.maxiter = maxiter
+        self.ctx = ctx
+
+    @property
+    def samples(self):
+        rows, cols = self.count.shape
+        up = self.ctx.upload
+        return Samples(rows, cols, self.maxiter, up(self.count), up(self.frac), up(self.distance), up(self.slope))
+
+    def picture(self, look, n, layout):
+        """What the oracle makes of it."""
+        colours = oracle.linear(look, self.count, self.frac, self.maxiter, self.distance, self.slope, n)
+        averaged = oracle.average(colours, n)
+        return oracle.rgb(averaged) if layout == RGB else oracle.yuv420(averaged)
+
+
+def levels(a, b):
+    return np.abs(a.astype(int) - b.astype(int)).max()
+
+
+@pytest.mark.parametrize("layout", [RGB, YUV420])
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+@pytest.mark.parametrize("look", [Look(), Look(relief=0.7, relief_angle=30), Look(edge=1.5), Look(relief=1, edge=3)])
+def test_within_one_level_of_the_oracle(ctx, painter, look, n, layout):
+    raw = Raw(ctx, 38 * n, 70 * n, seed=n)
+    assert levels(painter.paint(raw.samples, look, n, layout), raw.picture(look, n, layout)) <= 1
+
+
+@pytest.mark.parametrize("palette", palettes.NAMES)
+def test_every_palette(ctx, painter, palette):
+    raw = Raw(ctx, 64, 64)
+    look = Look(palette=palette, density=0.4, offset=-3.3)
+    assert levels(painter.paint(raw.samples, look), raw.picture(look, 1, RGB)) <= 1
+
+
+def test_counts_of_deep_views(ctx, painter):
+    raw = Raw(ctx, 64, 64, maxiter=60_000, lowest=30_000)
+    assert levels(painter.paint(raw.samples, Look()), raw.picture(Look(), 1, RGB)) <= 1
+
+
+def test_the_interior_is_black(ctx, painter):
+    samples = Samples(
+        4, 6, 50, ctx.upload(np.full((4, 6), 51, np.int32)), ctx.upload(np.zeros((4, 6), np.float32))
+    )
+    assert not painter.paint(samples, Look()).any()
+    yuv = painter.paint(samples, Look(), layout=YUV420)
+    assert (yuv[:4] == 16).all() and (yuv[4:] == 128).all()
+
+
+@pytest.mark.parametrize("frac", [-50.0, 0.0, 1e30])
+def test_samples_far_out_are_coloured_too(ctx, painter, frac):
+    """Where |c| exceeds the bailout by far, count + frac is negative."""
+    samples = Samples(
+        2, 2, 50, ctx.upload(np.full((2, 2), 1, np.int32)), ctx.upload(np.full((2, 2), frac, np.float32))
+    )
+    assert painter.paint(samples, Look()).shape == (2, 2, 3)
+
+
+def flat(monkeypatch, ctx, colours):
+    """A painter whose only palette holds ``colours`` (k, 3), linear; sample count k has colour k - 1."""
+    k = len(colours)
+    table = np.repeat(np.asarray(colours, np.float32), 64, axis=0)
+    monkeypatch.setattr(ring, "table", lambda name: table)
+    count = np.arange(1, k + 1, dtype=np.int32)
+    # sqrt(mu) * density is the middle of each colour's stretch.
+    frac = (((count - 0.5) / k) ** 2 - count).astype(np.float32)
+    return Painter(ctx), count, frac, Look(density=1.0)
+
+
+def test_grey_ramp_comes_out_as_it_went_in(monkeypatch, ctx):
+    grey = np.arange(256)
+    own, count, frac, look = flat(monkeypatch, ctx, np.repeat(transfer.decode_srgb(grey / 255)[:, None], 3, axis=1))
+    out = own.paint(Samples(1, 256, 1000, ctx.upload(count), ctx.upload(frac)), look)
+    assert np.array_equal(out[0], np.repeat(grey[:, None], 3, axis=1))
+
+
+def blocks(values):
+    """Each value as a 2 x 2 block."""
+    return np.tile(np.repeat(values, 2), (2, 1))
+
+
+# R'G'B' and Y'CbCr of BT.709 at 8 bits, limited range: 75 % and 100 % bars (ITU-R BT.709-6; SMPTE RP 219).
+BARS = [
+    ((0, 0, 0), (16, 128, 128)), ((255, 255, 255), (235, 128, 128)), ((255, 0, 0), (63, 102, 240)),
+    ((0, 255, 0), (173, 42, 26)), ((0, 0, 255), (32, 240, 118)), ((255, 255, 0), (219, 16, 138)),
+    ((0, 255, 255), (188, 154, 16)), ((255, 0, 255), (78, 214, 230)), ((191, 191, 191), (180, 128, 128)),
+]
+
+
+def test_bt709_bars_are_exact(monkeypatch, ctx):
+    rgb = np.array([bar[0] for bar in BARS])
+    own, count, frac, look = flat(monkeypatch, ctx, transfer.decode_srgb(rgb / 255))
+    count, frac = blocks(count), blocks(frac)
+    samples = Samples(2, 2 * len(BARS), 1000, ctx.upload(count), ctx.upload(frac))
+    yuv = own.paint(samples, look, layout=YUV420).ravel()
+    k = len(BARS)
+    got = np.stack([yuv[: 2 * k : 2], yuv[4 * k : 5 * k], yuv[5 * k :]], axis=-1)
+    assert np.array_equal(got, [bar[1] for bar in BARS])
+
+
+def test_samples_are_averaged_in_linear_light(monkeypatch, ctx):
+    """Half black, half white is sRGB 188, not the 128 of averaged bytes."""
+    own, count, frac, look = flat(monkeypatch, ctx, [[0, 0, 0], [1, 1, 1]])
+    count, frac = np.tile(count, (2, 1)), np.tile(frac, (2, 1))
+    out = own.paint(Samples(2, 2, 1000, ctx.upload(count), ctx.upload(frac)), look, n=2)
+    assert out.tolist() == [[[188, 188, 188]]]
+
+
+def test_chroma_is_the_average_of_four(monkeypatch, ctx):
+    red, blue = (63, 102, 240), (32, 240, 118)
+    own, count, frac, look = flat(monkeypatch, ctx, [[1, 0, 0], [0, 0, 1]])
+    count, frac = np.tile(count, (2, 1)), np.tile(frac, (2, 1))
+    yuv = own.paint(Samples(2, 2, 1000, ctx.upload(count), ctx.upload(frac)), look, layout=YUV420)
+    assert yuv.ravel().tolist() == [red[0], blue[0], red[0], blue[0], 171, 179]
+
+
+@pytest.mark.parametrize("layout", [RGB, YUV420])
+@pytest.mark.parametrize("n", [1, 2])
+def test_bands_make_the_same_picture(ctx, painter, layout, n):
+    raw = Raw(ctx, 60 * n, 34 * n)
+    whole = painter.paint(raw.samples, Look(), n, layout)
+    canvas = painter.canvas(34, 60)
+    for first, rows in ((40, 20), (0, 7), (7, 33)):
+        band = slice(first * n, (first + rows) * n)
+        part = Samples(
+            rows * n, 34 * n, MAXITER, ctx.upload(raw.count[band]), ctx.upload(raw.frac[band])
+        )
+        painter.shade(part, Look(), canvas, n, row=first)
+    out = np.empty(painting.shape(34, 60, layout), np.uint8)
+    assert painter.develop(canvas, layout, out) is out
+    assert np.array_equal(out, whole)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (5, 7), (1, 9), (33, 3)])
+def test_sizes_that_are_no_multiple_of_anything(ctx, painter, size):
+    raw = Raw(ctx, size[1], size[0])
+    assert levels(painter.paint(raw.samples, Look()), raw.picture(Look(), 1, RGB)) <= 1
+
+
+def edges_of(picture, contrast):
+    """The rule of ``Painter.edges`` in numpy, on encoded values 0..1."""
+    levels_ = (picture * 1020).astype(int)
+    marked = np.zeros(levels_.shape[:2], bool)
+    for axis in (0, 1):
+        step = np.abs(np.diff(levels_, axis=axis)).max(axis=2) > round(contrast * 1020)
+        low = [slice(None)] * 2
+        high = [slice(None)] * 2
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        marked[tuple(low)] |= step
+        marked[tuple(high)] |= step
+    return set(np.flatnonzero(marked))
+
+
+@pytest.mark.parametrize("size", [(64, 40), (37, 23), (1, 1), (200, 1)])
+def test_edges_are_the_pixels_that_stand_out(ctx, painter, size):
+    width, height = size
+    rng = np.random.default_rng(5)
+    count = np.full((height, width), 20, np.int32)
+    odd = rng.random((height, width)) < 0.03
+    count[odd] = MAXITER + 1
+    frac = np.zeros((height, width), np.float32)
+    canvas = painter.canvas(width, height)
+    painter.shade(Samples(height, width, MAXITER, ctx.upload(count), ctx.upload(frac)), Look(), canvas)
+    found = painter.edges(canvas, 0.05)
+    listed = painter.ctx.download(found.buffer, np.empty(width * height, np.int32))[: found.length]
+    colours = transfer.encode_srgb(oracle.linear(Look(), count, frac, MAXITER))
+    assert len(set(listed)) == found.length
+    assert set(listed) == edges_of(colours, 0.05)
+
+
+def samples_of_pixels(raw, ctx, pixels, width, n):
+    """What an engine delivers for a list of pixels, cut out of a full n x n picture."""
+    y, x = np.divmod(pixels, width)
+    k = np.arange(n * n)
+    rows, cols = y[:, None] * n + k // n, x[:, None] * n + k % n
+    pick = [ctx.upload(a[rows, cols]) for a in (raw.count, raw.frac, raw.distance, raw.slope)]
+    return Samples(len(pixels), n * n, raw.maxiter, *pick)
+
+
+@pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=2)])
+@pytest.mark.parametrize("n", [2, 3])
+def test_refined_pixels_are_those_of_the_full_picture(ctx, painter, n, look):
+    width, height = 40, 26
+    full, once = Raw(ctx, height * n, width * n, seed=9), Raw(ctx, height, width, seed=10)
+    pixels = np.random.default_rng(2).permutation(width * height)[:300].astype(np.int32)
+    canvas = painter.canvas(width, height)
+    painter.shade(once.samples, look, canvas)
+    listed = painting.Pixels(len(pixels), ctx.upload(pixels))
+    for part in (slice(0, 100), slice(100, 300)):
+        own = samples_of_pixels(full, ctx, pixels[part], width, n)
+        painter.refine(own, look, canvas, n, listed, first=part.start)
+    got = painter.develop(canvas).reshape(-1, 3)
+    want = painter.paint(once.samples, look).reshape(-1, 3)
+    want[pixels] = painter.paint(full.samples, look, n).reshape(-1, 3)[pixels]
+    assert np.array_equal(got, want)
+
+
+def test_nothing_to_refine(ctx, painter):
+    raw = Raw(ctx, 4, 4)
+    canvas = painter.canvas(4, 4)
+    painter.shade(raw.samples, Look(), canvas)
+    nothing = Samples(0, 4, MAXITER, ctx.empty(0), ctx.empty(0))
+    painter.refine(nothing, Look(), canvas, 2, painting.Pixels(0, ctx.empty(0)))
+
+
+def test_misfits_are_refused(ctx, painter):
+    raw = Raw(ctx, 6, 6)
+    bare = Samples(6, 6, MAXITER, raw.samples.count, raw.samples.frac)
+    canvas = painter.canvas(6, 6)
+    wrong = [
+        (lambda: painter.paint(bare, Look(relief=0.5)), "BAD_SAMPLES"),
+        (lambda: painter.paint(bare, Look(edge=0.5)), "BAD_SAMPLES"),
+        (lambda: painter.shade(bare, Look(), canvas, 2), "BAD_SAMPLES"),
+        (lambda: painter.shade(bare, Look(), canvas, 1, row=1), "BAD_SAMPLES"),
+        (lambda: painter.refine(bare, Look(), canvas, 2, painting.Pixels(9, None)), "BAD_SAMPLES"),
+        (lambda: painter.paint(Raw(ctx, 3, 4).samples, Look(), layout=YUV420), "ODD_SIZE"),
+        (lambda: painter.develop(canvas, "bgr"), "BAD_LAYOUT"),
+        (lambda: painter.develop(canvas, RGB, np.empty((6, 6), np.uint8)), "BAD_LAYOUT"),
+    ]
+    for call, code in wrong:
+        with pytest.raises(RenderError) as caught:
+            call()
+        assert caught.value.code == code
