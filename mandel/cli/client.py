@@ -167,7 +167,8 @@ class _Session:
         self._line = ProgressLine(sys.stderr, args.quiet)
         self._placed: Placed | None = None
         self._arrived = self._size = 0
-        self._result: dict | None = None
+        self._result: dict = {}
+        self._streams = False
 
     def run(self) -> None:
         """Sends the request and prints the file's name, or the result.
@@ -176,7 +177,8 @@ class _Session:
             MandelError: RequestError, TransferError or _ServiceError.
         """
         op, message = _request(self._args)
-        if operation.TABLE[op].streams:
+        self._streams = operation.TABLE[op].streams
+        if self._streams:
             check_writable(_output(self._args, None))
         try:
             for event in converse(self._host, self._port, strict_json.dumps(message), _CONNECT_SECONDS):
@@ -185,8 +187,6 @@ class _Session:
             self._line.close()
             if self._placed is not None:
                 self._placed.discard()
-        if operation.TABLE[op].streams != (self._placed is not None):
-            raise TransferError("BAD_REPLY", f"the reply to {op} is of another kind")
         if self._placed is not None:
             print(self._placed.path)
         else:
@@ -203,18 +203,20 @@ class _Session:
             case JsonPart(reply.ERROR, said):
                 error = MandelError.from_dict(said)
                 raise _ServiceError(error.code, error.message, field=error.field, limit=error.limit)
-            case JsonPart(_, said):
+            case JsonPart(_, said) if not self._streams:
                 self._result = said
-            case VideoHead(size=size):
+            case VideoHead(size=size) if self._streams:
                 self._placed = Placed(_output(self._args, self.job), size)
                 self._size = size
             case VideoData(data):
                 self._placed.write(data)
                 self._arrived += len(data)
-                self._line.bytes(self._arrived, self._size)
+                self._line.received(self._arrived, self._size)
             case ReplyEnd():
                 if self._placed is not None:
                     self._placed.commit()
+            case _:
+                raise TransferError("BAD_REPLY", "the reply is to another kind of request")
 
     def how_to_attach(self) -> str:
         """The command that follows the job again."""

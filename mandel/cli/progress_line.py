@@ -67,7 +67,7 @@ class ProgressLine:
         """Shows a progress part."""
         self._put(describe(fields), fields.get("state"))
 
-    def bytes(self, done: int, size: int) -> None:
+    def received(self, done: int, size: int) -> None:
         """Shows how much of the video has arrived."""
         share = f" ({100 * done // size} %)" if size else ""
         self._put(f"receiving {done / 1e6:.1f} of {size / 1e6:.1f} MB{share}", "receiving")

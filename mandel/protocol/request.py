@@ -93,6 +93,8 @@ class RequestReceiver:
 
     def _feed(self, data: bytes):
         if not data:
+            if self._utf8.getstate()[0] and self._at_end != self._truncated:
+                raise bad_utf8("it ends within a character")
             return self._at_end()
         room = max(0, self.limit - self.received)
         self.received += len(data)
@@ -106,18 +108,18 @@ class RequestReceiver:
         return answer
 
     def _take(self, data: bytes):
-        """Feeds the state all bytes up to the first that is not UTF-8, then complains about that."""
-        pending = len(self._utf8.getstate()[0])
+        """Feeds the state all whole characters; what is not UTF-8 counts after what came before it."""
+        known = self._utf8.getstate()[0] + data
         try:
             self._utf8.decode(data)
         except UnicodeDecodeError as error:
-            answer = self._state(data[: max(0, error.start - pending)])
+            answer = self._state(known[: error.start])
             if answer is NEED_MORE:
-                raise bad_utf8(f"byte {max(0, self.received - len(data) + error.start - pending)} is not UTF-8")
+                raise bad_utf8("there are bytes that are not UTF-8") from None
             if isinstance(answer, Request):
                 raise _trailing() from None
             return answer
-        return self._state(data)
+        return self._state(known[: len(known) - len(self._utf8.getstate()[0])])
 
     # The states. Each takes the next bytes and returns an answer.
 
@@ -143,8 +145,7 @@ class RequestReceiver:
             raise bad_utf8("a byte order mark")
         if head.startswith(_LITERALS):
             raise _not_object()
-        begun = (*_FOREIGN, *_LITERALS, b"\xef\xbb\xbf")
-        if any(opening.startswith(head) for opening in begun):
+        if any(opening.startswith(head) for opening in (*_FOREIGN, *_LITERALS)):
             self._data += head
             self._at_end = self._not_json
             return NEED_MORE

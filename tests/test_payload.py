@@ -1,0 +1,210 @@
+"""What may be asked, and that equal payloads are one job."""
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mandel.colour import palettes
+from mandel.errors import PayloadError, RequestError
+from mandel.payload import Payload, _Wire, parse
+from mandel.protocol import fields, strict_json
+from mandel.protocol.number import Number
+from mandel.protocol.operation import RENDER
+from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
+from mandel.settings import Limits
+from mandel.version import ENGINE
+from tests.end_to_end import bad_inputs
+
+SEED = {
+    "point": "-1.338238635,-0.057237059", "num_frames": 50, "frame_width": 1000, "frame_height": 1000,
+    "maxiter": 1000, "fps": 20, "start_delta": "2.5", "end_delta": "0.0001",
+}
+
+
+def read(text):
+    return parse(strict_json.loads(text.encode() if isinstance(text, str) else text))
+
+
+def refused(text, limits=Limits()) -> PayloadError:
+    with pytest.raises(PayloadError) as caught:
+        parse(strict_json.loads(text.encode()), limits)
+    return caught.value
+
+
+def answer(row, pieces):
+    """What the service would answer, as far as receiver and payload know."""
+    receiver = RequestReceiver()
+    try:
+        event = NEED_MORE
+        for piece in pieces:
+            if piece and (event := receiver.feed(piece)) is not NEED_MORE:
+                break
+        if event is NEED_MORE and row.ending == bad_inputs.HALF:
+            event = receiver.feed(b"")
+        if isinstance(event, Foreign):
+            return bad_inputs.HTTP_400 if event.reply() else bad_inputs.QUIET
+        if event is CLOSED:
+            return bad_inputs.QUIET
+        if event is NEED_MORE:
+            return "TIMEOUT"
+        if event.op == RENDER:
+            parse(event.fields)
+            return bad_inputs.ACCEPTED
+        return "NOT_FOUND"  # the well-formed ids of the table belong to nobody
+    except RequestError as error:
+        assert error.message and len(error.message) < 1_000
+        json.dumps(error.as_dict(), allow_nan=False)
+        return error.code
+
+
+@pytest.mark.parametrize("row", [r for r in bad_inputs.ROWS if r.ending != bad_inputs.RESET], ids=lambda row: row.name)
+def test_bad_input(row):
+    assert answer(row, row.pieces) == row.answer
+    if row.answer != "TRAILING_DATA":
+        assert answer(row, [bytes([byte]) for byte in row.data]) == row.answer
+
+
+def test_names_of_the_bad_inputs_are_unique():
+    assert len({row.name for row in bad_inputs.ROWS}) == len(bad_inputs.ROWS)
+
+
+def test_the_defaults_are_the_seeds_payload():
+    assert parse(SEED) == parse({}) == read(Path("payload.json").read_bytes())
+    assert parse({}).canonical() == SEED | {"fps": "20", "palette": palettes.DEFAULT, "supersampling": 1}
+
+
+@pytest.mark.parametrize("text", [
+    '{"maxiter": 1000.0}', '{"maxiter": 1E3}', '{"maxiter": 10000e-1}', '{"fps": "20.0", "num_frames": 5e1}',
+    '{"start_delta": "2.50", "end_delta": 1e-4}', '{"end_delta": 100e-6, "start_delta": 25e-1}',
+    '{"point": "-1.3382386350, -5.7237059e-2"}', '{"supersampling": 1, "palette": "%s"}' % palettes.DEFAULT,
+    '{"op": "render"}',
+])
+def test_same_job(text):
+    receiver = RequestReceiver()
+    assert parse(receiver.feed(text.encode()).fields).job_id() == parse({}).job_id()
+
+
+@given(st.permutations(list(SEED.items())))
+@settings(deadline=None)
+def test_order_of_keys_does_not_matter(items):
+    assert parse(dict(items)).job_id() == parse({}).job_id()
+
+
+@pytest.mark.parametrize("name, value", [
+    ("point", "-1.338238635,-0.05723705900000000000000000000000000000001"), ("num_frames", 51), ("frame_width", 998),
+    ("maxiter", "auto"), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"), ("palette", "silver"),
+    ("end_delta", "1e-1000"), ("supersampling", 2),
+])
+def test_another_job(name, value):
+    payload = parse({name: value})
+    assert payload.job_id() != parse({}).job_id()
+    assert Payload.from_canonical(payload.canonical()) == payload
+    assert Payload.from_canonical(json.loads(json.dumps(payload.canonical()))) == payload
+
+
+def test_the_id_covers_the_seeds_fields_and_what_differs_from_a_default():
+    """So a field that is added later changes no id of before."""
+    text = json.dumps({"engine": ENGINE, "payload": SEED | {"fps": "20"}}, sort_keys=True, separators=(",", ":"))
+    assert parse({"palette": palettes.DEFAULT}).job_id() == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_no_digit_is_lost():
+    digits = "0." + "1234567891" * 1_500
+    payload = parse({"point": f"-{digits},{digits}", "end_delta": Number("1.00000000000000000000000000000001e-15000")})
+    assert (payload.re, payload.im) == ("-" + digits, digits)
+    assert payload.end_delta == "1.00000000000000000000000000000001E-15000"
+
+
+def test_zero_has_no_sign():
+    assert parse({"point": "-0,-0.0e5"}).canonical()["point"] == "0,0"
+
+
+def test_a_float_is_a_mistake_of_the_caller():
+    with pytest.raises(TypeError):
+        parse({"end_delta": 0.1})
+
+
+def test_errors_say_what_to_do():
+    error = refused('{"num_frame": 1}')
+    assert (error.code, error.field) == ("UNKNOWN_FIELD", "num_frame")
+    assert "'num_frames'" in error.message and "num_frames" in error.limit
+    error = refused('{"frame_width": 17}')
+    assert (error.field, error.limit) == ("frame_width", {"min": 2, "max": 16384, "step": 2})
+    error = refused('{"palette": "x"}')
+    assert error.limit == list(palettes.NAMES)
+    error = refused('{"num_frames": 1e9}')
+    assert "1000000000000000 samples" in error.message
+    error = refused('{"end_delta": "1e-600"}', Limits(max_depth=500))
+    assert (error.code, error.limit) == ("TOO_DEEP_ZOOM", "1e-500")
+    assert "{a}" in refused('{"end_delta": "{a}"}').message
+
+
+def test_limits_are_inclusive():
+    limits = Limits(max_frames=7, max_side=20, max_maxiter=30, max_fps=60, max_depth=9, max_pixels=7 * 400)
+    at_most = {"num_frames": 7, "frame_width": 20, "frame_height": 20, "maxiter": 30, "fps": "60", "end_delta": "1e-9"}
+    assert parse(at_most, limits).samples == 2_800
+    beyond = {"num_frames": "JOB_TOO_BIG", "frame_width": "OUT_OF_RANGE", "maxiter": "OUT_OF_RANGE"}
+    for name, code in beyond.items():
+        with pytest.raises(PayloadError) as caught:
+            parse(at_most | {name: at_most[name] + 2}, limits)
+        assert caught.value.code == code
+    for change, code in (({"fps": "60.01"}, "OUT_OF_RANGE"), ({"end_delta": "9.99e-10"}, "TOO_DEEP_ZOOM"),
+                         ({"supersampling": 2}, "JOB_TOO_BIG")):
+        with pytest.raises(PayloadError) as caught:
+            parse(at_most | change, limits)
+        assert caught.value.code == code
+
+
+def test_a_stored_payload_is_read_whatever_the_limits_are_now():
+    payload = parse({"num_frames": 100_000, "end_delta": "1e-20000"})
+    assert Payload.from_canonical(payload.canonical()) == payload
+
+
+@pytest.mark.parametrize("text", ["1e1000000", "1e999999999999999999", "9" * 50_000, '"1e-999999999999999999"',
+                                  '"0.' + "3" * 50_000 + '"'])
+@pytest.mark.parametrize("name", ["num_frames", "maxiter", "fps", "start_delta", "end_delta"])
+def test_huge_numbers_are_refused_at_once(name, text):
+    obj = strict_json.loads(f'{{"{name}": {text}}}'.encode())
+    tracemalloc.start()
+    try:
+        with pytest.raises(PayloadError):
+            parse(obj)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 400_000  # bytes: a few copies of the text; 1e1000000 written out is a megabyte
+
+
+_TEXT = st.builds("{}{}.{}e{}".format, st.sampled_from(["", "-"]), st.integers(0, 999), st.integers(0, 999),
+                  st.sampled_from([0, 0, 0, 1, -1, 3, -3, 30, -30, -3000, -30000, 400, 10**7]))
+
+
+@given(st.dictionaries(
+    st.sampled_from(list(fields.BY_NAME) + ["x"]),
+    st.none() | st.booleans() | st.integers() | st.lists(st.integers(), max_size=1) | st.text(max_size=4)
+    | _TEXT | _TEXT.map(Number) | st.tuples(_TEXT, _TEXT).map(",".join), max_size=4,
+))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_any_object(obj):
+    """A payload that reads back as itself, or a PayloadError."""
+    try:
+        payload = parse(obj)
+    except PayloadError as error:
+        json.dumps(error.as_dict(), allow_nan=False)
+        return
+    assert parse(payload.canonical()) == payload == Payload.from_canonical(payload.canonical())
+
+
+def test_one_table():
+    """The table of fields, the checks and the payload name the same fields, in one order."""
+    names = [field.name for field in fields.TABLE]
+    assert list(_Wire.model_fields) == names
+    assert [f.name for f in dataclasses.fields(Payload)] == ["re", "im"] + names[1:]
+    assert all(f"{name}" in inspect.getdoc(Payload) for name in names[1:])
