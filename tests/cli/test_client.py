@@ -1,0 +1,340 @@
+"""The client against a service that says what each test tells it to say."""
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from mandel.cli import client
+from mandel.cli.progress_line import ProgressLine, describe, duration, plain
+from mandel.errors import MandelError
+from mandel.protocol import codes, fields
+from mandel.protocol.operation import Request
+from mandel.protocol.number import Number
+from mandel.protocol.reply import ReplyWriter
+from mandel.protocol.request import NEED_MORE, RequestReceiver
+
+ROOT = Path(__file__).parents[2]
+JOB = "0123456789abcdef" * 4
+VIDEO = bytes(range(256)) * 500
+
+
+@contextmanager
+def service(*replies, hold=None):
+    """Answers one connection for each of ``replies``; gives (port, the requests that came).
+
+    Args:
+        replies: bytes to send, one item for each connection.
+        hold: an Event to wait for before the connection is closed.
+    """
+    requests = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        for data in replies:
+            connection, _ = listener.accept()
+            with connection:
+                receiver = RequestReceiver()
+                while (event := receiver.feed(connection.recv(65_536))) is NEED_MORE:
+                    pass
+                requests.append(event)
+                try:
+                    connection.sendall(data)
+                except OSError:
+                    continue  # the client has seen enough
+                if hold is not None:
+                    hold.wait(60)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], requests
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        if hold is not None:
+            hold.set()
+        thread.join(60)
+        listener.close()
+
+
+def accepted(writer):
+    return writer.progress({"job": JOB, "state": "queued", "frames": 2, "done": 0, "rate": None, "seconds_left": None})
+
+
+def good(video=VIDEO, sha256=None, filename="video.mp4"):
+    writer = ReplyWriter()
+    running = {"job": JOB, "state": "running", "frames": 2, "done": 1, "rate": 1.5, "seconds_left": [0.6, 70]}
+    data = accepted(writer) + writer.progress(running)
+    data += writer.video_head(len(video), sha256 or hashlib.sha256(video).hexdigest(), filename)
+    return data + video + writer.end()
+
+
+def failing(code, message="it went wrong", after_accepted=True):
+    writer = ReplyWriter()
+    return (accepted(writer) if after_accepted else b"") + writer.error(MandelError(code, message))
+
+
+def run(port, *argv):
+    return client.main([*argv, "--port", str(port)])
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("MANDEL_HOST", "MANDEL_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_video_is_put_in_place(empty_folder, capsys):
+    Path("deep.json").write_text('{"num_frames": 2, "end_delta": 1e-1000}')
+    os.umask(umask := os.umask(0))
+    with service(good()) as (port, requests):
+        assert run(port, "deep.json") == client.OK
+    assert requests == [Request("render", {"num_frames": Number("2"), "end_delta": Number("1e-1000")})]
+    assert Path("deep.mp4").read_bytes() == VIDEO
+    assert Path("deep.mp4").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert sorted(os.listdir()) == ["deep.json", "deep.mp4"]
+    out, err = capsys.readouterr()
+    assert out == "deep.mp4\n"
+    assert f"job {JOB}" in err and "running, 1/2 frames (50 %), 1.5 frames/s, 1 s to 1:10 left" in err
+
+
+@pytest.mark.parametrize("argv, name", [
+    (("-o", "a.mp4"), "a.mp4"), (("folder/x.json",), "x.mp4"), (("--attach", JOB), JOB[:12] + ".mp4"), ((), JOB[:12] + ".mp4"),
+])
+def test_output_name(argv, name):
+    Path("folder").mkdir()
+    Path("folder/x.json").write_text("{}")
+    with service(good(filename="evil.mp4")) as (port, _):
+        assert run(port, *argv, "--quiet") == client.OK
+    assert Path(name).read_bytes() == VIDEO
+    assert not Path("evil.mp4").exists()
+
+
+def test_an_older_video_is_replaced_only_by_a_whole_one():
+    Path("a.mp4").write_bytes(b"old")
+    with service(good()[:-3], good()) as (port, _):
+        assert run(port, "-o", "a.mp4") == client.DAMAGED
+        assert Path("a.mp4").read_bytes() == b"old"
+        assert run(port, "-o", "a.mp4") == client.OK
+    assert Path("a.mp4").read_bytes() == VIDEO
+
+
+def test_options_win_over_the_file_and_lose_no_digit():
+    digits = "0." + "123456789" * 100
+    Path("payload.json").write_text('{"maxiter": 10, "fps": 29.97, "end_delta": 1.00000000000000000000000000000001e-50}')
+    with service(failing("NOT_FOUND")) as (port, requests):
+        run(port, "--maxiter", "20", "--point", f"-1.5,{digits}", "--palette", "ember", "--set", "later=1e2",
+            "--set", "point2=-1,2", "--start-delta", "1e-7")
+    assert requests[0].fields == {
+        "maxiter": Number("20"), "fps": Number("29.97"), "end_delta": Number("1.00000000000000000000000000000001e-50"),
+        "point": f"-1.5,{digits}", "palette": "ember", "later": Number("1e2"), "point2": "-1,2",
+        "start_delta": Number("1e-7"),
+    }
+
+
+def test_there_is_an_option_for_each_field():
+    argv = [word for field in fields.TABLE for word in ("--" + field.name.replace("_", "-"), str(field.default))]
+    with service(failing("NOT_FOUND")) as (port, requests):
+        run(port, *argv)
+    assert set(requests[0].fields) == set(fields.BY_NAME)
+
+
+@pytest.mark.parametrize("argv, request_sent", [
+    (("--list",), Request("list", {})), (("--status",), Request("status", {})),
+    (("--status", JOB), Request("status", {"job": JOB})), (("--cancel", JOB), Request("cancel", {"job": JOB})),
+])
+def test_questions(argv, request_sent, capsys):
+    result = {"job": JOB, "state": "done\x1b[2J", "left": None}
+    with service(ReplyWriter().result(result), ReplyWriter().result(result)) as (port, requests):
+        assert run(port, *argv) == client.OK
+        assert run(port, *argv, "--json") == client.OK
+    assert requests == [request_sent] * 2
+    out = capsys.readouterr().out
+    table = f"job: {JOB}\nstate: done?[2J\nleft: -\n"
+    assert out.startswith(table) and json.loads(out[len(table):]) == result
+
+
+def test_list_is_a_table(capsys):
+    rows = [{"job": JOB, "state": "done", "frames": 50}, {"job": JOB, "state": "running", "done": 3}]
+    with service(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
+        run(port, "--list")
+        run(port, "--list")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["job", "state", "frames", "done"]
+    assert lines[2].split() == [JOB, "running", "-", "3"]
+    assert lines[3] == "no jobs"
+
+
+@pytest.mark.parametrize("data, code", [
+    *((failing(code, after_accepted=False), client.REFUSED) for code in codes.REFUSED),
+    *((failing(code, after_accepted=False), client.UNREACHABLE) for code in codes.UNAVAILABLE),
+    (failing("DEVICE_FAILED"), client.FAILED), (failing("CANCELLED"), client.FAILED),
+    (b"", client.DAMAGED), (good()[:50], client.DAMAGED), (good()[:-1], client.DAMAGED),
+    (good(sha256="0" * 64), client.DAMAGED), (good().replace(VIDEO[:300], VIDEO[:299] + b"?", 1), client.DAMAGED),
+    (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000000000"), client.DAMAGED),
+    (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000"), client.DAMAGED),
+    (good().replace(b"form-data; boundary", b"mixed; boundary"), client.DAMAGED),
+    (b"x" * 10**6, client.DAMAGED), (b"HTTP/1.1 200 OK\r\n\r\n", client.DAMAGED),
+    (ReplyWriter().result({}), client.DAMAGED),
+])
+def test_exit_codes_and_nothing_is_left(data, code, capsys):
+    with service(data) as (port, _):
+        assert run(port, "-o", "a.mp4") == code
+    assert os.listdir() == []
+    out, err = capsys.readouterr()
+    assert out == "" and "Traceback" not in err
+
+
+def test_a_video_where_none_was_asked_for():
+    with service(good()) as (port, _):
+        assert run(port, "--list") == client.DAMAGED
+    assert os.listdir() == []
+
+
+def test_a_name_from_the_service_is_never_used():
+    with service(good().replace(b'"video.mp4"', b'"../evil.mp4"')) as (port, _):
+        assert run(port, "-o", "a.mp4") == client.OK
+    assert os.listdir() == ["a.mp4"] and not Path("../evil.mp4").exists()
+    bad_job = good().replace(JOB.encode(), b"../evil/".ljust(64, b"x"))
+    with service(bad_job) as (port, _):
+        assert run(port) == client.OK
+    assert sorted(os.listdir()) == ["a.mp4", "zoom.mp4"]
+
+
+def test_what_the_service_says_cannot_command_the_terminal(capsys):
+    with service(failing("FAILED", "\x1b]0;x\x07 \u202e" + "y" * 5_000)) as (port, _):
+        run(port)
+    err = capsys.readouterr().err
+    assert "\x1b" not in err and "\x07" not in err and "\u202e" not in err and len(err) < 3_000
+
+
+def test_a_lost_connection_says_how_to_attach(capsys):
+    with service(good()[:600]) as (port, _):
+        assert run(port, "-o", "a.mp4") == client.DAMAGED
+    assert f"client.py --attach {JOB} -o a.mp4 --host 127.0.0.1 --port {port}" in capsys.readouterr().err
+
+
+def test_nobody_there(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert run(port) == client.UNREACHABLE
+    assert "python ray_head.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv, words", [
+    (("missing.json",), "missing.json"), (("bad.json",), "bad.json: not JSON"), (("list.json",), "one JSON object"),
+    (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "cannot write into"), (("-o", "."), "is a folder"),
+    (("--set", "maxiter"), "FIELD=VALUE"),
+])
+def test_usage(argv, words, capsys):
+    Path("bad.json").write_text("{")
+    Path("list.json").write_text("[]")
+    Path("twice.json").write_text('{"a": 1, "a": 2}')
+    assert run(1, *argv) == client.REFUSED
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [("--nosuch",), ("--list", "--status"), ("--port", "x")])
+def test_usage_of_options(argv):
+    with pytest.raises(SystemExit) as caught:
+        client.main(list(argv))
+    assert caught.value.code == client.REFUSED
+
+
+def test_a_bad_variable(monkeypatch, capsys):
+    monkeypatch.setenv("MANDEL_PORT", "x")
+    assert client.main([]) == client.REFUSED
+    assert "MANDEL_PORT" in capsys.readouterr().err
+
+
+def test_interrupt_leaves_the_job(tmp_path):
+    """The real program, interrupted as by Ctrl-C while half of the video has arrived."""
+    with service(good()[:-60_000], hold=threading.Event()) as (port, _):
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "client.py"), "--port", str(port), "-o", "a.mp4"], cwd=tmp_path,
+            stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        seen = ""
+        while "receiving" not in seen:
+            seen += process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == client.INTERRUPTED
+    assert out == "" and f"--attach {JOB} -o a.mp4" in err and "Traceback" not in err
+    assert os.listdir(tmp_path) == []
+
+
+def test_it_needs_nothing_but_the_standard_library():
+    """Runs where no package is installed at all (-S: without site-packages)."""
+    program = (
+        "import sys; from mandel.cli import client; code = client.main(['--port', sys.argv[1], '-q']);"
+        "heavy = {'pydantic', 'ray', 'pyopencl', 'numpy', 'gmpy2', 'imageio'} & set(sys.modules);"
+        "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
+    )
+    with service(good()) as (port, _):
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", program, str(port)], env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True, text=True, timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_is_complete(capsys):
+    with pytest.raises(SystemExit) as caught:
+        client.main(["--help"])
+    assert caught.value.code == 0
+    out = capsys.readouterr().out
+    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", *("--" + f.name.replace("_", "-") for f in fields.TABLE)):
+        assert words in out
+
+
+class Terminal:
+    """A TextIO that counts as a terminal, or not."""
+
+    def __init__(self, tty):
+        self.text, self._tty = "", tty
+
+    def isatty(self):
+        return self._tty
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+def test_progress_line_on_a_terminal_and_in_a_log():
+    terminal, log = Terminal(True), Terminal(False)
+    for out in (terminal, log):
+        line = ProgressLine(out)
+        for done in range(100):
+            line.show({"state": "running", "done": done, "frames": 100})
+        line.close()
+    assert log.text == "running, 0/100 frames (0 %)\n"
+    assert terminal.text.startswith("\r\x1b[Krunning, 0/100 frames (0 %)") and terminal.text.endswith("\n")
+    assert terminal.text.count("\n") == 1
+
+
+@pytest.mark.parametrize("said", [
+    {}, {"state": None}, {"done": "x", "frames": {}}, {"done": True, "frames": True}, {"frames": 0, "done": 0},
+    {"seconds_left": [1]}, {"seconds_left": ["a", "b"]}, {"rate": -1, "seconds_left": [-5, 1e300]},
+    {"done": 10**39, "frames": 1},
+])
+def test_any_progress_can_be_shown(said):
+    assert isinstance(describe(said), str)
+
+
+def test_words():
+    assert [duration(s) for s in (0, 42, 185, 7_385, 273_600)] == ["0 s", "42 s", "3:05", "2:03:05", "3 d 04 h"]
+    assert plain("a\nb\x1b") == "a?b?"
