@@ -1,0 +1,185 @@
+"""The BLA table as the kernels read it: flat arrays, blocks by where they start."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mandel.plan.bla import EPSILON_BITS, Level, levels
+from mandel.plan.reference import Reference
+from mandel.plan.scaled import Scaled
+
+NEVER = -(2**31)
+# Blocks of fewer than 2**LOWEST_LEVEL iterations are left out: single steps do
+# as well, and the table is so much smaller.
+LOWEST_LEVEL = 2
+# Offsets below this need a block's c term in extended range (kernels/perturb.cl).
+PLAIN_C_EXPONENT = -896
+PLAIN_Z_EXPONENT = -500
+
+
+@dataclass(frozen=True)
+class BlaTable:
+    """Blocks of a reference orbit, all of those that start at the same index together.
+
+    Attributes:
+        low: the least level kept; blocks start at m = 1 + (s << low).
+        last: the index at which samples rebase at the latest.
+        tops: number of levels kept.
+        blocks: float64 (n, 8): A, B, D as re, im pairs, two unused.
+        reach: int32 (n,): 4096 log2(R**2), roughly and never too large; NEVER
+            where the block is of no use in plain double.
+        deep_blocks, deep_reach: the same with exponents in the last two
+            doubles (int32: of A, B, D, 0); None where double suffices.
+        c_max_exponent: |c| < 2**c_max_exponent that the radii allow for.
+    """
+
+    low: int
+    last: int
+    tops: int
+    blocks: np.ndarray
+    reach: np.ndarray
+    deep_blocks: np.ndarray | None
+    deep_reach: np.ndarray | None
+    c_max_exponent: int
+
+
+def first_block(s: int, tops: int) -> int:
+    """Row of the first block of start ``s``, the closed form that the kernels use."""
+    return tops + 2 * (s - 1) - (s - 1).bit_count() if s else 0
+
+
+def first_blocks(starts: int, tops: int) -> np.ndarray:
+    """``first_block`` of 0 ... starts - 1: start s has ctz(s) + 1 rows, start 0 has tops."""
+    s = np.maximum(np.arange(starts, dtype=np.int64) - 1, 0)
+    ones = np.zeros(starts, np.int64)
+    for bit in range(int(starts).bit_length()):
+        ones += (s >> bit) & 1
+    rows = tops + 2 * s - ones
+    rows[:1] = 0
+    return rows
+
+
+def _reach(radius: Scaled) -> np.ndarray:
+    """4096 log2(R**2) by the kernels' rough logarithm, rounded down; NEVER for 0."""
+    mantissa, shift = np.frexp(radius.mantissa**2)
+    exponent = shift + 2 * radius.exponent.astype(np.int64) - 1
+    rough = exponent * 4096 + np.floor((2 * mantissa - 1) * 4096).astype(np.int64) - 1
+    return np.where(radius.mantissa > 0, rough, NEVER).astype(np.int32)
+
+
+def _pairs(*numbers: np.ndarray) -> np.ndarray:
+    out = np.zeros((len(numbers[0]), 8))
+    for k, number in enumerate(numbers):
+        out[:, 2 * k] = number.real
+        out[:, 2 * k + 1] = number.imag
+    return out
+
+
+def _plain(level: Level, c_max_exponent: int) -> tuple[np.ndarray, np.ndarray]:
+    rows = _pairs(level.a.at(0), level.b.at(0), level.d.at(0))
+    reach = _reach(level.radius)
+    usable = (level.a.exponent < 1000) & (level.b.exponent < 1000) & (level.d.exponent < 1000)
+    if c_max_exponent < PLAIN_C_EXPONENT:
+        # c underflows: B c must not matter beside A z for any z kept in plain double.
+        lead = level.a.exponent - level.b.exponent
+        usable &= lead > c_max_exponent - PLAIN_Z_EXPONENT + 64
+    rows[~usable] = 0
+    return rows, np.where(usable, reach, NEVER).astype(np.int32)
+
+
+def _deep(level: Level) -> tuple[np.ndarray, np.ndarray]:
+    rows = _pairs(level.a.mantissa, level.b.mantissa, level.d.mantissa)
+    tail = rows.view(np.int32).reshape(len(rows), 16)
+    for k, part in enumerate((level.a, level.b, level.d)):
+        tail[:, 12 + k] = part.exponent
+    return rows, _reach(level.radius)
+
+
+def bla_table(
+    reference: Reference, last: int, c_max_exponent: int, deep: bool,
+    low: int = LOWEST_LEVEL, bits: int = EPSILON_BITS,
+) -> BlaTable:  # fmt: skip
+    """The table for samples whose |c| < 2**c_max_exponent.
+
+    Args:
+        last: where samples rebase at the latest, ``reference.end(bailout)``.
+        deep: also make the extended-range blocks.
+        low, bits: see BlaTable.low and plan/bla.py.
+    """
+    kept = levels(reference, last, c_max_exponent, bits)[low:]
+    starts, tops = (len(kept[0].a), len(kept)) if kept else (0, 0)
+    rows = first_blocks(starts, tops)
+    size = tops + 2 * (starts + 1)
+    blocks, reach = np.zeros((size, 8)), np.full(size, NEVER, np.int32)
+    deep_blocks, deep_reach = (np.zeros((size, 8)), np.full(size, NEVER, np.int32)) if deep else (None, None)
+    for k, level in enumerate(kept):
+        at = rows[:: 1 << k][: len(level.a)] + k
+        blocks[at], reach[at] = _plain(level, c_max_exponent)
+        if deep:
+            deep_blocks[at], deep_reach[at] = _deep(level)
+    return BlaTable(low, last, tops, blocks, reach, deep_blocks, deep_reach, c_max_exponent)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where all samples may begin: z = factor * 2**exponent * c at index and count ``index``."""
+
+    index: int
+    factor: complex
+    exponent: int
+
+
+def _row(table: BlaTable, row: int) -> tuple[list[complex], list[int], int]:
+    deep = table.deep_blocks is not None
+    values = (table.deep_blocks if deep else table.blocks)[row]
+    exponents = values[6:].view(np.int32).tolist()[:3] if deep else [0, 0, 0]
+    reach = int((table.deep_reach if deep else table.reach)[row])
+    a = values.tolist()
+    return [complex(a[0], a[1]), complex(a[2], a[3]), complex(a[4], a[5])], exponents, reach
+
+
+def _log2(value: complex, exponent: int) -> float:
+    return math.log2(abs(value)) + exponent if value else -math.inf
+
+
+def common_start(table: BlaTable, reference: Reference, c_max: float) -> Start:
+    """The blocks that every sample with log2|c| <= c_max takes first, as one factor of c.
+
+    While z is proportional to c the samples differ by that factor only, so the
+    walk through the table is done once, on the host.
+    """
+    factor, exponent, m = 1 + 0j, 0, 1
+    while table.tops and (m - 1) % (1 << table.low) == 0:
+        s = (m - 1) >> table.low
+        first = int(first_block(s, table.tops))
+        most = min((s & -s).bit_length(), table.tops) if s else table.tops
+        size = _log2(factor, exponent) + c_max
+        taken = None
+        for level in range(most):
+            (a, b, d), exponents, reach = _row(table, first + level)
+            end = m + (1 << (table.low + level))
+            if end >= table.last or not size < reach / 8192 - 0.1:
+                break
+            if _log2(d, exponents[2]) + size > _log2(a, exponents[0]) - EPSILON_BITS:
+                break
+            taken = a, b, exponents, end
+        if taken is None:
+            break
+        a, b, exponents, end = taken
+        ea, eb = exponents[0] + exponent, exponents[1]
+        top = max(ea, eb)
+        value = a * factor * _power2(ea - top) + b * _power2(eb - top)
+        shift = math.frexp(max(abs(value.real), abs(value.imag)))[1]
+        grown, grown_exponent = value * 2.0**-shift, top + shift
+        landing = complex(reference.re[end], reference.im[end])
+        if _log2(grown, grown_exponent) + c_max > _log2(landing, int(reference.exponent[end])) - 2:
+            break
+        factor, exponent, m = grown, grown_exponent, end
+    return Start(m, factor, exponent) if m > 1 else Start(0, 0j, 0)
+
+
+def _power2(k: int) -> float:
+    return math.ldexp(1.0, k) if k > -1_000 else 0.0

@@ -1,0 +1,95 @@
+"""From a grid to the precision, range and table that perturbation needs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+
+from mandel.errors import RenderError
+from mandel.plan.arithmetic import log2_of
+from mandel.plan.grid import POLAR, Grid
+
+# 64 bits below the spacing give the same counts as 200 bits below it.
+GUARD_BITS = 64
+# One BLA table serves many octaves of a zoom; its |c| is rounded up to these.
+OCTAVES = 64
+# Smaller offsets need exponents of their own beside the doubles.
+_DEEP_EXPONENT = -380
+# The kernels' logarithms are int32 with 12 fraction bits.
+MAX_DEPTH = 50_000
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What perturbation needs for a grid.
+
+    Attributes:
+        bits: bits after the binary point of the reference orbit.
+        c_max: log2 of the largest |c|, the distance of a sample from the centre.
+        table_exponent: the BLA table is made for |c| < 2**table_exponent.
+        deep: doubles alone do not have the range.
+        scale, scale_exponent: grid.scale = scale * 2**scale_exponent; the
+            exponent is 0 unless ``deep``, else scale is in [1, 2).
+    """
+
+    bits: int
+    c_max: float
+    table_exponent: int
+    deep: bool
+    scale: float
+    scale_exponent: int
+
+
+def _extent(grid: Grid) -> tuple[float, float]:
+    """log2 of the largest offset and of the least spacing, in units of grid.scale."""
+    turn = math.log2(abs(grid.turn))
+    if grid.kind == POLAR:
+        octaves = 2 * math.pi / grid.around / math.log(2)
+        first, final = -octaves * grid.y0, -octaves * (grid.y0 + grid.rows - 1)
+        return turn + first, turn + final + math.log2(2 * math.pi / grid.around)
+    x = max(abs(grid.x0), abs(grid.x0 + grid.cols - 1))
+    y = max(abs(grid.y0), abs(grid.y0 - grid.rows + 1))
+    return turn + math.log2(math.hypot(x, y) or 1.0), turn
+
+
+def split_scale(scale: Decimal) -> tuple[float, int]:
+    """``scale`` > 0 as mantissa in [1, 2) (or 2 by rounding) and binary exponent."""
+    exponent = math.floor(log2_of(scale))
+    with_guard = 80
+    digits = scale.as_tuple()
+    value = int("".join(map(str, digits.digits)))
+    if digits.exponent >= 0:
+        value, divisor = value * 10**digits.exponent, 1
+    else:
+        divisor = 10**-digits.exponent
+    shift = with_guard - exponent
+    scaled = (value << shift) // divisor if shift >= 0 else value // (divisor << -shift)
+    return math.ldexp(scaled, -with_guard), exponent
+
+
+def precision(grid: Grid) -> Precision:
+    """What the reference orbit, the BLA table and the kernel need for ``grid``.
+
+    Raises:
+        RenderError: TOO_DEEP_ZOOM beyond 1e-50000.
+    """
+    scale = log2_of(grid.scale)
+    largest, least = (scale + part for part in _extent(grid))
+    if least < -MAX_DEPTH * math.log2(10):
+        raise RenderError(
+            "TOO_DEEP_ZOOM",
+            f"samples lie {least / math.log2(10):.0f} decimal orders below 1; "
+            f"the deepest spacing is 1e-{MAX_DEPTH}.",
+            limit=f"1e-{MAX_DEPTH}",
+        )
+    deep = least < _DEEP_EXPONENT
+    mantissa, exponent = split_scale(grid.scale) if deep else (float(grid.scale), 0)
+    return Precision(
+        bits=max(math.ceil(-least), 0) + GUARD_BITS,
+        c_max=largest,
+        table_exponent=OCTAVES * math.ceil((largest + 0.01) / OCTAVES),
+        deep=deep,
+        scale=mantissa,
+        scale_exponent=exponent,
+    )

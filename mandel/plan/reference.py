@@ -1,0 +1,196 @@
+"""Reference orbit: one point iterated in arbitrary precision, kept as doubles.
+
+Fixed point on gmpy2 integers: at these sizes it takes about half the time of
+mpfr, and an absolute error of 2**-bits is just what perturbation needs: it
+acts like moving the centre by that much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+import gmpy2
+import numpy as np
+from gmpy2 import mpz
+
+from mandel.errors import RenderError
+
+# The orbit is followed this far past radius 2, so that large bailouts, which
+# smooth colouring wants, meet the reference's end as late as possible.
+ESCAPE_RADIUS = 65_536.0
+# Below 2 to this power entries keep an exponent of their own.
+_TINY = -400
+_CHUNK = 4_096
+_FORMAT = 1
+
+
+def fixed_point(text: str, bits: int) -> mpz:
+    """The decimal string ``text`` times 2**bits, rounded down; every digit counts.
+
+    Raises:
+        RenderError: BAD_NUMBER when ``text`` is not a finite decimal number.
+    """
+    try:
+        number = Decimal(text)
+        sign, digits, exponent = number.as_tuple()
+        if not number.is_finite():
+            raise InvalidOperation
+    except InvalidOperation:
+        raise RenderError("BAD_NUMBER", f"{text[:40]!r} is not a finite decimal number") from None
+    value = mpz("".join(map(str, digits))) << bits
+    value = value * mpz(10) ** exponent if exponent >= 0 else value // mpz(10) ** -exponent
+    return -value if sign else value
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The orbit Z_0 = 0, Z_{m+1} = Z_m**2 + C of one point, as numpy arrays.
+
+    Attributes:
+        re, im: float64 (M+1,), Z_m = (re + 1j*im) * 2**exponent.
+        exponent: int32 (M+1,); 0 except where a double would underflow.
+        bits: bits after the binary point that the orbit was computed with.
+        escaped: the last entry is outside ESCAPE_RADIUS.
+        period: p > 0 when the centre is, at this precision, the nucleus of a
+            component of period p; the orbit then ends with Z_p, which is about 0.
+        limit: the number of iterations that was asked for.
+
+    Picklable without copies: nothing but arrays and numbers.
+    """
+
+    re: np.ndarray
+    im: np.ndarray
+    exponent: np.ndarray
+    bits: int
+    escaped: bool
+    period: int
+    limit: int
+
+    @property
+    def last(self) -> int:
+        """M, the index of the last entry."""
+        return len(self.re) - 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether a higher limit would add nothing to the orbit."""
+        return self.escaped or self.period > 0
+
+    def serves(self, bits: int, limit: int) -> bool:
+        """Whether the orbit is precise and long enough for ``bits`` and ``limit``.
+
+        A nucleus is one only at its own precision, so a period does not end
+        the search at a higher one.
+        """
+        return self.bits >= bits and (self.complete or self.limit >= limit)
+
+    def end(self, bailout: float) -> int:
+        """Where to rebase at the latest: the first index outside ``bailout``, else the last."""
+        with np.errstate(under="ignore"):
+            radius = np.hypot(self.re, self.im)
+        outside = np.flatnonzero((radius > bailout * (1 - 2.0**-30)) & (self.exponent == 0))
+        return int(outside[0]) if len(outside) else self.last
+
+    def to_bytes(self) -> bytes:
+        """An .npz file, ending with the SHA-256 of what precedes (32 bytes)."""
+        file = io.BytesIO()
+        facts = np.array([_FORMAT, self.bits, self.escaped, self.period, self.limit], np.int64)
+        np.savez(file, re=self.re, im=self.im, exponent=self.exponent, facts=facts)
+        data = file.getvalue()
+        return data + hashlib.sha256(data).digest()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Reference":
+        """The orbit that ``to_bytes`` wrote.
+
+        Raises:
+            RenderError: BAD_REFERENCE when the bytes are not whole and intact.
+        """
+        if len(data) < 32 or hashlib.sha256(data[:-32]).digest() != data[-32:]:
+            raise RenderError("BAD_REFERENCE", "the stored reference orbit is damaged; compute it again")
+        with np.load(io.BytesIO(data[:-32]), allow_pickle=False) as file:
+            facts = file["facts"].tolist()
+            if facts[0] != _FORMAT:
+                raise RenderError("BAD_REFERENCE", f"reference orbit of format {facts[0]}; compute it again")
+            return cls(
+                file["re"], file["im"], file["exponent"],
+                bits=facts[1], escaped=bool(facts[2]), period=facts[3], limit=facts[4],
+            )  # fmt: skip
+
+
+def _scaled(value: mpz, bits: int) -> tuple[float, int]:
+    """value * 2**-bits as (double, exponent), correctly rounded to 53 bits."""
+    shift = max(int(value.bit_length()) - 64, 0)
+    return float(value >> shift), shift - bits
+
+
+def _entry(x: mpz, y: mpz, bits: int) -> tuple[float, float, int]:
+    """(x + iy) * 2**-bits as doubles and a common exponent, 0 where it is not needed."""
+    (fx, ex), (fy, ey) = _scaled(x, bits), _scaled(y, bits)
+    if fx == 0 and fy == 0:
+        return 0.0, 0.0, 0
+    top = max(math.frexp(f)[1] + e for f, e in ((fx, ex), (fy, ey)) if f)
+    base = 0 if top > _TINY else top
+    return math.ldexp(fx, max(ex - base, -2000)), math.ldexp(fy, max(ey - base, -2000)), base
+
+
+def reference_orbit(
+    re: str,
+    im: str,
+    bits: int,
+    limit: int,
+    progress: Callable[[int, int], object] | None = None,
+) -> Reference:
+    """The orbit of ``re + 1j*im`` up to index ``limit``, its escape or its period.
+
+    Args:
+        re, im: the point, decimal strings of any length.
+        bits: bits after the binary point to compute with (see plan/precision.py).
+        limit: the largest index wanted, usually maxiter.
+        progress: called as ``progress(done, limit)`` about every 4,096 steps;
+            whatever it raises ends the computation.
+
+    Takes, per step on one Zen 4 core: 1 us at 600 bits, 5.5 us at 3,500,
+    23 us at 10,000; memory 20 bytes per step.
+
+    Raises:
+        RenderError: BAD_NUMBER when re or im is not a decimal number.
+    """
+    cx, cy = fixed_point(re, bits), fixed_point(im, bits)
+    # A return this close to 0 is a nucleus at the precision that was asked
+    # for: adding Z_p to a sample's z then costs nothing that matters.
+    nucleus = mpz(1) << 32
+    x = y = mpz(0)
+    low, shift = max(bits - 62, 0), bits - 1
+    unit = 2.0 ** (low - bits)
+    near, far = 2.0**-9 / unit, ESCAPE_RADIUS / unit
+    parts = [np.zeros((1, 3))]
+    last, escaped, period = 0, False, 0
+    while last < limit and not (escaped or period):
+        rows = []
+        for n in range(last + 1, min(last + _CHUNK, limit) + 1):
+            x, y = ((x + y) * (x - y) >> bits) + cx, (x * y >> shift) + cy
+            fx, fy = float(x >> low), float(y >> low)
+            if -near < fx < near and -near < fy < near:
+                rows.append(_entry(x, y, bits))
+                if abs(x) < nucleus and abs(y) < nucleus:
+                    period = n
+                    break
+            else:
+                rows.append((fx * unit, fy * unit, 0))
+                if not (-far < fx < far and -far < fy < far):
+                    escaped = True
+                    break
+        parts.append(np.array(rows, float))
+        last += len(rows)
+        if progress is not None:
+            progress(last, limit)
+    orbit = np.concatenate(parts)
+    return Reference(
+        orbit[:, 0].copy(), orbit[:, 1].copy(), orbit[:, 2].astype(np.int32), bits, escaped, period, limit
+    )

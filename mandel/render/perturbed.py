@@ -1,0 +1,141 @@
+"""Perturbation about a reference orbit: views of any depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+from mandel.errors import RenderError
+from mandel.plan.axes import axes
+from mandel.plan.bla_table import BlaTable, bla_table, common_start
+from mandel.plan.grid import Grid
+from mandel.plan.precision import Precision, precision
+from mandel.plan.reference import Reference, reference_orbit
+from mandel.render.direct import check_limits
+from mandel.render.samples import Outputs, Samples
+
+# Samples in lockstep: columns x rows of a tile.
+_CPU_TILE, _GPU_TILE = (4, 4), (1, 1)
+
+
+@dataclass
+class PerturbedTiming:
+    """Seconds spent on the host for the last grid; 0 where a kept result served."""
+
+    reference: float = 0.0
+    table: float = 0.0
+
+
+class PerturbedIterator:
+    """Iterates grids on one device; keeps the last reference orbit and its BLA table.
+
+    Args:
+        progress: called as ``progress(done, limit)`` while a reference is computed.
+    """
+
+    def __init__(self, ctx: DeviceContext, progress: Callable[[int, int], object] | None = None):
+        self.ctx = ctx
+        self.timing = PerturbedTiming()
+        self._progress = progress
+        self._centre: tuple[str, str] | None = None
+        self._reference: Reference | None = None
+        self._orbit = None
+        self._table_key = None
+        self._table: BlaTable | None = None
+        self._table_buffers = None
+
+    def reference(self, grid: Grid, maxiter: int) -> Reference:
+        """The kept reference orbit if it serves ``grid``, else a new one, kept from now on."""
+        need = precision(grid)
+        kept = self._reference if self._centre == (grid.re, grid.im) else None
+        if kept is None or not kept.serves(need.bits, maxiter):
+            began = perf_counter()
+            kept = reference_orbit(grid.re, grid.im, need.bits, maxiter, self._progress)
+            self._keep((grid.re, grid.im), kept)
+            self.timing.reference = perf_counter() - began
+        return kept
+
+    def _keep(self, centre: tuple[str, str], reference: Reference) -> None:
+        if reference is not self._reference:
+            self._centre, self._reference = centre, reference
+            self._table_key = self._table = self._table_buffers = None
+            orbit = np.stack((reference.re, reference.im), axis=1)
+            self._orbit = self.ctx.upload(orbit), self.ctx.upload(reference.exponent)
+
+    def _tables(self, need: Precision, bailout: float) -> BlaTable:
+        last = self._reference.end(bailout)
+        key = last, need.table_exponent, need.deep
+        if key != self._table_key:
+            began = perf_counter()
+            table = bla_table(self._reference, last, need.table_exponent, need.deep)
+            parts = [table.blocks, table.reach]
+            parts += [table.deep_blocks, table.deep_reach] if need.deep else parts
+            self._table, self._table_key = table, key
+            self._table_buffers = [self.ctx.upload(part) if part.size else self.ctx.empty(64) for part in parts]
+            self.timing.table = perf_counter() - began
+        return self._table
+
+    def iterate(
+        self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
+        reference: Reference | None = None,
+    ) -> Samples:  # fmt: skip
+        """Raw samples of ``grid``, enqueued on the context's queue.
+
+        Args:
+            maxiter: 1 to 2**31 - 2.
+            bailout: escape radius, 2 to 1e9.
+            reference: the orbit of the grid's centre, at the grid's precision or a
+                higher one; computed here, and kept, when not given.
+
+        Raises:
+            RenderError: OUT_OF_RANGE for another maxiter or bailout, TOO_DEEP_ZOOM,
+                BAD_NUMBER for the centre, BAD_REFERENCE for one that does not serve.
+        """
+        check_limits(maxiter, bailout)
+        self.timing = PerturbedTiming()
+        need = precision(grid)
+        if reference is None:
+            reference = self.reference(grid, maxiter)
+        elif not reference.serves(need.bits, maxiter):
+            raise RenderError(
+                "BAD_REFERENCE",
+                f"the reference has {reference.bits} bits and {reference.limit} iterations; "
+                f"this grid needs {need.bits} and {maxiter}.",
+            )
+        self._keep((grid.re, grid.im), reference)
+        table = self._tables(need, bailout)
+        start = common_start(table, reference, need.c_max)
+        return self._launch(grid, maxiter, bailout, outputs, need, table, start)
+
+    def _launch(self, grid, maxiter, bailout, outputs, need, table, start) -> Samples:
+        ctx, n = self.ctx, grid.rows * grid.cols
+        tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
+        place = axes(grid, relative=True)
+        samples = Samples(
+            grid.rows, grid.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
+            ctx.empty(4 * n) if outputs.distance else None,
+            ctx.empty(8 * n) if outputs.slope else None,
+        )  # fmt: skip
+        kernel = ctx.kernel("perturb.cl", "perturb", (
+            ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
+            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)),
+            ("DEEP", int(need.deep)), ("LOW", table.low),
+            ("WIDTH", tile[0] * tile[1]), ("TILE_COLS", tile[0]), ("TILE_ROWS", tile[1]),
+        ))  # fmt: skip
+        factor = start.factor if need.deep else start.factor * 2.0**start.exponent
+        kernel(
+            ctx.queue, (-(-grid.cols // tile[0]), -(-grid.rows // tile[1])), None,
+            ctx.upload(place.across), ctx.upload(place.down), ctx.upload(place.spacing),
+            np.int32(grid.cols), np.int32(grid.rows),
+            np.float64(need.scale), np.int32(need.scale_exponent),
+            np.int32(maxiter), np.float64(bailout),
+            np.int32(table.last), *self._orbit, np.int32(table.tops), *self._table_buffers,
+            np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
+            np.int32(start.exponent if need.deep else 0),
+            samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
+        )  # fmt: skip
+        return samples
