@@ -45,6 +45,9 @@ class Settings:
     max_connections: int = _option(1_024, "connections served at once; more are answered BUSY")
     request_timeout: float = _option(30.0, "seconds in which a whole request must have arrived")
     stall_timeout: float = _option(60.0, "seconds without a byte taken after which a reader is dropped")
+    drain_timeout: float = _option(
+        12.0, "seconds in which the renderer may hand over what it has finished when the service stops"
+    )
     limits: Limits = field(default_factory=Limits)
 
 

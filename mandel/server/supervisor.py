@@ -129,7 +129,7 @@ class Supervisor:
                 _log.error("driver: %s", self.facts["error"])
             if time.monotonic() - began > _HEALTHY_SECONDS:
                 pause = 0.0
-            pause = min(_LONGEST_PAUSE, 2 * pause + 0.5)
+            pause = min(_LONGEST_PAUSE, 2 * pause + 0.2)
             self.facts["state"] = "restarting"
         self.facts["state"] = "stopped"
 

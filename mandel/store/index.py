@@ -36,12 +36,19 @@ class Index:
         self._lock = threading.Lock()
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise _error(error) from error
+        try:
             self._db.row_factory = sqlite3.Row
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._db.execute("PRAGMA " + pragma)
             self._migrate()
         except sqlite3.Error as error:
+            self._db.close()
             raise _error(error) from error
+        except StoreError:
+            self._db.close()
+            raise
 
     def _migrate(self) -> None:
         have = self._db.execute("PRAGMA user_version").fetchone()[0]

@@ -10,6 +10,7 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 import hashlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -84,14 +85,11 @@ def main() -> None:
     buffer = b""
     while True:
         holding = ordered("hold", once=False)
-        LINE.settimeout(0.02 if holding or not works else 0.001)
-        try:
+        if select.select([LINE], [], [], 0.02 if holding or not works else 0.0)[0]:
             data = LINE.recv(1 << 16)
             if not data:
                 return
             buffer += data
-        except TimeoutError:
-            pass
         *lines, buffer = buffer.split(b"\n")
         for message in map(json.loads, lines):
             if message["do"] == "render":

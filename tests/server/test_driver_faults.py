@@ -1,0 +1,89 @@
+"""The driver dies, lies, hangs or fails: jobs end well, or clearly."""
+
+import os
+import signal
+
+import pytest
+
+from tests.server.heads import SMALL, expected_video
+from tests.support.processes import wait_for
+
+
+def test_a_dead_driver_is_replaced_and_its_job_goes_on(head):
+    head.order("hold")
+    sock, reply = head.send(**SMALL)
+    reply.step()
+    job = reply.last["job"]
+    wait_for(lambda: head.ask(op="status", job=job).last["state"] == "running", 20, "it runs")
+    os.kill(int(head.lines("lives")[-1]), signal.SIGKILL)
+    wait_for(lambda: len(head.lines("lives")) == 2, 20, "another driver")
+    head.withdraw("hold")
+    with sock:
+        assert reply.read().video == expected_video(job)
+
+
+def test_finished_segments_are_not_rendered_again(head):
+    head.ask(**SMALL | {"num_frames": 1})
+    before = len(head.lines("rendered"))
+    sock, reply = head.send(**SMALL | {"num_frames": 30})
+    job = reply.step() and reply.last["job"]
+    wait_for(lambda: list(head.db.rglob(f"{job}/segments/*.ts")), 20, "a segment is stored")
+    head.order("crash")
+    with sock:
+        assert reply.read().video == expected_video(job, 30)
+    frames = [line.split()[1] for line in head.lines("rendered")[before:] if line.startswith(job)]
+    assert set(frames) == {str(n) for n in range(30)} and len(frames) <= 30 + 10
+
+
+def test_a_job_that_kills_every_driver_fails_and_others_go_on(head):
+    head.order("poison")
+    reply = head.ask(**SMALL)
+    assert reply.code == "DRIVER_FAILED" and "4 times" in reply.last["message"]
+    head.withdraw("poison")
+    job = reply.parts[0].fields["job"]
+    assert head.ask(op="status", job=job).last["error"]["code"] == "DRIVER_FAILED"
+    assert head.ask(**SMALL).video == expected_video(job)  # asked again, tried again
+
+
+def test_a_file_that_is_not_what_the_driver_said_is_made_again(head):
+    head.order("torn")
+    reply = head.ask(**SMALL)
+    assert reply.video == expected_video(reply.parts[0].fields["job"])
+    assert "not what its writer wrote" in head.said()
+
+
+def test_a_failed_frame_fails_its_job_by_name(head):
+    head.order("fail")
+    reply = head.ask(**SMALL)
+    assert reply.code == "FRAME_FAILED" and "as ordered (frame 0)" in reply.last["message"]
+    assert head.ask(**SMALL | {"maxiter": 11}).video
+
+
+def test_a_driver_that_never_gets_ready_delays_nothing_but_jobs(heads):
+    (head := heads(wait=False)).order("mute")
+    wait_for(lambda: "listening on" in head.said(), 20, "the head listens")
+    wait_for(lambda: head.lines("lives"), 20, "the driver lives")
+    sock, reply = head.send(**SMALL)
+    reply.step()
+    if reply.last["state"] == "queued":
+        assert reply.last["renderer"]["state"] in ("starting", "ready")
+    head.withdraw("mute")
+    with sock:
+        assert reply.read().video
+
+
+def test_a_deaf_driver_is_killed(heads):
+    head = heads("--drain-timeout", "1")
+    head.order("deaf")
+    wait_for(lambda: "is ready" in head.said(), 20, "the driver is ready")
+    assert head.stop() == 0
+    assert not head.processes()
+
+
+@pytest.mark.parametrize("order", ("hold", "mute"))
+def test_the_driver_dies_with_its_head(heads, order):
+    head = heads(wait=False)
+    head.order(order)
+    wait_for(lambda: head.lines("lives"), 20, "the driver lives")
+    head.kill()
+    wait_for(lambda: not head.processes(), 10, "the driver is gone")
