@@ -1,0 +1,134 @@
+"""The whole service as a user meets it: ray_head.py, Ray, OpenCL, ffmpeg, client.py."""
+
+import email
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mandel.colour.look import Look
+from mandel.device.context import device_context
+from mandel.plan.zoom import Zoom
+from mandel.render.frame import FrameRenderer
+from mandel.render.recipe import VIDEO_BAILOUT
+from mandel.video.probe import probe
+from tests.support.service import ROOT
+
+
+def decoded(path: Path, width: int, height: int) -> np.ndarray:
+    """Planar frames of a video, uint8, (frames, height * 3 / 2, width)."""
+    from mandel.video import ffmpeg
+
+    raw = ffmpeg.run(["-i", f"file:{path}", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1"])
+    return np.frombuffer(raw, np.uint8).reshape(-1, height * 3 // 2, width)
+
+
+def test_the_seed_s_payload(service, tmp_path):
+    out = tmp_path / "seed.mp4"
+    run = service.client(str(ROOT / "payload.json"), "-o", str(out))
+    assert run.returncode == 0, run.stderr + service.output()
+    facts = probe(out)
+    assert (facts.codec, facts.pixel_format, facts.frames) == ("h264", "yuv420p", 50)
+    assert (facts.width, facts.height, float(facts.fps)) == (1000, 1000, 20.0)
+    assert "tv" in facts.colour and "bt709" in facts.colour
+    # The first frame shows the whole set, the last one delta 1e-4: compare with direct renderings.
+    frames = decoded(out, 1000, 1000)
+    zoom = Zoom("-1.338238635", "-0.057237059", "2.5", "0.0001", 50, 1000, 1000)
+    renderer = FrameRenderer(device_context())
+    for index in (0, 49):
+        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, Look(), 1, layout="yuv420")
+        difference = frames[index, :1000].astype(float) - exact[:1000]
+        assert np.sqrt((difference**2).mean()) < 6, index
+
+
+def test_the_same_payload_again_is_not_rendered(service, payload_file, tmp_path):
+    digests = []
+    for name in ("a.mp4", "b.mp4"):
+        run = service.client(payload_file(), "-o", str(tmp_path / name))
+        assert run.returncode == 0, run.stderr
+        digests.append(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+    assert digests[0] == digests[1]
+    assert service.output().count("accepted: 8 frames") == 1
+
+
+def test_two_at_once_share_one_render(service, payload_file, tmp_path):
+    path = payload_file(num_frames=12)
+    runs = [
+        threading.Thread(target=lambda k=k: service.client(path, "-o", str(tmp_path / f"{k}.mp4")))
+        for k in range(2)
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert (tmp_path / "0.mp4").read_bytes() == (tmp_path / "1.mp4").read_bytes()
+    assert service.output().count("accepted: 12 frames") == 1
+
+
+@pytest.mark.parametrize("fields, expected", [
+    ({"num_frames": 1}, (1, 96, 64)),
+    ({"num_frames": 3, "start_delta": 1e-3, "end_delta": "2.5"}, (3, 96, 64)),
+    ({"num_frames": 5, "frame_width": 130, "frame_height": 50, "supersampling": 3}, (5, 130, 50)),
+    ({"num_frames": 4, "fps": 29.97, "point": "0.3,0.02"}, (4, 96, 64)),
+])
+def test_other_payloads(service, payload_file, tmp_path, fields, expected):
+    out = tmp_path / "out.mp4"
+    run = service.client(payload_file(**fields), "-o", str(out))
+    assert run.returncode == 0, run.stderr
+    facts = probe(out)
+    assert (facts.frames, facts.width, facts.height) == expected
+
+
+def ask(service, text: bytes) -> email.message.Message:
+    """What a client of a few lines does: the reply, by the standard library's parser."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=120) as connection:
+        connection.sendall(text)  # neither newline nor half-close
+        received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    return email.message_from_bytes(received)
+
+
+def test_a_client_of_a_few_lines(service):
+    payload = b'{"num_frames": 6, "frame_width": 64, "frame_height": 64, "maxiter": 100}'
+    reply = ask(service, payload)
+    assert reply.get_content_type() == "multipart/form-data"
+    *progress, video = reply.get_payload()
+    data = video.get_payload(decode=True)
+    assert video.get_content_type() == "video/mp4"
+    assert int(video["Content-Length"]) == len(data)
+    states = [json.loads(part.get_payload(decode=True)) for part in progress]
+    assert states and states[-1]["frames"] == 6
+
+
+def test_a_wrong_payload_gets_an_error_and_nothing_else(service):
+    (error,) = ask(service, b'{"num_frame": 6}').get_payload()
+    fields = json.loads(error.get_payload(decode=True))
+    assert fields["code"] == "UNKNOWN_FIELD" and "num_frames" in fields["message"]
+
+
+def test_cancel_status_list_attach(service, payload_file, tmp_path):
+    path = payload_file(num_frames=3000, frame_width=640, frame_height=640)
+    client = subprocess.Popen(
+        [sys.executable, str(ROOT / "client.py"), path, "--port", str(service.port), "-o", str(tmp_path / "no.mp4")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )
+    jobs = []
+    while not jobs:
+        listed = json.loads(service.client("--list", "--json").stdout)
+        jobs = [j for j in listed["jobs"] if j["frames"] == 3000 and j["state"] == "running"]
+        assert client.poll() is None, client.communicate()
+    status = json.loads(service.client("--status", jobs[0]["job"], "--json").stdout)
+    assert status["frames"] == 3000
+    assert service.client("--cancel", jobs[0]["job"]).returncode == 0
+    assert client.wait(30) == 4
+    client.communicate()
+    assert service.client("--cancel", jobs[0]["job"]).returncode == 0
+    assert not (tmp_path / "no.mp4").exists()
+    assert service.client("--attach", "0" * 64).returncode == 2
+    # The service goes on with other work.
+    assert service.client(payload_file(num_frames=2), "-o", str(tmp_path / "yes.mp4")).returncode == 0
