@@ -35,8 +35,8 @@ class Look:
     """
 
     palette: str = palettes.DEFAULT
-    density: float = 0.25
-    offset: float = 0.0
+    density: float = 0.3
+    offset: float = 0.4
     relief: float = 0.0
     relief_angle: float = 135.0
     edge: float = 0.0
