@@ -272,8 +272,8 @@ def main(argv: list[str]) -> int:
     except MandelError as error:
         print(f"{plain(error.code, 40)}: {plain(error.message, 2_000)}", file=sys.stderr)
         code = _exit_code(error)
-        if code == UNREACHABLE and error.code == "UNREACHABLE":
+        if error.code == "UNREACHABLE":
             print("Start the service: python ray_head.py", file=sys.stderr)
-        if code == DAMAGED and session is not None and session.job:
+        if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:
             print(f"The job goes on. Its video:\n  {session.how_to_attach()}", file=sys.stderr)
         return code

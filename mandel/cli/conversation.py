@@ -15,6 +15,10 @@ from mandel.protocol.request import NEED_MORE
 
 CHUNK = 256 * 1024
 
+# The service speaks every second or so while a job lives; the longest pause is
+# its check of a stored video before sending it.
+SILENCE_SECONDS = 300.0
+
 
 @contextmanager
 def _os_errors(code: str, doing: str):
@@ -58,9 +62,7 @@ def converse(host: str, port: int, request: bytes, patience: float) -> Iterator:
     with _os_errors("UNREACHABLE", f"no service at {host}:{port}"):
         connection = socket.create_connection((host, port), timeout=patience)
     with connection:
-        # A job may be silent for long; a peer that is gone is noticed by keep-alive.
-        connection.settimeout(None)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.settimeout(SILENCE_SECONDS)
         try:
             connection.sendall(request)
         except OSError:

@@ -19,7 +19,8 @@ from mandel.protocol.request import NEED_MORE
 MAX_HEAD = 8_192
 MAX_JSON = 16 * 2**20
 MAX_VIDEO = 2**40
-MAX_PARTS = 500_000
+# One progress part a second for eleven days; then a client can attach again.
+MAX_PARTS = 999_999
 
 _MESSAGE_TYPE = re.compile(r"multipart/form-data; *boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.IGNORECASE)
 _DISPOSITION = re.compile(r'form-data; name="([a-z]{1,20})"(?:; filename="[^"\r\n]*")?')
