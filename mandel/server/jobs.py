@@ -91,15 +91,16 @@ class Job:
         return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
 
     def account(self) -> dict:
-        """How it was rendered: frames by node, and seconds since the last driver began on it."""
+        """How it was rendered: frames by node, segments, seconds since the last driver began on it."""
         if self.state != RUNNING:
             return self.report
-        return {"nodes": dict(self.nodes), "seconds": round(time.monotonic() - self._began, 3)}
+        return {"nodes": dict(self.nodes), "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3)}
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
+        segments = self.report.get("segments", 0) if self.state == DONE else len(self.segments)
         told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
-                "segments": len(self.segments), "rate": None, "seconds_left": None}
+                "segments": segments, "rate": None, "seconds_left": None}
         if self.state == RUNNING and len(self._fresh) > 1:
             now = time.monotonic()
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)
