@@ -35,6 +35,7 @@ class Service:
         self.db = Path(db)
         self.port = free_port()
         self.mark = processes.new_mark()
+        self.db.parent.mkdir(parents=True, exist_ok=True)
         self.log = self.db.parent / f"head-{self.port}.log"
         env = {**os.environ, **(environment or {}), processes.VARIABLE: self.mark}
         command = [sys.executable, str(ROOT / "ray_head.py"), "--port", str(self.port), "--db", str(self.db)]

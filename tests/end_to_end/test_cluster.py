@@ -1,0 +1,126 @@
+"""A head and two more workers on one machine, brought up by the two scripts."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from mandel.video.probe import frame_digests
+from tests.support import processes
+from tests.support.service import ROOT, Service, free_port
+
+
+class Cluster:
+    """Runs the scripts with a token and a folder of its own; ends by pid what they leave."""
+
+    def __init__(self):
+        # Ray's sockets lie in it: a long path would not fit their names.
+        self.folder = Path(tempfile.mkdtemp(prefix="mz", dir="/tmp"))
+        self.mark = processes.new_mark()
+        self.port, self.dashboard = free_port(), free_port()
+        self.environment = {
+            **os.environ, processes.VARIABLE: self.mark,
+            "RAY_AUTH_TOKEN_PATH": str(self.folder / "auth_token"),
+            "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+        }
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=120, cwd=ROOT
+        )
+
+    def head(self) -> subprocess.CompletedProcess:
+        return self.run(
+            "./spawn_ray_head.sh", "--port", str(self.port), "--dashboard-port", str(self.dashboard),
+            "--num-cpus", "1", "--", "--temp-dir", str(self.folder / "ray"),
+        )
+
+    def worker(self, **environment: str) -> subprocess.CompletedProcess:
+        return self.run("./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", **environment)
+
+    def status(self) -> str:
+        return self.run("ray", "status", "--address", f"127.0.0.1:{self.port}", RAY_AUTH_MODE="token").stdout
+
+    def end(self) -> None:
+        processes.end_all(self.mark)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    own = Cluster()
+    try:
+        head = own.head()
+        assert head.returncode == 0, head.stderr + head.stdout
+        assert "spawn_ray_server.sh" in head.stdout and "dashboard" in head.stdout.lower()
+        for _ in range(2):
+            worker = own.worker()
+            assert worker.returncode == 0, worker.stderr + worker.stdout
+        processes.wait_for(lambda: "/3.0 CPU" in own.status(), 30, "three nodes are listed by ray status")
+        yield own
+    finally:
+        own.end()
+
+
+def test_the_token_is_for_this_user_alone(cluster):
+    assert (cluster.folder / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_head_can_be_started_twice(cluster):
+    again = cluster.head()
+    assert again.returncode == 0 and "already" in again.stdout
+
+
+def test_a_worker_with_another_token_is_refused_in_words(cluster):
+    refused = cluster.worker(RAY_AUTH_TOKEN="0" * 64)
+    assert refused.returncode == 1 and "token" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_worker_finds_no_head(cluster):
+    refused = cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{free_port()}")
+    assert refused.returncode == 1 and "nothing answers" in refused.stderr
+
+
+@pytest.mark.parametrize("module, attribute", [("ray", "__version__"), ("platform", "python_version")])
+def test_another_version_is_refused_by_name(cluster, tmp_path, module, attribute):
+    value = "'9.9.9'" if attribute == "__version__" else "lambda: '9.9.9'"
+    (tmp_path / "sitecustomize.py").write_text(f"import {module}\n{module}.{attribute} = {value}\n")
+    refused = cluster.worker(PYTHONPATH=str(tmp_path))
+    assert refused.returncode == 1 and "9.9.9" in refused.stderr and "on the head" in refused.stderr
+
+
+@pytest.mark.parametrize("script", ["./spawn_ray_head.sh", "./spawn_ray_server.sh"])
+def test_scripts_explain_themselves(cluster, script):
+    assert "Usage:" in cluster.run(script, "--help").stdout
+    wrong = cluster.run(script, "--bogus")
+    assert wrong.returncode == 2 and "--help" in wrong.stderr
+
+
+def test_all_nodes_render_the_same_as_one(cluster, tmp_path):
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps({
+        "num_frames": 60, "frame_width": 400, "frame_height": 300, "maxiter": 2000, "end_delta": 1e-3,
+    }))
+    digests = []
+    for name, options in {"cluster": ("--address", f"127.0.0.1:{cluster.port}"), "one": ("--address", "local")}.items():
+        service = Service(tmp_path / name / "DB", *options,
+                          environment={"RAY_AUTH_TOKEN_PATH": str(cluster.folder / "auth_token")})
+        try:
+            out = tmp_path / f"{name}.mp4"
+            run = service.client(str(payload), "-o", str(out))
+            assert run.returncode == 0, run.stderr + service.output()
+            (job,) = json.loads(service.client("--list", "--json").stdout)["jobs"]
+            status = json.loads(service.client("--status", job["job"], "--json").stdout)
+            assert service.stop() == 0
+        finally:
+            service.kill()
+        print(name, "frames by node:", status["nodes"])
+        assert sum(status["nodes"].values()) == 60
+        assert len(status["nodes"]) == (3 if name == "cluster" else 1)
+        digests.append(frame_digests(out))
+    assert digests[0] == digests[1] and len(digests[0]) == 60
+    assert "/3.0 CPU" in cluster.status(), "the service must leave a cluster it joined as it was"
