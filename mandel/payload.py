@@ -114,7 +114,7 @@ class Whole:
             return value
         kind = "a whole number" + (f' or "{self.word}"' if self.word else "")
         if not isinstance(value, Number):
-            raise _wrong("WRONG_TYPE", f"must be {kind} without quotes")
+            raise _wrong("WRONG_TYPE", f"must be {kind}; numbers are written without quotes")
         number = _number(value.text, limits)
         if number.exponent < 0:
             raise _wrong("WRONG_TYPE", f"{_shown(value.text)} is not {kind}")

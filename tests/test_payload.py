@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import random
 import tracemalloc
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,27 @@ def test_any_object(obj):
         json.dumps(error.as_dict(), allow_nan=False)
         return
     assert parse(payload.canonical()) == payload == Payload.from_canonical(payload.canonical())
+
+
+def test_twenty_thousand_requests_gone_wrong():
+    """Each is accepted or refused with a code; nothing else is ever raised."""
+    chance, seed = random.Random(1), Path("payload.json").read_bytes()
+    pieces = [b'"', b"{", b"}", b"[", b"]", b",", b"-", b"NaN", b"1e9", b"9" * 50, b"true", b"\\u0000", b"\xff", b'"op":']
+    answers = Counter()
+    for _ in range(20_000):
+        data = bytearray(seed)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(data))
+            match chance.randrange(3):
+                case 0:
+                    data[at] = chance.randrange(256)
+                case 1:
+                    data[at:at] = chance.choice(pieces)
+                case 2:
+                    del data[at : at + chance.randint(1, 9)]
+        answers[answer(bad_inputs.Row("generated", (), "", bad_inputs.HALF), [bytes(data)])] += 1
+    assert answers[bad_inputs.ACCEPTED] and answers["TIMEOUT"] == 0
+    assert len(answers) > 8
 
 
 def test_one_table():

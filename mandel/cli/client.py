@@ -15,7 +15,8 @@ from pathlib import Path
 from mandel import settings
 from mandel.cli.conversation import converse
 from mandel.cli.place import Placed, check_writable
-from mandel.cli.progress_line import ProgressLine, plain
+from mandel.cli.progress_line import ProgressLine
+from mandel.cli.words import plain, table
 from mandel.errors import MandelError, RequestError, TransferError
 from mandel.protocol import codes, fields, operation, reply, strict_json
 from mandel.protocol.number import Number
@@ -27,7 +28,8 @@ _EPILOG = """\
 Without PAYLOAD, payload.json of the present folder is sent; without that, the
 service's defaults. The video is checked against its length and SHA-256 and
 then put in place in one step: the file is absent or complete. It is named
-after the payload file (zoom.json: zoom.mp4) or else after the job.
+after the payload file (zoom.json: zoom.mp4) or else after the job. The first
+digits of a job's id are enough, if no other job begins with them.
 
 exit codes:
   0    done
@@ -41,10 +43,11 @@ examples:
   client.py
   client.py zoom.json --num-frames 200 --palette ember -o zoom.mp4
   client.py --point=-0.75,0.1 --end-delta 1e-30 --maxiter 20000
-  client.py --attach 3b1f... -o zoom.mp4
+  client.py --attach 3b1f0c -o zoom.mp4
 """
 
 _JOB = re.compile(r"[0-9a-f]{64}")
+_BEGINNING = re.compile(r"[0-9a-f]{4,63}")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _DEFAULT_PAYLOAD = Path("payload.json")
 _CONNECT_SECONDS = 10.0
@@ -180,8 +183,10 @@ class _Session:
         self._streams = operation.TABLE[op].streams
         if self._streams:
             check_writable(_output(self._args, None))
+        if "job" in message:
+            message["job"] = self._whole_id(message["job"])
         try:
-            for event in converse(self._host, self._port, strict_json.dumps(message), _CONNECT_SECONDS):
+            for event in self._converse(message):
                 self._take(event)
         finally:
             self._line.close()
@@ -190,7 +195,20 @@ class _Session:
         if self._placed is not None:
             print(self._placed.path)
         else:
-            print(json.dumps(self._result, indent=2) if self._args.json else _table(self._result))
+            print(json.dumps(self._result, indent=2) if self._args.json else table(self._result))
+
+    def _converse(self, message: dict):
+        return converse(self._host, self._port, strict_json.dumps(message), _CONNECT_SECONDS)
+
+    def _whole_id(self, job: str) -> str:
+        """The one listed job that begins with ``job``; else ``job`` as it is, for the service to judge."""
+        if not _BEGINNING.fullmatch(job):
+            return job
+        listed = [event.fields.get("jobs") for event in self._converse({"op": "list"}) if isinstance(event, JsonPart)]
+        rows = listed[-1] if listed and isinstance(listed[-1], list) else []
+        ids = {row["job"] for row in rows if isinstance(row, dict) and isinstance(row.get("job"), str)}
+        matching = [known for known in ids if known.startswith(job) and _JOB.fullmatch(known)]
+        return matching[0] if len(matching) == 1 else job
 
     def _take(self, event) -> None:
         match event:
@@ -222,26 +240,6 @@ class _Session:
         """The command that follows the job again."""
         words = ["python client.py --attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
         return " ".join(words + [f"--host {self._host} --port {self._port}"])
-
-
-def _table(result: dict) -> str:
-    """A result for people: a line for each job, or for each fact."""
-    rows = result.get("jobs")
-    if not isinstance(rows, list):
-        return "\n".join(f"{plain(name)}: {_cell(value)}" for name, value in result.items())
-    rows = [row for row in rows if isinstance(row, dict)]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [[plain(name) for name in names]] + [[_cell(row.get(name)) for name in names] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    if not rows:
-        return "no jobs"
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
-
-
-def _cell(value) -> str:
-    if value is None:
-        return "-"
-    return plain(value if isinstance(value, str) else json.dumps(value))
 
 
 def _exit_code(error: MandelError) -> int:

@@ -5,30 +5,10 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from mandel.cli.words import duration, is_number, plain
+
 # Where the line cannot be rewritten (a log file), one line in so many seconds.
 _QUIET_SECONDS = 10.0
-
-
-def plain(value, most: int = 400) -> str:
-    """Text of the other side without anything that a terminal would obey."""
-    text = "".join(c if c.isprintable() else "?" for c in str(value))
-    return text if len(text) <= most else text[:most] + "..."
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3:05, 2:03:05, 3 d 04 h."""
-    whole = max(0, round(min(seconds, 1e10)))
-    minutes, s = divmod(whole, 60)
-    hours, m = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24:02d} h"
-    if hours:
-        return f"{hours}:{m:02d}:{s:02d}"
-    return f"{m}:{s:02d}" if m else f"{s} s"
 
 
 def describe(fields: dict) -> str:
@@ -36,12 +16,12 @@ def describe(fields: dict) -> str:
     done, frames = fields.get("done"), fields.get("frames")
     rate, left = fields.get("rate"), fields.get("seconds_left")
     words = [plain(fields.get("state", "?"), 20)]
-    if _is_number(done) and _is_number(frames):
+    if is_number(done) and is_number(frames):
         percent = f" ({100 * done // frames:.0f} %)" if frames > 0 else ""
         words.append(f"{done}/{frames} frames{percent}")
-    if _is_number(rate):
+    if is_number(rate):
         words.append(f"{rate:.1f} frames/s" if rate >= 1 else f"{rate:.3g} frames/s")
-    if isinstance(left, list) and len(left) == 2 and all(map(_is_number, left)):
+    if isinstance(left, list) and len(left) == 2 and all(map(is_number, left)):
         low, high = map(duration, left)
         words.append(f"{low} left" if low == high else f"{low} to {high} left")
     return ", ".join(words)

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from mandel.cli import client
-from mandel.cli.progress_line import ProgressLine, describe, duration, plain
+from mandel.cli.progress_line import ProgressLine, describe
+from mandel.cli.words import duration, plain, table
 from mandel.errors import MandelError
 from mandel.protocol import codes, fields
 from mandel.protocol.operation import Request
@@ -28,12 +29,13 @@ VIDEO = bytes(range(256)) * 500
 
 
 @contextmanager
-def service(*replies, hold=None):
+def service(*replies, hold=None, read=None):
     """Answers one connection for each of ``replies``; gives (port, the requests that came).
 
     Args:
         replies: bytes to send, one item for each connection.
         hold: an Event to wait for before the connection is closed.
+        read: makes a request of the bytes of one segment; the service's receiver if None.
     """
     requests = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -42,8 +44,8 @@ def service(*replies, hold=None):
         for data in replies:
             connection, _ = listener.accept()
             with connection:
-                receiver = RequestReceiver()
-                while (event := receiver.feed(connection.recv(65_536))) is NEED_MORE:
+                feed = read or RequestReceiver().feed
+                while (event := feed(connection.recv(65_536))) is NEED_MORE:
                     pass
                 requests.append(event)
                 try:
@@ -165,12 +167,12 @@ def test_questions(argv, request_sent, capsys):
 
 
 def test_list_is_a_table(capsys):
-    rows = [{"job": JOB, "state": "done", "frames": 50}, {"job": JOB, "state": "running", "done": 3}]
+    rows = [{"job": JOB, "state": "done", "frames": 50, "rate": None}, {"job": JOB, "state": "running", "done": 3}]
     with service(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
         run(port, "--list")
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["job", "state", "frames", "done"]
+    assert lines[0].split() == ["job", "state", "frames", "done"]  # a column of nulls is left out
     assert lines[2].split() == [JOB, "running", "-", "3"]
     assert lines[3] == "no jobs"
 
@@ -222,6 +224,17 @@ def test_a_lost_connection_says_how_to_attach(capsys):
     with service(good()[:600]) as (port, _):
         assert run(port, "-o", "a.mp4") == client.DAMAGED
     assert f"client.py --attach {JOB} -o a.mp4 --host 127.0.0.1 --port {port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("known, sent", [
+    ([JOB], JOB), ([JOB, "f" * 64], JOB), ([JOB, JOB[:-1] + "0"], JOB[:8]), ([], JOB[:8]), ([JOB[:8] + "../x"], JOB[:8]),
+])
+def test_the_beginning_of_an_id_is_enough(known, sent):
+    """The client looks it up; the service gets whole ids, or refuses."""
+    jobs = ReplyWriter().result({"jobs": [{"job": job} for job in known]})
+    with service(jobs, ReplyWriter().result({}), read=json.loads) as (port, requests):
+        assert run(port, "--cancel", JOB[:8]) == client.OK
+    assert requests == [{"op": "list"}, {"op": "cancel", "job": sent}]
 
 
 def test_nobody_there(capsys):
@@ -338,3 +351,5 @@ def test_any_progress_can_be_shown(said):
 def test_words():
     assert [duration(s) for s in (0, 42, 185, 7_385, 273_600)] == ["0 s", "42 s", "3:05", "2:03:05", "3 d 04 h"]
     assert plain("a\nb\x1b") == "a?b?"
+    assert table({"asked": 0.5, "x": None}).startswith("asked: 19")
+    assert table({"asked": 1e300}) == "asked: 1e+300"
