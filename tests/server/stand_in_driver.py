@@ -51,7 +51,7 @@ class Work:
 
     def step(self) -> bool:
         """One segment, or the video; True when the job is over."""
-        if self.todo:
+        if self.todo and len(self.adopted) + len(self.todo) == len(self.spans):  # one at a time
             index = self.todo.pop(0)
             for frame in range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index]):
                 if ordered("crash") or ordered("poison", once=False):
@@ -108,4 +108,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ConnectionError:
+        pass  # the head is gone
