@@ -70,10 +70,14 @@ class Recovery:
     removed: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.unfinished} unfinished jobs queued again with {self.segments} finished segments, "
-            f"{self.damaged} damaged videos to be made again, {self.removed} unproven files removed"
-        )
+        said = [
+            f"{count} {what}" for count, what in (
+                (self.unfinished, f"unfinished jobs go on, with {self.segments} finished segments"),
+                (self.damaged, "of them because their videos were damaged"),
+                (self.removed, "unproven files removed"),
+            ) if count
+        ]
+        return ", ".join(said) or "nothing to recover"
 
 
 def _record(row) -> Record:

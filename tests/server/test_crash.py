@@ -32,6 +32,17 @@ def whole_files(db) -> None:
         store.close()
 
 
+@pytest.mark.parametrize("step", ["job.write", "job.commit", "segment.fsync", "segment.commit", "video.commit"])
+def test_a_full_disk_fails_the_job_in_words_and_no_more(heads, step):
+    head = heads(failpoint=f"{step}.before:enospc")
+    reply = head.ask(**SMALL)
+    assert reply.code == "DISK_FULL" and "free some" in reply.last["message"]
+    reply = head.ask(**SMALL)
+    assert reply.video == expected_video(reply.parts[0].fields["job"])
+    assert head.stop() == 0
+    whole_files(head.db)
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_killed_at(heads, step):
     head = heads(failpoint=f"{step}:kill")
