@@ -56,7 +56,8 @@ def _number(text: str, limits: Limits) -> Exact:
     value = exact(text)
     if value is None:
         raise _wrong(
-            "BAD_NUMBER", f"{_shown(text)} is not a decimal number; write digits, a point, an exponent: -1.25e-30"
+            "BAD_NUMBER",
+            f"{_shown(text)} is not a decimal number; write digits, a point, an exponent: -1.25e-30",
         )
     if value.scientific and value.magnitude > _DOUBLE_MAGNITUDE:
         raise _wrong("NOT_FINITE", f"{_shown(text)} is too large to be finite", "1e308")
@@ -125,7 +126,8 @@ class Whole:
             multiple = f", a multiple of {self.step}" if self.step > 1 else ""
             bounds = {"min": self.low, "max": high} | ({"step": self.step} if self.step > 1 else {})
             raise _wrong(
-                "OUT_OF_RANGE", f"{_shown(value.text)} is out of range: {self.low} to {high}{multiple}", bounds
+                "OUT_OF_RANGE", f"{_shown(value.text)} is out of range: {self.low} to {high}{multiple}",
+                bounds,
             )
         return whole
 
@@ -148,7 +150,9 @@ def _delta(value, info: ValidationInfo) -> str:
     if not number.digits or number.negative:
         raise _wrong("OUT_OF_RANGE", f"a delta must be greater than 0, not {_shown(text)}", bounds)
     if number.magnitude < -limits.max_depth:
-        raise _wrong("TOO_DEEP_ZOOM", f"{_shown(text)} is below {deepest}, the deepest zoom allowed here", deepest)
+        raise _wrong(
+            "TOO_DEEP_ZOOM", f"{_shown(text)} is below {deepest}, the deepest zoom allowed here", deepest
+        )
     if _beyond(number):
         raise _wrong("OUT_OF_RANGE", f"{_shown(text)} is beyond {_MAX_EXTENT}", bounds)
     return number.text()
@@ -178,7 +182,8 @@ def _palette(value) -> str:
         raise _wrong("WRONG_TYPE", "must be a string")
     if value not in palettes.NAMES:
         raise _wrong(
-            "UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(palettes.NAMES)}", list(palettes.NAMES)
+            "UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(palettes.NAMES)}",
+            list(palettes.NAMES),
         )
     return value
 

@@ -66,7 +66,10 @@ def answer(row, pieces):
         return error.code
 
 
-@pytest.mark.parametrize("row", [r for r in bad_inputs.ROWS if r.ending != bad_inputs.RESET], ids=lambda row: row.name)
+_SENT = [row for row in bad_inputs.ROWS if row.ending != bad_inputs.RESET]
+
+
+@pytest.mark.parametrize("row", _SENT, ids=lambda row: row.name)
 def test_bad_input(row):
     assert answer(row, row.pieces) == row.answer
     if row.answer != "TRAILING_DATA":
@@ -100,8 +103,10 @@ def test_order_of_keys_does_not_matter(items):
 
 
 @pytest.mark.parametrize("name, value", [
-    ("point", "-1.338238635,-0.05723705900000000000000000000000000000001"), ("num_frames", 51), ("frame_width", 998),
-    ("maxiter", "auto"), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"), ("palette", "silver"),
+    ("point", "-1.338238635,-0.05723705900000000000000000000000000000001"), ("num_frames", 51),
+    ("frame_width", 998),
+    ("maxiter", "auto"), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"),
+    ("palette", "silver"),
     ("end_delta", "1e-1000"), ("supersampling", 2),
 ])
 def test_another_job(name, value):
@@ -113,13 +118,15 @@ def test_another_job(name, value):
 
 def test_the_id_covers_the_seeds_fields_and_what_differs_from_a_default():
     """So a field that is added later changes no id of before."""
-    text = json.dumps({"engine": ENGINE, "payload": SEED | {"fps": "20"}}, sort_keys=True, separators=(",", ":"))
+    said = {"engine": ENGINE, "payload": SEED | {"fps": "20"}}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     assert parse({"palette": palettes.DEFAULT}).job_id() == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_no_digit_is_lost():
     digits = "0." + "1234567891" * 1_500
-    payload = parse({"point": f"-{digits},{digits}", "end_delta": Number("1.00000000000000000000000000000001e-15000")})
+    delta = Number("1.00000000000000000000000000000001e-15000")
+    payload = parse({"point": f"-{digits},{digits}", "end_delta": delta})
     assert (payload.re, payload.im) == ("-" + digits, digits)
     assert payload.end_delta == "1.00000000000000000000000000000001E-15000"
 
@@ -150,7 +157,9 @@ def test_errors_say_what_to_do():
 
 def test_limits_are_inclusive():
     limits = Limits(max_frames=7, max_side=20, max_maxiter=30, max_fps=60, max_depth=9, max_pixels=7 * 400)
-    at_most = {"num_frames": 7, "frame_width": 20, "frame_height": 20, "maxiter": 30, "fps": "60", "end_delta": "1e-9"}
+    at_most = {
+        "num_frames": 7, "frame_width": 20, "frame_height": 20, "maxiter": 30, "fps": "60", "end_delta": "1e-9",
+    }
     assert parse(at_most, limits).samples == 2_800
     beyond = {"num_frames": "JOB_TOO_BIG", "frame_width": "OUT_OF_RANGE", "maxiter": "OUT_OF_RANGE"}
     for name, code in beyond.items():
@@ -169,8 +178,9 @@ def test_a_stored_payload_is_read_whatever_the_limits_are_now():
     assert Payload.from_canonical(payload.canonical()) == payload
 
 
-@pytest.mark.parametrize("text", ["1e1000000", "1e999999999999999999", "9" * 50_000, '"1e-999999999999999999"',
-                                  '"0.' + "3" * 50_000 + '"'])
+@pytest.mark.parametrize("text", [
+    "1e1000000", "1e999999999999999999", "9" * 50_000, '"1e-999999999999999999"', '"0.' + "3" * 50_000 + '"',
+])
 @pytest.mark.parametrize("name", ["num_frames", "maxiter", "fps", "start_delta", "end_delta"])
 def test_huge_numbers_are_refused_at_once(name, text):
     obj = strict_json.loads(f'{{"{name}": {text}}}'.encode())
@@ -207,7 +217,8 @@ def test_any_object(obj):
 def test_twenty_thousand_requests_gone_wrong():
     """Each is accepted or refused with a code; nothing else is ever raised."""
     chance, seed = random.Random(1), Path("payload.json").read_bytes()
-    pieces = [b'"', b"{", b"}", b"[", b"]", b",", b"-", b"NaN", b"1e9", b"9" * 50, b"true", b"\\u0000", b"\xff", b'"op":']
+    pieces = [b'"', b"{", b"}", b"[", b"]", b",", b"-", b"NaN", b"1e9", b"9" * 50, b"true", b"\\u0000",
+              b"\xff", b'"op":']
     answers = Counter()
     for _ in range(20_000):
         data = bytearray(seed)

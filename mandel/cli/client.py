@@ -62,10 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="client.py", description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
         epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )
-    parser.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads it from stdin")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, replaced if it exists")
+    parser.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
-    parser.add_argument("--json", action="store_true", help="print results of --status, --list, --cancel as JSON")
+    parser.add_argument("--json", action="store_true", help="results of --status, --list, --cancel as JSON")
     settings.add_options(parser, only=("host", "port"))
     what = parser.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument("--status", nargs="?", const="", metavar="JOB", help="the service's state, or a job's")
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             "--" + field.name.replace("_", "-"), dest=f"field_{field.name}", metavar=field.kind.upper(),
             help=f"{field.help} (default {field.default})",
         )
-    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by its name")
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
     return parser
 
 
@@ -204,8 +204,9 @@ class _Session:
         """The one listed job that begins with ``job``; else ``job`` as it is, for the service to judge."""
         if not _BEGINNING.fullmatch(job):
             return job
-        listed = [event.fields.get("jobs") for event in self._converse({"op": "list"}) if isinstance(event, JsonPart)]
-        rows = listed[-1] if listed and isinstance(listed[-1], list) else []
+        parts = [event.fields for event in self._converse({"op": "list"}) if isinstance(event, JsonPart)]
+        rows = parts[-1].get("jobs") if parts else None
+        rows = rows if isinstance(rows, list) else []
         ids = {row["job"] for row in rows if isinstance(row, dict) and isinstance(row.get("job"), str)}
         matching = [known for known in ids if known.startswith(job) and _JOB.fullmatch(known)]
         return matching[0] if len(matching) == 1 else job

@@ -47,7 +47,7 @@ class Placed:
         if size > free:
             raise TransferError("STORE_FAILED", f"{size} bytes are needed, {free} are free in {path.parent}")
         with _os_errors(path):
-            descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", suffix=".part", dir=path.parent)
+            descriptor, name = tempfile.mkstemp(".part", f".{path.name[:100]}.", path.parent)
         self._temporary = Path(name)
         self._file = os.fdopen(descriptor, "wb")
 

@@ -45,6 +45,7 @@ def table(result: dict) -> str:
     if not rows:
         return "no jobs"
     names = list(dict.fromkeys(name for row in rows for name in row if row[name] is not None))
-    lines = [[plain(name) for name in names]] + [[_cell(name, row.get(name)) for name in names] for row in rows]
+    lines = [[plain(name) for name in names]]
+    lines += [[_cell(name, row.get(name)) for name in names] for row in rows]
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)

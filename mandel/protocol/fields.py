@@ -35,7 +35,7 @@ class Field:
 
 
 TABLE = (
-    Field("point", TEXT, "-1.338238635,-0.057237059", 'centre of the zoom, "RE,IM", any number of digits', True),
+    Field("point", TEXT, "-1.338238635,-0.057237059", 'centre of the zoom, "RE,IM", any digits', True),
     Field("num_frames", WHOLE, 50, "frames of the sequence", True),
     Field("frame_width", WHOLE, 1000, "pixels, even", True),
     Field("frame_height", WHOLE, 1000, "pixels, even", True),

@@ -22,7 +22,9 @@ MAX_VIDEO = 2**40
 # One progress part a second for eleven days; then a client can attach again.
 MAX_PARTS = 999_999
 
-_MESSAGE_TYPE = re.compile(r"multipart/form-data; *boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.IGNORECASE)
+_MESSAGE_TYPE = re.compile(
+    r"multipart/form-data; *boundary=(\"?)([0-9A-Za-z'()+_,./:=?-]{1,70})\1", re.IGNORECASE
+)
 _DISPOSITION = re.compile(r'form-data; name="([a-z]{1,20})"(?:; filename="[^"\r\n]*")?')
 _LENGTH = re.compile(r"[0-9]{1,19}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -183,7 +185,7 @@ class ReplyReader:
     def _video_body(self):
         if self._left == 0:
             if self._digest.hexdigest() != self._sha256:
-                raise TransferError("DIGEST_MISMATCH", "the video arrived damaged: its SHA-256 is wrong; ask again")
+                raise TransferError("DIGEST_MISMATCH", "the video arrived damaged (wrong SHA-256); ask again")
             self._state = self._after_body
             return None
         if not self._data:

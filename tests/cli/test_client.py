@@ -68,7 +68,8 @@ def service(*replies, hold=None, read=None):
 
 
 def accepted(writer):
-    return writer.progress({"job": JOB, "state": "queued", "frames": 2, "done": 0, "rate": None, "seconds_left": None})
+    queued = {"job": JOB, "state": "queued", "frames": 2, "done": 0, "rate": None, "seconds_left": None}
+    return writer.progress(queued)
 
 
 def good(video=VIDEO, sha256=None, filename="video.mp4"):
@@ -111,7 +112,8 @@ def test_video_is_put_in_place(empty_folder, capsys):
 
 
 @pytest.mark.parametrize("argv, name", [
-    (("-o", "a.mp4"), "a.mp4"), (("folder/x.json",), "x.mp4"), (("--attach", JOB), JOB[:12] + ".mp4"), ((), JOB[:12] + ".mp4"),
+    (("-o", "a.mp4"), "a.mp4"), (("folder/x.json",), "x.mp4"), (("--attach", JOB), JOB[:12] + ".mp4"),
+    ((), JOB[:12] + ".mp4"),
 ])
 def test_output_name(argv, name):
     Path("folder").mkdir()
@@ -133,19 +135,20 @@ def test_an_older_video_is_replaced_only_by_a_whole_one():
 
 def test_options_win_over_the_file_and_lose_no_digit():
     digits = "0." + "123456789" * 100
-    Path("payload.json").write_text('{"maxiter": 10, "fps": 29.97, "end_delta": 1.00000000000000000000000000000001e-50}')
+    small = "1.00000000000000000000000000000001e-50"
+    Path("payload.json").write_text(f'{{"maxiter": 10, "fps": 29.97, "end_delta": {small}}}')
     with service(failing("NOT_FOUND")) as (port, requests):
         run(port, "--maxiter", "20", "--point", f"-1.5,{digits}", "--palette", "ember", "--set", "later=1e2",
             "--set", "point2=-1,2", "--start-delta", "1e-7")
     assert requests[0].fields == {
-        "maxiter": Number("20"), "fps": Number("29.97"), "end_delta": Number("1.00000000000000000000000000000001e-50"),
+        "maxiter": Number("20"), "fps": Number("29.97"), "end_delta": Number(small),
         "point": f"-1.5,{digits}", "palette": "ember", "later": Number("1e2"), "point2": "-1,2",
         "start_delta": Number("1e-7"),
     }
 
 
 def test_there_is_an_option_for_each_field():
-    argv = [word for field in fields.TABLE for word in ("--" + field.name.replace("_", "-"), str(field.default))]
+    argv = [f"--{field.name.replace('_', '-')}={field.default}" for field in fields.TABLE]
     with service(failing("NOT_FOUND")) as (port, requests):
         run(port, *argv)
     assert set(requests[0].fields) == set(fields.BY_NAME)
@@ -153,7 +156,8 @@ def test_there_is_an_option_for_each_field():
 
 @pytest.mark.parametrize("argv, request_sent", [
     (("--list",), Request("list", {})), (("--status",), Request("status", {})),
-    (("--status", JOB), Request("status", {"job": JOB})), (("--cancel", JOB), Request("cancel", {"job": JOB})),
+    (("--status", JOB), Request("status", {"job": JOB})),
+    (("--cancel", JOB), Request("cancel", {"job": JOB})),
 ])
 def test_questions(argv, request_sent, capsys):
     result = {"job": JOB, "state": "done\x1b[2J", "left": None}
@@ -167,7 +171,9 @@ def test_questions(argv, request_sent, capsys):
 
 
 def test_list_is_a_table(capsys):
-    rows = [{"job": JOB, "state": "done", "frames": 50, "rate": None}, {"job": JOB, "state": "running", "done": 3}]
+    rows = [
+        {"job": JOB, "state": "done", "frames": 50, "rate": None}, {"job": JOB, "state": "running", "done": 3},
+    ]
     with service(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
         run(port, "--list")
         run(port, "--list")
@@ -182,7 +188,8 @@ def test_list_is_a_table(capsys):
     *((failing(code, after_accepted=False), client.UNREACHABLE) for code in codes.UNAVAILABLE),
     (failing("DEVICE_FAILED"), client.FAILED), (failing("CANCELLED"), client.FAILED),
     (b"", client.DAMAGED), (good()[:50], client.DAMAGED), (good()[:-1], client.DAMAGED),
-    (good(sha256="0" * 64), client.DAMAGED), (good().replace(VIDEO[:300], VIDEO[:299] + b"?", 1), client.DAMAGED),
+    (good(sha256="0" * 64), client.DAMAGED),
+    (good().replace(VIDEO[:300], VIDEO[:299] + b"?", 1), client.DAMAGED),
     (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000000000"), client.DAMAGED),
     (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000"), client.DAMAGED),
     (good().replace(b"form-data; boundary", b"mixed; boundary"), client.DAMAGED),
@@ -198,8 +205,9 @@ def test_exit_codes_and_nothing_is_left(data, code, capsys):
 
 
 def test_a_video_where_none_was_asked_for():
-    with service(good()) as (port, _):
+    with service(good(), good(), good(), read=json.loads) as (port, _):
         assert run(port, "--list") == client.DAMAGED
+        assert run(port, "--cancel", JOB[:9]) == client.DAMAGED
     assert os.listdir() == []
 
 
@@ -227,7 +235,8 @@ def test_a_lost_connection_says_how_to_attach(capsys):
 
 
 @pytest.mark.parametrize("known, sent", [
-    ([JOB], JOB), ([JOB, "f" * 64], JOB), ([JOB, JOB[:-1] + "0"], JOB[:8]), ([], JOB[:8]), ([JOB[:8] + "../x"], JOB[:8]),
+    ([JOB], JOB), ([JOB, "f" * 64], JOB), ([JOB, JOB[:-1] + "0"], JOB[:8]), ([], JOB[:8]),
+    ([JOB[:8] + "../x"], JOB[:8]),
 ])
 def test_the_beginning_of_an_id_is_enough(known, sent):
     """The client looks it up; the service gets whole ids, or refuses."""
@@ -245,8 +254,10 @@ def test_nobody_there(capsys):
 
 
 @pytest.mark.parametrize("argv, words", [
-    (("missing.json",), "missing.json"), (("bad.json",), "bad.json: not JSON"), (("list.json",), "one JSON object"),
-    (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "cannot write into"), (("-o", "."), "is a folder"),
+    (("missing.json",), "missing.json"), (("bad.json",), "bad.json: not JSON"),
+    (("list.json",), "one JSON object"),
+    (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "cannot write into"),
+    (("-o", "."), "is a folder"),
     (("--set", "maxiter"), "FIELD=VALUE"),
 ])
 def test_usage(argv, words, capsys):
@@ -307,7 +318,8 @@ def test_help_is_complete(capsys):
         client.main(["--help"])
     assert caught.value.code == 0
     out = capsys.readouterr().out
-    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", *("--" + f.name.replace("_", "-") for f in fields.TABLE)):
+    options = ["--" + field.name.replace("_", "-") for field in fields.TABLE]
+    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", *options):
         assert words in out
 
 
@@ -340,7 +352,8 @@ def test_progress_line_on_a_terminal_and_in_a_log():
 
 
 @pytest.mark.parametrize("said", [
-    {}, {"state": None}, {"done": "x", "frames": {}}, {"done": True, "frames": True}, {"frames": 0, "done": 0},
+    {}, {"state": None}, {"done": "x", "frames": {}}, {"done": True, "frames": True},
+    {"frames": 0, "done": 0},
     {"seconds_left": [1]}, {"seconds_left": ["a", "b"]}, {"rate": -1, "seconds_left": [-5, 1e300]},
     {"done": 10**39, "frames": 1},
 ])
@@ -349,7 +362,8 @@ def test_any_progress_can_be_shown(said):
 
 
 def test_words():
-    assert [duration(s) for s in (0, 42, 185, 7_385, 273_600)] == ["0 s", "42 s", "3:05", "2:03:05", "3 d 04 h"]
+    assert [duration(s) for s in (0, 42, 185)] == ["0 s", "42 s", "3:05"]
+    assert [duration(s) for s in (7_385, 273_600)] == ["2:03:05", "3 d 04 h"]
     assert plain("a\nb\x1b") == "a?b?"
     assert table({"asked": 0.5, "x": None}).startswith("asked: 19")
     assert table({"asked": 1e300}) == "asked: 1e+300"

@@ -153,11 +153,13 @@ NUMBERS = (
     _field("50,000 digits of a coordinate", "point", _string("0." + "1" * 50_000 + ",0"), "OUT_OF_RANGE"),
     *(_field(f"{text} for an integer", "maxiter", text, "WRONG_TYPE")
       for text in ("true", "false", "null", '"100"', "1.5", "1e-5", "[100]", '{"a": 1}')),
-    *(_field(f"{text} for an integer of ten", "maxiter", text, ACCEPTED) for text in ("10.0", "1E1", "1000e-2")),
+    *(_field(f"{text} for an integer of ten", "maxiter", text, ACCEPTED)
+      for text in ("10.0", "1E1", "1000e-2")),
     _field("-0 as a coordinate", "point", '"-0.5,-0"', ACCEPTED),
     _field("-0 as a delta", "end_delta", "-0", "OUT_OF_RANGE"),
     *(_field(f"delta {text!r}", "end_delta", json.dumps(text), "BAD_NUMBER")
-      for text in ("1_000", "١٢", "１", " nan ", "0x10", "1/3", "+1", "", ".", "1e", "e5", "1 ", "--1", "1,5", "½")),
+      for text in ("1_000", "١٢", "１", " nan ", "0x10", "1/3", "+1", "", ".", "1e", "e5", "1 ", "--1",
+                   "1,5", "½")),
     *(_field(f"point {text!r}", "point", json.dumps(text), "BAD_NUMBER")
       for text in ("", ",", "1", "1,", "1,2,3", "+1,0", "1_0,0", "0x1,0", "i,1", "1;2")),
     _field("a point of numbers", "point", "[-0.5, 0]", "WRONG_TYPE"),
@@ -181,17 +183,20 @@ MEANING = (
       for field in ("start_delta", "end_delta") for text in ("0", "-1", '"0.0"', '"-1e-5"', "1e7")),
     *(_field(f"{field} {text}", field, text, "OUT_OF_RANGE")
       for field in ("frame_width", "frame_height") for text in ("0", "-1", "1", "1e9", "17")),
-    *(_field(f"maxiter {text}", "maxiter", text, "OUT_OF_RANGE") for text in ("0", "-1", "9223372036854775808")),
+    *(_field(f"maxiter {text}", "maxiter", text, "OUT_OF_RANGE")
+      for text in ("0", "-1", "9223372036854775808")),
     _field("maxiter by another word", "maxiter", '"automatic"', "WRONG_TYPE"),
     _row("legal fields, huge product",
          small(num_frames="100000", frame_width="16384", frame_height="16384"), "JOB_TOO_BIG"),
     _row("huge by supersampling",
-         small(num_frames="100000", frame_width="2000", frame_height="1500", supersampling="4"), "JOB_TOO_BIG"),
+         small(num_frames="100000", frame_width="2000", frame_height="1500", supersampling="4"),
+         "JOB_TOO_BIG"),
     *(_field(f"fps {text}", "fps", text, "OUT_OF_RANGE") for text in ("0", "-1", "1e9", "NaN", "1e-9")),
     _field("fps 29.97", "fps", "29.97", ACCEPTED),
     *(_field(f"supersampling {text}", "supersampling", text, "OUT_OF_RANGE") for text in ("0", "5")),
     *(_field(f"palette {text[:20]!r}", "palette", json.dumps(text), "UNKNOWN_VALUE")
-      for text in ("nosuch", "../../etc/passwd", "/etc/passwd", "x" * 300, "a\nb", "-vf scale=2:2", "", "{0}")),
+      for text in ("nosuch", "../../etc/passwd", "/etc/passwd", "x" * 300, "a\nb", "-vf scale=2:2",
+                   "", "{0}")),
     _field("palette by number", "palette", "1", "WRONG_TYPE"),
     *(_row(f"the field {name}", small(**{name: '"x"'}), "UNKNOWN_FIELD")
       for name in ("codec", "preset", "filename", "__class__")),

@@ -16,7 +16,9 @@ from werkzeug.formparser import MultiPartParser
 from mandel.errors import MandelError
 from mandel.protocol.reply import ReplyWriter
 
-PROGRESS = ({"job": "ab" * 32, "state": "queued"}, {"job": "ab" * 32, "state": "running", "done": 1, "frames": 9})
+PROGRESS = (
+    {"job": "ab" * 32, "state": "queued"}, {"job": "ab" * 32, "state": "running", "done": 1, "frames": 9},
+)
 # Looks like parts, ends like them, is cut in the middle.
 VIDEO = bytes(range(256)) * 40 + b"\r\n--mandel-\r\nContent-Length: 3\r\n\r\n--\r\n" * 5 + b"\r\n\r\n--"
 ERROR = MandelError("OUT_OF_RANGE", "maxiter: é is out of range", field="maxiter", limit={"min": 1})
@@ -79,7 +81,8 @@ def by_browser(message):
         console.log(JSON.stringify(rows));
     """
     done = subprocess.run(
-        ["node", "--input-type=module", "-e", program, boundary], input=body, capture_output=True, timeout=120,
+        ["node", "--input-type=module", "-e", program, boundary],
+        input=body, capture_output=True, timeout=120,
     )
     assert done.returncode == 0, done.stderr.decode()
     for name, filename, kind, data in json.loads(done.stdout):

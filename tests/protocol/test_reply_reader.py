@@ -59,7 +59,8 @@ def test_any_pieces(size):
     data = good()
     events = read([data[at : at + size] for at in range(0, len(data), size)])
     assert events[:3] == [
-        JsonPart("progress", {"done": 1, "rate": 0.5}), JsonPart("progress", {"done": 2}), VideoHead(len(VIDEO), SHA256),
+        JsonPart("progress", {"done": 1, "rate": 0.5}), JsonPart("progress", {"done": 2}),
+        VideoHead(len(VIDEO), SHA256),
     ]
     assert b"".join(event.data for event in events[3:-1]) == VIDEO
     assert events[-1] == ReplyEnd()
@@ -82,7 +83,7 @@ HOSTILE = [
     ("no boundary", b"Content-Type: multipart/form-data\r\n\r\n", "BAD_REPLY"),
     ("two boundaries", b"Content-Type: multipart/form-data; boundary=b; boundary=c\r\n\r\n", "BAD_REPLY"),
     ("two types", HEAD[:-2] + b"Content-Type: multipart/form-data; boundary=c\r\n\r\n", "BAD_REPLY"),
-    ("an endless boundary", b"Content-Type: multipart/form-data; boundary=" + b"b" * 100 + b"\r\n\r\n", "BAD_REPLY"),
+    ("a long boundary", HEAD.replace(b"=b", b"=" + b"b" * 100), "BAD_REPLY"),
     ("another multipart", b"Content-Type: multipart/mixed; boundary=b\r\n\r\n", "BAD_REPLY"),
     ("an endless head", b"X: " + b"x" * MAX_HEAD, "BAD_REPLY"),
     ("a preamble", HEAD + b"hello\r\n" + part(), "BAD_REPLY"),
