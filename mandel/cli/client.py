@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from mandel import settings
+from mandel.cli.arguments import joined
 from mandel.cli.conversation import converse
 from mandel.cli.place import Placed, check_writable
 from mandel.cli.progress_line import ProgressLine
@@ -42,7 +43,7 @@ exit codes:
 examples:
   client.py
   client.py zoom.json --num-frames 200 --palette ember -o zoom.mp4
-  client.py --point=-0.75,0.1 --end-delta 1e-30 --maxiter 20000
+  client.py --point -0.75,0.1 --end-delta 1e-30 --maxiter 20000
   client.py --attach 3b1f0c -o zoom.mp4
 """
 
@@ -80,17 +81,6 @@ def _parser() -> argparse.ArgumentParser:
         )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
     return parser
-
-
-def _joined(argv: list[str]) -> list[str]:
-    """Options followed by a negative number as ``--option=-1,2``, which argparse understands."""
-    result: list[str] = []
-    for word in argv:
-        if re.match(r"-[0-9.]", word) and result and result[-1].startswith("--") and "=" not in result[-1]:
-            result[-1] += "=" + word
-        else:
-            result.append(word)
-    return result
 
 
 def _overrides(args: argparse.Namespace) -> dict:
@@ -255,7 +245,7 @@ def _exit_code(error: MandelError) -> int:
 
 def main(argv: list[str]) -> int:
     """Runs the client; returns its exit code (see --help)."""
-    args = _parser().parse_args(_joined(argv))
+    args = _parser().parse_args(joined(argv))
     session = None
     try:
         service = settings.read(args)

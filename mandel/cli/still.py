@@ -11,6 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from mandel import payload
+from mandel.cli.arguments import joined
 from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.errors import MandelError, PayloadError
@@ -101,7 +102,7 @@ def _render(options: argparse.Namespace) -> None:
 def main(argv: list[str]) -> int:
     """Runs the command; errors go to stderr in one line."""
     try:
-        _render(_parser().parse_args(argv))
+        _render(_parser().parse_args(joined(argv)))
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return USAGE_EXIT if isinstance(error, PayloadError) else FAILURE_EXIT

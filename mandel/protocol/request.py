@@ -103,7 +103,7 @@ class RequestReceiver:
             raise RequestError(
                 "TOO_LARGE", f"a request has at most {self.limit} bytes", limit=self.limit
             )
-        if data[room:].strip(_BLANKS):
+        if isinstance(answer, Request) and data[room:].strip(_BLANKS):
             raise _trailing()
         return answer
 
