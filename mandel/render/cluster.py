@@ -9,11 +9,13 @@ import itertools
 import logging
 import os
 import re
+import secrets
 import socket
 import time
 from pathlib import Path
 
 import ray
+from ray.experimental import internal_kv
 from ray.util import metrics
 
 import mandel
@@ -73,9 +75,13 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _run(function, argument, slot, *inputs):
+def _run(function, argument, slot, key, *inputs):
     """A task on a worker: ``tasks.run`` plus what only Ray knows there, and the metrics."""
-    result, facts = tasks.run(function, argument, slot, *inputs)
+
+    def tell(done: int, total: int) -> None:
+        internal_kv._internal_kv_put(key, f"{done} {total}".encode())
+
+    result, facts = tasks.run(function, argument, slot, *inputs, tell=tell)
     facts["node"] = ray.get_runtime_context().get_node_id()
     if "error" not in facts:
         _count(function, facts)
@@ -151,6 +157,8 @@ class RayExecutor:
         self._tickets = itertools.count(1)
         self._running: dict = {}  # ref of the facts -> (ticket, ref of the result)
         self._refs: dict = {}  # ticket -> ref of the facts
+        # The control store's table of small values is how a running task tells how far it is.
+        self._prefix = f"mandel-{secrets.token_hex(8)}-"
         self._queue_length = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
         self._refreshed = 0.0
         self._resources: dict = {}
@@ -195,8 +203,9 @@ class RayExecutor:
         if task.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(task.avoid))})"}
         remote = self._remote.options(name=task.label or task.function, **needs)
-        result, facts = remote.remote(task.function, task.argument, slot, *task.inputs)
         ticket = next(self._tickets)
+        key = f"{self._prefix}{ticket}".encode()
+        result, facts = remote.remote(task.function, task.argument, slot, key, *task.inputs)
         self._running[facts] = (ticket, result)
         self._refs[ticket] = facts
         return ticket
@@ -228,6 +237,10 @@ class RayExecutor:
             return Outcome(ticket, None, facts, {"code": code, "message": message})
         error = facts.pop("error", None)
         return Outcome(ticket, None if error else result, facts, error)
+
+    def progress(self, ticket: int) -> tuple[int, int] | None:
+        value = internal_kv._internal_kv_get(f"{self._prefix}{ticket}".encode())
+        return tuple(map(int, value.split())) if value else None
 
     def fetch(self, handle):
         """The result behind a handle.

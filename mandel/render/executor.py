@@ -74,6 +74,9 @@ class Executor(Protocol):
     def wait(self, timeout: float) -> list[Outcome]:
         """Outcomes of tasks ended since the last call; waits for one at most ``timeout`` s."""
 
+    def progress(self, ticket: int) -> tuple[int, int] | None:
+        """How far a long task says it is, (done, total); None while it has said nothing."""
+
     def fetch(self, handle: Any) -> Any:
         """The result behind a handle."""
 
@@ -99,6 +102,7 @@ class LocalExecutor:
         self._ended: queue.SimpleQueue = queue.SimpleQueue()
         self._tickets = itertools.count(1)
         self._futures: dict = {}
+        self._told: dict[int, tuple[int, int]] = {}
 
     def slots(self) -> dict[str, int]:
         return {"cpu": self._workers}
@@ -111,7 +115,10 @@ class LocalExecutor:
 
     def submit(self, task: Task) -> int:
         ticket = next(self._tickets)
-        future = self._pool.submit(tasks.run, task.function, task.argument, self._slot, *task.inputs)
+        future = self._pool.submit(
+            tasks.run, task.function, task.argument, self._slot, *task.inputs,
+            tell=lambda *progress: self._told.__setitem__(ticket, progress),
+        )
         self._futures[ticket] = future
         future.add_done_callback(lambda done: self._ended.put((ticket, done)))
         return ticket
@@ -128,11 +135,15 @@ class LocalExecutor:
 
     def _outcome(self, ticket: int, future) -> Outcome:
         self._futures.pop(ticket, None)
+        self._told.pop(ticket, None)
         if future.cancelled():
             return Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"})
         result, info = future.result()
         error = info.pop("error", None)
         return Outcome(ticket, None if error else result, {"node": "local", **info}, error)
+
+    def progress(self, ticket: int) -> tuple[int, int] | None:
+        return self._told.get(ticket)
 
     def fetch(self, handle: Any) -> Any:
         return handle

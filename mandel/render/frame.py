@@ -16,6 +16,7 @@ from mandel.colour.look import Look
 from mandel.device.context import DeviceContext
 from mandel.plan.arithmetic import DIRECT, PERTURBED, arithmetic
 from mandel.plan.grid import Grid
+from mandel.plan.reference import Reference
 from mandel.plan.view import View
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import Painter, outputs
@@ -81,6 +82,10 @@ class FrameRenderer:
         from mandel.render.perturbed import PerturbedIterator
 
         return PerturbedIterator(self.context)
+
+    def keep_reference(self, view: View, reference: Reference) -> None:
+        """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""
+        self._engine(PERTURBED).keep(view.re, view.im, reference)
 
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),

@@ -48,6 +48,12 @@ class PerturbedIterator:
         self._table: BlaTable | None = None
         self._table_buffers = None
 
+    def keep(self, re: str, im: str, reference: Reference) -> None:
+        """Keeps a reference computed elsewhere, unless the one already kept serves as well."""
+        kept = self._reference if self._centre == (re, im) else None
+        if kept is None or not kept.serves(reference.bits, reference.limit):
+            self._keep((re, im), reference)
+
     def reference(self, grid: Grid, maxiter: int) -> Reference:
         """The kept reference orbit if it serves ``grid``, else a new one, kept from now on."""
         need = precision(grid)
@@ -55,11 +61,13 @@ class PerturbedIterator:
         if kept is None or not kept.serves(need.bits, maxiter):
             began = perf_counter()
             kept = reference_orbit(grid.re, grid.im, need.bits, maxiter, self._progress)
-            self._keep((grid.re, grid.im), kept)
+            self.keep(grid.re, grid.im, kept)
             self.timing.reference = perf_counter() - began
         return kept
 
-    def _keep(self, centre: tuple[str, str], reference: Reference) -> None:
+    def keep(self, re: str, im: str, reference: Reference) -> None:
+        """Uses ``reference``, the orbit of ``re + 1j*im``, for grids about that centre from now on."""
+        centre = re, im
         if reference is not self._reference:
             self._centre, self._reference = centre, reference
             self._table_key = self._table = self._table_buffers = None
@@ -106,7 +114,7 @@ class PerturbedIterator:
                 f"the reference has {reference.bits} bits and {reference.limit} iterations; "
                 f"this grid needs {need.bits} and {maxiter}.",
             )
-        self._keep((grid.re, grid.im), reference)
+        self.keep(grid.re, grid.im, reference)
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
         return self._launch(grid, maxiter, bailout, outputs, need, table, start)

@@ -8,6 +8,7 @@ the number of slots, and by the bytes of pictures rendered and not yet encoded.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from pathlib import Path
 from mandel.errors import MandelError
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.job import Job
-from mandel.render.recipe import FRAME, SEGMENT, Item
+from mandel.render.recipe import FRAME, REFERENCE, SEGMENT, Item
 from mandel.video.join import join
 from mandel.video.poster import save_poster
 
@@ -26,6 +27,7 @@ MAX_LOSSES = 30
 # A node that failed this many of a job's tasks gets no more of them.
 MAX_BLAME = 2
 _MEMORY_SHARE = 0.4
+_STAGE_SECONDS = 1.0
 # Far enough in to be worth a look, not yet the very end.
 _POSTER_AT = 0.8
 
@@ -44,6 +46,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
         self._joining: dict[str, Future] = {}
+        self._told = 0.0
         self._joiner = ThreadPoolExecutor(1, thread_name_prefix="mandel-join")
 
     @property
@@ -82,6 +85,7 @@ class Scheduler:
             self._ended(outcome)
         for name in [n for n, future in self._joining.items() if future.done()]:
             self._joined(name, self._joining.pop(name))
+        self._tell_stages()
 
     def close(self) -> None:
         """Drops all jobs and waits for a join under way."""
@@ -166,6 +170,16 @@ class Scheduler:
             "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
             "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
         })
+
+    def _tell_stages(self) -> None:
+        """Tells, about once a second, how far the long tasks are that frames wait for."""
+        if time.monotonic() - self._told < _STAGE_SECONDS:
+            return
+        self._told = time.monotonic()
+        for ticket, (job, item, _) in self._running.items():
+            if item.kind == REFERENCE and (progress := self._executor.progress(ticket)) is not None:
+                done, total = progress
+                self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
         """Writes an encoded segment to the job's tmp folder and tells of it."""

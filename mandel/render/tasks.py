@@ -10,13 +10,16 @@ import os
 import socket
 import time
 import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from mandel.errors import MandelError
-from mandel.render.unit import FrameUnit, SegmentUnit
+from mandel.plan.reference import Reference, reference_orbit
+from mandel.render.unit import FrameUnit, ReferenceUnit, SegmentUnit
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,21 @@ def renderer(slot: Slot):
     return FrameRenderer(device_context(slot.device, slot.cores))
 
 
-def render_frame(unit: FrameUnit, slot: Slot) -> tuple[np.ndarray, dict]:
+def render_frame(unit: FrameUnit, slot: Slot, reference: Reference | None = None) -> tuple[np.ndarray, dict]:
     """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width)."""
     own = renderer(slot)
+    if reference is not None:
+        own.keep_reference(unit.view, reference)
     picture = own.picture(
         unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420"
     )
     return picture, {"device": own.context.device.name}
+
+
+def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
+    """The reference orbit that all deep frames of a job share."""
+    reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, report)
+    return reference, {"iterations": reference.last}
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[bytes, dict]:
@@ -57,11 +68,22 @@ def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[
     return encode(frames, unit.width, unit.height, unit.fps), {"frames": len(frames)}
 
 
-FUNCTIONS = {"frame": render_frame, "segment": encode_segment}
+FUNCTIONS = {"frame": render_frame, "segment": encode_segment, "reference": compute_reference}
+
+_reporter: ContextVar[Callable[[int, int], None] | None] = ContextVar("reporter", default=None)
 
 
-def run(function: str, unit, slot: Slot, *inputs):
+def report(done: int, total: int) -> None:
+    """Tells how far a long task is, if somebody listens."""
+    if (tell := _reporter.get()) is not None:
+        tell(done, total)
+
+
+def run(function: str, unit, slot: Slot, *inputs, tell: Callable[[int, int], None] | None = None):
     """Calls a task function; an error becomes part of the facts, never an exception.
+
+    Args:
+        tell: called now and then as ``tell(done, total)`` by tasks that take long.
 
     Returns:
         The result (None after an error) and a dict with ``host``, ``pid``,
@@ -69,6 +91,7 @@ def run(function: str, unit, slot: Slot, *inputs):
     """
     started, cpu = time.monotonic(), time.process_time()
     result, facts = None, {}
+    _reporter.set(tell)
     try:
         result, facts = FUNCTIONS[function](unit, slot, *inputs)
     except MandelError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mandel.colour.look import Look
+from mandel.plan.strips import Block, Layout, Rows
 from mandel.plan.view import View
 
 
@@ -43,3 +44,88 @@ class SegmentUnit:
     width: int
     height: int
     fps: str
+
+
+@dataclass(frozen=True)
+class ReferenceUnit:
+    """Compute the reference orbit of a point.
+
+    Attributes:
+        re, im: the point, decimal strings.
+        bits: bits after the binary point.
+        limit: iterations.
+    """
+
+    re: str
+    im: str
+    bits: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class StripUnit:
+    """Make a strip of the exponential map, all its levels.
+
+    Attributes:
+        layout: how the levels lie in the resulting uint32 array.
+        blocks: the samples to iterate.
+        maxiter, bailout, look: as for a frame.
+    """
+
+    layout: Layout
+    blocks: tuple[Block, ...]
+    maxiter: int
+    bailout: float
+    look: Look
+
+
+@dataclass(frozen=True)
+class MipsUnit:
+    """Keep the levels of a strip from ``level`` on, as an array of their own."""
+
+    layout: Layout
+    level: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """An input of a frame: some levels of a strip.
+
+    Attributes:
+        strip: which one.
+        layout: how the array is laid out.
+        levels: those to take out of it.
+    """
+
+    strip: int
+    layout: Layout
+    levels: range
+
+    def offset(self, level: int) -> int:
+        """Elements before a level."""
+        return self.layout.offset(level)
+
+
+@dataclass(frozen=True)
+class ResampleUnit:
+    """Make one frame out of strips.
+
+    Attributes:
+        width, height: pixels.
+        around, rows: the strips' samples along a circle and rows, level 0.
+        origin: the row at one pixel from the centre.
+        column: the column that lies to the right of the centre.
+        first: the first strip that is seen.
+        seen: the rows that are seen of each level.
+        parts: what the inputs are, in order.
+    """
+
+    width: int
+    height: int
+    around: int
+    rows: int
+    origin: float
+    column: float
+    first: int
+    seen: tuple[Rows, ...]
+    parts: tuple[Part, ...]
