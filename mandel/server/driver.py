@@ -17,7 +17,7 @@ _LONGEST_LINE = 16 << 20
 
 
 class DriverProcess:
-    """Starts ``command --fd N`` in a session of its own, on a leash.
+    """Starts ``command --fd N`` in a session of its own, on a leash (leash.py).
 
     The thread that makes this object must live as long as the process.
 
@@ -32,7 +32,7 @@ class DriverProcess:
         path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", str(_LEASH), str(os.getpid()), *command, "--fd", str(theirs.fileno())],
+                [sys.executable, "-S", str(_LEASH), str(os.getpid()), str(theirs.fileno()), *command],
                 pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
                 env=os.environ | {"PYTHONPATH": path},
             )
