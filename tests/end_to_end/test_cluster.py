@@ -4,7 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -124,3 +127,37 @@ def test_all_nodes_render_the_same_as_one(cluster, tmp_path):
         digests.append(frame_digests(out))
     assert digests[0] == digests[1] and len(digests[0]) == 60
     assert "/3.0 CPU" in cluster.status(), "the service must leave a cluster it joined as it was"
+
+
+def test_the_dashboard_names_tasks_and_metrics_are_exported(cluster, tmp_path):
+    service = Service(tmp_path / "DB", "--address", f"127.0.0.1:{cluster.port}",
+                      environment={"RAY_AUTH_TOKEN_PATH": str(cluster.folder / "auth_token")})
+    try:
+        run = service.client("--num-frames", "6", "--frame-width", "64", "--frame-height", "64", "-o",
+                             str(tmp_path / "out.mp4"))
+        assert run.returncode == 0, run.stderr
+        (job,) = json.loads(service.client("--list", "--json").stdout)["jobs"]
+        wanted = {"ray_mandel_frames_rendered_total", "ray_mandel_segments_encoded_total",
+                  "ray_mandel_frame_seconds_bucket", "ray_mandel_queue_length"}
+
+        def facts():
+            told = cluster.run(
+                sys.executable, "tests/end_to_end/cluster_facts.py", f"127.0.0.1:{cluster.port}",
+                f"http://127.0.0.1:{cluster.dashboard}", RAY_AUTH_MODE="token",
+            )
+            found = json.loads(told.stdout)
+            named = {f"{job['job'][:8]} frame {k}" for k in range(6)} | {f"{job['job'][:8]} segment 0"}
+            print(sorted(found["metrics"]))
+            return named <= set(found["names"]) and wanted <= set(found["metrics"])
+
+        processes.wait_for(facts, 60, "tasks are listed by name and metrics are exported")
+        assert service.stop() == 0
+    finally:
+        service.kill()
+
+
+def test_the_dashboard_asks_for_the_token(cluster):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{cluster.dashboard}/api/jobs/", timeout=10)
+    with refused.value:
+        assert refused.value.code == 401
