@@ -25,6 +25,7 @@ from mandel.settings import Limits
 from mandel.version import ENGINE
 
 AUTO = "auto"
+EXACT, SHARED = "exact", "shared"
 
 # Coordinates and deltas beyond this show nothing: the set lies within radius 2.
 _EXTENT_MAGNITUDE = 6
@@ -33,7 +34,7 @@ _MAX_EXTENT = 10**_EXTENT_MAGNITUDE
 _SPARE_DIGITS = 1_000
 _LARGEST_WHOLE = 2**63 - 1
 _DOUBLE_MAGNITUDE = 308
-_FPS_DIGITS = 12
+_FPS_DIGITS = _SHORT_DIGITS = 12
 _MIN_FPS = Decimal("0.01")
 
 
@@ -177,15 +178,46 @@ def _fps(value, info: ValidationInfo) -> str:
     return number.text()
 
 
-def _palette(value) -> str:
-    if not isinstance(value, str):
-        raise _wrong("WRONG_TYPE", "must be a string")
-    if value not in palettes.NAMES:
-        raise _wrong(
-            "UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(palettes.NAMES)}",
-            list(palettes.NAMES),
-        )
-    return value
+@dataclass(frozen=True)
+class Between:
+    """Check of a decimal field of few digits, a number or a string of one.
+
+    Attributes:
+        low, high: inclusive.
+    """
+
+    low: str
+    high: str
+
+    def __call__(self, value, info: ValidationInfo) -> str:
+        text = _text_of_decimal(value)
+        number = _number(text, info.context)
+        short = number.magnitude in range(-_SHORT_DIGITS, 10) and len(number.digits) <= _SHORT_DIGITS
+        # A value of any length is judged by its digits before it becomes a Decimal.
+        exact_value = Decimal(number.text()) if short or not number.digits else None
+        if exact_value is None or not Decimal(self.low) <= exact_value <= Decimal(self.high):
+            raise _wrong(
+                "OUT_OF_RANGE",
+                f"{_shown(text)} is out of range: {self.low} to {self.high}, at most {_SHORT_DIGITS} digits",
+                {"min": float(self.low), "max": float(self.high)},
+            )
+        return number.text()
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Check of a field that holds one of some words."""
+
+    words: tuple[str, ...]
+
+    def __call__(self, value) -> str:
+        if not isinstance(value, str):
+            raise _wrong("WRONG_TYPE", "must be a string")
+        if value not in self.words:
+            raise _wrong(
+                "UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(self.words)}", list(self.words)
+            )
+        return value
 
 
 class _Wire(BaseModel):
@@ -201,8 +233,12 @@ class _Wire(BaseModel):
     fps: Annotated[str, BeforeValidator(_fps)]
     start_delta: Annotated[str, BeforeValidator(_delta)]
     end_delta: Annotated[str, BeforeValidator(_delta)]
-    palette: Annotated[str, BeforeValidator(_palette)]
+    palette: Annotated[str, BeforeValidator(OneOf(palettes.NAMES))]
     supersampling: Annotated[int, BeforeValidator(Whole(1, 4))]
+    sampling: Annotated[str, BeforeValidator(OneOf((EXACT, SHARED)))]
+    strip_density: Annotated[str, BeforeValidator(Between("0.5", "4"))]
+    easing: Annotated[str, BeforeValidator(Between("0", "1"))]
+    rotation: Annotated[str, BeforeValidator(Between("-36000", "36000"))]
 
 
 @dataclass(frozen=True)
@@ -217,7 +253,12 @@ class Payload:
         fps: frames per second, decimal string.
         start_delta, end_delta: extent of the shorter side, decimal strings > 0.
         palette: a name of ``colour.palettes.NAMES``.
-        supersampling: n for n x n samples a pixel.
+        supersampling: n for n x n samples a pixel, of exact sampling.
+        sampling: EXACT, each frame on its own, or SHARED, from strips of the exponential map.
+        strip_density: samples along a pixel's side at a frame's corner, of shared
+            sampling; decimal string.
+        easing: share of the time spent speeding up and slowing down, 0 to 1, decimal string.
+        rotation: degrees that the view turns counter-clockwise along the zoom, decimal string.
     """
 
     re: str
@@ -231,6 +272,10 @@ class Payload:
     end_delta: str
     palette: str
     supersampling: int
+    sampling: str
+    strip_density: str
+    easing: str
+    rotation: str
 
     @property
     def samples(self) -> int:

@@ -20,9 +20,10 @@ class View:
         re, im: the centre, decimal strings of any length.
         delta: extent along the shorter side, decimal string > 0.
         width, height: samples along each side.
+        turn: unit complex number, turns the rectangle about its centre.
 
     Sample (column i, row j from the top) lies at
-    ``c = (re + i*im) + spacing * ((i - (width-1)/2) + 1j*((height-1)/2 - j))``.
+    ``c = (re + i*im) + spacing * ((i - (width-1)/2) + 1j*((height-1)/2 - j)) * turn``.
     """
 
     re: str
@@ -30,6 +31,7 @@ class View:
     delta: str
     width: int
     height: int
+    turn: complex = 1 + 0j
 
     @property
     def spacing(self) -> Decimal:
@@ -41,5 +43,5 @@ class View:
         cols, rows = self.width * n, self.height * n
         return Grid(
             self.re, self.im, _SCALE.divide(self.spacing, Decimal(n)), cols, rows,
-            x0=-(cols - 1) / 2, y0=(rows - 1) / 2,
+            x0=-(cols - 1) / 2, y0=(rows - 1) / 2, turn=self.turn,
         )

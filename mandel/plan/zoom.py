@@ -1,13 +1,17 @@
 """A zoom: from frame number to view.
 
 Deltas are geometrically spaced, both ends included; one frame means the start.
+Easing moves the frames between the ends, closer together towards them.
 """
 
 from __future__ import annotations
 
+import cmath
+import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from mandel.plan.path import eased
 from mandel.plan.view import View
 
 # ln and exp of deltas as small as 1e-20000 lose 5 digits: 60 leave plenty.
@@ -24,6 +28,9 @@ class Zoom:
         start_delta, end_delta: extent of the first and last frame, decimal strings > 0.
         num_frames: at least 1.
         width, height: pixels of every frame.
+        easing: 0 to 1, share of the time spent speeding up and slowing down.
+        rotation: degrees by which the last frame is turned about the point
+            against the first; positive turns the view counter-clockwise.
     """
 
     re: str
@@ -33,6 +40,8 @@ class Zoom:
     num_frames: int
     width: int
     height: int
+    easing: float = 0.0
+    rotation: float = 0.0
 
     @classmethod
     def of(cls, payload) -> "Zoom":
@@ -40,7 +49,18 @@ class Zoom:
         return cls(
             payload.re, payload.im, payload.start_delta, payload.end_delta,
             payload.num_frames, payload.frame_width, payload.frame_height,
+            float(payload.easing), float(payload.rotation),
         )
+
+    def share(self, frame: int) -> float:
+        """How much of the way, in octaves and in degrees, lies behind ``frame``: 0 to 1."""
+        if self.num_frames == 1:
+            return 0.0
+        return eased(frame / (self.num_frames - 1), self.easing)
+
+    def angle(self, frame: int) -> float:
+        """By how much ``frame`` is turned, radians."""
+        return math.radians(self.rotation) * self.share(frame)
 
     def delta(self, frame: int) -> str:
         """Extent of ``frame`` along its shorter side, a decimal string.
@@ -55,11 +75,15 @@ class Zoom:
         if frame == self.num_frames - 1:
             return self.end_delta
         start, end = Decimal(self.start_delta), Decimal(self.end_delta)
-        share = _MATH.divide(Decimal(frame), Decimal(self.num_frames - 1))
+        if self.easing:
+            share = Decimal(self.share(frame))
+        else:
+            share = _MATH.divide(Decimal(frame), Decimal(self.num_frames - 1))
         step = _MATH.multiply(_MATH.ln(_MATH.divide(end, start)), share)
         exact = _MATH.multiply(start, _MATH.exp(step))
         return str(Context(prec=_SHOWN_DIGITS, Emax=10**9, Emin=-(10**9)).plus(exact))
 
     def view(self, frame: int) -> View:
         """What ``frame`` shows."""
-        return View(self.re, self.im, self.delta(frame), self.width, self.height)
+        turn = cmath.rect(1.0, self.angle(frame)) if self.rotation else 1 + 0j
+        return View(self.re, self.im, self.delta(frame), self.width, self.height, turn)

@@ -83,9 +83,9 @@ class FrameRenderer:
 
         return PerturbedIterator(self.context)
 
-    def keep_reference(self, view: View, reference: Reference) -> None:
+    def keep_reference(self, re: str, im: str, reference: Reference) -> None:
         """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""
-        self._engine(PERTURBED).keep(view.re, view.im, reference)
+        self._engine(PERTURBED).keep(re, im, reference)
 
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),

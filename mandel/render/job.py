@@ -11,7 +11,8 @@ from typing import Any
 from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
 from mandel.render.executor import Task
-from mandel.render.recipe import FRAME, SEGMENT, Item, recipe_of
+from mandel.render.recipe import FRAME, SEGMENT, Item
+from mandel.render.recipes import recipe_of
 from mandel.render.unit import SegmentUnit
 
 # How far ahead of the next frame its successors' needs are made.

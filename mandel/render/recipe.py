@@ -70,8 +70,3 @@ class ExactRecipe:
 
     def _is_deep(self, frame: int) -> bool:
         return arithmetic(self._grid(frame)).engine == PERTURBED
-
-
-def recipe_of(payload: Payload) -> Recipe:
-    """The recipe that a payload asks for."""
-    return ExactRecipe(payload)

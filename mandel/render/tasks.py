@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 
 import numpy as np
 
 from mandel.errors import MandelError
 from mandel.plan.reference import Reference, reference_orbit
-from mandel.render.unit import FrameUnit, ReferenceUnit, SegmentUnit
+from mandel.render.unit import FrameUnit, MipsUnit, ReferenceUnit, ResampleUnit, SegmentUnit, StripUnit
 
 
 @dataclass(frozen=True)
@@ -35,24 +36,75 @@ class Slot:
     cores: int | None = None
 
 
-@cache
-def renderer(slot: Slot):
-    """This process's frame renderer for a slot."""
-    from mandel.device.context import device_context
-    from mandel.render.frame import FrameRenderer
+class Studio:
+    """What a thread keeps for a slot: its frame renderer, and what is made on first use beside it."""
 
-    return FrameRenderer(device_context(slot.device, slot.cores))
+    def __init__(self, slot: Slot):
+        from mandel.device.context import device_context
+        from mandel.render.frame import FrameRenderer
+
+        self.context = device_context(slot.device, slot.cores)
+        self.frames = FrameRenderer(self.context)
+
+    @cached_property
+    def strips(self):
+        from mandel.render.strip import StripRenderer
+
+        return StripRenderer(self.frames)
+
+    @cached_property
+    def resampler(self):
+        from mandel.render.resampler import Resampler
+
+        return Resampler(self.context)
+
+    @property
+    def facts(self) -> dict:
+        return {"device": self.context.device.name}
 
 
-def render_frame(unit: FrameUnit, slot: Slot, reference: Reference | None = None) -> tuple[np.ndarray, dict]:
-    """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width)."""
-    own = renderer(slot)
-    if reference is not None:
-        own.keep_reference(unit.view, reference)
-    picture = own.picture(
+_own = threading.local()
+_first = threading.Lock()  # drivers are found and contexts made once, by one thread
+
+
+def studio(slot: Slot) -> Studio:
+    """This thread's studio for a slot."""
+    kept = _own.__dict__.setdefault("studios", {})
+    if slot not in kept:
+        with _first:
+            kept[slot] = Studio(slot)
+    return kept[slot]
+
+
+def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
+    """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
+
+    Args:
+        inputs: the reference orbit, if the frame is deep; or the strips that ``unit`` names.
+    """
+    own = studio(slot)
+    if isinstance(unit, ResampleUnit):
+        return own.resampler.picture(unit, inputs), own.facts
+    for reference in inputs:
+        own.frames.keep_reference(unit.view.re, unit.view.im, reference)
+    picture = own.frames.picture(
         unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420"
     )
-    return picture, {"device": own.context.device.name}
+    return picture, own.facts
+
+
+def render_strip(unit: StripUnit, slot: Slot, *references: Reference) -> tuple[np.ndarray, dict]:
+    """A strip of the exponential map with all its levels, uint32, flat."""
+    own = studio(slot)
+    for reference in references:
+        own.frames.keep_reference(unit.re, unit.im, reference)
+    strip = own.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look)
+    return strip, own.facts
+
+
+def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, dict]:
+    """The coarse levels of a strip, as an array that does not hold on to the rest."""
+    return strip[unit.layout.offset(unit.level):].copy(), {}
 
 
 def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
@@ -68,7 +120,10 @@ def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[
     return encode(frames, unit.width, unit.height, unit.fps), {"frames": len(frames)}
 
 
-FUNCTIONS = {"frame": render_frame, "segment": encode_segment, "reference": compute_reference}
+FUNCTIONS = {
+    "frame": render_frame, "segment": encode_segment, "reference": compute_reference,
+    "strip": render_strip, "mips": keep_mips,
+}
 
 _reporter: ContextVar[Callable[[int, int], None] | None] = ContextVar("reporter", default=None)
 

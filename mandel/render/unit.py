@@ -67,11 +67,14 @@ class StripUnit:
     """Make a strip of the exponential map, all its levels.
 
     Attributes:
+        re, im: the centre, decimal strings.
         layout: how the levels lie in the resulting uint32 array.
         blocks: the samples to iterate.
         maxiter, bailout, look: as for a frame.
     """
 
+    re: str
+    im: str
     layout: Layout
     blocks: tuple[Block, ...]
     maxiter: int

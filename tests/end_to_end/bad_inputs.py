@@ -198,6 +198,11 @@ MEANING = (
       for text in ("nosuch", "../../etc/passwd", "/etc/passwd", "x" * 300, "a\nb", "-vf scale=2:2",
                    "", "{0}")),
     _field("palette by number", "palette", "1", "WRONG_TYPE"),
+    _field("sampling of another kind", "sampling", '"adaptive"', "UNKNOWN_VALUE"),
+    *(_field(f"{name} {text}", name, text, "OUT_OF_RANGE") for name, text in (
+        ("strip_density", "0"), ("strip_density", "4.1"), ("strip_density", "1e99"), ("easing", "-0.1"),
+        ("easing", "1.0000000000001"), ("rotation", "36001"), ("rotation", "1e-99999"))),
+    _field("easing by word", "easing", '"slow"', "BAD_NUMBER"),
     *(_row(f"the field {name}", small(**{name: '"x"'}), "UNKNOWN_FIELD")
       for name in ("codec", "preset", "filename", "__class__")),
     _field("a point outside the set", "point", '"5,5"', ACCEPTED),

@@ -1,0 +1,261 @@
+"""The exponential map of a zoom: strips that all its frames share.
+
+Rings about the centre are the rows of one long picture: column u, row v lies at
+``centre + R * exp(2*pi*(-v + 1j*u) / around)``. The map is conformal and a zoom
+only shifts it along v, so each place is iterated once, whatever the number of
+frames. It is cut into strips of ``rows`` rows; level l of a strip averages
+2**l x 2**l of its samples. A frame sees rings near its corner at level 0 and
+rings k octaves further in at about level k, so it needs few bytes of each
+strip: levels below ``SPLIT``, which only the outer octaves show, are kept apart
+from the rest.
+
+Samples lie at half-integer u and v, so level l of the map is the map with
+``around / 2**l`` columns; strips that no frame sees at level 0 are iterated at
+the finest level that is seen.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+from functools import lru_cache
+
+import numpy as np
+
+from mandel.plan.arithmetic import log2_of
+from mandel.plan.grid import POLAR, Grid
+from mandel.plan.view import View
+from mandel.plan.zoom import Zoom
+
+# Levels from here on are handed to frames apart from the finer ones.
+SPLIT = 2
+# Looks at the map along each side of a pixel; docs/sampling.md has the measurements.
+LOOKS = 2
+# Columns of the coarsest level, at least; and rows that lie outside every frame.
+_FEWEST, _MARGIN = 8, 8
+# Bands of a strip that are cropped on their own.
+_BANDS = 8
+_MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
+_SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows ``first`` to ``last``, both included, of one level of the whole map."""
+
+    level: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples of a strip to iterate: ``grid`` begins at (row, col) of its finest level."""
+
+    row: int
+    col: int
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the levels of a strip lie in one flat array: finest first, each row by row.
+
+    Attributes:
+        around: columns of level 0.
+        rows: rows of level 0 in a strip; a power of two.
+        finest: the first level that the array holds.
+    """
+
+    around: int
+    rows: int
+    finest: int
+
+    @property
+    def coarsest(self) -> int:
+        """The last level, one row."""
+        return self.rows.bit_length() - 1
+
+    def shape(self, level: int) -> tuple[int, int]:
+        """Rows and columns of a level."""
+        return self.rows >> level, self.around >> level
+
+    def offset(self, level: int) -> int:
+        """Elements before a level."""
+        return sum(math.prod(self.shape(l)) for l in range(self.finest, level))
+
+    @property
+    def size(self) -> int:
+        """Elements of the array."""
+        return self.offset(self.coarsest + 1)
+
+
+class Strips:
+    """The map of one zoom.
+
+    Args:
+        zoom: which frames there are.
+        density: samples along a pixel's side at a frame's corner; further in there are more.
+
+    Attributes:
+        around: samples along a full circle.
+        rows: rows of a strip.
+        coarsest: the last level.
+    """
+
+    def __init__(self, zoom: Zoom, density: float):
+        self.zoom = zoom
+        self.corner = math.hypot(zoom.width, zoom.height) / 2  # pixels
+        wish = 2 * math.pi * self.corner * density
+        self.coarsest = max(0, math.floor(math.log2(wish / _FEWEST)))
+        self.rows = 1 << self.coarsest
+        self.around = round(wish / self.rows) * self.rows
+        self._per_e = self.around / (2 * math.pi)  # rows in which the radius falls by e
+        start, end = Decimal(zoom.start_delta), Decimal(zoom.end_delta)
+        self._widest = max(start, end)
+        self._inward = start >= end
+        self._range = abs(log2_of(start) - log2_of(end)) * math.log(2) * self._per_e
+        self._spans = [self._span(level) for level in range(self.coarsest + 1)]
+        self._cached_base = lru_cache(4096)(self._base)
+
+    def depth(self, frame: int) -> float:
+        """Rows between the widest frame's corner and this frame's."""
+        share = self.zoom.share(frame)
+        return self._range * (share if self._inward else 1 - share)
+
+    def origin(self, frame: int) -> float:
+        """The row at one pixel from the centre of ``frame``: v = origin - around/2pi * ln(pixels)."""
+        return _MARGIN + self.depth(frame) + self._per_e * math.log(self.corner)
+
+    def column(self, frame: int) -> float:
+        """The column of the direction to the right of ``frame``, 0 to ``around``."""
+        return self.zoom.angle(frame) * self._per_e % self.around
+
+    # Frames to rows
+
+    def _level_at(self, radius: float) -> float:
+        """The level whose samples are as far apart as looks at ``radius`` pixels."""
+        return math.log2(self._per_e / radius / LOOKS)
+
+    def _span(self, level: int) -> tuple[float, float]:
+        """Between which v a frame of depth 0 shows a level, before filtering."""
+        nearest = math.sqrt(0.5) / LOOKS
+        unit = self._per_e / LOOKS
+        outer = self.corner if level == 0 else min(self.corner, unit / 2 ** (level - 1))
+        inner = nearest if level == self.coarsest else max(nearest, unit / 2 ** (level + 1))
+        at = _MARGIN + self._per_e * math.log(self.corner)
+        return at - self._per_e * math.log(outer), at - self._per_e * math.log(inner)
+
+    def _level_rows(self, level: int, depth: float) -> Rows | None:
+        low, high = self._spans[level]
+        if low > high:
+            return None
+        first = math.floor((low + depth) / 2**level - 0.5)
+        return Rows(level, max(first, 0), max(math.floor((high + depth) / 2**level - 0.5) + 1, 0))
+
+    def seen(self, frame: int) -> list[Rows]:
+        """What ``frame`` shows of each level, finest first; levels it does not show are left out."""
+        depth = self.depth(frame)
+        rows = (self._level_rows(level, depth) for level in range(self.coarsest + 1))
+        return [r for r in rows if r is not None]
+
+    def strips_of(self, rows: Rows) -> range:
+        """The strips that hold some rows."""
+        height = self.rows >> rows.level
+        return range(rows.first // height, rows.last // height + 1)
+
+    # Strips to frames
+
+    def frames(self, strip: int, levels: range) -> range | None:
+        """From the first to the last frame that sees one of ``levels`` of a strip; None if none does."""
+        runs = [run for level in levels if (run := self._frames(strip, level))]
+        if not runs:
+            return None
+        return range(min(run.start for run in runs), max(run.stop for run in runs))
+
+    def _frames(self, strip: int, level: int) -> range | None:
+        """Frames from the widest to the deepest see ever deeper rows; so those of a strip are a run."""
+        count, height = self.zoom.num_frames, self.rows >> level
+        if self._level_rows(level, 0.0) is None:
+            return None
+
+        def rows(position):
+            return self._level_rows(level, self.depth(position if self._inward else count - 1 - position))
+
+        first = bisect_left(range(count), strip * height, key=lambda p: rows(p).last)
+        stop = bisect_left(range(count), (strip + 1) * height, key=lambda p: rows(p).first)
+        if first >= stop:
+            return None
+        return range(first, stop) if self._inward else range(count - stop, count - first)
+
+    def base(self, strip: int) -> int:
+        """The finest level of a strip that any frame sees; it is iterated at this one."""
+        return self._cached_base(strip)
+
+    def _base(self, strip: int) -> int:
+        levels = range(self.coarsest + 1)
+        return next((l for l in levels if self._frames(strip, l)), self.coarsest)
+
+    def layout(self, strip: int) -> Layout:
+        """How a strip's array is laid out."""
+        return Layout(self.around, self.rows, self.base(strip))
+
+    def radius(self, strip: int) -> Decimal:
+        """Distance of the strip's outer edge from the centre, in units of the plane."""
+        rows = Decimal((strip * self.rows - _MARGIN) / self._per_e)
+        spacing = View("0", "0", str(self._widest), self.zoom.width, self.zoom.height).spacing
+        return _SCALE.multiply(_MATH.multiply(spacing, Decimal(self.corner)), _MATH.exp(-rows))
+
+    @property
+    def last(self) -> int:
+        """The innermost strip that any frame sees."""
+        deepest = self.zoom.num_frames - 1 if self._inward else 0
+        return max(self.strips_of(rows)[-1] for rows in self.seen(deepest))
+
+    def whole(self, strip: int) -> Grid:
+        """All samples of a strip, at its base level."""
+        rows, around = self.layout(strip).shape(self.base(strip))
+        return Grid(
+            self.zoom.re, self.zoom.im, self.radius(strip), around, rows, x0=0.5, y0=0.5, kind=POLAR,
+            around=around,
+        )
+
+    def blocks(self, strip: int) -> list[Block]:
+        """The samples of a strip that frames can see, as grids; together at most the whole strip."""
+        level, grid = self.base(strip), self.whole(strip)
+        rows = grid.rows
+        height = max(rows // _BANDS, 1)
+        bands = [(row, self._visible(strip, level, row + height)) for row in range(0, rows, height)]
+        if all(visible.all() for _, visible in bands):
+            return [Block(0, 0, grid)]
+        return [
+            Block(row, col, replace(grid, cols=cols, rows=height, x0=0.5 + col, y0=0.5 + row))
+            for row, visible in bands for col, cols in _runs(visible)
+        ]
+
+    def _visible(self, strip: int, level: int, row: int) -> np.ndarray:
+        """Which columns of a strip some frame can see above ``row``; bool (columns of the level,)."""
+        around = self.around >> level
+        frames = self.frames(strip, range(self.coarsest + 1))
+        if self.zoom.rotation or frames is None:
+            return np.ones(around, bool)
+        # Frames are star-shaped: what is visible at a radius is visible further in, and
+        # the widest frame shows the strip furthest in.
+        depth = self.depth(frames[0] if self._inward else frames[-1])
+        v = strip * self.rows + (row << level) - _MARGIN - depth
+        radius = self.corner * math.exp(-v / self._per_e)
+        shown = min(max(math.ceil(self._level_at(radius)), level, 0), self.coarsest)
+        reach = 2 ** (shown + 1) * radius / self._per_e  # of a trilinear look
+        if radius + reach < min(self.zoom.width, self.zoom.height) / 2:
+            return np.ones(around, bool)
+        angle = (np.arange(around) + 0.5) * (2 * np.pi / around)
+        inside = np.abs(radius * np.cos(angle)) <= self.zoom.width / 2 + reach
+        return inside & (np.abs(radius * np.sin(angle)) <= self.zoom.height / 2 + reach)
+
+
+def _runs(visible: np.ndarray) -> list[tuple[int, int]]:
+    """(first, length) of the runs of true."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], visible, [False])).astype(np.int8)))
+    return [(int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]

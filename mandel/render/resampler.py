@@ -1,0 +1,73 @@
+"""A frame out of strips of the exponential map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+from mandel.plan.strips import LOOKS
+from mandel.render.painter import YUV420, Painter
+from mandel.render.unit import ResampleUnit
+
+_FILE = "resample.cl"
+
+
+class Resampler:
+    """Resamples frames on one device; keeps its buffer between frames. One for each thread."""
+
+    def __init__(self, ctx: DeviceContext):
+        self.ctx = ctx
+        self._painter = Painter(ctx)
+        self._texels = (0, None)
+
+    def picture(
+        self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = YUV420
+    ) -> np.ndarray:
+        """The frame's picture, as ``Painter.develop`` gives it.
+
+        Args:
+            arrays: what ``unit.parts`` describes, in its order: uint32, flat.
+        """
+        ctx = self.ctx
+        places, copies, size = self._arrange(unit, arrays)
+        if self._texels[0] < size:
+            self._texels = (size, ctx.empty(4 * size))
+        texels = self._texels[1]
+        for at, rows in copies:
+            ctx.cl.enqueue_copy(ctx.queue, texels, rows, dst_offset=4 * at, is_blocking=False)
+        canvas = self._painter.canvas(unit.width, unit.height)
+        coarsest = unit.rows.bit_length() - 1
+        kernel = ctx.kernel(_FILE, "resample", (("LOOKS", LOOKS), ("COARSEST", coarsest)))
+        f = np.float32
+        kernel(
+            ctx.queue, (unit.width, unit.height), None, texels, ctx.upload(places),
+            np.int32(unit.around), f(unit.origin - unit.first * unit.rows), f(unit.column),
+            f(unit.around / (2 * np.pi)), canvas.buffer,
+        )
+        return self._painter.develop(canvas, layout)
+
+    @staticmethod
+    def _arrange(unit: ResampleUnit, arrays) -> tuple[np.ndarray, list, int]:
+        """Where each level's rows go: the kernel's table, (offset, rows) to copy, and the elements of all.
+
+        Rows are counted from the first strip, to keep their numbers small.
+        """
+        parts = list(zip(unit.parts, arrays, strict=True))
+        places = np.zeros((unit.rows.bit_length(), 4), np.int32)
+        copies, size = [], 0
+        for seen in unit.seen:
+            height = unit.rows >> seen.level
+            origin = unit.first * height
+            places[seen.level, :3] = size, seen.first - origin, seen.last - origin
+            for part, array in parts:
+                first = max(seen.first, part.strip * height)
+                stop = min(seen.last + 1, (part.strip + 1) * height)
+                if first >= stop or seen.level not in part.levels:
+                    continue
+                cols = unit.around >> seen.level
+                start = part.offset(seen.level) + (first - part.strip * height) * cols
+                copies.append((size + (first - seen.first) * cols, array[start:start + (stop - first) * cols]))
+            size += (seen.last - seen.first + 1) * (unit.around >> seen.level)
+        return places, copies, size

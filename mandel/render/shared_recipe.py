@@ -1,0 +1,86 @@
+"""Frames resampled from strips of the exponential map, which they share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from mandel.colour.look import Look
+from mandel.payload import Payload
+from mandel.plan.strips import SPLIT, Strips
+from mandel.plan.zoom import Zoom
+from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.precision import precision
+from mandel.render.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, Item
+from mandel.render.unit import MipsUnit, Part, ReferenceUnit, ResampleUnit, StripUnit
+
+STRIP = "strip"
+MIPS = "mips"
+
+
+class SharedRecipe:
+    """Frames need strips for their outer octaves and mips, a strip's coarse levels, for the inner ones."""
+
+    def __init__(self, payload: Payload):
+        self._payload = payload
+        self._look = Look(palette=payload.palette)
+        self.strips = Strips(Zoom.of(payload), float(payload.strip_density))
+        self._parts_of = lru_cache(256)(self._parts)
+
+    def needs(self, item: Item) -> tuple[Item, ...]:
+        if item.kind == FRAME:
+            return tuple(need for need, _ in self._parts_of(item.index))
+        if item.kind == MIPS:
+            return (Item(STRIP, item.index),)
+        if item.kind == STRIP and self._is_deep(item.index):
+            return (Item(REFERENCE, 0),)
+        return ()
+
+    def unit(self, item: Item):
+        strips, p = self.strips, self._payload
+        if item.kind == STRIP:
+            blocks = tuple(strips.blocks(item.index))
+            return StripUnit(p.re, p.im, strips.layout(item.index), blocks, p.maxiter, VIDEO_BAILOUT, self._look)
+        if item.kind == REFERENCE:
+            deepest = strips.whole(strips.last)
+            return ReferenceUnit(p.re, p.im, precision(deepest).bits, p.maxiter)
+        if item.kind == MIPS:
+            return MipsUnit(strips.layout(item.index), SPLIT)
+        seen, parts = strips.seen(item.index), self._parts_of(item.index)
+        return ResampleUnit(
+            p.frame_width, p.frame_height, strips.around, strips.rows, strips.origin(item.index),
+            strips.column(item.index), min(part.strip for _, part in parts), tuple(seen),
+            tuple(part for _, part in parts),
+        )
+
+    def last_frame(self, item: Item) -> int:
+        if item.kind == REFERENCE:
+            return self._payload.num_frames - 1
+        fine, coarse = (self.strips.frames(item.index, levels) for levels in self._levels)
+        if item.kind == MIPS:
+            return coarse[-1]
+        if self.strips.base(item.index) >= SPLIT:
+            return coarse[-1]
+        # Its mips are made for the first frame that needs them.
+        return max([run for run in (fine and fine[-1], coarse and coarse[0]) if run is not None])
+
+    def _is_deep(self, strip: int) -> bool:
+        return arithmetic(self.strips.whole(strip)).engine == PERTURBED
+
+    @property
+    def _levels(self) -> tuple[range, range]:
+        return range(SPLIT), range(SPLIT, self.strips.coarsest + 1)
+
+    def _parts(self, frame: int) -> tuple[tuple[Item, Part], ...]:
+        """The items that a frame needs, and what it takes of each."""
+        strips, wanted = self.strips, {}
+        for rows in strips.seen(frame):
+            for strip in strips.strips_of(rows):
+                layout = strips.layout(strip)
+                if rows.level < SPLIT or layout.finest >= SPLIT:
+                    item = Item(STRIP, strip)
+                else:
+                    item, layout = Item(MIPS, strip), replace(layout, finest=SPLIT)
+                levels = range(layout.finest, SPLIT if layout.finest < SPLIT else strips.coarsest + 1)
+                wanted[item] = Part(strip, layout, levels)
+        return tuple(wanted.items())

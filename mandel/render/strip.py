@@ -1,0 +1,60 @@
+"""A strip of the exponential map: iterated, coloured and averaged to all its levels on one device."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mandel.colour.look import Look
+from mandel.plan.strips import Block, Layout
+from mandel.render.frame import FrameRenderer, bands
+from mandel.render.painter import Canvas, Painter, outputs
+
+_FILE = "resample.cl"
+
+
+class StripRenderer:
+    """Makes strips with a frame renderer's engines; like it, one for each thread."""
+
+    def __init__(self, renderer: FrameRenderer):
+        self._renderer = renderer
+        self._painter = Painter(renderer.context)
+
+    def render(
+        self, layout: Layout, blocks: list[Block], maxiter: int, bailout: float, look: Look
+    ) -> np.ndarray:
+        """The strip's levels in one array, uint32 (layout.size,), texels as resample.cl describes them.
+
+        What no block covers is black.
+        """
+        ctx = self._renderer.context
+        texels = ctx.empty(4 * layout.size)
+        ctx.cl.enqueue_fill_buffer(ctx.queue, texels, np.uint32(0), 0, 4 * layout.size)
+        _, stride = layout.shape(layout.finest)
+        passed = []
+        for block in blocks:
+            grid = block.grid
+            for first, rows in bands(grid.rows, grid.cols, 1, self._renderer.band_bytes):
+                samples = self._renderer.samples(grid.band(first, rows), maxiter, bailout, outputs(look), grid)
+                canvas = self._painter.canvas(grid.cols, rows)
+                self._painter.shade(samples, look, canvas)
+                self._place(canvas, (block.row + first) * stride + block.col, stride, texels)
+                passed.append(ctx.cl.enqueue_marker(ctx.queue))
+                if len(passed) > 1:
+                    ctx.wait(passed.pop(0))  # two bands in flight, so memory is bounded
+        self._average(layout, texels)
+        return ctx.download(texels, np.empty(layout.size, np.uint32))
+
+    def _place(self, canvas: Canvas, at: int, stride: int, texels) -> None:
+        self._renderer.context.kernel(_FILE, "to_texels")(
+            self._renderer.context.queue, (canvas.width, canvas.height), None,
+            canvas.buffer, np.int32(at), np.int32(stride), texels,
+        )
+
+    def _average(self, layout: Layout, texels) -> None:
+        kernel = self._renderer.context.kernel(_FILE, "halve")
+        for level in range(layout.finest, layout.coarsest):
+            rows, cols = layout.shape(level + 1)
+            kernel(
+                self._renderer.context.queue, (cols, rows), None,
+                texels, np.int32(layout.offset(level)), np.int32(layout.offset(level + 1)),
+            )
