@@ -49,8 +49,8 @@ class Ffmpeg:
     """One run of ffmpeg, fed and drained by one thread through non-blocking pipes.
 
     Its own process group, so that a terminal's Ctrl-C is its parent's to
-    handle; killed by the kernel when its parent dies. As a context manager it
-    never leaves a process behind.
+    handle; killed by the kernel when its parent, or the thread that started
+    it, is gone. As a context manager it never leaves a process behind.
 
     Args:
         arguments: the command line behind the common options.

@@ -102,7 +102,7 @@ def flat(monkeypatch, ctx, colours):
     count = np.arange(1, k + 1, dtype=np.int32)
     # sqrt(mu) * density is the middle of each colour's stretch.
     frac = (((count - 0.5) / k) ** 2 - count).astype(np.float32)
-    return Painter(ctx), count, frac, Look(density=1.0)
+    return Painter(ctx), count, frac, Look(density=1.0, offset=0.0)
 
 
 def test_grey_ramp_comes_out_as_it_went_in(monkeypatch, ctx):
