@@ -8,6 +8,7 @@
  * Defines: N (samples along each side of a pixel), LIST (samples of the pixels
  * of a list instead of a whole band), SLOPE, DISTANCE (0 or 1).
  */
+#include "srgb.h"
 
 #ifndef N
 #define N 1
@@ -22,30 +23,11 @@
 #define DISTANCE 0
 #endif
 
-/* Four canvas levels to one of a byte, rounded down, so that rounding the
- * canvas to bytes is rounding the exact value. */
-#define LEVELS 1020.0f
-
 /* Channels of a light_ring colour, or of a sum of up to 16. */
 #define LIGHTS 131071.0f
 #define RED(sum) ((float)((uint)(sum) & 0x1fffff))
 #define GREEN(sum) ((float)((uint)((sum) >> 21) & 0x1fffff))
 #define BLUE(sum) ((float)(uint)((sum) >> 42))
-
-/* sRGB transfer function, IEC 61966-2-1; in and out 0..1. */
-inline float encode(float v)
-{
-    float curve = mad(1.055f, native_exp2(native_log2(fmax(v, 1e-6f)) * (1.0f / 2.4f)), -0.055f);
-    return v <= 0.0031308f ? 12.92f * v : curve;
-}
-
-inline uint pack(float r, float g, float b)
-{
-    uint x = (uint)(encode(r) * LEVELS);
-    uint y = (uint)(encode(g) * LEVELS);
-    uint z = (uint)(encode(b) * LEVELS);
-    return x | (y << 10) | (z << 20);
-}
 
 /* The sample's place on the ring: entry i is the colour at phase (i + 0.5) / size. */
 inline int place(int n, float frac, float density, float offset, int size)
