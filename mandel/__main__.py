@@ -11,6 +11,7 @@ COMMANDS = {
     "head": ("mandel.cli.head", "the service; the same as python ray_head.py"),
     "client": ("mandel.cli.client", "send a payload; the same as python client.py"),
     "still": ("mandel.cli.still", "render one frame to a PNG or an npz"),
+    "locate": ("mandel.cli.locate", "find the minibrot in a view: all digits, period, size, views"),
     "doctor": ("mandel.cli.doctor", "show devices, the choice and the reason, Ray, ffmpeg, disk, versions"),
 }
 

@@ -39,7 +39,7 @@ __attribute__((vec_type_hint(real)))
 #endif
 void perturb(__global const double *across, __global const double *down, __global const double *spacing,
              int cols, int rows, double scale, int scale_exponent, int maxiter, double bailout,
-             int last, __global const double2 *orbit, __global const int *orbit_exponent,
+             int last, int wrap, __global const double2 *orbit, __global const int *orbit_exponent,
              int tops, __global const double8 *blocks, __global const int *reach,
              __global const double8 *deep_blocks, __global const int *deep_reach,
              int start, double start_x, double start_y, int start_exponent,
@@ -285,6 +285,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 part = size;
             }
             lane gone = active & NOT(full <= limit), back = active & (sum < part);
+            const lane near = back;
             if (m == last) back = active;
             if (!ANY(gone | back)) continue;
 
@@ -317,18 +318,22 @@ void perturb(__global const double *across, __global const double *down, __globa
                 back = back & active;
             }
             if (ANY(back)) {
-                const lane same = back & (sum_x == seen_x) & (sum_y == seen_y) & (seen_e == (lane)eu);
+                // At the end of an orbit that repeats, z goes on as it is from index wrap.
+                const lane stay = m == last && wrap > 0 ? back & NOT(near) : (lane)0;
+                const real new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
+                const lane new_e = stay ? (lane)e : (lane)eu;
+                const lane same = back & (new_x == seen_x) & (new_y == seen_y) & (new_e == seen_e);
                 const lane save = back & ((lane)n >= 2 * seen_n);
-                seen_x = save ? sum_x : seen_x;
-                seen_y = save ? sum_y : seen_y;
+                seen_x = save ? new_x : seen_x;
+                seen_y = save ? new_y : seen_y;
+                seen_e = save ? new_e : seen_e;
                 seen_n = save ? (lane)n : seen_n;
-                seen_e = save ? (lane)eu : seen_e;
+                parked_x = back ? new_x : parked_x;
+                parked_y = back ? new_y : parked_y;
+                parked_e = back ? new_e : parked_e;
+                parked_m = back ? (stay ? (lane)wrap : (lane)0) : parked_m;
                 // Interior: what is left of its iterations changes nothing.
-                parked_x = back ? sum_x : parked_x;
-                parked_y = back ? sum_y : parked_y;
-                parked_m = back ? (lane)0 : parked_m;
                 parked_n = back ? (same ? (lane)maxiter : (lane)n) : parked_n;
-                parked_e = back ? (lane)eu : parked_e;
 #if DERIVATIVE
                 parked_dx = back ? dx : parked_dx;
                 parked_dy = back ? dy : parked_dy;

@@ -26,7 +26,7 @@ ESCAPE_RADIUS = 65_536.0
 # Below 2 to this power entries keep an exponent of their own.
 _TINY = -400
 _CHUNK = 4_096
-_FORMAT = 1
+_FORMAT = 2
 
 
 def fixed_point(text: str, bits: int) -> mpz:
@@ -58,6 +58,9 @@ class Reference:
         escaped: the last entry is outside ESCAPE_RADIUS.
         period: p > 0 when the centre is, at this precision, the nucleus of a
             component of period p; the orbit then ends with Z_p, which is about 0.
+        wrap: an index w > 0 when Z_last = Z_w to the last bit, the orbit of an
+            interior centre having settled on a cycle: it goes on as it did
+            from w. 0 otherwise: samples rebase at the end.
         limit: the number of iterations that was asked for.
 
     Picklable without copies: nothing but arrays and numbers.
@@ -69,6 +72,7 @@ class Reference:
     bits: int
     escaped: bool
     period: int
+    wrap: int
     limit: int
 
     @property
@@ -79,7 +83,7 @@ class Reference:
     @property
     def complete(self) -> bool:
         """Whether a higher limit would add nothing to the orbit."""
-        return self.escaped or self.period > 0
+        return self.escaped or self.period > 0 or self.wrap > 0
 
     def serves(self, bits: int, limit: int) -> bool:
         """Whether the orbit is precise and long enough for ``bits`` and ``limit``.
@@ -99,7 +103,7 @@ class Reference:
     def to_bytes(self) -> bytes:
         """An .npz file, ending with the SHA-256 of what precedes (32 bytes)."""
         file = io.BytesIO()
-        facts = np.array([_FORMAT, self.bits, self.escaped, self.period, self.limit], np.int64)
+        facts = np.array([_FORMAT, self.bits, self.escaped, self.period, self.wrap, self.limit], np.int64)
         np.savez(file, re=self.re, im=self.im, exponent=self.exponent, facts=facts)
         data = file.getvalue()
         return data + hashlib.sha256(data).digest()
@@ -119,7 +123,7 @@ class Reference:
                 raise RenderError("BAD_REFERENCE", f"reference orbit of format {facts[0]}; compute it again")
             return cls(
                 file["re"], file["im"], file["exponent"],
-                bits=facts[1], escaped=bool(facts[2]), period=facts[3], limit=facts[4],
+                bits=facts[1], escaped=bool(facts[2]), period=facts[3], wrap=facts[4], limit=facts[5],
             )  # fmt: skip
 
 
@@ -161,7 +165,9 @@ def reference_orbit(
     Raises:
         RenderError: BAD_NUMBER when re or im is not a decimal number.
     """
-    cx, cy = fixed_point(re, bits), fixed_point(im, bits)
+    # Further out than this nothing but an escape after one step is to be told apart.
+    most = mpz(1) << (bits + 64)
+    cx, cy = (max(-most, min(fixed_point(text, bits), most)) for text in (re, im))
     # A return this close to 0 is a nucleus at the precision that was asked
     # for: adding Z_p to a sample's z then costs nothing that matters.
     nucleus = mpz(1) << 32
@@ -170,15 +176,17 @@ def reference_orbit(
     unit = 2.0 ** (low - bits)
     near, far = 2.0**-9 / unit, ESCAPE_RADIUS / unit
     parts = [np.zeros((1, 3))]
-    last, escaped, period = 0, False, 0
-    while last < limit and not (escaped or period):
+    last, escaped, period, wrap = 0, False, 0, 0
+    # Brent's search for a cycle of the fixed-point orbit.
+    seen_x, seen_y, seen, renew = x, y, 0, 1_000
+    while last < limit and not (escaped or period or wrap):
         rows = []
         for n in range(last + 1, min(last + _CHUNK, limit) + 1):
             x, y = ((x + y) * (x - y) >> bits) + cx, (x * y >> shift) + cy
             fx, fy = float(x >> low), float(y >> low)
             if -near < fx < near and -near < fy < near:
                 rows.append(_entry(x, y, bits))
-                if abs(x) < nucleus and abs(y) < nucleus:
+                if -nucleus < x < nucleus and -nucleus < y < nucleus:
                     period = n
                     break
             else:
@@ -186,11 +194,17 @@ def reference_orbit(
                 if not (-far < fx < far and -far < fy < far):
                     escaped = True
                     break
+            if x == seen_x and y == seen_y:
+                wrap = seen
+                break
+            if n == renew:
+                seen_x, seen_y, seen, renew = x, y, n, 2 * n
         parts.append(np.array(rows, float))
         last += len(rows)
         if progress is not None:
             progress(last, limit)
     orbit = np.concatenate(parts)
     return Reference(
-        orbit[:, 0].copy(), orbit[:, 1].copy(), orbit[:, 2].astype(np.int32), bits, escaped, period, limit
-    )
+        orbit[:, 0].copy(), orbit[:, 1].copy(), orbit[:, 2].astype(np.int32),
+        bits, escaped, period, wrap, limit,
+    )  # fmt: skip

@@ -119,6 +119,9 @@ class PerturbedIterator:
         start = common_start(table, reference, need.c_max)
         return self._launch(grid, maxiter, bailout, outputs, need, table, start)
 
+    def _wrap(self, table: BlaTable) -> int:
+        return self._reference.wrap if table.last == self._reference.last else 0
+
     def _launch(self, grid, maxiter, bailout, outputs, need, table, start) -> Samples:
         ctx, n = self.ctx, grid.rows * grid.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
@@ -141,7 +144,7 @@ class PerturbedIterator:
             np.int32(grid.cols), np.int32(grid.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),
-            np.int32(table.last), *self._orbit, np.int32(table.tops), *self._table_buffers,
+            np.int32(table.last), np.int32(self._wrap(table)), *self._orbit, np.int32(table.tops), *self._table_buffers,
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
             np.int32(start.exponent if need.deep else 0),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),

@@ -1,0 +1,69 @@
+"""``python -m mandel locate``: what to zoom into: the minibrot inside a view, with all its digits."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+
+from mandel import payload
+from mandel.errors import MandelError, PayloadError
+from mandel.plan.nucleus import Nucleus, locate
+from mandel.settings import Limits
+
+USAGE_EXIT, FAILURE_EXIT = 2, 1
+_DEFAULT_LIMIT = 1_000_000
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m mandel locate", description=__doc__)
+    p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
+    p.add_argument("--delta", required=True, metavar="D", help="extent of the view that is searched")
+    p.add_argument("--max-period", type=int, default=_DEFAULT_LIMIT, metavar="N",
+                   help=f"give up beyond this period (default {_DEFAULT_LIMIT})")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    return p
+
+
+def _progress(done: int, total: int) -> None:
+    print(f"\r  step {done:,} of at most {total:,} ", end="", file=sys.stderr, flush=True)
+
+
+def _facts(found: Nucleus) -> dict:
+    return {
+        "point": f"{found.re},{found.im}", "period": found.period, "size": f"{found.size:.6e}",
+        "turn_degrees": round(math.degrees(found.angle), 3),
+        "minibrot_delta": found.minibrot_delta, "julia_delta": found.julia_delta,
+    }
+
+
+def main(argv: list[str]) -> int:
+    """Runs the command; errors go to stderr in one line."""
+    options = _parser().parse_args(argv)
+    try:
+        limits = Limits()
+        if not 1 <= options.max_period <= limits.max_maxiter:
+            raise PayloadError(
+                "OUT_OF_RANGE", f"max-period must be from 1 to {limits.max_maxiter}", field="max-period"
+            )
+        asked = payload.parse(
+            {"point": options.point, "start_delta": options.delta, "end_delta": options.delta, "num_frames": 1},
+            limits,
+        )
+        tell = _progress if sys.stderr.isatty() and not options.quiet else None
+        found = _facts(locate(asked.re, asked.im, asked.start_delta, options.max_period, tell))
+    except MandelError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        return USAGE_EXIT if isinstance(error, PayloadError) else FAILURE_EXIT
+    if tell is not None:
+        print(file=sys.stderr)
+    if options.json:
+        print(json.dumps(found))
+        return 0
+    print(f"nucleus of period {found['period']}, size {found['size']}, turned by {found['turn_degrees']} degrees")
+    print(f"  --point={found['point']}")
+    print(f"  --delta {found['minibrot_delta']:12} shows its minibrot")
+    print(f"  --delta {found['julia_delta']:12} shows the embedded Julia set around it")
+    return 0
