@@ -22,6 +22,17 @@ EXIT_BAD_SETTING = 2
 EXIT_CANNOT_START = 3
 EXIT_FORCED = 130
 
+_LONGEST_LINE = 2_000
+
+
+class _OneLine(logging.Formatter):
+    """Each record on one line without control characters, whatever a client or a compiler said."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        text = text if len(text) <= _LONGEST_LINE else text[:_LONGEST_LINE] + "..."
+        return "".join(c if c.isprintable() else " " for c in text)
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -54,7 +65,9 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
         0 after SIGINT or SIGTERM, else one of the EXIT codes above.
     """
     options = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         settings = settings_module.read(options)
         _allow_descriptors(settings.max_connections)
@@ -72,6 +85,8 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
+    if not service.listener.is_private:
+        _log.warning("%s is open to the network: whoever reaches it can start jobs", service.listener.host)
     service.start()
     print(f"listening on {service.listener.host}:{service.listener.port}\n"
           f"storing under {service.store.names.root}: {service.store.recovery}\n"

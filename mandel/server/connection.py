@@ -18,7 +18,8 @@ from mandel.store.store import CANCELLED, DONE
 
 _log = logging.getLogger("mandel")
 
-_PROGRESS_SECONDS = 1.0
+_PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
+_LONGEST_PROGRESS_SECONDS = 10.0
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 1 << 20
 
@@ -42,7 +43,7 @@ class Connection:
             self._converse()
             self._close()
         except MandelError as error:
-            _log.warning("%s: %s: %s", self._peer, error.code, _plain(error.message))
+            _log.warning("%s: %s: %s", self._peer, error.code, error.message)
             self._refuse(error)
         except OSError as error:
             _log.warning("%s: went away: %s", self._peer, error.strerror or error or type(error).__name__)
@@ -118,6 +119,7 @@ class Connection:
     def _stream(self, job: Job) -> None:
         """Progress while the job is live, then its video or its error. The client may vanish; the job goes on."""
         register = self._service.register
+        began = time.monotonic()
         while True:
             self._send(self._reply.progress(self._service.progress(job)))
             if job.live:
@@ -127,7 +129,8 @@ class Connection:
                         f"the service is stopping; job {job.id} is kept and goes on after the next start: "
                         "attach to it then",
                     )
-                register.wait(job, _PROGRESS_SECONDS)
+                waited_hours = (time.monotonic() - began) / 3600
+                register.wait(job, min(_PROGRESS_SECONDS + waited_hours, _LONGEST_PROGRESS_SECONDS))
             elif job.state != DONE:
                 break
             elif (stored := register.open(job.id)) is not None:
@@ -182,11 +185,6 @@ class Connection:
         except OSError:
             pass
         self._socket.close()
-
-
-def _plain(text: str) -> str:
-    """For one line of a log, whatever a client sent."""
-    return "".join(c if c.isprintable() else "?" for c in text[:500])
 
 
 def busy(most: int) -> TransferError:

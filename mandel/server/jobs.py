@@ -76,10 +76,13 @@ class Job:
         self._fresh: set[int] = set()
         self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
         self._began = self._times[0]
+        self.stage: dict | None = None  # what its frames wait for
+        self.retried = 0  # frames that took more than one attempt
 
-    def frame(self, number: int, node: str) -> None:
-        """A frame has been rendered."""
+    def frame(self, number: int, node: str, attempt: int) -> None:
+        """A frame has been rendered, at the ``attempt``-th try."""
         if number not in self._fresh:
+            self.retried += attempt > 1
             self._fresh.add(number)
             self._times.append(time.monotonic())
             self.nodes[node] += 1
@@ -91,16 +94,17 @@ class Job:
         return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
 
     def account(self) -> dict:
-        """How it was rendered: frames by node, segments, seconds since the last driver began on it."""
+        """How it was rendered: frames by node, frames retried, segments, seconds since a driver began on it."""
         if self.state != RUNNING:
             return self.report
-        return {"nodes": dict(self.nodes), "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3)}
+        return {"nodes": dict(self.nodes), "retried": self.retried, "segments": len(self.segments),
+                "seconds": round(time.monotonic() - self._began, 3)}
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
         segments = self.report.get("segments", 0) if self.state == DONE else len(self.segments)
         told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
-                "segments": segments, "rate": None, "seconds_left": None}
+                "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage}
         if self.state == RUNNING and len(self._fresh) > 1:
             now = time.monotonic()
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)

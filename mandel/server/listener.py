@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import os
 import selectors
@@ -66,6 +67,11 @@ class Listener:
         """Begins to accept, on a thread."""
         threading.stack_size(_STACK_BYTES)
         self._thread.start()
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can connect."""
+        return ipaddress.ip_address(self.host).is_loopback
 
     @property
     def connections(self) -> int:

@@ -70,7 +70,8 @@ class Service:
         """What ``status`` tells: version, uptime in s, driver and cluster, jobs by state, connections."""
         return {
             "version": VERSION, "uptime": round(time.monotonic() - self._began, 1),
-            "driver": dict(self.supervisor.facts), "jobs": self.register.count(),
+            "driver": dict(self.supervisor.facts), "cluster": dict(self.supervisor.cluster),
+            "jobs": self.register.count(),
             "live": self.register.live_progress(), "connections": self.listener.connections,
         }
 

@@ -37,11 +37,13 @@ class Supervisor:
         command: how to start the driver; ``--fd N`` is added.
 
     Attributes:
-        facts: state of the driver and what it told of its cluster.
+        facts: state of the driver, how often it was started, its last error.
+        cluster: what it told of its cluster: address, dashboard, nodes, slots, tasks.
     """
 
     def __init__(self, register: Register, command: Sequence[str]):
-        self.facts: dict = {"state": "starting", "starts": 0, "error": None, "nodes": []}
+        self.facts: dict = {"state": "starting", "starts": 0, "error": None}
+        self.cluster: dict = {"nodes": []}
         self._register = register
         self._command = tuple(command)
         self._driver: DriverProcess | None = None
@@ -157,6 +159,7 @@ class Supervisor:
         if not self._stopping.is_set():
             _log.error("driver %d: %s; starting another", driver.pid, why)
             self.facts["error"] = self.facts["error"] or why
+        self.cluster = {"nodes": []}
         for folder in self._folders.values():
             remove(folder)
         self._folders.clear()
@@ -194,13 +197,17 @@ class Supervisor:
                 self._register.let_go(message["job"])
 
     def _learn(self, message: dict) -> None:
-        self.facts |= {key: value for key, value in message.items() if key != "event"}
+        self.cluster |= {key: value for key, value in message.items() if key != "event"}
 
     def _carry_out_for(self, job: Job, event: str, message: dict) -> None:
         try:
             if event == "frame":
                 with self._register.lock:
-                    job.frame(message["frame"], message.get("node") or "")
+                    job.frame(message["frame"], message.get("node") or "", message.get("attempt", 1))
+            elif event == "stage":
+                over = message["done"] >= message["total"]
+                with self._register.lock:
+                    job.stage = None if over else {key: message[key] for key in ("stage", "done", "total")}
             elif event == "segment":
                 number = message["index"]
                 self._register.add_segment(job, number, Path(message["path"]), message["frames"],

@@ -1,8 +1,9 @@
-"""The index of DB/: one SQLite connection, one writer at a time.
+"""The index of DB/: an SQLite connection that writes and one that reads.
 
 WAL with synchronous=FULL: a committed transaction survives SIGKILL and power
-loss. The connection is shared by threads under one lock and never crosses a
-fork (children are started by exec and inherit no descriptor).
+loss, and readers do not wait for the disk. Each connection is shared by
+threads under a lock and never crosses a fork (children are started by exec and
+inherit no descriptor).
 """
 
 from __future__ import annotations
@@ -34,20 +35,22 @@ class Index:
 
     def __init__(self, path: Path):
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._reader = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise _error(error) from error
         try:
-            self._db.row_factory = sqlite3.Row
+            self._reader.row_factory = sqlite3.Row
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 self._db.execute("PRAGMA " + pragma)
             self._migrate()
         except sqlite3.Error as error:
-            self._db.close()
+            self.close()
             raise _error(error) from error
         except StoreError:
-            self._db.close()
+            self.close()
             raise
 
     def _migrate(self) -> None:
@@ -80,13 +83,14 @@ class Index:
 
     def read(self, sql: str, *values) -> list[sqlite3.Row]:
         """All rows of one query."""
-        with self._lock:
+        with self._reading:
             try:
-                return self._db.execute(sql, values).fetchall()
+                return self._reader.execute(sql, values).fetchall()
             except sqlite3.Error as error:
                 raise _error(error) from error
 
     def close(self) -> None:
         """Folds the write-ahead log into the index and closes it."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._db.close()

@@ -53,7 +53,7 @@ def test_progress_counts_each_frame_once_and_finished_segments():
     running = apply(job(frames=10), "start")
     running.begin({0: 4})
     for frame in (4, 5, 5, 6):
-        running.frame(frame, "a")
+        running.frame(frame, "a", 1)
     told = running.progress()
     assert (told["done"], told["frames"], told["segments"], running.nodes["a"]) == (7, 10, 1, 3)
     least, most = told["seconds_left"]

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from mandel.version import VERSION
-from tests.server.heads import SMALL, Head, expected_video
+from tests.server.heads import SMALL, Head, Reply, expected_video
 from tests.support.processes import wait_for
 
 
@@ -58,7 +58,6 @@ def test_identical_requests_share_one_render(heads):
     def ask(text):
         with head.connect() as sock:
             sock.sendall(text)
-            from tests.server.heads import Reply
             reply = Reply(sock)
             reply.step()
             ready.release()
@@ -83,6 +82,7 @@ def test_status_and_list(head):
     wait_for(lambda: head.ask(op="status", job=job).last["state"] == "running", 20, "the job runs")
     told = head.ask(op="status").last
     assert told["version"] == VERSION and told["jobs"]["running"] == 1 and told["driver"]["state"] == "ready"
+    assert told["cluster"]["nodes"] == [{"id": "here"}]
     assert told["live"][0]["job"] == job and told["connections"] >= 2
     assert [row["job"] for row in head.ask(op="list").last["jobs"]] == [job]
     head.withdraw("hold")
