@@ -11,7 +11,6 @@
 #include "lanes.h"
 #include "smooth.h"
 
-#define V(s) ((real)(s))
 #define LOW_MASK ((1 << LOW) - 1)
 #define NORM(x, y) fma(x, x, (y) * (y))
 
@@ -35,7 +34,7 @@ inline int first_block(int s, int tops)
 
 __kernel
 #if WIDTH > 1
-__attribute__((vec_type_hint(real)))
+__attribute__((vec_type_hint(V)))
 #endif
 void perturb(__global const double *across, __global const double *down, __global const double *spacing,
              int cols, int rows, double scale, int scale_exponent, int maxiter, double bailout,
@@ -54,10 +53,10 @@ void perturb(__global const double *across, __global const double *down, __globa
 {
     const int i0 = get_global_id(0) * TILE_COLS, j0 = get_global_id(1) * TILE_ROWS;
     const double limit = bailout * bailout;
-    real cx = 0, cy = 0;
-    lane pending = 0;
+    V cx = 0, cy = 0;
+    M pending = 0;
 #if DERIVATIVE
-    real unit = 0;
+    V unit = 0;
 #endif
     for (int k = 0; k < WIDTH; ++k) {
         const int i = i0 + k % TILE_COLS, j = j0 + k / TILE_COLS;
@@ -74,22 +73,22 @@ void perturb(__global const double *across, __global const double *down, __globa
     pending = pending != 0;
     // In plain double c is what is left of it there: 0 below 1e-308.
     const double plain = power2(scale_exponent);
-    const real px = cx * plain, py = cy * plain;
+    const V px = cx * plain, py = cy * plain;
 
-    real x = fma(V(start_x), cx, -(start_y * cy)), y = fma(V(start_x), cy, start_y * cx);
+    V x = fma((V)(start_x), cx, -(start_y * cy)), y = fma((V)(start_x), cy, start_y * cx);
     int m = start, n = start, e = start_exponent + scale_exponent;
-    real parked_x = x, parked_y = y;
-    lane parked_m = m, parked_n = n, parked_e = e;
+    V parked_x = x, parked_y = y;
+    M parked_m = m, parked_n = n, parked_e = e;
 #if DERIVATIVE
-    real dx = start_x * unit, dy = start_y * unit;
-    real parked_dx = dx, parked_dy = dy;
+    V dx = start_x * unit, dy = start_y * unit;
+    V parked_dx = dx, parked_dy = dy;
     int g = e;
-    lane parked_g = g;
+    M parked_g = g;
 #endif
     // A cycle test at rebases: a sample that comes back to the very same state
     // can never leave. seen_n doubles, after Brent.
-    real seen_x = NAN, seen_y = NAN;
-    lane seen_n = 1, seen_e = 0;
+    V seen_x = NAN, seen_y = NAN;
+    M seen_n = 1, seen_e = 0;
 
     while (ANY(pending)) {
         int leader = 0;
@@ -97,12 +96,12 @@ void perturb(__global const double *across, __global const double *down, __globa
         m = (int)LANE_L(parked_m, leader);
         n = (int)LANE_L(parked_n, leader);
         e = (int)LANE_L(parked_e, leader);
-        lane active = pending & (parked_m == (lane)m) & (parked_n == (lane)n) & (parked_e == (lane)e);
+        M active = pending & (parked_m == (M)m) & (parked_n == (M)n) & (parked_e == (M)e);
         x = parked_x;
         y = parked_y;
 #if DERIVATIVE
         g = (int)LANE_L(parked_g, leader);
-        active = active & (parked_g == (lane)g);
+        active = active & (parked_g == (M)g);
         dx = parked_dx;
         dy = parked_dy;
         double unit_factor = power2(scale_exponent - g);
@@ -130,7 +129,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 const int s = (m - 1) >> LOW;
                 block = first_block(s, tops);
                 const int most = s == 0 ? tops : min(32 - (int)clz(s & -s), tops);
-                const real size = active ? NORM(x, y) : V(0.0);
+                const V size = active ? NORM(x, y) : (V)(0.0);
                 const int size_log = rough_log(greatest(size)) + 8192 * e;
                 __global const int *allowed = reach + block;
 #if DEEP
@@ -139,10 +138,10 @@ void perturb(__global const double *across, __global const double *down, __globa
                 while (level + 1 < most && size_log < allowed[level + 1]) ++level;
                 block += level;
             }
-            const real old_x = x, old_y = y;
+            const V old_x = x, old_y = y;
             const int length = level < 0 ? 1 : 1 << (LOW + level);
 #if DERIVATIVE
-            const real old_dx = dx, old_dy = dy;
+            const V old_dx = dx, old_dy = dy;
 #endif
 #if DEEP
             const int old_e = e;
@@ -165,17 +164,17 @@ void perturb(__global const double *across, __global const double *down, __globa
                 a *= power2(ea - top);
                 d *= power2(ed + e - top);
                 b *= power2(eb + scale_exponent - e - top);
-                const real tx = fma(V(d.x), x, fma(V(-d.y), y, V(a.x)));
-                const real ty = fma(V(d.x), y, fma(V(d.y), x, V(a.y)));
-                const real rx = fma(tx, x, fma(-ty, y, fma(V(b.x), cx, -(b.y * cy))));
-                y = fma(tx, y, fma(ty, x, fma(V(b.x), cy, b.y * cx)));
+                const V tx = fma((V)(d.x), x, fma((V)(-d.y), y, (V)(a.x)));
+                const V ty = fma((V)(d.x), y, fma((V)(d.y), x, (V)(a.y)));
+                const V rx = fma(tx, x, fma(-ty, y, fma((V)(b.x), cx, -(b.y * cy))));
+                y = fma(tx, y, fma(ty, x, fma((V)(b.x), cy, b.y * cx)));
                 x = rx;
 #if DERIVATIVE
                 // (a + 2 d z) dz + b, in units of 2^(g + top)
                 b *= power2(e - g);
-                const real ux = tx + fma(V(d.x), old_x, -(d.y * old_y));
-                const real uy = ty + fma(V(d.x), old_y, d.y * old_x);
-                const real vx = fma(ux, dx, fma(-uy, dy, b.x * unit));
+                const V ux = tx + fma((V)(d.x), old_x, -(d.y * old_y));
+                const V uy = ty + fma((V)(d.x), old_y, d.y * old_x);
+                const V vx = fma(ux, dx, fma(-uy, dy, b.x * unit));
                 dy = fma(ux, dy, fma(uy, dx, b.y * unit));
                 dx = vx;
                 g += top;
@@ -188,36 +187,36 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 z *= power2(orbit_exponent[m]);
 #endif
-                const real tx = fma(V(2.0), V(z.x), x), ty = fma(V(2.0), V(z.y), y);
-                const real rx = fma(tx, x, fma(-ty, y, px));
+                const V tx = fma((V)(2.0), (V)(z.x), x), ty = fma((V)(2.0), (V)(z.y), y);
+                const V rx = fma(tx, x, fma(-ty, y, px));
                 y = fma(tx, y, fma(ty, x, py));
                 x = rx;
 #if DERIVATIVE
-                const real ux = tx + old_x, uy = ty + old_y;
-                const real vx = fma(ux, dx, fma(-uy, dy, unit_factor * unit));
+                const V ux = tx + old_x, uy = ty + old_y;
+                const V vx = fma(ux, dx, fma(-uy, dy, unit_factor * unit));
                 dy = fma(ux, dy, uy * dx);
                 dx = vx;
 #endif
             } else {
                 const double8 t = blocks[block];
-                const real tx = fma(V(t.s4), x, fma(V(-t.s5), y, V(t.s0)));
-                const real ty = fma(V(t.s4), y, fma(V(t.s5), x, V(t.s1)));
-                const real rx = fma(tx, x, fma(-ty, y, fma(V(t.s2), px, -(t.s3 * py))));
-                y = fma(tx, y, fma(ty, x, fma(V(t.s2), py, t.s3 * px)));
+                const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
+                const V ty = fma((V)(t.s4), y, fma((V)(t.s5), x, (V)(t.s1)));
+                const V rx = fma(tx, x, fma(-ty, y, fma((V)(t.s2), px, -(t.s3 * py))));
+                y = fma(tx, y, fma(ty, x, fma((V)(t.s2), py, t.s3 * px)));
                 x = rx;
 #if DERIVATIVE
-                const real ux = tx + fma(V(t.s4), old_x, -(t.s5 * old_y));
-                const real uy = ty + fma(V(t.s4), old_y, t.s5 * old_x);
-                const real w = unit_factor * unit;
-                const real vx = fma(ux, dx, fma(-uy, dy, t.s2 * w));
+                const V ux = tx + fma((V)(t.s4), old_x, -(t.s5 * old_y));
+                const V uy = ty + fma((V)(t.s4), old_y, t.s5 * old_x);
+                const V w = unit_factor * unit;
+                const V vx = fma(ux, dx, fma(-uy, dy, t.s2 * w));
                 dy = fma(ux, dy, fma(uy, dx, t.s3 * w));
                 dx = vx;
 #endif
             }
-            real size = NORM(x, y);
+            V size = NORM(x, y);
 #if DEEP
             if (old_e == 0) {
-                if (greatest(active ? size : V(0.0)) < 0x1p-1000) {
+                if (greatest(active ? size : (V)(0.0)) < 0x1p-1000) {
                     // Too small for plain double: the same step again, scaled.
                     e = -500;
                     x = old_x * 0x1p500;
@@ -229,7 +228,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     continue;
                 }
             } else {
-                const double most = greatest(active ? size : V(0.0));
+                const double most = greatest(active ? size : (V)(0.0));
                 if (most > 0) {
                     int shift = (int)(as_long(most) >> 53) - 511;
                     if (e + shift > -480) shift = -e;
@@ -244,7 +243,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
 #if DERIVATIVE
             {
-                const double most = greatest(active ? fmax(fabs(dx), fabs(dy)) : V(0.0));
+                const double most = greatest(active ? fmax(fabs(dx), fabs(dy)) : (V)(0.0));
                 if (most > 0x1p200 || most < 0x1p-200 && most > 0) {
                     const int shift = (int)(as_long(most) >> 52) - 1023;
                     dx *= power2(-shift);
@@ -259,19 +258,19 @@ void perturb(__global const double *across, __global const double *down, __globa
             n += length;
             double2 z = orbit[m];
             int eu = 0;
-            real fx, fy, full, sum_x, sum_y, sum, part;
+            V fx, fy, full, sum_x, sum_y, sum, part;
 #if DEEP
             const int ez = orbit_exponent[m];
             if (ez != 0 || e != 0) {
                 const double to_plain = power2(e);
                 const double2 zp = z * power2(ez);
-                fx = fma(V(to_plain), x, V(zp.x));
-                fy = fma(V(to_plain), y, V(zp.y));
+                fx = fma((V)(to_plain), x, (V)(zp.x));
+                fy = fma((V)(to_plain), y, (V)(zp.y));
                 full = NORM(fx, fy);
                 eu = max(ez, e);
                 const double fz = power2(ez - eu), fw = power2(e - eu);
-                sum_x = fma(V(fw), x, V(z.x * fz));
-                sum_y = fma(V(fw), y, V(z.y * fz));
+                sum_x = fma((V)(fw), x, (V)(z.x * fz));
+                sum_y = fma((V)(fw), y, (V)(z.y * fz));
                 sum = NORM(sum_x, sum_y);
                 part = size * (fw * fw);
             } else
@@ -284,8 +283,8 @@ void perturb(__global const double *across, __global const double *down, __globa
                 sum_y = fy;
                 part = size;
             }
-            lane gone = active & NOT(full <= limit), back = active & (sum < part);
-            const lane near = back;
+            M gone = active & NOT(full <= limit), back = active & (sum < part);
+            const M near = back;
             if (m == last) back = active;
             if (!ANY(gone | back)) continue;
 
@@ -319,25 +318,25 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             if (ANY(back)) {
                 // At the end of an orbit that repeats, z goes on as it is from index wrap.
-                const lane stay = m == last && wrap > 0 ? back & NOT(near) : (lane)0;
-                const real new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
-                const lane new_e = stay ? (lane)e : (lane)eu;
-                const lane same = back & (new_x == seen_x) & (new_y == seen_y) & (new_e == seen_e);
-                const lane save = back & ((lane)n >= 2 * seen_n);
+                const M stay = m == last && wrap > 0 ? back & NOT(near) : (M)0;
+                const V new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
+                const M new_e = stay ? (M)e : (M)eu;
+                const M same = back & (new_x == seen_x) & (new_y == seen_y) & (new_e == seen_e);
+                const M save = back & ((M)n >= 2 * seen_n);
                 seen_x = save ? new_x : seen_x;
                 seen_y = save ? new_y : seen_y;
                 seen_e = save ? new_e : seen_e;
-                seen_n = save ? (lane)n : seen_n;
+                seen_n = save ? (M)n : seen_n;
                 parked_x = back ? new_x : parked_x;
                 parked_y = back ? new_y : parked_y;
                 parked_e = back ? new_e : parked_e;
-                parked_m = back ? (stay ? (lane)wrap : (lane)0) : parked_m;
+                parked_m = back ? (stay ? (M)wrap : (M)0) : parked_m;
                 // Interior: what is left of its iterations changes nothing.
-                parked_n = back ? (same ? (lane)maxiter : (lane)n) : parked_n;
+                parked_n = back ? (same ? (M)maxiter : (M)n) : parked_n;
 #if DERIVATIVE
                 parked_dx = back ? dx : parked_dx;
                 parked_dy = back ? dy : parked_dy;
-                parked_g = back ? (lane)g : parked_g;
+                parked_g = back ? (M)g : parked_g;
 #endif
                 active = active & NOT(back);
             }
