@@ -58,19 +58,25 @@ class DeviceContext:
     def _program(self, file: str, defines):
         with self._lock:
             if (file, defines) not in self._programs:
-                options = ["-cl-std=CL1.2"] + [f"-D{k}={v}" for k, v in defines]
-                text = "#pragma OPENCL FP_CONTRACT OFF\n" + kernels.source(file)
-                try:
-                    with warnings.catch_warnings():
-                        # Compilers report success in words, which pyopencl takes for a warning.
-                        warnings.simplefilter("ignore", self.cl.CompilerWarning)
-                        built = self.cl.Program(self.context, text).build(options)
-                except self.cl.Error as error:
-                    raise DeviceError(
-                        "BUILD_FAILED", f"{file} does not build on {self.device.name}: {error}"
-                    ) from error
-                self._programs[(file, defines)] = built
+                options = [f"-D{k}={v}" for k, v in defines]
+                self._programs[(file, defines)] = self.build(kernels.source(file), options, file)
             return self._programs[(file, defines)]
+
+    def build(self, text: str, options: Sequence[str] = (), name: str = "a program"):
+        """The program of OpenCL C source ``text``; contraction is off.
+
+        Raises:
+            DeviceError: BUILD_FAILED with the compiler's words.
+        """
+        text = "#pragma OPENCL FP_CONTRACT OFF\n" + text
+        try:
+            with warnings.catch_warnings():  # compilers talk even when all is well
+                warnings.simplefilter("ignore", self.cl.CompilerWarning)
+                return self.cl.Program(self.context, text).build(["-cl-std=CL1.2", *options])
+        except self.cl.Error as error:
+            raise DeviceError(
+                "BUILD_FAILED", f"{name} does not build on {self.device.name}: {error}"
+            ) from error
 
     def empty(self, nbytes: int):
         """An uninitialised device buffer of ``nbytes``."""

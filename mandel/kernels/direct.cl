@@ -4,6 +4,7 @@
 // |z| is tested, and the block that left the disc is replayed for the exact
 // count. Once outside (R >= 2) z grows for ever, or ends as inf or NaN, which
 // also test as outside; so nothing is missed inside a block.
+#define WIDTH 1
 #include "geometry.h"
 #include "interior.h"
 #include "smooth.h"
@@ -35,12 +36,12 @@ __kernel void direct(__global const double *across, __global const double *down,
     const size_t at = (size_t)j * cols + i;
     const double2 c = sample_at(across, down, i, j, cols, rows);
     const double a = c.x, b = c.y, limit = bailout * bailout;
-    double x = 0, y = 0, x0 = 0, y0 = 0, seen_x = NAN, seen_y = NAN;
+    double x = 0, y = 0, x0 = 0, y0 = 0, old_x = 0, old_y = 0;
 #if DERIVATIVE
     const double unit = spacing[j];
     double dx = 0, dy = 0, dx0 = 0, dy0 = 0;
 #endif
-    int n = in_main_bulbs(a, b) ? maxiter : 0, next = 4 * BLOCK;
+    int n = in_main_bulbs(a, b) ? maxiter : 0, blocks = 0, due = GAP;
     bool out = false;
     while (!out && n < maxiter) {
         x0 = x; y0 = y;
@@ -49,9 +50,13 @@ __kernel void direct(__global const double *across, __global const double *down,
 #endif
         for (int k = 0; k < BLOCK; ++k) STEP_D
         out = !(fma(x, x, y * y) <= limit);
-        if (!out) {
-            n = x == seen_x && y == seen_y || n > maxiter - BLOCK ? maxiter : n + BLOCK;
-            if (n >= next) { seen_x = x; seen_y = y; next = n > maxiter / 2 ? maxiter : 2 * n; }
+        if (out) break;
+        n += BLOCK;
+        if (++blocks == due) {
+            const double u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
+            if (moved < NEAR * NEAR && trapped(x, y, a, b, moved, 1, TRIAL(n))) break;
+            due += gap_after(blocks);
+            old_x = x; old_y = y;
         }
     }
     double norm = 0;

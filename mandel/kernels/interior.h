@@ -1,7 +1,59 @@
-// The main cardioid and the period-2 disc, which need no iterating. A margin far
-// above the rounding error keeps every exterior sample out of them.
-inline bool in_main_bulbs(double a, double b)
+// Samples that can be told interior without iterating to maxiter. None of this
+// may ever claim an exterior sample: every comparison leaves a margin far above
+// its rounding error.
+#include "vector.h"
+
+// The main cardioid and the period-2 disc, which need no iterating.
+inline M in_main_bulbs(V a, V b)
 {
-    const double b2 = b * b, p = a - 0.25, q = fma(p, p, b2), r = a + 1.0;
-    return q * (q + p) < 0.25 * b2 - 1e-14 || fma(r, r, b2) < 0.0625 - 1e-14;
+    const V b2 = b * b, p = a - 0.25, q = fma(p, p, b2), r = a + 1.0;
+    return (q * (q + p) < 0.25 * b2 - 1e-14) | (fma(r, r, b2) < (V)(0.0625 - 1e-14));
+}
+
+// Proof that an orbit never leaves: a disc of radius r about z is carried along
+// the orbit; a point at distance h from z goes to one at distance
+// |2 z h + h^2| <= 2 |z| h + h^2 from z's image. When the disc, some iterations
+// on, lies inside the first one, every further orbit stays in its images: the
+// sample is interior, whatever maxiter. GROWN and ADDED exceed all rounding,
+// that of the iterated z included, so the rounded orbit is trapped as well.
+//
+// moved: |z - z some blocks ago|^2. When that is below NEAR^2 the orbit may be
+// near an attracting cycle, and a disc some times as wide is tried for as long as
+// `most` iterations.
+#define NEAR 3e-4
+#define WIDER 16.0f
+#define TRIAL(done) max(64, (done) / 8)  // iterations worth trying after so many
+#define GROWN 1.000002f
+#define ADDED 1e-14f
+
+inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
+{
+    M hopeful = asked;
+    const V x0 = x, y0 = y;
+    const F first = fma(sqrt(TO_F(moved)), (F)(WIDER), (F)(1e-9f));
+    F r = first;
+    M proven = (M)(0);
+    for (int k = 0; k < most && ANY(hopeful); k += 4) {
+        for (int l = 0; l < 4; ++l) {
+            const F size = sqrt(TO_F(fma(x, x, y * y)));
+            r = fma(fma(size, (F)(2.0f), r) * r, (F)(GROWN), (F)(ADDED));
+            const V t = fma(x, x, fma(-y, y, a));
+            y = fma(x + x, y, b);
+            x = t;
+            const V u = x - x0, v = y - y0;
+            proven |= TO_M(fma(sqrt(TO_F(fma(u, u, v * v))), (F)(GROWN), r) < first);
+        }
+        hopeful &= !proven & TO_M(r < (F)(1.0f));
+    }
+    return proven & asked;
+}
+
+// Blocks of iterations until the next look whether z has returned: about half of
+// what was done, rounded down to a number that many periods divide.
+#define GAP 3
+inline int gap_after(int blocks)
+{
+    const int gap = max(blocks / 2, GAP);
+    const int unit = gap < 15 ? 3 : gap < 105 ? 15 : gap < 315 ? 105 : gap < 3465 ? 315 : 3465;
+    return gap - gap % unit;
 }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from mandel.device import tuning
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
-from mandel.plan.axes import axes
+from mandel.plan.axes import STRAIGHT, Axes, axes
 from mandel.plan.grid import Grid
 from mandel.render.samples import Outputs, Samples
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
+MAX_MAXITER = 2_000_000_000
 
 
 def check_limits(maxiter: int, bailout: float) -> None:
@@ -24,24 +28,80 @@ def check_limits(maxiter: int, bailout: float) -> None:
             "OUT_OF_RANGE", f"bailout is {bailout}; it must be from {MIN_BAILOUT:g} to {MAX_BAILOUT:g}.",
             field="bailout", limit=[MIN_BAILOUT, MAX_BAILOUT],
         )
-    if not 1 <= maxiter < 2**31 - 1:
+    if not 1 <= maxiter <= MAX_MAXITER:
         raise RenderError(
-            "OUT_OF_RANGE", f"maxiter is {maxiter}; it must be from 1 to {2**31 - 2}.",
-            field="maxiter", limit=[1, 2**31 - 2],
+            "OUT_OF_RANGE", f"maxiter is {maxiter}; it must be from 1 to {MAX_MAXITER}.",
+            field="maxiter", limit=[1, MAX_MAXITER],
         )
 
 
-class DirectIterator:
-    """Iterates grids on one device."""
+@dataclass(frozen=True)
+class Variant:
+    """One form of the kernel; all give the same counts.
 
-    def __init__(self, ctx: DeviceContext):
+    Attributes:
+        name: key of ``VARIANTS``.
+        width: lanes of the explicit vectors; 1: a work item is one sample.
+        chains: vectors in flight.
+        block: iterations without a bail-out test, a power of two.
+        sparse: lanes left at which a vector is given up and repacked.
+    """
+
+    name: str
+    width: int
+    chains: int = 1
+    block: int = 16
+    sparse: int = 0
+
+    @property
+    def defines(self) -> tuple[tuple[str, object], ...]:
+        if self.width == 1:
+            return (("BLOCK", self.block),)
+        return (
+            ("WIDTH", self.width), ("CHAINS", self.chains), ("BLOCK", self.block),
+            ("SPARSE", self.sparse), ("TILE", MAX_TILE * 8 // self.width),
+        )
+
+
+MAX_TILE = 256  # vectors of 8 in a tile: its states, 40 KiB, stay in a core's nearest caches
+VARIANTS = {
+    v.name: v
+    for v in (
+        Variant("scalar", 1),
+        Variant("scalar, block 8", 1, block=8),
+        Variant("scalar, block 32", 1, block=32),
+        Variant("4 lanes x 4", 4, 4, 16, 1),
+        Variant("4 lanes x 6", 4, 6, 16, 1),
+        Variant("8 lanes x 2", 8, 2, 16, 2),
+        Variant("8 lanes x 3", 8, 3, 16, 2),
+        Variant("8 lanes x 4", 8, 4, 16, 2),
+        Variant("8 lanes x 4, block 32", 8, 4, 32, 2),
+        Variant("16 lanes x 2", 16, 2, 16, 4),
+    )
+}
+# What to use where nothing was measured.
+DEFAULTS = {"gpu": "scalar", "cpu": "8 lanes x 4", "other": "scalar"}
+TUNING = "direct"
+
+
+class DirectIterator:
+    """Iterates grids on one device.
+
+    Args:
+        variant: a name of ``VARIANTS``; by default the fastest measured on this
+            device (``render.tune``), else the one for its kind.
+    """
+
+    def __init__(self, ctx: DeviceContext, variant: str | None = None):
         self.ctx = ctx
+        name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
+        self.variant = VARIANTS.get(name) or VARIANTS[DEFAULTS[ctx.device.kind]]
 
     def iterate(self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs()) -> Samples:
-        """Raw samples of ``grid``, enqueued on the context's queue.
+        """Raw samples of ``grid``, enqueued on the context's queue, not waited for.
 
         Args:
-            maxiter: 1 to 2**31 - 2.
+            maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
         Raises:
@@ -49,21 +109,47 @@ class DirectIterator:
         """
         check_limits(maxiter, bailout)
         ctx, n = self.ctx, grid.rows * grid.cols
-        table = axes(grid)
         samples = Samples(
             grid.rows, grid.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )
+        # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
+        if self.variant.width == 1 or outputs.derivative:
+            self._one_by_one(axes(grid), samples, bailout, outputs)
+        else:
+            self._tiles(axes(grid), samples, bailout)
+        return samples
+
+    def _one_by_one(self, table: Axes, samples: Samples, bailout: float, outputs: Outputs) -> None:
+        ctx = self.ctx
+        scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
         kernel = ctx.kernel("direct.cl", "direct", (
             ("GEOMETRY", table.geometry), ("DERIVATIVE", int(outputs.derivative)),
-            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)),
+            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), *scalar.defines,
         ))
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
         kernel(
-            ctx.queue, (grid.cols, grid.rows), None,
+            ctx.queue, (samples.cols, samples.rows), None,
             ctx.upload(table.across), ctx.upload(table.down), ctx.upload(table.spacing),
-            np.int32(grid.cols), np.int32(grid.rows), np.int32(maxiter), np.float64(bailout),
+            np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
         )
-        return samples
+
+    def _tiles(self, table: Axes, samples: Samples, bailout: float) -> None:
+        ctx, width = self.ctx, self.variant.width
+        across = table.across
+        if table.geometry == STRAIGHT:  # whole vectors are loaded from it
+            across = np.pad(across, (0, -len(across) % width), mode="edge")
+        vectors = -(-samples.cols // width) * samples.rows
+        # Small enough that no core waits long for the last tile of another.
+        most = MAX_TILE * 8 // width
+        tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
+        kernel = ctx.kernel(
+            "direct_tiles.cl", "direct_tiles", (("GEOMETRY", table.geometry), *self.variant.defines)
+        )
+        kernel(
+            ctx.queue, (-(-vectors // tile),), (1,),
+            ctx.upload(across), ctx.upload(table.down), np.int32(samples.cols), np.int32(samples.rows),
+            np.int32(samples.maxiter), np.float64(bailout), np.int32(tile), samples.count, samples.frac,
+        )

@@ -1,0 +1,325 @@
+// z <- z^2 + c in double precision for CPUs: a work item owns a tile of samples
+// and iterates CHAINS explicit vectors at once, so that the latency of one
+// fused multiply-add hides behind the others.
+//
+// 1. Every vector of contiguous samples does FIRST iterations; samples that
+//    are through by then, and those in the main bulbs, are written out.
+// 2. What is left runs in blocks of BLOCK iterations without a test, then one
+//    test. A lane that left the disc keeps the state its last block began
+//    with. When at most SPARSE lanes of a vector are alive the chain takes the
+//    next vector; the survivors go on a list, and the list is packed into full
+//    vectors and run likewise until it is empty: no lane idles for long.
+// 3. The last block is replayed for the exact count by bisection: half a
+//    block, a test, a quarter... Outside the disc (R >= 2) z grows for ever or
+//    ends as inf or NaN, which test as outside too; so a test at a block's end
+//    misses nothing.
+//
+// Interior samples end early when their orbit is proven to be trapped (interior.h).
+#include "geometry.h"
+#include "interior.h"
+#include "smooth.h"
+
+#ifndef CHAINS
+#define CHAINS 4
+#endif
+#ifndef BLOCK
+#define BLOCK 16
+#endif
+#ifndef FIRST
+#define FIRST 8
+#endif
+#ifndef SPARSE
+#define SPARSE 2
+#endif
+#ifndef TILE
+#define TILE 256  // vectors
+#endif
+// States of a sample in n[]: iterations done (>= 0), or one of these.
+#define INTERIOR -1
+#define WRITTEN -2
+
+#define EACH for (int g = 0; g < CHAINS; ++g)
+
+#define STEPS(count, x, y, a, b) \
+    _Pragma("unroll") for (int k_ = 0; k_ < (count); ++k_) { \
+        _Pragma("unroll") EACH { \
+            const V t_ = fma(x[g], x[g], fma(-y[g], y[g], a[g])); \
+            y[g] = fma(x[g] + x[g], y[g], b[g]); \
+            x[g] = t_; \
+        } \
+    }
+
+typedef struct {
+    __global const double *across, *down;
+    __global int *count;
+    __global float *frac;
+    int cols, rows, vectors_per_row, maxiter;
+    long first;      // the tile's first vector
+    double limit;
+} Task;
+
+inline int row_of(const Task *t, int v) { return (int)((t->first + v) / t->vectors_per_row); }
+inline int col_of(const Task *t, int v) { return (int)((t->first + v) % t->vectors_per_row) * WIDTH; }
+
+inline void points_at(const Task *t, int i, int j, V *a, V *b)
+{
+#if GEOMETRY == 0
+    *a = LOAD(t->across + i);
+    *b = (V)(t->down[j]);
+#else
+    double re[WIDTH], im[WIDTH];
+    for (int l = 0; l < WIDTH; ++l) {
+        const double2 c = sample_at(t->across, t->down, min(i + l, t->cols - 1), j, t->cols, t->rows);
+        re[l] = c.x;
+        im[l] = c.y;
+    }
+    *a = LOAD(re);
+    *b = LOAD(im);
+#endif
+}
+
+// Writes counts and fractions of a vector of samples where mask is set.
+inline void write(const Task *t, int v, K count, F frac, K mask)
+{
+    const int i = col_of(t, v), left = t->cols - i;
+    const size_t at = (size_t)row_of(t, v) * t->cols + i;
+    if (left >= WIDTH) {
+        STORE(select(LOAD(t->count + at), count, mask), t->count + at);
+        STORE(select(LOAD(t->frac + at), frac, mask), t->frac + at);
+    } else {
+        int n[WIDTH], m[WIDTH];
+        float f[WIDTH];
+        STORE(count, n);
+        STORE(frac, f);
+        STORE(mask, m);
+        for (int l = 0; l < left; ++l)
+            if (m[l]) { t->count[at + l] = n[l]; t->frac[at + l] = f[l]; }
+    }
+}
+
+// From states inside the disc that leave it within STEPS_LOG2's power of two
+// of iterations: exact counts, written out. n = INTERIOR or WRITTEN passes through.
+#define BISECT(half, x, y, a, b, n) \
+    for (int h_ = (half); h_ > 0; h_ >>= 1) { \
+        V p_[CHAINS], q_[CHAINS]; \
+        EACH { p_[g] = x[g]; q_[g] = y[g]; } \
+        for (int k_ = 0; k_ < h_; ++k_) STEPS(1, p_, q_, a, b) \
+        EACH { \
+            const M in_ = fma(p_[g], p_[g], q_[g] * q_[g]) <= limit; \
+            x[g] = select(x[g], p_[g], in_); \
+            y[g] = select(y[g], q_[g], in_); \
+            n[g] += TO_K(in_) & h_; \
+        } \
+    }
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(V)))
+void direct_tiles(__global const double *across, __global const double *down,
+                  int cols, int rows, int maxiter, double bailout, int per_tile,
+                  __global int *count, __global float *frac)
+{
+    Task task = {across, down, count, frac, cols, rows, (cols + WIDTH - 1) / WIDTH, maxiter, 0, bailout * bailout};
+    const Task *t = &task;
+    task.first = (long)get_global_id(0) * per_tile;
+    const long all = (long)task.vectors_per_row * rows;
+    const int vectors = (int)min((long)per_tile, all - task.first);
+    const V limit = (V)(bailout * bailout);
+
+    double xs[TILE * WIDTH], ys[TILE * WIDTH];
+    int ns[TILE * WIDTH];
+    int todo[TILE];                 // vectors that need more than FIRST iterations
+    int list[2][TILE * WIDTH / 2];  // samples that were left when their vector was given up
+    int todos = 0;
+
+    for (int v = 0; v < vectors; v += CHAINS) {
+        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];
+        K n[CHAINS];
+        M bulb[CHAINS], out[CHAINS];
+        int at[CHAINS];
+        bool some = false;
+        EACH {
+            at[g] = min(v + g, vectors - 1);
+            points_at(t, col_of(t, at[g]), row_of(t, at[g]), &a[g], &b[g]);
+            bulb[g] = in_main_bulbs(a[g], b[g]);
+            x[g] = a[g];
+            y[g] = b[g];
+        }
+        STEPS(FIRST - 1, x, y, a, b)
+        EACH {
+            out[g] = !(fma(x[g], x[g], y[g] * y[g]) <= limit) & !bulb[g];
+            some |= ANY(out[g] | bulb[g]) != 0;
+            const M pad = LANES >= (M)(cols - col_of(t, at[g]));
+            n[g] = select((K)(FIRST), (K)(WRITTEN), TO_K(out[g] | bulb[g] | pad));
+            if (v + g < vectors && ANY(n[g] == FIRST)) {
+                STORE(x[g], xs + at[g] * WIDTH);
+                STORE(y[g], ys + at[g] * WIDTH);
+                STORE(n[g], ns + at[g] * WIDTH);
+                todo[todos++] = at[g];
+            }
+        }
+        if (some) {
+            EACH { x[g] = y[g] = (V)(0.0); n[g] = (K)(0); }
+            BISECT(FIRST / 2, x, y, a, b, n)
+            STEPS(1, x, y, a, b)
+            EACH {
+                const K inside = TO_K(bulb[g]) | (n[g] + 1 > maxiter);
+                const F f = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
+                if (v + g < vectors)
+                    write(t, at[g], select(n[g] + 1, (K)(maxiter + 1), inside), select(f, (F)(0.0f), inside),
+                          TO_K(out[g] | bulb[g]));
+            }
+        }
+    }
+
+    // Blocks: pass 0 takes the vectors of todo, later passes lists of samples.
+    int waiting = todos;
+    for (int pass = 0; waiting > 0; ++pass) {
+        const __private int *from = list[pass & 1];
+        __private int *to = list[(pass + 1) & 1];
+        int taken = 0, left = 0, busy = 0;
+        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];   // the orbits
+        V sx[CHAINS], sy[CHAINS];                       // as the block began
+        V kx[CHAINS], ky[CHAINS];                       // kept: as the lane's last block began
+        V ox[CHAINS], oy[CHAINS];                       // some blocks ago, to see orbits return
+        M live[CHAINS];
+        K n[CHAINS], base[CHAINS], who[CHAINS];
+        int blocks[CHAINS], old[CHAINS], due[CHAINS], last[CHAINS];  // counts of blocks
+        const int sparse = pass == 0 || waiting > 2 * CHAINS * WIDTH ? SPARSE : 0;
+        EACH {
+            x[g] = y[g] = a[g] = b[g] = (V)(0.0);
+            live[g] = (M)(0);
+            who[g] = (K)(-1);
+            blocks[g] = 0;
+            base[g] = (K)(0);
+            last[g] = due[g] = 1;  // an empty chain asks for work at its first test
+        }
+        do {
+            EACH { sx[g] = x[g]; sy[g] = y[g]; }
+            STEPS(BLOCK, x, y, a, b)
+            _Pragma("unroll") EACH {
+                const M out = !(fma(x[g], x[g], y[g] * y[g]) <= limit) & live[g];
+                if (++blocks[g] < due[g] && !ANY(out)) continue;
+
+                // Something happened: who is through?
+                K now = base[g] + blocks[g] * BLOCK;
+                kx[g] = select(kx[g], sx[g], out);
+                ky[g] = select(ky[g], sy[g], out);
+                n[g] = select(n[g], now - BLOCK, TO_K(out));
+                live[g] &= !out;
+                if (blocks[g] >= due[g]) {
+                    const V u = x[g] - ox[g], v = y[g] - oy[g], moved = fma(u, u, v * v);
+                    const M near = live[g] & (moved < (V)(NEAR * NEAR));
+                    M inner = live[g] & TO_M(now >= maxiter);
+                    if (ANY(near))
+                        inner |= trapped(x[g], y[g], a[g], b[g], moved, near, TRIAL(blocks[g] * BLOCK));
+                    n[g] = select(n[g], (K)(INTERIOR), TO_K(inner));
+                    live[g] &= !inner;
+                    ox[g] = x[g];
+                    oy[g] = y[g];
+                    old[g] = blocks[g];
+                    due[g] = blocks[g] < last[g] ? min(blocks[g] + gap_after(blocks[g]), last[g]) : blocks[g] + 1;
+                }
+                const int alive = lanes_set(live[g]);
+                if (alive > sparse) continue;
+
+                // Give the vector up and take the next.
+                if (who[g].s0 >= 0) {
+                    kx[g] = select(kx[g], x[g], live[g]);
+                    ky[g] = select(ky[g], y[g], live[g]);
+                    n[g] = select(n[g], now, TO_K(live[g]));
+                    --busy;
+                    int id[WIDTH], here[WIDTH];
+                    STORE(who[g], id);
+                    if (pass == 0) {
+                        STORE(kx[g], xs + id[0]);
+                        STORE(ky[g], ys + id[0]);
+                        STORE(n[g], ns + id[0]);
+                    } else {
+                        double px[WIDTH], py[WIDTH];
+                        int pn[WIDTH];
+                        STORE(kx[g], px);
+                        STORE(ky[g], py);
+                        STORE(n[g], pn);
+                        for (int l = 0; l < WIDTH; ++l)
+                            if (id[l] >= 0) { xs[id[l]] = px[l]; ys[id[l]] = py[l]; ns[id[l]] = pn[l]; }
+                    }
+                    if (alive) {
+                        STORE(TO_K(live[g]), here);
+                        for (int l = 0; l < WIDTH; ++l) {
+                            to[left] = id[l];
+                            left -= here[l];
+                        }
+                    }
+                }
+                blocks[g] = old[g] = 0;
+                if (taken >= waiting) {
+                    x[g] = y[g] = a[g] = b[g] = (V)(0.0);
+                    live[g] = (M)(0);
+                    who[g] = (K)(-1);
+                    due[g] = INT_MAX;
+                    base[g] = (K)(0);
+                } else if (pass == 0) {
+                    const int v = todo[taken++];
+                    points_at(t, col_of(t, v), row_of(t, v), &a[g], &b[g]);
+                    who[g] = v * WIDTH + TO_K(LANES);
+                    x[g] = LOAD(xs + v * WIDTH);
+                    y[g] = LOAD(ys + v * WIDTH);
+                    n[g] = base[g] = LOAD(ns + v * WIDTH);
+                    live[g] = TO_M(n[g] >= 0);
+                    last[g] = (maxiter - FIRST + BLOCK - 1) / BLOCK;
+                    due[g] = max(min(GAP, last[g]), 1);
+                    ++busy;
+                } else {
+                    double px[WIDTH], py[WIDTH], pa[WIDTH], pb[WIDTH];
+                    int id[WIDTH], pn[WIDTH], most = 0;
+                    for (int l = 0; l < WIDTH; ++l) {
+                        const bool any_left = taken < waiting;
+                        const int s = any_left ? from[taken++] : 0, v = s / WIDTH;
+                        const double2 c = sample_at(across, down, min(col_of(t, v) + s % WIDTH, cols - 1), row_of(t, v), cols, rows);
+                        id[l] = any_left ? s : -1;
+                        px[l] = xs[s];
+                        py[l] = ys[s];
+                        pn[l] = ns[s];
+                        most = max(most, pn[l]);
+                        pa[l] = c.x;
+                        pb[l] = c.y;
+                    }
+                    who[g] = LOAD(id);
+                    x[g] = LOAD(px);
+                    y[g] = LOAD(py);
+                    a[g] = LOAD(pa);
+                    b[g] = LOAD(pb);
+                    n[g] = base[g] = LOAD(pn);
+                    live[g] = TO_M(who[g] >= 0);
+                    last[g] = (maxiter - most + BLOCK - 1) / BLOCK;
+                    due[g] = max(min(GAP, last[g]), 1);
+                    ++busy;
+                }
+                kx[g] = ox[g] = x[g];
+                ky[g] = oy[g] = y[g];
+            }
+        } while (busy > 0);
+        waiting = left;
+    }
+
+    for (int f = 0; f < todos; f += CHAINS) {
+        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];
+        K n[CHAINS], was[CHAINS];
+        int at[CHAINS];
+        EACH {
+            at[g] = todo[min(f + g, todos - 1)];
+            points_at(t, col_of(t, at[g]), row_of(t, at[g]), &a[g], &b[g]);
+            x[g] = LOAD(xs + at[g] * WIDTH);
+            y[g] = LOAD(ys + at[g] * WIDTH);
+            n[g] = was[g] = LOAD(ns + at[g] * WIDTH);
+        }
+        BISECT(BLOCK / 2, x, y, a, b, n)
+        STEPS(1, x, y, a, b)
+        EACH {
+            const K inside = (was[g] == INTERIOR) | (n[g] + 1 > maxiter);
+            const F part = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
+            if (f + g < todos)
+                write(t, at[g], select(n[g] + 1, (K)(maxiter + 1), inside), select(part, (F)(0.0f), inside),
+                      was[g] != WRITTEN);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+// One source for every vector width: V is WIDTH doubles, M its masks (-1 is
+// true), K as many ints, F as many floats.
+#ifndef WIDTH
+#define WIDTH 8
+#endif
+#if WIDTH == 1
+#define V double
+#define M long
+#define F float
+#define TO_M (long)
+#define TO_F (float)
+#define ANY(m) ((m) != 0)
+#else
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define V JOIN(double, WIDTH)
+#define M JOIN(long, WIDTH)
+#define K JOIN(int, WIDTH)
+#define F JOIN(float, WIDTH)
+#define TO_K JOIN(convert_int, WIDTH)
+#define TO_M JOIN(convert_long, WIDTH)
+#define TO_F JOIN(convert_float, WIDTH)
+#define AS_K JOIN(as_int, WIDTH)
+#define AS_F JOIN(as_float, WIDTH)
+#define LOAD(p) JOIN(vload, WIDTH)(0, p)
+#define STORE(v, p) JOIN(vstore, WIDTH)(v, 0, p)
+
+#define ANY(m) any(m)
+
+#if WIDTH == 4
+#define LANES (M)(0, 1, 2, 3)
+#elif WIDTH == 8
+#define LANES (M)(0, 1, 2, 3, 4, 5, 6, 7)
+#elif WIDTH == 16
+#define LANES (M)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#endif
+
+// How many lanes of a mask are set.
+inline int lanes_set(M mask)
+{
+#if WIDTH == 4
+    const long4 m = mask;
+#else
+#if WIDTH == 16
+    const long8 w = mask.lo + mask.hi;
+#else
+    const long8 w = mask;
+#endif
+    const long4 m = w.lo + w.hi;
+#endif
+    const long2 s = m.lo + m.hi;
+    return -(int)(s.x + s.y);
+}
+#endif
