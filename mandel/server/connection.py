@@ -117,7 +117,7 @@ class Connection:
         return job
 
     def _stream(self, job: Job) -> None:
-        """Progress while the job is live, then its video or its error. The client may vanish; the job goes on."""
+        """Progress while the job is live, then its video or its error; the job does not need us."""
         register = self._service.register
         began = time.monotonic()
         while True:
@@ -137,7 +137,7 @@ class Connection:
                 with stored.file:
                     self._send(self._reply.video_head(stored.bytes, stored.sha256, f"{job.id[:16]}.mp4"))
                     if self._socket.sendfile(stored.file, 0, stored.bytes) != stored.bytes:
-                        raise ConnectionAbortedError(f"the video of {job.id[:12]} became shorter while it was sent")
+                        raise ConnectionAbortedError(f"the video of {job.id[:12]} shrank while it was sent")
                 self._send(self._reply.end())
                 return
             else:

@@ -94,7 +94,7 @@ class Job:
         return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
 
     def account(self) -> dict:
-        """How it was rendered: frames by node, frames retried, segments, seconds since a driver began on it."""
+        """How it was rendered: frames by node, frames retried, segments, seconds since it began."""
         if self.state != RUNNING:
             return self.report
         return {"nodes": dict(self.nodes), "retried": self.retried, "segments": len(self.segments),
@@ -111,5 +111,5 @@ class Job:
             overall = len(self._fresh) / max(now - self._began, 1e-3)
             left = self.frames - self.done
             told["rate"] = round(recent, 3)
-            told["seconds_left"] = [round(left / max(recent, overall), 1), round(left / min(recent, overall), 1)]
+            told["seconds_left"] = [round(left / rate, 1) for rate in sorted((recent, overall), reverse=True)]
         return told

@@ -52,7 +52,8 @@ class Listener:
                     field="port",
                 ) from error
             raise MandelError(
-                "CANNOT_LISTEN", f"cannot listen on {host}:{port}: {error.strerror or error}; check --host and --port",
+                "CANNOT_LISTEN",
+                f"cannot listen on {host}:{port}: {error.strerror or error}; check --host and --port",
                 field="host",
             ) from error
         self._socket.setblocking(False)

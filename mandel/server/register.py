@@ -218,7 +218,8 @@ class Register:
                 job.apply("requeue")
                 self.work.notify_all()
                 return
-        self.fail(job, RenderError("DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row: {why}"))
+        self.fail(job, RenderError(
+            "DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row without a frame: {why}"))
 
     def driver_died(self, why: str, blame: bool) -> None:
         """Nothing is running any more; ``blame``: it may have been a job's fault."""

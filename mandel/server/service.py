@@ -52,7 +52,10 @@ class Service:
         self.listener.start()
 
     def stop(self) -> None:
-        """Stops accepting, stores what is finished, ends the driver. Loses no job; takes 8 s beyond the drain time at most."""
+        """Stops accepting, stores what is finished, ends the driver. Loses no job.
+
+        Takes at most 8 s beyond the drain time.
+        """
         self.listener.stop_accepting()
         self.register.close()
         self.supervisor.stop(self.settings.drain_timeout)
@@ -60,7 +63,7 @@ class Service:
         self.store.close()
 
     def progress(self, job: Job) -> dict:
-        """What a ``progress`` part says of a job; with the renderer's state while that is what it waits for."""
+        """What a ``progress`` part says of a job, and of the renderer while the job waits for that."""
         told, facts = self.register.progress(job), self.supervisor.facts
         if told["state"] == QUEUED and facts["state"] != "ready":
             told["renderer"] = {"state": facts["state"], "error": facts["error"]}

@@ -169,7 +169,8 @@ class Supervisor:
         event = message["event"]
         if event == "log":
             level = str(message["level"]).upper()
-            _log.log(logging.getLevelNamesMapping().get(level, logging.INFO), "driver: %s", message["message"])
+            number = logging.getLevelNamesMapping().get(level, logging.INFO)
+            _log.log(number, "driver: %s", message["message"])
             if level in ("ERROR", "CRITICAL"):
                 self.facts["error"] = message["message"]
         elif event == "ready":
@@ -218,7 +219,8 @@ class Supervisor:
                     self._register.work.notify_all()
             elif event == "video":
                 poster = Path(message["poster"]) if message.get("poster") else None
-                self._register.finish(job, Path(message["path"]), poster, message["frames"], message["sha256"])
+                self._register.finish(job, Path(message["path"]), poster, message["frames"],
+                                      message["sha256"])
             elif event == "failed":
                 frame = message.get("frame")
                 where = "" if frame is None else f" (frame {frame})"

@@ -266,7 +266,8 @@ class Store:
         with self._index.write(SEGMENT) as db:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
 
-    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str, report: dict) -> None:
+    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str,
+               report: dict) -> None:
         """Adopts the video and the poster, and commits that the job is done.
 
         Args:
