@@ -81,8 +81,9 @@ def _run(function, argument, slot, key, *inputs):
     def tell(done: int, total: int) -> None:
         internal_kv._internal_kv_put(key, f"{done} {total}".encode())
 
-    result, facts = tasks.run(function, argument, slot, *inputs, tell=tell)
-    facts["node"] = ray.get_runtime_context().get_node_id()
+    context = ray.get_runtime_context()
+    result, facts = tasks.run(function, argument, slot, *inputs, label=context.get_task_name(), tell=tell)
+    facts["node"] = context.get_node_id()
     if "error" not in facts:
         _count(function, facts)
     return result, facts

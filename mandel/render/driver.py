@@ -25,7 +25,7 @@ from mandel.render.scheduler import Scheduler
 from mandel.render.token import ensure_token
 
 _STEP_SECONDS = 0.2
-_CLUSTER_SECONDS = 5.0
+_CLUSTER_SECONDS = 2.0
 
 
 class Channel:

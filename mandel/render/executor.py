@@ -116,7 +116,7 @@ class LocalExecutor:
     def submit(self, task: Task) -> int:
         ticket = next(self._tickets)
         future = self._pool.submit(
-            tasks.run, task.function, task.argument, self._slot, *task.inputs,
+            tasks.run, task.function, task.argument, self._slot, *task.inputs, label=task.label,
             tell=lambda *progress: self._told.__setitem__(ticket, progress),
         )
         self._futures[ticket] = future

@@ -20,6 +20,7 @@ import numpy as np
 
 from mandel.errors import MandelError
 from mandel.plan.reference import Reference, reference_orbit
+from mandel.render import fault
 from mandel.render.unit import FrameUnit, MipsUnit, ReferenceUnit, ResampleUnit, SegmentUnit, StripUnit
 
 
@@ -134,10 +135,13 @@ def report(done: int, total: int) -> None:
         tell(done, total)
 
 
-def run(function: str, unit, slot: Slot, *inputs, tell: Callable[[int, int], None] | None = None):
+def run(
+    function: str, unit, slot: Slot, *inputs, label: str = "", tell: Callable[[int, int], None] | None = None
+):
     """Calls a task function; an error becomes part of the facts, never an exception.
 
     Args:
+        label: the task's name.
         tell: called now and then as ``tell(done, total)`` by tasks that take long.
 
     Returns:
@@ -148,6 +152,7 @@ def run(function: str, unit, slot: Slot, *inputs, tell: Callable[[int, int], Non
     result, facts = None, {}
     _reporter.set(tell)
     try:
+        fault.strike(label)
         result, facts = FUNCTIONS[function](unit, slot, *inputs)
     except MandelError as error:
         facts = {"error": {"code": error.code, "message": error.message}}

@@ -1,56 +1,16 @@
 """A head and two more workers on one machine, brought up by the two scripts."""
 
 import json
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pytest
 
 from mandel.video.probe import frame_digests
 from tests.support import processes
-from tests.support.service import ROOT, Service, free_port
-
-
-class Cluster:
-    """Runs the scripts with a token and a folder of its own; ends by pid what they leave."""
-
-    def __init__(self):
-        # Ray's sockets lie in it: a long path would not fit their names.
-        self.folder = Path(tempfile.mkdtemp(prefix="mz", dir="/tmp"))
-        self.mark = processes.new_mark()
-        self.port, self.dashboard = free_port(), free_port()
-        self.environment = {
-            **os.environ, processes.VARIABLE: self.mark,
-            "RAY_AUTH_TOKEN_PATH": str(self.folder / "auth_token"),
-            "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
-        }
-
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=120, cwd=ROOT
-        )
-
-    def head(self) -> subprocess.CompletedProcess:
-        return self.run(
-            "./spawn_ray_head.sh", "--port", str(self.port), "--dashboard-port", str(self.dashboard),
-            "--num-cpus", "1", "--", "--temp-dir", str(self.folder / "ray"),
-        )
-
-    def worker(self, **environment: str) -> subprocess.CompletedProcess:
-        return self.run("./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", **environment)
-
-    def status(self) -> str:
-        return self.run("ray", "status", "--address", f"127.0.0.1:{self.port}", RAY_AUTH_MODE="token").stdout
-
-    def end(self) -> None:
-        processes.end_all(self.mark)
-        shutil.rmtree(self.folder, ignore_errors=True)
+from tests.support.cluster import Cluster
+from tests.support.service import Service, free_port
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,65 @@
+import pytest
+
+from tests.support import processes
+from tests.support.chaos import Faults
+from tests.support.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def own_cluster():
+    cluster = Cluster()
+    try:
+        head = cluster.head()
+        assert head.returncode == 0, head.stderr + head.stdout
+        yield cluster
+    finally:
+        cluster.end()
+
+
+@pytest.fixture
+def cluster(own_cluster):
+    """A head and two more nodes of one CPU each, without faults."""
+    whole(own_cluster)
+    yield own_cluster
+    own_cluster.faults.unlink(missing_ok=True)
+
+
+def whole(cluster: Cluster) -> None:
+    """Brings a cluster back to three nodes."""
+    for _ in range(2 - len(cluster.raylets())):
+        worker = cluster.worker()
+        assert worker.returncode == 0, worker.stderr + worker.stdout
+
+
+@pytest.fixture
+def faults(cluster):
+    """Brings faults upon the tasks on all nodes of the cluster."""
+    return Faults(cluster.faults)
+
+
+@pytest.fixture
+def service(cluster, tmp_path):
+    """A service on the cluster, whose processes are ended after the test."""
+    running = cluster.service(tmp_path / "DB")
+    yield running
+    assert "Traceback" not in running.output(), running.output()
+    running.kill()
+
+
+@pytest.fixture
+def embedded(tmp_path):
+    """start(db, *options) -> a service that starts Ray itself; all are ended after the test."""
+    from tests.support.service import Service
+
+    started = []
+
+    def start(*options: str, **environment: str) -> Service:
+        started.append(Service(tmp_path / "DB", "--address", "local", *options,
+                               environment={"MANDEL_TASK_FAULTS": str(tmp_path / "faults"), **environment}))
+        return started[-1]
+
+    yield start
+    for running in started:
+        processes.end_all(running.mark)
+        running.process.wait()
+        assert "Traceback" not in running.output(), running.output()

@@ -1,0 +1,95 @@
+"""T1: raylets, workers and encoders killed during a job. T2: a raylet that hangs."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+
+from tests.chaos.conftest import whole
+from tests.support import processes
+from tests.support.chaos import SMALL, Client, amount, ask, calm, decoded, tell
+
+# Beyond 100 KiB pictures lie in the node's shared memory and die with it.
+LARGE = SMALL | {"frame_width": 384, "frame_height": 288}
+
+
+def kill(pid: int, signum: int = signal.SIGKILL) -> None:
+    os.kill(pid, signum)
+
+
+def labels(faults, job: str, kind: str) -> Counter:
+    """How often each item of a job was begun."""
+    return Counter(label for _, label in faults.noted(f"{job[:8]} {kind} "))
+
+
+def test_raylets_are_killed_and_come_back(cluster, faults, service):
+    """T1"""
+    frames, kills = amount((72, 2), (240, 10))
+    payload = LARGE | {"num_frames": frames}
+    faults.set("note .", f"sleep:{amount(0.3, 1.2)} frame")
+    rng = random.Random(1)
+    client = Client(service.port, **payload)
+    for number in range(1, kills + 1):
+        mark = number * frames // (kills + 1)
+        processes.wait_for(lambda: client.done >= mark or client.reply, 300, f"{mark} frames")
+        pid = rng.choice(sorted(cluster.raylets()))
+        kill(pid)
+        processes.wait_for(lambda: pid not in cluster.raylets(), 10, "the raylet is gone")
+        whole(cluster)
+    reply = client.answer(300)
+    assert reply.code is None, reply.last
+    found, begun = decoded(reply.video), labels(faults, client.job, "frame")
+    status = ask(service.port, op="status", job=client.job).last
+    tell("T1 raylets", kills=kills, frames=frames, frames_lost=frames - len(found),
+         attempts_per_frame=f"{begun.total() / frames:.2f} (most {max(begun.values())})",
+         nodes=len(status["nodes"]))
+    assert found == calm(**payload)
+
+
+def test_workers_and_encoders_are_killed(cluster, faults, service):
+    """T1: a worker in mid-frame, ffmpeg in mid-segment."""
+    kills = amount(3, 20)
+    payload = SMALL | {"num_frames": 12 * kills, "maxiter": 201}
+    faults.set("note .", "sleep:0.2 frame", "sleep:0.3 segment")
+    rng = random.Random(2)
+    client = Client(service.port, **payload)
+    processes.wait_for(lambda: client.job, 60, "the job is accepted")
+    for number in range(kills):
+        seen = len(faults.noted())
+        processes.wait_for(lambda: len(faults.noted()) > seen + 3 or client.reply, 120, "tasks are begun")
+        busy = [pid for pid, command in processes.marked(cluster.mark).items() if "frame" in command]
+        if busy:
+            kill(rng.choice(busy))
+    reply = client.answer(300)
+    assert reply.code is None, reply.last
+    begun = labels(faults, client.job, "frame")
+    tell("T1 workers", kills=kills, attempts_per_frame=f"{begun.total() / (12 * kills):.2f}")
+    assert decoded(reply.video) == calm(**payload)
+
+
+def test_a_hung_raylet_is_noticed(cluster, faults, service):
+    """T2"""
+    payload = LARGE | {"num_frames": 36, "maxiter": 202}
+    faults.set("sleep:0.5 frame")
+    client = Client(service.port, **payload)
+    processes.wait_for(lambda: client.done >= 6, 120, "six frames")
+    pid, node = next(iter(cluster.raylets().items()))
+    kill(pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+
+    def noticed() -> bool:
+        nodes = ask(service.port, op="status").last["cluster"]["nodes"]
+        return any(n["id"] == node and not n["alive"] for n in nodes)
+
+    try:
+        processes.wait_for(noticed, 60, "the status says that the node is dead")
+        seconds = time.monotonic() - stopped
+        reply = client.answer(120)
+        answered = time.monotonic() - stopped
+    finally:
+        kill(pid)
+    tell("T2", seconds_to_detection=f"{seconds:.1f}", seconds_to_the_video=f"{answered:.1f}")
+    assert reply.code is None, reply.last
+    assert decoded(reply.video) == calm(**payload)
+    assert seconds <= 10
