@@ -66,7 +66,7 @@ def encode(frames: Path, side: int, preset: str, options: str, crf: str) -> tupl
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return cpu, os.path.getsize(out), float(re.search(r"PSNR Mean Y:([\d.]+)", done.stderr)[1])
+    return cpu, os.path.getsize(out), float(re.findall(r"PSNR Mean Y:([\d.]+)", done.stderr)[-1])
 
 
 def main() -> None:

@@ -115,7 +115,8 @@ kernel void mark_edges(global const uint *restrict canvas, uint least, global uc
     int x = get_global_id(0), y = get_global_id(1), p = y * width + x;
     uint own = canvas[p];
     uint most = max(
-        max(step_between(own, canvas[x > 0 ? p - 1 : p]), step_between(own, canvas[x < width - 1 ? p + 1 : p])),
+        max(step_between(own, canvas[x > 0 ? p - 1 : p]),
+            step_between(own, canvas[x < width - 1 ? p + 1 : p])),
         max(step_between(own, canvas[y > 0 ? p - width : p]),
             step_between(own, canvas[y < height - 1 ? p + width : p])));
     mark[p] = most > least ? 1 : 0;
@@ -154,7 +155,8 @@ kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out
         byte[3 * p + 2] = byte_of(v >> 20);
     }
     for (int w = 0; w < 3; w++)
-        out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16) | (byte[4 * w + 3] << 24);
+        out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16)
+                         | (byte[4 * w + 3] << 24);
 }
 
 /* ITU-R BT.709, limited range, planes Y, Cb, Cr; a work item makes 2 x 2 pixels

@@ -96,7 +96,8 @@ class Painter:
         linear = ring.table(palette)
         flat = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32) << np.array([0, 10, 20], np.uint32)
         light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
-        return self.ctx.upload(flat.sum(axis=1, dtype=np.uint32)), self.ctx.upload(light.sum(axis=1)), len(linear)
+        upload = self.ctx.upload
+        return upload(flat.sum(axis=1, dtype=np.uint32)), upload(light.sum(axis=1)), len(linear)
 
     def canvas(self, width: int, height: int) -> Canvas:
         """A new canvas; its pixels are undefined until shaded."""

@@ -23,12 +23,13 @@ class Coding:
     """x264's settings; the same for all segments of a video.
 
     Attributes:
-        preset: measured in docs/video.md: slower ones cost more time than they save bytes.
+        preset, options: measured in docs/video.md: slower ones cost more time than they save bytes.
         crf: constant rate factor, 0..51, smaller is better.
         key_interval: most frames from one key picture to the next, which bounds seeking.
     """
 
     preset: str = "ultrafast"
+    options: str = "8x8dct=1:partitions=i4x4,i8x8"
     crf: int = 20
     key_interval: int = 60
 
@@ -50,7 +51,7 @@ def _arguments(width: int, height: int, fps: str, coding: Coding) -> list[str]:
         "-i", "pipe:0", "-vf", _TAGS, "-an", "-fps_mode", "passthrough",
         "-c:v", "libx264", "-preset", coding.preset, "-crf", str(coding.crf), "-pix_fmt", "yuv420p",
         "-threads", "1", "-bf", "0", "-g", str(coding.key_interval), "-flags", "+cgop",
-        "-x264-params", "open-gop=0:scenecut=0:aud=1",
+        "-x264-params", "open-gop=0:scenecut=0:aud=1:" + coding.options,
         "-f", "h264", "pipe:1",
     ]
 

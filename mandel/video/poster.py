@@ -17,7 +17,7 @@ def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
     y, cb, cr = np.split(np.asarray(frame).reshape(-1), [width * height, width * height * 5 // 4])
     y = (y.reshape(height, width).astype(np.float32) - 16) * (255 / 219)
     cb, cr = (
-        np.repeat(np.repeat(plane.reshape(height // 2, width // 2), 2, axis=0), 2, axis=1).astype(np.float32) - 128
+        plane.reshape(height // 2, width // 2).repeat(2, axis=0).repeat(2, axis=1).astype(np.float32) - 128
         for plane in (cb, cr)
     )
     scale = 255 / 224

@@ -78,4 +78,5 @@ def test_transfer_is_its_own_inverse():
 
 
 def test_known_values_of_srgb():
-    assert np.allclose(transfer.encode_srgb([0, 0.0031308, 0.2140411, 0.5, 1]), [0, 0.04045, 0.5, 0.7353570, 1], atol=1e-5)
+    known = {0: 0, 0.0031308: 0.04045, 0.2140411: 0.5, 0.5: 0.7353570, 1: 1}
+    assert np.allclose(transfer.encode_srgb(list(known)), list(known.values()), atol=1e-5)

@@ -42,8 +42,8 @@ class Raw:
     @property
     def samples(self):
         rows, cols = self.count.shape
-        up = self.ctx.upload
-        return Samples(rows, cols, self.maxiter, up(self.count), up(self.frac), up(self.distance), up(self.slope))
+        values = map(self.ctx.upload, (self.count, self.frac, self.distance, self.slope))
+        return Samples(rows, cols, self.maxiter, *values)
 
     def picture(self, look, n, layout):
         """What the oracle makes of it."""
@@ -58,7 +58,9 @@ def levels(a, b):
 
 @pytest.mark.parametrize("layout", [RGB, YUV420])
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-@pytest.mark.parametrize("look", [Look(), Look(relief=0.7, relief_angle=30), Look(edge=1.5), Look(relief=1, edge=3)])
+@pytest.mark.parametrize(
+    "look", [Look(), Look(relief=0.7, relief_angle=30), Look(edge=1.5), Look(relief=1, edge=3)]
+)
 def test_within_one_level_of_the_oracle(ctx, painter, look, n, layout):
     raw = Raw(ctx, 38 * n, 70 * n, seed=n)
     assert levels(painter.paint(raw.samples, look, n, layout), raw.picture(look, n, layout)) <= 1
@@ -107,7 +109,8 @@ def flat(monkeypatch, ctx, colours):
 
 def test_grey_ramp_comes_out_as_it_went_in(monkeypatch, ctx):
     grey = np.arange(256)
-    own, count, frac, look = flat(monkeypatch, ctx, np.repeat(transfer.decode_srgb(grey / 255)[:, None], 3, axis=1))
+    ramp = np.repeat(transfer.decode_srgb(grey / 255)[:, None], 3, axis=1)
+    own, count, frac, look = flat(monkeypatch, ctx, ramp)
     out = own.paint(Samples(1, 256, 1000, ctx.upload(count), ctx.upload(frac)), look)
     assert np.array_equal(out[0], np.repeat(grey[:, None], 3, axis=1))
 

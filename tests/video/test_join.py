@@ -44,7 +44,9 @@ def test_what_the_file_says_of_itself(frames, tmp_path):
     assert head.index(b"moov") < head.index(b"mdat")  # +faststart
 
 
-@pytest.mark.parametrize("fps", ["1", "0.01", "20", "23.976", "29.97", "59.94", "240", "239.999", "12.3456789012"])
+@pytest.mark.parametrize(
+    "fps", ["1", "0.01", "20", "23.976", "29.97", "59.94", "240", "239.999", "12.3456789012"]
+)
 def test_frames_are_shown_at_their_exact_time(frames, tmp_path, fps):
     video = join(segments(tmp_path, frames, [2, 3, 7], fps), tmp_path / "v.mp4", fps, 7)
     exact = Fraction(fps)

@@ -11,7 +11,9 @@ from mandel.video.join import join
 from mandel.video.poster import rgb_of_yuv420, save_png, save_poster
 
 
-@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 30, 200)])
+@pytest.mark.parametrize(
+    "colour", [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 30, 200)]
+)
 def test_colours_come_back(colour):
     picture = np.broadcast_to(np.array(colour) / 255.0, (4, 6, 3))
     back = rgb_of_yuv420(oracle.yuv420(transfer.decode_srgb(picture)), 6, 4)
@@ -26,7 +28,7 @@ def test_png_is_exact(tmp_path):
 
 @pytest.mark.parametrize("count, share, chosen", [(1, 0.6, 0), (7, 0.0, 0), (7, 0.5, 3), (7, 1.0, 6)])
 def test_poster_is_the_frame_asked_for(tmp_path, count, share, chosen):
-    grey = [np.concatenate([np.full(32 * 32, 40 + 20 * k), np.full(512, 128)]).astype(np.uint8) for k in range(count)]
+    grey = [np.repeat(np.array([40 + 20 * k, 128], np.uint8), [32 * 32, 512]) for k in range(count)]
     part = tmp_path / "s.h264"
     part.write_bytes(encode_segment(grey, 32, 32, "29.97"))
     video = join([part], tmp_path / "v.mp4", "29.97", count)
