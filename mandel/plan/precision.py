@@ -30,7 +30,7 @@ class Precision:
         table_exponent: the BLA table is made for |c| < 2**table_exponent.
         deep: doubles alone do not have the range.
         scale, scale_exponent: grid.scale = scale * 2**scale_exponent; the
-            exponent is 0 unless ``deep``, else scale is in [1, 2).
+            exponent is 0 unless ``deep``, else scale is about 1 to 2.
     """
 
     bits: int
@@ -54,7 +54,7 @@ def _extent(grid: Grid) -> tuple[float, float]:
 
 
 def split_scale(scale: Decimal) -> tuple[float, int]:
-    """``scale`` > 0 as mantissa in [1, 2) (or 2 by rounding) and binary exponent."""
+    """``scale`` > 0 as mantissa of about 1 to 2 and binary exponent."""
     exponent = math.floor(log2_of(scale))
     with_guard = 80
     digits = scale.as_tuple()

@@ -1,0 +1,88 @@
+"""Blocks and their radii against iterating step by step."""
+
+import numpy as np
+import pytest
+
+from mandel.plan.bla import levels
+from mandel.plan.bla_table import NEVER, Start, bla_table, common_start, first_block, first_blocks
+from mandel.plan.reference import reference_orbit
+
+RE, IM = "-1.7687788000474986", "0.0017388996616"
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return reference_orbit(RE, IM, 128, 400)
+
+
+def stepped(reference, m, length, z, c):
+    big = np.clongdouble
+    orbit = reference.re.astype(big) + 1j * reference.im.astype(big)
+    z, c = big(z), big(c)
+    for k in range(length):
+        z = (2 * orbit[m + k] + z) * z + c
+    return z
+
+
+def test_blocks_are_right_up_to_their_radius(reference):
+    last = reference.end(2.0)
+    c = 2.0**-60 * (0.6 - 0.7j)
+    checked = 0
+    for k, level in enumerate(levels(reference, last, -59)):
+        radius = level.radius.at(0)
+        for j in np.flatnonzero(radius > 2.0**-50):
+            for direction in (1, 1j, -0.8 + 0.6j):
+                z = 0.99 * radius[j] * direction / abs(direction)
+                a, b, d = (part.at(0)[j] for part in (level.a, level.b, level.d))
+                got, want = (a + d * z) * z + b * c, stepped(reference, 1 + (int(j) << k), 1 << k, z, c)
+                assert abs(got - want) <= 2.0**-39 * (1 << k) * abs(a * z)
+                checked += 1
+    assert checked > 1_000
+
+
+def test_radius_falls_with_the_level(reference):
+    table = levels(reference, reference.last, -60)
+    for lower, upper in zip(table, table[1:], strict=False):
+        assert np.all(upper.radius.at(0) <= lower.radius.at(0)[: 2 * len(upper.a) : 2])
+
+
+def test_the_layout_is_the_kernels_closed_form():
+    for starts, tops in ((1, 1), (2, 2), (7, 3), (64, 7), (1_000, 10)):
+        rows = first_blocks(starts, tops)
+        assert rows.tolist() == [first_block(s, tops) for s in range(starts)]
+        lengths = [tops] + [(s & -s).bit_length() for s in range(1, starts)]
+        assert rows.tolist() == np.concatenate(([0], np.cumsum(lengths)[:-1])).tolist()
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_table_rows(reference, deep):
+    table, found = bla_table(reference, 400, -60, deep), levels(reference, 400, -60)
+    for k, level in enumerate(found[table.low :]):
+        for j in range(len(level.a)):
+            row = first_block(j << k, table.tops) + k
+            assert complex(*table.blocks[row, :2]) == level.a.at(0)[j]
+            mantissa, exponent = np.frexp(level.radius.at(0)[j] ** 2)
+            if mantissa == 0:
+                assert table.reach[row] == NEVER
+            else:
+                assert abs(table.reach[row] / 4096 - (exponent - 1 + (2 * mantissa - 1))) < 1e-3
+            if deep:
+                exponents = table.deep_blocks[row, 6:].view(np.int32)
+                assert complex(*table.deep_blocks[row, :2]) * 2.0 ** int(exponents[0]) == level.a.at(0)[j]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 9])
+def test_short_orbits_have_empty_tables(steps):
+    reference = reference_orbit(RE, IM, 64, steps)
+    table = bla_table(reference, steps, -60, True)
+    assert len(table.reach) == len(table.blocks)
+    assert common_start(table, reference, -60.0) == Start(0, 0j, 0) or steps == 9
+
+
+def test_common_start_is_what_the_samples_do(reference):
+    table = bla_table(reference, reference.end(2.0), -64, False)
+    start = common_start(table, reference, -70.0)
+    assert start.index > 10
+    for c in (2.0**-70, 2.0**-75 * (0.3 - 0.9j)):
+        want = stepped(reference, 0, start.index, 0, c)
+        assert abs(start.factor * 2.0**start.exponent * c - want) < 2.0**-36 * abs(want)
