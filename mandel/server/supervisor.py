@@ -179,8 +179,9 @@ class Supervisor:
             with self._register.lock:
                 driver.ready = True
                 self._register.work.notify_all()
-            _log.info("driver %d is ready: Ray at %s, dashboard at %s, nodes: %d", driver.pid,
-                      message.get("address"), message.get("dashboard") or "none", len(message.get("nodes", [])))
+            dashboard = message.get("dashboard")
+            _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message.get("address"),
+                      f"http://{dashboard}" if dashboard else "off", len(message.get("nodes", [])))
         elif event == "cluster":
             self._learn(message)
         elif event == "unavailable":
