@@ -53,13 +53,8 @@ typedef struct {
     __global const double *across, *down;
     __global int *count;
     __global float *frac;
-    int cols, rows, vectors_per_row, maxiter;
-    long first;      // the tile's first vector
-    double limit;
+    int cols, rows, maxiter;
 } Task;
-
-inline int row_of(const Task *t, int v) { return (int)((t->first + v) / t->vectors_per_row); }
-inline int col_of(const Task *t, int v) { return (int)((t->first + v) % t->vectors_per_row) * WIDTH; }
 
 inline void points_at(const Task *t, int i, int j, V *a, V *b)
 {
@@ -78,27 +73,30 @@ inline void points_at(const Task *t, int i, int j, V *a, V *b)
 #endif
 }
 
-// Writes counts and fractions of a vector of samples where mask is set.
-inline void write(const Task *t, int v, K count, F frac, K mask)
+// Writes counts and fractions of the samples from (i, j) on where mask is set.
+inline void write(const Task *t, int i, int j, K count, F frac, K mask)
 {
-    const int i = col_of(t, v), left = t->cols - i;
-    const size_t at = (size_t)row_of(t, v) * t->cols + i;
-    if (left >= WIDTH) {
-        STORE(select(LOAD(t->count + at), count, mask), t->count + at);
-        STORE(select(LOAD(t->frac + at), frac, mask), t->frac + at);
-    } else {
+    const size_t at = (size_t)j * t->cols + i;
+    if (i + WIDTH > t->cols) {
         int n[WIDTH], m[WIDTH];
         float f[WIDTH];
         STORE(count, n);
         STORE(frac, f);
         STORE(mask, m);
-        for (int l = 0; l < left; ++l)
+        for (int l = 0; l < t->cols - i; ++l)
             if (m[l]) { t->count[at + l] = n[l]; t->frac[at + l] = f[l]; }
+    } else {
+        if (!all(mask)) {
+            count = select(LOAD(t->count + at), count, mask);
+            frac = select(LOAD(t->frac + at), frac, mask);
+        }
+        STORE(count, t->count + at);
+        STORE(frac, t->frac + at);
     }
 }
 
-// From states inside the disc that leave it within STEPS_LOG2's power of two
-// of iterations: exact counts, written out. n = INTERIOR or WRITTEN passes through.
+// Carries states that leave the disc within 2 * half iterations to the last one
+// inside, and n along with them.
 #define BISECT(half, x, y, a, b, n) \
     for (int h_ = (half); h_ > 0; h_ >>= 1) { \
         V p_[CHAINS], q_[CHAINS]; \
@@ -117,56 +115,65 @@ void direct_tiles(__global const double *across, __global const double *down,
                   int cols, int rows, int maxiter, double bailout, int per_tile,
                   __global int *count, __global float *frac)
 {
-    Task task = {across, down, count, frac, cols, rows, (cols + WIDTH - 1) / WIDTH, maxiter, 0, bailout * bailout};
-    const Task *t = &task;
-    task.first = (long)get_global_id(0) * per_tile;
-    const long all = (long)task.vectors_per_row * rows;
-    const int vectors = (int)min((long)per_tile, all - task.first);
+    const Task task = {across, down, count, frac, cols, rows, maxiter}, *t = &task;
+    const int per_row = (cols + WIDTH - 1) / WIDTH;
+    const long begin = (long)get_global_id(0) * per_tile, all_vectors = (long)per_row * rows;
+    const int vectors = (int)min((long)per_tile, all_vectors - begin);
     const V limit = (V)(bailout * bailout);
 
     double xs[TILE * WIDTH], ys[TILE * WIDTH];
     int ns[TILE * WIDTH];
+    int col[TILE + CHAINS], row[TILE + CHAINS];  // of each vector's first sample
     int todo[TILE];                 // vectors that need more than FIRST iterations
     int list[2][TILE * WIDTH / 2];  // samples that were left when their vector was given up
     int todos = 0;
 
+    int i = (int)(begin % per_row) * WIDTH, j = (int)(begin / per_row);
     for (int v = 0; v < vectors; v += CHAINS) {
         V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];
         K n[CHAINS];
         M bulb[CHAINS], out[CHAINS];
-        int at[CHAINS];
-        bool some = false;
+        M through = (M)(0), inside = (M)(-1);
         EACH {
-            at[g] = min(v + g, vectors - 1);
-            points_at(t, col_of(t, at[g]), row_of(t, at[g]), &a[g], &b[g]);
+            col[v + g] = i;
+            row[v + g] = j;
+            if (v + g < vectors - 1) {  // beyond the end: the last one again
+                i += WIDTH;
+                if (i >= cols) { i = 0; ++j; }
+            }
+            points_at(t, col[v + g], row[v + g], &a[g], &b[g]);
             bulb[g] = in_main_bulbs(a[g], b[g]);
+            inside &= bulb[g];
             x[g] = a[g];
             y[g] = b[g];
         }
+        if (all(inside)) {
+            EACH if (v + g < vectors)
+                write(t, col[v + g], row[v + g], (K)(maxiter + 1), (F)(0.0f), (K)(-1));
+            continue;
+        }
         STEPS(FIRST - 1, x, y, a, b)
         EACH {
-            out[g] = !(fma(x[g], x[g], y[g] * y[g]) <= limit) & !bulb[g];
-            some |= ANY(out[g] | bulb[g]) != 0;
-            const M pad = LANES >= (M)(cols - col_of(t, at[g]));
-            n[g] = select((K)(FIRST), (K)(WRITTEN), TO_K(out[g] | bulb[g] | pad));
-            if (v + g < vectors && ANY(n[g] == FIRST)) {
-                STORE(x[g], xs + at[g] * WIDTH);
-                STORE(y[g], ys + at[g] * WIDTH);
-                STORE(n[g], ns + at[g] * WIDTH);
-                todo[todos++] = at[g];
+            out[g] = !(fma(x[g], x[g], y[g] * y[g]) <= limit) | bulb[g];
+            through |= out[g];
+            const M pad = LANES >= (M)(cols - col[v + g]);
+            if (v + g < vectors && !all(out[g] | pad)) {
+                STORE(x[g], xs + (v + g) * WIDTH);
+                STORE(y[g], ys + (v + g) * WIDTH);
+                STORE(select((K)(FIRST), (K)(WRITTEN), TO_K(out[g] | pad)), ns + (v + g) * WIDTH);
+                todo[todos++] = v + g;
             }
         }
-        if (some) {
-            EACH { x[g] = y[g] = (V)(0.0); n[g] = (K)(0); }
-            BISECT(FIRST / 2, x, y, a, b, n)
-            STEPS(1, x, y, a, b)
-            EACH {
-                const K inside = TO_K(bulb[g]) | (n[g] + 1 > maxiter);
-                const F f = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
-                if (v + g < vectors)
-                    write(t, at[g], select(n[g] + 1, (K)(maxiter + 1), inside), select(f, (F)(0.0f), inside),
-                          TO_K(out[g] | bulb[g]));
-            }
+        if (!any(through)) continue;
+        EACH { x[g] = y[g] = (V)(0.0); n[g] = (K)(0); }
+        BISECT(FIRST / 2, x, y, a, b, n)
+        STEPS(1, x, y, a, b)
+        EACH {
+            const K in = TO_K(bulb[g]) | (n[g] + 1 > maxiter);
+            const F f = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
+            if (v + g < vectors)
+                write(t, col[v + g], row[v + g], select(n[g] + 1, (K)(maxiter + 1), in),
+                      select(f, (F)(0.0f), in), TO_K(out[g]));
         }
     }
 
@@ -182,7 +189,7 @@ void direct_tiles(__global const double *across, __global const double *down,
         V ox[CHAINS], oy[CHAINS];                       // some blocks ago, to see orbits return
         M live[CHAINS];
         K n[CHAINS], base[CHAINS], who[CHAINS];
-        int blocks[CHAINS], old[CHAINS], due[CHAINS], last[CHAINS];  // counts of blocks
+        int blocks[CHAINS], due[CHAINS], last[CHAINS];  // counts of blocks
         const int sparse = pass == 0 || waiting > 2 * CHAINS * WIDTH ? SPARSE : 0;
         EACH {
             x[g] = y[g] = a[g] = b[g] = (V)(0.0);
@@ -197,7 +204,7 @@ void direct_tiles(__global const double *across, __global const double *down,
             STEPS(BLOCK, x, y, a, b)
             _Pragma("unroll") EACH {
                 const M out = !(fma(x[g], x[g], y[g] * y[g]) <= limit) & live[g];
-                if (++blocks[g] < due[g] && !ANY(out)) continue;
+                if (++blocks[g] < due[g] && !any(out)) continue;
 
                 // Something happened: who is through?
                 K now = base[g] + blocks[g] * BLOCK;
@@ -209,13 +216,12 @@ void direct_tiles(__global const double *across, __global const double *down,
                     const V u = x[g] - ox[g], v = y[g] - oy[g], moved = fma(u, u, v * v);
                     const M near = live[g] & (moved < (V)(NEAR * NEAR));
                     M inner = live[g] & TO_M(now >= maxiter);
-                    if (ANY(near))
+                    if (any(near))
                         inner |= trapped(x[g], y[g], a[g], b[g], moved, near, TRIAL(blocks[g] * BLOCK));
                     n[g] = select(n[g], (K)(INTERIOR), TO_K(inner));
                     live[g] &= !inner;
                     ox[g] = x[g];
                     oy[g] = y[g];
-                    old[g] = blocks[g];
                     due[g] = blocks[g] < last[g] ? min(blocks[g] + gap_after(blocks[g]), last[g]) : blocks[g] + 1;
                 }
                 const int alive = lanes_set(live[g]);
@@ -250,7 +256,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                         }
                     }
                 }
-                blocks[g] = old[g] = 0;
+                blocks[g] = 0;
                 if (taken >= waiting) {
                     x[g] = y[g] = a[g] = b[g] = (V)(0.0);
                     live[g] = (M)(0);
@@ -259,7 +265,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                     base[g] = (K)(0);
                 } else if (pass == 0) {
                     const int v = todo[taken++];
-                    points_at(t, col_of(t, v), row_of(t, v), &a[g], &b[g]);
+                    points_at(t, col[v], row[v], &a[g], &b[g]);
                     who[g] = v * WIDTH + TO_K(LANES);
                     x[g] = LOAD(xs + v * WIDTH);
                     y[g] = LOAD(ys + v * WIDTH);
@@ -274,7 +280,8 @@ void direct_tiles(__global const double *across, __global const double *down,
                     for (int l = 0; l < WIDTH; ++l) {
                         const bool any_left = taken < waiting;
                         const int s = any_left ? from[taken++] : 0, v = s / WIDTH;
-                        const double2 c = sample_at(across, down, min(col_of(t, v) + s % WIDTH, cols - 1), row_of(t, v), cols, rows);
+                        const double2 c =
+                            sample_at(across, down, min(col[v] + s % WIDTH, cols - 1), row[v], cols, rows);
                         id[l] = any_left ? s : -1;
                         px[l] = xs[s];
                         py[l] = ys[s];
@@ -307,7 +314,7 @@ void direct_tiles(__global const double *across, __global const double *down,
         int at[CHAINS];
         EACH {
             at[g] = todo[min(f + g, todos - 1)];
-            points_at(t, col_of(t, at[g]), row_of(t, at[g]), &a[g], &b[g]);
+            points_at(t, col[at[g]], row[at[g]], &a[g], &b[g]);
             x[g] = LOAD(xs + at[g] * WIDTH);
             y[g] = LOAD(ys + at[g] * WIDTH);
             n[g] = was[g] = LOAD(ns + at[g] * WIDTH);
@@ -318,8 +325,8 @@ void direct_tiles(__global const double *across, __global const double *down,
             const K inside = (was[g] == INTERIOR) | (n[g] + 1 > maxiter);
             const F part = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
             if (f + g < todos)
-                write(t, at[g], select(n[g] + 1, (K)(maxiter + 1), inside), select(part, (F)(0.0f), inside),
-                      was[g] != WRITTEN);
+                write(t, col[at[g]], row[at[g]], select(n[g] + 1, (K)(maxiter + 1), inside),
+                      select(part, (F)(0.0f), inside), was[g] != WRITTEN);
         }
     }
 }

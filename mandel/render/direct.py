@@ -71,17 +71,24 @@ VARIANTS = {
         Variant("scalar, block 8", 1, block=8),
         Variant("scalar, block 32", 1, block=32),
         Variant("4 lanes x 4", 4, 4, 16, 1),
-        Variant("4 lanes x 6", 4, 6, 16, 1),
         Variant("8 lanes x 2", 8, 2, 16, 2),
-        Variant("8 lanes x 3", 8, 3, 16, 2),
         Variant("8 lanes x 4", 8, 4, 16, 2),
         Variant("8 lanes x 4, block 32", 8, 4, 32, 2),
-        Variant("16 lanes x 2", 16, 2, 16, 4),
+        Variant("16 lanes x 2", 16, 2, 16, 5),
+        Variant("16 lanes x 2, block 32", 16, 2, 32, 5),
     )
 }
-# What to use where nothing was measured.
-DEFAULTS = {"gpu": "scalar", "cpu": "8 lanes x 4", "other": "scalar"}
+# What to use where nothing was measured: by the doubles in a CPU's vector register.
+DEFAULTS = {1: "4 lanes x 4", 2: "4 lanes x 4", 4: "4 lanes x 4", 8: "16 lanes x 2"}
+GPU_DEFAULT = "scalar"
 TUNING = "direct"
+
+
+def default_variant(ctx: DeviceContext) -> str:
+    """Name of the variant for a device of this kind."""
+    if ctx.device.kind != "cpu":
+        return GPU_DEFAULT
+    return DEFAULTS.get(ctx.handle.native_vector_width_double, "8 lanes x 4")
 
 
 class DirectIterator:
@@ -95,7 +102,7 @@ class DirectIterator:
     def __init__(self, ctx: DeviceContext, variant: str | None = None):
         self.ctx = ctx
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
-        self.variant = VARIANTS.get(name) or VARIANTS[DEFAULTS[ctx.device.kind]]
+        self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
 
     def iterate(self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs()) -> Samples:
         """Raw samples of ``grid``, enqueued on the context's queue, not waited for.
