@@ -15,6 +15,7 @@ def heads(tmp_path):
     yield start
     for head in started:
         head.end()
+    for head in started:
         assert "Traceback" not in head.said(), head.said()
 
 
