@@ -29,12 +29,14 @@ _REFRESH_SECONDS = 2.0
 _PROBE_SECONDS = 3.0
 _NODE_IN_TEXT = re.compile(r"[Nn]ode(?: ID|_id)?:? ?([0-9a-f]{56})")
 
-# Ray notices a dead raylet after 15 s and a stopped one after a minute unless told to look often.
-_HEALTH = {
+# Ray notices a dead raylet after 15 s, a stopped one after a minute and the death of its control
+# store (which ends the driver) after another, unless told to look often.
+_WATCH = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
 }
 
 
@@ -137,7 +139,7 @@ class RayExecutor:
     """
 
     def __init__(self, address: str = "auto", device: str = "auto"):
-        for name, value in _HEALTH.items():
+        for name, value in _WATCH.items():
             os.environ.setdefault(name, value)
         cluster = find_cluster(address)
         try:

@@ -1,0 +1,120 @@
+"""T5 and T7 with the real driver and Ray: the head, the driver and Ray's own daemons killed at random moments."""
+
+import os
+import random
+import re
+import signal
+import sqlite3
+import threading
+import time
+from collections import Counter
+
+from mandel.errors import MandelError
+from mandel.plan.segments import cut
+from tests.support import processes
+from tests.support.chaos import SMALL, Client, Faults, amount, ask, calm, decoded, tell
+
+VICTIMS = {
+    "gcs": r"gcs/gcs_server",
+    "raylet": r"raylet/raylet",
+    "driver": r"-m mandel\.render\.driver",
+    "leash": r"/leash\.py",
+}
+
+
+class Prober(threading.Thread):
+    """Asks for the list of jobs again and again; keeps the longest time without an answer, in ms."""
+
+    def __init__(self, port: int):
+        super().__init__(daemon=True)
+        self.port, self.gap, self.ended = port, 0.0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        answered = time.monotonic()
+        while not self.ended.wait(0.02):
+            try:
+                ask(self.port, op="list")
+            except (MandelError, OSError):
+                continue
+            now = time.monotonic()
+            self.gap, answered = max(self.gap, 1000 * (now - answered)), now
+
+    def stop(self) -> float:
+        self.ended.set()
+        self.join()
+        return self.gap
+
+
+def stored_segments(db) -> set[int]:
+    """Numbers of the segments that have a row."""
+    with sqlite3.connect(f"file:{db / 'index.sqlite3'}?mode=ro", uri=True) as index:
+        return {number for (number,) in index.execute("SELECT number FROM files WHERE kind = 'segment'")}
+
+
+def others(running: dict[int, str]) -> set[int]:
+    """The head's processes but itself."""
+    return {pid for pid, command in running.items() if "ray_head.py" not in command}
+
+
+def spans_of(seconds: dict[str, list[float]]) -> str:
+    return " ".join(f"{victim} {min(times):.0f} to {max(times):.0f}" for victim, times in seconds.items())
+
+
+def test_kills_at_random_moments(embedded, tmp_path):
+    """T5, T7: the head's group, the driver, its leash, Ray's control store and raylet."""
+    kills = amount(["gcs", "head"], None)
+    rng = random.Random(3)
+    if kills is None:
+        kills = [rng.choice([*VICTIMS, "head", "head"]) for _ in range(50)]
+    frames = 30 * (len(kills) + 1)
+    payload = SMALL | {"num_frames": frames, "maxiter": 203}
+    spans = cut(frames)
+    faults = Faults(tmp_path / "faults")
+    faults.set("note .", "sleep:0.25 frame")
+    head = embedded()
+    client = Client(lambda: head.port, **payload)
+    gaps, ended, recovery = [], {}, {}
+
+    def begun() -> Counter:
+        return Counter(int(label.split()[-1]) for _, label in faults.noted(" frame "))
+
+    for victim in kills:
+        since = len(begun())
+        wanted = since + rng.randint(3, 28)
+        processes.wait_for(lambda: len(begun()) >= wanted or client.reply, 120, "it goes on")
+        if client.reply:
+            break
+        prober = Prober(head.port)
+        old = head.processes()
+        stored, before = stored_segments(head.db), begun()
+        moment = time.monotonic()
+        if victim == "head":
+            os.killpg(head.process.pid, signal.SIGKILL)
+            prober.stop()
+            head.process.wait()
+            processes.wait_for(lambda: not head.processes(), 20, "nothing of it is left")
+            head = embedded()
+        else:
+            (pid,) = [pid for pid, command in old.items() if re.search(VICTIMS[victim], command)
+                      and (victim == "leash" or "leash.py" not in command)]
+            os.kill(pid, signal.SIGKILL)
+            processes.wait_for(lambda: not others(old) & set(head.processes()), 60, f"the end of what {victim} left")
+        ended.setdefault(victim, []).append(time.monotonic() - moment)
+        resumed = begun().total()
+        processes.wait_for(lambda: begun().total() > resumed or client.reply, 90, f"recovery from {victim}")
+        recovery.setdefault(victim, []).append(time.monotonic() - moment)
+        if victim != "head":
+            gaps.append(prober.stop())
+        finished = {frame for index in stored for frame in spans[index].frames}
+        twice = {frame for frame, count in begun().items() if count > before[frame] > 0}
+        assert not twice & finished, "frames of stored segments were rendered again"
+    reply = client.answer(300)
+    assert reply.code is None, reply.last
+    again = begun().total() - frames
+    assert decoded(reply.video) == calm(**payload)
+    assert head.stop() == 0
+    tell("T5 T7", kills=len(kills), lost_jobs=0, frames=frames, frames_begun_again=again,
+         again_per_kill=f"{again / len(kills):.1f}", finished_segments_rendered_again=0,
+         longest_gap_of_the_port_ms=f"{max(gaps, default=0):.0f}", orphans=0,
+         seconds_to_the_end_of_its_processes=spans_of(ended), seconds_to_recovery=spans_of(recovery))
