@@ -54,7 +54,7 @@ __kernel void direct(__global const double *across, __global const double *down,
         n += BLOCK;
         if (++blocks == due) {
             const double u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
-            if (moved < NEAR * NEAR && trapped(x, y, a, b, moved, 1, TRIAL(n))) break;
+            if (PROOF && moved < NEAR * NEAR && trapped(x, y, a, b, moved, 1, TRIAL(n))) break;
             due += gap_after(blocks);
             old_x = x; old_y = y;
         }

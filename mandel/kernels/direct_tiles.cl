@@ -216,7 +216,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                     const V u = x[g] - ox[g], v = y[g] - oy[g], moved = fma(u, u, v * v);
                     const M near = live[g] & (moved < (V)(NEAR * NEAR));
                     M inner = live[g] & TO_M(now >= maxiter);
-                    if (any(near))
+                    if (PROOF && any(near))
                         inner |= trapped(x[g], y[g], a[g], b[g], moved, near, TRIAL(blocks[g] * BLOCK));
                     n[g] = select(n[g], (K)(INTERIOR), TO_K(inner));
                     live[g] &= !inner;

@@ -20,6 +20,9 @@ inline M in_main_bulbs(V a, V b)
 // moved: |z - z some blocks ago|^2. When that is below NEAR^2 the orbit may be
 // near an attracting cycle, and a disc some times as wide is tried for as long as
 // `most` iterations.
+#ifndef PROOF
+#define PROOF 1  // 0: leaves the proof out, to measure what it saves
+#endif
 #define NEAR 3e-4
 #define WIDER 16.0f
 #define TRIAL(done) max(64, (done) / 8)  // iterations worth trying after so many

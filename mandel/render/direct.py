@@ -45,6 +45,8 @@ class Variant:
         chains: vectors in flight.
         block: iterations without a bail-out test, a power of two.
         sparse: lanes left at which a vector is given up and repacked.
+        group: scalar only: work group, columns x rows; samples near each other
+            end at about the same time.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Variant:
     chains: int = 1
     block: int = 16
     sparse: int = 0
+    group: tuple[int, int] | None = None
 
     @property
     def defines(self) -> tuple[tuple[str, object], ...]:
@@ -68,8 +71,11 @@ VARIANTS = {
     v.name: v
     for v in (
         Variant("scalar", 1),
-        Variant("scalar, block 8", 1, block=8),
-        Variant("scalar, block 32", 1, block=32),
+        Variant("scalar, 8 x 4", 1, group=(8, 4)),
+        Variant("scalar, 8 x 8", 1, group=(8, 8)),
+        Variant("scalar, 8 x 16", 1, group=(8, 16)),
+        Variant("scalar, 8 x 8, block 8", 1, block=8, group=(8, 8)),
+        Variant("scalar, 8 x 8, block 32", 1, block=32, group=(8, 8)),
         Variant("4 lanes x 4", 4, 4, 16, 1),
         Variant("8 lanes x 2", 8, 2, 16, 2),
         Variant("8 lanes x 4", 8, 4, 16, 2),
@@ -80,7 +86,7 @@ VARIANTS = {
 }
 # What to use where nothing was measured: by the doubles in a CPU's vector register.
 DEFAULTS = {1: "4 lanes x 4", 2: "4 lanes x 4", 4: "4 lanes x 4", 8: "16 lanes x 2"}
-GPU_DEFAULT = "scalar"
+GPU_DEFAULT = "scalar, 8 x 8"
 TUNING = "direct"
 
 
@@ -97,10 +103,13 @@ class DirectIterator:
     Args:
         variant: a name of ``VARIANTS``; by default the fastest measured on this
             device (``render.tune``), else the one for its kind.
+        prove_interior: end interior samples early by proof; the result is the
+            same without (for measuring and testing).
     """
 
-    def __init__(self, ctx: DeviceContext, variant: str | None = None):
+    def __init__(self, ctx: DeviceContext, variant: str | None = None, prove_interior: bool = True):
         self.ctx = ctx
+        self._proof = ("PROOF", int(prove_interior))
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
         self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
 
@@ -133,11 +142,14 @@ class DirectIterator:
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
         kernel = ctx.kernel("direct.cl", "direct", (
             ("GEOMETRY", table.geometry), ("DERIVATIVE", int(outputs.derivative)),
-            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), *scalar.defines,
+            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), self._proof, *scalar.defines,
         ))
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
+        size, group = (samples.cols, samples.rows), scalar.group
+        if group:
+            size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
         kernel(
-            ctx.queue, (samples.cols, samples.rows), None,
+            ctx.queue, size, group,
             ctx.upload(table.across), ctx.upload(table.down), ctx.upload(table.spacing),
             np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
@@ -153,7 +165,7 @@ class DirectIterator:
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
         kernel = ctx.kernel(
-            "direct_tiles.cl", "direct_tiles", (("GEOMETRY", table.geometry), *self.variant.defines)
+            "direct_tiles.cl", "direct_tiles", (("GEOMETRY", table.geometry), self._proof, *self.variant.defines)
         )
         kernel(
             ctx.queue, (-(-vectors // tile),), (1,),
