@@ -150,7 +150,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 int ea, eb = 0, ed;
                 if (level < 0) {
                     a = 2 * orbit[m];
-                    ea = orbit_exponent[m];
+                    ea = m == 0 ? -(1 << 28) : orbit_exponent[m];  // Z_0 = 0
                     d = b;
                     ed = 0;
                 } else {
@@ -160,24 +160,26 @@ void perturb(__global const double *across, __global const double *down, __globa
                     ea = exponents.x; eb = exponents.y; ed = exponents.z;
                 }
                 // (a + d z) z + b c, in units of 2^(e + top)
-                const int top = max(ea, ed + e);
+                const int ec = eb + scale_exponent, top = max(max(ea, ed + e), ec - e);
                 a *= power2(ea - top);
                 d *= power2(ed + e - top);
-                b *= power2(eb + scale_exponent - e - top);
+                const double2 bc = b * power2(ec - e - top);
                 const V tx = fma((V)(d.x), x, fma((V)(-d.y), y, (V)(a.x)));
                 const V ty = fma((V)(d.x), y, fma((V)(d.y), x, (V)(a.y)));
-                const V rx = fma(tx, x, fma(-ty, y, fma((V)(b.x), cx, -(b.y * cy))));
-                y = fma(tx, y, fma(ty, x, fma((V)(b.x), cy, b.y * cx)));
+                const V rx = fma(tx, x, fma(-ty, y, fma((V)(bc.x), cx, -(bc.y * cy))));
+                y = fma(tx, y, fma(ty, x, fma((V)(bc.x), cy, bc.y * cx)));
                 x = rx;
 #if DERIVATIVE
-                // (a + 2 d z) dz + b, in units of 2^(g + top)
-                b *= power2(e - g);
-                const V ux = tx + fma((V)(d.x), old_x, -(d.y * old_y));
-                const V uy = ty + fma((V)(d.x), old_y, d.y * old_x);
-                const V vx = fma(ux, dx, fma(-uy, dy, b.x * unit));
-                dy = fma(ux, dy, fma(uy, dx, b.y * unit));
+                // (a + 2 d z) dz + b, in units of 2^(g + top_g)
+                const int top_g = max(top, ec - g);
+                const double fit = power2(top - top_g);
+                const double2 bu = b * power2(ec - g - top_g);
+                const V ux = (tx + fma((V)(d.x), old_x, -(d.y * old_y))) * fit;
+                const V uy = (ty + fma((V)(d.x), old_y, d.y * old_x)) * fit;
+                const V vx = fma(ux, dx, fma(-uy, dy, bu.x * unit));
+                dy = fma(ux, dy, fma(uy, dx, bu.y * unit));
                 dx = vx;
-                g += top;
+                g += top_g;
 #endif
                 e += top;
             } else
