@@ -35,6 +35,7 @@ class DeviceContext:
             handle = handle.create_sub_devices([cl.device_partition_property.BY_COUNTS, cores])[0]
             self.cores = cores
         self.handle = handle
+        self._partial = handle is not device.handle
         self.cl = cl
         self.context = cl.Context([handle])
         self.queue = cl.CommandQueue(self.context)
@@ -99,9 +100,10 @@ class DeviceContext:
 
         A CPU runtime lets a thread that waits in ``finish`` work along; in other
         waits, or after a ``flush``, one core stays idle (measured: twice the time
-        on two cores). So on CPUs the whole queue is waited for.
+        on two cores). So on a whole CPU the whole queue is waited for; on some
+        of its cores a thread that works along would be one too many.
         """
-        if self.device.kind == "cpu":
+        if self.device.kind == "cpu" and not self._partial:
             self.queue.finish()
         else:
             event.wait()
