@@ -24,6 +24,14 @@ def describe(fields: dict) -> str:
     if isinstance(left, list) and len(left) == 2 and all(map(is_number, left)):
         low, high = map(duration, left)
         words.append(f"{low} left" if low == high else f"{low} to {high} left")
+    stage, renderer = fields.get("stage"), fields.get("renderer")
+    if isinstance(stage, dict) and is_number(stage.get("done")) and is_number(stage.get("total")):
+        share = f" {100 * stage['done'] // stage['total']:.0f} %" if stage["total"] > 0 else ""
+        words.append(f"{plain(stage.get('stage', ''), 20)}{share}")
+    if isinstance(renderer, dict):
+        words.append(plain(f"renderer {renderer.get('state', '?')}", 40))
+        if renderer.get("error"):
+            words.append(plain(renderer["error"], 200))
     return ", ".join(words)
 
 

@@ -18,6 +18,15 @@ from mandel.device.runtime import opencl
 from mandel.errors import DeviceError
 
 
+def _first_error(log: str) -> str:
+    """The line of a compiler's log that says what was wrong first."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no reason given")
+
+
+KEPT_BYTES = 256 * 2**20  # most that the pool keeps of buffers nobody uses
+
+
 class DeviceContext:
     """OpenCL state for one device, or for some cores of a CPU device.
 
@@ -39,6 +48,7 @@ class DeviceContext:
         self.cl = cl
         self.context = cl.Context([handle])
         self.queue = cl.CommandQueue(self.context)
+        self._pool = cl.tools.MemoryPool(cl.tools.ImmediateAllocator(self.queue))
         self._programs: dict = {}
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -76,12 +86,21 @@ class DeviceContext:
                 return self.cl.Program(self.context, text).build(["-cl-std=CL1.2", *options])
         except self.cl.Error as error:
             raise DeviceError(
-                "BUILD_FAILED", f"{name} does not build on {self.device.name}: {error}"
+                "BUILD_FAILED", f"{name} does not build on {self.device.name}: {_first_error(str(error))}"
             ) from error
 
     def empty(self, nbytes: int):
-        """An uninitialised device buffer of ``nbytes``."""
-        return self.cl.Buffer(self.context, self.cl.mem_flags.READ_WRITE, max(int(nbytes), 1))
+        """An uninitialised device buffer of at least ``nbytes``, out of a pool.
+
+        A buffer that is dropped serves again at once: the queue is in order, so
+        what was enqueued on it before is over before it is written anew. A pool
+        saves the first touch of every page on CPUs (2 ms for a frame of a million
+        samples) and a synchronous allocation on GPUs.
+        """
+        with self._lock:
+            if self._pool.managed_bytes - self._pool.active_bytes > KEPT_BYTES:
+                self._pool.free_held()
+            return self._pool.allocate(max(int(nbytes), 1))
 
     def upload(self, array: np.ndarray):
         """A read-only device buffer holding a copy of ``array``."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mandel.cli.progress_line import describe
 from mandel.cli import client
 from mandel.cli.progress_line import ProgressLine, describe
 from mandel.cli.words import duration, plain, table
@@ -367,3 +368,18 @@ def test_words():
     assert plain("a\nb\x1b") == "a?b?"
     assert table({"asked": 0.5, "x": None}).startswith("asked: 19")
     assert table({"asked": 1e300}) == "asked: 1e+300"
+
+
+@pytest.mark.parametrize("fields, words", [
+    ({"state": "running", "done": 3, "frames": 12, "rate": 2.5, "seconds_left": [3, 4]},
+     "running, 3/12 frames (25 %), 2.5 frames/s, 3 s to 4 s left"),
+    ({"state": "running", "done": 0, "frames": 12, "stage": {"stage": "reference", "done": 30, "total": 120}},
+     "running, 0/12 frames (0 %), reference 25 %"),
+    ({"state": "queued", "done": 0, "frames": 1, "renderer": {"state": "starting", "error": None}},
+     "queued, 0/1 frames (0 %), renderer starting"),
+    ({"state": "queued", "renderer": {"state": "failed", "error": "no Ray head\x1b[2J answers"}},
+     "queued, renderer failed, no Ray head?[2J answers"),
+    ({"state": 7, "done": "x", "stage": "y", "renderer": 1}, "7"),
+])
+def test_progress_in_words(fields, words):
+    assert describe(fields) == words
