@@ -67,6 +67,7 @@ def opencl():
                 ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         folder = os.environ["OCL_ICD_VENDORS"] = _vendor_folder(runtime)
     import pyopencl as cl
+    import pyopencl.tools  # memory pools
 
     try:
         cl.get_platforms()  # the loader reads the folder now

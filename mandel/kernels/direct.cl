@@ -65,7 +65,24 @@ __kernel void direct(__global const double *across, __global const double *down,
 #if DERIVATIVE
         dx = dx0; dy = dy0;
 #endif
-        do { STEP_D; ++n; norm = fma(x, x, y * y); } while (norm <= limit);
+        // Bisection: to the last z inside, then one step over the edge.
+        for (int part = BLOCK / 2; part > 0; part >>= 1) {
+            const double px = x, py = y;
+#if DERIVATIVE
+            const double pdx = dx, pdy = dy;
+#endif
+            for (int k = 0; k < part; ++k) STEP_D
+            if (fma(x, x, y * y) <= limit) n += part;
+            else {
+                x = px; y = py;
+#if DERIVATIVE
+                dx = pdx; dy = pdy;
+#endif
+            }
+        }
+        STEP_D
+        ++n;
+        norm = fma(x, x, y * y);
         out = n <= maxiter;
     }
     count[at] = out ? n : maxiter + 1;

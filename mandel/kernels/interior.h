@@ -46,7 +46,7 @@ inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
             const V u = x - x0, v = y - y0;
             proven |= TO_M(fma(sqrt(TO_F(fma(u, u, v * v))), (F)(GROWN), r) < first);
         }
-        hopeful &= !proven & TO_M(r < (F)(1.0f));
+        hopeful &= (!proven) & TO_M(r < (F)(1.0f));
     }
     return proven & asked;
 }
