@@ -57,13 +57,15 @@ class Limit:
 
 
 def seconds(iterator: DirectIterator, grid, repeats: int) -> tuple[float, np.ndarray]:
-    """Best wall time of a frame's samples, and its counts."""
+    """Best wall time of a frame's samples, and its counts; GPUs get eight frames at a time."""
     best, ctx = float("inf"), iterator.ctx
+    batch = 8 if ctx.device.is_gpu else 1
     for _ in range(repeats):
         started = perf_counter()
-        samples = iterator.iterate(grid, MAXITER, BAILOUT)
+        for _ in range(batch):
+            samples = iterator.iterate(grid, MAXITER, BAILOUT)
         ctx.queue.finish()
-        best = min(best, perf_counter() - started)
+        best = min(best, (perf_counter() - started) / batch)
     return best, ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))
 
 
