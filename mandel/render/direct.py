@@ -150,7 +150,8 @@ class DirectIterator:
             size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
         kernel(
             ctx.queue, size, group,
-            ctx.upload(table.across), ctx.upload(table.down), ctx.upload(table.spacing),
+            ctx.upload(table.across), ctx.upload(table.down),
+            ctx.upload(table.spacing) if outputs.derivative else None,
             np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
         )
