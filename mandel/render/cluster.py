@@ -27,6 +27,8 @@ from mandel.render.executor import Outcome, Task
 TASKS_PER_GPU = 3
 _REFRESH_SECONDS = 2.0
 _PROBE_SECONDS = 3.0
+# A worker that fails at once would eat the whole queue before anybody notices.
+_PENANCE_SECONDS = 1.0
 _NODE_IN_TEXT = re.compile(r"[Nn]ode(?: ID|_id)?:? ?([0-9a-f]{56})")
 
 # Ray notices a dead raylet after 15 s, a stopped one after a minute and the death of its control
@@ -86,7 +88,9 @@ def _run(function, argument, slot, key, *inputs):
     context = ray.get_runtime_context()
     result, facts = tasks.run(function, argument, slot, *inputs, label=context.get_task_name(), tell=tell)
     facts["node"] = context.get_node_id()
-    if "error" not in facts:
+    if "error" in facts:
+        time.sleep(_PENANCE_SECONDS)
+    else:
         _count(function, facts)
     return result, facts
 

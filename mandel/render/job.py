@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import time
 from collections import Counter, deque
 from itertools import islice
 from pathlib import Path
@@ -31,7 +32,7 @@ class Job:
     Attributes:
         spent: worker seconds used so far; the scheduler serves the job that had least.
         attempts: failed attempts by item; ``losses`` those that were a node's fault.
-        blamed: failed attempts by node.
+        blamed: failed attempts in a row, by node.
         pace: recent seconds per frame, by kind of slot.
         begun: segments of which a frame was handed out; their memory is spoken for.
         paths: where each durable segment lies, by index.
@@ -48,6 +49,7 @@ class Job:
         self.attempts: Counter = Counter()
         self.losses: Counter = Counter()
         self.blamed: Counter = Counter()
+        self._blamed_at: dict[str, float] = {}
         self.pace: dict[str, float] = {}
         self.begun: set[int] = set()
         self._recipe = recipe_of(payload)
@@ -125,6 +127,16 @@ class Job:
         if lost:
             for need in self._recipe.needs(item):
                 self._made.pop(need, None)
+
+    def blame(self, node: str) -> None:
+        """An attempt failed on ``node``."""
+        self.blamed[node] += 1
+        self._blamed_at[node] = time.monotonic()
+
+    def shunned(self, most: int, seconds: float) -> set[str]:
+        """Nodes that failed ``most`` attempts in a row, or one within the last ``seconds``."""
+        recent = time.monotonic() - seconds
+        return {n for n, count in self.blamed.items() if count >= most or count and self._blamed_at[n] > recent}
 
     def _segment_of(self, frame: int) -> Segment:
         return self.segments[bisect.bisect_right(self._firsts, frame) - 1]

@@ -7,29 +7,29 @@ the number of slots, and by the bytes of pictures rendered and not yet encoded.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
-from mandel.errors import MandelError
+from mandel.errors import MandelError, RenderError
 from mandel.render.executor import Executor, Outcome, Task
+from mandel.render.finish import Finisher
 from mandel.render.job import Job
 from mandel.render.recipe import FRAME, REFERENCE, SEGMENT, Item
-from mandel.video.join import join
-from mandel.video.poster import save_poster
 
 MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.
 MAX_LOSSES = 30
-# A node that failed this many of a job's tasks gets no more of them.
+# A node that failed one of a job's tasks gets none of them for a while; one that fails that many
+# in a row gets no more of them.
 MAX_BLAME = 2
+_SUSPECT_SECONDS = 15.0
 _MEMORY_SHARE = 0.4
 _STAGE_SECONDS = 1.0
-# Far enough in to be worth a look, not yet the very end.
-_POSTER_AT = 0.8
 
 
 class Scheduler:
@@ -45,9 +45,8 @@ class Scheduler:
         self._emit = emit
         self._jobs: dict[str, Job] = {}
         self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
-        self._joining: dict[str, Future] = {}
         self._told = 0.0
-        self._joiner = ThreadPoolExecutor(1, thread_name_prefix="mandel-join")
+        self._finisher = Finisher()
 
     @property
     def busy(self) -> bool:
@@ -65,7 +64,7 @@ class Scheduler:
             return
         job.spent = min((other.spent for other in self._jobs.values()), default=0.0)
         self._jobs[job.name] = job
-        self._finish(job)
+        self._finisher.look_at(job)
 
     def cancel(self, name: str) -> None:
         """Drops a job and its tasks; unknown names are ignored."""
@@ -76,22 +75,22 @@ class Scheduler:
         """A segment is durable at ``path``."""
         if (job := self._jobs.get(name)) is not None:
             job.paths[index] = path
-            self._finish(job)
+            self._finisher.look_at(job)
 
     def step(self, timeout: float) -> None:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
         self._fill()
         for outcome in self._executor.wait(timeout):
             self._ended(outcome)
-        for name in [n for n, future in self._joining.items() if future.done()]:
-            self._joined(name, self._joining.pop(name))
+        for name, future in self._finisher.ended():
+            self._joined(name, future)
         self._tell_stages()
 
     def close(self) -> None:
         """Drops all jobs and waits for a join under way."""
         for name in list(self._jobs):
             self._drop(name)
-        self._joiner.shutdown(wait=True, cancel_futures=True)
+        self._finisher.close()
 
     # Handing out
 
@@ -137,8 +136,7 @@ class Scheduler:
         return not others or own <= job.frames_left * min(others) + max(others)
 
     def _submit(self, job: Job, item: Item, task: Task) -> None:
-        avoid = {node for node, count in job.blamed.items() if count >= MAX_BLAME}
-        if avoid:
+        if avoid := job.shunned(MAX_BLAME, _SUSPECT_SECONDS):
             alive = {node["id"] for node in self._executor.nodes() if node["alive"]}
             avoid &= alive
             if avoid != alive:
@@ -157,6 +155,8 @@ class Scheduler:
         if outcome.error is not None:
             self._failed(job, item, outcome)
             return
+        if job.blamed[outcome.info["node"]] < MAX_BLAME:
+            del job.blamed[outcome.info["node"]]
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
         for follower, task in job.ended(item, outcome.handle):
@@ -187,8 +187,12 @@ class Scheduler:
             data = self._executor.fetch(outcome.handle)
         except MandelError as error:
             return replace(outcome, error=error.as_dict())
-        path = job.tmp / f"{job.name[:16]}-{item.index:06d}.ts"
-        path.write_bytes(data)
+        path = job.tmp / f"{job.name[:16]}-{item.index:06d}.h264"
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            self._give_up(job, _disk_error(error))
+            return outcome
         self._emit({
             "event": "segment", "job": job.name, "index": item.index, "path": str(path),
             "frames": job.segments[item.index].count, "bytes": len(data),
@@ -205,19 +209,20 @@ class Scheduler:
         else:
             job.attempts[item] += 1
             if node := outcome.info.get("node"):
-                job.blamed[node] += 1
+                job.blame(node)
         if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
-            self._drop(job.name)
-            frame = item.index if item.kind == FRAME else None
-            self._emit({
-                "event": "failed", "job": job.name, "code": error["code"], "frame": frame,
-                "message": f"{item} failed {job.attempts[item] + job.losses[item]} times; "
-                f"the last error: {error['message']}",
-            })
+            failures = job.attempts[item] + job.losses[item]
+            message = f"{item} failed {failures} times; the last error: {error['message']}"
+            self._give_up(job, RenderError(error["code"], message), item.index if item.kind == FRAME else None)
             return
         self._emit({"event": "log", "level": "warning", "message":
                     f"job {job.name[:8]}: {item} failed and is tried again: {error['message']}"})
         job.failed(item, lost=error["code"] == "NODE_LOST")
+
+    def _give_up(self, job: Job, error: MandelError, frame: int | None = None) -> None:
+        """Ends a job without a video."""
+        self._drop(job.name)
+        self._emit({"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message})
 
     def _drop(self, name: str) -> bool:
         """Forgets a job and ends its tasks; whether there was one."""
@@ -228,28 +233,21 @@ class Scheduler:
                 self._executor.cancel(ticket)
         return True
 
-    # Joining
-
-    def _finish(self, job: Job) -> None:
-        if job.complete and job.name not in self._joining:
-            self._joining[job.name] = self._joiner.submit(_make_video, job)
+    # Finishing
 
     def _joined(self, name: str, future: Future) -> None:
-        if self._jobs.pop(name, None) is None:
+        if (job := self._jobs.pop(name, None)) is None:
             return
         try:
             self._emit({"event": "video", "job": name, **future.result()})
-        except (MandelError, OSError) as error:
-            code = error.code if isinstance(error, MandelError) else "IO_ERROR"
-            self._emit({"event": "failed", "job": name, "code": code, "message": str(error), "frame": None})
+        except MandelError as error:
+            self._give_up(job, error)
+        except OSError as error:
+            self._give_up(job, _disk_error(error))
 
 
-def _make_video(job: Job) -> dict:
-    """Joins the segments to an mp4 and saves a poster beside it; the video event's facts."""
-    p = job.payload
-    video = job.tmp / f"{job.name[:16]}.mp4"
-    poster = job.tmp / f"{job.name[:16]}.png"
-    joined = join(job.segment_paths(), video, p.fps, p.num_frames)
-    save_poster(video, poster, _POSTER_AT)
-    return {"path": str(video), "poster": str(poster), "frames": joined.frames,
-            "bytes": joined.bytes, "sha256": joined.sha256}
+def _disk_error(error: OSError) -> RenderError:
+    if error.errno == errno.ENOSPC:
+        return RenderError("DISK_FULL", "no space left for the job's files; free some and ask again")
+    return RenderError("DISK_FAILED", f"a file of the job could not be written: {error}")
+

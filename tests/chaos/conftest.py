@@ -3,11 +3,19 @@ import pytest
 from tests.support import processes
 from tests.support.chaos import Faults
 from tests.support.cluster import Cluster
+from tests.support.ffmpeg import Encoders
+from tests.support.service import Service
 
 
 @pytest.fixture(scope="session")
-def own_cluster():
-    cluster = Cluster()
+def encoders(tmp_path_factory):
+    """Brings faults upon the encoders on all nodes of the cluster."""
+    return Encoders(tmp_path_factory.mktemp("encoders"))
+
+
+@pytest.fixture(scope="session")
+def own_cluster(encoders):
+    cluster = Cluster(IMAGEIO_FFMPEG_EXE=str(encoders.executable))
     try:
         head = cluster.head()
         assert head.returncode == 0, head.stderr + head.stdout
@@ -37,20 +45,18 @@ def faults(cluster):
     return Faults(cluster.faults)
 
 
-@pytest.fixture
-def service(cluster, tmp_path):
-    """A service on the cluster, whose processes are ended after the test."""
-    running = cluster.service(tmp_path / "DB")
+@pytest.fixture(scope="module")
+def service(own_cluster, tmp_path_factory):
+    """A service on the cluster, for all tests of a module; its processes are ended then."""
+    running = own_cluster.service(tmp_path_factory.mktemp("service") / "DB")
     yield running
-    assert "Traceback" not in running.output(), running.output()
     running.kill()
+    assert "Traceback" not in running.output(), running.output()
 
 
 @pytest.fixture
 def embedded(tmp_path):
     """start(db, *options) -> a service that starts Ray itself; all are ended after the test."""
-    from tests.support.service import Service
-
     started = []
 
     def start(*options: str, **environment: str) -> Service:

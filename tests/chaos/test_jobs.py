@@ -1,0 +1,157 @@
+"""T3, T4, T16, T17, T20: what becomes of jobs when frames, nodes, encoders or people are bad."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import pytest
+
+from mandel.payload import parse
+from mandel.protocol.strict_json import loads
+from tests.support import ffmpeg, processes
+from tests.support.chaos import SMALL, Client, Faults, amount, ask, calm, decoded, tell
+
+
+def job_id(payload: dict) -> str:
+    return parse(loads(json.dumps(payload).encode())).job_id()
+
+
+def test_poison_frames(cluster, faults, service):
+    """T3"""
+    actions = {"kill": "WORKER_LOST", "raise": "INTERNAL", "eat:1": "INTERNAL"}
+    poisoned = {action: SMALL | {"maxiter": 300 + k} for k, action in enumerate(actions)}
+    faults.set("note .", *(f"{action} {job_id(p)[:8]} frame 4$" for action, p in poisoned.items()))
+    good = Client(service.port, **SMALL | {"maxiter": 310})
+    clients = {action: Client(service.port, **p) for action, p in poisoned.items()}
+    figures = {}
+    for action, client in clients.items():
+        reply = client.answer(120)
+        assert reply.code == actions[action] and "frame 4" in reply.last["message"], reply.last
+        assert "the last error: " in reply.last["message"]
+        begun = sum(label.endswith(" frame 4") for _, label in faults.noted(client.job[:8]))
+        assert begun <= 3
+        figures[action] = begun
+    assert decoded(good.answer(120).video) == calm(**SMALL | {"maxiter": 310})
+    tell("T3", attempts=figures, other_job="done")
+
+
+def test_a_bad_node_is_set_aside(cluster, faults, service):
+    """T4"""
+    pid = next(iter(cluster.raylets()))
+    os.kill(pid, signal.SIGKILL)
+    processes.wait_for(lambda: pid not in cluster.raylets(), 10, "the raylet is gone")
+    before = set(cluster.raylets())
+    bad = Faults(cluster.folder / "bad")
+    bad.set("note .", "raise .")
+    assert cluster.worker(MANDEL_TASK_FAULTS=str(bad.path)).returncode == 0
+    (pid,) = set(cluster.raylets()) - before
+    payload = SMALL | {"num_frames": amount(36, 120), "maxiter": 320}
+    faults.set("sleep:0.3 .")
+    try:
+        reply = Client(service.port, **payload).answer(120)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    wasted = len(bad.noted())
+    tell("T4", attempts_wasted_on_the_bad_node=wasted, frames=payload["num_frames"])
+    assert reply.code is None, reply.last
+    assert decoded(reply.video) == calm(**payload)
+    assert wasted <= 3
+
+
+def test_cancel_is_prompt(cluster, faults, service):
+    """T16"""
+    slowest = 0.0
+    for number in range(amount(2, 10)):
+        payload = SMALL | {"num_frames": 100, "maxiter": 330 + number}
+        faults.set("sleep:0.3 frame", "sleep:1 segment")
+        client = Client(service.port, **payload)
+        processes.wait_for(lambda: client.done >= 30, 120, "30 % are rendered")
+        moment = time.monotonic()
+        ask(service.port, op="cancel", job=client.job)
+
+        def idle() -> bool:
+            running = processes.marked(cluster.mark).values()
+            return not any(client.job[:8] in command or "ffmpeg" in command for command in running)
+
+        processes.wait_for(idle, 30, "workers are idle, ffmpeg is gone")
+        slowest = max(slowest, time.monotonic() - moment)
+        assert client.answer(10).code == "CANCELLED"
+        assert not list(service.db.rglob(f"{client.job}/*.mp4"))
+    tell("T16", cancels=number + 1, slowest_s=f"{slowest:.2f}", frame_s=0.3, final_files=0)
+    assert slowest <= 2 + 1
+
+
+def test_encoders_fail(cluster, faults, encoders, service):
+    """T17"""
+    for index in range(amount(3, 10)):
+        encoders.order(ffmpeg.KILLED, seconds=0.02 * index)
+    for order in (ffmpeg.FLOODS, ffmpeg.LIES):
+        encoders.order(order)
+    payload = SMALL | {"num_frames": amount(60, 200), "maxiter": 340}
+    faults.set("note .")
+    client = Client(service.port, **payload)
+    reply = client.answer(120)
+    assert reply.code is None, reply.last
+    assert decoded(reply.video) == calm(**payload)
+    begun = len(faults.noted(" segment "))
+    tell("T17", encoders_failed=amount(5, 12), segments_begun=begun, slowest_s=f"{client.latency:.1f}")
+    assert encoders.waiting == 0
+    zombies = [c for c in processes.marked(cluster.mark).values() if "ffmpeg" in c]
+    assert not zombies
+
+
+def test_a_huge_job_starves_nobody(cluster, faults, service):
+    """T20"""
+    faults.set("sleep:0.1 frame")
+    huge = Client(service.port, **SMALL | {"num_frames": 5000, "maxiter": 350})
+    processes.wait_for(lambda: huge.done >= 10, 60, "the huge job is under way")
+    latencies = []
+    for number in range(10):
+        small = Client(service.port, **SMALL | {"num_frames": 6, "maxiter": 360 + number})
+        assert small.answer(60).code is None
+        latencies.append(small.latency)
+    ask(service.port, op="cancel", job=huge.job)
+    huge.answer(30)
+    tell("T20", small_jobs=10, median_s=f"{sorted(latencies)[5]:.2f}", p95_s=f"{sorted(latencies)[9]:.2f}")
+    assert max(latencies) < 20
+
+
+def test_a_full_disk(cluster, faults, tmp_path):
+    """T17: the disk fills up in the middle of a job; asked again, the job goes on."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(disk)]).returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    service = None
+    try:
+        service = cluster.service(disk / "DB")
+        payload = SMALL | {"num_frames": 48, "maxiter": 380}
+        faults.set("note .", "sleep:0.3 frame")
+        client = Client(service.port, **payload)
+        processes.wait_for(lambda: client.said and client.said[-1].get("segments", 0) >= 2, 60, "two segments")
+        moment = time.monotonic()
+        with open(disk / "filler", "wb", buffering=0) as filler:
+            with contextlib.suppress(OSError):
+                while True:
+                    filler.write(bytes(1 << 16))
+        reply = client.answer(60)
+        seconds = time.monotonic() - moment
+        assert reply.code == "DISK_FULL" and "free some" in reply.last["message"]
+        assert ask(service.port, **SMALL | {"maxiter": 381}).code == "DISK_FULL"
+        (disk / "filler").unlink()
+        reply = Client(service.port, **payload).answer(60)
+        assert reply.code is None, reply.last
+        assert decoded(reply.video) == calm(**payload)
+        again = Counter(label for _, label in faults.noted(f"{client.job[:8]} frame"))
+        tell("T17 full disk", seconds_until_the_job_said_so=f"{seconds:.1f}",
+             frames_begun_again=again.total() - len(again))
+        assert "Traceback" not in service.output(), service.output()
+        assert service.stop() == 0
+    finally:
+        if service is not None:
+            service.kill()
+        subprocess.run(["umount", "-l", str(disk)], check=True)

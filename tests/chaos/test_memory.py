@@ -1,0 +1,90 @@
+"""T13: ten thousand frames of 1080p, instant workers and an encoder ten times too slow."""
+
+import resource
+import weakref
+
+from mandel.payload import parse
+from mandel.protocol.strict_json import loads
+from mandel.render.executor import Outcome
+from mandel.render.job import Job
+from mandel.render.scheduler import Scheduler
+from tests.support.chaos import amount, tell
+
+MEMORY = 1 << 30
+ENCODING_STEPS = 40  # a frame takes one step of the simulated cluster, an encoder takes this many
+
+
+class Picture:
+    """Stands for a frame's bytes in the object store."""
+
+
+class Cluster:
+    """Four slots; frames are done at the next step, segments much later; nothing is computed."""
+
+    def __init__(self, frame_bytes: int):
+        self.frame_bytes, self.held, self.peak = frame_bytes, 0, 0
+        self._running, self._tickets, self._now = {}, 0, 0
+
+    def slots(self):
+        return {"cpu": 4}
+
+    def memory(self):
+        return MEMORY
+
+    def nodes(self):
+        return []
+
+    def submit(self, task):
+        self._tickets += 1
+        self._running[self._tickets] = (self._now + (ENCODING_STEPS if task.function == "segment" else 1), task)
+        return self._tickets
+
+    def wait(self, timeout):
+        self._now += 1
+        # Four run at once, the others wait behind them.
+        first = dict(list(self._running.items())[:4])
+        return [self._end(ticket) for ticket, (due, _) in first.items() if due <= self._now]
+
+    def _end(self, ticket):
+        _, task = self._running.pop(ticket)
+        facts = {"seconds": 0.0, "cpu_seconds": 0.0, "node": "n", "host": "h", "device": "d"}
+        if task.function == "segment":
+            return Outcome(ticket, b"", facts)
+        picture = Picture()
+        self.held += self.frame_bytes
+        self.peak = max(self.peak, self.held)
+        weakref.finalize(picture, self._free)
+        return Outcome(ticket, picture, facts)
+
+    def _free(self):
+        self.held -= self.frame_bytes
+
+    def fetch(self, handle):
+        return handle
+
+    def progress(self, ticket):
+        return None
+
+    def cancel(self, ticket):
+        pass
+
+
+def test_frames_wait_for_the_encoder(tmp_path):
+    """T13"""
+    frames = amount(2_000, 10_000)
+    text = f'{{"num_frames": {frames}, "frame_width": 1920, "frame_height": 1080}}'
+    job = Job("j", parse(loads(text.encode())), tmp_path, {})
+    cluster, segments = Cluster(job.frame_bytes), []
+    scheduler = Scheduler(cluster, lambda event: segments.append(event) if event["event"] == "segment" else None)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scheduler.add(job)
+    while len(segments) < len(job.segments):
+        scheduler.step(0)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    scheduler.close()
+    tell("T13", frames=frames, object_store_MiB=MEMORY >> 20, peak_MiB=cluster.peak >> 20, spilled_bytes=0,
+         driver_grew_MiB=grown >> 10)
+    assert cluster.peak <= 0.5 * MEMORY  # Ray spills at 80 %
+    assert grown < 64 << 10
+    del job, scheduler
+    assert cluster.held == 0
