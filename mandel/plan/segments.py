@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_SHARE = 8
-_SHORTEST = 4
+_SHARE = 4
+_SHORTEST = 6
 _LONGEST = 60
 _RAW_BYTES = 256 << 20
 
@@ -38,12 +38,13 @@ def cut(num_frames: int, frame_bytes: int = 0) -> tuple[Segment, ...]:
         frame_bytes: size of a raw frame; a segment's raw frames are held in
             memory together, so large frames make short segments.
     """
-    longest = max(_SHORTEST, min(_LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
+    longest = max(1, min(_LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
+    shortest = min(_SHORTEST, longest)
     segments, first = [], 0
     while first < num_frames:
         left = num_frames - first
-        count = min(max(left // _SHARE, _SHORTEST), longest, left)
-        if left - count < _SHORTEST // 2:
+        count = min(max(left // _SHARE, shortest), longest, left)
+        if left - count < shortest // 2 and left <= longest:
             count = left  # no segment of a single frame at the end
         segments.append(Segment(len(segments), first, count))
         first += count

@@ -81,8 +81,8 @@ def _drive(channel: Channel, executor: Executor) -> None:
                     "tasks": scheduler.tasks,
                 })
             try:
-                # An idle driver waits for the next message, a busy one for the next outcome.
-                message = channel.inbox.get(timeout=0 if scheduler.busy else _STEP_SECONDS)
+                # With tasks under way the driver waits for the next outcome, else for the next message.
+                message = channel.inbox.get(timeout=0 if scheduler.active else _STEP_SECONDS)
                 if not _obey(message, scheduler):
                     return
             except queue.Empty:

@@ -43,7 +43,7 @@ class PerturbedIterator:
         self._progress = progress
         self._centre: tuple[str, str] | None = None
         self._reference: Reference | None = None
-        self._orbit = None
+        self._orbit = self._edge = None
         self._table_key = None
         self._table: BlaTable | None = None
         self._table_buffers = None
@@ -72,7 +72,12 @@ class PerturbedIterator:
             self._centre, self._reference = centre, reference
             self._table_key = self._table = self._table_buffers = None
             orbit = np.stack((reference.re, reference.im), axis=1)
-            self._orbit = self.ctx.upload(orbit), self.ctx.upload(reference.exponent)
+            self._orbit = self._upload(orbit, reference.exponent)
+            self._edge = self._upload(reference.edge, reference.edge_gap, reference.edge_exponent)
+
+    def _upload(self, *arrays: np.ndarray) -> list:
+        """Device buffers; an empty array gets one that is never read."""
+        return [self.ctx.upload(array) if array.size else self.ctx.empty(64) for array in arrays]
 
     def _tables(self, need: Precision, bailout: float) -> BlaTable:
         last = self._reference.end(bailout)
@@ -83,7 +88,7 @@ class PerturbedIterator:
             parts = [table.blocks, table.reach]
             parts += [table.deep_blocks, table.deep_reach] if need.deep else parts
             self._table, self._table_key = table, key
-            self._table_buffers = [self.ctx.upload(part) if part.size else self.ctx.empty(64) for part in parts]
+            self._table_buffers = self._upload(*parts)
             self.timing.table = perf_counter() - began
         return self._table
 
@@ -144,7 +149,9 @@ class PerturbedIterator:
             np.int32(grid.cols), np.int32(grid.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),
-            np.int32(table.last), np.int32(self._wrap(table)), *self._orbit, np.int32(table.tops), *self._table_buffers,
+            np.int32(table.last), np.int32(self._wrap(table)), *self._orbit,
+            np.int32(len(self._reference.edge) if bailout == 2 else 0), *self._edge,
+            np.int32(table.tops), *self._table_buffers,
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
             np.int32(start.exponent if need.deep else 0),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),

@@ -54,6 +54,11 @@ class Scheduler:
         return bool(self._jobs)
 
     @property
+    def active(self) -> bool:
+        """Whether something is under way that ``step`` can wait for."""
+        return bool(self._running) or self._finisher.active
+
+    @property
     def tasks(self) -> int:
         """Tasks submitted and not ended."""
         return len(self._running)
@@ -80,8 +85,11 @@ class Scheduler:
     def step(self, timeout: float) -> None:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
         self._fill()
-        for outcome in self._executor.wait(timeout):
-            self._ended(outcome)
+        if self._running:
+            for outcome in self._executor.wait(timeout):
+                self._ended(outcome)
+        elif self._finisher.active:
+            self._finisher.wait(timeout)
         for name, future in self._finisher.ended():
             self._joined(name, future)
         self._tell_stages()
@@ -228,6 +236,7 @@ class Scheduler:
         """Forgets a job and ends its tasks; whether there was one."""
         if self._jobs.pop(name, None) is None:
             return False
+        self._finisher.forget(name)
         for ticket, (job, _, _) in self._running.items():
             if job.name == name:
                 self._executor.cancel(ticket)

@@ -52,5 +52,5 @@ class Names:
     def file(self, job: str, kind: str, number: int = 0) -> Path:
         """A job's segment ``number``, its video or its poster."""
         if kind == SEGMENT:
-            return self.job(job) / "segments" / f"{number:05d}.ts"
+            return self.job(job) / "segments" / f"{number:05d}.h264"
         return self.job(job) / {VIDEO: "video.mp4", POSTER: "poster.png"}[kind]

@@ -9,7 +9,6 @@ import numpy as np
 
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
-from mandel.video.probe import packet_times, probe
 
 
 def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -41,17 +40,16 @@ def save_png(picture: np.ndarray, path: Path) -> None:
         raise RenderError("WRITE_FAILED", f"{path} cannot be written: {error}") from error
 
 
-def save_poster(video: Path, path: Path, share: float = 0.6) -> None:
-    """Writes one frame of a finished video, ``share`` (0..1) of the way in, to a PNG file."""
-    found = probe(video)
-    times = packet_times(video)
-    chosen = times[int(share * (len(times) - 1))]
-    # Seeking shows the first frame not before the time asked for; leave room for rounding.
-    start = float(chosen - times[1] / 2) if chosen else 0.0
+def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
+    """Writes the first frame of a segment (a file of ``encode_segment``'s bytes) to a PNG file.
+
+    Raises:
+        RenderError: FFMPEG_FAILED, BAD_SEGMENT when there is no such frame, WRITE_FAILED.
+    """
     raw = ffmpeg.run([
-        "-threads", "1", "-ss", f"{start:.6f}", "-i", f"file:{Path(video).absolute()}", "-map", "0:v:0",
+        "-threads", "1", "-f", "h264", "-i", f"file:{Path(segment).absolute()}", "-map", "0:v:0",
         "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
-    ])
-    if len(raw) != found.width * found.height * 3 // 2:
-        raise RenderError("BAD_VIDEO", f"{video} gave no frame at {start:.3f} s for its poster.")
-    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), found.width, found.height), path)
+    ])  # fmt: skip
+    if len(raw) != width * height * 3 // 2:
+        raise RenderError("BAD_SEGMENT", f"{segment} does not start with a frame of {width}x{height}.")
+    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), width, height), path)

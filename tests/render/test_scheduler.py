@@ -155,7 +155,7 @@ def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
 
 def test_finished_segments_are_not_rendered_again(run, tmp_path):
     first = run(LocalExecutor(), {"j": payload()})
-    kept = tmp_path / "kept.ts"
+    kept = tmp_path / "kept.h264"
     kept.write_bytes((tmp_path / ("final-" + Path(first.of("segment")[0]["path"]).name)).read_bytes())
     index, frames = (first.of("segment")[0][k] for k in ("index", "frames"))
     second = run(LocalExecutor(), {"j": payload()}, finished={index: kept})

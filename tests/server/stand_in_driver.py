@@ -64,7 +64,7 @@ class Work:
                 say("frame", job=self.job, frame=frame, seconds=0.0, node="here", device="none", attempt=1)
             data = f"{self.job} {index}\n".encode() * 200
             say("segment", job=self.job, index=index, frames=self.spans[index],
-                **make(self.tmp / f"{index}.ts", data))
+                **make(self.tmp / f"{index}.h264", data))
         elif len(self.adopted) == len(self.spans):
             video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
             (self.tmp / "poster.png").write_bytes(b"poster")

@@ -27,7 +27,7 @@ def test_finished_segments_are_not_rendered_again(head):
     before = len(head.lines("rendered"))
     sock, reply = head.send(**SMALL | {"num_frames": 30})
     job = reply.step() and reply.last["job"]
-    wait_for(lambda: list(head.db.rglob(f"{job}/segments/*.ts")), 20, "a segment is stored")
+    wait_for(lambda: list(head.db.rglob(f"{job}/segments/*.h264")), 20, "a segment is stored")
     head.order("crash")
     with sock:
         assert reply.read().video == expected_video(job, 30)

@@ -110,14 +110,14 @@ def test_what_has_no_row_is_removed_at_the_start(store):
     store.add(JOB, {}, "{}", 10)
     segments = store.names.file(JOB, "segment", 0).parent
     segments.mkdir()
-    (segments / "00000.ts").write_bytes(b"renamed, not committed")
+    (segments / "00000.h264").write_bytes(b"renamed, not committed")
     store.names.payload(OTHER).parent.mkdir(parents=True)
     store.names.payload(OTHER).write_text("{}")
     (store.names.tmp / "left over").mkdir()
     (store.names.tmp / "left over" / "file").write_text("x")
     store = reopen(store)
     assert store.recovery.removed == 3 and store.recovery.unfinished == 1
-    assert not (segments / "00000.ts").exists() and not store.names.job(OTHER).exists()
+    assert not (segments / "00000.h264").exists() and not store.names.job(OTHER).exists()
     assert store.names.payload(JOB).exists() and not list(store.names.tmp.iterdir())
 
 

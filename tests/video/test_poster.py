@@ -7,7 +7,6 @@ import pytest
 from mandel.colour import oracle, transfer
 from mandel.errors import RenderError
 from mandel.video.encode import encode_segment
-from mandel.video.join import join
 from mandel.video.poster import rgb_of_yuv420, save_png, save_poster
 
 
@@ -26,16 +25,22 @@ def test_png_is_exact(tmp_path):
     assert np.array_equal(iio.imread(tmp_path / "p.png"), picture)
 
 
-@pytest.mark.parametrize("count, share, chosen", [(1, 0.6, 0), (7, 0.0, 0), (7, 0.5, 3), (7, 1.0, 6)])
-def test_poster_is_the_frame_asked_for(tmp_path, count, share, chosen):
+@pytest.mark.parametrize("count", [1, 7])
+def test_poster_is_the_segment_s_first_frame(tmp_path, count):
     grey = [np.repeat(np.array([40 + 20 * k, 128], np.uint8), [32 * 32, 512]) for k in range(count)]
     part = tmp_path / "s.h264"
     part.write_bytes(encode_segment(grey, 32, 32, "29.97"))
-    video = join([part], tmp_path / "v.mp4", "29.97", count)
-    save_poster(video.path, tmp_path / "p.png", share)
+    save_poster(part, tmp_path / "p.png", 32, 32)
     level = iio.imread(tmp_path / "p.png")
     assert level.shape == (32, 32, 3)
-    assert abs(level.mean() - (40 + 20 * chosen - 16) * 255 / 219) < 3
+    assert abs(level.mean() - (40 - 16) * 255 / 219) < 3
+
+
+def test_a_poster_of_nothing(tmp_path):
+    (tmp_path / "s.h264").write_bytes(b"")
+    with pytest.raises(RenderError):
+        save_poster(tmp_path / "s.h264", tmp_path / "p.png", 32, 32)
+    assert not (tmp_path / "p.png").exists()
 
 
 def test_a_folder_that_is_not_there(tmp_path):
