@@ -32,6 +32,17 @@ inline int first_block(int s, int tops)
     return s == 0 ? 0 : tops + 2 * (s - 1) - (int)popcount(s - 1);
 }
 
+// Where value is in an ascending list, or -1.
+inline int find(__global const int *list, int length, int value)
+{
+    int low = 0, high = length - 1;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (list[middle] < value) low = middle + 1; else high = middle;
+    }
+    return list[low] == value ? low : -1;
+}
+
 __kernel
 #if WIDTH > 1
 __attribute__((vec_type_hint(V)))
@@ -39,6 +50,8 @@ __attribute__((vec_type_hint(V)))
 void perturb(__global const double *across, __global const double *down, __global const double *spacing,
              int cols, int rows, double scale, int scale_exponent, int maxiter, double bailout,
              int last, int wrap, __global const double2 *orbit, __global const int *orbit_exponent,
+             int edges, __global const int *edge, __global const double *edge_gap,
+             __global const int *edge_exponent,
              int tops, __global const double8 *blocks, __global const int *reach,
              __global const double8 *deep_blocks, __global const int *deep_reach,
              int start, double start_x, double start_y, int start_exponent,
@@ -286,6 +299,17 @@ void perturb(__global const double *across, __global const double *down, __globa
                 part = size;
             }
             M gone = active & NOT(full <= limit), back = active & (sum < part);
+            const double square = fma(z.x, z.x, z.y * z.y);
+            if (edges > 0 && fabs(square - 4.0) < 0x1p-19) {
+                // |Z + z| > 2 where a double of that size cannot tell: by the sign of
+                // (|Z|^2 - 4) + 2 Re(conj(Z) z) + |z|^2.
+                const int found = find(edge, edges, m);
+                if (found >= 0) {
+                    const double gap = edge_gap[found] * power2(edge_exponent[found] - e);
+                    const V over = fma((V)(2 * z.x), x, fma((V)(2 * z.y), y, gap + size * power2(e)));
+                    gone = active & (over > 0);
+                }
+            }
             const M near = back;
             if (m == last) back = active;
             if (!ANY(gone | back)) continue;

@@ -47,7 +47,12 @@ def _singles(reference: Reference, last: int) -> Level:
     size = z.magnitude()
     one = Scaled.of(np.ones(len(z), complex))
     # No sample may leave the disc of radius 2 inside a block: the count would be lost.
-    room = Scaled.of(np.maximum(2.0 - size.at(0), 0.0))
+    gap = np.maximum(4.0 - size.at(0) ** 2 - 2.0**-40, 0.0)
+    exponent = np.zeros(len(gap), np.int32)
+    edge = reference.edge < last
+    at = reference.edge[edge] - 1
+    gap[at], exponent[at] = np.maximum(-reference.edge_gap[edge], 0.0), reference.edge_exponent[edge]
+    room = Scaled.of(gap, exponent - 2)
     return Level(z.shifted(1), one, one, least(size.shifted(-_MARGIN_BITS), room))
 
 

@@ -26,7 +26,10 @@ ESCAPE_RADIUS = 65_536.0
 # Below 2 to this power entries keep an exponent of their own.
 _TINY = -400
 _CHUNK = 4_096
-_FORMAT = 2
+_FORMAT = 3
+_ARRAYS = ("re", "im", "exponent", "edge", "edge_gap", "edge_exponent")
+# |Z|**2 this close to 4 is kept in extended precision.
+_EDGE = 2.0**-20
 
 
 def fixed_point(text: str, bits: int) -> mpz:
@@ -62,6 +65,9 @@ class Reference:
             interior centre having settled on a cycle: it goes on as it did
             from w. 0 otherwise: samples rebase at the end.
         limit: the number of iterations that was asked for.
+        edge: int32, the indices where |Z_m| is so close to 2 that a double
+            cannot tell on which side of the escape radius a sample is.
+        edge_gap, edge_exponent: |Z_m|**2 - 4 = gap * 2**exponent there.
 
     Picklable without copies: nothing but arrays and numbers.
     """
@@ -74,6 +80,9 @@ class Reference:
     period: int
     wrap: int
     limit: int
+    edge: np.ndarray
+    edge_gap: np.ndarray
+    edge_exponent: np.ndarray
 
     @property
     def last(self) -> int:
@@ -94,17 +103,21 @@ class Reference:
         return self.bits >= bits and (self.complete or self.limit >= limit)
 
     def end(self, bailout: float) -> int:
-        """Where to rebase at the latest: the first index outside ``bailout``, else the last."""
-        with np.errstate(under="ignore"):
-            radius = np.hypot(self.re, self.im)
-        outside = np.flatnonzero((radius > bailout * (1 - 2.0**-30)) & (self.exponent == 0))
+        """Where to rebase at the latest: the first index well outside ``bailout``, else the last.
+
+        Well outside: a sample that is inside nevertheless differs so much from
+        Z that rebasing costs it no precision.
+        """
+        radius = np.hypot(self.re, self.im)
+        outside = np.flatnonzero((radius > bailout * (1 + 2.0**-20)) & (self.exponent == 0))
         return int(outside[0]) if len(outside) else self.last
 
     def to_bytes(self) -> bytes:
         """An .npz file, ending with the SHA-256 of what precedes (32 bytes)."""
         file = io.BytesIO()
         facts = np.array([_FORMAT, self.bits, self.escaped, self.period, self.wrap, self.limit], np.int64)
-        np.savez(file, re=self.re, im=self.im, exponent=self.exponent, facts=facts)
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        np.savez(file, facts=facts, **arrays)
         data = file.getvalue()
         return data + hashlib.sha256(data).digest()
 
@@ -122,7 +135,7 @@ class Reference:
             if facts[0] != _FORMAT:
                 raise RenderError("BAD_REFERENCE", f"reference orbit of format {facts[0]}; compute it again")
             return cls(
-                file["re"], file["im"], file["exponent"],
+                **{name: file[name] for name in _ARRAYS},
                 bits=facts[1], escaped=bool(facts[2]), period=facts[3], wrap=facts[4], limit=facts[5],
             )  # fmt: skip
 
@@ -141,6 +154,12 @@ def _entry(x: mpz, y: mpz, bits: int) -> tuple[float, float, int]:
     top = max(math.frexp(f)[1] + e for f, e in ((fx, ex), (fy, ey)) if f)
     base = 0 if top > _TINY else top
     return math.ldexp(fx, max(ex - base, -2000)), math.ldexp(fy, max(ey - base, -2000)), base
+
+
+def _edge_arrays(edges: list[tuple[int, float, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rows = np.array(edges, float).reshape(-1, 3)
+    gap, shift = np.frexp(rows[:, 1])
+    return rows[:, 0].astype(np.int32), gap, (rows[:, 2] + shift).astype(np.int32)
 
 
 def reference_orbit(
@@ -175,6 +194,8 @@ def reference_orbit(
     low, shift = max(bits - 62, 0), bits - 1
     unit = 2.0 ** (low - bits)
     near, far = 2.0**-9 / unit, ESCAPE_RADIUS / unit
+    edge_low, edge_high = (4 - _EDGE) / unit**2, (4 + _EDGE) / unit**2
+    edges = []
     parts = [np.zeros((1, 3))]
     last, escaped, period, wrap = 0, False, 0, 0
     # Brent's search for a cycle of the fixed-point orbit.
@@ -194,6 +215,8 @@ def reference_orbit(
                 if not (-far < fx < far and -far < fy < far):
                     escaped = True
                     break
+                if edge_low < fx * fx + fy * fy < edge_high:
+                    edges.append((n, *_scaled(x * x + y * y - (mpz(4) << 2 * bits), 2 * bits)))
             if x == seen_x and y == seen_y:
                 wrap = seen
                 break
@@ -206,5 +229,5 @@ def reference_orbit(
     orbit = np.concatenate(parts)
     return Reference(
         orbit[:, 0].copy(), orbit[:, 1].copy(), orbit[:, 2].astype(np.int32),
-        bits, escaped, period, wrap, limit,
+        bits, escaped, period, wrap, limit, *_edge_arrays(edges),
     )  # fmt: skip
