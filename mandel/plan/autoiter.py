@@ -19,6 +19,7 @@ from decimal import Decimal
 import numpy as np
 
 from mandel.plan.arithmetic import log2_of
+from mandel.plan.view import View
 
 FIRST_LIMIT = 1_000
 # Beyond this a view counts as interior; time for the reference orbit bounds it.
@@ -28,6 +29,14 @@ _GROWTH = 4
 _CHANGED = 1e-4
 # Headroom over what a small picture shows: frames have more samples, and rarer ones.
 _PERCENTILE, _HEADROOM = 99.9, 2
+_SAMPLES = 10_000
+
+
+def small(view: View) -> View:
+    """``view`` with about 10,000 samples."""
+    ratio = (view.width / view.height) ** 0.5
+    side = _SAMPLES**0.5
+    return View(view.re, view.im, view.delta, max(round(side * ratio), 1), max(round(side / ratio), 1))
 
 
 @dataclass(frozen=True)

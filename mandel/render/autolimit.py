@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mandel.plan.autoiter import CEILING, FIRST_LIMIT, Limit, settle
+from mandel.plan.autoiter import CEILING, FIRST_LIMIT, Limit, settle, small
 from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
-
-_SAMPLES = 10_000
-
-
-def small(view: View) -> View:
-    """``view`` with about 10,000 samples."""
-    ratio = (view.width / view.height) ** 0.5
-    side = _SAMPLES**0.5
-    return View(view.re, view.im, view.delta, max(round(side * ratio), 1), max(round(side / ratio), 1))
-
 
 def view_limit(
     renderer: FrameRenderer, view: View, first: int = FIRST_LIMIT, ceiling: int = CEILING

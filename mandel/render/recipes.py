@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mandel.payload import SHARED, Payload
-from mandel.render.recipe import ExactRecipe, Recipe
+from mandel.render.exact_recipe import ExactRecipe
+from mandel.render.recipe import Recipe
 from mandel.render.shared_recipe import SharedRecipe
 
 

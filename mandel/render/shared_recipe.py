@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from functools import lru_cache
 
 from mandel.colour.look import Look
@@ -11,7 +12,8 @@ from mandel.plan.strips import SPLIT, Strips
 from mandel.plan.zoom import Zoom
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.precision import precision
-from mandel.render.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, Item
+from mandel.render.limits import Limits
+from mandel.render.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item
 from mandel.render.unit import MipsUnit, Part, ReferenceUnit, ResampleUnit, StripUnit
 
 STRIP = "strip"
@@ -24,6 +26,7 @@ class SharedRecipe:
     def __init__(self, payload: Payload):
         self._payload = payload
         self._look = Look(palette=payload.palette)
+        self._limits = Limits(payload)
         self.strips = Strips(Zoom.of(payload), float(payload.strip_density))
         self._parts_of = lru_cache(256)(self._parts)
 
@@ -32,18 +35,23 @@ class SharedRecipe:
             return tuple(need for need, _ in self._parts_of(item.index))
         if item.kind == MIPS:
             return (Item(STRIP, item.index),)
-        if item.kind == STRIP and self._is_deep(item.index):
+        if item.kind == STRIP:
+            limits = self._limits.needs(self._deepest(item.index))
+            return (*limits, Item(REFERENCE, 0)) if self._is_deep(item.index) else limits
+        if item.kind == LIMIT and self._limits.is_deep(item.index):
             return (Item(REFERENCE, 0),)
         return ()
 
     def unit(self, item: Item):
         strips, p = self.strips, self._payload
         if item.kind == STRIP:
-            blocks = tuple(strips.blocks(item.index))
-            return StripUnit(p.re, p.im, strips.layout(item.index), blocks, p.maxiter, VIDEO_BAILOUT, self._look)
+            blocks, maxiter = tuple(strips.blocks(item.index)), self._limits.of(self._deepest(item.index))
+            return StripUnit(p.re, p.im, strips.layout(item.index), blocks, maxiter, VIDEO_BAILOUT, self._look)
+        if item.kind == LIMIT:
+            return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
-            return ReferenceUnit(p.re, p.im, precision(deepest).bits, p.maxiter)
+            return ReferenceUnit(p.re, p.im, precision(deepest).bits, self._limits.most)
         if item.kind == MIPS:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)
@@ -53,8 +61,11 @@ class SharedRecipe:
             tuple(part for _, part in parts),
         )
 
+    def learn(self, item: Item, value: int) -> None:
+        self._limits.learn(item.index, value)
+
     def last_frame(self, item: Item) -> int:
-        if item.kind == REFERENCE:
+        if item.kind in (REFERENCE, LIMIT):
             return self._payload.num_frames - 1
         fine, coarse = (self.strips.frames(item.index, levels) for levels in self._levels)
         if item.kind == MIPS:
@@ -66,6 +77,11 @@ class SharedRecipe:
 
     def _is_deep(self, strip: int) -> bool:
         return arithmetic(self.strips.whole(strip)).engine == PERTURBED
+
+    def _deepest(self, strip: int) -> str:
+        """Delta of the deepest frame that sees a strip."""
+        run = self.strips.frames(strip, range(self.strips.coarsest + 1))
+        return min((self.strips.zoom.delta(frame) for frame in (run[0], run[-1])), key=Decimal)
 
     @property
     def _levels(self) -> tuple[range, range]:

@@ -21,7 +21,8 @@ import numpy as np
 from mandel.errors import MandelError
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render import fault
-from mandel.render.unit import FrameUnit, MipsUnit, ReferenceUnit, ResampleUnit, SegmentUnit, StripUnit
+from mandel.render.autolimit import view_limit
+from mandel.render.unit import FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, ResampleUnit, SegmentUnit, StripUnit
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,14 @@ def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]
     return reference, {"iterations": reference.last}
 
 
+def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[int, dict]:
+    """The iteration limit that a key view needs."""
+    own = studio(slot)
+    for reference in references:
+        own.frames.keep_reference(unit.view.re, unit.view.im, reference)
+    return view_limit(own.frames, unit.view).maxiter, own.facts
+
+
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[bytes, dict]:
     """Frames, in order, as the bytes of one segment."""
     from mandel.video.encode import encode_segment as encode
@@ -123,7 +132,7 @@ def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[
 
 FUNCTIONS = {
     "frame": render_frame, "segment": encode_segment, "reference": compute_reference,
-    "strip": render_strip, "mips": keep_mips,
+    "limit": find_limit, "strip": render_strip, "mips": keep_mips,
 }
 
 _reporter: ContextVar[Callable[[int, int], None] | None] = ContextVar("reporter", default=None)

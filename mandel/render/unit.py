@@ -47,6 +47,13 @@ class SegmentUnit:
 
 
 @dataclass(frozen=True)
+class LimitUnit:
+    """Find the iteration limit that a view needs."""
+
+    view: View
+
+
+@dataclass(frozen=True)
 class ReferenceUnit:
     """Compute the reference orbit of a point.
 

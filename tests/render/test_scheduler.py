@@ -207,3 +207,16 @@ def test_memory_bounds_what_is_in_flight(run):
     executor = Tight(lambda task: None)
     assert run(executor, {"j": payload(num_frames=40)}).of("video")
     assert 0 < executor.most <= 10
+
+
+@pytest.mark.parametrize("sampling", ["exact", "shared"])
+def test_maxiter_auto_is_found_along_the_zoom(run, sampling):
+    fields = {"point": "-1.7497591451303665,0.0000000036851380", "end_delta": "1e-12", "maxiter": "auto"}
+    executor = Faulty(lambda task: None)
+    assert run(executor, {"j": payload(num_frames=6, sampling=sampling, **fields)}).of("video")
+    limits = [task for task in executor.order if task.function == "limit"]
+    references = [task for task in executor.order if task.function == "reference"]
+    assert len(limits) == 4 and len(references) == 1
+    made = [task.argument.maxiter for task in executor.order if task.function in ("frame", "strip")
+            and hasattr(task.argument, "maxiter")]
+    assert min(made) >= 1000 and made == sorted(made) and made[-1] > made[0]
