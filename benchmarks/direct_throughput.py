@@ -6,7 +6,7 @@ Over the frames of the seed's zoom (2.5 to 1e-4, maxiter 1000), kernel times
 only. The limit is z^2 + c in fused multiply-adds without any bail-out test,
 measured by a kernel on the same device between the frames. On CPUs time is CPU
 time over the number of cores, so that what else runs on the machine weighs on
-neither side; on GPUs it is wall time. Counted are true
+neither side; on GPUs it is the kernels' time by the GPU's clock. Counted are true
 iterations: an escaped sample's count, maxiter for an interior sample that was
 iterated; samples in the main bulbs count nothing. The proof that ends other
 interior samples early is off for the throughput, and on for the times.
@@ -18,13 +18,14 @@ import argparse
 import datetime
 import sys
 from pathlib import Path
-from time import perf_counter, process_time
+from time import process_time
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from mandel.device.context import DeviceContext, device_context  # noqa: E402
+from mandel.device.choose import choose  # noqa: E402
+from mandel.device.context import DeviceContext  # noqa: E402
 from mandel.plan.axes import axes, coordinates  # noqa: E402
 from mandel.plan.view import View  # noqa: E402
 from mandel.render.direct import DirectIterator  # noqa: E402
@@ -32,14 +33,32 @@ from mandel.render.direct import DirectIterator  # noqa: E402
 POINT, MAXITER, BAILOUT = ("-1.338238635", "-0.057237059"), 1000, 1000.0
 
 
-class Clock:
-    """Seconds: of CPU time per core used, or of wall time for a GPU."""
+class Profiled(DeviceContext):
+    """A context that keeps the event of the last kernel, with its times."""
 
-    def __init__(self, ctx: DeviceContext):
-        self.gpu, self.cores = ctx.device.is_gpu, ctx.cores
+    def __init__(self, device):
+        super().__init__(device)
+        self.queue = self.cl.CommandQueue(
+            self.context, properties=self.cl.command_queue_properties.PROFILING_ENABLE
+        )
 
-    def __call__(self) -> float:
-        return perf_counter() if self.gpu else process_time() / self.cores
+    def kernel(self, *names):
+        kernel = super().kernel(*names)
+
+        def launch(*arguments):
+            self.event = kernel(*arguments)
+            return self.event
+
+        return launch
+
+    def seconds(self, work) -> float:
+        """Time of the kernel that ``work`` launches: CPU time per core, or the GPU's own clock."""
+        started = process_time()
+        work()
+        self.queue.finish()
+        if not self.device.is_gpu:
+            return (process_time() - started) / self.cores
+        return (self.event.profile.end - self.event.profile.start) * 1e-9
 
 
 class Limit:
@@ -47,8 +66,8 @@ class Limit:
 
     FORMS = {"cpu": [(4, 4), (8, 3), (8, 4), (16, 2)], "gpu": [(1, 1), (1, 2), (1, 4)]}
 
-    def __init__(self, ctx: DeviceContext):
-        self.ctx, self.clock, gpu = ctx, Clock(ctx), ctx.device.is_gpu
+    def __init__(self, ctx: Profiled):
+        self.ctx, gpu = ctx, ctx.device.is_gpu
         self.items = ctx.cores * (2048 if gpu else 16)
         self.iterations = 20_000 if gpu else 200_000  # some 10 ms
         self.out = ctx.empty(self.items * 128)
@@ -59,25 +78,18 @@ class Limit:
         """Iterations a second, of all lanes and chains together."""
         width, chains = form or self.form
         kernel = self.ctx.kernel("limit.cl", "limit", (("WIDTH", width), ("CHAINS", chains)))
-        started = self.clock()
-        kernel(
+        seconds = self.ctx.seconds(lambda: kernel(
             self.ctx.queue, (self.items,), (1,) if width > 1 else (256,),
             np.int32(self.iterations), np.float64(-0.1), self.out,
-        )
-        self.ctx.queue.finish()
-        return self.items * width * chains * self.iterations / (self.clock() - started)
+        ))
+        return self.items * width * chains * self.iterations / seconds
 
 
-def seconds(iterator: DirectIterator, grid, repeats: int) -> tuple[float, np.ndarray]:
-    """Best time of a frame's samples, and its counts; GPUs get eight frames at a time."""
-    best, ctx, clock = float("inf"), iterator.ctx, Clock(iterator.ctx)
-    batch = 8 if ctx.device.is_gpu else 1
-    for _ in range(repeats):
-        started = clock()
-        for _ in range(batch):
-            samples = iterator.iterate(grid, MAXITER, BAILOUT)
-        ctx.queue.finish()
-        best = min(best, (clock() - started) / batch)
+def best_of(iterator: DirectIterator, grid, repeats: int) -> tuple[float, np.ndarray]:
+    """Best time of a frame's samples, and its counts."""
+    ctx = iterator.ctx
+    best = min(ctx.seconds(lambda: iterator.iterate(grid, MAXITER, BAILOUT)) for _ in range(repeats))
+    samples = iterator.iterate(grid, MAXITER, BAILOUT)
     return best, ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))
 
 
@@ -97,7 +109,7 @@ def main() -> int:
     p.add_argument("--repeats", type=int, default=3, help="the best of so many counts")
     p.add_argument("--variant", help="a variant's name; default: the one the engine would use")
     o = p.parse_args()
-    ctx = device_context(o.device)
+    ctx = Profiled(choose(o.device).device)
     limit, rates = Limit(ctx), []
     full = DirectIterator(ctx, o.variant, prove_interior=False)
     quick = DirectIterator(ctx, o.variant)
@@ -111,8 +123,8 @@ def main() -> int:
         delta = 2.5 * (1e-4 / 2.5) ** (k / max(o.frames - 1, 1))
         grid = View(*POINT, repr(delta), o.width, o.height).grid()
         rates.append(max(limit.rate() for _ in range(o.repeats)))
-        whole, count = seconds(full, grid, o.repeats)
-        proven, same = seconds(quick, grid, o.repeats)
+        whole, count = best_of(full, grid, o.repeats)
+        proven, same = best_of(quick, grid, o.repeats)
         assert (count == same).all(), "the proof changed a count"
         skipped = in_main_bulbs(coordinates(axes(grid), grid.cols, grid.rows))
         done = int(np.minimum(count, MAXITER)[~skipped].sum())
