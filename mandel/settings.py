@@ -48,6 +48,16 @@ class Settings:
     drain_timeout: float = _option(
         12.0, "seconds in which the renderer may hand over what it has finished when the service stops"
     )
+    max_db_bytes: int = _option(
+        0, "bytes that DB/ may hold; beyond, jobs that ended are evicted, the longest unused first; 0: no limit"
+    )
+    token_file: str = _option(
+        "", "file with the token that clients must send; it is made if it is missing. Beyond loopback a token is "
+        "always wanted, by default that of ~/.mandel/token"
+    )
+    tls_cert: str = _option("", "PEM file with the service's certificate; the port then speaks TLS only")
+    tls_key: str = _option("", "PEM file with the certificate's key, if that is another file")
+    tls_ca: str = _option("", "PEM file with the certificates that a client trusts; it then speaks TLS")
     limits: Limits = field(default_factory=Limits)
 
 

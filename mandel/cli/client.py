@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mandel import settings
 from mandel.cli.arguments import joined
-from mandel.cli.conversation import converse
+from mandel.cli.conversation import converse, trust
 from mandel.cli.place import Placed, check_writable
 from mandel.cli.progress_line import ProgressLine
 from mandel.cli.words import plain, table
@@ -47,6 +47,14 @@ examples:
   client.py --attach 3b1f0c -o zoom.mp4
 """
 
+_CHANGES = {
+    "cancel": "end a job; what it has finished is kept",
+    "pause": "let a job rest until --resume",
+    "resume": "go on with a paused job",
+    "retry": "try a failed or cancelled job again",
+    "pin": "never evict a job to make room",
+    "unpin": "let a pinned job be evicted again",
+}
 _JOB = re.compile(r"[0-9a-f]{64}")
 _BEGINNING = re.compile(r"[0-9a-f]{4,63}")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -67,11 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
     parser.add_argument("--json", action="store_true", help="results of --status, --list, --cancel as JSON")
-    settings.add_options(parser, only=("host", "port"))
+    parser.add_argument("--priority", metavar="N", help="-9 to 9: jobs of a higher one are rendered first (default 0)")
+    settings.add_options(parser, only=("host", "port", "token_file", "tls_ca"))
     what = parser.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument("--status", nargs="?", const="", metavar="JOB", help="the service's state, or a job's")
     what.add_argument("--list", action="store_true", help="all jobs")
-    what.add_argument("--cancel", metavar="JOB", help="end a job; what it has finished is kept")
+    for op, help in _CHANGES.items():
+        what.add_argument("--" + op, metavar="JOB", help=help)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
     group = parser.add_argument_group("fields of the payload (they win over the file's)")
     for field in fields.TABLE:
@@ -127,11 +137,12 @@ def _request(args: argparse.Namespace) -> tuple[str, dict]:
     """The operation's name and the JSON object to send."""
     if args.list:
         return "list", {"op": "list"}
-    for op in ("status", "cancel", "attach"):
+    for op in ("status", "attach", *_CHANGES):
         job = getattr(args, op)
         if job is not None:
             return op, {"op": op} | ({"job": job} if job else {})
-    return operation.RENDER, _payload(args)
+    priority = {operation.PRIORITY: Number(args.priority)} if args.priority is not None else {}
+    return operation.RENDER, _payload(args) | priority
 
 
 def _output(args: argparse.Namespace, job: str | None) -> Path:
@@ -146,16 +157,25 @@ def _output(args: argparse.Namespace, job: str | None) -> Path:
     return Path(f"{(job or 'zoom')[:12]}.mp4")
 
 
+def _token(file: str) -> dict:
+    try:
+        return {"token": Path(file).expanduser().read_text().strip()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError("BAD_FILE", f"--token-file {file}: {error}") from None
+
+
 class _Session:
     """One request, one reply, and what came of it.
 
     Args:
         args: the parsed options.
-        host, port: where the service listens.
+        service: where the service listens, and what it wants to see.
     """
 
-    def __init__(self, args: argparse.Namespace, host: str, port: int):
-        self._args, self._host, self._port = args, host, port
+    def __init__(self, args: argparse.Namespace, service: settings.Settings):
+        self._args, self._host, self._port = args, service.host, service.port
+        self._tls = trust(service.tls_ca) if service.tls_ca else None
+        self._token = _token(service.token_file) if service.token_file else {}
         self.job: str | None = None
         self._line = ProgressLine(sys.stderr, args.quiet)
         self._placed: Placed | None = None
@@ -188,7 +208,8 @@ class _Session:
             print(json.dumps(self._result, indent=2) if self._args.json else table(self._result))
 
     def _converse(self, message: dict):
-        return converse(self._host, self._port, strict_json.dumps(message), _CONNECT_SECONDS)
+        request = strict_json.dumps(message | self._token)
+        return converse(self._host, self._port, request, _CONNECT_SECONDS, self._tls)
 
     def _whole_id(self, job: str) -> str:
         """The one listed job that begins with ``job``; else ``job`` as it is, for the service to judge."""
@@ -249,7 +270,7 @@ def main(argv: list[str]) -> int:
     session = None
     try:
         service = settings.read(args)
-        session = _Session(args, service.host, service.port)
+        session = _Session(args, service)
         session.run()
         return OK
     except KeyboardInterrupt:

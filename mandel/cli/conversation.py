@@ -6,6 +6,7 @@ OSErrors become TransferErrors here and nowhere else.
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -50,17 +51,34 @@ def replies(receive: Callable[[int], bytes], reader: ReplyReader | None = None) 
         reader.feed(data)
 
 
-def converse(host: str, port: int, request: bytes, patience: float) -> Iterator:
+def trust(certificates: str) -> ssl.SSLContext:
+    """TLS with a service whose certificate is, or is signed by, one of those in a PEM file.
+
+    Raises:
+        TransferError: BAD_SETTING.
+    """
+    try:
+        return ssl.create_default_context(cafile=certificates)
+    except OSError as error:
+        raise TransferError("BAD_SETTING", f"--tls-ca {certificates}: {error}", field="tls_ca") from None
+
+
+def converse(
+    host: str, port: int, request: bytes, patience: float, tls: ssl.SSLContext | None = None
+) -> Iterator:
     """Sends ``request``, yields the events of the reply.
 
     Args:
         patience: seconds in which the connection must be made.
+        tls: whom to trust; without it nothing is encrypted.
 
     Raises:
         TransferError: UNREACHABLE, CONNECTION_LOST, or what ReplyReader raises.
     """
     with _os_errors("UNREACHABLE", f"no service at {host}:{port}"):
         connection = socket.create_connection((host, port), timeout=patience)
+        if tls is not None:
+            connection = tls.wrap_socket(connection, server_hostname=host)
     with connection:
         connection.settimeout(SILENCE_SECONDS)
         try:

@@ -92,6 +92,10 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
           f"storing under {service.store.names.root}: {service.store.recovery}\n"
           f"the renderer is starting; send a payload with: python client.py --host {service.listener.host} "
           f"--port {service.listener.port}", flush=True)
+    if service.access.token_file:
+        print(f"clients need the token in {service.access.token_file}: client.py --token-file", flush=True)
+        if not service.access.encrypted:
+            print("the token and the videos travel in clear; --tls-cert turns TLS on", flush=True)
     asked_to_stop.wait()
     _log.info("stopping: no more connections; finishing what is in hand (again to stop at once)")
     service.stop()

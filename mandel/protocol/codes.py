@@ -26,6 +26,7 @@ REFUSED = {
     "TOO_DEEP_ZOOM": "deeper than the service allows",
     "JOB_TOO_BIG": "each field is legal, all together are too much work",
     "NOT_FOUND": "no such job",
+    "UNAUTHORIZED": "the service wants its token",
 }
 
 # The service cannot take the request now; sending it again later may help.

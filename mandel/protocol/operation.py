@@ -10,8 +10,10 @@ import re
 from dataclasses import dataclass
 
 from mandel.errors import RequestError
+from mandel.protocol.number import Number
 
 RENDER = "render"
+_SMALL = re.compile(r"-?[0-9]")
 _JOB = re.compile(r"[0-9a-f]{64}")
 
 
@@ -36,16 +38,28 @@ TABLE = {
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
-    "cancel": Operation(required=("job",)),
+    **{name: Operation(required=("job",)) for name in ("cancel", "pause", "resume", "retry", "pin", "unpin")},
 }
+# Beside the payload's own fields and no part of the job's identity.
+PRIORITY = "priority"
+HIGHEST = 9
 
 
 @dataclass(frozen=True)
 class Request:
-    """A whole request: the operation's name and its fields, numbers as ``Number``."""
+    """A whole request.
+
+    Attributes:
+        op: the operation's name.
+        fields: its fields, numbers as ``Number``.
+        token: what the peer shows to be let in.
+        priority: of a job to render; None when nothing was said.
+    """
 
     op: str
     fields: dict
+    token: str | None = None
+    priority: int | None = None
 
 
 def not_found() -> RequestError:
@@ -62,6 +76,18 @@ def unknown_field(name: str, known) -> RequestError:
         "UNKNOWN_FIELD", f"there is no field {name[:60]!r}{hint} Known fields: {', '.join(known)}",
         field=name[:60], limit=known,
     )
+
+
+def _priority(value) -> int:
+    if not isinstance(value, Number):
+        raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
+    known = _SMALL.fullmatch(value.text)
+    if known is None:
+        raise RequestError(
+            "OUT_OF_RANGE", f"priority is a whole number from {-HIGHEST} to {HIGHEST}; 0 is usual",
+            field=PRIORITY, limit=[-HIGHEST, HIGHEST],
+        )
+    return int(known[0])
 
 
 def request(value) -> Request:
@@ -81,15 +107,19 @@ def request(value) -> Request:
         raise RequestError(
             "UNKNOWN_VALUE", f"op {op[:60]!r} is not one of {', '.join(TABLE)}", field="op", limit=list(TABLE)
         )
+    token = fields.pop("token", None)
+    if not isinstance(token, str | None):
+        raise RequestError("WRONG_TYPE", "token must be a string", field="token")
     row = TABLE[op]
     if row.optional is None:
-        return Request(op, fields)
+        priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
+        return Request(op, fields, token, priority)
     for name in fields:
         if name not in row.required + row.optional:
-            raise unknown_field(name, ("op",) + row.required + row.optional)
+            raise unknown_field(name, ("op", "token") + row.required + row.optional)
     for name in row.required:
         if name not in fields:
             raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)
     if "job" in fields and not (isinstance(fields["job"], str) and _JOB.fullmatch(fields["job"])):
         raise not_found()
-    return Request(op, fields)
+    return Request(op, fields, token)

@@ -59,7 +59,7 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
         case "render":
             finished = {int(index): Path(path) for index, path in message["segments"].items()}
             payload = Payload.from_canonical(message["payload"])
-            scheduler.add(Job(message["job"], payload, Path(message["tmp"]), finished))
+            scheduler.add(Job(message["job"], payload, Path(message["tmp"]), finished, message.get("priority", 0)))
         case "adopted":
             scheduler.adopted(message["job"], int(message["index"]), Path(message["path"]))
         case "cancel":

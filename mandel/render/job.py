@@ -12,7 +12,7 @@ from typing import Any
 from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
 from mandel.render.executor import Task
-from mandel.render.recipe import FRAME, SEGMENT, Item
+from mandel.render.recipe import FRAME, LEARNED, SEGMENT, Item
 from mandel.render.recipes import recipe_of
 from mandel.render.unit import SegmentUnit
 
@@ -28,9 +28,10 @@ class Job:
         payload: what was asked for.
         tmp: folder for finished files.
         finished: paths of segments that need not be made again, by index.
+        priority: each step up doubles its share of the workers.
 
     Attributes:
-        spent: worker seconds used so far; the scheduler serves the job that had least.
+        spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
         attempts: failed attempts by item; ``losses`` those that were a node's fault.
         blamed: failed attempts in a row, by node.
         pace: recent seconds per frame, by kind of slot.
@@ -38,13 +39,14 @@ class Job:
         paths: where each durable segment lies, by index.
     """
 
-    def __init__(self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path]):
+    def __init__(self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0):
         self.name = name
         self.payload = payload
         self.tmp = tmp
         self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2
         self.segments = cut(payload.num_frames, self.frame_bytes)
         self.paths = dict(finished)
+        self.share = 2.0**priority
         self.spent = 0.0
         self.attempts: Counter = Counter()
         self.losses: Counter = Counter()
@@ -128,6 +130,10 @@ class Job:
             for need in self._recipe.needs(item):
                 self._made.pop(need, None)
 
+    def learn(self, item: Item, value: Any) -> None:
+        """Tells the recipe the value of an item that it wants to know."""
+        self._recipe.learn(item, value)
+
     def blame(self, node: str) -> None:
         """An attempt failed on ``node``."""
         self.blamed[node] += 1
@@ -153,7 +159,8 @@ class Job:
         return None if waiting else item
 
     def _task(self, item: Item, kind: str) -> Task:
-        inputs = tuple(self._made[need] for need in self._recipe.needs(item))
+        needs = self._recipe.needs(item)
+        inputs = tuple(self._made[need] for need in needs if need.kind not in LEARNED)
         return Task(item.kind, self._recipe.unit(item), inputs, self._label(item), kind)
 
     def _label(self, item: Item) -> str:

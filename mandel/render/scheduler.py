@@ -19,7 +19,7 @@ from mandel.errors import MandelError, RenderError
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
 from mandel.render.job import Job
-from mandel.render.recipe import FRAME, REFERENCE, SEGMENT, Item
+from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, Item
 
 MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.
@@ -155,11 +155,13 @@ class Scheduler:
 
     def _ended(self, outcome: Outcome) -> None:
         job, item, task = self._running.pop(outcome.ticket)
-        job.spent += outcome.info.get("seconds", 0.0)
+        job.spent += outcome.info.get("seconds", 0.0) / job.share
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is None and item.kind == SEGMENT:
             outcome = self._save(job, item, outcome)
+        elif outcome.error is None and item.kind in LEARNED:
+            outcome = self._learn(job, item, outcome)
         if outcome.error is not None:
             self._failed(job, item, outcome)
             return
@@ -188,6 +190,14 @@ class Scheduler:
             if item.kind == REFERENCE and (progress := self._executor.progress(ticket)) is not None:
                 done, total = progress
                 self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
+
+    def _learn(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
+        """Tells the job the value of an item that it wants to know."""
+        try:
+            job.learn(item, self._executor.fetch(outcome.handle))
+        except MandelError as error:
+            return replace(outcome, error=error.as_dict())
+        return outcome
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
         """Writes an encoded segment to the job's tmp folder and tells of it."""

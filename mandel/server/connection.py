@@ -7,6 +7,7 @@ import logging
 import socket
 import struct
 import time
+from functools import partial
 
 from mandel import payload
 from mandel.errors import MandelError, RenderError, RequestError, StoreError, TransferError
@@ -22,6 +23,8 @@ _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for t
 _LONGEST_PROGRESS_SECONDS = 10.0
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = 1 << 20
+# A job that would take more than the disk has, even if its pictures are plain, is refused.
+_LEAST_BYTES_PER_PIXEL = 0.02
 
 
 class Connection:
@@ -61,9 +64,9 @@ class Connection:
         elif isinstance(asked, Request):
             answer = {
                 RENDER: self._render, "attach": self._attach, "status": self._status, "list": self._list,
-                "cancel": self._cancel,
             }
-            answer[asked.op](asked.fields)
+            self._service.admit(asked.token)
+            answer.get(asked.op, self._change)(asked)
 
     def _receive(self) -> Request | Foreign | None:
         """The request; None when the peer closed without a word. One deadline for all of it."""
@@ -87,27 +90,35 @@ class Connection:
 
     # -- operations -------------------------------------------------------
 
-    def _render(self, fields: dict) -> None:
-        asked = payload.parse(fields, self._service.settings.limits)
+    def _render(self, request: Request) -> None:
+        asked = payload.parse(request.fields, self._service.settings.limits)
         canonical = asked.canonical()
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
-        self._stream(self._service.register.ask(asked.job_id(), canonical, text, asked.num_frames))
+        room = int(asked.num_frames * asked.frame_width * asked.frame_height * _LEAST_BYTES_PER_PIXEL)
+        self._stream(self._service.register.ask(
+            asked.job_id(), canonical, text, asked.num_frames, room, request.priority))
 
-    def _attach(self, fields: dict) -> None:
-        self._stream(self._found(self._service.register.find(fields["job"])))
+    def _attach(self, request: Request) -> None:
+        self._stream(self._found(self._service.register.find(request.fields["job"])))
 
-    def _cancel(self, fields: dict) -> None:
-        job = self._found(self._service.register.cancel(fields["job"]))
-        self._send(self._reply.result(self._service.register.describe(job)))
+    def _change(self, request: Request) -> None:
+        register = self._service.register
+        change = {
+            "cancel": register.cancel, "pause": register.pause, "resume": register.resume,
+            "retry": register.retry, "pin": partial(register.pin, pinned=True),
+            "unpin": partial(register.pin, pinned=False),
+        }
+        job = self._found(change[request.op](request.fields["job"]))
+        self._send(self._reply.result(register.describe(job)))
 
-    def _status(self, fields: dict) -> None:
-        if "job" in fields:
-            job = self._found(self._service.register.find(fields["job"]))
+    def _status(self, request: Request) -> None:
+        if "job" in request.fields:
+            job = self._found(self._service.register.find(request.fields["job"]))
             self._send(self._reply.result(self._service.register.describe(job)))
         else:
             self._send(self._reply.result(self._service.status()))
 
-    def _list(self, fields: dict) -> None:
+    def _list(self, request: Request) -> None:
         self._send(self._reply.result({"jobs": self._service.register.list()}))
 
     @staticmethod

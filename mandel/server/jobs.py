@@ -7,20 +7,22 @@ import time
 from collections import Counter, deque
 
 from mandel.errors import MandelError
-from mandel.store.store import CANCELLED, DONE, FAILED, QUEUED
+from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 
 # Never stored: it is a fact about a living driver. A restart finds the job queued.
 RUNNING = "running"
 
 # state -> event -> next state; what is not here is not allowed.
 TABLE = {
-    QUEUED: {"ask": QUEUED, "start": RUNNING, "fail": FAILED, "cancel": CANCELLED},
-    RUNNING: {"ask": RUNNING, "requeue": QUEUED, "finish": DONE, "fail": FAILED, "cancel": CANCELLED},
+    QUEUED: {"ask": QUEUED, "start": RUNNING, "pause": PAUSED, "fail": FAILED, "cancel": CANCELLED},
+    RUNNING: {"ask": RUNNING, "requeue": QUEUED, "pause": PAUSED, "finish": DONE, "fail": FAILED,
+              "cancel": CANCELLED},
+    PAUSED: {"ask": PAUSED, "pause": PAUSED, "resume": QUEUED, "cancel": CANCELLED},
     DONE: {"ask": DONE, "damage": QUEUED, "cancel": DONE},
-    FAILED: {"ask": QUEUED, "cancel": FAILED},
-    CANCELLED: {"ask": QUEUED, "cancel": CANCELLED},
+    FAILED: {"ask": QUEUED, "retry": QUEUED, "cancel": FAILED},
+    CANCELLED: {"ask": QUEUED, "retry": QUEUED, "cancel": CANCELLED},
 }
-LIVE = (QUEUED, RUNNING)
+LIVE = (QUEUED, RUNNING, PAUSED)
 
 _RECENT = 64  # frames over which the present rate is taken
 
@@ -52,6 +54,7 @@ class Job:
         self.id, self.payload, self.frames = record.id, record.payload, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
+        self.priority, self.pinned = record.priority, record.pinned
         self.changed = threading.Condition(lock)
         self.ending = threading.Lock()
         self.faults = 0  # times in a row that the driver failed it without any progress

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from itertools import islice
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server.jobs import RUNNING, Job
-from mandel.store.store import CANCELLED, DONE, FAILED, QUEUED, Store, StoredFile
+from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, Record, Store, StoredFile
 
 _log = logging.getLogger("mandel")
 
@@ -26,6 +26,9 @@ MOST_FAULTS = 4  # times in a row that a job may fail the driver, or the driver 
 class Register:
     """The jobs of ``store``; unfinished ones are live from the start, oldest first.
 
+    Args:
+        most_bytes: what the store's files may take; beyond, jobs that ended are evicted. 0: no limit.
+
     Attributes:
         lock: guards all that is in memory.
         work: notified when ``next`` may have something.
@@ -33,8 +36,9 @@ class Register:
         closing: the service stops; nothing more will be begun.
     """
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, most_bytes: int = 0):
         self.store = store
+        self._most_bytes = most_bytes
         self.lock = threading.RLock()
         self.work = threading.Condition(self.lock)
         self.letting_go: set[str] = set()
@@ -45,32 +49,44 @@ class Register:
 
     # -- for connections --------------------------------------------------
 
-    def ask(self, job: str, payload: dict, canonical: str, frames: int) -> Job:
+    def ask(self, job: str, payload: dict, canonical: str, frames: int, room: int = 0,
+            priority: int | None = None) -> Job:
         """The job of a payload: joined when it is live, done when stored, else queued durably.
+
+        Args:
+            room: bytes that it will take on the disk at least.
+            priority: what it is from now on; None leaves it as it is.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED, INDEX_FAILED.
         """
         with self._accepting:
-            if (live := self.live(job)) is not None:
-                return live
-            record = self.store.get(job)
-            if record is None:
-                record = self.store.add(job, payload, canonical, frames)
-                _log.info("job %s accepted: %d frames", job[:12], frames)
-            elif record.state in (FAILED, CANCELLED):
-                self.store.check_space()
-                self.store.set_state(job, QUEUED)
+            if (found := self.live(job)) is None:
                 record = self.store.get(job)
-                _log.info("job %s asked for again", job[:12])
-            return self._admit(Job(self.lock, record))
+                if record is None:
+                    self.store.check_space(room)
+                    record = self.store.add(job, payload, canonical, frames, priority or 0)
+                    _log.info("job %s accepted: %d frames", job[:12], frames)
+                elif record.state in (FAILED, CANCELLED):
+                    record = self._again(job)
+                found = self._admit(Job(self.lock, record))
+            if priority is not None and found.priority != priority:
+                self.store.set_wish(job, "priority", priority)
+                found.priority = priority
+            return found
+
+    def _again(self, job: str) -> Record:
+        self.store.check_space()
+        self.store.set_state(job, QUEUED)
+        _log.info("job %s asked for again", job[:12])
+        return self.store.get(job)
 
     def find(self, job: str) -> Job | None:
         """A job by id, live or stored; None when there is none."""
         if (live := self.live(job)) is not None:
             return live
         record = self.store.get(job)
-        if record is None or record.state != QUEUED:
+        if record is None or record.state not in (QUEUED, PAUSED):
             return Job(self.lock, record) if record else None
         with self._accepting:  # it is just being accepted, or its failure could not be stored
             return self.live(job) or self._admit(Job(self.lock, self.store.get(job)))
@@ -87,10 +103,70 @@ class Register:
                 _log.info("job %s cancelled", job[:12])
         return found
 
+    def pause(self, job: str) -> Job | None:
+        """Has a live job wait for ``resume``; any other stays what it is. None when there is no such job."""
+        found = self.find(job)
+        if found is None:
+            return None
+        with found.ending:
+            if found.live:
+                self.store.set_state(job, PAUSED)
+                with self.lock:
+                    if found.state == RUNNING:
+                        self.drop(found)
+                    found.begin(found.segments)  # frames of open segments are lost
+                    found.apply("pause")
+                _log.info("job %s paused", job[:12])
+        return found
+
+    def resume(self, job: str) -> Job | None:
+        """Queues a paused job; any other stays what it is. None when there is no such job."""
+        found = self.find(job)
+        if found is None:
+            return None
+        with found.ending:
+            if found.state == PAUSED:
+                self.store.set_state(job, QUEUED)
+                with self.lock:
+                    found.apply("resume")
+                    self.work.notify_all()
+                _log.info("job %s resumed", job[:12])
+        return found
+
+    def retry(self, job: str) -> Job | None:
+        """Queues a failed or cancelled job; any other stays what it is. None when there is no such job."""
+        with self._accepting:
+            if (live := self.live(job)) is not None:
+                return live
+            record = self.store.get(job)
+            if record is not None and record.state in (FAILED, CANCELLED):
+                record = self._again(job)
+            return self._admit(Job(self.lock, record)) if record else None
+
+    def pin(self, job: str, pinned: bool) -> Job | None:
+        """Keeps a job from being evicted, or no longer. None when there is no such job."""
+        if (found := self.find(job)) is not None:
+            self.store.set_wish(job, "pinned", pinned)
+            found.pinned = pinned
+        return found
+
+    def make_room(self) -> None:
+        """Evicts what is beyond the limit; call it now and then."""
+        if self._most_bytes:
+            with self._accepting:
+                for job in self.store.evict(self._most_bytes):
+                    _log.info("job %s evicted", job[:12])
+
     def open(self, job: str) -> StoredFile | None:
-        """The proven video of a done job; None when it was damaged: the job is live again."""
+        """The proven video of a done job; None when it was damaged: the job is live again.
+
+        Raises:
+            StoreError: EVICTED.
+        """
         try:
-            return self.store.open(job)
+            stored = self.store.open(job)
+            self.store.touch(job)
+            return stored
         except StoreError as error:
             _log.warning("job %s: %s", job[:12], error.message)
         with self._accepting:
@@ -99,6 +175,10 @@ class Register:
             try:
                 return self.store.open(job)  # somebody else had it repaired
             except StoreError:
+                if self.store.get(job) is None:
+                    raise StoreError(
+                        "EVICTED", "the video was removed to make room; send its payload to have it made again"
+                    ) from None
                 self.store.discard_video(job)
                 self._admit(Job(self.lock, self.store.get(job)))
                 return None
@@ -118,7 +198,8 @@ class Register:
         """All that is known of a job."""
         with self.lock:
             return job.progress() | {
-                "payload": job.payload, "asked": job.asked, **job.account(),
+                "payload": job.payload, "asked": job.asked, "priority": job.priority, "pinned": job.pinned,
+                **job.account(),
                 "error": job.error.as_dict() if job.error else None,
             }
 
@@ -138,8 +219,8 @@ class Register:
         """How many jobs are in each state."""
         stored = self.store.count()
         with self.lock:
-            running = self._running()
-            return {QUEUED: len(self._jobs) - running, RUNNING: running} | {
+            live = Counter(job.state for job in self._jobs.values())
+            return {state: live[state] for state in (QUEUED, RUNNING, PAUSED)} | {
                 state: stored.get(state, 0) for state in (DONE, FAILED, CANCELLED)}
 
     # -- for the supervisor -----------------------------------------------
@@ -156,11 +237,12 @@ class Register:
                 return self._cancels.popleft()
             if self.closing or self._running() + len(self.letting_go) >= MOST_RUNNING:
                 return None
-            for job in self._jobs.values():
-                if job.state == QUEUED and job.id not in self.letting_go:
-                    job.apply("start")
-                    return job
-            return None
+            waiting = [j for j in self._jobs.values() if j.state == QUEUED and j.id not in self.letting_go]
+            if not waiting:
+                return None
+            job = max(waiting, key=lambda job: job.priority)  # of equals the oldest
+            job.apply("start")
+            return job
 
     def drop(self, job: Job) -> None:
         """Has the driver stop working on a job, whatever becomes of it."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from mandel.server.access import Access
 from mandel.server.connection import Connection
 from mandel.server.jobs import Job
 from mandel.server.listener import Listener
@@ -40,9 +41,10 @@ class Service:
 
     def __init__(self, settings: Settings, command: Sequence[str]):
         self.settings = settings
+        self.access = Access(settings)
         self.listener = Listener(settings.host, settings.port, settings.max_connections, self._serve)
         self.store = Store(settings.db)
-        self.register = Register(self.store)
+        self.register = Register(self.store, settings.max_db_bytes)
         self.supervisor = Supervisor(self.register, command)
         self._began = time.monotonic()
 
@@ -78,5 +80,15 @@ class Service:
             "live": self.register.live_progress(), "connections": self.listener.connections,
         }
 
+    def admit(self, token: str | None) -> None:
+        """Raises RequestError UNAUTHORIZED when this is not the token that is wanted."""
+        self.access.admit(token)
+
     def _serve(self, sock, peer: str) -> None:
-        Connection(sock, peer, self).serve()
+        with sock:
+            try:
+                sock = self.access.wrap(sock)
+            except OSError as error:
+                _log.warning("%s: no TLS: %s", peer, error)
+                return
+            Connection(sock, peer, self).serve()

@@ -116,6 +116,7 @@ class Supervisor:
         with self._register.lock:
             job.begin({segment.number: segment.frames for segment in segments})
         return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
+                "priority": job.priority,
                 "segments": {str(segment.number): str(segment.path) for segment in segments}}
 
     # -- keeper -----------------------------------------------------------
@@ -183,6 +184,7 @@ class Supervisor:
             _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message.get("address"),
                       f"http://{dashboard}" if dashboard else "off", len(message.get("nodes", [])))
         elif event == "cluster":
+            self._register.make_room()
             self._learn(message)
         elif event == "unavailable":
             self.facts["error"] = message["message"]

@@ -19,10 +19,10 @@ from typing import BinaryIO
 
 from mandel.errors import MandelError, StoreError
 from mandel.store import durable
+from mandel.store.evict import IDLE_SECONDS, evict
 from mandel.store.index import Index
 from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
-
-QUEUED, DONE, FAILED, CANCELLED = "queued", "done", "failed", "cancelled"
+from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 
 _LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running ones can end
 
@@ -39,6 +39,8 @@ class Record:
     ended: float | None
     error: MandelError | None
     report: dict
+    priority: int = 0
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Recovery:
 def _record(row) -> Record:
     error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
     return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"],
-                  row["ended"], error, json.loads(row["report"] or "{}"))
+                  row["ended"], error, json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]))
 
 
 class Store:
@@ -159,11 +161,12 @@ class Store:
         for job in {job for job, _ in sizes} - whole:
             self.discard_video(job)
             damaged += 1
-        unfinished = {row["id"] for row in self._index.read("SELECT id FROM jobs WHERE state = ?", QUEUED)}
+        unfinished = {row["id"] for row in self._index.read(
+            "SELECT id FROM jobs WHERE state IN (?, ?)", QUEUED, PAUSED)}
         removed += self._remove_unproven(unfinished)
         segments = self._index.read(
-            "SELECT count(*) FROM files f JOIN jobs j ON j.id = f.job WHERE j.state = ? AND f.kind = ?",
-            QUEUED, SEGMENT)[0][0]
+            "SELECT count(*) FROM files f JOIN jobs j ON j.id = f.job WHERE j.state IN (?, ?) AND f.kind = ?",
+            QUEUED, PAUSED, SEGMENT)[0][0]
         return Recovery(len(unfinished), segments, damaged, removed)
 
     def _remove_unproven(self, unfinished: set[str]) -> int:
@@ -186,38 +189,37 @@ class Store:
 
     # -- jobs -------------------------------------------------------------
 
-    def add(self, job: str, payload: dict, canonical: str, frames: int) -> Record:
+    def add(self, job: str, payload: dict, canonical: str, frames: int, priority: int = 0) -> Record:
         """Accepts a job, durably: after this returns no crash loses it.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED.
         """
-        self.check_space()
         now = time.time()
         with durable.disk_errors("accepting a job"):
             durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), canonical.encode(), "job")
         with self._index.write("job") as db:
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked) VALUES (?, ?, ?, ?, ?)",
-                       (job, canonical, frames, QUEUED, now))
-        return Record(job, payload, frames, QUEUED, now, None, None, {})
+            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority) VALUES (?, ?, ?, ?, ?, ?)",
+                       (job, canonical, frames, QUEUED, now, priority))
+        return Record(job, payload, frames, QUEUED, now, None, None, {}, priority)
 
-    def check_space(self) -> None:
-        """Raises StoreError DISK_FULL when there is no room to take on a job."""
-        free = shutil.disk_usage(self.names.root).free
-        if free < _LEAST_FREE:
+    def check_space(self, need: int = 0) -> None:
+        """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes."""
+        free, need = shutil.disk_usage(self.names.root).free, need + _LEAST_FREE
+        if free < need:
             raise StoreError(
                 "DISK_FULL",
-                f"only {free >> 20} MiB free under {self.names.root}, {_LEAST_FREE >> 20} needed; "
+                f"only {free >> 20} MiB free under {self.names.root}, {need >> 20} needed; "
                 "free some and ask again",
-                limit=_LEAST_FREE,
+                limit=need,
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
-        """Commits a job's new state; queueing puts it at the end of the queue."""
+        """Commits a job's new state; queueing and pausing put it at the end of the queue."""
         now = time.time()
         text = json.dumps(error.as_dict()) if error else None
         with self._index.write("state") as db:
-            if state == QUEUED:
+            if state in (QUEUED, PAUSED):
                 db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL, error = NULL WHERE id = ?",
                            (state, now, job))
             else:
@@ -228,10 +230,16 @@ class Store:
         rows = self._index.read("SELECT * FROM jobs WHERE id = ?", job)
         return _record(rows[0]) if rows else None
 
+    def set_wish(self, job: str, wish: str, value: int) -> None:
+        """Commits a job's ``priority`` or whether it is ``pinned``."""
+        column = {"priority": "priority", "pinned": "pinned"}[wish]
+        with self._index.write("wish") as db:
+            db.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, job))
+
     def queue(self) -> list[Record]:
-        """Unfinished jobs, oldest first."""
+        """Unfinished jobs, oldest first; paused ones too."""
         return [_record(row) for row in self._index.read(
-            "SELECT * FROM jobs WHERE state = ? ORDER BY asked, id", QUEUED)]
+            "SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY asked, id", QUEUED, PAUSED)]
 
     def latest(self, most: int) -> list[Record]:
         """The jobs last asked for, newest first."""
@@ -351,6 +359,17 @@ class Store:
                 self._verified.clear()
             self._verified[job, kind] = mark
             return True
+
+    def touch(self, job: str) -> None:
+        """Notes that a job's video is used; to the minute, as each note is a commit."""
+        now = time.time()
+        if self._index.read("SELECT 1 FROM jobs WHERE id = ? AND coalesce(used, 0) < ?", job, now - 60):
+            with self._index.write("wish") as db:
+                db.execute("UPDATE jobs SET used = ? WHERE id = ?", (now, job))
+
+    def evict(self, most: int, idle: float = IDLE_SECONDS) -> list[str]:
+        """Removes what is missed least; see ``mandel.store.evict``."""
+        return evict(self._index, self.names, most, idle)
 
     def discard_video(self, job: str) -> None:
         """Forgets a damaged video and its poster and queues the job; good segments stay."""

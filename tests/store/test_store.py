@@ -148,6 +148,7 @@ def test_a_folder_that_cannot_be_one(tmp_path):
 
 def test_an_index_of_a_newer_version(store):
     with sqlite3.connect(store.names.index) as db:
+        (version,) = db.execute("PRAGMA user_version").fetchone()
         db.execute("PRAGMA user_version=99")
     db.close()
     store.close()
@@ -155,7 +156,7 @@ def test_an_index_of_a_newer_version(store):
         Store(store.names.root)
     assert caught.value.code == "INDEX_TOO_NEW"
     with sqlite3.connect(store.names.index) as db:
-        db.execute("PRAGMA user_version=1")
+        db.execute(f"PRAGMA user_version={version}")
     db.close()
     store.__init__(store.names.root)
 

@@ -1,0 +1,49 @@
+"""Makes room in DB/: removes what is missed least."""
+
+from __future__ import annotations
+
+import time
+
+from mandel.store import durable
+from mandel.store.index import Index
+from mandel.store.names import SEGMENT, Names
+from mandel.store.states import CANCELLED, DONE, FAILED
+
+IDLE_SECONDS = 60.0  # somebody may be about to fetch the video of a job that was used since
+
+_ENDED = """
+    SELECT j.id, j.state, sum(f.bytes) AS bytes, sum(f.bytes * (f.kind = ?)) AS segments,
+           max(coalesce(j.used, 0), j.asked, coalesce(j.ended, 0)) AS last
+    FROM jobs j JOIN files f ON f.job = j.id
+    WHERE j.state IN (?, ?, ?) AND NOT j.pinned AND last < ?
+    GROUP BY j.id ORDER BY last
+"""
+
+
+def evict(index: Index, names: Names, most: int, idle: float = IDLE_SECONDS) -> list[str]:
+    """Removes files until they take at most ``most`` bytes; ids of the jobs forgotten.
+
+    First segments of done jobs, whose videos stay, then whole jobs that have
+    ended, the longest unused first. Unfinished and pinned jobs, and those used
+    within ``idle`` seconds, stay.
+    """
+    excess = index.read("SELECT coalesce(sum(bytes), 0) FROM files")[0][0] - most
+    if excess <= 0:
+        return []
+    jobs = index.read(_ENDED, SEGMENT, DONE, FAILED, CANCELLED, time.time() - idle)
+    for row in jobs:
+        if excess > 0 and row["state"] == DONE:
+            # In this order: a row without its file is found by its digest, a file without a row would stay.
+            durable.remove(names.file(row["id"], SEGMENT).parent)
+            with index.write("discard") as db:
+                db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (row["id"], SEGMENT))
+            excess -= row["segments"]
+    forgotten = []
+    for row in jobs:
+        if excess > 0:
+            with index.write("discard") as db:  # a folder without a row is removed at the next start
+                db.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
+            durable.remove(names.job(row["id"]))
+            excess -= row["bytes"] - (row["segments"] if row["state"] == DONE else 0)
+            forgotten.append(row["id"])
+    return forgotten

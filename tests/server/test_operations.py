@@ -1,0 +1,111 @@
+"""Pause, resume, retry, priority, pins and eviction, with the stand-in driver."""
+
+import threading
+
+from tests.server.heads import SMALL, expected_video
+from tests.support.processes import wait_for
+
+
+def start(head, **fields) -> str:
+    """Sends a payload and leaves; the job's id."""
+    sock, reply = head.send(**SMALL | fields)
+    with sock:
+        reply.step()
+    return reply.last["job"]
+
+
+def state(head, job: str) -> str:
+    return head.ask(op="status", job=job).last["state"]
+
+
+def test_a_paused_job_rests_and_goes_on(head):
+    head.order("hold")
+    job = start(head)
+    wait_for(lambda: state(head, job) == "running", 20, "it runs")
+    assert head.ask(op="pause", job=job).last["state"] == "paused"
+    assert head.ask(op="pause", job=job).last["state"] == "paused"
+    head.withdraw("hold")
+    other = head.ask(**SMALL | {"maxiter": 11})
+    assert other.video and state(head, job) == "paused"
+    assert head.ask(op="status").last["jobs"]["paused"] == 1
+    waiting = {}
+    follower = threading.Thread(target=lambda: waiting.update(reply=head.ask(**SMALL)))
+    follower.start()
+    assert head.ask(op="resume", job=job).last["state"] in ("queued", "running")
+    follower.join(30)
+    assert waiting["reply"].video == expected_video(job)
+    for op in ("pause", "resume", "retry"):
+        assert head.ask(op=op, job=job).last["state"] == "done"
+
+
+def test_a_pause_survives_a_kill(heads):
+    head = heads()
+    head.order("hold")
+    job = start(head)
+    head.ask(op="pause", job=job)
+    head.kill()
+    wait_for(lambda: not head.processes(), 20, "the driver died with its head")
+    head = heads()
+    head.withdraw("hold")
+    assert head.ask(**SMALL | {"maxiter": 11}).video and state(head, job) == "paused"
+    head.ask(op="resume", job=job)
+    assert head.ask(op="attach", job=job).video == expected_video(job)
+
+
+def test_a_paused_job_can_be_cancelled_and_retried(head):
+    head.order("hold")
+    job = start(head)
+    head.ask(op="pause", job=job)
+    assert head.ask(op="cancel", job=job).last["state"] == "cancelled"
+    assert head.ask(op="resume", job=job).last["state"] == "cancelled"
+    head.withdraw("hold")
+    assert head.ask(op="retry", job=job).last["state"] in ("queued", "running", "done")
+    assert head.ask(op="attach", job=job).video == expected_video(job)
+
+
+def test_a_failed_job_is_retried(head):
+    head.order("fail")
+    reply = head.ask(**SMALL)
+    assert reply.code == "FRAME_FAILED"
+    job = reply.parts[0].fields["job"]
+    head.ask(op="retry", job=job)
+    assert head.ask(op="attach", job=job).video == expected_video(job)
+    assert head.ask(op="retry", job="0" * 64).code == "NOT_FOUND"
+
+
+def test_a_priority_is_no_part_of_the_job(head):
+    head.order("hold")
+    job = start(head, priority=-3)
+    assert start(head, priority=5) == job == start(head)
+    assert head.ask(op="status", job=job).last["priority"] == 5
+    head.withdraw("hold")
+
+
+def test_higher_priorities_go_first(head):
+    head.order("hold")
+    full = [start(head, maxiter=100 + k) for k in range(16)]  # the driver has its hands full
+    wait_for(lambda: head.ask(op="status").last["jobs"]["running"] == 16, 20, "all run")
+    late = [start(head, maxiter=200 + k, priority=k) for k in range(3)]
+    head.ask(op="cancel", job=full[0])
+    wait_for(lambda: state(head, late[2]) == "running", 20, "the highest priority is next")
+    assert state(head, late[0]) == state(head, late[1]) == "queued"
+    head.withdraw("hold")
+
+
+def test_bad_priorities(head):
+    for value, code in ((10, "OUT_OF_RANGE"), (1.5, "OUT_OF_RANGE"), ("1", "WRONG_TYPE"), (True, "WRONG_TYPE")):
+        assert head.ask(**SMALL, priority=value).code == code, value
+    assert head.ask(op="list", priority=1).code == "UNKNOWN_FIELD"
+
+
+def test_a_job_that_cannot_fit_the_disk_is_refused(heads):
+    head = heads("--max-pixels", str(10**18))
+    reply = head.ask(num_frames=100_000, frame_width=16_384, frame_height=16_384, maxiter=10)
+    assert reply.code == "DISK_FULL" and "needed" in reply.last["message"]
+    assert head.ask(op="list").last["jobs"] == []
+
+
+def test_pins_are_told(head):
+    job = head.ask(**SMALL).parts[0].fields["job"]
+    assert head.ask(op="pin", job=job).last["pinned"] is True
+    assert head.ask(op="unpin", job=job).last["pinned"] is False
