@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated
 
@@ -33,6 +33,8 @@ _MAX_EXTENT = 10**_EXTENT_MAGNITUDE
 # Digits of a coordinate beyond the deepest delta's own.
 _SPARE_DIGITS = 1_000
 _LARGEST_WHOLE = 2**63 - 1
+# Zooms beyond this have maxiter "auto" unless they say otherwise.
+_DEEP = Decimal("1e-8")
 _DOUBLE_MAGNITUDE = 308
 _FPS_DIGITS = _SHORT_DIGITS = 12
 _MIN_FPS = Decimal("0.01")
@@ -278,6 +280,11 @@ class Payload:
     rotation: str
 
     @property
+    def deepest(self) -> Decimal:
+        """The smaller of the two deltas."""
+        return min(Decimal(self.start_delta), Decimal(self.end_delta))
+
+    @property
     def samples(self) -> int:
         """Samples of the whole job."""
         return self.num_frames * self.frame_width * self.frame_height * self.supersampling**2
@@ -316,6 +323,8 @@ _NO_LIMITS = Limits(
 def parse(obj: dict, limits: Limits = Limits()) -> Payload:
     """The payload that a JSON object asks for; fields not given have the seed's values.
 
+    Only ``maxiter`` depends on another field: not given, it is ``"auto"`` beyond delta 1e-8.
+
     Args:
         obj: numbers as ``Number`` (as the strict JSON reader gives them) or int;
             a float is refused because it has lost its digits already.
@@ -326,6 +335,9 @@ def parse(obj: dict, limits: Limits = Limits()) -> Payload:
             TOO_DEEP_ZOOM, UNKNOWN_VALUE or JOB_TOO_BIG.
     """
     payload = _validated(obj, limits)
+    if "maxiter" not in obj and payload.deepest < _DEEP:
+        # A default made for shallow views would paint a deep one black.
+        payload = replace(payload, maxiter=AUTO)
     if payload.num_frames > limits.max_frames:
         _too_big(payload, f"{limits.max_frames} frames are", "num_frames", limits.max_frames)
     if payload.samples > limits.max_pixels:

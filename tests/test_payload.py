@@ -83,7 +83,7 @@ def test_names_of_the_bad_inputs_are_unique():
 def test_the_defaults_are_the_seeds_payload():
     assert parse(SEED) == parse({}) == read(Path("payload.json").read_bytes())
     assert parse({}).canonical() == SEED | {
-        "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1, "sampling": "exact", "strip_density": "1",
+        "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1, "sampling": "exact", "strip_density": "1.1",
         "easing": "0", "rotation": "0",
     }
 
@@ -245,3 +245,17 @@ def test_one_table():
     assert list(_Wire.model_fields) == names
     assert [f.name for f in dataclasses.fields(Payload)] == ["re", "im"] + names[1:]
     assert all(f"{name}" in inspect.getdoc(Payload) for name in names[1:])
+
+
+@pytest.mark.parametrize("fields, maxiter", [
+    ({}, 1000),
+    ({"end_delta": "1e-8"}, 1000),
+    ({"end_delta": "1e-9"}, "auto"),
+    ({"start_delta": "1e-1000", "end_delta": 2}, "auto"),
+    ({"end_delta": "1e-300", "maxiter": 5000}, 5000),
+    ({"maxiter": "auto"}, "auto"),
+])
+def test_deep_zooms_find_their_own_maxiter(fields, maxiter):
+    found = parse(strict_json.loads(json.dumps(fields).encode()), Limits())
+    assert found.maxiter == maxiter
+    assert Payload.from_canonical(found.canonical()) == found
