@@ -31,14 +31,21 @@ from mandel.plan.zoom import Zoom
 
 # Levels from here on are handed to frames apart from the finer ones.
 SPLIT = 2
-# Looks at the map along each side of a pixel; docs/sampling.md has the measurements.
+# Looks at the map along each side of a pixel, and by how many levels a look is
+# finer than a level as wide as itself; docs/sampling.md has the measurements.
 LOOKS = 2
+_SHARPER = 0.5
 # Columns of the coarsest level, at least; and rows that lie outside every frame.
 _FEWEST, _MARGIN = 8, 8
 # Bands of a strip that are cropped on their own.
 _BANDS = 8
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
+
+
+def level_at_one_pixel(around: int) -> float:
+    """The level of looks one pixel from the centre; it falls by one for each octave outwards."""
+    return math.log2(around / (2 * math.pi) / LOOKS) - _SHARPER
 
 
 @dataclass(frozen=True)
@@ -136,15 +143,15 @@ class Strips:
     # Frames to rows
 
     def _level_at(self, radius: float) -> float:
-        """The level whose samples are as far apart as looks at ``radius`` pixels."""
-        return math.log2(self._per_e / radius / LOOKS)
+        return level_at_one_pixel(self.around) - math.log2(radius)
 
     def _span(self, level: int) -> tuple[float, float]:
         """Between which v a frame of depth 0 shows a level, before filtering."""
         nearest = math.sqrt(0.5) / LOOKS
-        unit = self._per_e / LOOKS
-        outer = self.corner if level == 0 else min(self.corner, unit / 2 ** (level - 1))
-        inner = nearest if level == self.coarsest else max(nearest, unit / 2 ** (level + 1))
+        unit = 2.0 ** level_at_one_pixel(self.around)  # radius of level 0
+        # Looks lie up to half a pixel from the centre, which chooses their level.
+        outer = self.corner if level == 0 else min(self.corner, unit / 2 ** (level - 1) + 0.5)
+        inner = nearest if level == self.coarsest else max(nearest, unit / 2 ** (level + 1) - 0.5)
         at = _MARGIN + self._per_e * math.log(self.corner)
         return at - self._per_e * math.log(outer), at - self._per_e * math.log(inner)
 

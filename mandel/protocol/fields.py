@@ -46,7 +46,7 @@ TABLE = (
     Field("palette", TEXT, "dusk", "colours, by name"),
     Field("supersampling", WHOLE, 1, "n by n samples for each pixel, 1 to 4"),
     Field("sampling", TEXT, "exact", "exact: each frame on its own; shared: all from one exponential map"),
-    Field("strip_density", DECIMAL, "1", "of shared sampling: samples along a pixel at a corner, 0.5 to 4"),
+    Field("strip_density", DECIMAL, "1.1", "of shared sampling: samples along a pixel at a corner, 0.5 to 4"),
     Field("easing", DECIMAL, "0", "share of the time spent speeding up and slowing down, 0 to 1"),
     Field("rotation", DECIMAL, "0", "degrees that the view turns counter-clockwise along the zoom"),
 )

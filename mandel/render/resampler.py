@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mandel.device.context import DeviceContext
-from mandel.plan.strips import LOOKS
+from mandel.plan.strips import LOOKS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
 from mandel.render.unit import ResampleUnit
 
@@ -44,7 +44,7 @@ class Resampler:
         kernel(
             ctx.queue, (unit.width, unit.height), None, texels, ctx.upload(places),
             np.int32(unit.around), f(unit.origin - unit.first * unit.rows), f(unit.column),
-            f(unit.around / (2 * np.pi)), canvas.buffer,
+            f(unit.around / (2 * np.pi)), f(level_at_one_pixel(unit.around)), canvas.buffer,
         )
         return self._painter.develop(canvas, layout)
 

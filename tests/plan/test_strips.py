@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mandel.plan.strips import LOOKS, SPLIT, Strips
+from mandel.plan.strips import LOOKS, SPLIT, Strips, level_at_one_pixel
 from mandel.plan.zoom import Zoom
 
 
@@ -25,12 +25,15 @@ ZOOMS = [
 def _looks(plan: Strips, frame: int):
     """(v, level) of some looks of a frame, from its definition, in floating point."""
     zoom = plan.zoom
-    xs = (np.arange(zoom.width * LOOKS) + 0.5) / LOOKS - zoom.width / 2
-    ys = (np.arange(zoom.height * LOOKS) + 0.5) / LOOKS - zoom.height / 2
-    radius = np.hypot(xs[:: max(len(xs) // 64, 1), None], ys[None, :: max(len(ys) // 64, 1)])
-    radius = np.append(radius.ravel(), [math.sqrt(0.5) / LOOKS, math.hypot(xs[0], ys[0])])
-    level = np.log2(plan.around / (2 * np.pi * radius * LOOKS)).clip(0, plan.coarsest)
-    return plan.origin(frame) - plan.around / (2 * np.pi) * np.log(radius), level
+    xs, ys = (np.arange(size) - (size - 1) / 2 for size in (zoom.width, zoom.height))
+    x, y = (part.ravel() for part in np.meshgrid(xs[:: max(len(xs) // 64, 1)], ys[:: max(len(ys) // 64, 1)]))
+    x, y = np.append(x, [0.5, xs[-1]]), np.append(y, [0.5, ys[-1]])
+    radius, per_e = np.hypot(x, y), plan.around / (2 * np.pi)
+    level = (level_at_one_pixel(plan.around) - np.log2(radius)).clip(0, plan.coarsest)
+    v = plan.origin(frame) - per_e * np.log(radius)
+    offset = 0.5 - 0.5 / LOOKS
+    corners = [v - per_e * (right * x + up * y) / radius**2 for right in (-offset, offset) for up in (-offset, offset)]
+    return np.concatenate(corners), np.tile(level, 4)
 
 
 @pytest.mark.parametrize("plan", ZOOMS)
