@@ -20,6 +20,8 @@ from mandel.render.samples import Outputs, Samples
 
 # Samples in lockstep: columns x rows of a tile.
 _CPU_TILE, _GPU_TILE = (4, 4), (1, 1)
+# A warp's samples lie close together, so that they mostly take the same steps.
+_GPU_GROUP = (8, 4)
 
 
 @dataclass
@@ -142,9 +144,13 @@ class PerturbedIterator:
             ("DEEP", int(need.deep)), ("LOW", table.low),
             ("WIDTH", tile[0] * tile[1]), ("TILE_COLS", tile[0]), ("TILE_ROWS", tile[1]),
         ))  # fmt: skip
+        tiles = [-(-grid.cols // tile[0]), -(-grid.rows // tile[1])]
+        group = _GPU_GROUP if ctx.device.is_gpu else None
+        if group is not None:
+            tiles = [-(-n // side) * side for n, side in zip(tiles, group, strict=True)]
         factor = start.factor if need.deep else start.factor * 2.0**start.exponent
         kernel(
-            ctx.queue, (-(-grid.cols // tile[0]), -(-grid.rows // tile[1])), None,
+            ctx.queue, tiles, group,
             ctx.upload(place.across), ctx.upload(place.down), ctx.upload(place.spacing),
             np.int32(grid.cols), np.int32(grid.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
