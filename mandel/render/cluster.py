@@ -260,6 +260,9 @@ class RayExecutor:
         except ray.exceptions.RayError as error:
             raise RenderError("NODE_LOST", f"a result was lost: {type(error).__name__}") from error
 
+    def publish(self, value):
+        return ray.put(value)
+
     def cancel(self, ticket: int) -> None:
         if (ref := self._refs.get(ticket)) is not None:
             ray.cancel(ref, force=False)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mandel.errors import MandelError
 from mandel.payload import Payload
+from mandel.render.cache import Cache
 from mandel.render.executor import Executor
 from mandel.render.job import Job
 from mandel.render.scheduler import Scheduler
@@ -59,7 +60,10 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
         case "render":
             finished = {int(index): Path(path) for index, path in message["segments"].items()}
             payload = Payload.from_canonical(message["payload"])
-            scheduler.add(Job(message["job"], payload, Path(message["tmp"]), finished, message.get("priority", 0)))
+            cache = Cache(Path(message["cache"])) if message.get("cache") else None
+            scheduler.add(Job(
+                message["job"], payload, Path(message["tmp"]), finished, message.get("priority", 0), cache
+            ))
         case "adopted":
             scheduler.adopted(message["job"], int(message["index"]), Path(message["path"]))
         case "cancel":

@@ -80,6 +80,9 @@ class Executor(Protocol):
     def fetch(self, handle: Any) -> Any:
         """The result behind a handle."""
 
+    def publish(self, value: Any) -> Any:
+        """A handle for a value that was not made by a task."""
+
     def cancel(self, ticket: int) -> None:
         """Ends a task soon; its outcome may still come."""
 
@@ -147,6 +150,9 @@ class LocalExecutor:
 
     def fetch(self, handle: Any) -> Any:
         return handle
+
+    def publish(self, value: Any) -> Any:
+        return value
 
     def cancel(self, ticket: int) -> None:
         if (future := self._futures.get(ticket)) is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
+from mandel.render.cache import Cache
 from mandel.render.executor import Task
 from mandel.render.recipe import FRAME, LEARNED, SEGMENT, Item
 from mandel.render.recipes import recipe_of
@@ -29,6 +30,7 @@ class Job:
         tmp: folder for finished files.
         finished: paths of segments that need not be made again, by index.
         priority: each step up doubles its share of the workers.
+        cache: where reference orbits are kept between jobs, if anywhere.
 
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
@@ -39,8 +41,12 @@ class Job:
         paths: where each durable segment lies, by index.
     """
 
-    def __init__(self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0):
+    def __init__(
+        self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0,
+        cache: Cache | None = None,
+    ):
         self.name = name
+        self.cache = cache
         self.payload = payload
         self.tmp = tmp
         self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2

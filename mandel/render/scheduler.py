@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError
+from mandel.plan.reference import Reference
+from mandel.render.cache import Cache
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
 from mandel.render.job import Job
@@ -30,6 +33,9 @@ MAX_BLAME = 2
 _SUSPECT_SECONDS = 15.0
 _MEMORY_SHARE = 0.4
 _STAGE_SECONDS = 1.0
+# Seconds of computing from which on a reference orbit goes to the cache.
+_WORTH_KEEPING = 1.0
+_VIDEO = Item("video", 0)
 
 
 class Scheduler:
@@ -116,10 +122,23 @@ class Scheduler:
         """Gives one task to a slot of ``kind``; False when there is none to give."""
         able = [j for j in self._jobs.values() if self._affords(j) and self._pays(j, kind, slots)]
         for job in sorted(able, key=lambda job: job.spent):
-            if (given := job.next(kind)) is not None:
-                self._submit(job, *given)
+            while (given := job.next(kind)) is not None:
+                item, task = given
+                if item.kind == REFERENCE and self._recall(job, item, task):
+                    continue
+                self._submit(job, item, task)
                 return True
         return False
+
+    def _recall(self, job: Job, item: Item, task: Task) -> bool:
+        """Takes a reference orbit from the cache, if it is there and intact."""
+        if job.cache is None or (data := job.cache.get(Cache.key(task.argument))) is None:
+            return False
+        try:
+            job.ended(item, self._executor.publish(Reference.from_bytes(data)))
+        except RenderError:
+            return False
+        return True
 
     def _affords(self, job: Job) -> bool:
         """Whether the memory for the next frame's whole segment is there, or already spoken for."""
@@ -167,6 +186,8 @@ class Scheduler:
             return
         if job.blamed[outcome.info["node"]] < MAX_BLAME:
             del job.blamed[outcome.info["node"]]
+        if item.kind == REFERENCE and job.cache is not None and outcome.info["seconds"] > _WORTH_KEEPING:
+            self._remember(job, task, outcome)
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
         for follower, task in job.ended(item, outcome.handle):
@@ -190,6 +211,13 @@ class Scheduler:
             if item.kind == REFERENCE and (progress := self._executor.progress(ticket)) is not None:
                 done, total = progress
                 self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
+
+    def _remember(self, job: Job, task: Task, outcome: Outcome) -> None:
+        """Keeps a reference orbit that took long, for other jobs and for after a crash."""
+        try:
+            job.cache.put(Cache.key(task.argument), self._executor.fetch(outcome.handle).to_bytes())
+        except MandelError:
+            pass  # lost with its node: the frames that need it will ask for it again
 
     def _learn(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
         """Tells the job the value of an item that it wants to know."""
@@ -255,14 +283,22 @@ class Scheduler:
     # Finishing
 
     def _joined(self, name: str, future: Future) -> None:
-        if (job := self._jobs.pop(name, None)) is None:
+        if (job := self._jobs.get(name)) is None:
             return
         try:
-            self._emit({"event": "video", "job": name, **future.result()})
+            facts = future.result()
         except MandelError as error:
-            self._give_up(job, error)
+            if os.strerror(errno.ENOSPC) in error.message:  # ffmpeg's words
+                self._give_up(job, _disk_error(OSError(errno.ENOSPC, "")))
+                return
+            self._failed(job, _VIDEO, Outcome(0, None, {}, error.as_dict()))
+            if name in self._jobs:
+                self._finisher.look_at(job)
         except OSError as error:
             self._give_up(job, _disk_error(error))
+        else:
+            del self._jobs[name]
+            self._emit({"event": "video", "job": name, **facts})
 
 
 def _disk_error(error: OSError) -> RenderError:

@@ -116,7 +116,7 @@ class Supervisor:
         with self._register.lock:
             job.begin({segment.number: segment.frames for segment in segments})
         return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
-                "priority": job.priority,
+                "priority": job.priority, "cache": str(self._register.store.names.cache),
                 "segments": {str(segment.number): str(segment.path) for segment in segments}}
 
     # -- keeper -----------------------------------------------------------

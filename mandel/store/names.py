@@ -37,6 +37,11 @@ class Names:
         return self.root / "tmp"
 
     @property
+    def cache(self) -> Path:
+        """What the driver keeps between jobs; it alone writes there, and all of it may go."""
+        return self.root / "cache"
+
+    @property
     def jobs(self) -> Path:
         return self.root / "jobs"
 
