@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test doctor clean
+.PHONY: help setup demo test chaos doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -30,6 +30,9 @@ demo: $(VENV)/.runs   ## the seed's payload to an mp4
 
 test: $(VENV)/.tests  ## all tests
 	$(BIN)/python -m pytest tests
+
+chaos: $(VENV)/.tests ## the promises of docs/resilience.md at length, with figures (about an hour)
+	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/server tests/store -s -rs
 
 doctor: $(VENV)/.runs ## what this machine has
 	$(BIN)/python -m mandel doctor

@@ -159,6 +159,7 @@ class RayExecutor:
         self.joined = cluster is not None
         self.address = context.address_info["gcs_address"]
         self.dashboard = context.dashboard_url or ""
+        self._node = ray.get_runtime_context().get_node_id()
         self._device = device
         self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_run)
         self._tickets = itertools.count(1)
@@ -190,6 +191,11 @@ class RayExecutor:
         return int(self._now().get("object_store_memory", 1 << 30))
 
     def nodes(self) -> list[dict]:
+        """As the interface says. Raises RenderError NODE_LOST when this process's own node died."""
+        nodes = ray.nodes()
+        if any(node["NodeID"] == self._node and not node["Alive"] for node in nodes):
+            # Ray would let this process live, but every further task would wait for ever.
+            raise RenderError("NODE_LOST", "the Ray node of the driver died")
         return [
             {
                 "id": node["NodeID"],
@@ -198,7 +204,7 @@ class RayExecutor:
                 "alive": node["Alive"],
                 "resources": {k: v for k, v in node["Resources"].items() if k in ("CPU", "GPU", "memory")},
             }
-            for node in ray.nodes()
+            for node in nodes
         ]
 
     def submit(self, task: Task) -> int:
@@ -235,7 +241,9 @@ class RayExecutor:
         except ray.exceptions.TaskCancelledError:
             return Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"})
         except ray.exceptions.RayError as error:
-            gone = (ray.exceptions.NodeDiedError, ray.exceptions.ObjectLostError)
+            gone = (
+                ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError
+            )
             code = "NODE_LOST" if isinstance(error, gone) else "WORKER_LOST"
             text = str(error)
             node = _NODE_IN_TEXT.search(text)

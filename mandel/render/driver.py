@@ -120,11 +120,16 @@ def main(argv: list[str] | None = None) -> int:
         "event": "ready", "address": executor.address, "dashboard": executor.dashboard,
         "joined": executor.joined, "nodes": executor.nodes(),
     })
+    lost = False
     try:
         _drive(channel, executor)
+    except MandelError as error:
+        channel.send({"event": "log", "level": "error", "message": error.message})
+        lost = True
     finally:
-        executor.close()
-    return 0
+        if not lost:  # else closing may wait for ever; the supervisor ends what is left
+            executor.close()
+    return 4 if lost else 0
 
 
 if __name__ == "__main__":

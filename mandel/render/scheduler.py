@@ -148,7 +148,8 @@ class Scheduler:
         held = sum(
             j.segments[index].count * j.frame_bytes for j in self._jobs.values() for index in j.begun
         )
-        need = segment.count * job.frame_bytes
+        strips = sum(j.held_bytes for j in self._jobs.values() if j.begun or j is job)
+        need = segment.count * job.frame_bytes + strips
         return held == 0 or held + need <= _MEMORY_SHARE * self._executor.memory()
 
     @staticmethod
