@@ -125,7 +125,9 @@ class Strips:
         self._inward = start >= end
         self._range = abs(log2_of(start) - log2_of(end)) * math.log(2) * self._per_e
         self._spans = [self._span(level) for level in range(self.coarsest + 1)]
-        self._cached_base = lru_cache(4096)(self._base)
+        # Strips in use are asked about by each of the frames that need them.
+        self._frames = lru_cache(4096)(self._frames)
+        self.base = lru_cache(1024)(self.base)
 
     def depth(self, frame: int) -> float:
         """Rows between the widest frame's corner and this frame's."""
@@ -199,11 +201,8 @@ class Strips:
 
     def base(self, strip: int) -> int:
         """The finest level of a strip that any frame sees; it is iterated at this one."""
-        return self._cached_base(strip)
-
-    def _base(self, strip: int) -> int:
         levels = range(self.coarsest + 1)
-        return next((l for l in levels if self._frames(strip, l)), self.coarsest)
+        return next((level for level in levels if self._frames(strip, level)), self.coarsest)
 
     def layout(self, strip: int) -> Layout:
         """How a strip's array is laid out."""

@@ -17,6 +17,8 @@ from mandel.render.unit import FrameUnit, LimitUnit, ReferenceUnit
 class ExactRecipe:
     """Deep frames need one reference orbit, at the deepest frame's precision, for all of them."""
 
+    held_bytes = 0  # that orbit is next to nothing
+
     def __init__(self, payload: Payload):
         self._payload = payload
         self._zoom = Zoom.of(payload)

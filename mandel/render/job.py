@@ -68,6 +68,11 @@ class Job:
         self._missing = {s.index: s.count for s in self.segments}
 
     @property
+    def held_bytes(self) -> int:
+        """The most that what frames are made from takes at any time."""
+        return self._recipe.held_bytes
+
+    @property
     def frames_left(self) -> int:
         """Frames not yet handed out."""
         return len(self._todo)

@@ -26,7 +26,13 @@ class Item(NamedTuple):
 
 
 class Recipe(Protocol):
-    """How the frames of one job are made."""
+    """How the frames of one job are made.
+
+    Attributes:
+        held_bytes: the most that all but frames takes at any time, whatever the job's length.
+    """
+
+    held_bytes: int
 
     def needs(self, item: Item) -> tuple[Item, ...]:
         """What must have been made before ``item``: its task's inputs, in order, and what is learned."""

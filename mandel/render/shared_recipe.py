@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mandel.colour.look import Look
 from mandel.payload import Payload
-from mandel.plan.strips import SPLIT, Strips
-from mandel.plan.zoom import Zoom
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.precision import precision
+from mandel.plan.strips import SPLIT, Layout, Strips
+from mandel.plan.zoom import Zoom
 from mandel.render.limits import Limits
 from mandel.render.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item
 from mandel.render.unit import MipsUnit, Part, ReferenceUnit, ResampleUnit, StripUnit
@@ -28,7 +28,11 @@ class SharedRecipe:
         self._look = Look(palette=payload.palette)
         self._limits = Limits(payload)
         self.strips = Strips(Zoom.of(payload), float(payload.strip_density))
+        # Asked for again and again while a job runs; each has a window of frames or strips.
         self._parts_of = lru_cache(256)(self._parts)
+        self._is_deep = lru_cache(256)(self._is_deep)
+        self._deepest = lru_cache(256)(self._deepest)
+        self.last_frame = lru_cache(256)(self.last_frame)
 
     def needs(self, item: Item) -> tuple[Item, ...]:
         if item.kind == FRAME:
@@ -63,6 +67,14 @@ class SharedRecipe:
 
     def learn(self, item: Item, value: int) -> None:
         self._limits.learn(item.index, value)
+
+    @cached_property
+    def held_bytes(self) -> int:
+        """A window of strips and their mips: it moves with the frames and does not grow."""
+        strips = self.strips
+        seen = [strip for rows in strips.seen(0) for strip in strips.strips_of(rows)]
+        window = max(seen) - min(seen) + 2
+        return 4 * window * Layout(strips.around, strips.rows, 0).size * 9 // 8
 
     def last_frame(self, item: Item) -> int:
         if item.kind in (REFERENCE, LIMIT):

@@ -1,0 +1,82 @@
+"""What a shared zoom needs and holds, without rendering anything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mandel.payload import parse
+from mandel.protocol.strict_json import loads
+from mandel.render.job import Job
+from mandel.render.recipe import FRAME, REFERENCE, SEGMENT, Item
+from mandel.render.shared_recipe import MIPS, STRIP
+
+
+def job(**fields) -> Job:
+    known = {"frame_width": 640, "frame_height": 360, "maxiter": 1000, "sampling": "shared"}
+    return Job("j", parse(loads(json.dumps({**known, **fields}).encode())), Path("/nowhere"), {})
+
+
+class Run:
+    """Plays an executor that makes everything at once; notes what is held."""
+
+    def __init__(self, job: Job):
+        self.job, self.most, self.made = job, 0, []
+        sizes = {}
+        while (given := job.next("cpu")) is not None:
+            item, task = given
+            self.made.append(item)
+            sizes[item] = self._bytes(item, task.argument)
+            assert len(task.inputs) == len(job._recipe.needs(item))
+            for encoding, _ in job.ended(item, object()):
+                job.ended(encoding, object())
+            self.most = max(self.most, sum(sizes[held] for held in job._made))
+
+    @staticmethod
+    def _bytes(item: Item, unit) -> int:
+        if item.kind == STRIP:
+            return 4 * unit.layout.size
+        return 4 * (unit.layout.size - unit.layout.offset(unit.level)) if item.kind == MIPS else 0
+
+    def count(self, kind: str) -> int:
+        return sum(item.kind == kind for item in self.made)
+
+
+@pytest.mark.parametrize("start, end", [("2.5", "1e-30"), ("1e-30", "2.5")])
+def test_everything_is_made_once_and_let_go(start, end):
+    run = Run(job(num_frames=300, start_delta=start, end_delta=end))
+    assert run.count(FRAME) == 300 and run.count(REFERENCE) == 1
+    assert len(run.made) == len(set(run.made))
+    assert run.count(STRIP) == run.job._recipe.strips.last + 1
+    assert not [item for item in run.job._made if item.kind != SEGMENT]
+
+
+@pytest.mark.parametrize("ends", [("1", "1e-60"), ("1", "1e-300"), ("1e-300", "1")])
+def test_memory_depends_on_the_frame_and_not_on_depth(ends):
+    run = Run(job(num_frames=400, start_delta=ends[0], end_delta=ends[1]))
+    assert run.most <= run.job.held_bytes < 80e6
+
+
+def test_frames_far_apart_share_nothing_and_skip_what_lies_between():
+    run = Run(job(num_frames=3, start_delta="1", end_delta="1e-60"))
+    assert run.count(STRIP) < run.job._recipe.strips.last / 2
+
+
+def test_lost_strips_are_made_again():
+    j = job(num_frames=4, start_delta="1", end_delta="0.5")
+    while (given := j.next("cpu"))[0].kind != FRAME:
+        j.ended(given[0], object())
+    frame = given[0]
+    j.failed(frame, lost=True)
+    again = []
+    while (given := j.next("cpu")) is not None and given[0] != frame:
+        again.append(given[0])
+        j.ended(given[0], object())
+    assert {item for item in again if item.kind != FRAME} >= set(j._recipe.needs(frame)[:1])
+
+
+def test_items_go_in_order_of_need():
+    first = Run(job(num_frames=200, start_delta="1", end_delta="1e-20"))
+    strips = [item.index for item in first.made if item.kind == STRIP]
+    assert strips == sorted(strips)
+    assert first.made.index(Item(FRAME, 0)) < first.made.index(Item(STRIP, strips[-1]))
