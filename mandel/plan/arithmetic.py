@@ -16,6 +16,8 @@ from decimal import Context, Decimal
 from mandel.plan.grid import POLAR, Grid
 
 DIRECT, PERTURBED = "direct", "perturbed"
+# Offsets below 2 to this power need exponents of their own beside the doubles.
+DEEP_EXPONENT = -380.0
 _ROUGH = Context(prec=20, Emax=10**9, Emin=-(10**9))
 _LOG2_10 = math.log2(10)
 
@@ -39,7 +41,8 @@ class Arithmetic:
 
 TABLE = (
     Arithmetic("double", DIRECT, 53, -30.0),
-    Arithmetic("double perturbed", PERTURBED, 53, -math.inf),
+    Arithmetic("double perturbed", PERTURBED, 53, DEEP_EXPONENT),
+    Arithmetic("extended perturbed", PERTURBED, 53, -math.inf),
 )
 
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from mandel.errors import RenderError
-from mandel.plan.arithmetic import log2_of
+from mandel.plan.arithmetic import DEEP_EXPONENT, log2_of
 from mandel.plan.grid import POLAR, Grid
 
 # 64 bits below the spacing give the same counts as 200 bits below it.
 GUARD_BITS = 64
 # One BLA table serves many octaves of a zoom; its |c| is rounded up to these.
 OCTAVES = 64
-# Smaller offsets need exponents of their own beside the doubles.
-_DEEP_EXPONENT = -380
 # The kernels' logarithms are int32 with 12 fraction bits.
 MAX_DEPTH = 50_000
 
@@ -83,7 +81,7 @@ def precision(grid: Grid) -> Precision:
             f"the deepest spacing is 1e-{MAX_DEPTH}.",
             limit=f"1e-{MAX_DEPTH}",
         )
-    deep = least < _DEEP_EXPONENT
+    deep = least < DEEP_EXPONENT
     mantissa, exponent = split_scale(grid.scale) if deep else (float(grid.scale), 0)
     return Precision(
         bits=max(math.ceil(-least), 0) + GUARD_BITS,

@@ -1,6 +1,7 @@
 """Perturbed counts against the exact ones of tests/reference/."""
 
 import json
+import math
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from mandel.device.context import device_context
 from mandel.errors import RenderError
-from mandel.plan.grid import Grid
+from mandel.plan.arithmetic import DIRECT, PERTURBED, arithmetic
+from mandel.plan.grid import POLAR, Grid
 from mandel.plan.reference import reference_orbit
+from mandel.render.frame import FrameRenderer
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.samples import Outputs
 
@@ -59,3 +62,50 @@ def test_a_reference_that_does_not_serve_is_refused(iterator):
     with pytest.raises(RenderError) as error:
         iterator.iterate(grid, 100, 2.0, reference=reference_orbit("0", "1", 64, 100))
     assert error.value.code == "BAD_REFERENCE"
+
+
+def everything(renderer, grid, maxiter):
+    """count, frac, distance and slope as arrays, by the arithmetic that the grid needs."""
+    samples = renderer.samples(grid, maxiter, 1000.0, Outputs(distance=True, slope=True))
+    shape, fetch = (grid.rows, grid.cols), renderer.context.download
+    return (
+        fetch(samples.count, np.empty(shape, np.int32)), fetch(samples.frac, np.empty(shape, np.float32)),
+        fetch(samples.distance, np.empty(shape, np.float32)),
+        fetch(samples.slope, np.empty((*shape, 2), np.float32)),
+    )  # fmt: skip
+
+
+def test_no_seam_where_a_zoom_passes_from_direct_to_perturbed():
+    """Every second sample of the deeper frame is a sample of the one before."""
+    renderer = FrameRenderer(device_context())
+    re, im = "-1.338238635", "-0.057237059"
+    direct, perturbed = plane(re, im, "1.4e-9", 65, 65), plane(re, im, "0.7e-9", 65, 65)
+    assert (arithmetic(direct).engine, arithmetic(perturbed).engine) == (DIRECT, PERTURBED)
+    before, after = everything(renderer, direct, 5_000), everything(renderer, perturbed, 5_000)
+    inner, even = (slice(16, 49),) * 2, (slice(0, 65, 2),) * 2
+    same = before[0][inner] == after[0][even]
+    assert same.mean() > 0.97  # the rest is direct iteration's own error
+    close = same & (after[2][even] > 2.0**-6)
+    assert close.mean() > 0.5
+    np.testing.assert_allclose(before[1][inner][close], after[1][even][close], atol=2e-2)
+    np.testing.assert_allclose(2 * before[2][inner][close], after[2][even][close], rtol=5e-2)
+    np.testing.assert_allclose(before[3][inner][close], after[3][even][close], atol=5e-2)
+
+
+@pytest.mark.parametrize("spacing", ["1e-20", "1e-130", "1e-400"])
+def test_bands_turns_and_strips_see_the_same_samples(iterator, spacing):
+    """i lies in a spiral of its own, so that any factor of the offsets shows."""
+    whole = plane("0", "1", spacing, 24, 18)
+    want = counts(iterator, whole, 9_000)
+    assert np.array_equal(np.vstack([counts(iterator, whole.band(j, 6), 9_000) for j in (0, 6, 12)]), want)
+    turned = Grid("0", "1", Decimal(spacing), 18, 24, -8.5, 11.5, turn=1j)
+    assert np.array_equal(np.rot90(want), counts(iterator, turned, 9_000)) or np.array_equal(
+        np.rot90(want, -1), counts(iterator, turned, 9_000)
+    )
+    around = 96
+    strip = Grid("0", "1", Decimal(spacing), around, 32, 0.0, 0.0, kind=POLAR, around=around)
+    got = counts(iterator, strip, 9_000)
+    for i, j in ((0, 0), (24, 0), (48, 31), (7, 13)):
+        r, angle = math.exp(-2 * math.pi * j / around), 2 * math.pi * i / around
+        one = Grid("0", "1", Decimal(spacing), 1, 1, r * math.cos(angle), r * math.sin(angle))
+        assert counts(iterator, one, 9_000)[0, 0] == got[j, i]
