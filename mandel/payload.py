@@ -26,6 +26,7 @@ from mandel.version import ENGINE
 
 AUTO = "auto"
 EXACT, SHARED = "exact", "shared"
+FULL, ADAPTIVE = "full", "adaptive"
 
 # Coordinates and deltas beyond this show nothing: the set lies within radius 2.
 _EXTENT_MAGNITUDE = 6
@@ -237,6 +238,7 @@ class _Wire(BaseModel):
     end_delta: Annotated[str, BeforeValidator(_delta)]
     palette: Annotated[str, BeforeValidator(OneOf(palettes.NAMES))]
     supersampling: Annotated[int, BeforeValidator(Whole(1, 4))]
+    supersampling_mode: Annotated[str, BeforeValidator(OneOf((FULL, ADAPTIVE)))]
     sampling: Annotated[str, BeforeValidator(OneOf((EXACT, SHARED)))]
     strip_density: Annotated[str, BeforeValidator(Between("0.5", "4"))]
     easing: Annotated[str, BeforeValidator(Between("0", "1"))]
@@ -256,6 +258,7 @@ class Payload:
         start_delta, end_delta: extent of the shorter side, decimal strings > 0.
         palette: a name of ``colour.palettes.NAMES``.
         supersampling: n for n x n samples a pixel, of exact sampling.
+        supersampling_mode: FULL, or ADAPTIVE: one sample, and n x n only where pixels differ.
         sampling: EXACT, each frame on its own, or SHARED, from strips of the exponential map.
         strip_density: samples along a pixel's side at a frame's corner, of shared
             sampling; decimal string.
@@ -274,6 +277,7 @@ class Payload:
     end_delta: str
     palette: str
     supersampling: int
+    supersampling_mode: str
     sampling: str
     strip_density: str
     easing: str

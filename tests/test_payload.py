@@ -83,7 +83,8 @@ def test_names_of_the_bad_inputs_are_unique():
 def test_the_defaults_are_the_seeds_payload():
     assert parse(SEED) == parse({}) == read(Path("payload.json").read_bytes())
     assert parse({}).canonical() == SEED | {
-        "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1, "sampling": "exact", "strip_density": "1.1",
+        "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1,
+        "supersampling_mode": "full", "sampling": "exact", "strip_density": "1.1",
         "easing": "0", "rotation": "0",
     }
 
@@ -110,7 +111,7 @@ def test_order_of_keys_does_not_matter(items):
     ("frame_width", 998),
     ("maxiter", "auto"), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"),
     ("palette", "silver"),
-    ("end_delta", "1e-1000"), ("supersampling", 2), ("sampling", "shared"), ("strip_density", 2), ("easing", 1), ("rotation", -90),
+    ("end_delta", "1e-1000"), ("supersampling", 2), ("supersampling_mode", "adaptive"), ("sampling", "shared"), ("strip_density", 2), ("easing", 1), ("rotation", -90),
 ])
 def test_another_job(name, value):
     payload = parse({name: value})

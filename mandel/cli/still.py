@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
     p.add_argument("--palette", default=palettes.DEFAULT, choices=palettes.NAMES)
     p.add_argument("--supersampling", default="1", metavar="N", help="N x N samples a pixel (PNG only)")
+    p.add_argument("--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour")
     p.add_argument("--timing", action="store_true", help="print where the time went")
     p.add_argument("-o", "--out", default="still.png", metavar="FILE", help="FILE.png or FILE.npz")
     return p
@@ -85,7 +86,9 @@ def _render(options: argparse.Namespace) -> None:
         import imageio.v3 as imageio
 
         look = Look(palette=asked.palette)
-        picture = renderer.picture(view, asked.maxiter, options.bailout, look, asked.supersampling)
+        picture = renderer.picture(
+            view, asked.maxiter, options.bailout, look, asked.supersampling, adaptive=options.adaptive
+        )
         rendered = perf_counter()
         imageio.imwrite(out, picture)
     if options.timing:
@@ -94,7 +97,8 @@ def _render(options: argparse.Namespace) -> None:
             ("device", ready - started), ("samples", timing.samples),
             ("colour", timing.total - timing.samples), ("file", perf_counter() - rendered),
         ]
-        print(f"{ctx.device.name}, {timing.arithmetic}")
+        refined = f", {timing.refined:.1%} of the pixels refined" if options.adaptive else ""
+        print(f"{ctx.device.name}, {timing.arithmetic}{refined}")
         for name, seconds in rows:
             print(f"  {name:10} {seconds:9.4f} s")
 

@@ -122,17 +122,20 @@ kernel void mark_edges(global const uint *restrict canvas, uint least, global uc
     mark[p] = most > least ? 1 : 0;
 }
 
-/* Appends the marked ones of 64 pixels to the list; the last work item may find
- * less than 64. The order of the 64s is left to chance, within them it is kept. */
-kernel void list_marked(
-    global const uchar *restrict mark, int pixels, global int *restrict list, global int *restrict length)
+/* How many of each 64 pixels are marked. */
+kernel void count_marked(global const uchar *restrict mark, int pixels, global int *restrict found)
 {
-    int first = get_global_id(0) * 64, end = min(first + 64, pixels), found = 0;
+    int first = get_global_id(0) * 64, end = min(first + 64, pixels), sum = 0;
     for (int p = first; p < end; p++)
-        found += mark[p];
-    if (!found)
-        return;
-    int at = atomic_add(length, found);
+        sum += mark[p];
+    found[get_global_id(0)] = sum;
+}
+
+/* Lists the marked ones of each 64 pixels, from starts[] on. */
+kernel void list_marked(
+    global const uchar *restrict mark, int pixels, global const int *restrict starts, global int *restrict list)
+{
+    int first = get_global_id(0) * 64, end = min(first + 64, pixels), at = starts[get_global_id(0)];
     for (int p = first; p < end; p++)
         if (mark[p])
             list[at++] = p;

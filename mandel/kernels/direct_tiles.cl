@@ -61,6 +61,9 @@ inline void points_at(const Task *t, int i, int j, V *a, V *b)
 #if GEOMETRY == 0
     *a = LOAD(t->across + i);
     *b = (V)(t->down[j]);
+#elif GEOMETRY == 3
+    *a = LOAD(t->across + j * t->cols + i);
+    *b = LOAD(t->down + j * t->cols + i);
 #else
     double re[WIDTH], im[WIDTH];
     for (int l = 0; l < WIDTH; ++l) {

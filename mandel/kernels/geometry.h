@@ -6,6 +6,8 @@
 //                       what a column and a row add to the coordinate.
 // GEOMETRY 2, polar:    across = cos, sin of each column; down = radius of each
 //                       row, then four numbers: the centre, re_hi re_lo im_hi im_lo.
+// GEOMETRY 3, listed:   across, down = re and im of every sample, row-major
+//                       (made by points.cl).
 #ifndef GEOMETRY
 #define GEOMETRY 0
 #endif
@@ -25,6 +27,8 @@ inline double2 sample_at(__global const double *across, __global const double *d
     return (double2)(
         sum_rounded_once(across[i], down[j], across[cols + i] + down[rows + j]),
         sum_rounded_once(across[2*cols + i], down[2*rows + j], across[3*cols + i] + down[3*rows + j]));
+#elif GEOMETRY == 3
+    return (double2)(across[j * cols + i], down[j * cols + i]);
 #else
     const double r = down[j], x = r * across[i], y = r * across[cols + i];
     return (double2)(

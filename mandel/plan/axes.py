@@ -14,7 +14,7 @@ import numpy as np
 
 from mandel.plan.grid import PLANE, POLAR, Grid
 
-STRAIGHT, TURNED, ROUND = 0, 1, 2  # the header geometry.h's GEOMETRY
+STRAIGHT, TURNED, ROUND, LISTED = 0, 1, 2, 3  # the header geometry.h's GEOMETRY
 
 
 @dataclass(frozen=True)

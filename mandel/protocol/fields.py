@@ -45,6 +45,7 @@ TABLE = (
     Field("end_delta", DECIMAL, "0.0001", "extent of the last frame's shorter side, such as 1e-1000", True),
     Field("palette", TEXT, "dusk", "colours, by name"),
     Field("supersampling", WHOLE, 1, "n by n samples for each pixel, 1 to 4"),
+    Field("supersampling_mode", TEXT, "full", "full: every pixel; adaptive: only pixels that differ from a neighbour"),
     Field("sampling", TEXT, "exact", "exact: each frame on its own; shared: all from one exponential map"),
     Field("strip_density", DECIMAL, "1.1", "of shared sampling: samples along a pixel at a corner, 0.5 to 4"),
     Field("easing", DECIMAL, "0", "share of the time spent speeding up and slowing down, 0 to 1"),

@@ -9,8 +9,8 @@ import numpy as np
 from mandel.device import tuning
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
-from mandel.plan.axes import STRAIGHT, Axes, axes
 from mandel.plan.grid import Grid
+from mandel.render.place import Place, place_of
 from mandel.render.samples import Outputs, Samples
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
@@ -113,10 +113,20 @@ class DirectIterator:
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
         self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
 
-    def iterate(self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs()) -> Samples:
+    @property
+    def list_width(self) -> int:
+        """Samples in a row of a place of listed pixels that suits this device."""
+        return max(self.variant.width, 8)
+
+    def iterate(
+        self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
+        place: Place | None = None,
+    ) -> Samples:
         """Raw samples of ``grid``, enqueued on the context's queue, not waited for.
 
         Args:
+            place: other samples of the grid, in place of all of them; in rows of
+                a multiple of ``list_width``.
             maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
@@ -124,24 +134,26 @@ class DirectIterator:
             RenderError: OUT_OF_RANGE for another maxiter or bailout.
         """
         check_limits(maxiter, bailout)
-        ctx, n = self.ctx, grid.rows * grid.cols
+        ctx = self.ctx
+        place = place or place_of(ctx, grid, width=self.variant.width)
+        n = place.rows * place.cols
         samples = Samples(
-            grid.rows, grid.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
+            place.rows, place.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )
         # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
         if self.variant.width == 1 or outputs.derivative:
-            self._one_by_one(axes(grid), samples, bailout, outputs)
+            self._one_by_one(place, samples, bailout, outputs)
         else:
-            self._tiles(axes(grid), samples, bailout)
+            self._tiles(place, samples, bailout)
         return samples
 
-    def _one_by_one(self, table: Axes, samples: Samples, bailout: float, outputs: Outputs) -> None:
+    def _one_by_one(self, place: Place, samples: Samples, bailout: float, outputs: Outputs) -> None:
         ctx = self.ctx
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
         kernel = ctx.kernel("direct.cl", "direct", (
-            ("GEOMETRY", table.geometry), ("DERIVATIVE", int(outputs.derivative)),
+            ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
             ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), self._proof, *scalar.defines,
         ))
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
@@ -150,26 +162,22 @@ class DirectIterator:
             size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
         kernel(
             ctx.queue, size, group,
-            ctx.upload(table.across), ctx.upload(table.down),
-            ctx.upload(table.spacing) if outputs.derivative else None,
+            place.across, place.down, place.spacing,
             np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
         )
 
-    def _tiles(self, table: Axes, samples: Samples, bailout: float) -> None:
+    def _tiles(self, place: Place, samples: Samples, bailout: float) -> None:
         ctx, width = self.ctx, self.variant.width
-        across = table.across
-        if table.geometry == STRAIGHT:  # whole vectors are loaded from it
-            across = np.pad(across, (0, -len(across) % width), mode="edge")
         vectors = -(-samples.cols // width) * samples.rows
         # Small enough that no core waits long for the last tile of another.
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
         kernel = ctx.kernel(
-            "direct_tiles.cl", "direct_tiles", (("GEOMETRY", table.geometry), self._proof, *self.variant.defines)
+            "direct_tiles.cl", "direct_tiles", (("GEOMETRY", place.geometry), self._proof, *self.variant.defines)
         )
         kernel(
             ctx.queue, (-(-vectors // tile),), (1,),
-            ctx.upload(across), ctx.upload(table.down), np.int32(samples.cols), np.int32(samples.rows),
+            place.across, place.down, np.int32(samples.cols), np.int32(samples.rows),
             np.int32(samples.maxiter), np.float64(bailout), np.int32(tile), samples.count, samples.frac,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mandel.colour.look import Look
-from mandel.payload import Payload
+from mandel.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.precision import precision
 from mandel.plan.zoom import Zoom
@@ -37,7 +37,10 @@ class ExactRecipe:
             deepest = max((0, p.num_frames - 1), key=lambda frame: precision(self._grid(frame)).bits)
             return ReferenceUnit(p.re, p.im, precision(self._grid(deepest)).bits, self._limits.most)
         view = self._zoom.view(item.index)
-        return FrameUnit(view, self._limits.of(view.delta), VIDEO_BAILOUT, self._look, p.supersampling)
+        return FrameUnit(
+            view, self._limits.of(view.delta), VIDEO_BAILOUT, self._look, p.supersampling,
+            p.supersampling_mode == ADAPTIVE,
+        )
 
     def learn(self, item: Item, value: int) -> None:
         self._limits.learn(item.index, value)

@@ -7,7 +7,8 @@ flight); beside them there are 4 bytes a pixel of canvas and the picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -19,11 +20,13 @@ from mandel.plan.grid import Grid
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
 from mandel.render.direct import DirectIterator
-from mandel.render.painter import Painter, outputs
+from mandel.render.painter import Canvas, Painter, outputs
+from mandel.render.place import ListedPlaces
 from mandel.render.samples import Outputs, Samples
 
 BAND_BYTES = 64 * 2**20
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
+_LISTED_BYTES = 36  # and coordinates
 DEFAULT_BAILOUT = 1000.0
 
 
@@ -45,11 +48,13 @@ class Timing:
         arithmetic: the row of the table that was used.
         samples: iterating, the reference and its table included; only with ``timed``.
         total: all of it; what is not samples is colour and the way to the host.
+        refined: share of the pixels that got more than one sample, by adaptive supersampling.
     """
 
     arithmetic: str = ""
     samples: float = 0.0
     total: float = 0.0
+    refined: float = 0.0
 
 
 class FrameRenderer:
@@ -102,34 +107,80 @@ class FrameRenderer:
 
     def picture(
         self, view: View, maxiter: int, bailout: float, look: Look, supersampling: int = 1,
-        layout: str = "rgb", out: np.ndarray | None = None,
+        layout: str = "rgb", out: np.ndarray | None = None, adaptive: bool = False,
     ) -> np.ndarray:
         """The picture of a view: uint8, (H, W, 3), or (H*3/2, W) for layout ``"yuv420"``.
+
+        Args:
+            supersampling: n for n x n samples a pixel.
+            adaptive: of those, one for each pixel at first; n x n only for pixels
+                that differ from a neighbour (``Painter.edges``).
 
         Raises:
             RenderError: ODD_SIZE, BAD_LAYOUT, OUT_OF_RANGE.
             DeviceError: BUILD_FAILED.
         """
-        n, grid, queue = supersampling, view.grid(supersampling), self.context.queue
         self.timing = Timing()
-        begun = started = perf_counter()
+        begun, grid = perf_counter(), view.grid(supersampling)
         canvas = self._painter.canvas(view.width, view.height)
-        passed = []
-        for first, rows in bands(grid.rows, grid.cols, n, self.band_bytes):
-            samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole=grid)
+        if adaptive and supersampling > 1:
+            row = arithmetic(grid)
+            if row.engine == PERTURBED:  # one orbit for both passes, at the precision of the second
+                self._engine(PERTURBED).reference(grid, maxiter)
+            self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1)
+            self._refine(grid, maxiter, bailout, look, canvas, supersampling)
+        else:
+            self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling)
+        picture = self._painter.develop(canvas, layout, out)
+        self.timing.total = perf_counter() - begun
+        return picture
+
+    def _shade(
+        self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
+    ) -> None:
+        """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic that ``whole`` needs."""
+
+        def pieces():
+            for first, rows in bands(grid.rows, grid.cols, n, self.band_bytes):
+                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole=whole)
+                yield lambda: self._painter.shade(samples, look, canvas, n, first // n)
+
+        self._paint(pieces())
+
+    def _refine(self, grid: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int) -> None:
+        """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
+        pixels, row = self._painter.edges(canvas), arithmetic(grid)
+        self.timing.refined = pixels.length / (canvas.width * canvas.height)
+        engine = self._engine(row.engine)
+        most = max(self.band_bytes // (2 * _LISTED_BYTES * n * n), 1)
+
+        def pieces():
+            if not pixels.length:
+                return
+            places = ListedPlaces(self.context, grid, n, pixels, relative=row.engine == PERTURBED)
+            for first in range(0, pixels.length, most):
+                length = min(most, pixels.length - first)
+                place = places.place(first, length, engine.list_width)
+                samples = engine.iterate(grid, maxiter, bailout, outputs(look), place=place)
+                samples = replace(samples, rows=length, cols=n * n)
+                yield lambda: self._painter.refine(samples, look, canvas, n, pixels, first)
+
+        self._paint(pieces())
+
+    def _paint(self, pieces: Iterator[Callable[[], None]]) -> None:
+        """Iterates and shades piece after piece, at most two in flight, so that memory is bounded."""
+        queue, passed, started = self.context.queue, [], perf_counter()
+        for shade in pieces:
             if self.timed:
                 queue.finish()
                 self.timing.samples += perf_counter() - started
-            self._painter.shade(samples, look, canvas, n, first // n)
+            shade()
             if self.timed:
                 queue.finish()
             passed.append(self.context.cl.enqueue_marker(queue))
             if len(passed) > 1:
-                self.context.wait(passed.pop(0))  # two bands in flight, so memory is bounded
+                self.context.wait(passed.pop(0))
             started = perf_counter()
-        picture = self._painter.develop(canvas, layout, out)
-        self.timing.total = perf_counter() - begun
-        return picture
 
     def raw(
         self, view: View, maxiter: int, bailout: float = DEFAULT_BAILOUT

@@ -72,7 +72,7 @@ class Pixels:
 
     Attributes:
         length: how many.
-        buffer: int32, y * width + x of each; neighbours mostly lie together, but in no fixed order.
+        buffer: int32, y * width + x of each.
     """
 
     length: int
@@ -125,23 +125,25 @@ class Painter:
         self._shade(samples, look, canvas, n, (canvas.width, rows), base=row * canvas.width)
 
     def edges(self, canvas: Canvas, contrast: float = EDGE_CONTRAST) -> Pixels:
-        """The pixels of a wholly shaded canvas that need more samples; waits.
+        """The pixels of a wholly shaded canvas that need more samples, row by row; waits.
 
         Those that differ from one of their four neighbours by more than
         ``contrast`` (0..1, gamma-encoded, hence about evenly visible) in any channel.
         """
         pixels = canvas.width * canvas.height
-        mark, found = self.ctx.empty(pixels), self.ctx.empty(4 * pixels)
-        length = self.ctx.empty(4)
-        self.ctx.cl.enqueue_fill_buffer(self.ctx.queue, length, np.int32(0), 0, 4)
+        mark, runs = self.ctx.empty(pixels), -(-pixels // 64)
+        found = self.ctx.empty(4 * runs)
         self.ctx.kernel(_FILE, "mark_edges")(
             self.ctx.queue, (canvas.width, canvas.height), None,
             canvas.buffer, np.uint32(round(contrast * 1020)), mark,
         )
+        self.ctx.kernel(_FILE, "count_marked")(self.ctx.queue, (runs,), None, mark, np.int32(pixels), found)
+        ends = np.cumsum(self.ctx.download(found, np.empty(runs, np.int32)), dtype=np.int32)
+        starts, listed = np.concatenate((np.zeros(1, np.int32), ends[:-1])), self.ctx.empty(4 * int(ends[-1]))
         self.ctx.kernel(_FILE, "list_marked")(
-            self.ctx.queue, (-(-pixels // 64),), None, mark, np.int32(pixels), found, length
+            self.ctx.queue, (runs,), None, mark, np.int32(pixels), self.ctx.upload(starts), listed
         )
-        return Pixels(int(self.ctx.download(length, np.empty(1, np.int32))[0]), found)
+        return Pixels(int(ends[-1]), listed)
 
     def refine(
         self, samples: Samples, look: Look, canvas: Canvas, n: int, pixels: Pixels, first: int = 0

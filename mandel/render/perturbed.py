@@ -10,12 +10,12 @@ import numpy as np
 
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
-from mandel.plan.axes import axes
 from mandel.plan.bla_table import BlaTable, bla_table, common_start
 from mandel.plan.grid import Grid
 from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.direct import check_limits
+from mandel.render.place import Place, place_of
 from mandel.render.samples import Outputs, Samples
 
 # Samples in lockstep: columns x rows of a tile.
@@ -45,6 +45,8 @@ class PerturbedIterator:
         self._progress = progress
         self._centre: tuple[str, str] | None = None
         self._reference: Reference | None = None
+        self._reference_key: tuple | None = None
+        self._ends: dict[float, int] = {}
         self._orbit = self._edge = None
         self._table_key = None
         self._table: BlaTable | None = None
@@ -54,7 +56,7 @@ class PerturbedIterator:
         """Keeps a reference computed elsewhere, unless the one already kept serves as well."""
         kept = self._reference if self._centre == (re, im) else None
         if kept is None or not kept.serves(reference.bits, reference.limit):
-            self._keep((re, im), reference)
+            self._keep(re, im, reference)
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
         """The kept reference orbit if it serves ``grid``, else a new one, kept from now on."""
@@ -63,15 +65,16 @@ class PerturbedIterator:
         if kept is None or not kept.serves(need.bits, maxiter):
             began = perf_counter()
             kept = reference_orbit(grid.re, grid.im, need.bits, maxiter, self._progress)
-            self.keep(grid.re, grid.im, kept)
+            self._keep(grid.re, grid.im, kept)
             self.timing.reference = perf_counter() - began
         return kept
 
-    def keep(self, re: str, im: str, reference: Reference) -> None:
-        """Uses ``reference``, the orbit of ``re + 1j*im``, for grids about that centre from now on."""
-        centre = re, im
-        if reference is not self._reference:
-            self._centre, self._reference = centre, reference
+    def _keep(self, re: str, im: str, reference: Reference) -> None:
+        # An orbit follows from these; a copy of the one kept brings nothing new.
+        key = re, im, reference.bits, reference.limit, reference.last
+        if key != self._reference_key:
+            self._centre, self._reference, self._reference_key = (re, im), reference, key
+            self._ends = {}
             self._table_key = self._table = self._table_buffers = None
             orbit = np.stack((reference.re, reference.im), axis=1)
             self._orbit = self._upload(orbit, reference.exponent)
@@ -82,7 +85,9 @@ class PerturbedIterator:
         return [self.ctx.upload(array) if array.size else self.ctx.empty(64) for array in arrays]
 
     def _tables(self, need: Precision, bailout: float) -> BlaTable:
-        last = self._reference.end(bailout)
+        if bailout not in self._ends:
+            self._ends[bailout] = self._reference.end(bailout)
+        last = self._ends[bailout]
         key = last, need.table_exponent, need.deep
         if key != self._table_key:
             began = perf_counter()
@@ -96,7 +101,7 @@ class PerturbedIterator:
 
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        reference: Reference | None = None,
+        reference: Reference | None = None, place: Place | None = None,
     ) -> Samples:  # fmt: skip
         """Raw samples of ``grid``, enqueued on the context's queue.
 
@@ -105,6 +110,7 @@ class PerturbedIterator:
             bailout: escape radius, 2 to 1e9.
             reference: the orbit of the grid's centre, at the grid's precision or a
                 higher one; computed here, and kept, when not given.
+            place: other samples of the grid, relative, in place of all of them.
 
         Raises:
             RenderError: OUT_OF_RANGE for another maxiter or bailout, TOO_DEEP_ZOOM,
@@ -121,20 +127,25 @@ class PerturbedIterator:
                 f"the reference has {reference.bits} bits and {reference.limit} iterations; "
                 f"this grid needs {need.bits} and {maxiter}.",
             )
-        self.keep(grid.re, grid.im, reference)
+        self._keep(grid.re, grid.im, reference)
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
-        return self._launch(grid, maxiter, bailout, outputs, need, table, start)
+        place = place or place_of(self.ctx, grid, relative=True)
+        return self._launch(place, maxiter, bailout, outputs, need, table, start)
+
+    @property
+    def list_width(self) -> int:
+        """Samples in a row of a place of listed pixels that suits this device."""
+        return (_GPU_GROUP if self.ctx.device.is_gpu else _CPU_TILE)[0]
 
     def _wrap(self, table: BlaTable) -> int:
         return self._reference.wrap if table.last == self._reference.last else 0
 
-    def _launch(self, grid, maxiter, bailout, outputs, need, table, start) -> Samples:
-        ctx, n = self.ctx, grid.rows * grid.cols
+    def _launch(self, place, maxiter, bailout, outputs, need, table, start) -> Samples:
+        ctx, n = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
-        place = axes(grid, relative=True)
         samples = Samples(
-            grid.rows, grid.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
+            place.rows, place.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )  # fmt: skip
@@ -144,15 +155,15 @@ class PerturbedIterator:
             ("DEEP", int(need.deep)), ("LOW", table.low),
             ("WIDTH", tile[0] * tile[1]), ("TILE_COLS", tile[0]), ("TILE_ROWS", tile[1]),
         ))  # fmt: skip
-        tiles = [-(-grid.cols // tile[0]), -(-grid.rows // tile[1])]
+        tiles = [-(-place.cols // tile[0]), -(-place.rows // tile[1])]
         group = _GPU_GROUP if ctx.device.is_gpu else None
         if group is not None:
             tiles = [-(-n // side) * side for n, side in zip(tiles, group, strict=True)]
         factor = start.factor if need.deep else start.factor * 2.0**start.exponent
         kernel(
             ctx.queue, tiles, group,
-            ctx.upload(place.across), ctx.upload(place.down), ctx.upload(place.spacing),
-            np.int32(grid.cols), np.int32(grid.rows),
+            place.across, place.down, place.spacing,
+            np.int32(place.cols), np.int32(place.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),
             np.int32(table.last), np.int32(self._wrap(table)), *self._orbit,

@@ -90,7 +90,8 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[n
     for reference in inputs:
         own.frames.keep_reference(unit.view.re, unit.view.im, reference)
     picture = own.frames.picture(
-        unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420"
+        unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420",
+        adaptive=unit.adaptive,
     )
     return picture, own.facts
 

@@ -18,6 +18,7 @@ class FrameUnit:
         maxiter, bailout: where iterating a sample ends.
         look: how raw samples become colours.
         supersampling: n for n x n samples a pixel.
+        adaptive: n x n only for pixels that differ from a neighbour.
     """
 
     view: View
@@ -25,6 +26,7 @@ class FrameUnit:
     bailout: float
     look: Look
     supersampling: int
+    adaptive: bool = False
 
     @property
     def picture_bytes(self) -> int:

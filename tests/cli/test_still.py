@@ -31,12 +31,12 @@ def test_npz_holds_counts_smooth_counts_and_settings(tmp_path, capsys):
 
 def test_png_and_timing(tmp_path, capsys):
     out = tmp_path / "a.png"
-    argv = ["--point", "-0.7,0.1", "--delta", "2.6", "--supersampling", "2", "--timing", *SMALL, "-o", str(out)]
+    argv = ["--point", "-0.7,0.1", "--delta", "2.6", "--supersampling", "2", "--adaptive", "--timing", *SMALL, "-o", str(out)]
     assert still.main(argv) == 0
     picture = imageio.imread(out)
     assert picture.shape == (21, 33, 3) and picture.std() > 10
     said = capsys.readouterr().out
-    assert "double" in said and "samples" in said and "colour" in said
+    assert "double" in said and "samples" in said and "colour" in said and "refined" in said
 
 
 @pytest.mark.parametrize(

@@ -63,3 +63,41 @@ def test_timing_tells_steps_apart():
     renderer.picture(VIEW, 300, 1000.0, Look())
     assert 0 < renderer.timing.samples < renderer.timing.total
     assert renderer.timing.arithmetic == "double"
+
+
+@pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=1.0)])
+@pytest.mark.parametrize("n", [2, 3])
+def test_adaptive_supersampling_is_full_where_it_refines_and_single_elsewhere(n, look):
+    renderer, args = FrameRenderer(device_context("cpu")), (300, 1000.0, look)
+    once, full = (renderer.picture(VIEW, *args, m) for m in (1, n))
+    adaptive = renderer.picture(VIEW, *args, n, adaptive=True)
+    share = renderer.timing.refined
+    refined, kept = ((adaptive == other).all(axis=2) for other in (full, once))
+    assert (refined | kept).all()
+    assert 0.1 < share < 0.9
+    assert (~kept).mean() <= share <= refined.mean() + kept.mean()
+    assert (~refined).mean() <= 1 - share
+    assert ((adaptive.astype(float) - full) ** 2).mean() < 0.2 * ((once.astype(float) - full) ** 2).mean()
+
+
+@pytest.mark.parametrize("view", [
+    VIEW, View("-1.338238635", "-0.057237059", "0.05", 63, 47, turn=complex(0.6, 0.8)),
+    View("-0.10109636384562", "0.95628651080914", "1e-11", 64, 48),
+])  # fmt: skip
+def test_adaptive_supersampling_knows_no_bands(view):
+    look, args = Look(), (1500, 1000.0)
+    ctx = device_context("cpu")
+    whole = FrameRenderer(ctx).picture(view, *args, look, 2, adaptive=True)
+    small = FrameRenderer(ctx, band_bytes=2 * 20 * 64 * 5)
+    banded = small.picture(view, *args, look, 2, adaptive=True)
+    assert small.timing.refined > 0.05
+    if small.timing.arithmetic == "double":
+        assert (whole == banded).all()
+    else:  # groups in lockstep differ, and so does rounding, far below a level
+        assert (whole != banded).mean() < 0.01
+
+
+def test_adaptive_supersampling_of_a_flat_picture():
+    renderer = FrameRenderer(device_context("cpu"))
+    picture = renderer.picture(View("0", "0", "0.1", 8, 8), 100, 1000.0, Look(), 2, adaptive=True)
+    assert (picture == 0).all() and renderer.timing.refined == 0

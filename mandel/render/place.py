@@ -1,0 +1,77 @@
+"""Where the samples of a kernel launch lie: tables on the device, for a grid or for listed pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+from mandel.plan.axes import LISTED, STRAIGHT, axes
+from mandel.plan.grid import Grid
+from mandel.render.painter import Pixels
+
+
+@dataclass(frozen=True)
+class Place:
+    """``cols`` x ``rows`` samples, as ``geometry.h`` finds them.
+
+    Attributes:
+        geometry: the header's GEOMETRY.
+        across, down: float64 device buffers.
+        spacing: float64 device buffer (rows,), see ``plan.axes.Axes``.
+    """
+
+    cols: int
+    rows: int
+    geometry: int
+    across: object
+    down: object
+    spacing: object
+
+
+def place_of(ctx: DeviceContext, grid: Grid, relative: bool = False, width: int = 1) -> Place:
+    """The place of all of a grid's samples.
+
+    Args:
+        relative: as ``plan.axes.axes`` takes it.
+        width: columns of a straight grid are padded to a multiple of it, since
+            whole vectors are loaded.
+    """
+    table = axes(grid, relative)
+    across = table.across
+    if table.geometry == STRAIGHT and len(across) % width:
+        across = np.pad(across, (0, -len(across) % width), mode="edge")
+    upload = ctx.upload
+    return Place(grid.cols, grid.rows, table.geometry, upload(across), upload(table.down), upload(table.spacing))
+
+
+class ListedPlaces:
+    """Places of pixels of a list, n x n samples each.
+
+    Args:
+        grid: the samples of the whole canvas, n x n a pixel; in the plane.
+        relative: as ``plan.axes.axes`` takes it.
+    """
+
+    def __init__(self, ctx: DeviceContext, grid: Grid, n: int, pixels: Pixels, relative: bool = False):
+        self._ctx, self._grid, self._n, self._pixels = ctx, grid, n, pixels
+        table = axes(grid, relative)
+        self._tables = ctx.upload(table.across), ctx.upload(table.down)
+        self._spacing = table.spacing[0]
+        self._kernel = ctx.kernel("points.cl", "locate", (("GEOMETRY", table.geometry), ("N", n)))
+
+    def place(self, first: int, length: int, width: int) -> Place:
+        """The samples of pixels ``first`` to ``first + length`` one after the other, in rows of ``width``.
+
+        The last row is filled up with the last sample. Enqueued, not waited for.
+        """
+        ctx, i = self._ctx, np.int32
+        samples = length * self._n**2
+        rows = -(-samples // width)
+        re, im = ctx.empty(8 * rows * width), ctx.empty(8 * rows * width)
+        self._kernel(
+            ctx.queue, (rows * width,), None, *self._tables, i(self._grid.cols), i(self._grid.rows),
+            i(self._grid.cols // self._n), self._pixels.buffer, i(first), i(samples), re, im,
+        )
+        return Place(width, rows, LISTED, re, im, ctx.upload(np.full(rows, self._spacing)))
