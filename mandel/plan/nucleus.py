@@ -22,6 +22,7 @@ from mandel.plan.reference import reference_orbit
 _LOG2_10 = math.log2(10)
 _TRIALS = 64
 _CANDIDATES = 8
+_PATIENCE = 5
 # Working bits beyond those of the disc: Newton's steps end this far inside it.
 _GUARD_BITS = 64
 # Exponents of mpfr numbers: derivatives grow as far as views are deep.
@@ -144,6 +145,7 @@ def nucleus(
     bits = max(math.ceil(-log_radius), 0) + 2 * _GUARD_BITS
     with gmpy2.context(precision=bits, **_RANGE):
         start = c = mpc(mpfr(re), mpfr(im))
+    least, stalled = math.inf, 0
     for trial in range(_TRIALS):
         with gmpy2.context(precision=bits, **_RANGE):
             c = mpc(c, precision=(bits, bits))
@@ -158,6 +160,10 @@ def nucleus(
             moved = _log2(step)
             if _log2(c - start) > log_radius + 3:
                 raise _not_found(f"Newton's method for period {period} left the disc.")
+            stalled = 0 if moved < least - 1 else stalled + 1
+            least = min(least, moved)
+            if stalled > _PATIENCE:
+                raise _not_found(f"Newton's method for period {period} did not settle.")
         if progress is not None:
             progress(trial + 1, _TRIALS)
         if moved > 8 - bits and moved > -bits / 2 + 4 and trial + 1 < _TRIALS:
