@@ -1,0 +1,83 @@
+"""A payload through Ray on this machine's devices: wall time, who rendered what, the encoder's share.
+
+    python benchmarks/end_to_end.py [PAYLOAD] [--device auto|cpu|gpu] [--address local] [--runs N]
+
+No socket and no DB/: what is measured is rendering, transfer and encoding. The
+first run also starts the workers and builds the kernels; it is told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from mandel.payload import parse  # noqa: E402
+from mandel.protocol.strict_json import loads  # noqa: E402
+from mandel.render.job import Job  # noqa: E402
+from mandel.render.scheduler import Scheduler  # noqa: E402
+from mandel.render.token import ensure_token  # noqa: E402
+from mandel.settings import Limits  # noqa: E402
+
+
+def render(executor, payload, folder: Path, name: str) -> None:
+    """Renders one job and prints its figures."""
+    seconds, encode, video, failure = defaultdict(list), [], [], []
+
+    def emit(event: dict) -> None:
+        if event["event"] == "frame":
+            seconds[event["device"]].append(event["seconds"])
+        elif event["event"] == "segment":
+            encode.append(event["seconds"])
+            scheduler.adopted(event["job"], event["index"], Path(event["path"]))
+        elif event["event"] == "video":
+            video.append(event["bytes"])
+        elif event["event"] == "failed":
+            failure.append(event["message"])
+
+    scheduler = Scheduler(executor, emit)
+    began = time.perf_counter()
+    scheduler.add(Job(name, payload, folder, {}))
+    while scheduler.busy:
+        scheduler.step(0.2)
+    wall = time.perf_counter() - began
+    scheduler.close()
+    if failure:
+        sys.exit(failure[0])
+    frames = payload.num_frames
+    print(f"{name}: {wall:.2f} s, {frames / wall:.1f} frames/s, {video[0] / 1e6:.1f} MB; "
+          f"encoding {sum(encode):.1f} s of workers' time")
+    for device, times in seconds.items():
+        print(f"    {device}: {len(times)} frames ({len(times) / frames:.0%}), "
+              f"{1000 * sum(times) / len(times):.1f} ms each, {sum(times):.1f} s of workers' time")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("payload", nargs="?", default=str(ROOT / "payload.json"))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--address", default="local")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    payload = parse(loads(Path(options.payload).read_bytes()), Limits())
+    ensure_token()
+    from mandel.render.cluster import RayExecutor
+
+    executor = RayExecutor(options.address, options.device)
+    print(f"slots: {executor.slots()}")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for run in range(options.runs + 1):
+                render(executor, payload, Path(folder), f"run {run}" if run else "first run")
+    finally:
+        executor.close()
+
+
+if __name__ == "__main__":
+    main()
