@@ -94,7 +94,8 @@ def _render(options: argparse.Namespace) -> None:
     if options.timing:
         timing = renderer.timing
         rows = [
-            ("device", ready - started), ("samples", timing.samples),
+            ("device", ready - started), ("reference", timing.reference), ("table", timing.table),
+            ("kernel", timing.samples - timing.reference - timing.table),
             ("colour", timing.total - timing.samples), ("file", perf_counter() - rendered),
         ]
         refined = f", {timing.refined:.1%} of the pixels refined" if options.adaptive else ""

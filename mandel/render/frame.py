@@ -47,12 +47,15 @@ class Timing:
     Attributes:
         arithmetic: the row of the table that was used.
         samples: iterating, the reference and its table included; only with ``timed``.
+        reference, table: what of ``samples`` went into the reference orbit and the BLA table.
         total: all of it; what is not samples is colour and the way to the host.
         refined: share of the pixels that got more than one sample, by adaptive supersampling.
     """
 
     arithmetic: str = ""
     samples: float = 0.0
+    reference: float = 0.0
+    table: float = 0.0
     total: float = 0.0
     refined: float = 0.0
 
@@ -103,7 +106,12 @@ class FrameRenderer:
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
-        return self._engine(row.engine).iterate(grid, maxiter, bailout, outputs)
+        engine = self._engine(row.engine)
+        samples = engine.iterate(grid, maxiter, bailout, outputs)
+        if row.engine == PERTURBED:
+            self.timing.reference += engine.timing.reference
+            self.timing.table += engine.timing.table
+        return samples
 
     def picture(
         self, view: View, maxiter: int, bailout: float, look: Look, supersampling: int = 1,

@@ -36,7 +36,7 @@ def test_png_and_timing(tmp_path, capsys):
     picture = imageio.imread(out)
     assert picture.shape == (21, 33, 3) and picture.std() > 10
     said = capsys.readouterr().out
-    assert "double" in said and "samples" in said and "colour" in said and "refined" in said
+    assert "double" in said and "kernel" in said and "colour" in said and "refined" in said
 
 
 @pytest.mark.parametrize(
