@@ -23,6 +23,7 @@ from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
 from mandel.render.job import Job
 from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, Item
+from mandel.render.stragglers import Stragglers
 
 MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.
@@ -51,6 +52,8 @@ class Scheduler:
         self._emit = emit
         self._jobs: dict[str, Job] = {}
         self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
+        self._stragglers = Stragglers()
+        self._copied: set[tuple[str, Item]] = set()
         self._told = 0.0
         self._finisher = Finisher()
 
@@ -117,6 +120,35 @@ class Scheduler:
             # One more task per slot than can run: a worker never waits for this loop.
             while waiting[kind] < 2 * count and self._hand_out(kind, slots):
                 waiting[kind] += 1
+        for ticket in self._stragglers.late(slots):
+            if ticket in self._running:
+                self._hurry(ticket)
+
+    def _hurry(self, ticket: int) -> None:
+        """Starts a late task a second time; the first to end counts. If both are late, their inputs are lost."""
+        job, item, task = self._running[ticket]
+        copies = self._copies(job, item)
+        if len(copies) > 1:
+            for copy in copies:
+                self._abandon(copy)
+            self._copied.discard((job.name, item))
+            error = {"code": "NODE_LOST", "message": "it was started twice and never ended"}
+            self._failed(job, item, Outcome(ticket, None, {}, error))
+            return
+        self._emit({"event": "log", "level": "warning", "message":
+                    f"job {job.name[:8]}: {item} takes suspiciously long and is started once more"})
+        self._copied.add((job.name, item))
+        self._stragglers.begun(ticket, job.name, item.kind, task.kind)
+        self._submit(job, item, task)
+
+    def _copies(self, job: Job, item: Item) -> list[int]:
+        return [t for t, (other, same, _) in self._running.items() if other is job and same == item]
+
+    def _abandon(self, ticket: int) -> None:
+        """Ends a task whose outcome is not wanted any more."""
+        del self._running[ticket]
+        self._stragglers.ended(ticket)
+        self._executor.cancel(ticket)
 
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one task to a slot of ``kind``; False when there is none to give."""
@@ -169,12 +201,21 @@ class Scheduler:
             avoid &= alive
             if avoid != alive:
                 task = replace(task, avoid=frozenset(avoid))
-        self._running[self._executor.submit(task)] = (job, item, task)
+        ticket = self._executor.submit(task)
+        self._running[ticket] = (job, item, task)
+        self._stragglers.begun(ticket, job.name, item.kind, task.kind)
 
     # What came of it
 
     def _ended(self, outcome: Outcome) -> None:
-        job, item, task = self._running.pop(outcome.ticket)
+        if (ended := self._running.pop(outcome.ticket, None)) is None:
+            return  # a copy of it was sooner
+        job, item, task = ended
+        self._stragglers.ended(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
+        if (job.name, item) in self._copied:
+            self._copied.discard((job.name, item))
+            for other in self._copies(job, item):
+                self._abandon(other)
         job.spent += outcome.info.get("seconds", 0.0) / job.share
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
@@ -276,6 +317,7 @@ class Scheduler:
         if self._jobs.pop(name, None) is None:
             return False
         self._finisher.forget(name)
+        self._stragglers.forget(name)
         for ticket, (job, _, _) in self._running.items():
             if job.name == name:
                 self._executor.cancel(ticket)
@@ -299,6 +341,7 @@ class Scheduler:
             self._give_up(job, _disk_error(error))
         else:
             del self._jobs[name]
+            self._stragglers.forget(name)
             self._emit({"event": "video", "job": name, **facts})
 
 

@@ -65,7 +65,7 @@ def test_a_bad_node_is_set_aside(cluster, faults, service):
 def test_cancel_is_prompt(cluster, faults, service):
     """T16"""
     slowest = 0.0
-    for number in range(amount(2, 10)):
+    for number in range(amount(1, 10)):
         payload = SMALL | {"num_frames": 100, "maxiter": 330 + number}
         faults.set("sleep:0.3 frame", "sleep:1 segment")
         client = Client(service.port, **payload)

@@ -14,7 +14,7 @@ from mandel.errors import MandelError
 from tests.support import processes
 from tests.support.chaos import SMALL, Client, amount, ask, calm, decoded, send, tell
 
-SECONDS = amount(45, 1800)
+SECONDS = amount(20, 1800)
 
 
 def usage(pid: int) -> dict[str, int]:
@@ -88,7 +88,7 @@ def test_nothing_grows(cluster, faults, service):
             last_kill, kills = now, kills + len(workers[:1])
             for pid in workers[:1]:
                 os.kill(pid, signal.SIGKILL)
-        if now - last_driver > amount(20, 60):
+        if now - last_driver > amount(8, 60):
             drivers = [pid for pid, command in service.processes().items() if "-m mandel.render.driver" in command
                        and "leash.py" not in command]
             last_driver, kills = now, kills + len(drivers)

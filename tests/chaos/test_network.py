@@ -40,17 +40,15 @@ def program(command: str) -> str:
     return next((name for name in names if name in command), command.split("/")[-1][:40].strip())
 
 
-def test_what_listens_where(embedded):
+def test_what_listens_where(cluster, service):
     """T18"""
-    head = embedded()
-    processes.wait_for(lambda: ask(head.port, op="status").last["driver"]["state"] == "ready", 90, "Ray is up")
-    sockets = listening(head.processes())
-    dashboard = ask(head.port, op="status").last["cluster"]["dashboard"].removeprefix("http://")
+    ready = processes.wait_for(lambda: ask(service.port, op="status").last["cluster"].get("dashboard"), 60, "it is ready")
+    sockets = listening(service.processes()) | listening(processes.marked(cluster.mark))
     loopback = {s for s in sockets if s[0] in ("127.0.0.1", "::1", "::ffff:127.0.0.1")}
-    tell("T18", on_loopback=sorted(f"{program(c)}" for _, _, c in loopback),
-         on_all_interfaces=sorted(f"{program(c)}" for _, _, c in sockets - loopback))
-    ours = [address for address, _, command in sockets if "ray_head.py" in command]
-    assert ours == ["127.0.0.1"]
+    tell("T18", on_loopback=sorted({program(c) for _, _, c in loopback}),
+         on_all_interfaces=sorted({program(c) for _, _, c in sockets - loopback}))
+    assert [address for address, _, command in sockets if "ray_head.py" in command] == ["127.0.0.1"]
+    dashboard = ready.removeprefix("http://")
     assert dashboard.rpartition(":")[0] == "127.0.0.1"
     for path in ("/api/jobs/", "/nodes?view=summary"):
         with pytest.raises(urllib.error.HTTPError) as refused:

@@ -6,6 +6,8 @@ import signal
 import time
 from collections import Counter
 
+import pytest
+
 from tests.chaos.conftest import whole
 from tests.support import processes
 from tests.support.chaos import SMALL, Client, amount, ask, calm, decoded, tell
@@ -25,7 +27,7 @@ def labels(faults, job: str, kind: str) -> Counter:
 
 def test_raylets_are_killed_and_come_back(cluster, faults, service):
     """T1"""
-    frames, kills = amount((72, 2), (240, 10))
+    frames, kills = amount((48, 1), (240, 10))
     payload = LARGE | {"num_frames": frames}
     faults.set("note .", f"sleep:{amount(0.3, 1.2)} frame")
     rng = random.Random(1)
@@ -68,9 +70,10 @@ def test_workers_and_encoders_are_killed(cluster, faults, service):
     assert decoded(reply.video) == calm(**payload)
 
 
-def test_a_hung_raylet_is_noticed(cluster, faults, service):
+@pytest.mark.parametrize("number", range(amount(1, 3)))
+def test_a_hung_raylet_is_noticed(cluster, faults, service, number):
     """T2"""
-    payload = LARGE | {"num_frames": 36, "maxiter": 202}
+    payload = LARGE | {"num_frames": 36, "maxiter": 210 + number}
     faults.set("sleep:0.5 frame")
     client = Client(service.port, **payload)
     processes.wait_for(lambda: client.done >= 6, 120, "six frames")
@@ -93,3 +96,23 @@ def test_a_hung_raylet_is_noticed(cluster, faults, service):
     assert reply.code is None, reply.last
     assert decoded(reply.video) == calm(**payload)
     assert seconds <= 10
+
+
+def test_a_hung_worker_is_left_behind(cluster, faults, service):
+    """T2: a worker's process is stopped in mid-frame; its node is well, so that nobody notices."""
+    payload = SMALL | {"num_frames": 24, "maxiter": 203}
+    faults.set("note .", "sleep:0.3 frame")
+    client = Client(service.port, **payload)
+    pid = processes.wait_for(
+        lambda: next((pid for pid, command in processes.marked(cluster.mark).items()
+                      if client.job and f"{client.job[:8]} frame" in command), None), 60, "a frame is under way")
+    kill(pid, signal.SIGSTOP)
+    stopped = time.monotonic()
+    try:
+        reply = client.answer(120)
+    finally:
+        kill(pid)
+    begun = labels(faults, client.job, "frame")
+    tell("T2 worker", seconds_to_the_video=f"{time.monotonic() - stopped:.1f}", most_attempts=max(begun.values()))
+    assert reply.code is None, reply.last
+    assert decoded(reply.video) == calm(**payload)

@@ -1,0 +1,61 @@
+"""Which tasks take suspiciously long: a worker may hang, or a node that hung may have swallowed them.
+
+Ray notices processes that die. A stopped one keeps its connections, and what
+was asked of it may never be answered, even after its node was given up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+# A task is late after so many times what its like takes, and at least so many seconds, waiting for a
+# slot included: sooner when slots have nothing else to do.
+_IDLE = (5.0, 10.0)
+_BUSY = (30.0, 60.0)
+# What a task is taken to need as long as none of its kind has ended.
+_UNKNOWN_SECONDS = 24.0
+_LOOK_SECONDS = 1.0
+
+
+class Stragglers:
+    """Watches tasks by ticket."""
+
+    def __init__(self):
+        self._watched: dict[int, tuple[float, tuple[str, str], str]] = {}
+        self._usual: dict[tuple[str, str], float] = {}
+        self._looked = 0.0
+
+    def begun(self, ticket: int, job: str, item_kind: str, slot_kind: str) -> None:
+        """A task was submitted, or is to be watched afresh."""
+        self._watched[ticket] = (time.monotonic(), (job, item_kind), slot_kind)
+
+    def ended(self, ticket: int, seconds: float | None = None) -> None:
+        """A task is over; ``seconds`` it took, if it went well."""
+        _, like, _ = self._watched.pop(ticket, (0.0, ("", ""), ""))
+        if seconds is not None:
+            self._usual[like] = max(seconds, 0.9 * self._usual.get(like, 0.0))
+
+    def forget(self, job: str) -> None:
+        """A job is over."""
+        for like in [like for like in self._usual if like[0] == job]:
+            del self._usual[like]
+
+    def late(self, slots: dict[str, int]) -> list[int]:
+        """Tickets of tasks that are late; ``slots`` are how many of each kind there are."""
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return []
+        self._looked = now
+        suspects, sound = [], Counter()
+        for ticket, (since, like, kind) in self._watched.items():
+            if now - since > self._patience(like, _IDLE):
+                suspects.append((ticket, now - since, like, kind))
+            else:
+                sound[kind] += 1
+        return [ticket for ticket, age, like, kind in suspects
+                if sound[kind] < slots.get(kind, 0) or age > self._patience(like, _BUSY)]
+
+    def _patience(self, like: tuple[str, str], measure: tuple[float, float]) -> float:
+        times, least = measure
+        return max(times * self._usual.get(like, _UNKNOWN_SECONDS), least)

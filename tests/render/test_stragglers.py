@@ -1,0 +1,68 @@
+"""Tasks that hang are started once more, and only those."""
+
+from mandel.render import stragglers
+from mandel.render.executor import Outcome
+from mandel.render.job import Job
+from mandel.render.scheduler import Scheduler
+from tests.render.test_scheduler import Events, Faulty, payload
+
+
+class Clock:
+    """Time as the test tells it."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_a_task_is_late_by_the_measure_of_its_like(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(stragglers, "time", clock)
+    watch = stragglers.Stragglers()
+    for ticket in range(3):
+        watch.begun(ticket, "j", "frame", "cpu")
+    watch.ended(0, 4.0)
+    clock.now += 19
+    assert watch.late({"cpu": 2}) == []
+    clock.now += 2
+    assert watch.late({"cpu": 2}) == [1, 2]  # five times four seconds have passed, and slots are idle
+    clock.now += 2
+    for ticket in (3, 4):
+        watch.begun(ticket, "j", "frame", "cpu")
+    assert watch.late({"cpu": 2}) == []  # two others may be what keeps them from a slot
+    clock.now += 100
+    assert watch.late({"cpu": 2}) == [1, 2, 3, 4]
+    for ticket in (1, 3, 4):
+        watch.ended(ticket)
+    watch.begun(2, "j", "frame", "cpu")
+    clock.now += 2
+    assert watch.late({"cpu": 2}) == []
+
+
+def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(stragglers, "_IDLE", (0.0, 0.2))
+    monkeypatch.setattr(stragglers, "_BUSY", (0.0, 1e9))
+    monkeypatch.setattr(stragglers, "_LOOK_SECONDS", 0.0)
+    swallowed, late = [], []
+
+    class Swallowing(Faulty):
+        def wait(self, timeout):
+            outcomes = super().wait(timeout)
+            for outcome in outcomes:
+                if self.tasks[outcome.ticket].label == "j frame 4" and not swallowed:
+                    swallowed.append(outcome)
+            return [o for o in outcomes if o not in swallowed] + late
+
+    executor, events = Swallowing(lambda task: None), Events()
+    scheduler = events.scheduler = Scheduler(executor, events)
+    scheduler.add(Job("j", payload(), tmp_path, {}))
+    while scheduler.busy:
+        scheduler.step(0.05)
+        if any(e["event"] == "frame" and e["frame"] == 4 for e in events.all):
+            late[:] = [Outcome(swallowed[0].ticket, None, {}, {"code": "INTERNAL", "message": "too late"})]
+    scheduler.close()
+    executor.close()
+    assert events.of("video") and not events.of("failed")
+    assert sum(task.label == "j frame 4" for task in executor.order) == 2
+    assert [e["frame"] for e in events.of("frame")].count(4) == 1
