@@ -72,11 +72,12 @@ class Peer:
 
     def __init__(self, python: str):
         self.process = subprocess.Popen(
-            [python, "-c", PEER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [python, "-c", PEER], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )
 
     def seconds(self, view: dict, side: int, maxiter: int) -> float:
-        asked = {"re": view["re"], "im": view["im"], "delta": str(view["delta"]), "side": side, "maxiter": maxiter}
+        asked = {name: str(view[name]) for name in ("re", "im", "delta")} | {"side": side, "maxiter": maxiter}
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
         for line in self.process.stdout:

@@ -49,7 +49,10 @@ def main(argv: list[str]) -> int:
                 "OUT_OF_RANGE", f"max-period must be from 1 to {limits.max_maxiter}", field="max-period"
             )
         asked = payload.parse(
-            {"point": options.point, "start_delta": options.delta, "end_delta": options.delta, "num_frames": 1},
+            {
+                "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
+                "num_frames": 1,
+            },
             limits,
         )
         tell = _progress if sys.stderr.isatty() and not options.quiet else None
@@ -62,7 +65,8 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(found))
         return 0
-    print(f"nucleus of period {found['period']}, size {found['size']}, turned by {found['turn_degrees']} degrees")
+    turn = found["turn_degrees"]
+    print(f"nucleus of period {found['period']}, size {found['size']}, turned by {turn} degrees")
     print(f"  --point={found['point']}")
     print(f"  --delta {found['minibrot_delta']:12} shows its minibrot")
     print(f"  --delta {found['julia_delta']:12} shows the embedded Julia set around it")

@@ -329,7 +329,8 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
 #if DISTANCE
                         distance[at] = out
-                            ? smooth_distance(norm, LANE_D(dx, k) * back_to_unit, LANE_D(dy, k) * back_to_unit)
+                            ? smooth_distance(norm, LANE_D(dx, k) * back_to_unit,
+                                              LANE_D(dy, k) * back_to_unit)
                             : 0.0f;
 #endif
 #if SLOPE

@@ -68,7 +68,8 @@ class Scaled:
 
     def at(self, exponent: np.ndarray | int) -> np.ndarray:
         """As plain numbers in units of 2**exponent; too small becomes 0, too large inf."""
-        shift = np.where(self.mantissa == 0, 0, np.clip(self.exponent - exponent, -1_100, 1_100)).astype(np.int32)
+        shift = np.clip(self.exponent - exponent, -1_100, 1_100)
+        shift = np.where(self.mantissa == 0, 0, shift).astype(np.int32)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return self.mantissa * np.ldexp(1.0, shift)
 

@@ -1,4 +1,4 @@
-"""Reference orbits against mpmath-free arithmetic of gmpy2, and their storage."""
+"""Reference orbits against gmpy2's floating point, and their storage."""
 
 import pickle
 

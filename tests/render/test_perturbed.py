@@ -38,7 +38,9 @@ def iterator():
 
 
 @pytest.mark.parametrize("case", ANSWERS["grids"], ids=lambda case: case["name"])
-@pytest.mark.parametrize("outputs", [Outputs(), Outputs(distance=True, slope=True)], ids=["plain", "derivative"])
+@pytest.mark.parametrize(
+    "outputs", [Outputs(), Outputs(distance=True, slope=True)], ids=["plain", "derivative"]
+)
 def test_known_grids_are_exact(iterator, case, outputs):
     grid = plane(case["re"], case["im"], case["s"], case["W"], case["H"])
     want = np.load(FOLDER / Path(case["file"]).name)
