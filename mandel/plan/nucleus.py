@@ -22,7 +22,7 @@ from mandel.plan.reference import reference_orbit
 _LOG2_10 = math.log2(10)
 _TRIALS = 64
 _CANDIDATES = 8
-_PATIENCE = 5
+_PATIENCE = 12
 # Working bits beyond those of the disc: Newton's steps end this far inside it.
 _GUARD_BITS = 64
 # Exponents of mpfr numbers: derivatives grow as far as views are deep.
@@ -160,7 +160,7 @@ def nucleus(
             moved = _log2(step)
             if _log2(c - start) > log_radius + 3:
                 raise _not_found(f"Newton's method for period {period} left the disc.")
-            stalled = 0 if moved < least - 1 else stalled + 1
+            stalled = 0 if moved < least - 0.01 else stalled + 1
             least = min(least, moved)
             if stalled > _PATIENCE:
                 raise _not_found(f"Newton's method for period {period} did not settle.")
