@@ -33,13 +33,15 @@ class Listener:
         host, port: where to listen; port 0 takes a free one.
         most: connections served at once; more are answered BUSY.
         serve: called with socket and peer on the connection's own thread; closes the socket.
+        encrypted: whether the port speaks TLS; whom there is no room for is then turned away without a word.
 
     Raises:
         MandelError: PORT_TAKEN, CANNOT_LISTEN.
     """
 
-    def __init__(self, host: str, port: int, most: int, serve: Callable[[socket.socket, str], None]):
-        self._most, self._serve = most, serve
+    def __init__(self, host: str, port: int, most: int, serve: Callable[[socket.socket, str], None],
+                 encrypted: bool = False):
+        self._most, self._serve, self._encrypted = most, serve, encrypted
         try:
             family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._socket = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
@@ -152,7 +154,8 @@ class Listener:
         """Answers BUSY without a thread; closed later, as a reset could eat the answer."""
         try:
             sock.setblocking(False)
-            sock.send(ReplyWriter().error(busy(self._most)))
+            if not self._encrypted:
+                sock.send(ReplyWriter().error(busy(self._most)))
             sock.shutdown(socket.SHUT_WR)
         except OSError:
             sock.close()

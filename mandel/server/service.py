@@ -42,7 +42,8 @@ class Service:
     def __init__(self, settings: Settings, command: Sequence[str]):
         self.settings = settings
         self.access = Access(settings)
-        self.listener = Listener(settings.host, settings.port, settings.max_connections, self._serve)
+        self.listener = Listener(settings.host, settings.port, settings.max_connections, self._serve,
+                                 self.access.encrypted)
         self.store = Store(settings.db)
         self.register = Register(self.store, settings.max_db_bytes)
         self.supervisor = Supervisor(self.register, command)
