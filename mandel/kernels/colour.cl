@@ -100,6 +100,34 @@ kernel void shade(
 #endif
 }
 
+/* For CPUs: RUN pixels to a work item, in explicit vectors of 16. The last vector
+ * of all ends with the last pixel and does some pixels again. */
+#define RUN 4096
+#define EACH_16(at, length) \
+    for (int from_ = get_global_id(0) * RUN, end_ = min(from_ + RUN, length), at = min(from_, length - 16); \
+         from_ < end_; from_ += 16, at = min(from_, length - 16))
+
+/* ``shade`` of one sample a pixel without slope and distance; length >= 16. */
+kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(float16)))
+void shade_run(
+    global const int *restrict count, global const float *restrict frac, int maxiter,
+    global const uint *restrict flat_ring, int size, float density, float offset,
+    int length, int base, global uint *restrict canvas)
+{
+    EACH_16(at, length) {
+        int16 n = vload16(0, count + at), entry;
+        float16 root = native_sqrt(fmax(convert_float16(n) + vload16(0, frac + at), 0.0f));
+        float16 turns = mad((float16)(density), root, (float16)(offset));
+        entry = min(convert_int16((turns - floor(turns)) * (float)size), size - 1);
+        int entries[16];
+        uint colours[16];
+        vstore16(entry, 0, entries);
+        for (int l = 0; l < 16; l++)
+            colours[l] = flat_ring[entries[l]];
+        vstore16(select(vload16(0, colours), (uint16)(0), n > maxiter), 0, canvas + base + at);
+    }
+}
+
 inline uint step_between(uint a, uint b)
 {
     uint r = abs_diff(a & 1023, b & 1023);
@@ -160,6 +188,22 @@ kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out
     for (int w = 0; w < 3; w++)
         out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16)
                          | (byte[4 * w + 3] << 24);
+}
+
+/* The same for CPUs; length >= 16. */
+kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(uint16)))
+void to_rgb_run(global const uint *restrict canvas, int length, global uchar *restrict out)
+{
+    EACH_16(at, length) {
+        uint16 v = vload16(0, canvas + at);
+        v = ((v & 1023) + 2) >> 2 | ((((v >> 10) & 1023) + 2) >> 2) << 8 | (((v >> 20) + 2) >> 2) << 16;
+        uint4 p = v.s048c, q = v.s159d, r = v.s26ae, s = v.s37bf;
+        uint4 a = p | q << 24, b = q >> 8 | r << 16, c = r >> 16 | s << 8;
+        global uchar *to = out + 3 * at;
+        vstore16(as_uchar16((uint4)(a.x, b.x, c.x, a.y)), 0, to);
+        vstore16(as_uchar16((uint4)(b.y, c.y, a.z, b.z)), 1, to);
+        vstore16(as_uchar16((uint4)(c.z, a.w, b.w, c.w)), 2, to);
+    }
 }
 
 /* ITU-R BT.709, limited range, planes Y, Cb, Cr; a work item makes 2 x 2 pixels
