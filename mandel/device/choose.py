@@ -1,7 +1,8 @@
 """Which OpenCL devices there are, and which one to use.
 
 A device is named by ``auto``, ``gpu``, ``cpu``, an index of the list that
-``python -m mandel doctor`` prints, part of its name, or its UUID.
+``python -m mandel doctor`` prints, part of its name, or its UUID; or by several
+of these with commas between, of which the first that is there counts.
 """
 
 from __future__ import annotations
@@ -129,7 +130,19 @@ def choose(wanted: str = "auto") -> Choice:
             "Install the pinned requirements (they bring a CPU runtime) or a GPU driver; "
             "`python -m mandel doctor` shows what is seen.",
         )
-    key = wanted.strip().lower()
+    for name in wanted.split(","):
+        if (choice := _choose(name.strip(), able)) is not None:
+            return choice
+    raise DeviceError(
+        "UNKNOWN_DEVICE",
+        f"no usable device matches {wanted!r}; there are: {_listing(found)}. "
+        "Name one by auto, gpu, cpu, its index, part of its name, or its UUID.",
+        field="device",
+    )
+
+
+def _choose(wanted: str, able: list[Device]) -> Choice | None:
+    key = wanted.lower()
     if key in ("", "auto"):
         gpus = [d for d in able if d.is_gpu]
         if gpus:
@@ -141,11 +154,4 @@ def choose(wanted: str = "auto") -> Choice:
         matches = [d for d in able if d.index == int(key)]
     else:
         matches = [d for d in able if key in d.name.lower() or key.replace("-", "") == d.uuid]
-    if not matches:
-        raise DeviceError(
-            "UNKNOWN_DEVICE",
-            f"no usable device matches {wanted!r}; there are: {_listing(found)}. "
-            "Name one by auto, gpu, cpu, its index, part of its name, or its UUID.",
-            field="device",
-        )
-    return Choice(matches[0], f"chosen by the setting device={wanted}")
+    return Choice(matches[0], f"chosen by the setting device={wanted}") if matches else None

@@ -211,7 +211,8 @@ class RayExecutor:
         if task.kind == "gpu":
             slot, needs = tasks.Slot("gpu"), {"num_cpus": 0, "num_gpus": 1 / TASKS_PER_GPU}
         else:
-            named = self._device if self._device not in ("auto", "gpu") else "cpu"
+            # A node whose OpenCL knows no CPU lends its GPU to these tasks as well.
+            named = self._device if self._device not in ("auto", "gpu") else "cpu,auto"
             slot, needs = tasks.Slot(named, 1), {"num_cpus": 1}
         if task.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(task.avoid))})"}
