@@ -54,6 +54,7 @@ class Scheduler:
         self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
         self._stragglers = Stragglers()
         self._copied: set[tuple[str, Item]] = set()
+        self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
         self._told = 0.0
         self._finisher = Finisher()
 
@@ -125,10 +126,19 @@ class Scheduler:
                 self._hurry(ticket)
 
     def _hurry(self, ticket: int) -> None:
-        """Starts a late task a second time; the first to end counts. If both are late, their inputs are lost."""
+        """Starts a late task once more; the first to end counts."""
         job, item, task = self._running[ticket]
+        self._stragglers.ended(ticket)
+        if self._jobs.get(job.name) is not job:
+            return
+        said = self._executor.progress(ticket) if item.kind == REFERENCE else None
+        if said != self._heard.get(ticket):
+            self._heard[ticket] = said
+            self._stragglers.begun(ticket, job.name, item.kind, task.kind)
+            return  # it says that it gets on
         copies = self._copies(job, item)
-        if len(copies) > 1:
+        if item.kind == SEGMENT and len(copies) > 1:
+            # Encoding takes its time, but not that long: the pictures cannot be had.
             for copy in copies:
                 self._abandon(copy)
             self._copied.discard((job.name, item))
@@ -138,8 +148,7 @@ class Scheduler:
         self._emit({"event": "log", "level": "warning", "message":
                     f"job {job.name[:8]}: {item} takes suspiciously long and is started once more"})
         self._copied.add((job.name, item))
-        self._stragglers.begun(ticket, job.name, item.kind, task.kind)
-        self._submit(job, item, task)
+        self._submit(job, item, task, len(copies))
 
     def _copies(self, job: Job, item: Item) -> list[int]:
         return [t for t, (other, same, _) in self._running.items() if other is job and same == item]
@@ -195,7 +204,7 @@ class Scheduler:
         ]
         return not others or own <= job.frames_left * min(others) + max(others)
 
-    def _submit(self, job: Job, item: Item, task: Task) -> None:
+    def _submit(self, job: Job, item: Item, task: Task, copies: int = 0) -> None:
         if avoid := job.shunned(MAX_BLAME, _SUSPECT_SECONDS):
             alive = {node["id"] for node in self._executor.nodes() if node["alive"]}
             avoid &= alive
@@ -203,7 +212,7 @@ class Scheduler:
                 task = replace(task, avoid=frozenset(avoid))
         ticket = self._executor.submit(task)
         self._running[ticket] = (job, item, task)
-        self._stragglers.begun(ticket, job.name, item.kind, task.kind)
+        self._stragglers.begun(ticket, job.name, item.kind, task.kind, copies)
 
     # What came of it
 
@@ -211,6 +220,7 @@ class Scheduler:
         if (ended := self._running.pop(outcome.ticket, None)) is None:
             return  # a copy of it was sooner
         job, item, task = ended
+        self._heard.pop(outcome.ticket, None)
         self._stragglers.ended(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
         if (job.name, item) in self._copied:
             self._copied.discard((job.name, item))
@@ -267,6 +277,8 @@ class Scheduler:
             job.learn(item, self._executor.fetch(outcome.handle))
         except MandelError as error:
             return replace(outcome, error=error.as_dict())
+        if not outcome.info.get("resolved", True):
+            self._warn(f"job {job.name[:8]}: {item} gave up; what is black in its frames may lack iterations")
         return outcome
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
@@ -303,9 +315,11 @@ class Scheduler:
             message = f"{item} failed {failures} times; the last error: {error['message']}"
             self._give_up(job, RenderError(error["code"], message), item.index if item.kind == FRAME else None)
             return
-        self._emit({"event": "log", "level": "warning", "message":
-                    f"job {job.name[:8]}: {item} failed and is tried again: {error['message']}"})
+        self._warn(f"job {job.name[:8]}: {item} failed and is tried again: {error['message']}")
         job.failed(item, lost=error["code"] == "NODE_LOST")
+
+    def _warn(self, message: str) -> None:
+        self._emit({"event": "log", "level": "warning", "message": message})
 
     def _give_up(self, job: Job, error: MandelError, frame: int | None = None) -> None:
         """Ends a job without a video."""

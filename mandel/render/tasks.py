@@ -121,7 +121,8 @@ def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[int
     own = studio(slot)
     for reference in references:
         own.frames.keep_reference(unit.view.re, unit.view.im, reference)
-    return view_limit(own.frames, unit.view).maxiter, own.facts
+    limit = view_limit(own.frames, unit.view)
+    return limit.maxiter, {**own.facts, "resolved": limit.resolved}
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[bytes, dict]:
