@@ -16,24 +16,26 @@ _BUSY = (30.0, 60.0)
 # What a task is taken to need as long as none of its kind has ended.
 _UNKNOWN_SECONDS = 24.0
 _LOOK_SECONDS = 1.0
+# Times the patience for each further copy: what is merely slow is copied a few times at most.
+_MORE = 4
 
 
 class Stragglers:
     """Watches tasks by ticket."""
 
     def __init__(self):
-        self._watched: dict[int, tuple[float, tuple[str, str], str]] = {}
-        self._usual: dict[tuple[str, str], float] = {}
+        self._watched: dict[int, tuple[float, tuple[str, str, str], int]] = {}
+        self._usual: dict[tuple[str, str, str], float] = {}
         self._looked = 0.0
 
-    def begun(self, ticket: int, job: str, item_kind: str, slot_kind: str) -> None:
-        """A task was submitted, or is to be watched afresh."""
-        self._watched[ticket] = (time.monotonic(), (job, item_kind), slot_kind)
+    def begun(self, ticket: int, job: str, item_kind: str, slot_kind: str, copies: int = 0) -> None:
+        """A task was submitted; ``copies`` of it before, each of which has made more patience due."""
+        self._watched[ticket] = (time.monotonic(), (job, item_kind, slot_kind), _MORE**copies)
 
     def ended(self, ticket: int, seconds: float | None = None) -> None:
-        """A task is over; ``seconds`` it took, if it went well."""
-        _, like, _ = self._watched.pop(ticket, (0.0, ("", ""), ""))
-        if seconds is not None:
+        """A task is over, or need not be watched any more; ``seconds`` it took, if it went well."""
+        _, like, _ = self._watched.pop(ticket, (0.0, None, 0))
+        if like is not None and seconds is not None:
             self._usual[like] = max(seconds, 0.9 * self._usual.get(like, 0.0))
 
     def forget(self, job: str) -> None:
@@ -48,14 +50,15 @@ class Stragglers:
             return []
         self._looked = now
         suspects, sound = [], Counter()
-        for ticket, (since, like, kind) in self._watched.items():
-            if now - since > self._patience(like, _IDLE):
-                suspects.append((ticket, now - since, like, kind))
+        for ticket, (since, like, more) in self._watched.items():
+            age = (now - since) / more
+            if age > self._patience(like, _IDLE):
+                suspects.append((ticket, age, like))
             else:
-                sound[kind] += 1
-        return [ticket for ticket, age, like, kind in suspects
-                if sound[kind] < slots.get(kind, 0) or age > self._patience(like, _BUSY)]
+                sound[like[2]] += 1
+        return [ticket for ticket, age, like in suspects
+                if sound[like[2]] < slots.get(like[2], 0) or age > self._patience(like, _BUSY)]
 
-    def _patience(self, like: tuple[str, str], measure: tuple[float, float]) -> float:
+    def _patience(self, like: tuple[str, str, str], measure: tuple[float, float]) -> float:
         times, least = measure
         return max(times * self._usual.get(like, _UNKNOWN_SECONDS), least)

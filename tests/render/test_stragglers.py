@@ -35,9 +35,15 @@ def test_a_task_is_late_by_the_measure_of_its_like(monkeypatch):
     assert watch.late({"cpu": 2}) == [1, 2, 3, 4]
     for ticket in (1, 3, 4):
         watch.ended(ticket)
-    watch.begun(2, "j", "frame", "cpu")
+    watch.ended(2)
+    watch.begun(5, "j", "frame", "cpu", 1)
+    clock.now += 79
+    assert watch.late({"cpu": 2}) == []  # a copy is given four times as long
     clock.now += 2
-    assert watch.late({"cpu": 2}) == []
+    assert watch.late({"cpu": 2}) == [5]
+    watch.begun(6, "other", "frame", "gpu")
+    clock.now += 100
+    assert 6 not in watch.late({"cpu": 2, "gpu": 2})  # nobody knows yet what its like takes
 
 
 def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
