@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
     parser.add_argument("--json", action="store_true", help="results of --status, --list, --cancel as JSON")
-    parser.add_argument("--priority", metavar="N", help="-9 to 9: jobs of a higher one are rendered first (default 0)")
+    parser.add_argument(
+        "--priority", metavar="N", help="-9 to 9: jobs of a higher one are rendered first (default 0)"
+    )
     settings.add_options(parser, only=("host", "port", "token_file", "tls_ca"))
     what = parser.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument("--status", nargs="?", const="", metavar="JOB", help="the service's state, or a job's")

@@ -89,10 +89,13 @@ def _token(path: Path) -> str:
             pass
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise MandelError("BAD_SETTING", f"cannot read the token: {error}; check --token-file", field="token_file") from error
+        raise MandelError(
+            "BAD_SETTING", f"cannot read the token: {error}; check --token-file", field="token_file"
+        ) from error
     if len(token) < 16:
         raise MandelError(
-            "BAD_SETTING", f"the token in {path} is shorter than 16 characters; remove the file to have one made",
+            "BAD_SETTING",
+            f"the token in {path} is shorter than 16 characters; remove the file to have one made",
             field="token_file",
         )
     return token

@@ -32,7 +32,9 @@ def main(head: int, descriptor: int, command: list[str]) -> int:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
     if os.getppid() != head:
         return 1
-    child = subprocess.Popen([*command, "--fd", str(descriptor)], pass_fds=(descriptor,), preexec_fn=_die_with_parent)
+    child = subprocess.Popen(
+        [*command, "--fd", str(descriptor)], pass_fds=(descriptor,), preexec_fn=_die_with_parent
+    )
     os.close(descriptor)  # or the head would not see the command's end
     status = child.wait()
     return status if status >= 0 else 128 - status

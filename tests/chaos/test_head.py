@@ -1,4 +1,4 @@
-"""T5 and T7 with the real driver and Ray: the head, the driver and Ray's own daemons killed at random moments."""
+"""T5 and T7 with the real driver and Ray: head, driver and Ray's daemons killed at random moments."""
 
 import os
 import random
@@ -99,7 +99,7 @@ def test_kills_at_random_moments(embedded, tmp_path):
             (pid,) = [pid for pid, command in old.items() if re.search(VICTIMS[victim], command)
                       and (victim == "leash" or "leash.py" not in command)]
             os.kill(pid, signal.SIGKILL)
-            processes.wait_for(lambda: not others(old) & set(head.processes()), 60, f"the end of what {victim} left")
+            processes.wait_for(lambda: not others(old) & set(head.processes()), 60, f"{victim} leaves nothing")
         ended.setdefault(victim, []).append(time.monotonic() - moment)
         resumed = begun().total()
         processes.wait_for(lambda: begun().total() > resumed or client.reply, 90, f"recovery from {victim}")

@@ -83,14 +83,14 @@ def test_nothing_grows(cluster, faults, service):
         samples.append({**usage(service.process.pid), "shm_KiB": shared_memory_kib()})
         now = time.monotonic()
         if now - last_kill > 5:
-            workers = [pid for pid, command in processes.marked(cluster.mark).items() if command.startswith("ray::")
-                       and "Agent" not in command]
+            workers = [pid for pid, command in processes.marked(cluster.mark).items()
+                       if command.startswith("ray::") and "Agent" not in command]
             last_kill, kills = now, kills + len(workers[:1])
             for pid in workers[:1]:
                 os.kill(pid, signal.SIGKILL)
         if now - last_driver > amount(8, 60):
-            drivers = [pid for pid, command in service.processes().items() if "-m mandel.render.driver" in command
-                       and "leash.py" not in command]
+            drivers = [pid for pid, command in service.processes().items()
+                       if "-m mandel.render.driver" in command and "leash.py" not in command]
             last_driver, kills = now, kills + len(drivers)
             for pid in drivers:
                 os.kill(pid, signal.SIGKILL)

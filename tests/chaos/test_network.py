@@ -42,7 +42,9 @@ def program(command: str) -> str:
 
 def test_what_listens_where(cluster, service):
     """T18"""
-    ready = processes.wait_for(lambda: ask(service.port, op="status").last["cluster"].get("dashboard"), 60, "it is ready")
+    ready = processes.wait_for(
+        lambda: ask(service.port, op="status").last["cluster"].get("dashboard"), 60, "it is ready"
+    )
     sockets = listening(service.processes()) | listening(processes.marked(cluster.mark))
     loopback = {s for s in sockets if s[0] in ("127.0.0.1", "::1", "::ffff:127.0.0.1")}
     tell("T18", on_loopback=sorted({program(c) for _, _, c in loopback}),

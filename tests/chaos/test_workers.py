@@ -103,9 +103,12 @@ def test_a_hung_worker_is_left_behind(cluster, faults, service):
     payload = SMALL | {"num_frames": 24, "maxiter": 203}
     faults.set("note .", "sleep:0.3 frame")
     client = Client(service.port, **payload)
-    pid = processes.wait_for(
-        lambda: next((pid for pid, command in processes.marked(cluster.mark).items()
-                      if client.job and f"{client.job[:8]} frame" in command), None), 60, "a frame is under way")
+
+    def busy() -> list[int]:
+        running = processes.marked(cluster.mark).items()
+        return [pid for pid, command in running if client.job and f"{client.job[:8]} frame" in command]
+
+    pid = processes.wait_for(busy, 60, "a frame is under way")[0]
     kill(pid, signal.SIGSTOP)
     stopped = time.monotonic()
     try:
@@ -113,6 +116,7 @@ def test_a_hung_worker_is_left_behind(cluster, faults, service):
     finally:
         kill(pid)
     begun = labels(faults, client.job, "frame")
-    tell("T2 worker", seconds_to_the_video=f"{time.monotonic() - stopped:.1f}", most_attempts=max(begun.values()))
+    seconds = time.monotonic() - stopped
+    tell("T2 worker", seconds_to_the_video=f"{seconds:.1f}", most_attempts=max(begun.values()))
     assert reply.code is None, reply.last
     assert decoded(reply.video) == calm(**payload)
