@@ -80,15 +80,16 @@ def main() -> None:
     parser.add_argument("--zoom", nargs="+", default=list(ZOOMS), choices=ZOOMS)
     parser.add_argument("--octaves", type=int, default=8)
     options = parser.parse_args()
-    print("| zoom | frames an octave | samples, shared / exact | ratio | CPU seconds, strips + frames / exact | ratio |")
+    print("| zoom | frames an octave | samples, shared / exact | ratio "
+          "| CPU seconds, strips + frames / exact | ratio |")
     print("|---|---|---|---|---|---|")
     for zoom in options.zoom:
         shared(payload(zoom, 1, 1, options, sampling=SHARED))  # kernels are built
         for rate in RATES:
             ours = shared(payload(zoom, options.octaves, rate, options, sampling=SHARED))
             theirs = exact(payload(zoom, options.octaves, rate, options, sampling=EXACT, supersampling=2))
-            print(f"| {zoom} | {rate} | {ours[0] / 1e6:.1f} M / {theirs[0] / 1e6:.0f} M | {theirs[0] / ours[0]:.1f} | "
-                  f"{ours[1]:.1f} + {ours[2] - ours[1]:.1f} / {theirs[1]:.1f} | {theirs[1] / ours[2]:.1f} |",
+            print(f"| {zoom} | {rate} | {ours[0] / 1e6:.1f} M / {theirs[0] / 1e6:.0f} M "
+                  f"| {theirs[0] / ours[0]:.1f} | {ours[1]:.1f} + {ours[2] - ours[1]:.1f} / {theirs[1]:.1f} | {theirs[1] / ours[2]:.1f} |",
                   flush=True)  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
 from mandel.plan.strips import LOOKS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
@@ -15,12 +16,22 @@ _FILE = "resample.cl"
 
 
 class Resampler:
-    """Resamples frames on one device; keeps its buffer between frames. One for each thread."""
+    """Resamples frames on one device; keeps its buffers between frames. One for each thread."""
 
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._painter = Painter(ctx)
         self._texels = (0, None)
+        self._pixels = ((0, 0), None)
+        # The kernel's last step: canvas levels by square roots of light.
+        light = ((np.arange(4096) + 0.5) / 4095).clip(0, 1) ** 2
+        self._curve = ctx.upload((encode_srgb(light) * 1020).astype(np.uint32))
+
+    def _polar(self, width: int, height: int):
+        if self._pixels[0] != (width, height):
+            self._pixels = ((width, height), self.ctx.empty(8 * width * height))
+            self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, self._pixels[1])
+        return self._pixels[1]
 
     def picture(
         self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = YUV420
@@ -42,9 +53,10 @@ class Resampler:
         kernel = ctx.kernel(_FILE, "resample", (("LOOKS", LOOKS), ("COARSEST", coarsest)))
         f = np.float32
         kernel(
-            ctx.queue, (unit.width, unit.height), None, texels, ctx.upload(places),
+            ctx.queue, (unit.width, unit.height), None,
+            texels, self._polar(unit.width, unit.height), ctx.upload(places),
             np.int32(unit.around), f(unit.origin - unit.first * unit.rows), f(unit.column),
-            f(unit.around / (2 * np.pi)), f(level_at_one_pixel(unit.around)), canvas.buffer,
+            f(unit.around / (2 * np.pi)), f(level_at_one_pixel(unit.around)), self._curve, canvas.buffer,
         )
         return self._painter.develop(canvas, layout)
 
@@ -68,6 +80,7 @@ class Resampler:
                     continue
                 cols = unit.around >> seen.level
                 start = part.offset(seen.level) + (first - part.strip * height) * cols
-                copies.append((size + (first - seen.first) * cols, array[start:start + (stop - first) * cols]))
+                rows = array[start:start + (stop - first) * cols]
+                copies.append((size + (first - seen.first) * cols, rows))
             size += (seen.last - seen.first + 1) * (unit.around >> seen.level)
         return places, copies, size

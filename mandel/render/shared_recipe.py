@@ -50,7 +50,8 @@ class SharedRecipe:
         strips, p = self.strips, self._payload
         if item.kind == STRIP:
             blocks, maxiter = tuple(strips.blocks(item.index)), self._limits.of(self._deepest(item.index))
-            return StripUnit(p.re, p.im, strips.layout(item.index), blocks, maxiter, VIDEO_BAILOUT, self._look)
+            layout = strips.layout(item.index)
+            return StripUnit(p.re, p.im, layout, blocks, maxiter, VIDEO_BAILOUT, self._look)
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:

@@ -15,8 +15,9 @@ def strips(start="2.5", end="1e-4", frames=50, width=320, height=180, density=1.
 
 
 ZOOMS = [
-    strips(), strips("1e-4", "2.5"), strips(frames=1), strips("1e-6", "3", frames=1), strips("2", "1.5", frames=9),
-    strips("3", "3", frames=4), strips(width=64, height=600), strips(width=900, height=20), strips(width=2, height=2),
+    strips(), strips("1e-4", "2.5"), strips(frames=1), strips("1e-6", "3", frames=1),
+    strips("2", "1.5", frames=9), strips("3", "3", frames=4), strips(width=64, height=600),
+    strips(width=900, height=20), strips(width=2, height=2),
     strips(end="1e-40", frames=3), strips(density=3.0), strips(easing=1.0), strips(rotation=200.0),
     strips(end="1e-1000", frames=9000),
 ]
@@ -32,8 +33,9 @@ def _looks(plan: Strips, frame: int):
     level = (level_at_one_pixel(plan.around) - np.log2(radius)).clip(0, plan.coarsest)
     v = plan.origin(frame) - per_e * np.log(radius)
     offset = 0.5 - 0.5 / LOOKS
-    corners = [v - per_e * (right * x + up * y) / radius**2 for right in (-offset, offset) for up in (-offset, offset)]
-    return np.concatenate(corners), np.tile(level, 4)
+    ways = [(right, up) for right in (-offset, offset) for up in (-offset, offset)]
+    looks = [v - per_e * (right * x + up * y) / radius**2 for right, up in ways]
+    return np.concatenate(looks), np.tile(level, 4)
 
 
 @pytest.mark.parametrize("plan", ZOOMS)

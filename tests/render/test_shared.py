@@ -96,7 +96,8 @@ SPIRAL = "-0.743643887037151,0.131825904205330"
     {"num_frames": 3, "start_delta": "0.3", "end_delta": "1e-8", "point": SPIRAL, "maxiter": 3000},
     {"num_frames": 4, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "rotation": "200"},
     {"num_frames": 6, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "easing": "0.7"},
-    {"num_frames": 4, "start_delta": "1", "end_delta": "0.2", "point": "0,1", "frame_width": 40, "frame_height": 300},
+    {"num_frames": 4, "start_delta": "1", "end_delta": "0.2", "point": "0,1", "frame_width": 40,
+     "frame_height": 300},
     {"num_frames": 4, "start_delta": "0.05", "end_delta": "0.02", "point": "0,1", "frame_width": 300,
      "frame_height": 20},
 ], ids=lambda fields: "-".join(f"{v}" for k, v in fields.items() if k != "point"))  # fmt: skip
@@ -152,7 +153,8 @@ def test_neighbouring_frames_agree_where_they_overlap():
 
 def test_strips_serve_every_frame_rate():
     """The strips depend on the way, not on how many frames it is cut into."""
-    few, many = (Shared(payload(num_frames=n, start_delta="1", end_delta="0.1", point=SPIRAL)) for n in (11, 101))
+    way = {"start_delta": "1", "end_delta": "0.1", "point": SPIRAL}
+    few, many = (Shared(payload(num_frames=n, **way)) for n in (11, 101))
     kept = [few.make(Item(STRIP, k)) for k in range(3)]
     for k, strip in enumerate(kept):
         assert np.array_equal(strip, many.make(Item(STRIP, k)))
