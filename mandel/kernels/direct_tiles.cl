@@ -2,8 +2,9 @@
 // and iterates CHAINS explicit vectors at once, so that the latency of one
 // fused multiply-add hides behind the others.
 //
-// 1. Every vector of contiguous samples does FIRST iterations; samples that
-//    are through by then, and those in the main bulbs, are written out.
+// 1. Every vector of contiguous samples does FIRST iterations. Where that gets
+//    some through, it starts again with a test after every iteration, up to
+//    MOST; samples that are through, and those in the main bulbs, are written out.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
 //    test. A lane that left the disc keeps the state its last block began
 //    with. When at most SPARSE lanes of a vector are alive the chain takes the
@@ -21,6 +22,9 @@
 
 #ifndef CHAINS
 #define CHAINS 4
+#endif
+#ifndef MOST
+#define MOST 17  // 1 more than a multiple of 4
 #endif
 #ifndef BLOCK
 #define BLOCK 16
@@ -127,9 +131,10 @@ void direct_tiles(__global const double *across, __global const double *down,
     double xs[TILE * WIDTH], ys[TILE * WIDTH];
     int ns[TILE * WIDTH];
     int col[TILE + CHAINS], row[TILE + CHAINS];  // of each vector's first sample
-    int todo[TILE];                 // vectors that need more than FIRST iterations
+    int todo[TILE];                 // vectors that need more iterations
     int list[2][TILE * WIDTH / 2];  // samples that were left when their vector was given up
     int todos = 0;
+    bool early = true;  // whether samples about here are through within MOST iterations
 
     int i = (int)(begin % per_row) * WIDTH, j = (int)(begin / per_row);
     for (int v = 0; v < vectors; v += CHAINS) {
@@ -155,27 +160,55 @@ void direct_tiles(__global const double *across, __global const double *down,
                 write(t, col[v + g], row[v + g], (K)(maxiter + 1), (F)(0.0f), (K)(-1));
             continue;
         }
-        STEPS(FIRST - 1, x, y, a, b)
+        int done = FIRST;
+        if (!early) {
+            STEPS(FIRST - 1, x, y, a, b)
+            EACH early |= any(!(fma(x[g], x[g], y[g] * y[g]) <= limit));
+            EACH if (early) { x[g] = a[g]; y[g] = b[g]; }
+        }
+        V norm[CHAINS], turn[CHAINS];
+        EACH { norm[g] = (V)(0.0); turn[g] = (V)(1.0); out[g] = bulb[g]; }
+        if (early) {
+            M in[CHAINS];
+            EACH { norm[g] = fma(x[g], x[g], y[g] * y[g]); in[g] = norm[g] <= limit; }
+            M left = (M)(-1);
+            done = 1;
+            while (done < MOST && any(left)) {
+                _Pragma("unroll") for (int k = 1; k <= 4; ++k) {
+                    STEPS(1, x, y, a, b)
+                    _Pragma("unroll") EACH {
+                        const V now = fma(x[g], x[g], y[g] * y[g]);
+                        norm[g] = select(norm[g], now, in[g]);
+                        turn[g] = select(turn[g], (V)(done + k), in[g]);
+                        in[g] = now <= limit;
+                    }
+                }
+                done += 4;
+                left = (M)(0);
+                EACH left |= in[g] & !bulb[g];
+            }
+            EACH {
+                out[g] = !in[g] | bulb[g];
+                through |= out[g];
+            }
+            early = any(through);
+        }
         EACH {
-            out[g] = !(fma(x[g], x[g], y[g] * y[g]) <= limit) | bulb[g];
-            through |= out[g];
             const M pad = LANES >= (M)(cols - col[v + g]);
             if (v + g < vectors && !all(out[g] | pad)) {
                 STORE(x[g], xs + (v + g) * WIDTH);
                 STORE(y[g], ys + (v + g) * WIDTH);
-                STORE(select((K)(FIRST), (K)(WRITTEN), TO_K(out[g] | pad)), ns + (v + g) * WIDTH);
+                STORE(select((K)(done), (K)(WRITTEN), TO_K(out[g] | pad)), ns + (v + g) * WIDTH);
                 todo[todos++] = v + g;
             }
+            through |= out[g];
         }
         if (!any(through)) continue;
-        EACH { x[g] = y[g] = (V)(0.0); n[g] = (K)(0); }
-        BISECT(FIRST / 2, x, y, a, b, n)
-        STEPS(1, x, y, a, b)
         EACH {
-            const K in = TO_K(bulb[g]) | (n[g] + 1 > maxiter);
-            const F f = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
-            if (v + g < vectors)
-                write(t, col[v + g], row[v + g], select(n[g] + 1, (K)(maxiter + 1), in),
+            const K first = TO_K(turn[g]), in = TO_K(bulb[g]) | (first > maxiter);
+            const F f = vector_smooth_frac(norm[g]);
+            if (v + g < vectors && any(out[g]))
+                write(t, col[v + g], row[v + g], select(first, (K)(maxiter + 1), in),
                       select(f, (F)(0.0f), in), TO_K(out[g]));
         }
     }
