@@ -20,10 +20,14 @@ def main(argv: list[str]) -> int:
     """Runs one command; returns its exit code."""
     if argv and argv[0] in COMMANDS:
         return import_module(COMMANDS[argv[0]][0]).main(argv[1:])
-    print("usage: python -m mandel COMMAND [options]\n")
+    asked = bool(argv) and argv[0] in ("-h", "--help")
+    out = sys.stdout if asked else sys.stderr
+    if argv and not asked:
+        print(f"no command {argv[0]!r}\n", file=out)
+    print("usage: python -m mandel COMMAND [options]\n", file=out)
     for name, (_, text) in COMMANDS.items():
-        print(f"  {name:8} {text}")
-    return 0 if argv and argv[0] in ("-h", "--help") else 2
+        print(f"  {name:8} {text}", file=out)
+    return 0 if asked else 2
 
 
 if __name__ == "__main__":

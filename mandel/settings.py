@@ -61,17 +61,24 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
 
-def add_options(parser: argparse.ArgumentParser, cls=Settings, only: tuple[str, ...] = ()) -> None:
-    """Adds one option per field of ``cls`` (only those named, if any are) to ``parser``."""
+# What a variable of this type must hold, in words.
+_WORDS = {int: "a whole number", float: "a number", str: "text"}
+
+
+def add_options(
+    parser: argparse.ArgumentParser, cls=Settings, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+) -> None:
+    """Adds one option per field of ``cls``: those of ``only`` if any are named, none of ``without``."""
     for f in fields(cls):
-        if "help" not in f.metadata or (only and f.name not in only):
+        if "help" not in f.metadata or (only and f.name not in only) or f.name in without:
             continue
+        default = "" if f.default == "" else f"default {f.default}; "
         parser.add_argument(
             "--" + f.name.replace("_", "-"),
             type=type(f.default),
             default=None,
             metavar=f.name.upper().rsplit("_")[-1],
-            help=f"{f.metadata['help']} (default {f.default}; MANDEL_{f.name.upper()})",
+            help=f"{f.metadata['help']} ({default}MANDEL_{f.name.upper()})",
         )
 
 
@@ -88,7 +95,7 @@ def _read(cls, options: Mapping, env: Mapping, **extra):
             except ValueError:
                 raise MandelError(
                     "BAD_SETTING",
-                    f"MANDEL_{f.name.upper()}={text!r} is not a {type(f.default).__name__}; "
+                    f"MANDEL_{f.name.upper()}={text!r} is not {_WORDS[type(f.default)]}; "
                     f"the default is {f.default}",
                     field=f.name,
                 ) from None

@@ -1,8 +1,11 @@
-"""Command lines as people write them, made fit for argparse."""
+"""Command lines as people write them, made fit for argparse and for payloads."""
 
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+
+from mandel.errors import PayloadError
 
 _NEGATIVE = re.compile(r"-\.?[0-9]")
 
@@ -16,3 +19,15 @@ def joined(argv: list[str]) -> list[str]:
         else:
             result.append(word)
     return result
+
+
+@contextmanager
+def one_delta():
+    """Errors about a payload's two deltas name the one option ``--delta`` that both came from."""
+    try:
+        yield
+    except PayloadError as error:
+        if error.field not in ("start_delta", "end_delta"):
+            raise
+        message = error.message.removeprefix(f"{error.field}: ")
+        raise PayloadError(error.code, f"delta: {message}", field="delta", limit=error.limit) from None

@@ -1,4 +1,4 @@
-"""``python -m mandel doctor``: what this machine has, what would be used, and why."""
+"""What this machine has, what would be used, and why."""
 
 from __future__ import annotations
 

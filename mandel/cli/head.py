@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         "stores and sends the videos.",
         epilog="Exit codes: 0 stopped by a signal, 2 a bad option, 3 could not start, 130 stopped at once.",
     )
-    settings_module.add_options(parser)
+    settings_module.add_options(parser, without=("tls_ca",))  # that one is for clients
     settings_module.add_options(parser.add_argument_group("limits of what may be asked"), Limits)
     return parser
 

@@ -1,4 +1,4 @@
-"""``python -m mandel locate``: what to zoom into: the minibrot inside a view, with all its digits."""
+"""What to zoom into: the minibrot inside a view, with all its digits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 import sys
 
 from mandel import payload
+from mandel.cli.arguments import joined, one_delta
 from mandel.errors import MandelError, PayloadError
 from mandel.plan.nucleus import Nucleus, locate
 from mandel.settings import Limits
@@ -41,20 +42,21 @@ def _facts(found: Nucleus) -> dict:
 
 def main(argv: list[str]) -> int:
     """Runs the command; errors go to stderr in one line."""
-    options = _parser().parse_args(argv)
+    options = _parser().parse_args(joined(argv))
     try:
         limits = Limits()
         if not 1 <= options.max_period <= limits.max_maxiter:
             raise PayloadError(
                 "OUT_OF_RANGE", f"max-period must be from 1 to {limits.max_maxiter}", field="max-period"
             )
-        asked = payload.parse(
-            {
-                "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
-                "num_frames": 1,
-            },
-            limits,
-        )
+        with one_delta():
+            asked = payload.parse(
+                {
+                    "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
+                    "num_frames": 1,
+                },
+                limits,
+            )
         tell = _progress if sys.stderr.isatty() and not options.quiet else None
         found = _facts(locate(asked.re, asked.im, asked.start_delta, options.max_period, tell))
     except MandelError as error:

@@ -1,4 +1,4 @@
-"""``python -m mandel still``: one frame without the service."""
+"""One frame without the service, to a PNG or an npz."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from time import perf_counter
 import numpy as np
 
 from mandel import payload
-from mandel.cli.arguments import joined
+from mandel.cli.arguments import joined, one_delta
 from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.errors import MandelError, PayloadError
@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--delta", required=True, metavar="D", help="extent along the shorter side")
     p.add_argument("--width", type=int, default=1000)
     p.add_argument("--height", type=int, default=1000)
-    p.add_argument("--maxiter", default="1000", metavar="N")
+    p.add_argument("--maxiter", default="1000", metavar="N", help="iteration limit (default 1000)")
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
     p.add_argument("--palette", default=palettes.DEFAULT, choices=palettes.NAMES)
@@ -51,11 +51,17 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
             )
     if not options.out.endswith((".png", ".npz")):
         raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
-    asked = payload.parse({
-        "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
-        "num_frames": 1, "maxiter": Number(options.maxiter), "palette": options.palette,
-        "supersampling": Number(options.supersampling),
-    }, limits)
+    if options.maxiter == payload.AUTO:
+        raise PayloadError(
+            "WRONG_TYPE", 'maxiter: "auto" is for zooms; a still needs a number, such as --maxiter 5000',
+            field="maxiter",
+        )
+    with one_delta():
+        asked = payload.parse({
+            "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
+            "num_frames": 1, "maxiter": Number(options.maxiter), "palette": options.palette,
+            "supersampling": Number(options.supersampling),
+        }, limits)
     check_limits(asked.maxiter, options.bailout)
     return asked
 

@@ -46,10 +46,10 @@ class Connection:
             self._converse()
             self._close()
         except MandelError as error:
-            _log.warning("%s: %s: %s", self._peer, error.code, error.message)
+            _log.log(_level(error), "%s: %s: %s", self._peer, error.code, error.message)
             self._refuse(error)
         except OSError as error:
-            _log.warning("%s: went away: %s", self._peer, error.strerror or error or type(error).__name__)
+            _log.info("%s: went away: %s", self._peer, error.strerror or error or type(error).__name__)
             self._drop()
         except Exception as error:  # a fault of ours; the service must go on
             _log.error("%s: INTERNAL: %r", self._peer, error)
@@ -60,7 +60,7 @@ class Connection:
         if isinstance(asked, Foreign):
             if words := asked.reply():
                 self._send(words)
-            _log.warning("%s: speaks %s", self._peer, asked.protocol)
+            _log.info("%s: speaks %s", self._peer, asked.protocol)
         elif isinstance(asked, Request):
             answer = {
                 RENDER: self._render, "attach": self._attach, "status": self._status, "list": self._list,
@@ -196,6 +196,12 @@ class Connection:
         except OSError:
             pass
         self._socket.close()
+
+
+def _level(error: MandelError) -> int:
+    """Of a refusal in the log: a client's mistake concerns nobody here, a wrong token or a disk does."""
+    ours = isinstance(error, StoreError) and error.code not in ("STOPPING", "EVICTED")
+    return logging.WARNING if ours or error.code == "UNAUTHORIZED" else logging.INFO
 
 
 def busy(most: int) -> TransferError:

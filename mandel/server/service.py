@@ -90,6 +90,6 @@ class Service:
             try:
                 sock = self.access.wrap(sock)
             except OSError as error:
-                _log.warning("%s: no TLS: %s", peer, error)
+                _log.info("%s: no TLS: %s", peer, error)
                 return
             Connection(sock, peer, self).serve()

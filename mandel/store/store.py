@@ -74,7 +74,8 @@ class Recovery:
     def __str__(self) -> str:
         said = [
             f"{count} {what}" for count, what in (
-                (self.unfinished, f"unfinished jobs go on, with {self.segments} finished segments"),
+                (self.unfinished, f"unfinished {'job goes' if self.unfinished == 1 else 'jobs go'} on, with "
+                 f"{self.segments} finished segment{'' if self.segments == 1 else 's'}"),
                 (self.damaged, "of them because their videos were damaged"),
                 (self.removed, "unproven files removed"),
             ) if count

@@ -19,9 +19,10 @@ def test_joined(argv, expected):
     assert joined(argv) == expected
 
 
-def test_every_command_takes_a_point_left_of_zero():
-    """A bad depth is complained about, so the point was understood."""
-    command = [sys.executable, "-m", "mandel", "still", "--point", "-1.25,0", "--delta", "-2"]
+@pytest.mark.parametrize("name, delta", [("still", "-2"), ("still", "0"), ("locate", "0")])
+def test_every_command_takes_a_point_left_of_zero(name, delta):
+    """A bad depth is complained about by its own name, so the point was understood."""
+    command = [sys.executable, "-m", "mandel", name, "--point", "-1.25,0", "--delta", delta]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "delta" in done.stderr and "expected one argument" not in done.stderr
+    assert done.stderr.startswith("OUT_OF_RANGE: delta: a delta must be greater than 0")

@@ -146,7 +146,7 @@ def test_sigterm_keeps_running_jobs(heads):
         assert reply.read().code == "STOPPING" and job in reply.last["message"]
     assert not head.processes()
     again = heads()
-    assert "1 unfinished jobs" in again.said()
+    assert "1 unfinished job goes on, with" in again.said()
     again.withdraw("hold")
     assert again.ask(op="attach", job=job).video == expected_video(job)
 
