@@ -7,6 +7,7 @@ ends the service again. Everything rendered stays in DB/.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import signal
 import socket
@@ -21,6 +22,15 @@ from mandel.cli import client
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
+
+
+_PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
+
+
+def _end_with_parent() -> None:
+    """However this program ends, even killed: the service then stops as by SIGTERM."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
@@ -66,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     # A session of its own: Ctrl-C is for the client; the service is ended below.
-    head = subprocess.Popen(command, env=environment, start_new_session=True)
+    head = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent)
     try:
         if not _wait_until_listening(head, port):
             print("The service did not start; what it said stands above.", file=sys.stderr)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 _SHARE = 4
 _SHORTEST = 6
-_LONGEST = 60
+_LONGEST = 24
 _RAW_BYTES = 256 << 20
 
 

@@ -168,8 +168,16 @@ class RayExecutor:
         # The control store's table of small values is how a running task tells how far it is.
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
         self._queue_length = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
-        self._refreshed = 0.0
+        self._refreshed = -_REFRESH_SECONDS
         self._resources: dict = {}
+        if not self.slots():
+            ray.shutdown()
+            raise RenderError(
+                "NO_DEVICE",
+                "no node of the cluster has a GPU that Ray knows of; use --device auto or cpu, or start the node "
+                "that has one with --num-gpus",
+                field="device",
+            )
 
     def _now(self) -> dict:
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:

@@ -33,6 +33,8 @@ MAX_LOSSES = 30
 MAX_BLAME = 2
 _SUSPECT_SECONDS = 15.0
 _MEMORY_SHARE = 0.4
+# More tasks per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
+_IN_FLIGHT = {"cpu": 2, "gpu": 4}
 _STAGE_SECONDS = 1.0
 # Seconds of computing from which on a reference orbit goes to the cache.
 _WORTH_KEEPING = 1.0
@@ -118,8 +120,7 @@ class Scheduler:
         for _, _, task in self._running.values():
             waiting[task.kind] = waiting.get(task.kind, 0) + 1
         for kind, count in slots.items():
-            # One more task per slot than can run: a worker never waits for this loop.
-            while waiting[kind] < 2 * count and self._hand_out(kind, slots):
+            while waiting[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
                 waiting[kind] += 1
         for ticket in self._stragglers.late(slots):
             if ticket in self._running:
@@ -193,16 +194,23 @@ class Scheduler:
         need = segment.count * job.frame_bytes + strips
         return held == 0 or held + need <= _MEMORY_SHARE * self._executor.memory()
 
-    @staticmethod
-    def _pays(job: Job, kind: str, slots: dict[str, int]) -> bool:
+    def _pays(self, job: Job, kind: str, slots: dict[str, int]) -> bool:
         """Whether a slot of this kind ends a frame before the others have done all that is left."""
+        if len(slots) == 1:
+            return True
+        running = [task for j, _, task in self._running.values() if task.kind == kind and (j is job)]
+        if kind == "cpu" and 2 * sum(t.function == SEGMENT for t in running) >= slots[kind]:
+            return False  # only CPUs encode: where that is the bottleneck they do nothing else
         own = job.pace.get(kind)
         if own is None:
-            return True
+            # How long a CPU takes shows in one frame; GPUs begin at once.
+            return kind == "gpu" or all(task.function == SEGMENT for task in running)
         others = [
             job.pace[other] / count for other, count in slots.items() if other != kind and other in job.pace
         ]
-        return not others or own <= job.frames_left * min(others) + max(others)
+        if not others:
+            return kind == "gpu"
+        return own <= job.frames_left * min(others) + max(others)
 
     def _submit(self, job: Job, item: Item, task: Task, copies: int = 0) -> None:
         if avoid := job.shunned(MAX_BLAME, _SUSPECT_SECONDS):

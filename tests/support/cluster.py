@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Cluster:
             **os.environ, processes.VARIABLE: self.mark,
             "RAY_AUTH_TOKEN_PATH": str(self.folder / "auth_token"),
             "MANDEL_TASK_FAULTS": str(self.faults),
-            "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}", **environment,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment,
         }
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
