@@ -39,7 +39,11 @@ TABLE = (
     Field("num_frames", WHOLE, 50, "frames of the sequence", True),
     Field("frame_width", WHOLE, 1000, "pixels, even", True),
     Field("frame_height", WHOLE, 1000, "pixels, even", True),
-    Field("maxiter", WHOLE, 1000, 'iteration limit of a sample, or "auto"', True),
+    Field(
+        "maxiter", WHOLE, 1000,
+        'iteration limit of a sample, or "auto": found by small renderings; the default where a delta is below 1e-8',
+        True,
+    ),
     Field("fps", DECIMAL, "20", "frames per second, decimals allowed", True),
     Field("start_delta", DECIMAL, "2.5", "extent of the first frame's shorter side", True),
     Field("end_delta", DECIMAL, "0.0001", "extent of the last frame's shorter side, such as 1e-1000", True),

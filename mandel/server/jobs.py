@@ -59,6 +59,7 @@ class Job:
         self.ending = threading.Lock()
         self.faults = 0  # times in a row that the driver failed it without any progress
         self.nodes: Counter[str] = Counter()
+        self.hosts: dict[str, str] = {}
         self.segments: dict[int, int] = {}
         self.begin({})
 
@@ -82,13 +83,15 @@ class Job:
         self.stage: dict | None = None  # what its frames wait for
         self.retried = 0  # frames that took more than one attempt
 
-    def frame(self, number: int, node: str, attempt: int) -> None:
-        """A frame has been rendered, at the ``attempt``-th try."""
+    def frame(self, number: int, node: str, attempt: int, host: str = "") -> None:
+        """A frame has been rendered on a node of ``host``, at the ``attempt``-th try."""
         if number not in self._fresh:
             self.retried += attempt > 1
             self._fresh.add(number)
             self._times.append(time.monotonic())
             self.nodes[node] += 1
+            if host:
+                self.hosts[node] = host
             self.faults = 0
 
     @property
@@ -97,11 +100,11 @@ class Job:
         return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
 
     def account(self) -> dict:
-        """How it was rendered: frames by node, frames retried, segments, seconds since it began."""
+        """How it was rendered: frames by node, the nodes' hosts, frames retried, segments, seconds."""
         if self.state != RUNNING:
             return self.report
-        return {"nodes": dict(self.nodes), "retried": self.retried, "segments": len(self.segments),
-                "seconds": round(time.monotonic() - self._began, 3)}
+        return {"nodes": dict(self.nodes), "hosts": dict(self.hosts), "retried": self.retried,
+                "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3)}
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""

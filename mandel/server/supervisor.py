@@ -207,7 +207,8 @@ class Supervisor:
         try:
             if event == "frame":
                 with self._register.lock:
-                    job.frame(message["frame"], message.get("node") or "", message.get("attempt", 1))
+                    job.frame(message["frame"], message.get("node") or "", message.get("attempt", 1),
+                              message.get("host") or "")
             elif event == "stage":
                 over = message["done"] >= message["total"]
                 with self._register.lock:

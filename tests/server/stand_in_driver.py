@@ -61,7 +61,8 @@ class Work:
                     return True
                 with open(ORDERS / "rendered", "a") as file:
                     file.write(f"{self.job} {frame}\n")
-                say("frame", job=self.job, frame=frame, seconds=0.0, node="here", device="none", attempt=1)
+                say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
+                    device="none", attempt=1)
             data = f"{self.job} {index}\n".encode() * 200
             say("segment", job=self.job, index=index, frames=self.spans[index],
                 **make(self.tmp / f"{index}.h264", data))

@@ -1,5 +1,7 @@
 """Pause, resume, retry, priority, pins and eviction, with the stand-in driver."""
 
+import socket
+import struct
 import threading
 
 from tests.server.heads import SMALL, expected_video
@@ -109,3 +111,16 @@ def test_pins_are_told(head):
     job = head.ask(**SMALL).parts[0].fields["job"]
     assert head.ask(op="pin", job=job).last["pinned"] is True
     assert head.ask(op="unpin", job=job).last["pinned"] is False
+
+
+def test_mistakes_and_hang_ups_of_clients_are_no_warnings(head):
+    assert head.ask(num_frame=3).code == "UNKNOWN_FIELD"
+    with head.connect() as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        while sock.recv(4096):
+            pass
+    with head.connect() as sock:  # closed by a reset
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_for(lambda: "went away" in head.said(), 20, "the hang-up is told")
+    assert "UNKNOWN_FIELD" in head.said() and "speaks http" in head.said()
+    assert "WARNING" not in head.said()

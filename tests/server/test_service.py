@@ -90,6 +90,7 @@ def test_status_and_list(head):
         assert reply.read().video
     told = head.ask(op="status", job=job).last
     assert (told["state"], told["done"], told["nodes"]) == ("done", 12, {"here": 12})
+    assert told["hosts"] == {"here": "me"}
     assert told["payload"]["num_frames"] == 12
 
 
