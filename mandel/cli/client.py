@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mandel import settings
+from mandel.cli import asked
 from mandel.cli.arguments import joined
 from mandel.cli.conversation import converse, trust
 from mandel.cli.place import Placed, check_writable
 from mandel.cli.progress_line import ProgressLine
-from mandel.cli.words import plain, table
+from mandel.cli.report import report
+from mandel.cli.words import plain
 from mandel.errors import MandelError, RequestError, TransferError
-from mandel.protocol import codes, fields, operation, reply, strict_json
+from mandel.protocol import codes, operation, reply, strict_json
 from mandel.protocol.number import Number
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, VideoData, VideoHead
 
-OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED = 0, 2, 3, 4, 5, 130
+OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
 _EPILOG = """\
 Without PAYLOAD, payload.json of the present folder is sent; without that, the
-service's defaults. The video is checked against its length and SHA-256 and
+service's defaults. If options then take the zoom below 1e-8 and --maxiter is
+not among them, the maxiter of payload.json is left out and the service finds
+one ("auto"); a file that is named is sent as it is. The video is checked against its length and SHA-256 and
 then put in place in one step: the file is absent or complete. It is named
 after the payload file (zoom.json: zoom.mp4) or else after the job. The first
 digits of a job's id are enough, if no other job begins with them.
@@ -39,11 +45,13 @@ exit codes:
   4    the job was accepted and failed, or was cancelled
   5    the reply was cut off or damaged, or the video could not be stored
   130  interrupted; the job goes on, --attach gets its video
+  141  nobody reads what it prints
 
 examples:
   client.py
   client.py zoom.json --num-frames 200 --palette ember -o zoom.mp4
-  client.py --point -0.75,0.1 --end-delta 1e-30 --maxiter 20000
+  client.py --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
+  client.py payloads/deep-300.json --num-frames 600
   client.py --attach 3b1f0c -o zoom.mp4
 """
 
@@ -57,8 +65,6 @@ _CHANGES = {
 }
 _JOB = re.compile(r"[0-9a-f]{64}")
 _BEGINNING = re.compile(r"[0-9a-f]{4,63}")
-_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-_DEFAULT_PAYLOAD = Path("payload.json")
 _CONNECT_SECONDS = 10.0
 
 
@@ -85,66 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     for op, help in _CHANGES.items():
         what.add_argument("--" + op, metavar="JOB", help=help)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
-    group = parser.add_argument_group("fields of the payload (they win over the file's)")
-    for field in fields.TABLE:
-        group.add_argument(
-            "--" + field.name.replace("_", "-"), dest=f"field_{field.name}", metavar=field.kind.upper(),
-            help=f"{field.help} (default {field.default})",
-        )
-    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
+    asked.add_field_options(parser)
     return parser
 
 
-def _overrides(args: argparse.Namespace) -> dict:
-    """The fields given as options, as JSON values; no digit is lost."""
-    given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
-    for pair in args.set:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise RequestError("BAD_OPTION", f"--set {pair}: write --set FIELD=VALUE")
-        given[name] = value
-    return {name: _value(name, text) for name, text in given.items() if text is not None}
-
-
-def _value(name: str, text: str):
-    field = fields.BY_NAME.get(name)
-    if (field is None or field.kind != fields.TEXT) and _JSON_NUMBER.fullmatch(text):
-        return Number(text)
-    return text
-
-
-def _payload(args: argparse.Namespace) -> dict:
-    """The payload file's object with the options' fields in it."""
-    if args.payload == "-":
-        data, name = sys.stdin.buffer.read(), "stdin"
-    else:
-        path = Path(args.payload) if args.payload else _DEFAULT_PAYLOAD
-        if not args.payload and not path.exists():
-            return _overrides(args)
-        name = str(path)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
-    try:
-        value = strict_json.loads(data)
-    except RequestError as error:
-        raise RequestError(error.code, f"{name}: {error.message}") from None
-    if not isinstance(value, dict):
-        raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
-    return value | _overrides(args)
-
-
-def _request(args: argparse.Namespace) -> tuple[str, dict]:
-    """The operation's name and the JSON object to send."""
+def _request(args: argparse.Namespace) -> tuple[str, dict, list[str]]:
+    """The operation's name, the JSON object to send, and what to tell the person first."""
     if args.list:
-        return "list", {"op": "list"}
+        return "list", {"op": "list"}, []
     for op in ("status", "attach", *_CHANGES):
         job = getattr(args, op)
         if job is not None:
-            return op, {"op": op} | ({"job": job} if job else {})
+            return op, {"op": op} | ({"job": job} if job else {}), []
     priority = {operation.PRIORITY: Number(args.priority)} if args.priority is not None else {}
-    return operation.RENDER, _payload(args) | priority
+    payload, told = asked.payload(args)
+    return operation.RENDER, payload | priority, told
 
 
 def _output(args: argparse.Namespace, job: str | None) -> Path:
@@ -154,8 +115,8 @@ def _output(args: argparse.Namespace, job: str | None) -> Path:
     if args.attach is None and args.payload != "-":
         if args.payload:
             return Path(Path(args.payload).stem + ".mp4")
-        if _DEFAULT_PAYLOAD.exists():
-            return _DEFAULT_PAYLOAD.with_suffix(".mp4")
+        if asked.DEFAULT_PAYLOAD.exists():
+            return asked.DEFAULT_PAYLOAD.with_suffix(".mp4")
     return Path(f"{(job or 'zoom')[:12]}.mp4")
 
 
@@ -172,9 +133,13 @@ class _Session:
     Args:
         args: the parsed options.
         service: where the service listens, and what it wants to see.
+        finished: called with the video's path when it is in place.
     """
 
-    def __init__(self, args: argparse.Namespace, service: settings.Settings):
+    def __init__(
+        self, args: argparse.Namespace, service: settings.Settings, finished: Callable[[Path], None]
+    ):
+        self._finished = finished
         self._args, self._host, self._port = args, service.host, service.port
         self._tls = trust(service.tls_ca) if service.tls_ca else None
         self._token = _token(service.token_file) if service.token_file else {}
@@ -186,15 +151,17 @@ class _Session:
         self._streams = False
 
     def run(self) -> None:
-        """Sends the request and prints the file's name, or the result.
+        """Sends the request and tells of the file, or prints the result.
 
         Raises:
             MandelError: RequestError, TransferError or _ServiceError.
         """
-        op, message = _request(self._args)
+        op, message, told = _request(self._args)
         self._streams = operation.TABLE[op].streams
         if self._streams:
             check_writable(_output(self._args, None))
+        if told and not self._args.quiet:
+            print(*told, sep="\n", file=sys.stderr)
         if "job" in message:
             message["job"] = self._whole_id(message["job"])
         try:
@@ -205,9 +172,9 @@ class _Session:
             if self._placed is not None:
                 self._placed.discard()
         if self._placed is not None:
-            print(self._placed.path)
+            self._finished(self._placed.path)
         else:
-            print(json.dumps(self._result, indent=2) if self._args.json else table(self._result))
+            print(json.dumps(self._result, indent=2) if self._args.json else report(op, self._result))
 
     def _converse(self, message: dict):
         request = strict_json.dumps(message | self._token)
@@ -266,26 +233,46 @@ def _exit_code(error: MandelError) -> int:
     return REFUSED
 
 
-def main(argv: list[str]) -> int:
-    """Runs the client; returns its exit code (see --help)."""
+def main(argv: list[str], goes_on: str = "", finished: Callable[[Path], None] = print) -> int:
+    """Runs the client; returns its exit code (see --help).
+
+    Args:
+        goes_on: what to say of a job that is left; nothing: how to attach to it again.
+        finished: called with the video's path when it is in place.
+    """
+    try:
+        code = _run(argv, goes_on, finished)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whatever is still in the buffers would raise again at exit.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return UNREAD
+
+
+def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int:
     args = _parser().parse_args(joined(argv))
     session = None
     try:
-        service = settings.read(args)
-        session = _Session(args, service)
+        session = _Session(args, settings.read(args), finished)
         session.run()
         return OK
     except KeyboardInterrupt:
         if session is not None and session.job:
-            print(f"\ninterrupted; the job goes on. Its video:\n  {session.how_to_attach()}", file=sys.stderr)
+            said = goes_on or f"the job goes on. Its video:\n  {session.how_to_attach()}"
+            print(f"\ninterrupted; {said}", file=sys.stderr)
         else:
             print("\ninterrupted before a job was accepted", file=sys.stderr)
         return INTERRUPTED
     except MandelError as error:
         print(f"{plain(error.code, 40)}: {plain(error.message, 2_000)}", file=sys.stderr)
         code = _exit_code(error)
-        if error.code == "UNREACHABLE":
+        if error.code == "UNREACHABLE" and not goes_on:
             print("Start the service: python ray_head.py", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:
-            print(f"The job goes on. Its video:\n  {session.how_to_attach()}", file=sys.stderr)
+            said = goes_on or f"The job goes on. Its video:\n  {session.how_to_attach()}"
+            print(said, file=sys.stderr)
         return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
-from mandel.cli.words import duration, is_number, plain
+from mandel.cli.words import duration, is_number, plain, size
 
 # Where the line cannot be rewritten (a log file), one line in so many seconds.
 _QUIET_SECONDS = 10.0
@@ -55,10 +55,11 @@ class ProgressLine:
         """Shows a progress part."""
         self._put(describe(fields), fields.get("state"))
 
-    def received(self, done: int, size: int) -> None:
-        """Shows how much of the video has arrived."""
-        share = f" ({100 * done // size} %)" if size else ""
-        self._put(f"receiving {done / 1e6:.1f} of {size / 1e6:.1f} MB{share}", "receiving")
+    def received(self, done: int, whole: int) -> None:
+        """Shows how much of the video has arrived; the last that it says is 100 %."""
+        share = f" ({100 * done // whole} %)" if whole else ""
+        state = "received" if done == whole else "receiving"
+        self._put(f"{state} {size(done, whole)} of {size(whole)}{share}", state)
 
     def close(self) -> None:
         """Ends the live line, so that what follows starts on its own."""

@@ -1,9 +1,6 @@
-"""What the service says, in words and tables for people."""
+"""What the service says, in words for people."""
 
 from __future__ import annotations
-
-import json
-import time
 
 
 def plain(value, most: int = 400) -> str:
@@ -28,24 +25,6 @@ def duration(seconds: float) -> str:
     return f"{m}:{s:02d}" if m else f"{s} s"
 
 
-def _cell(name: str, value) -> str:
-    if value is None:
-        return "-"
-    if name == "asked" and is_number(value) and 0 <= value < 1e11:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
-    return plain(value if isinstance(value, str) else json.dumps(value))
-
-
-def table(result: dict) -> str:
-    """A result as text: a line for each job, or for each fact."""
-    jobs = result.get("jobs")
-    if not isinstance(jobs, list):
-        return "\n".join(f"{plain(name)}: {_cell(name, value)}" for name, value in result.items())
-    rows = [row for row in jobs if isinstance(row, dict)]
-    if not rows:
-        return "no jobs"
-    names = list(dict.fromkeys(name for row in rows for name in row if row[name] is not None))
-    lines = [[plain(name) for name in names]]
-    lines += [[_cell(name, row.get(name)) for name in names] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+def size(count: float, of: float | None = None) -> str:
+    """Bytes in kB or MB; in the unit that suits ``of``, if that is given."""
+    return f"{count / 1e6:.1f} MB" if (count if of is None else of) >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -13,10 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mandel.cli.progress_line import describe
 from mandel.cli import client
-from mandel.cli.progress_line import ProgressLine, describe
-from mandel.cli.words import duration, plain, table
 from mandel.errors import MandelError
 from mandel.protocol import codes, fields
 from mandel.protocol.operation import Request
@@ -158,29 +155,40 @@ def test_there_is_an_option_for_each_field():
 @pytest.mark.parametrize("argv, request_sent", [
     (("--list",), Request("list", {})), (("--status",), Request("status", {})),
     (("--status", JOB), Request("status", {"job": JOB})),
-    (("--cancel", JOB), Request("cancel", {"job": JOB})),
 ])
 def test_questions(argv, request_sent, capsys):
-    result = {"job": JOB, "state": "done\x1b[2J", "left": None}
+    result = {"job": JOB, "state": "done\x1b[2J", "rest": None}
     with service(ReplyWriter().result(result), ReplyWriter().result(result)) as (port, requests):
         assert run(port, *argv) == client.OK
         assert run(port, *argv, "--json") == client.OK
     assert requests == [request_sent] * 2
     out = capsys.readouterr().out
-    table = f"job: {JOB}\nstate: done?[2J\nleft: -\n"
-    assert out.startswith(table) and json.loads(out[len(table):]) == result
+    told = f"job    {JOB[:12]}\nstate  done?[2J\nrest   -\n"
+    assert out.startswith(told) and json.loads(out[len(told):]) == result
+
+
+@pytest.mark.parametrize("op, state, said", [
+    ("cancel", "cancelled", "cancelled"), ("cancel", "done", "done"), ("pause", "paused", "paused"),
+    ("resume", "queued", "queued"), ("pin", "running", "pinned"), ("unpin", "done", "unpinned"),
+])
+def test_a_change_is_told_in_one_line(op, state, said, capsys):
+    with service(ReplyWriter().result({"job": JOB, "state": state, "payload": {}})) as (port, _):
+        assert run(port, f"--{op}", JOB) == client.OK
+    assert capsys.readouterr().out == f"{said} {JOB[:12]}\n"
 
 
 def test_list_is_a_table(capsys):
     rows = [
-        {"job": JOB, "state": "done", "frames": 50, "rate": None}, {"job": JOB, "state": "running", "done": 3},
+        {"job": JOB, "state": "done", "frames": 50, "done": 50, "asked": None},
+        {"job": JOB, "state": "running", "done": 3, "seconds_left": [60, 185]},
     ]
     with service(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
         run(port, "--list")
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["job", "state", "frames", "done"]  # a column of nulls is left out
-    assert lines[2].split() == [JOB, "running", "-", "3"]
+    assert lines[0].split() == ["job", "state", "frames", "left", "asked"]
+    assert lines[1].split("  ")[0] == JOB[:12] and "50 of 50" in lines[1]
+    assert lines[2].split() == [JOB[:12], "running", "3", "of", "-", "1:00", "to", "3:05", "-"]
     assert lines[3] == "no jobs"
 
 
@@ -282,6 +290,28 @@ def test_a_bad_variable(monkeypatch, capsys):
     assert "MANDEL_PORT" in capsys.readouterr().err
 
 
+def test_a_caller_may_say_what_becomes_of_the_job(capsys):
+    done = []
+    with service(good()[:600], good()) as (port, _):
+        argv = ["-o", "a.mp4", "--port", str(port)]
+        assert client.main(argv, "it is kept", done.append) == client.DAMAGED
+        assert client.main(argv, "it is kept", done.append) == client.OK
+    out, err = capsys.readouterr()
+    assert "it is kept" in err and "--attach" not in err
+    assert out == "" and done == [Path("a.mp4")]
+
+
+@pytest.mark.parametrize("argv, answer", [(["--list"], ReplyWriter().result({"jobs": []})), ([], good())])
+def test_nobody_reads_what_it_prints(argv, answer, tmp_path):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with service(answer) as (port, _), open(write_end, "wb") as pipe:
+        done = subprocess.run([sys.executable, str(ROOT / "client.py"), *argv, "--port", str(port)],
+                              cwd=tmp_path, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == client.UNREAD
+    assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
+
+
 def test_interrupt_leaves_the_job(tmp_path):
     """The real program, interrupted as by Ctrl-C while half of the video has arrived."""
     with service(good()[:-60_000], hold=threading.Event()) as (port, _):
@@ -320,66 +350,5 @@ def test_help_is_complete(capsys):
     assert caught.value.code == 0
     out = capsys.readouterr().out
     options = ["--" + field.name.replace("_", "-") for field in fields.TABLE]
-    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", *options):
+    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", "verdigris", "below 1e-8", *options):
         assert words in out
-
-
-class Terminal:
-    """A TextIO that counts as a terminal, or not."""
-
-    def __init__(self, tty):
-        self.text, self._tty = "", tty
-
-    def isatty(self):
-        return self._tty
-
-    def write(self, text):
-        self.text += text
-
-    def flush(self):
-        pass
-
-
-def test_progress_line_on_a_terminal_and_in_a_log():
-    terminal, log = Terminal(True), Terminal(False)
-    for out in (terminal, log):
-        line = ProgressLine(out)
-        for done in range(100):
-            line.show({"state": "running", "done": done, "frames": 100})
-        line.close()
-    assert log.text == "running, 0/100 frames (0 %)\n"
-    assert terminal.text.startswith("\r\x1b[Krunning, 0/100 frames (0 %)") and terminal.text.endswith("\n")
-    assert terminal.text.count("\n") == 1
-
-
-@pytest.mark.parametrize("said", [
-    {}, {"state": None}, {"done": "x", "frames": {}}, {"done": True, "frames": True},
-    {"frames": 0, "done": 0},
-    {"seconds_left": [1]}, {"seconds_left": ["a", "b"]}, {"rate": -1, "seconds_left": [-5, 1e300]},
-    {"done": 10**39, "frames": 1},
-])
-def test_any_progress_can_be_shown(said):
-    assert isinstance(describe(said), str)
-
-
-def test_words():
-    assert [duration(s) for s in (0, 42, 185)] == ["0 s", "42 s", "3:05"]
-    assert [duration(s) for s in (7_385, 273_600)] == ["2:03:05", "3 d 04 h"]
-    assert plain("a\nb\x1b") == "a?b?"
-    assert table({"asked": 0.5, "x": None}).startswith("asked: 19")
-    assert table({"asked": 1e300}) == "asked: 1e+300"
-
-
-@pytest.mark.parametrize("fields, words", [
-    ({"state": "running", "done": 3, "frames": 12, "rate": 2.5, "seconds_left": [3, 4]},
-     "running, 3/12 frames (25 %), 2.5 frames/s, 3 s to 4 s left"),
-    ({"state": "running", "done": 0, "frames": 12, "stage": {"stage": "reference", "done": 30, "total": 120}},
-     "running, 0/12 frames (0 %), reference 25 %"),
-    ({"state": "queued", "done": 0, "frames": 1, "renderer": {"state": "starting", "error": None}},
-     "queued, 0/1 frames (0 %), renderer starting"),
-    ({"state": "queued", "renderer": {"state": "failed", "error": "no Ray head\x1b[2J answers"}},
-     "queued, renderer failed, no Ray head?[2J answers"),
-    ({"state": 7, "done": "x", "stage": "y", "renderer": 1}, "7"),
-])
-def test_progress_in_words(fields, words):
-    assert describe(fields) == words

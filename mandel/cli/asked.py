@@ -1,0 +1,142 @@
+"""What is asked for: the payload file with the options' fields in it, and notes for who asks."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from mandel.cli.words import plain
+from mandel.colour import palettes
+from mandel.errors import RequestError
+from mandel.protocol import fields, strict_json
+from mandel.protocol.number import Exact, Number, exact
+
+DEFAULT_PAYLOAD = Path("payload.json")
+
+_DELTAS = ("start_delta", "end_delta")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# The service finds maxiter itself where a delta is below 1e-8 and none is given.
+_DEEP_MAGNITUDE = -9
+_SHOWN = 24
+
+
+def add_field_options(parser: argparse.ArgumentParser) -> None:
+    """One option for each field of the payload, and ``--set``."""
+    group = parser.add_argument_group("fields of the payload (they win over the file's)")
+    for field in fields.TABLE:
+        names = f": {', '.join(palettes.NAMES)}" if field.name == "palette" else ""
+        group.add_argument(
+            "--" + field.name.replace("_", "-"), dest=f"field_{field.name}", metavar=field.kind.upper(),
+            help=f"{field.help}{names} (default {field.default})",
+        )
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
+
+
+def field_words(args: argparse.Namespace) -> list[str]:
+    """The words of a command line that give the same fields again."""
+    given = {field.name: getattr(args, f"field_{field.name}") for field in fields.TABLE}
+    words = [f"--{name.replace('_', '-')}={text}" for name, text in given.items() if text is not None]
+    return words + [f"--set={pair}" for pair in args.set]
+
+
+def payload(args: argparse.Namespace) -> tuple[dict, list[str]]:
+    """The payload to send, and lines for the person who sends it.
+
+    A payload file that was not named is a default. Its ``maxiter`` was made for its own depth: when
+    options take the zoom below 1e-8 and name no ``maxiter``, it is left out, so that the service finds one.
+
+    Raises:
+        RequestError: no such file, or no JSON object in it; a bad option.
+    """
+    given = _overrides(args)
+    named = bool(args.payload)
+    base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
+    asked = base | given
+    told = []
+    if not named:
+        file = DEFAULT_PAYLOAD if base else "the service's default payload"
+        told.append(f"sending {file}" + (f" with {_listed(given)}" if given else ""))
+        deepened = any(name in given for name in _DELTAS) and _deepest(asked) <= _DEEP_MAGNITUDE
+        if deepened and "maxiter" in base and "maxiter" not in given:
+            was = _shown(asked.pop("maxiter"))
+            told[0] += f", without its maxiter {was}: this deep the service finds it (or give --maxiter)"
+    return asked, told + _warnings(asked)
+
+
+def _read(name: str) -> dict:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
+    name = "stdin" if name == "-" else name
+    try:
+        value = strict_json.loads(data)
+    except RequestError as error:
+        raise RequestError(error.code, f"{name}: {error.message}") from None
+    if not isinstance(value, dict):
+        raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
+    return value
+
+
+def _overrides(args: argparse.Namespace) -> dict:
+    """The fields given as options, as JSON values; no digit is lost."""
+    given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
+    for pair in args.set:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise RequestError("BAD_OPTION", f"--set {pair}: write --set FIELD=VALUE")
+        given[name] = value
+    return {name: _value(name, text) for name, text in given.items() if text is not None}
+
+
+def _value(name: str, text: str):
+    field = fields.BY_NAME.get(name)
+    if (field is None or field.kind != fields.TEXT) and _JSON_NUMBER.fullmatch(text):
+        return Number(text)
+    return text
+
+
+def _shown(value) -> str:
+    return plain(value.text if isinstance(value, Number) else value, _SHOWN)
+
+
+def _listed(given: dict) -> str:
+    return ", ".join(f"{plain(name, _SHOWN)}={_shown(value)}" for name, value in given.items())
+
+
+def _exact(value) -> Exact | None:
+    """A field's number; None where the service will refuse it."""
+    text = value.text if isinstance(value, Number) else value
+    return exact(text) if isinstance(text, str) else None
+
+
+def _deepest(asked: dict) -> int:
+    """The magnitude of the smaller delta: -9 from 1e-9 to just below 1e-8."""
+    values = [_exact(asked.get(name, fields.BY_NAME[name].default)) for name in _DELTAS]
+    return min((value.magnitude for value in values if value is not None and value.digits), default=0)
+
+
+def _decimals(text: str) -> int:
+    """Decimals of a number's text, those that are 0 at its end as well."""
+    value = exact(text)
+    fraction = re.split("[eE]", text)[0].partition(".")[2]
+    zeros = len(fraction) - len(fraction.rstrip("0"))
+    return max(zeros - value.exponent, 0) if value.digits else len(fraction)
+
+
+def _warnings(asked: dict) -> list[str]:
+    """Says when the zoom goes deeper than its point was written down. Whole numbers count as exact."""
+    point, deepest = asked.get("point", fields.BY_NAME["point"].default), _deepest(asked)
+    parts = [part.strip(" ") for part in point.split(",")] if isinstance(point, str) else []
+    if not parts or any(exact(part) is None for part in parts):
+        return []  # the service says what is wrong
+    decimals = max(map(_decimals, parts))
+    if decimals == 0 or deepest >= -decimals:
+        return []
+    return [
+        f"warning: the point has {decimals} decimals, the zoom ends near 1e{deepest}: unless the point is "
+        f"exact, all frames beyond about 1e-{max(decimals - 1, 1)} show the same spot; "
+        "`python -m mandel locate` finds a centre with all digits"
+    ]

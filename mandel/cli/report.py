@@ -1,0 +1,158 @@
+"""Results of status, list and changes in words for people. Whatever comes, nothing here fails on it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from mandel.cli.progress_line import describe
+from mandel.cli.words import duration, is_number, plain
+
+ID_DIGITS = 12  # of a job or a node; the client takes the beginning of a job's id
+
+_PAYLOAD_VALUE = 60
+
+
+def report(op: str, result: dict) -> str:
+    """What came of ``op``: a table of jobs, facts line by line, or one line for a change."""
+    if isinstance(result.get("jobs"), list):
+        return _table([row for row in result["jobs"] if isinstance(row, dict)])
+    if op not in ("status", "list") and isinstance(result.get("job"), str):
+        done = result.get("state", "?") if op not in ("pin", "unpin") else op + "ned"
+        return f"{plain(done, 20)} {_id(result['job'])}"
+    return _facts(_rows(result))
+
+
+def _table(jobs: list[dict]) -> str:
+    if not jobs:
+        return "no jobs"
+    lines = [["job", "state", "frames", "left", "asked"]]
+    for job in jobs:
+        done, frames = job.get("done"), job.get("frames")
+        lines.append([
+            _id(job.get("job")), plain(job.get("state", "-"), 20), f"{_words(done)} of {_words(frames)}",
+            _left(job.get("seconds_left")), _moment(job.get("asked")),
+        ])
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+
+
+def _facts(rows: list[tuple[str, str]]) -> str:
+    width = max((len(name) for name, _ in rows), default=0)
+    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+
+
+def _rows(result: dict) -> list[tuple[str, str]]:
+    rows = []
+    for name, value in result.items():
+        if name in ("hosts", "done"):
+            continue  # told with the nodes, with the frames
+        if name == "nodes" and isinstance(value, dict):
+            rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
+        elif name == "frames":
+            rows.append(("frames", f"{_words(result.get('done'))} of {_words(value)}"))
+        elif name == "payload" and isinstance(value, dict):
+            rows.append(("payload", ""))
+            rows += [(f"  {plain(key)}", plain(_words(it), _PAYLOAD_VALUE)) for key, it in value.items()]
+        elif name == "cluster" and isinstance(value, dict):
+            rows += [(plain(key), _hosts(it) if key == "nodes" else _words(it)) for key, it in value.items()]
+        elif name == "live" and isinstance(value, list):
+            live = [job for job in value if isinstance(job, dict)]
+            rows += [("live", f"{_id(job.get('job'))} {describe(job)}") for job in live]
+        else:
+            shown, form = _FORMS.get(name, (plain(name), _words))
+            rows.append((shown, form(value)))
+    return rows
+
+
+def _words(value) -> str:
+    """Any JSON value without its brackets."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        value = ", ".join(f"{name} {_words(it)}" for name, it in value.items() if it is not None) or "-"
+    elif isinstance(value, list):
+        value = ", ".join(map(_words, value)) or "-"
+    return plain(value)
+
+
+def _id(value) -> str:
+    return plain(value, 64)[:ID_DIGITS] if isinstance(value, str) else "-"
+
+
+def _moment(value) -> str:
+    if is_number(value) and 0 <= value < 1e11:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    return _words(value)
+
+
+def _duration(value) -> str:
+    return duration(value) if is_number(value) else _words(value)
+
+
+def _left(value) -> str:
+    if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):
+        low, high = map(duration, value)
+        return low if low == high else f"{low} to {high}"
+    return _words(value)
+
+
+def _counts(value) -> str:
+    """Jobs by state; states without any are left out."""
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(n)} {plain(state)}" for state, n in value.items() if n != 0) or "none"
+    return _words(value)
+
+
+def _renderer(value) -> str:
+    if not isinstance(value, dict):
+        return _words(value)
+    starts, error = value.get("starts"), value.get("error")
+    words = [plain(value.get("state", "?"))]
+    words += [f"started {'once' if starts == 1 else f'{starts} times'}"] if is_number(starts) else []
+    return ", ".join(words + ([f"last error: {plain(error)}"] if error else []))
+
+
+def _error(value) -> str:
+    if isinstance(value, dict):
+        return f"{plain(value.get('code', '?'), 40)}: {plain(value.get('message', '?'), 2_000)}"
+    return _words(value)
+
+
+def _several(nodes: int) -> str:
+    return f" ({nodes} nodes)" if nodes > 1 else ""
+
+
+def _frames_by_host(frames: dict, hosts) -> str:
+    """Frames rendered on each machine; a node whose machine is unknown goes by its id."""
+    hosts = hosts if isinstance(hosts, dict) else {}
+    rendered, nodes = Counter(), Counter()
+    for node, count in frames.items():
+        host = plain(hosts[node], 80) if node in hosts else _id(node) or "-"
+        rendered[host] += count if is_number(count) else 0
+        nodes[host] += 1
+    words = [f"{host}: {count} frames{_several(nodes[host])}" for host, count in rendered.most_common()]
+    return ", ".join(words) or "-"
+
+
+def _hosts(nodes) -> str:
+    """The cluster's machines, and how many nodes each has."""
+    if not isinstance(nodes, list):
+        return _words(nodes)
+    known = [node for node in nodes if isinstance(node, dict)]
+    alive = Counter(
+        plain(node.get("host") or _id(node.get("id")), 80) for node in known if node.get("alive") is not False
+    )
+    dead = len(known) - alive.total()
+    words = [f"{host}{_several(count)}" for host, count in alive.items()]
+    return ", ".join(words + ([f"{dead} dead"] if dead else [])) or "-"
+
+
+# Facts whose text is more than their value: name shown, how.
+_FORMS = {
+    "job": ("job", _id), "asked": ("asked", _moment), "uptime": ("up", _duration),
+    "seconds": ("took", _duration), "seconds_left": ("left", _left), "jobs": ("jobs", _counts),
+    "driver": ("renderer", _renderer), "error": ("error", _error),
+}

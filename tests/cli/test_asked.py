@@ -1,0 +1,64 @@
+"""The payload that is sent, and what is said about it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mandel.cli import asked, client
+from mandel.protocol.number import Number
+
+SEED = {"point": "-1.338238635,-0.057237059", "maxiter": 1000, "num_frames": 50, "end_delta": 0.0001}
+EXACT_POINT = "--point=" + "-1." + "7" * 40 + ",0"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("payload.json").write_text(json.dumps(SEED))
+    Path("named.json").write_text(json.dumps(SEED))
+
+
+def ask(*argv):
+    return asked.payload(client._parser().parse_args(argv))
+
+
+def test_the_file_that_was_not_named_is_told():
+    assert ask()[1] == ["sending payload.json"]
+    assert ask("--palette", "ember", "--fps", "30")[1] == ["sending payload.json with fps=30, palette=ember"]
+    assert ask("named.json", "--fps", "30")[1] == []
+    Path("payload.json").unlink()
+    assert ask("--num-frames", "3") == (
+        {"num_frames": Number("3")}, ["sending the service's default payload with num_frames=3"])
+
+
+@pytest.mark.parametrize("argv, maxiter", [
+    (("--end-delta", "1e-30"), None), (("--end-delta", "9.99e-9"), None), (("--set", "start_delta=1e-30"), None),
+    (("--end-delta", "1e-8"), "1000"), (("--fps", "30"), "1000"), (("named.json", "--end-delta", "1e-30"), "1000"),
+    (("--end-delta", "1e-30", "--maxiter", "70"), "70"), (("--end-delta", "1e-30", "--maxiter", "auto"), "auto"),
+    (("--end-delta", "deep"), "1000"),
+])
+def test_a_default_limit_is_not_sent_deeper_than_it_was_made_for(argv, maxiter):
+    sent, told = ask(EXACT_POINT, *argv)
+    found = sent.get("maxiter")
+    assert (found.text if isinstance(found, Number) else found) == maxiter
+    assert ("without its maxiter 1000" in " ".join(told)) == (maxiter is None)
+
+
+@pytest.mark.parametrize("point, delta, decimals", [
+    ("-1.338238635,-0.057237059", "1e-30", 9), ("-1.338238635,-0.057237059", "1e-9", None),
+    ("-1.3382386350000,0", "1e-13", None), ("-1.3382386350000,0", "1e-14", 13),
+    ("-2,0", "1e-300", None), ("-20e-1,0.0", "1e-300", 1), ("-1.25e-3,0", "1e-6", 5),
+    ("x,0", "1e-30", None), ("1", "1e-30", None), ("-0.7,0.1", "x", None), ("-0.7,0.1", "1e-99999999999", 1),
+])
+def test_a_zoom_deeper_than_its_point_is_warned_of(point, delta, decimals):
+    _, told = ask("named.json", f"--point={point}", "--end-delta", delta)
+    assert len(told) == (decimals is not None)
+    assert decimals is None or f"the point has {decimals} decimals" in told[0] and "locate" in told[0]
+
+
+def test_the_same_fields_again():
+    argv = ["--palette=ember", "--end-delta=1e-30", "--set=later=-1"]
+    args = client._parser().parse_args(argv)
+    again = client._parser().parse_args(asked.field_words(args))
+    assert asked.payload(again) == asked.payload(args)

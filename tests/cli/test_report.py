@@ -1,0 +1,51 @@
+"""Results in words."""
+
+import pytest
+
+from mandel.cli.report import report
+
+JOB = "239de3" + "0" * 58
+NODES = ["a" * 56, "b" * 56, "c" * 56]
+
+
+def lines(result, op="status"):
+    return dict(line.split("  ", 1) for line in report(op, result).splitlines())
+
+
+def test_a_job_names_hosts_not_nodes():
+    told = lines({
+        "job": JOB, "state": "running", "frames": 50, "done": 30, "seconds_left": [6.0, 70], "asked": 0.5,
+        "payload": {"point": "1" * 500, "palette": "ember"}, "pinned": False, "seconds": 185.2,
+        "nodes": {NODES[0]: 20, NODES[1]: 7, NODES[2]: 3}, "hosts": {NODES[0]: "left", NODES[1]: "left"},
+        "error": {"code": "LOST", "message": "gone", "field": None, "limit": None},
+    })
+    told = {name.strip(): text.strip() for name, text in told.items()}
+    assert told["job"] == JOB[:12] and told["frames"] == "30 of 50" and told["left"] == "6 s to 1:10"
+    assert told["nodes"] == f"left: 27 frames (2 nodes), {'c' * 12}: 3 frames"
+    assert told["took"] == "3:05" and told["pinned"] == "no" and told["error"] == "LOST: gone"
+    assert told["asked"].startswith("19") and "hosts" not in told
+
+
+def test_the_service_in_words():
+    text = report("status", {
+        "version": "1", "uptime": 7385.2, "connections": 1,
+        "driver": {"state": "ready", "starts": 1, "error": None, "pid": 7},
+        "cluster": {"address": "h:1", "slots": {"cpu": 8, "gpu": None}, "nodes": [
+            {"id": NODES[0], "host": "left", "alive": True}, {"id": NODES[1], "host": "left", "alive": True},
+            {"id": NODES[2], "alive": True}, {"id": "d", "host": "x", "alive": False}]},
+        "jobs": {"queued": 0, "running": 1, "done": 3}, "live": [{"job": JOB, "state": "running"}],
+    })
+    for words in ("2:03:05", "ready, started once", "left (2 nodes), cccccccccccc, 1 dead", "cpu 8",
+                  "1 running, 3 done", f"{JOB[:12]} running"):
+        assert words in text
+    assert not set("{}[]\"") & set(text)
+
+
+@pytest.mark.parametrize("result", [
+    {}, {"job": 3, "nodes": {"": "x"}, "hosts": 1}, {"jobs": [3, {"job": None, "seconds_left": [1]}]},
+    {"jobs": 3, "driver": [], "cluster": {"nodes": 5}, "live": [1]}, {"cluster": {"nodes": [{}, 3]}},
+    {"asked": 1e300, "uptime": "x", "error": 7, "payload": None, "frames": {"a": [{}]}},
+])
+@pytest.mark.parametrize("op", ["status", "list", "cancel"])
+def test_anything_can_be_told(op, result):
+    assert isinstance(report(op, result), str)
