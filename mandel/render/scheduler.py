@@ -246,8 +246,10 @@ class Scheduler:
             return
         if job.blamed[outcome.info["node"]] < MAX_BLAME:
             del job.blamed[outcome.info["node"]]
-        if item.kind == REFERENCE and job.cache is not None and outcome.info["seconds"] > _WORTH_KEEPING:
-            self._remember(job, task, outcome)
+        if item.kind == REFERENCE:
+            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
+            if job.cache is not None and outcome.info["seconds"] > _WORTH_KEEPING:
+                self._remember(job, task, outcome)
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
         for follower, task in job.ended(item, outcome.handle):

@@ -35,11 +35,11 @@ def test_a_minibrot_does_not_raise_the_limit():
     assert limit.resolved and 2_500 < limit.maxiter <= 16_000
 
 
-def test_less_than_a_ten_thousandth_may_be_left():
+def test_two_in_a_thousand_may_be_left():
     counts = np.concatenate((np.full(9_999, 500), [10**6]))
     assert settle(Counted(counts)).maxiter < 10_000
     counts = np.concatenate((np.full(9_900, 500), np.geomspace(500, 10**5, 100)))
-    assert np.count_nonzero(counts > settle(Counted(counts)).maxiter) <= 1
+    assert np.count_nonzero(counts > settle(Counted(counts)).maxiter) <= 20
 
 
 def test_nothing_escapes():
