@@ -26,6 +26,7 @@ $(VENV)/.tests: requirements-test.txt $(VENV)/.runs
 	@touch $@
 
 demo: $(VENV)/.runs   ## the seed's payload to an mp4
+	@mkdir -p out
 	$(BIN)/python -m mandel zoom payload.json -o out/demo.mp4
 
 test: $(VENV)/.tests  ## all tests

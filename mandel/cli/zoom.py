@@ -1,4 +1,4 @@
-"""``python -m mandel zoom``: a payload to an mp4 in one command, without a running service.
+"""A payload to an mp4 in one command, without a running service.
 
 Starts the service on a free port, sends the payload as any client would, and
 ends the service again. Everything rendered stays in DB/.
@@ -13,16 +13,24 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from mandel import settings
-from mandel.cli import client
+from mandel.cli import asked, client
+from mandel.cli.arguments import joined
+from mandel.cli.place import check_writable
+from mandel.cli.words import duration, size
+from mandel.errors import MandelError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
+_HEAD = (sys.executable, "-m", "mandel", "head")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
+_LAST_WORDS = 16_384  # bytes of the service's output that are shown when something fails
 
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
@@ -39,14 +47,19 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _wait_until_listening(head: subprocess.Popen, port: int) -> bool:
+def _said(output: BinaryIO) -> str:
+    """What the service has printed so far, at most the last of it."""
+    length = os.fstat(output.fileno()).st_size
+    return os.pread(output.fileno(), _LAST_WORDS, max(0, length - _LAST_WORDS)).decode(errors="replace")
+
+
+def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
+    """Whether the service says so. (Its port is open before it has looked at DB/.)"""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and head.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        if "listening on" in _said(output):
             return True
-        except OSError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     return False
 
 
@@ -60,27 +73,78 @@ def _stop(head: subprocess.Popen) -> None:
         head.wait()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Renders one payload; the client's exit code, or 1 when the service does not start."""
-    parser = argparse.ArgumentParser(prog="python -m mandel zoom", description=__doc__.split("\n\n")[0])
-    parser.add_argument("payload", nargs="?", default="payload.json", help="payload file (default payload.json)")
-    parser.add_argument("-o", "--output", default="zoom.mp4", help="where the video goes (default zoom.mp4)")
+def _not_started(
+    head: subprocess.Popen, output: BinaryIO, options: argparse.Namespace, db: Path
+) -> int:
+    """Says why the service does not run; the exit code."""
+    said = _said(output)
+    if "DB_LOCKED" in said:
+        send = " ".join(["python client.py", *filter(None, [options.payload]), "-o", str(options.output)])
+        print(f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
+              "not 65432), or choose another folder with --db", file=sys.stderr)
+        return client.UNREACHABLE
+    print(f"{said}\nThe service did not start; what it said stands above.", file=sys.stderr)
+    return head.returncode or 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m mandel zoom", description=__doc__, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("payload", nargs="?", metavar="PAYLOAD",
+                        help="JSON file (default payload.json, or the service's defaults); - reads from stdin")
+    parser.add_argument("-o", "--output", type=Path, default=Path("zoom.mp4"), metavar="OUT",
+                        help="file for the video, may exist (default zoom.mp4)")
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
     settings.add_options(parser, only=("db", "address", "device"))
-    options = parser.parse_args(argv)
-    port = _free_port()
-    command = [sys.executable, "-m", "mandel", "head", "--host", "127.0.0.1", "--port", str(port)]
+    asked.add_field_options(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Renders one payload; the client's exit code, or the service's when that does not start."""
+    options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
+    try:
+        check_writable(options.output)
+        db = Path(settings.read(options).db).resolve()
+    except MandelError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        return client.REFUSED
+    with tempfile.TemporaryFile() as output:
+        return _zoom(options, db, output)
+
+
+def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
+    began = time.monotonic()
+
+    def finished(video: Path) -> None:
+        seconds = time.monotonic() - began
+        took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+        print(f"{video}  {size(video.stat().st_size)}, {took}")
+
+    where = ["--host", "127.0.0.1", "--port", str(_free_port())]
+    command = [*_HEAD, *where]
     for name in ("db", "address", "device"):
         if (value := getattr(options, name)) is not None:
             command += [f"--{name}", value]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
-    Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     # A session of its own: Ctrl-C is for the client; the service is ended below.
-    head = subprocess.Popen(command, env=environment, start_new_session=True, preexec_fn=_end_with_parent)
+    head = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT,
+                            start_new_session=True, preexec_fn=_end_with_parent)
     try:
-        if not _wait_until_listening(head, port):
-            print("The service did not start; what it said stands above.", file=sys.stderr)
-            return 1
-        return client.main([options.payload, "-o", options.output, "--host", "127.0.0.1", "--port", str(port)])
+        if not _wait_until_listening(head, output):
+            return _not_started(head, output, options, db)
+        words = [*filter(None, [options.payload]), "-o", str(options.output), *where]
+        words += asked.field_words(options) + ["--quiet"] * options.quiet
+        kept = f"what was rendered is kept in {db}; the same command goes on from there"
+        code = client.main(words, kept, finished)
+    except KeyboardInterrupt:
+        print("\ninterrupted before a job was accepted", file=sys.stderr)
+        return client.INTERRUPTED
     finally:
         _stop(head)
+    if code in (client.FAILED, client.UNREACHABLE, client.DAMAGED):
+        print(f"\nWhat the service said:\n{_said(output)}", file=sys.stderr)
+    return code

@@ -1,0 +1,98 @@
+"""One command from a payload to a video, with the stand-in driver."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mandel.cli import client, zoom
+from mandel.store.store import Store
+from tests.server.heads import Head
+from tests.support import processes
+
+ROOT = Path(__file__).parents[2]
+HEAD = (sys.executable, str(ROOT / "tests/server/stand_in_head.py"))
+SMALL = ["--num-frames=12", "--frame-width=16", "--frame-height=16", "--maxiter=10"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(zoom, "_HEAD", HEAD)
+    monkeypatch.setenv("STAND_IN", str(tmp_path))
+    return tmp_path
+
+
+def test_the_last_line_is_the_video_and_the_service_is_silent(folder, capfd):
+    Path("payload.json").write_text('{"fps": 30}')
+    assert zoom.main([*SMALL, "--palette", "ember", "--set", "easing=0.5", "--point", "-1,0"]) == client.OK
+    out, err = capfd.readouterr()
+    video = Path("zoom.mp4")
+    assert out.startswith("zoom.mp4  ") and out.count("\n") == 1
+    assert f"{video.stat().st_size / 1e3:.1f} kB, " in out and out.endswith(" s\n")
+    assert err.startswith("sending payload.json with point=-1,0")
+    for noise in ("listening on", "storing under", "INFO", "client.py"):
+        assert noise not in err
+    store = Store("DB")
+    (record,) = store.latest(2)
+    store.close()
+    asked = {name: record.payload[name] for name in ("palette", "easing", "fps", "point")}
+    assert asked == {"palette": "ember", "easing": "0.5", "fps": "30", "point": "-1,0"}
+
+
+def test_a_folder_that_a_service_holds(folder, capfd):
+    head = Head(folder)
+    try:
+        assert zoom.main(["some.json", "-o", "a.mp4"]) == 3
+    finally:
+        head.end()
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert err.startswith("DB_LOCKED: ") and "python client.py some.json -o a.mp4" in err
+
+
+@pytest.mark.parametrize("argv, code, words", [
+    (["-o", "nowhere/a.mp4"], client.REFUSED, "BAD_OUTPUT: cannot write into nowhere"),
+    (["missing.json"], client.REFUSED, "BAD_FILE: missing.json"),
+    (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
+])
+def test_refusals(folder, argv, code, words, capfd):
+    assert zoom.main(argv) == code
+    out, err = capfd.readouterr()
+    assert out == "" and words in err and "listening on" not in err
+    assert not Path("nowhere").exists()
+
+
+def test_what_the_service_said_is_shown_when_a_job_fails(folder, capfd):
+    Path("fail").touch()
+    assert zoom.main([*SMALL]) == client.FAILED
+    err = capfd.readouterr().err
+    assert "What the service said:" in err and "listening on" in err
+
+
+def test_an_interrupt_says_what_is_kept_and_leaves_nothing_running(folder):
+    Path("hold").touch()
+    program = ("import sys; from mandel.cli import zoom; zoom._HEAD = tuple(sys.argv[1:3]);"
+               "sys.exit(zoom.main(sys.argv[3:]))")
+    mark = processes.new_mark()
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *HEAD, *SMALL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {processes.VARIABLE: mark, "PYTHONPATH": str(ROOT)},
+    )
+    try:
+        seen = ""
+        while "0/12 frames" not in seen:
+            line = process.stderr.readline()
+            assert line, seen
+            seen += line
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == client.INTERRUPTED and out == ""
+        assert f"what was rendered is kept in {folder / 'DB'}; the same command goes on" in err
+        assert "--attach" not in err and "Traceback" not in err
+        assert not processes.marked(mark)
+    finally:
+        processes.end_all(mark)
