@@ -101,10 +101,11 @@ cat <<EOF
 The Ray head runs at $joinable.
 
 Next:
-  1. On each worker, once:   scp $token WORKER:.ray/auth_token   (mode 0600)
-     then:                   ./spawn_ray_server.sh $joinable
+  1. From here, once for     ssh WORKER 'mkdir -p -m 700 .ray'
+     each worker:            scp -p $token WORKER:.ray/auth_token
+     then on the worker:     ./spawn_ray_server.sh $joinable
   2. Look at the cluster:    RAY_AUTH_MODE=token ray status
      Dashboard:              http://$dashboard_host:$dashboard_port/#/cluster  (asks for the token)
-  3. Start the service:      python ray_head.py
+  3. Start the service:      python ray_head.py   (--address $joinable, if several Rays run here)
   4. Send a payload:         python client.py
 EOF

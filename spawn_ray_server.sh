@@ -57,7 +57,8 @@ environment with the requirements (pip install -r requirements.txt -c constraint
 export RAY_AUTH_MODE=token
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
 if [[ -z ${RAY_AUTH_TOKEN:-} && ! -s $token ]]; then
-    fail "the cluster's token is missing: copy it from the head, scp HEAD:.ray/auth_token $token, then chmod 600 $token"
+    fail "the cluster's token is missing; on the head: ssh WORKER 'mkdir -p -m 700 .ray', then \
+scp -p ~/.ray/auth_token WORKER:.ray/auth_token (here $token, mode 0600)"
 fi
 
 timeout 4 bash -c "exec 3<>/dev/tcp/${head%:*}/${head##*:}" 2>/dev/null \
