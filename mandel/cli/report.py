@@ -39,14 +39,14 @@ def _table(jobs: list[dict]) -> str:
 
 def _facts(rows: list[tuple[str, str]]) -> str:
     width = max((len(name) for name, _ in rows), default=0)
-    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+    return "\n".join(f"{name:{width}}  {text}".rstrip() for name, text in rows)
 
 
 def _rows(result: dict) -> list[tuple[str, str]]:
     rows = []
     for name, value in result.items():
-        if name in ("hosts", "done"):
-            continue  # told with the nodes, with the frames
+        if value is None or name in ("hosts", "done"):
+            continue  # nothing to tell; told with the nodes, with the frames
         if name == "nodes" and isinstance(value, dict):
             rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
         elif name == "frames":
@@ -55,7 +55,7 @@ def _rows(result: dict) -> list[tuple[str, str]]:
             rows.append(("payload", ""))
             rows += [(f"  {plain(key)}", plain(_words(it), _PAYLOAD_VALUE)) for key, it in value.items()]
         elif name == "cluster" and isinstance(value, dict):
-            rows += [(plain(key), _hosts(it) if key == "nodes" else _words(it)) for key, it in value.items()]
+            rows += [_cluster_row(key, it) for key, it in value.items() if it is not None]
         elif name == "live" and isinstance(value, list):
             live = [job for job in value if isinstance(job, dict)]
             rows += [("live", f"{_id(job.get('job'))} {describe(job)}") for job in live]
@@ -63,6 +63,14 @@ def _rows(result: dict) -> list[tuple[str, str]]:
             shown, form = _FORMS.get(name, (plain(name), _words))
             rows.append((shown, form(value)))
     return rows
+
+
+def _cluster_row(name: str, value) -> tuple[str, str]:
+    if name == "nodes":
+        return "nodes", _hosts(value)
+    if name == "joined":
+        return "Ray was", "running already" if value else "started by the service"
+    return "Ray at" if name == "address" else plain(name), _words(value)
 
 
 def _words(value) -> str:

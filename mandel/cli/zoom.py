@@ -93,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("payload", nargs="?", metavar="PAYLOAD",
-                        help="JSON file (default payload.json, or the service's defaults); - reads from stdin")
+                        help="JSON file (default payload.json, else the service's defaults); - reads stdin")
     parser.add_argument("-o", "--output", type=Path, default=Path("zoom.mp4"), metavar="OUT",
                         help="file for the video, may exist (default zoom.mp4)")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")

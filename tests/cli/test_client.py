@@ -163,7 +163,7 @@ def test_questions(argv, request_sent, capsys):
         assert run(port, *argv, "--json") == client.OK
     assert requests == [request_sent] * 2
     out = capsys.readouterr().out
-    told = f"job    {JOB[:12]}\nstate  done?[2J\nrest   -\n"
+    told = f"job    {JOB[:12]}\nstate  done?[2J\n"
     assert out.startswith(told) and json.loads(out[len(told):]) == result
 
 

@@ -9,7 +9,8 @@ NODES = ["a" * 56, "b" * 56, "c" * 56]
 
 
 def lines(result, op="status"):
-    return dict(line.split("  ", 1) for line in report(op, result).splitlines())
+    pairs = (line.strip().partition("  ") for line in report(op, result).splitlines())
+    return {name: text.strip() for name, _, text in pairs}
 
 
 def test_a_job_names_hosts_not_nodes():
@@ -19,7 +20,6 @@ def test_a_job_names_hosts_not_nodes():
         "nodes": {NODES[0]: 20, NODES[1]: 7, NODES[2]: 3}, "hosts": {NODES[0]: "left", NODES[1]: "left"},
         "error": {"code": "LOST", "message": "gone", "field": None, "limit": None},
     })
-    told = {name.strip(): text.strip() for name, text in told.items()}
     assert told["job"] == JOB[:12] and told["frames"] == "30 of 50" and told["left"] == "6 s to 1:10"
     assert told["nodes"] == f"left: 27 frames (2 nodes), {'c' * 12}: 3 frames"
     assert told["took"] == "3:05" and told["pinned"] == "no" and told["error"] == "LOST: gone"
@@ -30,15 +30,21 @@ def test_the_service_in_words():
     text = report("status", {
         "version": "1", "uptime": 7385.2, "connections": 1,
         "driver": {"state": "ready", "starts": 1, "error": None, "pid": 7},
-        "cluster": {"address": "h:1", "slots": {"cpu": 8, "gpu": None}, "nodes": [
-            {"id": NODES[0], "host": "left", "alive": True}, {"id": NODES[1], "host": "left", "alive": True},
-            {"id": NODES[2], "alive": True}, {"id": "d", "host": "x", "alive": False}]},
-        "jobs": {"queued": 0, "running": 1, "done": 3}, "live": [{"job": JOB, "state": "running"}],
+        "cluster": {
+            "address": "h:1", "joined": True, "dashboard": None, "slots": {"cpu": 8, "gpu": None},
+            "nodes": [
+                {"id": NODES[0], "host": "left", "alive": True},
+                {"id": NODES[1], "host": "left", "alive": True},
+                {"id": NODES[2], "alive": True}, {"id": "d", "host": "x", "alive": False},
+            ],
+        },
+        "jobs": {"queued": 0, "running": 1, "done": 3},
+        "live": [{"job": JOB, "state": "running"}],
     })
-    for words in ("2:03:05", "ready, started once", "left (2 nodes), cccccccccccc, 1 dead", "cpu 8",
+    for words in ("2:03:05", "ready, started once", "left (2 nodes), cccccccccccc, 1 dead", "cpu 8", "running already",
                   "1 running, 3 done", f"{JOB[:12]} running"):
         assert words in text
-    assert not set("{}[]\"") & set(text)
+    assert not set("{}[]\"") & set(text) and "dashboard" not in text
 
 
 @pytest.mark.parametrize("result", [
