@@ -41,8 +41,8 @@ def test_the_service_in_words():
         "jobs": {"queued": 0, "running": 1, "done": 3},
         "live": [{"job": JOB, "state": "running"}],
     })
-    for words in ("2:03:05", "ready, started once", "left (2 nodes), cccccccccccc, 1 dead", "cpu 8", "running already",
-                  "1 running, 3 done", f"{JOB[:12]} running"):
+    for words in ("2:03:05", "ready, started once", "left (2 nodes), cccccccccccc, 1 dead", "cpu 8",
+                  "running already", "1 running, 3 done", f"{JOB[:12]} running"):
         assert words in text
     assert not set("{}[]\"") & set(text) and "dashboard" not in text
 
