@@ -64,6 +64,7 @@ def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
 
 
 def _stop(head: subprocess.Popen) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C changes nothing: it is ending
     if head.poll() is None:
         head.send_signal(signal.SIGTERM)
     try:

@@ -42,6 +42,8 @@ class Listener:
     def __init__(self, host: str, port: int, most: int, serve: Callable[[socket.socket, str], None],
                  encrypted: bool = False):
         self._most, self._serve, self._encrypted = most, serve, encrypted
+        if not 0 <= port <= 65_535:  # getaddrinfo would take it modulo 65,536
+            raise MandelError("CANNOT_LISTEN", f"there is no port {port}; --port takes 0 to 65535", field="port")
         try:
             family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             self._socket = socket.create_server(where[:2], family=family, backlog=_BACKLOG)

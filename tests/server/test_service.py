@@ -11,6 +11,8 @@ import threading
 import pytest
 
 from mandel.version import VERSION
+from mandel.errors import MandelError
+from mandel.server.listener import Listener
 from tests.server.heads import SMALL, Head, Reply, expected_video
 from tests.support.processes import wait_for
 
@@ -202,3 +204,10 @@ def test_nothing_is_left_over(heads):
     assert isinstance(head, Head) and head.ask(**SMALL).video
     assert head.stop() == 0 and not head.processes()
     assert not list((head.db / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("port", [70_000, -1])
+def test_a_port_that_does_not_exist(port):
+    with pytest.raises(MandelError) as caught:
+        Listener("127.0.0.1", port, 1, lambda *_: None)
+    assert caught.value.code == "CANNOT_LISTEN" and str(port) in caught.value.message
