@@ -64,14 +64,17 @@ def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
 
 
 def _stop(head: subprocess.Popen) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C changes nothing: it is ending
-    if head.poll() is None:
-        head.send_signal(signal.SIGTERM)
+    # An impatient second Ctrl-C changes nothing: the service is ending.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
+        if head.poll() is None:
+            head.send_signal(signal.SIGTERM)
         head.wait(_STOP_SECONDS)
     except subprocess.TimeoutExpired:
         head.kill()
         head.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _not_started(

@@ -146,8 +146,7 @@ class Scheduler:
             error = {"code": "NODE_LOST", "message": "it was started twice and never ended"}
             self._failed(job, item, Outcome(ticket, None, {}, error))
             return
-        self._emit({"event": "log", "level": "warning", "message":
-                    f"job {job.name[:8]}: {item} takes suspiciously long and is started once more"})
+        self._warn(f"job {job.name[:8]}: {item} takes suspiciously long and is started once more")
         self._copied.add((job.name, item))
         self._submit(job, item, task, len(copies))
 
