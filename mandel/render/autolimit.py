@@ -8,6 +8,7 @@ from mandel.plan.autoiter import CEILING, FIRST_LIMIT, Limit, settle, small
 from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
 
+
 def view_limit(
     renderer: FrameRenderer, view: View, first: int = FIRST_LIMIT, ceiling: int = CEILING
 ) -> Limit:
