@@ -27,8 +27,6 @@ from mandel.render.executor import Outcome, Task
 TASKS_PER_GPU = 3
 _REFRESH_SECONDS = 2.0
 _PROBE_SECONDS = 3.0
-# A worker that fails at once would eat the whole queue before anybody notices.
-_PENANCE_SECONDS = 1.0
 _NODE_IN_TEXT = re.compile(r"[Nn]ode(?: ID|_id)?:? ?([0-9a-f]{56})")
 
 # Ray notices a dead raylet after 15 s, a stopped one after a minute and the death of its control
@@ -79,18 +77,18 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _run(function, argument, slot, key, *inputs):
+def _run(function, argument, slot, key, failures, *inputs):
     """A task on a worker: ``tasks.run`` plus what only Ray knows there, and the metrics."""
 
     def tell(done: int, total: int) -> None:
         internal_kv._internal_kv_put(key, f"{done} {total}".encode())
 
     context = ray.get_runtime_context()
-    result, facts = tasks.run(function, argument, slot, *inputs, label=context.get_task_name(), tell=tell)
+    result, facts = tasks.run(
+        function, argument, slot, *inputs, label=context.get_task_name(), failures=failures, tell=tell
+    )
     facts["node"] = context.get_node_id()
-    if "error" in facts:
-        time.sleep(_PENANCE_SECONDS)
-    else:
+    if "error" not in facts:
         _count(function, facts)
     return result, facts
 
@@ -227,7 +225,7 @@ class RayExecutor:
         remote = self._remote.options(name=task.label or task.function, **needs)
         ticket = next(self._tickets)
         key = f"{self._prefix}{ticket}".encode()
-        result, facts = remote.remote(task.function, task.argument, slot, key, *task.inputs)
+        result, facts = remote.remote(task.function, task.argument, slot, key, task.failures, *task.inputs)
         self._running[facts] = (ticket, result)
         self._refs[ticket] = facts
         return ticket

@@ -27,6 +27,8 @@ class Task:
         label: what a person reads in the dashboard, e.g. ``"3f2a frame 17"``.
         kind: ``"cpu"`` or ``"gpu"``: which slots it takes.
         avoid: ids of nodes that must not run it.
+        failures: failed attempts known of when it was submitted. A worker that has failed its job since
+            then hands it back (``HANDED_BACK``) instead of trying it.
     """
 
     function: str
@@ -35,6 +37,7 @@ class Task:
     label: str = ""
     kind: str = "cpu"
     avoid: frozenset[str] = frozenset()
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Outcome:
         info: node, host, device, seconds (wall time of the function).
         error: None, or code and message: ``WORKER_LOST`` when its process died,
             ``NODE_LOST`` when its node or one of its inputs is gone,
-            ``CANCELLED``, else the error's own code.
+            ``CANCELLED``, ``HANDED_BACK`` when it was not tried, else the error's own code.
     """
 
     ticket: int
@@ -120,7 +123,7 @@ class LocalExecutor:
         ticket = next(self._tickets)
         future = self._pool.submit(
             tasks.run, task.function, task.argument, self._slot, *task.inputs, label=task.label,
-            tell=lambda *progress: self._told.__setitem__(ticket, progress),
+            failures=task.failures, tell=lambda *progress: self._told.__setitem__(ticket, progress),
         )
         self._futures[ticket] = future
         future.add_done_callback(lambda done: self._ended.put((ticket, done)))

@@ -57,6 +57,7 @@ class Scheduler:
         self._stragglers = Stragglers()
         self._copied: set[tuple[str, Item]] = set()
         self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
+        self._failures = 0
         self._told = 0.0
         self._finisher = Finisher()
 
@@ -217,6 +218,7 @@ class Scheduler:
             avoid &= alive
             if avoid != alive:
                 task = replace(task, avoid=frozenset(avoid))
+        task = replace(task, failures=self._failures)
         ticket = self._executor.submit(task)
         self._running[ticket] = (job, item, task)
         self._stragglers.begun(ticket, job.name, item.kind, task.kind, copies)
@@ -224,6 +226,7 @@ class Scheduler:
     # What came of it
 
     def _ended(self, outcome: Outcome) -> None:
+        self._failures += outcome.error is not None
         if (ended := self._running.pop(outcome.ticket, None)) is None:
             return  # a copy of it was sooner
         job, item, task = ended
@@ -236,6 +239,9 @@ class Scheduler:
         job.spent += outcome.info.get("seconds", 0.0) / job.share
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
+        if outcome.error is not None and outcome.error["code"] == "HANDED_BACK":
+            self._submit(job, item, task)
+            return
         if outcome.error is None and item.kind == SEGMENT:
             outcome = self._save(job, item, outcome)
         elif outcome.error is None and item.kind in LEARNED:

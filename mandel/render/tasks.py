@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mandel.errors import MandelError
+from mandel.errors import MandelError, RenderError
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render import fault
 from mandel.render.autolimit import view_limit
@@ -146,13 +146,22 @@ def report(done: int, total: int) -> None:
         tell(done, total)
 
 
+# By job, the ``failures`` of the latest task that failed in this process.
+_failed: dict[str, int] = {}
+
+
 def run(
-    function: str, unit, slot: Slot, *inputs, label: str = "", tell: Callable[[int, int], None] | None = None
+    function: str, unit, slot: Slot, *inputs, label: str = "", failures: int = 0,
+    tell: Callable[[int, int], None] | None = None,
 ):
     """Calls a task function; an error becomes part of the facts, never an exception.
 
+    Tasks wait in queues when a worker fails one of them. Failing at once, it would get them all before
+    anybody can send them elsewhere: it hands back what was submitted before its failure was known.
+
     Args:
-        label: the task's name.
+        label: the task's name; its first word is the job's.
+        failures: failed attempts, of any job, known of when the task was submitted.
         tell: called now and then as ``tell(done, total)`` by tasks that take long.
 
     Returns:
@@ -162,7 +171,10 @@ def run(
     started, cpu = time.monotonic(), time.process_time()
     result, facts = None, {}
     _reporter.set(tell)
+    job = label.partition(" ")[0]
     try:
+        if failures <= _failed.get(job, -1):
+            raise RenderError("HANDED_BACK", "this worker failed another task of the job meanwhile")
         fault.strike(label)
         result, facts = FUNCTIONS[function](unit, slot, *inputs)
     except MandelError as error:
@@ -170,6 +182,8 @@ def run(
     except Exception as error:  # the worker must live on; the scheduler counts the attempt
         traceback.print_exc()
         facts = {"error": {"code": "INTERNAL", "message": f"{type(error).__name__}: {error}"}}
+    if "error" in facts:
+        _failed[job] = max(failures, _failed.get(job, -1))
     facts |= {
         "host": socket.gethostname(),
         "pid": os.getpid(),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from mandel.payload import Payload, parse
 from mandel.protocol.strict_json import loads
+from mandel.render import tasks
 from mandel.render.executor import LocalExecutor, Outcome
 from mandel.render.job import Job
 from mandel.render.scheduler import MAX_ATTEMPTS, Scheduler
@@ -133,6 +135,38 @@ def test_lost_pictures_are_rendered_again(run):
     assert events.of("video")
     again = [f for f in range(9) if sum(e["frame"] == f for e in events.of("frame")) == 2]
     assert len(again) == len(lost[0].inputs)
+
+
+def test_a_worker_that_failed_hands_back_what_was_queued_and_takes_what_comes_later(monkeypatch):
+    begun = []
+
+    def work(unit, slot):
+        begun.append(unit)
+        if unit == "bad":
+            raise RuntimeError("it fails")
+        return unit, {}
+
+    monkeypatch.setitem(tasks.FUNCTIONS, "work", work)
+
+    def run(unit, failures, label="job-of-this-test 1"):
+        result, facts = tasks.run("work", unit, tasks.Slot(), label=label, failures=failures)
+        return result or facts["error"]["code"]
+
+    assert run("bad", 5) == "INTERNAL"
+    assert [run("good", failures) for failures in (4, 5, 6)] == ["HANDED_BACK", "HANDED_BACK", "good"]
+    assert run("other", 0, "another-job 1") == "other"
+    assert begun == ["bad", "good", "other"]
+
+
+def test_what_is_handed_back_is_no_failed_attempt(run):
+    seen = Counter()
+
+    def spoil(task):
+        seen[task.label] += 1
+        return "HANDED_BACK" if task.label.startswith("j frame") and seen[task.label] <= MAX_ATTEMPTS else None
+
+    events = run(Faulty(spoil), {"j": payload()})
+    assert events.of("video") and all(e["attempt"] == 1 for e in events.of("frame"))
 
 
 def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
