@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test chaos doctor clean
+.PHONY: help setup demo test chaos soak doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: $(VENV)/.tests  ## all tests
 
 chaos: $(VENV)/.tests ## the promises of docs/resilience.md at length, with figures (about an hour)
 	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/server tests/store -s -rs
+
+soak: $(VENV)/.tests  ## two hours of mixed load with kills: what grows (MANDEL_SOAK_SECONDS=7200)
+	MANDEL_CHAOS=long MANDEL_SOAK_SECONDS=$${MANDEL_SOAK_SECONDS:-7200} $(BIN)/python -m pytest tests/chaos/test_leaks.py -s
 
 doctor: $(VENV)/.runs ## what this machine has
 	$(BIN)/python -m mandel doctor

@@ -24,6 +24,7 @@ from tests.server.heads import Reply
 
 # `make chaos` sets it; `make test` runs the short form of every test.
 LONG = os.environ.get("MANDEL_CHAOS") == "long"
+_calming = threading.Lock()
 SMALL = {"num_frames": 24, "frame_width": 64, "frame_height": 48, "maxiter": 200, "end_delta": "0.01"}
 
 
@@ -118,14 +119,20 @@ def decoded(video: bytes) -> list[str]:
 
 def calm(**fields) -> list[str]:
     """Digests of the decoded frames of a payload's video, rendered in this process where nothing fails."""
-    return list(_calm(json.dumps(fields, sort_keys=True)))
+    with _calming:
+        return list(_calm(json.dumps(fields, sort_keys=True)))
+
+
+@cache
+def _executor() -> LocalExecutor:
+    return LocalExecutor(2)  # kept: its threads have made their contexts and built their programs
 
 
 @cache
 def _calm(text: str) -> tuple[str, ...]:
     folder = Path(tempfile.mkdtemp(prefix="mandel-calm-"))
-    executor, events = LocalExecutor(2), []
-    scheduler = Scheduler(executor, lambda event: events.append(event))
+    events = []
+    scheduler = Scheduler(_executor(), events.append)
     try:
         scheduler.add(Job("calm", parse(loads(text.encode()), Limits()), folder, {}))
         while scheduler.busy:
@@ -137,7 +144,6 @@ def _calm(text: str) -> tuple[str, ...]:
         return tuple(frame_digests(Path(video["path"])))
     finally:
         scheduler.close()
-        executor.close()
         shutil.rmtree(folder)
 
 
