@@ -39,7 +39,7 @@ class Cluster:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=120, cwd=ROOT
+            command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=600, cwd=ROOT
         )
 
     def head(self) -> subprocess.CompletedProcess:
