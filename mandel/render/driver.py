@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mandel.errors import MandelError
@@ -35,16 +36,31 @@ class Channel:
     def __init__(self, descriptor: int):
         self._socket = socket.socket(fileno=descriptor)
         self._reader = self._socket.makefile("rb")
-        self.inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=self._read, name="mandel-inbox", daemon=True).start()
 
     def _read(self) -> None:
         try:
             for line in self._reader:
-                self.inbox.put(json.loads(line))
+                self._inbox.put(json.loads(line))
         except OSError:
             pass
-        self.inbox.put({"do": "stop"})  # the supervisor is gone
+        self._inbox.put({"do": "stop"})  # the supervisor is gone
+
+    def wake(self) -> None:
+        """Lets ``messages`` return; any thread may call it."""
+        self._inbox.put(None)
+
+    def messages(self, timeout: float) -> Iterator[dict]:
+        """What has arrived; waits for something, or for ``wake``, at most ``timeout`` seconds."""
+        try:
+            message = self._inbox.get(timeout=timeout)
+            while True:
+                if message is not None:
+                    yield message
+                message = self._inbox.get_nowait()
+        except queue.Empty:
+            return
 
     def send(self, event: dict) -> None:
         """Sends one event; a supervisor that is gone is noticed by the reader."""
@@ -74,7 +90,7 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
 
 
 def _drive(channel: Channel, executor: Executor) -> None:
-    scheduler = Scheduler(executor, channel.send)
+    scheduler = Scheduler(executor, channel.send, channel.wake)
     told = 0.0
     try:
         while True:
@@ -84,14 +100,12 @@ def _drive(channel: Channel, executor: Executor) -> None:
                     "event": "cluster", "nodes": executor.nodes(), "slots": executor.slots(),
                     "tasks": scheduler.tasks,
                 })
-            try:
-                # With tasks under way the driver waits for the next outcome, else for the next message.
-                message = channel.inbox.get(timeout=0 if scheduler.active else _STEP_SECONDS)
+            # With tasks under way the driver waits for the next outcome, else for the next message.
+            for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
                 if not _obey(message, scheduler):
                     return
-            except queue.Empty:
-                if scheduler.busy:
-                    scheduler.step(_STEP_SECONDS)
+            if scheduler.busy:
+                scheduler.step(_STEP_SECONDS if scheduler.tasks else 0)
     finally:
         scheduler.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from mandel.render.job import Job
@@ -13,9 +14,14 @@ _POSTER_AT = 0.8
 
 
 class Finisher:
-    """Two threads, so that the poster does not hold up the video."""
+    """Two threads, so that the poster does not hold up the video.
 
-    def __init__(self):
+    Args:
+        wake: called by them when something is over.
+    """
+
+    def __init__(self, wake: Callable[[], None] = lambda: None):
+        self._wake = wake
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
         self._posters: dict[str, Future] = {}
         self._videos: dict[str, Future] = {}
@@ -24,9 +30,14 @@ class Finisher:
         """Starts what ``job``'s durable segments suffice for; call it after each new one."""
         shown = job.segments[round((len(job.segments) - 1) * _POSTER_AT)]
         if shown.index in job.paths and job.name not in self._posters:
-            self._posters[job.name] = self._pool.submit(_make_poster, job, shown.index)
+            self._posters[job.name] = self._start(_make_poster, job, shown.index)
         if job.complete and job.name not in self._videos:
-            self._videos[job.name] = self._pool.submit(_make_video, job)
+            self._videos[job.name] = self._start(_make_video, job)
+
+    def _start(self, function: Callable, *given) -> Future:
+        future = self._pool.submit(function, *given)
+        future.add_done_callback(lambda _: self._wake())
+        return future
 
     @property
     def active(self) -> bool:

@@ -47,9 +47,10 @@ class Scheduler:
     Args:
         executor: where tasks run.
         emit: takes each event, a JSON-serialisable dict (docs/design.md).
+        wake: called, from any thread, when ``step`` has something to do though no task has ended.
     """
 
-    def __init__(self, executor: Executor, emit: Callable[[dict], None]):
+    def __init__(self, executor: Executor, emit: Callable[[dict], None], wake: Callable[[], None] = lambda: None):
         self._executor = executor
         self._emit = emit
         self._jobs: dict[str, Job] = {}
@@ -59,17 +60,12 @@ class Scheduler:
         self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
         self._failures = 0
         self._told = 0.0
-        self._finisher = Finisher()
+        self._finisher = Finisher(wake)
 
     @property
     def busy(self) -> bool:
         """Whether any job is unfinished."""
         return bool(self._jobs)
-
-    @property
-    def active(self) -> bool:
-        """Whether something is under way that ``step`` can wait for."""
-        return bool(self._running) or self._finisher.active
 
     @property
     def tasks(self) -> int:
