@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,8 @@ CHUNK = 256 * 1024
 # The service speaks every second or so while a job lives; the longest pause is
 # its check of a stored video before sending it.
 SILENCE_SECONDS = 300.0
+# A signal that comes just before a wait begins is noticed only after it: waits are cut into these.
+_WAIT_SECONDS = 0.5
 
 
 @contextmanager
@@ -86,4 +89,16 @@ def converse(
         except OSError:
             # A refusal may have been sent before all of the request was taken: read it.
             pass
-        yield from replies(connection.recv)
+        connection.settimeout(_WAIT_SECONDS)
+        yield from replies(lambda size: _receive(connection, size))
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    """At most ``size`` bytes as soon as there are any; TimeoutError after ``SILENCE_SECONDS``."""
+    silent = time.monotonic() + SILENCE_SECONDS
+    while True:
+        try:
+            return connection.recv(size)
+        except TimeoutError:
+            if time.monotonic() >= silent:
+                raise

@@ -96,7 +96,8 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
         print(f"clients need the token in {service.access.token_file}: client.py --token-file", flush=True)
         if not service.access.encrypted:
             print("the token and the videos travel in clear; --tls-cert turns TLS on", flush=True)
-    asked_to_stop.wait()
+    while not asked_to_stop.wait(1.0):
+        pass  # a signal that comes just before a wait begins is noticed only after it
     _log.info("stopping: no more connections; finishing what is in hand (again to stop at once)")
     service.stop()
     _log.info("stopped; accepted jobs go on at the next start")
