@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
 from mandel.colour.look import Look
+from mandel.errors import RenderError
 from mandel.plan.strips import Block, Layout
 from mandel.render.frame import FrameRenderer, bands
 from mandel.render.painter import Canvas, Painter, outputs
+from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, settle
 
 _FILE = "resample.cl"
 
@@ -20,27 +25,60 @@ class StripRenderer:
         self._painter = Painter(renderer.context)
 
     def render(
-        self, layout: Layout, blocks: list[Block], maxiter: int, bailout: float, look: Look
+        self, layout: Layout, blocks: Sequence[Block], maxiter: int, bailout: float, look: Look,
+        writer: RawStripWriter | None = None,
     ) -> np.ndarray:
         """The strip's levels in one array, uint32 (layout.size,), texels as resample.cl describes them.
 
         What no block covers is black.
+
+        Args:
+            writer: takes the raw samples as well.
         """
+        ctx = self._renderer.context
+
+        def pieces() -> Iterator[Piece]:
+            for block in blocks:
+                grid = block.grid
+                for first, rows in bands(grid.rows, grid.cols, 1, self._renderer.band_bytes):
+                    begun, row = time.monotonic(), block.row + first
+                    samples = self._renderer.samples(
+                        grid.band(first, rows), maxiter, bailout, outputs(look), grid
+                    )
+                    settle(ctx, samples, bailout)
+                    if writer is not None and writer.wanted:
+                        writer.take(ctx, samples, row, block.col, begun)
+                    yield Piece(row, block.col, samples)
+
+        return self._paint(layout, pieces(), look)
+
+    def repaint(self, layout: Layout, raw: RawStrip, look: Look) -> np.ndarray:
+        """The same out of raw samples that were kept; nothing is iterated.
+
+        Raises:
+            RenderError: BAD_STRIP; BAD_SAMPLES for a look that needs more than counts and fractions.
+        """
+        rows, cols = layout.shape(layout.finest)
+        if any(piece.row + piece.rows > rows or piece.col + piece.cols > cols for piece in raw.places):
+            raise RenderError("BAD_STRIP", "a kept strip has another size")
+        return self._paint(layout, raw.pieces(self._renderer.context), look)
+
+    def _paint(self, layout: Layout, pieces: Iterator[Piece], look: Look) -> np.ndarray:
+        if look.needs_distance:
+            raise RenderError("BAD_SAMPLES", "distance colours have a width in pixels, strips have no pixels")
         ctx = self._renderer.context
         texels = ctx.empty(4 * layout.size)
         ctx.cl.enqueue_fill_buffer(ctx.queue, texels, np.uint32(0), 0, 4 * layout.size)
         _, stride = layout.shape(layout.finest)
         passed = []
-        for block in blocks:
-            grid = block.grid
-            for first, rows in bands(grid.rows, grid.cols, 1, self._renderer.band_bytes):
-                samples = self._renderer.samples(grid.band(first, rows), maxiter, bailout, outputs(look), grid)
-                canvas = self._painter.canvas(grid.cols, rows)
-                self._painter.shade(samples, look, canvas)
-                self._place(canvas, (block.row + first) * stride + block.col, stride, texels)
-                passed.append(ctx.cl.enqueue_marker(ctx.queue))
-                if len(passed) > 1:
-                    ctx.wait(passed.pop(0))  # two bands in flight, so memory is bounded
+        for piece in pieces:
+            samples = piece.samples
+            canvas = self._painter.canvas(samples.cols, samples.rows)
+            self._painter.shade(samples, look, canvas)
+            self._place(canvas, piece.row * stride + piece.col, stride, texels)
+            passed.append(ctx.cl.enqueue_marker(ctx.queue))
+            if len(passed) > 1:
+                ctx.wait(passed.pop(0))  # two pieces in flight, so memory is bounded
         self._average(layout, texels)
         return ctx.download(texels, np.empty(layout.size, np.uint32))
 

@@ -1,0 +1,55 @@
+/* Raw samples of a strip on their way to a file: fractions of few bits, then differences.
+ *
+ * A sample as one number, its smooth count in units of 1 / STEPS:
+ *   q = count * STEPS + frac * STEPS
+ *
+ * Defines: SHIFT (binary digits of the fractions). */
+#ifndef SHIFT
+#define SHIFT 12
+#endif
+#define STEPS (1 << SHIFT)
+
+/* Rounds the fractions of samples that escaped to STEPS values from ``low`` / STEPS on,
+ * so that q tells count and frac. Global size: samples. */
+kernel void settle(global const int *restrict count, global float *restrict frac, int maxiter, int low)
+{
+    int i = get_global_id(0);
+    float steps = clamp(rint(frac[i] * STEPS), (float)low, (float)(low + STEPS - 1));
+    frac[i] = count[i] > maxiter ? 0.0f : steps / STEPS;
+}
+
+inline long number(global const int *restrict count, global const float *restrict frac, int at)
+{
+    return (long)count[at] * STEPS + (long)(frac[at] * STEPS);
+}
+
+/* What q is more than its neighbours' plane (left + above - both), zigzag, byte by byte: all
+ * lowest bytes first. Beyond the block q counts as 0. Global size: columns, rows. */
+kernel void differences(global const int *restrict count, global const float *restrict frac,
+                        global uchar *restrict planes)
+{
+    int i = get_global_id(0), j = get_global_id(1), cols = get_global_size(0), at = j * cols + i;
+    long d = number(count, frac, at);
+    if (i)
+        d -= number(count, frac, at - 1);
+    if (j)
+        d -= number(count, frac, at - cols);
+    if (i && j)
+        d += number(count, frac, at - cols - 1);
+    ulong zigzag = ((ulong)d << 1) ^ (ulong)(d >> 63);
+    int n = cols * (int)get_global_size(1);
+    for (int k = 0; k < 6; k++)
+        planes[k * n + at] = (uchar)(zigzag >> (8 * k));
+}
+
+/* Samples out of their q. Global size: samples. */
+kernel void split(global const long *restrict numbers, int maxiter, int low, global int *restrict count,
+                  global float *restrict frac)
+{
+    int i = get_global_id(0);
+    long q = numbers[i];
+    bool interior = q == ((long)maxiter + 1) * STEPS;
+    long n = interior ? (long)maxiter + 1 : (q - low) >> SHIFT;
+    count[i] = (int)n;
+    frac[i] = (float)(q - n * STEPS) / STEPS;
+}

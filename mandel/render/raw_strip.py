@@ -1,0 +1,188 @@
+"""A strip's raw samples as bytes: what painting it anew takes, without iterating.
+
+Counts and fractions, that is. (Slopes and distances are not kept: no payload asks for a look that needs
+them, and computing them would double what iterating costs.) Fractions are rounded to 1/4096, in every
+strip, so that one painted from bytes is the same as when it was iterated. Differences to the neighbours'
+plane are compressed byte by byte, by zlib's run lengths and Huffman codes: 0.3 to 2.6 bytes a sample,
+about 30 ns each (docs/sampling.md).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+from mandel.errors import RenderError
+from mandel.render.samples import Samples
+
+SHIFT = 12  # binary digits of a fraction
+STEPS = 1 << SHIFT
+
+# Iterating that took less is done again sooner than a file is written.
+_LEAST_SECONDS = 0.02
+
+_FILE = "raw_strip.cl"
+_DEFINES = (("SHIFT", SHIFT),)
+_MAGIC = b"mandel\0\1"
+_HEADER = struct.Struct("<8sqiI")  # magic, maxiter, least fraction in steps, chunks
+_PLANES = 6  # bytes of a difference: counts take 31 bits, fractions 12, differences and signs 3
+_CHUNK = struct.Struct(f"<4I{_PLANES}Q")  # row, col, rows, cols; compressed bytes of each plane
+
+
+def least_fraction(bailout: float) -> int:
+    """The least fraction of a sample that escaped, in steps; the largest is STEPS - 1 more."""
+    return round(STEPS * (1 - math.log2(2 * math.log(bailout))))
+
+
+def settle(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
+    """Rounds the samples' fractions, on the device; enqueued, not waited for."""
+    ctx.kernel(_FILE, "settle", _DEFINES)(
+        ctx.queue, (samples.rows * samples.cols,), None,
+        samples.count, samples.frac, np.int32(samples.maxiter), np.int32(least_fraction(bailout)),
+    )
+
+
+class Place(NamedTuple):
+    """Where a piece lies in its strip's finest level."""
+
+    row: int
+    col: int
+    rows: int
+    cols: int
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Samples on a device that lie from (row, col) of a strip's finest level on."""
+
+    row: int
+    col: int
+    samples: Samples
+
+
+class RawStripWriter:
+    """Takes a strip's settled samples piece by piece.
+
+    Args:
+        maxiter, bailout: what the samples were iterated with.
+        pace: seconds of iterating a sample, from which on the samples are worth their bytes; the first
+            piece decides. 0: always.
+    """
+
+    def __init__(self, maxiter: int, bailout: float, pace: float = 0.0):
+        self._maxiter, self._low, self._pace = maxiter, least_fraction(bailout), pace
+        self._heads: list[bytes] = []
+        self._planes: list[bytes] = []
+        self.wanted = True
+
+    def take(self, ctx: DeviceContext, samples: Samples, row: int, col: int, begun: float) -> None:
+        """Packs one piece, unless iterating was quick; waits for it.
+
+        Args:
+            begun: time.monotonic() when iterating it was begun.
+        """
+        ctx.wait(ctx.cl.enqueue_marker(ctx.queue))
+        n = samples.rows * samples.cols
+        if self._pace and not self._heads:
+            self.wanted = time.monotonic() - begun >= max(self._pace * n, _LEAST_SECONDS)
+        if not self.wanted:
+            return
+        buffer = ctx.empty(_PLANES * n)
+        ctx.kernel(_FILE, "differences", _DEFINES)(
+            ctx.queue, (samples.cols, samples.rows), None, samples.count, samples.frac, buffer
+        )
+        planes = ctx.download(buffer, np.empty((_PLANES, n), np.uint8))
+        packed = [_compressed(plane) for plane in planes]
+        self._heads.append(_CHUNK.pack(row, col, samples.rows, samples.cols, *map(len, packed)))
+        self._planes += packed
+
+    def data(self) -> bytes | None:
+        """The strip's bytes; None when they are not worth keeping."""
+        if not self.wanted:
+            return None
+        header = _HEADER.pack(_MAGIC, self._maxiter, self._low, len(self._heads))
+        return b"".join([header, *self._heads, *self._planes])
+
+
+class RawStrip:
+    """Reads what a ``RawStripWriter`` wrote.
+
+    Attributes:
+        maxiter: what the counts were limited to.
+
+    Raises:
+        RenderError: BAD_STRIP; also while its pieces are read.
+    """
+
+    def __init__(self, data):
+        self._data = memoryview(data).cast("B")
+        try:
+            magic, self.maxiter, self._low, chunks = _HEADER.unpack_from(self._data)
+            at = _HEADER.size
+            self._chunks = [_CHUNK.unpack_from(self._data, at + k * _CHUNK.size) for k in range(chunks)]
+        except struct.error as error:
+            raise _bad(error) from error
+        if magic != _MAGIC:
+            raise _bad("it is of another version")
+
+    @property
+    def places(self) -> list[Place]:
+        """What the pieces cover."""
+        return [Place(*chunk[:4]) for chunk in self._chunks]
+
+    def pieces(self, ctx: DeviceContext) -> Iterator[Piece]:
+        """The samples, piece by piece, on a device."""
+        at = _HEADER.size + len(self._chunks) * _CHUNK.size
+        for row, col, rows, cols, *lengths in self._chunks:
+            zigzag = np.zeros(rows * cols, np.uint64 if any(lengths[4:]) else np.uint32)
+            for k, length in enumerate(lengths):
+                if length:
+                    plane = _expanded(self._data[at:at + length], rows * cols)
+                    zigzag |= np.left_shift(plane, 8 * k, dtype=zigzag.dtype)
+                    at += length
+            signs = zigzag & zigzag.dtype.type(1)
+            zigzag >>= zigzag.dtype.type(1)
+            zigzag ^= np.negative(signs, out=signs)
+            differences = zigzag.view(f"i{zigzag.itemsize}").reshape(rows, cols)
+            numbers = np.cumsum(differences, 0, np.int64)
+            np.cumsum(numbers, 1, out=numbers)
+            yield Piece(row, col, self._split(ctx, numbers))
+
+    def _split(self, ctx: DeviceContext, numbers: np.ndarray) -> Samples:
+        samples = Samples(*numbers.shape, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size))
+        ctx.kernel(_FILE, "split", _DEFINES)(
+            ctx.queue, (numbers.size,), None,
+            ctx.upload(numbers), np.int32(self.maxiter), np.int32(self._low), samples.count, samples.frac,
+        )
+        return samples
+
+
+def _compressed(plane: np.ndarray) -> bytes:
+    """Nothing at all for a plane of zeros."""
+    if not plane.any():
+        return b""
+    # Run lengths: matching finds nothing more in differences, and takes twice the time.
+    packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    return packer.compress(plane) + packer.flush()
+
+
+def _expanded(data, size: int) -> np.ndarray:
+    try:
+        plane = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
+    except zlib.error as error:
+        raise _bad(error) from error
+    if len(plane) != size:
+        raise _bad(f"{len(plane)} bytes instead of {size}")
+    return np.frombuffer(plane, np.uint8)
+
+
+def _bad(why) -> RenderError:
+    return RenderError("BAD_STRIP", f"a kept strip cannot be read: {why}")
