@@ -43,6 +43,8 @@ class Settings:
     )
     device: str = _option("auto", "OpenCL device: auto, gpu, cpu, index, part of a name, or UUID")
     max_connections: int = _option(1_024, "connections served at once; more are answered BUSY")
+    max_jobs: int = _option(4_000, "unfinished jobs kept at once; requests for more are answered BUSY")
+    max_jobs_per_client: int = _option(1_000, "unfinished jobs kept for one client")
     request_timeout: float = _option(30.0, "seconds in which a whole request must have arrived")
     stall_timeout: float = _option(60.0, "seconds without a byte taken after which a reader is dropped")
     drain_timeout: float = _option(

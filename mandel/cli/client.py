@@ -7,6 +7,7 @@ neither Ray nor OpenCL.
 from __future__ import annotations
 
 import argparse
+import getpass
 import json
 import os
 import re
@@ -82,7 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
     parser.add_argument("--json", action="store_true", help="results of --status, --list, --cancel as JSON")
     parser.add_argument(
-        "--priority", metavar="N", help="-9 to 9: jobs of a higher one are rendered first (default 0)"
+        "--priority", metavar="N", help="-9 to 9: of your jobs those of a higher one are rendered first (default 0)"
+    )
+    parser.add_argument(
+        "--client", metavar="NAME",
+        help="for whom a job is rendered: the service serves its clients evenly (default your user name)",
     )
     settings.add_options(parser, only=("host", "port", "token_file", "tls_ca"))
     what = parser.add_argument_group("instead of rendering").add_mutually_exclusive_group()
@@ -105,7 +110,17 @@ def _request(args: argparse.Namespace) -> tuple[str, dict, list[str]]:
             return op, {"op": op} | ({"job": job} if job else {}), []
     priority = {operation.PRIORITY: Number(args.priority)} if args.priority is not None else {}
     payload, told = asked.payload(args)
-    return operation.RENDER, payload | priority, told
+    name = {operation.CLIENT: _user() if args.client is None else args.client}
+    return operation.RENDER, payload | priority | name, told
+
+
+def _user() -> str:
+    """The login name, as far as it is known and fit to be sent."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+    return name if name.isprintable() and len(name) <= operation.LONGEST_CLIENT else ""
 
 
 def _output(args: argparse.Namespace, job: str | None) -> Path:

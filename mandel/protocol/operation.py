@@ -5,7 +5,6 @@ A request without ``op`` is a payload to render.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
@@ -43,6 +42,8 @@ TABLE = {
 # Beside the payload's own fields and no part of the job's identity.
 PRIORITY = "priority"
 HIGHEST = 9
+CLIENT = "client"
+LONGEST_CLIENT = 64
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,14 @@ class Request:
         fields: its fields, numbers as ``Number``.
         token: what the peer shows to be let in.
         priority: of a job to render; None when nothing was said.
+        client: on whose account a job is rendered, as the peer says; often nothing.
     """
 
     op: str
     fields: dict
     token: str | None = None
     priority: int | None = None
+    client: str = ""
 
 
 def not_found() -> RequestError:
@@ -69,6 +72,8 @@ def not_found() -> RequestError:
 
 def unknown_field(name: str, known) -> RequestError:
     """UNKNOWN_FIELD with the nearest known name, if one is near."""
+    import difflib  # for mistakes only: the client starts sooner without
+
     known = sorted(known)
     near = difflib.get_close_matches(name[:60], known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
@@ -90,12 +95,23 @@ def _priority(value) -> int:
     return int(known[0])
 
 
+def _client(value) -> str:
+    if not isinstance(value, str):
+        raise RequestError("WRONG_TYPE", "client must be a string", field=CLIENT)
+    if len(value) > LONGEST_CLIENT or not value.isprintable():
+        raise RequestError(
+            "OUT_OF_RANGE", f"client is a name of at most {LONGEST_CLIENT} printable characters",
+            field=CLIENT, limit=LONGEST_CLIENT,
+        )
+    return value
+
+
 def request(value) -> Request:
     """The request that a JSON value is.
 
     Raises:
         RequestError: NOT_OBJECT, WRONG_TYPE, UNKNOWN_VALUE, UNKNOWN_FIELD,
-            MISSING_FIELD or NOT_FOUND (a job id that cannot be one).
+            OUT_OF_RANGE, MISSING_FIELD or NOT_FOUND (a job id that cannot be one).
     """
     if not isinstance(value, dict):
         raise RequestError("NOT_OBJECT", "a request is one JSON object, { ... }")
@@ -113,7 +129,7 @@ def request(value) -> Request:
     row = TABLE[op]
     if row.optional is None:
         priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
-        return Request(op, fields, token, priority)
+        return Request(op, fields, token, priority, _client(fields.pop(CLIENT, "")))
     for name in fields:
         if name not in row.required + row.optional:
             raise unknown_field(name, ("op", "token") + row.required + row.optional)

@@ -78,8 +78,11 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
             payload = Payload.from_canonical(message["payload"])
             cache = Cache(Path(message["cache"])) if message.get("cache") else None
             scheduler.add(Job(
-                message["job"], payload, Path(message["tmp"]), finished, message.get("priority", 0), cache
+                message["job"], payload, Path(message["tmp"]), finished, message.get("priority", 0), cache,
+                message.get("client", ""),
             ))
+        case "change":
+            scheduler.change(message["job"], message["priority"], message["client"])
         case "adopted":
             scheduler.adopted(message["job"], int(message["index"]), Path(message["path"]))
         case "cancel":

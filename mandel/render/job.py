@@ -29,8 +29,9 @@ class Job:
         payload: what was asked for.
         tmp: folder for finished files.
         finished: paths of segments that need not be made again, by index.
-        priority: each step up doubles its share of the workers.
+        priority: each step up doubles its share of the workers that its client gets.
         cache: where reference orbits are kept between jobs, if anywhere.
+        client: for whom it is rendered; clients share the workers evenly.
 
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
@@ -43,16 +44,17 @@ class Job:
 
     def __init__(
         self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0,
-        cache: Cache | None = None,
+        cache: Cache | None = None, client: str = "",
     ):
         self.name = name
+        self.client = client
         self.cache = cache
         self.payload = payload
         self.tmp = tmp
         self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2
         self.segments = cut(payload.num_frames, self.frame_bytes)
         self.paths = dict(finished)
-        self.share = 2.0**priority
+        self.set_priority(priority)
         self.spent = 0.0
         self.attempts: Counter = Counter()
         self.losses: Counter = Counter()
@@ -66,6 +68,10 @@ class Job:
         self._made: dict[Item, Any] = {}
         self._making: set[Item] = set()
         self._missing = {s.index: s.count for s in self.segments}
+
+    def set_priority(self, priority: int) -> None:
+        """What is used from now on counts by the new share."""
+        self.share = 2.0**priority
 
     @property
     def held_bytes(self) -> int:

@@ -1,7 +1,8 @@
 """Shares a cluster's slots among jobs, and follows every task to its end.
 
-Each slot that frees up goes to the job that has used the least worker time, so
-a short job does not wait for a long one. What is in flight is bounded twice: by
+Each slot that frees up goes to the client that has used the least worker time, and
+there to the job that has, so a short job does not wait for a long one, nor one
+client's only job for another's forty. What is in flight is bounded twice: by
 the number of slots, and by the bytes of pictures rendered and not yet encoded.
 """
 
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from mandel.errors import MandelError, RenderError
 from mandel.plan.reference import Reference
+from mandel.render.accounts import Accounts
 from mandel.render.cache import Cache
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
@@ -54,6 +56,7 @@ class Scheduler:
         self._executor = executor
         self._emit = emit
         self._jobs: dict[str, Job] = {}
+        self._accounts = Accounts(self._jobs)
         self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
         self._stragglers = Stragglers()
         self._copied: set[tuple[str, Item]] = set()
@@ -76,9 +79,14 @@ class Scheduler:
         """Takes a job on; a job already known is left as it is."""
         if job.name in self._jobs:
             return
-        job.spent = min((other.spent for other in self._jobs.values()), default=0.0)
+        self._accounts.open(job)
         self._jobs[job.name] = job
         self._finisher.look_at(job)
+
+    def change(self, name: str, priority: int, client: str) -> None:
+        """Ranks a job anew, from the next slot on; unknown names are ignored."""
+        if (job := self._jobs.get(name)) is not None:
+            self._accounts.change(job, priority, client)
 
     def cancel(self, name: str) -> None:
         """Drops a job and its tasks; unknown names are ignored."""
@@ -159,7 +167,7 @@ class Scheduler:
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one task to a slot of ``kind``; False when there is none to give."""
         able = [j for j in self._jobs.values() if self._affords(j) and self._pays(j, kind, slots)]
-        for job in sorted(able, key=lambda job: job.spent):
+        for job in self._accounts.ranked(able):
             while (given := job.next(kind)) is not None:
                 item, task = given
                 if item.kind == REFERENCE and self._recall(job, item, task):
@@ -232,7 +240,7 @@ class Scheduler:
             self._copied.discard((job.name, item))
             for other in self._copies(job, item):
                 self._abandon(other)
-        job.spent += outcome.info.get("seconds", 0.0) / job.share
+        self._accounts.charge(job, outcome.info.get("seconds", 0.0))
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is not None and outcome.error["code"] == "HANDED_BACK":
@@ -341,6 +349,7 @@ class Scheduler:
         """Forgets a job and ends its tasks; whether there was one."""
         if self._jobs.pop(name, None) is None:
             return False
+        self._accounts.close()
         self._finisher.forget(name)
         self._stragglers.forget(name)
         for ticket, (job, _, _) in self._running.items():
@@ -366,6 +375,7 @@ class Scheduler:
             self._give_up(job, _disk_error(error))
         else:
             del self._jobs[name]
+            self._accounts.close()
             self._stragglers.forget(name)
             self._emit({"event": "video", "job": name, **facts})
 

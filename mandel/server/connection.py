@@ -96,7 +96,12 @@ class Connection:
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
         room = int(asked.num_frames * asked.frame_width * asked.frame_height * _LEAST_BYTES_PER_PIXEL)
         self._stream(self._service.register.ask(
-            asked.job_id(), canonical, text, asked.num_frames, room, request.priority))
+            asked.job_id(), canonical, text, asked.num_frames, room, request.priority, self._client(request)))
+
+    def _client(self, request: Request) -> str:
+        """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
+        address = self._peer.rpartition(":")[0]
+        return f"{request.client}@{address}" if request.client else address
 
     def _attach(self, request: Request) -> None:
         self._stream(self._found(self._service.register.find(request.fields["job"])))

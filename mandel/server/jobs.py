@@ -54,7 +54,7 @@ class Job:
         self.id, self.payload, self.frames = record.id, record.payload, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
-        self.priority, self.pinned = record.priority, record.pinned
+        self.priority, self.pinned, self.client = record.priority, record.pinned, record.client
         self.changed = threading.Condition(lock)
         self.ending = threading.Lock()
         self.faults = 0  # times in a row that the driver failed it without any progress

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server.jobs import RUNNING, Job
+from mandel.server.turns import check_queue, next_job
 from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, Record, Store, StoredFile
 
 _log = logging.getLogger("mandel")
 
-MOST_RUNNING = 16  # jobs in the driver's hands; it interleaves them
 MOST_FAULTS = 4  # times in a row that a job may fail the driver, or the driver the job
 
 
@@ -28,6 +28,7 @@ class Register:
 
     Args:
         most_bytes: what the store's files may take; beyond, jobs that ended are evicted. 0: no limit.
+        most_jobs, most_of_one: unfinished jobs that may be accepted, of all clients and of one.
 
     Attributes:
         lock: guards all that is in memory.
@@ -36,47 +37,77 @@ class Register:
         closing: the service stops; nothing more will be begun.
     """
 
-    def __init__(self, store: Store, most_bytes: int = 0):
+    def __init__(self, store: Store, most_bytes: int, most_jobs: int, most_of_one: int):
         self.store = store
-        self._most_bytes = most_bytes
+        self._most_bytes, self._most_jobs, self._most_of_one = most_bytes, most_jobs, most_of_one
         self.lock = threading.RLock()
         self.work = threading.Condition(self.lock)
         self.letting_go: set[str] = set()
         self._accepting = threading.Lock()
-        self._cancels: deque[str] = deque()
+        self._orders: deque[dict] = deque()  # what the driver must hear of jobs it has
         self._jobs = {record.id: Job(self.lock, record) for record in store.queue()}
         self.closing = False
 
     # -- for connections --------------------------------------------------
 
     def ask(self, job: str, payload: dict, canonical: str, frames: int, room: int = 0,
-            priority: int | None = None) -> Job:
+            priority: int | None = None, client: str = "") -> Job:
         """The job of a payload: joined when it is live, done when stored, else queued durably.
 
         Args:
             room: bytes that it will take on the disk at least.
             priority: what it is from now on; None leaves it as it is.
+            client: who asks. A job that several ask for counts for the one who has the fewest.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED, INDEX_FAILED.
+            TransferError: BUSY.
         """
+        if self.live(job) is None and (record := self.store.get(job)) is not None and record.state == DONE:
+            self.store.touch(job)
+            return Job(self.lock, record)  # and does not wait for those whose jobs are just being stored
         with self._accepting:
             if (found := self.live(job)) is None:
                 record = self.store.get(job)
                 if record is None:
+                    self._check_queue(client)
                     self.store.check_space(room)
-                    record = self.store.add(job, payload, canonical, frames, priority or 0)
+                    record = self.store.add(job, payload, canonical, frames, priority or 0, client)
                     _log.info("job %s accepted: %d frames", job[:12], frames)
                 elif record.state in (FAILED, CANCELLED):
-                    record = self._again(job)
+                    record = self._again(job, client)
                 found = self._admit(Job(self.lock, record))
-            if priority is not None and found.priority != priority:
-                self.store.set_wish(job, "priority", priority)
-                found.priority = priority
+            wishes = {} if priority is None else {"priority": priority}
+            if found.live and self._has_fewer(client, found.client):
+                wishes["client"] = client
+            self._change(found, wishes)
             return found
 
-    def _again(self, job: str) -> Record:
+    def _check_queue(self, client: str) -> None:
+        with self.lock:
+            check_queue(self._jobs.values(), client, self._most_jobs, self._most_of_one)
+
+    def _has_fewer(self, client: str, other: str) -> bool:
+        with self.lock:
+            clients = Counter(job.client for job in self._jobs.values())
+        return clients[client] < clients[other] - 1
+
+    def _change(self, job: Job, wishes: dict) -> None:
+        """Commits what people wish of a job; a driver that has it hears of it at once."""
+        wishes = {wish: value for wish, value in wishes.items() if getattr(job, wish) != value}
+        for wish, value in wishes.items():
+            self.store.set_wish(job.id, wish, value)
+        with self.lock:
+            for wish, value in wishes.items():
+                setattr(job, wish, value)
+            if wishes and job.state == RUNNING:
+                self._orders.append({"do": "change", "job": job.id, "priority": job.priority, "client": job.client})
+                self.work.notify_all()
+
+    def _again(self, job: str, client: str) -> Record:
+        self._check_queue(client)
         self.store.check_space()
+        self.store.set_wish(job, "client", client)
         self.store.set_state(job, QUEUED)
         _log.info("job %s asked for again", job[:12])
         return self.store.get(job)
@@ -140,22 +171,28 @@ class Register:
                 return live
             record = self.store.get(job)
             if record is not None and record.state in (FAILED, CANCELLED):
-                record = self._again(job)
+                record = self._again(job, record.client)
             return self._admit(Job(self.lock, record)) if record else None
 
     def pin(self, job: str, pinned: bool) -> Job | None:
         """Keeps a job from being evicted, or no longer. None when there is no such job."""
-        if (found := self.find(job)) is not None:
+        found = self.find(job)
+        with self._accepting:  # not while jobs are being evicted
+            if found is None or (not found.live and self.store.get(job) is None):
+                return None
             self.store.set_wish(job, "pinned", pinned)
             found.pinned = pinned
-        return found
+            return found
 
     def make_room(self) -> None:
-        """Evicts what is beyond the limit; call it now and then."""
+        """Evicts what is beyond the limit; call it now and then. Never raises StoreError."""
         if self._most_bytes:
-            with self._accepting:
-                for job in self.store.evict(self._most_bytes):
-                    _log.info("job %s evicted", job[:12])
+            try:
+                with self._accepting:
+                    for job in self.store.evict(self._most_bytes):
+                        _log.info("job %s evicted", job[:12])
+            except StoreError as error:  # tried again soon
+                _log.error("could not make room: %s", error.message)
 
     def open(self, job: str) -> StoredFile | None:
         """The proven video of a done job; None when it was damaged: the job is live again.
@@ -198,7 +235,8 @@ class Register:
         """All that is known of a job."""
         with self.lock:
             return job.progress() | {
-                "payload": job.payload, "asked": job.asked, "priority": job.priority, "pinned": job.pinned,
+                "payload": job.payload, "asked": job.asked, "client": job.client, "priority": job.priority,
+                "pinned": job.pinned,
                 **job.account(),
                 "error": job.error.as_dict() if job.error else None,
             }
@@ -230,25 +268,22 @@ class Register:
         with self.lock:
             return self._jobs.get(job)
 
-    def next(self) -> Job | str | None:
-        """What the driver must hear next: the id of a job to cancel, or a job to begin (now running)."""
+    def next(self) -> Job | dict | None:
+        """What the driver must hear next: of a job it has, or a job to begin (now running)."""
         with self.lock:
-            if self._cancels:
-                return self._cancels.popleft()
-            if self.closing or self._running() + len(self.letting_go) >= MOST_RUNNING:
+            if self._orders:
+                return self._orders.popleft()
+            if self.closing:
                 return None
-            waiting = [j for j in self._jobs.values() if j.state == QUEUED and j.id not in self.letting_go]
-            if not waiting:
-                return None
-            job = max(waiting, key=lambda job: job.priority)  # of equals the oldest
-            job.apply("start")
+            if (job := next_job(self._jobs.values(), self.letting_go, len(self.letting_go))) is not None:
+                job.apply("start")
             return job
 
     def drop(self, job: Job) -> None:
         """Has the driver stop working on a job, whatever becomes of it."""
         with self.lock:
             self.letting_go.add(job.id)
-            self._cancels.append(job.id)
+            self._orders.append({"do": "cancel", "job": job.id})
             self.work.notify_all()
 
     def let_go(self, job: str) -> None:
@@ -307,7 +342,7 @@ class Register:
         """Nothing is running any more; ``blame``: it may have been a job's fault."""
         with self.lock:
             self.letting_go.clear()
-            self._cancels.clear()
+            self._orders.clear()
             running = [job for job in self._jobs.values() if job.state == RUNNING]
         for job in running if blame else ():
             self.give_back(job, why)
@@ -319,9 +354,6 @@ class Register:
             self.work.notify_all()
             for job in self._jobs.values():
                 job.changed.notify_all()
-
-    def _running(self) -> int:
-        return sum(job.state == RUNNING for job in self._jobs.values())
 
     def _admit(self, job: Job) -> Job:
         with self.lock:

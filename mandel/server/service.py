@@ -45,7 +45,8 @@ class Service:
         self.listener = Listener(settings.host, settings.port, settings.max_connections, self._serve,
                                  self.access.encrypted)
         self.store = Store(settings.db)
-        self.register = Register(self.store, settings.max_db_bytes)
+        self.register = Register(
+            self.store, settings.max_db_bytes, settings.max_jobs, settings.max_jobs_per_client)
         self.supervisor = Supervisor(self.register, command)
         self._began = time.monotonic()
 

@@ -87,8 +87,6 @@ class Supervisor:
         if self._outbox:
             return self._outbox.popleft()
         work = self._register.next()
-        if isinstance(work, str):
-            return {"do": "cancel", "job": work}
         if work is None and self._stopping.is_set() and not self._stop_said:
             self._stop_said = True
             return {"do": "stop"}
@@ -116,7 +114,7 @@ class Supervisor:
         with self._register.lock:
             job.begin({segment.number: segment.frames for segment in segments})
         return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
-                "priority": job.priority, "cache": str(self._register.store.names.cache),
+                "priority": job.priority, "client": job.client, "cache": str(self._register.store.names.cache),
                 "segments": {str(segment.number): str(segment.path) for segment in segments}}
 
     # -- keeper -----------------------------------------------------------

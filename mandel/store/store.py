@@ -41,6 +41,7 @@ class Record:
     report: dict
     priority: int = 0
     pinned: bool = False
+    client: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class Recovery:
 def _record(row) -> Record:
     error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
     return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"],
-                  row["ended"], error, json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]))
+                  row["ended"], error, json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]),
+                  row["client"])
 
 
 class Store:
@@ -190,7 +192,8 @@ class Store:
 
     # -- jobs -------------------------------------------------------------
 
-    def add(self, job: str, payload: dict, canonical: str, frames: int, priority: int = 0) -> Record:
+    def add(self, job: str, payload: dict, canonical: str, frames: int, priority: int = 0,
+            client: str = "") -> Record:
         """Accepts a job, durably: after this returns no crash loses it.
 
         Raises:
@@ -200,9 +203,9 @@ class Store:
         with durable.disk_errors("accepting a job"):
             durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), canonical.encode(), "job")
         with self._index.write("job") as db:
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority) VALUES (?, ?, ?, ?, ?, ?)",
-                       (job, canonical, frames, QUEUED, now, priority))
-        return Record(job, payload, frames, QUEUED, now, None, None, {}, priority)
+            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?)", (job, canonical, frames, QUEUED, now, priority, client))
+        return Record(job, payload, frames, QUEUED, now, None, None, {}, priority, client=client)
 
     def check_space(self, need: int = 0) -> None:
         """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes."""
@@ -231,9 +234,9 @@ class Store:
         rows = self._index.read("SELECT * FROM jobs WHERE id = ?", job)
         return _record(rows[0]) if rows else None
 
-    def set_wish(self, job: str, wish: str, value: int) -> None:
-        """Commits a job's ``priority`` or whether it is ``pinned``."""
-        column = {"priority": "priority", "pinned": "pinned"}[wish]
+    def set_wish(self, job: str, wish: str, value: int | str) -> None:
+        """Commits a job's ``priority``, whether it is ``pinned``, or the ``client`` it counts for."""
+        column = {"priority": "priority", "pinned": "pinned", "client": "client"}[wish]
         with self._index.write("wish") as db:
             db.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, job))
 

@@ -99,8 +99,8 @@ def test_video_is_put_in_place(empty_folder, capsys):
     Path("deep.json").write_text('{"num_frames": 2, "end_delta": 1e-1000}')
     os.umask(umask := os.umask(0))
     with service(good()) as (port, requests):
-        assert run(port, "deep.json") == client.OK
-    assert requests == [Request("render", {"num_frames": Number("2"), "end_delta": Number("1e-1000")})]
+        assert run(port, "deep.json", "--client", "me") == client.OK
+    assert requests == [Request("render", {"num_frames": Number("2"), "end_delta": Number("1e-1000")}, client="me")]
     assert Path("deep.mp4").read_bytes() == VIDEO
     assert Path("deep.mp4").stat().st_mode & 0o777 == 0o666 & ~umask
     assert sorted(os.listdir()) == ["deep.json", "deep.mp4"]

@@ -4,7 +4,8 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 (begin no segment while it is there), ``crash`` (die at the next frame, once),
 ``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
 (fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
-(never become ready). Each frame appends a line to ``rendered``, each life to ``lives``.
+(never become ready). Each frame appends a line to ``rendered``, each life to ``lives``,
+each job ranked anew to ``changes``.
 """
 
 import hashlib
@@ -101,6 +102,9 @@ def main() -> None:
             elif message["do"] == "cancel":
                 if works.pop(message["job"], None):
                     say("cancelled", job=message["job"])
+            elif message["do"] == "change":
+                with open(ORDERS / "changes", "a") as file:
+                    file.write(f"{message['job']} {message['priority']} {message['client']}\n")
             elif not ordered("deaf", once=False):
                 return
         for job in list(works) if not holding else ():

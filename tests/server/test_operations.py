@@ -94,6 +94,67 @@ def test_higher_priorities_go_first(head):
     head.withdraw("hold")
 
 
+def test_a_running_job_is_ranked_anew_at_once(head):
+    head.order("hold")
+    job = start(head)
+    wait_for(lambda: state(head, job) == "running", 20, "it runs")
+    assert start(head) == start(head, priority=0) == start(head, priority=7) == job
+    wait_for(lambda: head.lines("changes"), 20, "the driver was told")
+    assert head.lines("changes") == [f"{job} 7 127.0.0.1"]
+
+
+def test_many_jobs_of_one_client_do_not_keep_another_waiting(heads):
+    head = heads()
+    head.order("hold")
+    for k in range(20):
+        start(head, maxiter=100 + k, client="many", priority=9)
+    wait_for(lambda: head.ask(op="status").last["jobs"]["running"] == 16, 20, "the driver has its hands full")
+    alone = [start(head, maxiter=200 + k, client="few") for k in range(2)]
+    wait_for(lambda: state(head, alone[0]) == "running", 20, "the other client's first job runs")
+    assert head.ask(op="status", job=alone[0]).last["client"] == "few@127.0.0.1"
+    assert head.ask(op="status").last["jobs"] | {"running": 17, "queued": 5} == head.ask(op="status").last["jobs"]
+    head.kill()
+    wait_for(lambda: not head.processes(), 20, "the driver died with its head")
+    head = heads()
+    wait_for(lambda: head.ask(op="status").last["jobs"]["running"] == 16, 20, "the driver has its hands full")
+    assert [state(head, job) for job in alone] == ["running"] * 2  # whose jobs they are was kept
+    head.withdraw("hold")
+
+
+def test_a_job_that_several_ask_for_counts_for_the_one_with_the_fewest(head):
+    head.order("hold")
+    jobs = [start(head, maxiter=100 + k, client="many") for k in range(3)]
+    wait_for(lambda: state(head, jobs[0]) == "running", 20, "it runs")
+    assert start(head, maxiter=100, client="few") == jobs[0] == start(head, maxiter=100, client="many")
+    assert head.ask(op="status", job=jobs[0]).last["client"] == "few@127.0.0.1"
+    wait_for(lambda: head.lines("changes"), 20, "the driver was told")
+    assert head.lines("changes") == [f"{jobs[0]} 0 few@127.0.0.1"]
+
+
+def test_unfinished_jobs_are_bounded_and_none_is_lost(heads):
+    head = heads("--max-jobs", "4", "--max-jobs-per-client", "2")
+    head.order("hold")
+    jobs = [start(head, maxiter=100 + k, client=f"client {k // 2}") for k in range(4)]
+    for client in ("client 0", "somebody else"):
+        reply = head.ask(**SMALL | {"maxiter": 99}, client=client)
+        assert reply.code == "BUSY" and reply.last["limit"]["retry_after"] > 0
+    assert start(head, maxiter=100, client="somebody else") == jobs[0]  # one that there is can be joined
+    head.ask(op="cancel", job=jobs[0])
+    assert start(head, maxiter=99, client="client 0") not in jobs
+    assert head.ask(op="retry", job=jobs[0]).code == "BUSY"
+    head.withdraw("hold")
+    for job in jobs[1:]:
+        assert head.ask(op="attach", job=job).video == expected_video(job)
+    head.ask(op="retry", job=jobs[0])
+    assert head.ask(op="attach", job=jobs[0]).video == expected_video(jobs[0])
+
+
+def test_bad_clients(head):
+    for value, code in ((7, "WRONG_TYPE"), ("x" * 65, "OUT_OF_RANGE"), ("a\nb", "OUT_OF_RANGE")):
+        assert head.ask(**SMALL, client=value).code == code, value
+    assert head.ask(op="list", client="me").code == "UNKNOWN_FIELD"
+
+
 def test_bad_priorities(head):
     for value, code in ((10, "OUT_OF_RANGE"), (1.5, "OUT_OF_RANGE"), ("1", "WRONG_TYPE"), (True, "WRONG_TYPE")):
         assert head.ask(**SMALL, priority=value).code == code, value

@@ -1,0 +1,63 @@
+"""Whose turn it is: which waiting job the driver is given next, and how many may wait.
+
+Clients are served evenly: of those who have jobs waiting, the one with the
+fewest in the driver's hands is next, with its job of the highest priority, of
+equals the oldest. A client's priorities rank its own jobs only, or the highest
+would starve everybody else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable
+
+from mandel.errors import TransferError
+from mandel.server.jobs import RUNNING, Job
+from mandel.store.states import QUEUED
+
+MOST_RUNNING = 16  # jobs in the driver's hands; it interleaves them
+MOST_CLIENTS = 64  # beyond MOST_RUNNING the first job of each client, up to so many in all
+_RETRY_SECONDS = 60
+
+
+def next_job(jobs: Iterable[Job], let_go: Container[str], letting_go: int) -> Job | None:
+    """The job to begin now, if one may.
+
+    Args:
+        jobs: the live ones, oldest first.
+        let_go: ids of jobs that the driver has not let go of yet; ``letting_go`` is how many.
+    """
+    running: Counter[str] = Counter()
+    first: dict[str, Job] = {}  # each client's next job
+    for job in jobs:
+        if job.state == RUNNING:
+            running[job.client] += 1
+        elif job.state == QUEUED and job.id not in let_go:
+            best = first.get(job.client)
+            if best is None or job.priority > best.priority:
+                first[job.client] = job
+    taken = running.total() + letting_go
+    if taken >= MOST_CLIENTS:
+        return None
+    able = [client for client in first if taken < MOST_RUNNING or not running[client]]
+    return first[min(able, key=running.__getitem__)] if able else None
+
+
+def check_queue(jobs: Iterable[Job], client: str, most: int, most_of_one: int) -> None:
+    """Refuses one more unfinished job of ``client`` where there are too many.
+
+    Args:
+        jobs: the live ones.
+        most, most_of_one: how many there may be, of all clients and of one.
+
+    Raises:
+        TransferError: BUSY.
+    """
+    clients = Counter(job.client for job in jobs)
+    for count, limit, whose in ((clients[client], most_of_one, "of yours "), (clients.total(), most, "")):
+        if count >= limit:
+            raise TransferError(
+                "BUSY", f"{count} jobs {whose}are unfinished and no more are taken (--max-jobs, "
+                "--max-jobs-per-client); try again when some have ended, or cancel some",
+                limit={"jobs": limit, "retry_after": _RETRY_SECONDS},
+            )

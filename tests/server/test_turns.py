@@ -1,0 +1,53 @@
+"""Whose turn it is, and how many may wait."""
+
+import threading
+
+import pytest
+
+from mandel.errors import MandelError
+from mandel.server.jobs import Job
+from mandel.server.turns import MOST_CLIENTS, MOST_RUNNING, check_queue, next_job
+from mandel.store.store import QUEUED, Record
+
+LOCK = threading.RLock()
+
+
+def queue(*clients: str, priorities=()) -> list[Job]:
+    """Waiting jobs, oldest first."""
+    wishes = [*priorities, *[0] * (len(clients) - len(priorities))]
+    return [Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, None, {}, wish, client=client))
+            for n, (client, wish) in enumerate(zip(clients, wishes))]
+
+
+def begun(jobs: list[Job], let_go=()) -> list[str]:
+    """The ids of jobs in the order in which they begin, as long as one may."""
+    order = []
+    with LOCK:
+        while (job := next_job(jobs, let_go, len(let_go))) is not None:
+            job.apply("start")
+            order.append(job.id)
+    return order
+
+
+def test_clients_take_turns_and_each_has_its_own_order():
+    assert begun(queue(*"aaaabb")) == list("041523")
+    assert begun(queue(*"aaaabb", priorities=(0, 1, 9, 1, 0, 1))) == list("251430")
+
+
+def test_a_client_without_a_running_job_starts_one_beyond_the_usual_number():
+    jobs = queue(*"a" * (MOST_RUNNING + 5))
+    assert len(begun(jobs)) == MOST_RUNNING
+    assert begun(jobs + queue(*"bb")) == ["0"]
+
+
+def test_clients_are_too_many_at_some_time():
+    assert len(begun(queue(*map(str, range(100))))) == MOST_CLIENTS
+    assert len(begun(queue(*"a" * 50), let_go={"0", "49"})) == MOST_RUNNING - 2
+
+
+@pytest.mark.parametrize("client, most, most_of_one", [("a", 9, 2), ("b", 3, 9)])
+def test_a_full_queue(client, most, most_of_one):
+    check_queue(queue(*"aab"), "b", 4, 2)
+    with pytest.raises(MandelError) as refused:
+        check_queue(queue(*"aab"), client, most, most_of_one)
+    assert refused.value.code == "BUSY" and refused.value.limit["retry_after"] > 0
