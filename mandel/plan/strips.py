@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from functools import lru_cache
@@ -26,7 +27,7 @@ import numpy as np
 
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.grid import POLAR, Grid
-from mandel.plan.view import View
+from mandel.plan.map import MARGIN, Map, corner, outermost
 from mandel.plan.zoom import Zoom
 
 # Levels from here on are handed to frames apart from the finer ones.
@@ -35,8 +36,6 @@ SPLIT = 2
 # finer than a level as wide as itself; docs/sampling.md has the measurements.
 LOOKS = 2
 _SHARPER = 0.5
-# Columns of the coarsest level, at least; and rows that lie outside every frame.
-_FEWEST, _MARGIN = 8, 8
 # Bands of a strip that are cropped on their own.
 _BANDS = 8
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
@@ -100,11 +99,14 @@ class Layout:
 
 
 class Strips:
-    """The map of one zoom.
+    """Which strips of a map a zoom's frames show.
 
     Args:
         zoom: which frames there are.
         density: samples along a pixel's side at a frame's corner; further in there are more.
+        map: use this one, made for another zoom about the same point, whatever its density.
+        kept: finest level of each strip whose samples are there already.
+        cropped: iterate only what a frame shows, else full circles.
 
     Attributes:
         around: samples along a full circle.
@@ -112,17 +114,23 @@ class Strips:
         coarsest: the last level.
     """
 
-    def __init__(self, zoom: Zoom, density: float):
+    def __init__(
+        self, zoom: Zoom, density: float, map: Map | None = None, kept: Mapping[int, int] | None = None,
+        cropped: bool = True,
+    ):
         self.zoom = zoom
-        self.corner = math.hypot(zoom.width, zoom.height) / 2  # pixels
-        wish = 2 * math.pi * self.corner * density
-        self.coarsest = max(0, math.floor(math.log2(wish / _FEWEST)))
-        self.rows = 1 << self.coarsest
-        self.around = round(wish / self.rows) * self.rows
+        self.map = map or Map.of(zoom, density)
+        self.corner = corner(zoom)
+        self.around, self.rows = self.map.around, self.map.rows
+        self.coarsest = self.rows.bit_length() - 1
+        self._kept = kept or {}
+        self._cropped = cropped
         self._per_e = self.around / (2 * math.pi)  # rows in which the radius falls by e
         start, end = Decimal(zoom.start_delta), Decimal(zoom.end_delta)
-        self._widest = max(start, end)
         self._inward = start >= end
+        beyond = math.log(2) * (log2_of(self.map.radius) - log2_of(outermost(zoom)))
+        self._start = MARGIN + self._per_e * beyond  # the row of the widest frame's corner
+        self._top = min(0, math.floor((self._start - MARGIN) / self.rows + 1e-6))  # the first strip
         self._range = abs(log2_of(start) - log2_of(end)) * math.log(2) * self._per_e
         self._spans = [self._span(level) for level in range(self.coarsest + 1)]
         # Strips in use are asked about by each of the frames that need them.
@@ -136,7 +144,7 @@ class Strips:
 
     def origin(self, frame: int) -> float:
         """The row at one pixel from the centre of ``frame``: v = origin - around/2pi * ln(pixels)."""
-        return _MARGIN + self.depth(frame) + self._per_e * math.log(self.corner)
+        return self._start + self.depth(frame) + self._per_e * math.log(self.corner)
 
     def column(self, frame: int) -> float:
         """The column of the direction to the right of ``frame``, 0 to ``around``."""
@@ -154,15 +162,16 @@ class Strips:
         # Looks lie up to half a pixel from the centre, which chooses their level.
         outer = self.corner if level == 0 else min(self.corner, unit / 2 ** (level - 1) + 0.5)
         inner = nearest if level == self.coarsest else max(nearest, unit / 2 ** (level + 1) - 0.5)
-        at = _MARGIN + self._per_e * math.log(self.corner)
+        at = self._start + self._per_e * math.log(self.corner)
         return at - self._per_e * math.log(outer), at - self._per_e * math.log(inner)
 
     def _level_rows(self, level: int, depth: float) -> Rows | None:
         low, high = self._spans[level]
         if low > high:
             return None
-        first = math.floor((low + depth) / 2**level - 0.5)
-        return Rows(level, max(first, 0), max(math.floor((high + depth) / 2**level - 0.5) + 1, 0))
+        first, last = math.floor((low + depth) / 2**level - 0.5), math.floor((high + depth) / 2**level - 0.5) + 1
+        top = self._top * (self.rows >> level)
+        return Rows(level, max(first, top), max(last, top))
 
     def seen(self, frame: int) -> list[Rows]:
         """What ``frame`` shows of each level, finest first; levels it does not show are left out."""
@@ -200,9 +209,14 @@ class Strips:
         return range(first, stop) if self._inward else range(count - stop, count - first)
 
     def base(self, strip: int) -> int:
-        """The finest level of a strip that any frame sees; it is iterated at this one."""
+        """The finest level of a strip that any frame sees; it is iterated at this one, or kept at a finer one."""
         levels = range(self.coarsest + 1)
-        return next((level for level in levels if self._frames(strip, level)), self.coarsest)
+        seen = next((level for level in levels if self._frames(strip, level)), self.coarsest)
+        return min(seen, self._kept.get(strip, seen))
+
+    def is_kept(self, strip: int) -> bool:
+        """Whether the samples that are there are as fine as any frame sees."""
+        return self._kept.get(strip) == self.base(strip)
 
     def layout(self, strip: int) -> Layout:
         """How a strip's array is laid out."""
@@ -210,9 +224,8 @@ class Strips:
 
     def radius(self, strip: int) -> Decimal:
         """Distance of the strip's outer edge from the centre, in units of the plane."""
-        rows = Decimal((strip * self.rows - _MARGIN) / self._per_e)
-        spacing = View("0", "0", str(self._widest), self.zoom.width, self.zoom.height).spacing
-        return _SCALE.multiply(_MATH.multiply(spacing, Decimal(self.corner)), _MATH.exp(-rows))
+        rows = Decimal((strip * self.rows - MARGIN) / self._per_e)
+        return _SCALE.multiply(self.map.radius, _MATH.exp(-rows))
 
     @property
     def last(self) -> int:
@@ -231,6 +244,8 @@ class Strips:
     def blocks(self, strip: int) -> list[Block]:
         """The samples of a strip that frames can see, as grids; together at most the whole strip."""
         level, grid = self.base(strip), self.whole(strip)
+        if not self._cropped:
+            return [Block(0, 0, grid)]
         rows = grid.rows
         height = max(rows // _BANDS, 1)
         bands = [(row, self._visible(strip, level, row + height)) for row in range(0, rows, height)]
@@ -250,7 +265,7 @@ class Strips:
         # Frames are star-shaped: what is visible at a radius is visible further in, and
         # the widest frame shows the strip furthest in.
         depth = self.depth(frames[0] if self._inward else frames[-1])
-        v = strip * self.rows + (row << level) - _MARGIN - depth
+        v = strip * self.rows + (row << level) - self._start - depth
         radius = self.corner * math.exp(-v / self._per_e)
         shown = min(max(math.ceil(self._level_at(radius)), level, 0), self.coarsest)
         reach = 2 ** (shown + 1) * radius / self._per_e  # of a trilinear look
