@@ -2,14 +2,12 @@
 
 import hashlib
 import re
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 from mandel.protocol.reply import ReplyWriter
-from mandel.protocol.request import NEED_MORE, RequestReceiver
+from tests.support.answers import answering
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -21,26 +19,14 @@ def test_its_client_gets_the_video_as_it_is(tmp_path):
     (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(program.splitlines()) <= 30
     (tmp_path / "payload.json").write_text('{"num_frames": 2}')
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def serve():
-            connection, _ = listener.accept()
-            with connection:
-                receiver = RequestReceiver()
-                while receiver.feed(connection.recv(4_096)) is NEED_MORE:
-                    pass
-                writer = ReplyWriter()
-                reply = writer.progress({"state": "queued"})
-                reply += writer.video_head(len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
-                connection.sendall(reply + VIDEO + writer.end())
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        program = program.replace("65432", str(listener.getsockname()[1]))
+    writer = ReplyWriter()
+    reply = writer.progress({"state": "queued"})
+    reply += writer.video_head(len(VIDEO), hashlib.sha256(VIDEO).hexdigest())
+    with answering(reply + VIDEO + writer.end()) as (port, _):
+        program = program.replace("65432", str(port))
         run = subprocess.run(
             [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
-        thread.join()
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "zoom.mp4").read_bytes() == VIDEO
 

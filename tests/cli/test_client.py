@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,50 +18,11 @@ from mandel.protocol import codes, fields
 from mandel.protocol.operation import Request
 from mandel.protocol.number import Number
 from mandel.protocol.reply import ReplyWriter
-from mandel.protocol.request import NEED_MORE, RequestReceiver
+from tests.support.answers import answering
 
 ROOT = Path(__file__).parents[2]
 JOB = "0123456789abcdef" * 4
 VIDEO = bytes(range(256)) * 500
-
-
-@contextmanager
-def service(*replies, hold=None, read=None):
-    """Answers one connection for each of ``replies``; gives (port, the requests that came).
-
-    Args:
-        replies: bytes to send, one item for each connection.
-        hold: an Event to wait for before the connection is closed.
-        read: makes a request of the bytes of one segment; the service's receiver if None.
-    """
-    requests = []
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve():
-        for data in replies:
-            connection, _ = listener.accept()
-            with connection:
-                feed = read or RequestReceiver().feed
-                while (event := feed(connection.recv(65_536))) is NEED_MORE:
-                    pass
-                requests.append(event)
-                try:
-                    connection.sendall(data)
-                except OSError:
-                    continue  # the client has seen enough
-                if hold is not None:
-                    hold.wait(60)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield listener.getsockname()[1], requests
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        if hold is not None:
-            hold.set()
-        thread.join(60)
-        listener.close()
 
 
 def accepted(writer):
@@ -98,7 +58,7 @@ def empty_folder(tmp_path, monkeypatch):
 def test_video_is_put_in_place(empty_folder, capsys):
     Path("deep.json").write_text('{"num_frames": 2, "end_delta": 1e-1000}')
     os.umask(umask := os.umask(0))
-    with service(good()) as (port, requests):
+    with answering(good()) as (port, requests):
         assert run(port, "deep.json", "--client", "me") == client.OK
     assert requests == [Request("render", {"num_frames": Number("2"), "end_delta": Number("1e-1000")}, client="me")]
     assert Path("deep.mp4").read_bytes() == VIDEO
@@ -116,7 +76,7 @@ def test_video_is_put_in_place(empty_folder, capsys):
 def test_output_name(argv, name):
     Path("folder").mkdir()
     Path("folder/x.json").write_text("{}")
-    with service(good(filename="evil.mp4")) as (port, _):
+    with answering(good(filename="evil.mp4")) as (port, _):
         assert run(port, *argv, "--quiet") == client.OK
     assert Path(name).read_bytes() == VIDEO
     assert not Path("evil.mp4").exists()
@@ -124,7 +84,7 @@ def test_output_name(argv, name):
 
 def test_an_older_video_is_replaced_only_by_a_whole_one():
     Path("a.mp4").write_bytes(b"old")
-    with service(good()[:-3], good()) as (port, _):
+    with answering(good()[:-3], good()) as (port, _):
         assert run(port, "-o", "a.mp4") == client.DAMAGED
         assert Path("a.mp4").read_bytes() == b"old"
         assert run(port, "-o", "a.mp4") == client.OK
@@ -135,7 +95,7 @@ def test_options_win_over_the_file_and_lose_no_digit():
     digits = "0." + "123456789" * 100
     small = "1.00000000000000000000000000000001e-50"
     Path("payload.json").write_text(f'{{"maxiter": 10, "fps": 29.97, "end_delta": {small}}}')
-    with service(failing("NOT_FOUND")) as (port, requests):
+    with answering(failing("NOT_FOUND")) as (port, requests):
         run(port, "--maxiter", "20", "--point", f"-1.5,{digits}", "--palette", "ember", "--set", "later=1e2",
             "--set", "point2=-1,2", "--start-delta", "1e-7")
     assert requests[0].fields == {
@@ -147,7 +107,7 @@ def test_options_win_over_the_file_and_lose_no_digit():
 
 def test_there_is_an_option_for_each_field():
     argv = [f"--{field.name.replace('_', '-')}={field.default}" for field in fields.TABLE]
-    with service(failing("NOT_FOUND")) as (port, requests):
+    with answering(failing("NOT_FOUND")) as (port, requests):
         run(port, *argv)
     assert set(requests[0].fields) == set(fields.BY_NAME)
 
@@ -158,7 +118,7 @@ def test_there_is_an_option_for_each_field():
 ])
 def test_questions(argv, request_sent, capsys):
     result = {"job": JOB, "state": "done\x1b[2J", "rest": None}
-    with service(ReplyWriter().result(result), ReplyWriter().result(result)) as (port, requests):
+    with answering(ReplyWriter().result(result), ReplyWriter().result(result)) as (port, requests):
         assert run(port, *argv) == client.OK
         assert run(port, *argv, "--json") == client.OK
     assert requests == [request_sent] * 2
@@ -172,7 +132,7 @@ def test_questions(argv, request_sent, capsys):
     ("resume", "queued", "queued"), ("pin", "running", "pinned"), ("unpin", "done", "unpinned"),
 ])
 def test_a_change_is_told_in_one_line(op, state, said, capsys):
-    with service(ReplyWriter().result({"job": JOB, "state": state, "payload": {}})) as (port, _):
+    with answering(ReplyWriter().result({"job": JOB, "state": state, "payload": {}})) as (port, _):
         assert run(port, f"--{op}", JOB) == client.OK
     assert capsys.readouterr().out == f"{said} {JOB[:12]}\n"
 
@@ -182,7 +142,7 @@ def test_list_is_a_table(capsys):
         {"job": JOB, "state": "done", "frames": 50, "done": 50, "asked": None},
         {"job": JOB, "state": "running", "done": 3, "seconds_left": [60, 185]},
     ]
-    with service(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
+    with answering(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
         run(port, "--list")
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
@@ -206,7 +166,7 @@ def test_list_is_a_table(capsys):
     (ReplyWriter().result({}), client.DAMAGED),
 ])
 def test_exit_codes_and_nothing_is_left(data, code, capsys):
-    with service(data) as (port, _):
+    with answering(data) as (port, _):
         assert run(port, "-o", "a.mp4") == code
     assert os.listdir() == []
     out, err = capsys.readouterr()
@@ -214,31 +174,31 @@ def test_exit_codes_and_nothing_is_left(data, code, capsys):
 
 
 def test_a_video_where_none_was_asked_for():
-    with service(good(), good(), good(), read=json.loads) as (port, _):
+    with answering(good(), good(), good(), read=json.loads) as (port, _):
         assert run(port, "--list") == client.DAMAGED
         assert run(port, "--cancel", JOB[:9]) == client.DAMAGED
     assert os.listdir() == []
 
 
 def test_a_name_from_the_service_is_never_used():
-    with service(good().replace(b'"video.mp4"', b'"../evil.mp4"')) as (port, _):
+    with answering(good().replace(b'"video.mp4"', b'"../evil.mp4"')) as (port, _):
         assert run(port, "-o", "a.mp4") == client.OK
     assert os.listdir() == ["a.mp4"] and not Path("../evil.mp4").exists()
     bad_job = good().replace(JOB.encode(), b"../evil/".ljust(64, b"x"))
-    with service(bad_job) as (port, _):
+    with answering(bad_job) as (port, _):
         assert run(port) == client.OK
     assert sorted(os.listdir()) == ["a.mp4", "zoom.mp4"]
 
 
 def test_what_the_service_says_cannot_command_the_terminal(capsys):
-    with service(failing("FAILED", "\x1b]0;x\x07 \u202e" + "y" * 5_000)) as (port, _):
+    with answering(failing("FAILED", "\x1b]0;x\x07 \u202e" + "y" * 5_000)) as (port, _):
         run(port)
     err = capsys.readouterr().err
     assert "\x1b" not in err and "\x07" not in err and "\u202e" not in err and len(err) < 3_000
 
 
 def test_a_lost_connection_says_how_to_attach(capsys):
-    with service(good()[:600]) as (port, _):
+    with answering(good()[:600]) as (port, _):
         assert run(port, "-o", "a.mp4") == client.DAMAGED
     assert f"client.py --attach {JOB} -o a.mp4 --host 127.0.0.1 --port {port}" in capsys.readouterr().err
 
@@ -250,7 +210,7 @@ def test_a_lost_connection_says_how_to_attach(capsys):
 def test_the_beginning_of_an_id_is_enough(known, sent):
     """The client looks it up; the service gets whole ids, or refuses."""
     jobs = ReplyWriter().result({"jobs": [{"job": job} for job in known]})
-    with service(jobs, ReplyWriter().result({}), read=json.loads) as (port, requests):
+    with answering(jobs, ReplyWriter().result({}), read=json.loads) as (port, requests):
         assert run(port, "--cancel", JOB[:8]) == client.OK
     assert requests == [{"op": "list"}, {"op": "cancel", "job": sent}]
 
@@ -292,7 +252,7 @@ def test_a_bad_variable(monkeypatch, capsys):
 
 def test_a_caller_may_say_what_becomes_of_the_job(capsys):
     done = []
-    with service(good()[:600], good()) as (port, _):
+    with answering(good()[:600], good()) as (port, _):
         argv = ["-o", "a.mp4", "--port", str(port)]
         assert client.main(argv, "it is kept", done.append) == client.DAMAGED
         assert client.main(argv, "it is kept", done.append) == client.OK
@@ -305,7 +265,7 @@ def test_a_caller_may_say_what_becomes_of_the_job(capsys):
 def test_nobody_reads_what_it_prints(argv, answer, tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)
-    with service(answer) as (port, _), open(write_end, "wb") as pipe:
+    with answering(answer) as (port, _), open(write_end, "wb") as pipe:
         done = subprocess.run([sys.executable, str(ROOT / "client.py"), *argv, "--port", str(port)],
                               cwd=tmp_path, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == client.UNREAD
@@ -314,7 +274,7 @@ def test_nobody_reads_what_it_prints(argv, answer, tmp_path):
 
 def test_interrupt_leaves_the_job(tmp_path):
     """The real program, interrupted as by Ctrl-C while half of the video has arrived."""
-    with service(good()[:-60_000], hold=threading.Event()) as (port, _):
+    with answering(good()[:-60_000], hold=threading.Event()) as (port, _):
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "client.py"), "--port", str(port), "-o", "a.mp4"], cwd=tmp_path,
             stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -336,7 +296,7 @@ def test_it_needs_nothing_but_the_standard_library():
         "heavy = {'pydantic', 'ray', 'pyopencl', 'numpy', 'gmpy2', 'imageio'} & set(sys.modules);"
         "sys.exit(f'{code} {heavy}' if code or heavy else 0)"
     )
-    with service(good()) as (port, _):
+    with answering(good()) as (port, _):
         done = subprocess.run(
             [sys.executable, "-S", "-c", program, str(port)], env=os.environ | {"PYTHONPATH": str(ROOT)},
             capture_output=True, text=True, timeout=60,

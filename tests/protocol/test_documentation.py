@@ -2,10 +2,8 @@
 
 import hashlib
 import re
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,8 @@ import pytest
 from mandel.errors import MandelError
 from mandel.protocol import codes, fields, operation, reply
 from mandel.protocol.reply import ReplyWriter
-from mandel.protocol.request import NEED_MORE, RequestReceiver
 from mandel.settings import Limits, Settings
+from tests.support.answers import answering
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 VIDEO = bytes(range(256)) * 1_000 + b"\r\n--x\r\n"
@@ -32,22 +30,10 @@ def run_example(folder, data):
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len(program.splitlines()) <= 31
     (folder / "payload.json").write_text('{"num_frames": 2}')
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        def serve():
-            connection, _ = listener.accept()
-            with connection:
-                receiver = RequestReceiver()
-                while receiver.feed(connection.recv(4_096)) is NEED_MORE:
-                    pass
-                connection.sendall(data)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        program = program.replace(str(Settings.port), str(listener.getsockname()[1]))
+    with answering(data) as (port, _):
+        program = program.replace(str(Settings.port), str(port))
         command = [sys.executable, "-c", program]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
-        thread.join(60)
-    return done
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
 
 
 def test_the_client_of_the_page_gets_its_video(tmp_path):
