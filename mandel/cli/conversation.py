@@ -6,14 +6,17 @@ OSErrors become TransferErrors here and nowhere else.
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from mandel.errors import TransferError
 from mandel.protocol.reply_reader import ReplyEnd, ReplyReader
 from mandel.protocol.request import NEED_MORE
+
+if TYPE_CHECKING:
+    import ssl
 
 CHUNK = 256 * 1024
 
@@ -60,6 +63,8 @@ def trust(certificates: str) -> ssl.SSLContext:
     Raises:
         TransferError: BAD_SETTING.
     """
+    import ssl  # half of the client's start, for a few who need it
+
     try:
         return ssl.create_default_context(cafile=certificates)
     except OSError as error:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,12 +41,13 @@ class Placed:
 
     def __init__(self, path: Path, size: int):
         self.path = path
-        free = shutil.disk_usage(path.parent).free
+        disk = os.statvfs(path.parent)
+        free = disk.f_bavail * disk.f_frsize
         if size > free:
             raise TransferError("STORE_FAILED", f"{size} bytes are needed, {free} are free in {path.parent}")
         with _os_errors(path):
-            descriptor, name = tempfile.mkstemp(".part", f".{path.name[:100]}.", path.parent)
-        self._temporary = Path(name)
+            self._temporary = path.with_name(f".{path.name[:100]}.{os.urandom(8).hex()}.part")
+            descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(descriptor, "wb")
 
     def write(self, data: bytes) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 from enum import Enum
 
 from mandel.errors import MandelError
@@ -53,6 +52,8 @@ class ReplyWriter:
     """
 
     def __init__(self, boundary: str | None = None):
+        import secrets  # readers of replies start sooner without
+
         self.boundary = boundary or "mandel-" + secrets.token_hex(16)
         self.state = State.START
 
