@@ -12,7 +12,7 @@ from collections import Counter
 from mandel.errors import MandelError
 from mandel.plan.segments import cut
 from tests.support import processes
-from tests.support.chaos import SMALL, Client, Faults, amount, ask, calm, decoded, tell
+from tests.support.chaos import PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
 
 VICTIMS = {
     "gcs": r"gcs/gcs_server",
@@ -74,7 +74,7 @@ def test_kills_at_random_moments(embedded, tmp_path):
     faults.set("note .", "sleep:0.25 frame")
     head = embedded()
     client = Client(lambda: head.port, **payload)
-    gaps, ended, recovery = [], {}, {}
+    gaps, ended, recovery, killed = [], {}, {}, 0
 
     def begun() -> Counter:
         return Counter(int(label.split()[-1]) for _, label in faults.noted(" frame "))
@@ -82,9 +82,10 @@ def test_kills_at_random_moments(embedded, tmp_path):
     for victim in kills:
         since = len(begun())
         wanted = since + rng.randint(3, 28)
-        processes.wait_for(lambda: len(begun()) >= wanted or client.reply, 120, "it goes on")
+        processes.wait_for(lambda: len(begun()) >= wanted or client.reply, PATIENCE, "it goes on")
         if client.reply:
             break
+        killed += 1
         prober = Prober(head.port)
         old = head.processes()
         stored, before = stored_segments(head.db), begun()
@@ -93,28 +94,29 @@ def test_kills_at_random_moments(embedded, tmp_path):
             os.killpg(head.process.pid, signal.SIGKILL)
             prober.stop()
             head.process.wait()
-            processes.wait_for(lambda: not head.processes(), 20, "nothing of it is left")
+            processes.wait_for(lambda: not head.processes(), PATIENCE, "nothing of it is left")
             head = embedded()
         else:
             (pid,) = [pid for pid, command in old.items() if re.search(VICTIMS[victim], command)
                       and (victim == "leash" or "leash.py" not in command)]
             os.kill(pid, signal.SIGKILL)
-            processes.wait_for(lambda: not others(old) & set(head.processes()), 60, f"{victim} leaves nothing")
+            processes.wait_for(lambda: not others(old) & set(head.processes()), PATIENCE,
+                               f"{victim} leaves nothing")
         ended.setdefault(victim, []).append(time.monotonic() - moment)
         resumed = begun().total()
-        processes.wait_for(lambda: begun().total() > resumed or client.reply, 90, f"recovery from {victim}")
+        processes.wait_for(lambda: begun().total() > resumed or client.reply, PATIENCE, f"recovery from {victim}")
         recovery.setdefault(victim, []).append(time.monotonic() - moment)
         if victim != "head":
             gaps.append(prober.stop())
         finished = {frame for index in stored for frame in spans[index].frames}
         twice = {frame for frame, count in begun().items() if count > before[frame] > 0}
         assert not twice & finished, "frames of stored segments were rendered again"
-    reply = client.answer(300)
+    reply = client.answer(PATIENCE)
     assert reply.code is None, reply.last
     again = begun().total() - frames
     assert decoded(reply.video) == calm(**payload)
     assert head.stop() == 0
-    tell("T5 T7", kills=len(kills), lost_jobs=0, frames=frames, frames_begun_again=again,
-         again_per_kill=f"{again / len(kills):.1f}", finished_segments_rendered_again=0,
+    tell("T5 T7", kills=killed, lost_jobs=0, frames=frames, frames_begun_again=again,
+         again_per_kill=f"{again / killed:.1f}", finished_segments_rendered_again=0,
          longest_gap_of_the_port_ms=f"{max(gaps, default=0):.0f}", orphans=0,
          seconds_to_the_end_of_its_processes=spans_of(ended), seconds_to_recovery=spans_of(recovery))

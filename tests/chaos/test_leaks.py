@@ -12,13 +12,11 @@ import time
 from mandel.errors import MandelError
 from tests.chaos.conftest import whole
 from tests.support import processes
-from tests.support.chaos import SMALL, Client, amount, ask, calm, decoded, send, tell
+from tests.support.chaos import PATIENCE, SMALL, Client, amount, ask, calm, decoded, send, tell
 from tests.support.usage import Watch, of_process, role_of
 
 SECONDS = int(os.environ.get("MANDEL_SOAK_SECONDS", amount(20, 1800)))
 LONG_SECONDS = 600  # from here on growth is judged, and kills are rarer than what there is to measure between
-# Machines that do much else answer late, but do answer.
-PATIENCE = amount(120, 900)
 # Little enough that most of what a long run stores must go again.
 MAX_DB_BYTES = 8 << 20
 SHALLOW = SMALL | {"num_frames": 4}

@@ -24,6 +24,8 @@ from tests.server.heads import Reply
 
 # `make chaos` sets it; `make test` runs the short form of every test.
 LONG = os.environ.get("MANDEL_CHAOS") == "long"
+# Seconds that anything may take on a machine that does much else; what goes well never waits so long.
+PATIENCE = 600.0
 _calming = threading.Lock()
 SMALL = {"num_frames": 24, "frame_width": 64, "frame_height": 48, "maxiter": 200, "end_delta": "0.01"}
 

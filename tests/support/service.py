@@ -44,7 +44,7 @@ class Service:
                 [*command, *options], stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True
             )
         try:
-            processes.wait_for(self._listening, 30, "the service listens")
+            processes.wait_for(self._listening, 120, "the service listens")
         except BaseException:
             print(self.output())
             self.kill()
