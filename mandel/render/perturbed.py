@@ -52,12 +52,6 @@ class PerturbedIterator:
         self._table: BlaTable | None = None
         self._table_buffers = None
 
-    def keep(self, re: str, im: str, reference: Reference) -> None:
-        """Keeps a reference computed elsewhere, unless the one already kept serves as well."""
-        kept = self._reference if self._centre == (re, im) else None
-        if kept is None or not kept.serves(reference.bits, reference.limit):
-            self._keep(re, im, reference)
-
     def reference(self, grid: Grid, maxiter: int) -> Reference:
         """The kept reference orbit if it serves ``grid``, else a new one, kept from now on."""
         need = precision(grid)
@@ -65,11 +59,16 @@ class PerturbedIterator:
         if kept is None or not kept.serves(need.bits, maxiter):
             began = perf_counter()
             kept = reference_orbit(grid.re, grid.im, need.bits, maxiter, self._progress)
-            self._keep(grid.re, grid.im, kept)
+            self.keep(grid.re, grid.im, kept)
             self.timing.reference = perf_counter() - began
         return kept
 
-    def _keep(self, re: str, im: str, reference: Reference) -> None:
+    def keep(self, re: str, im: str, reference: Reference) -> None:
+        """Keeps a reference, computed elsewhere perhaps, in place of whatever was kept.
+
+        Another orbit of the centre may serve as well, but near a boundary it gives samples other
+        last bits: pictures must not depend on what was rendered before.
+        """
         # An orbit follows from these; a copy of the one kept brings nothing new.
         key = re, im, reference.bits, reference.limit, reference.last
         if key != self._reference_key:
@@ -127,7 +126,7 @@ class PerturbedIterator:
                 f"the reference has {reference.bits} bits and {reference.limit} iterations; "
                 f"this grid needs {need.bits} and {maxiter}.",
             )
-        self._keep(grid.re, grid.im, reference)
+        self.keep(grid.re, grid.im, reference)
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
         place = place or place_of(self.ctx, grid, relative=True)

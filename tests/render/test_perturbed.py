@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mandel.colour.look import Look
 from mandel.device.context import device_context
 from mandel.errors import RenderError
 from mandel.plan.arithmetic import DIRECT, PERTURBED, arithmetic
 from mandel.plan.grid import POLAR, Grid
+from mandel.plan.precision import precision
 from mandel.plan.reference import reference_orbit
+from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.samples import Outputs
@@ -111,3 +114,20 @@ def test_bands_turns_and_strips_see_the_same_samples(iterator, spacing):
         r, angle = math.exp(-2 * math.pi * j / around), 2 * math.pi * i / around
         one = Grid("0", "1", Decimal(spacing), 1, 1, r * math.cos(angle), r * math.sin(angle))
         assert counts(iterator, one, 9_000)[0, 0] == got[j, i]
+
+
+def test_pictures_do_not_depend_on_what_was_rendered_before():
+    """An orbit of the same centre with more bits would serve as well, with other last bits."""
+    re = "-0.702774470674683447992653153836494075405252182637866827209"
+    im = "0.293423055261040764424793502871432007963553679195245572252"
+    view, look, maxiter = View(re, im, "1.18e-24", 64, 48), Look(), 11_900
+    bits = precision(view.grid()).bits
+    own, longer = (reference_orbit(re, im, n, maxiter) for n in (bits, bits + 64))
+    pictures = []
+    for before in (own, longer):
+        renderer = FrameRenderer(device_context())
+        for reference in (before, own):
+            renderer.keep_reference(re, im, reference)
+            pictures.append(renderer.picture(view, maxiter, 1000.0, look))
+    assert (pictures[0] != pictures[2]).any(), "the other orbit's picture is the same: this tests nothing"
+    assert (pictures[1] == pictures[0]).all() and (pictures[3] == pictures[0]).all()
