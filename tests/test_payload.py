@@ -85,7 +85,7 @@ def test_the_defaults_are_the_seeds_payload():
     assert parse({}).canonical() == SEED | {
         "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1,
         "supersampling_mode": "full", "sampling": "exact", "strip_density": "1.1",
-        "easing": "0", "rotation": "0",
+        "easing": "0", "rotation": "0", "keep_strips": False,
     }
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
+from mandel.plan.arithmetic import log2_of
 from mandel.plan.view import View
 from mandel.plan.zoom import Zoom
 
@@ -46,3 +47,11 @@ def outermost(zoom: Zoom) -> Decimal:
     widest = max(zoom.start_delta, zoom.end_delta, key=Decimal)
     spacing = View("0", "0", widest, zoom.width, zoom.height).spacing
     return _SCALE.multiply(spacing, Decimal(corner(zoom)))
+
+
+def samples_of(zoom: Zoom, density: float) -> int:
+    """About how many samples a zoom's strips have."""
+    octaves = abs(log2_of(Decimal(zoom.start_delta)) - log2_of(Decimal(zoom.end_delta)))
+    # A frame shows as many as two units of the logarithm have; few frames far apart share none.
+    units = min(octaves * math.log(2) + 2, 2 * zoom.num_frames)
+    return math.ceil(2 * math.pi * (corner(zoom) * density) ** 2 * units)

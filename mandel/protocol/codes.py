@@ -23,6 +23,7 @@ REFUSED = {
     "NOT_FINITE": "NaN, Infinity or a number beyond 1e308",
     "OUT_OF_RANGE": "beyond the limits that the error part gives",
     "UNKNOWN_VALUE": "not on the list that the error part gives",
+    "CONFLICT": "two fields contradict each other",
     "TOO_DEEP_ZOOM": "deeper than the service allows",
     "JOB_TOO_BIG": "each field is legal, all together are too much work",
     "NOT_FOUND": "no such job",

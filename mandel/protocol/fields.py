@@ -11,6 +11,7 @@ from dataclasses import dataclass
 WHOLE = "whole"
 DECIMAL = "decimal"
 TEXT = "text"
+FLAG = "flag"
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Field:
 
     Attributes:
         name: its key in the JSON object.
-        kind: WHOLE (JSON number), DECIMAL (number or string of a number) or TEXT.
+        kind: WHOLE (JSON number), DECIMAL (number or string of a number), TEXT or FLAG (true or false).
         default: what a payload without the field means, canonical.
         help: one line for people.
         seed: whether the field is part of the original payload; the others
@@ -29,7 +30,7 @@ class Field:
 
     name: str
     kind: str
-    default: int | str
+    default: int | str | bool
     help: str
     seed: bool = False
 
@@ -54,6 +55,7 @@ TABLE = (
     Field("strip_density", DECIMAL, "1.1", "of shared sampling: samples along a pixel at a corner, 0.5 to 4"),
     Field("easing", DECIMAL, "0", "share of the time spent speeding up and slowing down, 0 to 1"),
     Field("rotation", DECIMAL, "0", "degrees that the view turns counter-clockwise along the zoom"),
+    Field("keep_strips", FLAG, False, "of shared sampling: true keeps what recolour needs, about 2 bytes a sample"),
 )
 
 BY_NAME = {field.name: field for field in TABLE}

@@ -24,6 +24,7 @@ from mandel.render.cache import Cache
 from mandel.render.executor import Executor
 from mandel.render.job import Job
 from mandel.render.scheduler import Scheduler
+from mandel.render.strip_files import StripFiles
 from mandel.render.token import ensure_token
 
 _STEP_SECONDS = 0.2
@@ -77,9 +78,12 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
             finished = {int(index): Path(path) for index, path in message["segments"].items()}
             payload = Payload.from_canonical(message["payload"])
             cache = Cache(Path(message["cache"])) if message.get("cache") else None
+            strips = message.get("strips") or {}
+            source = Payload.from_canonical(strips["source"]) if strips.get("source") else None
+            keeps, tmp = payload.keep_strips or source is not None, Path(message["tmp"])
             scheduler.add(Job(
-                message["job"], payload, Path(message["tmp"]), finished, message.get("priority", 0), cache,
-                message.get("client", ""),
+                message["job"], payload, tmp, finished, message.get("priority", 0), cache,
+                message.get("client", ""), StripFiles(message["job"], tmp, strips.get("files"), keeps), source,
             ))
         case "change":
             scheduler.change(message["job"], message["priority"], message["client"])

@@ -13,9 +13,10 @@ from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
 from mandel.render.cache import Cache
 from mandel.render.executor import Task
-from mandel.render.recipe import FRAME, LEARNED, SEGMENT, Item
+from mandel.render.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Item
 from mandel.render.recipes import recipe_of
-from mandel.render.unit import SegmentUnit
+from mandel.render.strip_files import StripFiles
+from mandel.render.unit import RepaintUnit, SegmentUnit
 
 # How far ahead of the next frame its successors' needs are made.
 _AHEAD = 64
@@ -32,6 +33,8 @@ class Job:
         priority: each step up doubles its share of the workers that its client gets.
         cache: where reference orbits are kept between jobs, if anywhere.
         client: for whom it is rendered; clients share the workers evenly.
+        strips: those that are on disk already, if any.
+        source: whose strips these are, if they are another payload's.
 
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
@@ -40,11 +43,13 @@ class Job:
         pace: recent seconds per frame, by kind of slot.
         begun: segments of which a frame was handed out; their memory is spoken for.
         paths: where each durable segment lies, by index.
+        strips: those that are on disk.
     """
 
     def __init__(
         self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0,
-        cache: Cache | None = None, client: str = "",
+        cache: Cache | None = None, client: str = "", strips: StripFiles | None = None,
+        source: Payload | None = None,
     ):
         self.name = name
         self.client = client
@@ -62,7 +67,8 @@ class Job:
         self._blamed_at: dict[str, float] = {}
         self.pace: dict[str, float] = {}
         self.begun: set[int] = set()
-        self._recipe = recipe_of(payload)
+        self.strips = strips or StripFiles(name, tmp, keeps=payload.keep_strips)
+        self._recipe = recipe_of(payload, self.strips, source)
         self._firsts = [segment.first for segment in self.segments]
         self._todo = deque(f for s in self.segments if s.index not in finished for f in s.frames)
         self._made: dict[Item, Any] = {}
@@ -101,14 +107,15 @@ class Job:
         """The next task that can start now on a slot of ``kind``, or None; it counts as handed out."""
         for frame in islice(self._todo, _AHEAD):
             item = Item(FRAME, frame)
-            ready = self._ready(item)
+            while (ready := self._ready(item)) is not None and (task := self._task(ready, kind)) is None:
+                pass  # a strip on disk was damaged: now it has needs
             if ready is None:
                 continue
             if ready == item:
                 self._todo.remove(frame)
                 self.begun.add(self._segment_of(frame).index)
             self._making.add(ready)
-            return ready, self._task(ready, kind)
+            return ready, task
         return None
 
     def ended(self, item: Item, handle: Any) -> list[tuple[Item, Task]]:
@@ -143,9 +150,17 @@ class Job:
             return
         if item.kind == FRAME:
             self._todo.appendleft(item.index)
+        if item.kind == STRIP and not lost:
+            self.strips.forget(item.index)
         if lost:
             for need in self._recipe.needs(item):
                 self._made.pop(need, None)
+
+    def adopted(self, index: int, path: Path) -> list[int]:
+        """A segment is durable at ``path``; strips on disk that no frame needs any more."""
+        self.paths[index] = path
+        first = min((s.first for s in self.segments if s.index not in self.paths), default=self.payload.num_frames)
+        return self.strips.unneeded(first, lambda strip: self._recipe.last_frame(Item(RAW, strip)))
 
     def learn(self, item: Item, value: Any) -> None:
         """Tells the recipe the value of an item that it wants to know."""
@@ -175,10 +190,15 @@ class Job:
                 return ready
         return None if waiting else item
 
-    def _task(self, item: Item, kind: str) -> Task:
-        needs = self._recipe.needs(item)
+    def _task(self, item: Item, kind: str) -> Task | None:
+        """The task that makes ``item``, whose needs are there; None if it was to be read from disk in vain."""
+        needs, unit = self._recipe.needs(item), self._recipe.unit(item)
         inputs = tuple(self._made[need] for need in needs if need.kind not in LEARNED)
-        return Task(item.kind, self._recipe.unit(item), inputs, self._label(item), kind)
+        if isinstance(unit, RepaintUnit):
+            if (raw := self.strips.read(item.index)) is None:
+                return None
+            inputs = (raw,)
+        return Task(item.kind, unit, inputs, self._label(item), kind)
 
     def _label(self, item: Item) -> str:
         return f"{self.name[:8]} {item}"

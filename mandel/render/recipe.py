@@ -10,6 +10,8 @@ VIDEO_BAILOUT = 1024.0
 FRAME = "frame"
 SEGMENT = "segment"
 REFERENCE = "reference"
+STRIP = "strip"
+RAW = "raw"  # a strip's samples on disk; no task makes them alone
 LIMIT = "limit"
 # What the recipe itself wants to know: its value is told to ``learn`` and goes into no task.
 LEARNED = frozenset({LIMIT})

@@ -6,8 +6,14 @@ from mandel.payload import SHARED, Payload
 from mandel.render.exact_recipe import ExactRecipe
 from mandel.render.recipe import Recipe
 from mandel.render.shared_recipe import SharedRecipe
+from mandel.render.strip_files import StripFiles
 
 
-def recipe_of(payload: Payload) -> Recipe:
-    """The recipe that a payload asks for."""
-    return SharedRecipe(payload) if payload.sampling == SHARED else ExactRecipe(payload)
+def recipe_of(payload: Payload, files: StripFiles | None = None, source: Payload | None = None) -> Recipe:
+    """The recipe that a payload asks for.
+
+    Args:
+        files: strips that are there already.
+        source: whose strips these are, if they are another payload's.
+    """
+    return SharedRecipe(payload, files, source) if payload.sampling == SHARED else ExactRecipe(payload)

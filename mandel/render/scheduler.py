@@ -24,7 +24,7 @@ from mandel.render.cache import Cache
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
 from mandel.render.job import Job
-from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, Item
+from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.render.stragglers import Stragglers
 
 MAX_ATTEMPTS = 3
@@ -96,7 +96,8 @@ class Scheduler:
     def adopted(self, name: str, index: int, path: Path) -> None:
         """A segment is durable at ``path``."""
         if (job := self._jobs.get(name)) is not None:
-            job.paths[index] = path
+            if unneeded := job.adopted(index, path):
+                self._emit({"event": "unneeded", "job": name, "strips": unneeded})
             self._finisher.look_at(job)
 
     def step(self, timeout: float) -> None:
@@ -259,6 +260,9 @@ class Scheduler:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
             if job.cache is not None and outcome.info["seconds"] > _WORTH_KEEPING:
                 self._remember(job, task, outcome)
+        if item.kind == STRIP:
+            layout, raw = task.argument.layout, outcome.info.pop("raw", None)
+            self._emit(job.strips.made(item.index, layout.finest, raw))
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
         for follower, task in job.ended(item, outcome.handle):

@@ -5,29 +5,43 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
+from pathlib import Path
 
 from mandel.colour.look import Look
 from mandel.payload import Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.map import Map
 from mandel.plan.precision import precision
 from mandel.plan.strips import SPLIT, Layout, Strips
 from mandel.plan.zoom import Zoom
 from mandel.render.limits import Limits
-from mandel.render.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item
-from mandel.render.unit import MipsUnit, Part, ReferenceUnit, ResampleUnit, StripUnit
+from mandel.render.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Item
+from mandel.render.strip_files import StripFiles
+from mandel.render.unit import MipsUnit, Part, ReferenceUnit, RepaintUnit, ResampleUnit, StripUnit
 
-STRIP = "strip"
 MIPS = "mips"
+# Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
+_RESUME_PACE = 2e-7
 
 
 class SharedRecipe:
-    """Frames need strips for their outer octaves and mips, a strip's coarse levels, for the inner ones."""
+    """Frames need strips for their outer octaves and mips, a strip's coarse levels, for the inner ones.
 
-    def __init__(self, payload: Payload):
+    Args:
+        files: strips that are there already, and need not be iterated.
+        source: whose strips these are, if they are another payload's; its map is used.
+    """
+
+    def __init__(self, payload: Payload, files: StripFiles | None = None, source: Payload | None = None):
         self._payload = payload
         self._look = Look(palette=payload.palette)
         self._limits = Limits(payload)
-        self.strips = Strips(Zoom.of(payload), float(payload.strip_density))
+        self._files = files or StripFiles("", Path())
+        zoom, density = Zoom.of(payload), float(payload.strip_density)
+        self.strips = Strips(
+            zoom, density, Map.of(Zoom.of(source), float(source.strip_density)) if source else None,
+            self._files.bases, cropped=not self._files.keeps,
+        )
         # Asked for again and again while a job runs; each has a window of frames or strips.
         self._parts_of = lru_cache(256)(self._parts)
         self._is_deep = lru_cache(256)(self._is_deep)
@@ -39,6 +53,8 @@ class SharedRecipe:
             return tuple(need for need, _ in self._parts_of(item.index))
         if item.kind == MIPS:
             return (Item(STRIP, item.index),)
+        if item.kind == STRIP and self._can_be_read(item.index):
+            return ()
         if item.kind == STRIP:
             limits = self._limits.needs(self._deepest(item.index))
             return (*limits, Item(REFERENCE, 0)) if self._is_deep(item.index) else limits
@@ -48,10 +64,12 @@ class SharedRecipe:
 
     def unit(self, item: Item):
         strips, p = self.strips, self._payload
+        if item.kind == STRIP and self._can_be_read(item.index):
+            return RepaintUnit(strips.layout(item.index), self._look)
         if item.kind == STRIP:
             blocks, maxiter = tuple(strips.blocks(item.index)), self._limits.of(self._deepest(item.index))
-            layout = strips.layout(item.index)
-            return StripUnit(p.re, p.im, layout, blocks, maxiter, VIDEO_BAILOUT, self._look)
+            layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
+            return StripUnit(p.re, p.im, layout, blocks, maxiter, VIDEO_BAILOUT, self._look, pace)
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
@@ -80,6 +98,8 @@ class SharedRecipe:
     def last_frame(self, item: Item) -> int:
         if item.kind in (REFERENCE, LIMIT):
             return self._payload.num_frames - 1
+        if item.kind == RAW:
+            return self.strips.frames(item.index, range(self.strips.coarsest + 1))[-1]
         fine, coarse = (self.strips.frames(item.index, levels) for levels in self._levels)
         if item.kind == MIPS:
             return coarse[-1]
@@ -87,6 +107,12 @@ class SharedRecipe:
             return coarse[-1]
         # Its mips are made for the first frame that needs them.
         return max([run for run in (fine and fine[-1], coarse and coarse[0]) if run is not None])
+
+    def _can_be_read(self, strip: int) -> bool:
+        """Whether a strip's samples are there, as fine as frames see them."""
+        if self._files.has(strip) and not self.strips.is_kept(strip):
+            self._files.forget(strip)
+        return self._files.has(strip)
 
     def _is_deep(self, strip: int) -> bool:
         return arithmetic(self.strips.whole(strip)).engine == PERTURBED

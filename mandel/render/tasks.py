@@ -22,7 +22,9 @@ from mandel.errors import MandelError, RenderError
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render import fault
 from mandel.render.autolimit import view_limit
-from mandel.render.unit import FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, ResampleUnit, SegmentUnit, StripUnit
+from mandel.render.unit import (
+    FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, RepaintUnit, ResampleUnit, SegmentUnit, StripUnit,
+)
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,25 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[n
     return picture, own.facts
 
 
-def render_strip(unit: StripUnit, slot: Slot, *references: Reference) -> tuple[np.ndarray, dict]:
-    """A strip of the exponential map with all its levels, uint32, flat."""
+def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
+    """A strip of the exponential map with all its levels, uint32, flat.
+
+    The fact ``raw``: its samples as ``render.raw_strip`` packs them, uint8, if they are worth keeping.
+
+    Args:
+        inputs: the reference orbit, if the strip is deep; or such samples, to be painted.
+    """
+    from mandel.render.raw_strip import RawStrip, RawStripWriter
+
     own = studio(slot)
-    for reference in references:
+    if isinstance(unit, RepaintUnit):
+        return own.strips.repaint(unit.layout, RawStrip(inputs[0]), unit.look), own.facts
+    for reference in inputs:
         own.frames.keep_reference(unit.re, unit.im, reference)
-    strip = own.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look)
-    return strip, own.facts
+    writer = RawStripWriter(unit.maxiter, unit.bailout, unit.pace)
+    strip = own.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look, writer)
+    raw = writer.data()
+    return strip, own.facts if raw is None else own.facts | {"raw": np.frombuffer(raw, np.uint8)}
 
 
 def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, dict]:

@@ -80,6 +80,7 @@ class StripUnit:
         layout: how the levels lie in the resulting uint32 array.
         blocks: the samples to iterate.
         maxiter, bailout, look: as for a frame.
+        pace: seconds of iterating a sample, from which on the raw samples are handed on as well; 0: always.
     """
 
     re: str
@@ -88,6 +89,15 @@ class StripUnit:
     blocks: tuple[Block, ...]
     maxiter: int
     bailout: float
+    look: Look
+    pace: float
+
+
+@dataclass(frozen=True)
+class RepaintUnit:
+    """Make a strip, all its levels, out of raw samples."""
+
+    layout: Layout
     look: Look
 
 

@@ -1,6 +1,7 @@
 """docs/protocol.md says what the code does, and its client works."""
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def test_every_code_operation_field_and_part_is_described():
 
 def test_defaults_and_limits_are_those_of_the_code():
     for field in fields.TABLE:
-        assert str(field.default) in PAGE
+        assert json.dumps(field.default).strip(chr(34)) in PAGE
     limits = Limits()
     for limit in (limits.max_frames, limits.max_side, limits.max_maxiter, limits.max_pixels,
                   limits.max_request_bytes):
