@@ -6,8 +6,8 @@
 //    some through, it starts again with a test after every iteration, up to
 //    MOST; samples that are through, and those in the main bulbs, are written out.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
-//    test. A lane that left the disc keeps the state its last block began
-//    with. When at most SPARSE lanes of a vector are alive the chain takes the
+//    test, after which lanes inside the disc keep their state: no branch when one
+//    leaves. When at most SPARSE lanes of a vector are inside the chain takes the
 //    next vector; the survivors go on a list, and the list is packed into full
 //    vectors and run likewise until it is empty: no lane idles for long.
 // 3. The last block is replayed for the exact count by bisection: half a
@@ -215,63 +215,59 @@ void direct_tiles(__global const double *across, __global const double *down,
 
     // Blocks: pass 0 takes the vectors of todo, later passes lists of samples.
     int waiting = todos, failed = 0, skipped = 0;
+    int calm = 0;  // looks since the last orbit that returned
     for (int pass = 0; waiting > 0; ++pass) {
         const __private int *from = list[pass & 1];
         __private int *to = list[(pass + 1) & 1];
         int taken = 0, left = 0, busy = 0;
-        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];   // the orbits
-        V sx[CHAINS], sy[CHAINS];                       // as the block began
-        V kx[CHAINS], ky[CHAINS];                       // kept: as the lane's last block began
+        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];   // the orbits; NAN: the lane is through
+        V kx[CHAINS], ky[CHAINS];                       // kept: the last that was inside
         V ox[CHAINS], oy[CHAINS];                       // some blocks ago, to see orbits return
-        M live[CHAINS];
-        K n[CHAINS], base[CHAINS], who[CHAINS];
+        K n[CHAINS], who[CHAINS];                       // iterations done at what is kept; which samples
         int blocks[CHAINS], due[CHAINS], last[CHAINS];  // counts of blocks
+        int few[CHAINS];                                // lanes left at which the vector is given up
+        bool held[CHAINS];
         const int sparse = pass == 0 || waiting > 2 * CHAINS * WIDTH ? SPARSE : 0;
         EACH {
-            x[g] = y[g] = a[g] = b[g] = (V)(0.0);
-            live[g] = (M)(0);
-            who[g] = (K)(-1);
-            blocks[g] = 0;
-            base[g] = (K)(0);
-            last[g] = due[g] = 1;  // an empty chain asks for work at its first test
+            x[g] = y[g] = a[g] = b[g] = (V)(NAN);  // an empty chain asks for work at its first test
+            n[g] = (K)(0);
+            blocks[g] = few[g] = 0;
+            due[g] = INT_MAX;
+            held[g] = false;
         }
         do {
-            EACH { sx[g] = x[g]; sy[g] = y[g]; }
             STEPS(BLOCK, x, y, a, b)
             _Pragma("unroll") EACH {
-                const M out = !(fma(x[g], x[g], y[g] * y[g]) <= limit) & live[g];
-                if (++blocks[g] < due[g] && !any(out)) continue;
+                M in = fma(x[g], x[g], y[g] * y[g]) <= limit;
+                kx[g] = select(kx[g], x[g], in);
+                ky[g] = select(ky[g], y[g], in);
+                n[g] += TO_K(in) & BLOCK;
+                if (++blocks[g] < due[g] && lanes_set(in) > few[g]) continue;
 
-                // Something happened: who is through?
-                K now = base[g] + blocks[g] * BLOCK;
-                kx[g] = select(kx[g], sx[g], out);
-                ky[g] = select(ky[g], sy[g], out);
-                n[g] = select(n[g], now - BLOCK, TO_K(out));
-                live[g] &= !out;
                 if (blocks[g] >= due[g]) {
                     const V u = x[g] - ox[g], v = y[g] - oy[g], moved = fma(u, u, v * v);
-                    const M near = live[g] & (moved < (V)(NEAR * NEAR));
-                    M inner = live[g] & TO_M(now >= maxiter);
+                    const M near = in & (moved < (V)(NEAR * NEAR));
+                    M inner = in & TO_M(n[g] >= maxiter);
+                    calm = any(near) ? 0 : calm + 1;
                     // Where proofs keep failing, as near slowly attracting cycles, few are tried.
                     if (PROOF && any(near) && (failed < 2 || ++skipped % 32 == 0)) {
                         const M bound = trapped(x[g], y[g], a[g], b[g], moved, near, TRIAL(blocks[g] * BLOCK));
                         failed = any(bound) ? 0 : failed + 1;
                         inner |= bound;
                     }
-                    n[g] = select(n[g], (K)(INTERIOR), TO_K(inner));
-                    live[g] &= !inner;
+                    if (any(inner)) {
+                        n[g] = select(n[g], (K)(INTERIOR), TO_K(inner));
+                        x[g] = select(x[g], (V)(NAN), inner);
+                        in &= !inner;
+                    }
                     ox[g] = x[g];
                     oy[g] = y[g];
                     due[g] = blocks[g] < last[g] ? min(blocks[g] + gap_after(blocks[g]), last[g]) : blocks[g] + 1;
+                    if (lanes_set(in) > few[g]) continue;
                 }
-                const int alive = lanes_set(live[g]);
-                if (alive > sparse) continue;
 
                 // Give the vector up and take the next.
-                if (who[g].s0 >= 0) {
-                    kx[g] = select(kx[g], x[g], live[g]);
-                    ky[g] = select(ky[g], y[g], live[g]);
-                    n[g] = select(n[g], now, TO_K(live[g]));
+                if (held[g]) {
                     --busy;
                     int id[WIDTH], here[WIDTH];
                     STORE(who[g], id);
@@ -288,8 +284,8 @@ void direct_tiles(__global const double *across, __global const double *down,
                         for (int l = 0; l < WIDTH; ++l)
                             if (id[l] >= 0) { xs[id[l]] = px[l]; ys[id[l]] = py[l]; ns[id[l]] = pn[l]; }
                     }
-                    if (alive) {
-                        STORE(TO_K(live[g]), here);
+                    if (any(in)) {
+                        STORE(TO_K(in), here);
                         for (int l = 0; l < WIDTH; ++l) {
                             to[left] = id[l];
                             left -= here[l];
@@ -297,23 +293,23 @@ void direct_tiles(__global const double *across, __global const double *down,
                     }
                 }
                 blocks[g] = 0;
-                if (taken >= waiting) {
-                    x[g] = y[g] = a[g] = b[g] = (V)(0.0);
-                    live[g] = (M)(0);
-                    who[g] = (K)(-1);
+                held[g] = taken < waiting;
+                if (!held[g]) {
+                    x[g] = (V)(NAN);
                     due[g] = INT_MAX;
-                    base[g] = (K)(0);
-                } else if (pass == 0) {
+                    few[g] = -1;
+                    continue;
+                }
+                ++busy;
+                few[g] = sparse;
+                if (pass == 0) {
                     const int v = todo[taken++];
                     points_at(t, col[v], row[v], &a[g], &b[g]);
                     who[g] = v * WIDTH + TO_K(LANES);
-                    x[g] = LOAD(xs + v * WIDTH);
+                    n[g] = LOAD(ns + v * WIDTH);
+                    x[g] = select((V)(NAN), LOAD(xs + v * WIDTH), TO_M(n[g] >= 0));
                     y[g] = LOAD(ys + v * WIDTH);
-                    n[g] = base[g] = LOAD(ns + v * WIDTH);
-                    live[g] = TO_M(n[g] >= 0);
                     last[g] = (maxiter - FIRST + BLOCK - 1) / BLOCK;
-                    due[g] = max(min(GAP, last[g]), 1);
-                    ++busy;
                 } else {
                     double px[WIDTH], py[WIDTH], pa[WIDTH], pb[WIDTH];
                     int id[WIDTH], pn[WIDTH], most = 0;
@@ -323,10 +319,10 @@ void direct_tiles(__global const double *across, __global const double *down,
                         const double2 c =
                             sample_at(across, down, min(col[v] + s % WIDTH, cols - 1), row[v], cols, rows);
                         id[l] = any_left ? s : -1;
-                        px[l] = xs[s];
+                        px[l] = any_left ? xs[s] : NAN;
                         py[l] = ys[s];
                         pn[l] = ns[s];
-                        most = max(most, pn[l]);
+                        most = max(most, any_left ? pn[l] : 0);
                         pa[l] = c.x;
                         pb[l] = c.y;
                     }
@@ -335,12 +331,10 @@ void direct_tiles(__global const double *across, __global const double *down,
                     y[g] = LOAD(py);
                     a[g] = LOAD(pa);
                     b[g] = LOAD(pb);
-                    n[g] = base[g] = LOAD(pn);
-                    live[g] = TO_M(who[g] >= 0);
+                    n[g] = LOAD(pn);
                     last[g] = (maxiter - most + BLOCK - 1) / BLOCK;
-                    due[g] = max(min(GAP, last[g]), 1);
-                    ++busy;
                 }
+                due[g] = max(min(calm < CALM ? GAP : LATE_GAP, last[g]), 1);
                 kx[g] = ox[g] = x[g];
                 ky[g] = oy[g] = y[g];
             }

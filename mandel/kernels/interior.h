@@ -54,6 +54,8 @@ inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
 // Blocks of iterations until the next look whether z has returned: about half of
 // what was done, rounded down to a number that many periods divide.
 #define GAP 3
+#define LATE_GAP 15  // the first, where none returned at the last CALM looks
+#define CALM 8
 inline int gap_after(int blocks)
 {
     const int gap = max(blocks / 2, GAP);

@@ -36,8 +36,14 @@
 #endif
 
 // How many lanes of a mask are set.
+#ifndef __has_builtin
+#define __has_builtin(name) 0
+#endif
 inline int lanes_set(M mask)
 {
+#if __has_builtin(__builtin_reduce_add)  // what compilers make a popcount of
+    return -(int)__builtin_reduce_add(mask);
+#else
 #if WIDTH == 4
     const long4 m = mask;
 #else
@@ -50,5 +56,6 @@ inline int lanes_set(M mask)
 #endif
     const long2 s = m.lo + m.hi;
     return -(int)(s.x + s.y);
+#endif
 }
 #endif

@@ -66,7 +66,7 @@ class Variant:
         )
 
 
-MAX_TILE = 256  # vectors of 8 in a tile: its states, 40 KiB, stay in a core's nearest caches
+MAX_TILE = 512  # vectors of 8 in a tile: its states, 80 KiB, stay in a core's second cache
 VARIANTS = {
     v.name: v
     for v in (
