@@ -50,6 +50,9 @@ class Settings:
     drain_timeout: float = _option(
         12.0, "seconds in which the renderer may hand over what it has finished when the service stops"
     )
+    driver_timeout: float = _option(
+        20.0, "seconds without a sign of life after which a renderer that was ready counts as hung and is replaced"
+    )
     max_db_bytes: int = _option(
         0, "bytes that DB/ may hold; beyond, jobs that ended are evicted, the longest unused first; 0: no limit"
     )

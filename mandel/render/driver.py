@@ -23,6 +23,7 @@ from mandel.payload import Payload
 from mandel.render.cache import Cache
 from mandel.render.executor import Executor
 from mandel.render.job import Job
+from mandel.render.pulse import Pulse
 from mandel.render.scheduler import Scheduler
 from mandel.render.strip_files import StripFiles
 from mandel.render.token import ensure_token
@@ -37,6 +38,7 @@ class Channel:
     def __init__(self, descriptor: int):
         self._socket = socket.socket(fileno=descriptor)
         self._reader = self._socket.makefile("rb")
+        self._sending = threading.Lock()
         self._inbox: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=self._read, name="mandel-inbox", daemon=True).start()
 
@@ -44,7 +46,7 @@ class Channel:
         try:
             for line in self._reader:
                 self._inbox.put(json.loads(line))
-        except OSError:
+        except (OSError, ValueError):
             pass
         self._inbox.put({"do": "stop"})  # the supervisor is gone
 
@@ -64,27 +66,38 @@ class Channel:
             return
 
     def send(self, event: dict) -> None:
-        """Sends one event; a supervisor that is gone is noticed by the reader."""
+        """Sends one event, from any thread; a supervisor that is gone is noticed by the reader."""
+        line = json.dumps(event).encode() + b"\n"
         try:
-            self._socket.sendall(json.dumps(event).encode() + b"\n")
+            with self._sending:
+                self._socket.sendall(line)
         except OSError:
             pass
 
 
-def _obey(message: dict, scheduler: Scheduler) -> bool:
+def _begin(message: dict, channel: Channel, scheduler: Scheduler) -> None:
+    """Takes a job on. One that this version cannot read, as another stored it, fails alone."""
+    try:
+        finished = {int(index): Path(path) for index, path in message["segments"].items()}
+        payload = Payload.from_canonical(message["payload"])
+        cache = Cache(Path(message["cache"])) if message.get("cache") else None
+        strips = message.get("strips") or {}
+        source = Payload.from_canonical(strips["source"]) if strips.get("source") else None
+        keeps, tmp = payload.keep_strips or source is not None, Path(message["tmp"])
+        job = Job(message["job"], payload, tmp, finished, message.get("priority", 0), cache,
+                  message.get("client", ""), StripFiles(message["job"], tmp, strips.get("files"), keeps), source)
+    except (MandelError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        channel.send({"event": "failed", "job": message["job"], "code": "BAD_JOB", "frame": None, "message":
+                      f"the job cannot be read ({type(error).__name__}: {error}); send its payload again"})
+    else:
+        scheduler.add(job)
+
+
+def _obey(message: dict, channel: Channel, scheduler: Scheduler) -> bool:
     """Carries out one message; False when it is the last."""
     match message["do"]:
         case "render":
-            finished = {int(index): Path(path) for index, path in message["segments"].items()}
-            payload = Payload.from_canonical(message["payload"])
-            cache = Cache(Path(message["cache"])) if message.get("cache") else None
-            strips = message.get("strips") or {}
-            source = Payload.from_canonical(strips["source"]) if strips.get("source") else None
-            keeps, tmp = payload.keep_strips or source is not None, Path(message["tmp"])
-            scheduler.add(Job(
-                message["job"], payload, tmp, finished, message.get("priority", 0), cache,
-                message.get("client", ""), StripFiles(message["job"], tmp, strips.get("files"), keeps), source,
-            ))
+            _begin(message, channel, scheduler)
         case "change":
             scheduler.change(message["job"], message["priority"], message["client"])
         case "adopted":
@@ -96,11 +109,12 @@ def _obey(message: dict, scheduler: Scheduler) -> bool:
     return True
 
 
-def _drive(channel: Channel, executor: Executor) -> None:
+def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
     scheduler = Scheduler(executor, channel.send, channel.wake)
     told = 0.0
     try:
         while True:
+            pulse.beat()
             if time.monotonic() - told > _CLUSTER_SECONDS:
                 told = time.monotonic()
                 channel.send({
@@ -109,7 +123,7 @@ def _drive(channel: Channel, executor: Executor) -> None:
                 })
             # With tasks under way the driver waits for the next outcome, else for the next message.
             for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
-                if not _obey(message, scheduler):
+                if not _obey(message, channel, scheduler):
                     return
             if scheduler.busy:
                 scheduler.step(_STEP_SECONDS if scheduler.tasks else 0)
@@ -129,6 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     channel = Channel(options.fd)
+    pulse = Pulse(channel.send)
     ensure_token()
     from mandel.render.cluster import RayExecutor
 
@@ -143,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     })
     lost = False
     try:
-        _drive(channel, executor)
+        _drive(channel, executor, pulse)
     except MandelError as error:
         channel.send({"event": "log", "level": "error", "message": error.message})
         lost = True

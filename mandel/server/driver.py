@@ -23,12 +23,15 @@ class DriverProcess:
 
     Args:
         command: program and arguments.
-        silence: seconds without a word, or without listening, after which it counts as hung.
+        silence: seconds without a word, or without listening, after which it counts as hung while it starts.
+
+    Attributes:
+        ready: whether it takes orders.
     """
 
     def __init__(self, command: Sequence[str], silence: float):
         self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(silence)
+        self._bound(silence)
         path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
         with theirs:
             self._process = subprocess.Popen(
@@ -39,6 +42,20 @@ class DriverProcess:
         self.pid = self._process.pid
         self.ready = False
 
+    def is_ready(self, silence: float) -> None:
+        """It has started, and has to be heard within ``silence`` seconds from now on."""
+        self.ready = True
+        self._bound(silence)
+
+    def _bound(self, silence: float) -> None:
+        self._socket.settimeout(silence / 2)  # ``_receive`` waits twice
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(1 << 16)
+        except TimeoutError:  # if both were stopped for a while, and have just woken up, nothing has come yet
+            return self._socket.recv(1 << 16)
+
     def messages(self) -> Iterator[dict]:
         """What it says, until it closes the line or talks no JSON.
 
@@ -48,7 +65,7 @@ class DriverProcess:
         buffer = bytearray()
         while len(buffer) < _LONGEST_LINE:
             try:
-                data = self._socket.recv(1 << 16)
+                data = self._receive()
             except ConnectionError:
                 return
             if not data:
@@ -65,7 +82,7 @@ class DriverProcess:
                 yield message
 
     def send(self, message: dict) -> bool:
-        """Says ``message``; False when the driver is gone."""
+        """Says ``message``; False when the driver is gone or does not listen."""
         try:
             self._socket.sendall(json.dumps(message).encode() + b"\n")
             return True

@@ -47,7 +47,7 @@ class Service:
         self.store = Store(settings.db)
         self.register = Register(
             self.store, settings.max_db_bytes, settings.max_jobs, settings.max_jobs_per_client)
-        self.supervisor = Supervisor(self.register, command)
+        self.supervisor = Supervisor(self.register, command, settings.driver_timeout)
         self._began = time.monotonic()
 
     def start(self) -> None:

@@ -26,7 +26,7 @@ _log = logging.getLogger("mandel")
 
 _LONGEST_PAUSE = 30.0
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
-_SILENT_SECONDS = 180.0  # a driver starts Ray in less, and then tells of its cluster every few seconds
+_START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
 _DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
 
 
@@ -35,20 +35,22 @@ class Supervisor:
 
     Args:
         command: how to start the driver; ``--fd N`` is added.
+        silence: seconds without a word after which a driver that was ready is replaced.
 
     Attributes:
         facts: state of the driver, how often it was started, its last error.
         cluster: what it told of its cluster: address, dashboard, nodes, slots, tasks.
     """
 
-    def __init__(self, register: Register, command: Sequence[str]):
+    def __init__(self, register: Register, command: Sequence[str], silence: float):
         self.facts: dict = {"state": "starting", "starts": 0, "error": None}
         self.cluster: dict = {"nodes": []}
         self._register = register
         self._command = tuple(command)
+        self._silence = silence
         self._driver: DriverProcess | None = None
         self._outbox: deque[dict] = deque()
-        self._folders: dict[str, Path] = {}  # where the driver writes, by job
+        self._folders: dict[str, Path] = {}  # where the driver writes, by job; under the register's lock
         self._stopping = threading.Event()
         self._stop_said = False
         self._keeper = threading.Thread(target=self._keep, name="keeper")
@@ -101,17 +103,28 @@ class Supervisor:
                     self._register.work.wait()
                 driver = self._driver
             if isinstance(work, Job):
-                try:
-                    work = self._order(work)
-                except StoreError as error:
-                    self._register.fail(work, error)
-                    continue
-            driver.send(work)
+                work = self._order(work, driver)
+            if work is not None and not driver.send(work):
+                with self._register.lock:
+                    if self._driver is driver:
+                        driver.signal(signal.SIGKILL)  # what it was told of is not known any more
 
-    def _order(self, job: Job) -> dict:
-        segments = self._register.store.segments(job.id)
-        folder = self._folders[job.id] = self._register.store.new_tmp(job.id)
+    def _order(self, job: Job, driver: DriverProcess) -> dict | None:
+        """What to tell the driver of a job to begin; None when there is nothing to begin any more."""
+        try:
+            segments = self._register.store.segments(job.id)
+            folder = self._register.store.new_tmp(job.id)
+        except StoreError as error:
+            self._register.fail(job, error)
+            return None
+        except Exception as error:  # whatever is wrong with this job, the others go on
+            self._register.fail(job, StoreError("INTERNAL", f"the job could not be begun: {error!r}"))
+            return None
         with self._register.lock:
+            if self._driver is not driver:  # it died meanwhile; the job was given back
+                remove(folder)
+                return None
+            self._folders[job.id] = folder
             job.begin({segment.number: segment.frames for segment in segments})
         return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
                 "priority": job.priority, "client": job.client, "cache": str(self._register.store.names.cache),
@@ -125,7 +138,7 @@ class Supervisor:
             began = time.monotonic()
             try:
                 self._one_life()
-            except OSError as error:
+            except Exception as error:  # out of processes or memory: tried again
                 self.facts["error"] = f"could not start it: {error}"
                 _log.error("driver: %s", self.facts["error"])
             if time.monotonic() - began > _HEALTHY_SECONDS:
@@ -136,7 +149,7 @@ class Supervisor:
 
     def _one_life(self) -> None:
         """One life of a driver, from its start to the end of its process group."""
-        driver = DriverProcess(self._command, _SILENT_SECONDS)
+        driver = DriverProcess(self._command, _START_SECONDS)
         self.facts |= {"state": "starting", "starts": self.facts["starts"] + 1, "pid": driver.pid}
         with self._register.lock:
             self._driver = driver
@@ -153,19 +166,22 @@ class Supervisor:
         with self._register.lock:
             self._driver = None
             self._outbox.clear()
+            folders = list(self._folders.values())
+            self._folders.clear()
         status = driver.end(0.0 if why else 2.0)
         why = why or f"it ended with status {status}"
         if not self._stopping.is_set():
             _log.error("driver %d: %s; starting another", driver.pid, why)
             self.facts["error"] = self.facts["error"] or why
         self.cluster = {"nodes": []}
-        for folder in self._folders.values():
+        for folder in folders:
             remove(folder)
-        self._folders.clear()
         self._register.driver_died(why, blame=not self._stopping.is_set())
 
     def _carry_out(self, driver: DriverProcess, message: dict) -> None:
         event = message["event"]
+        if event == "alive":
+            return
         if event == "log":
             level = str(message["level"]).upper()
             number = logging.getLevelNamesMapping().get(level, logging.INFO)
@@ -176,7 +192,7 @@ class Supervisor:
             self._learn(message)
             self.facts |= {"state": "ready", "error": None}
             with self._register.lock:
-                driver.ready = True
+                driver.is_ready(self._silence)
                 self._register.work.notify_all()
             dashboard = message.get("dashboard")
             _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message.get("address"),
@@ -194,7 +210,9 @@ class Supervisor:
             elif "path" in message:
                 remove(Path(message["path"]))
             if event in ("video", "failed", "cancelled"):
-                if (folder := self._folders.pop(message["job"], None)) is not None:
+                with self._register.lock:
+                    folder = self._folders.pop(message["job"], None)
+                if folder is not None:
                     remove(folder)
                 self._register.let_go(message["job"])
 

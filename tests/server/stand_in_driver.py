@@ -4,7 +4,7 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 (begin no segment while it is there), ``crash`` (die at the next frame, once),
 ``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
 (fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
-(never become ready). Each frame appends a line to ``rendered``, each life to ``lives``,
+(never become ready), ``stop`` (say nothing more, as if stopped, once). Each frame appends a line to ``rendered``, each life to ``lives``,
 each job ranked anew to ``changes``.
 """
 
@@ -84,8 +84,13 @@ def main() -> None:
         time.sleep(0.05)
     say("ready", address="none", dashboard="", nodes=[{"id": "here"}])
     works: dict[str, Work] = {}
-    buffer = b""
+    buffer, alive = b"", 0.0
     while True:
+        if ordered("stop"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if time.monotonic() > alive + 0.5:
+            alive = time.monotonic()
+            say("alive")
         holding = ordered("hold", once=False)
         if select.select([LINE], [], [], 0.02 if holding or not works else 0.0)[0]:
             data = LINE.recv(1 << 16)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -70,6 +71,23 @@ def test_a_driver_that_never_gets_ready_delays_nothing_but_jobs(heads):
     head.withdraw("mute")
     with sock:
         assert reply.read().video
+
+
+def test_a_stopped_driver_is_replaced_and_its_job_goes_on(heads):
+    head = heads("--driver-timeout", "2")
+    head.order("hold")
+    sock, reply = head.send(**SMALL)
+    reply.step()
+    job = reply.last["job"]
+    wait_for(lambda: head.ask(op="status", job=job).last["state"] == "running", 20, "it runs")
+    head.order("stop")
+    began = time.monotonic()
+    wait_for(lambda: len(head.lines("lives")) == 2, 20, "another driver")
+    print(f"a stopped driver was replaced after {time.monotonic() - began:.1f} s, with a limit of 2 s")
+    assert "said nothing for too long" in head.said()
+    head.withdraw("hold")
+    with sock:
+        assert reply.read().video == expected_video(job)
 
 
 def test_a_deaf_driver_is_killed(heads):

@@ -1,0 +1,22 @@
+"""The driver's orders, without a cluster."""
+
+from types import SimpleNamespace
+
+from mandel.render.driver import _obey
+from mandel.render.executor import LocalExecutor
+from mandel.render.scheduler import Scheduler
+
+
+def test_a_job_that_cannot_be_read_fails_alone(tmp_path):
+    said = []
+    channel, executor = SimpleNamespace(send=said.append), LocalExecutor()
+    scheduler = Scheduler(executor, channel.send)
+    order = {"do": "render", "job": "j", "tmp": str(tmp_path), "segments": {}}
+    for payload in ({"num_frames": "many"}, {"palette": "gone"}, None):
+        assert _obey(order | {"payload": payload}, channel, scheduler)
+        event = said.pop()
+        assert (event["event"], event["job"], event["code"]) == ("failed", "j", "BAD_JOB")
+    assert not scheduler.busy and not said
+    assert not _obey({"do": "stop"}, channel, scheduler)
+    scheduler.close()
+    executor.close()
