@@ -4,12 +4,16 @@
  * about as even to the eye as sRGB, and a multiplication away from linear
  * light, in which all filtering is done.
  *
- * Defines: LOOKS (looks along each side of a pixel), COARSEST (the last level).
+ * Defines: TAPS (texels along each side of the block that a pixel is made from,
+ * even), COARSEST (the last level).
  */
 #include "srgb.h"
 
-#ifndef LOOKS
-#define LOOKS 1
+#ifndef TAPS
+#define TAPS 4
+#endif
+#ifndef SOFT
+#define SOFT 1.4f  // texels over which the edge of a pixel fades; docs/sampling.md
 #endif
 #ifndef COARSEST
 #define COARSEST 0
@@ -59,42 +63,21 @@ kernel void polar(global float2 *restrict places)
     places[j * width + i] = (float2)(atan2(y, x), 0.5f * log2(x * x + y * y));
 }
 
-inline float4 squares(uint texel)
-{
-    float4 root = convert_float4(((uint4)(texel) >> (uint4)(0, 10, 20, 30)) & 1023u);
-    return root * root;
-}
-
-/* A bilinear look at one level; u, v in texels of level 0. ``place``: the offset
- * of the level's row place.y, which is the first there is; place.z is the last. */
-inline float4 look(global const uint *restrict texels, int4 place, int level, int around, float u, float v)
-{
-    float scale = as_float((127 - level) << 23);  // 2 to the power of -level
-    float x = mad(u, scale, -0.5f), y = mad(v, scale, -0.5f);
-    float left = floor(x), top = floor(y);
-    float fx = x - left, fy = y - top;
-    int cols = around >> level, i = (int)left, j = (int)top;
-    i += i < 0 ? cols : 0;
-    i -= i >= cols ? cols : 0;
-    int next = i + 1 == cols ? 0 : i + 1;
-    global const uint *above = texels + place.x + (clamp(j, place.y, place.z) - place.y) * cols;
-    global const uint *below = texels + place.x + (clamp(j + 1, place.y, place.z) - place.y) * cols;
-    float4 high = mad(squares(above[next]) - squares(above[i]), fx, squares(above[i]));
-    float4 low = mad(squares(below[next]) - squares(below[i]), fx, squares(below[i]));
-    return mad(low - high, fy, high);
-}
-
-/* One frame. Global size: width, height. All looks of a pixel use the level of its
- * centre, and the derivative of the map there. A work item's vectors are colours:
- * CPUs load four neighbours faster than they gather those of many pixels.
+/* One frame. Global size: width, height.
+ *
+ * A pixel is a weighted mean of the TAPS x TAPS texels about its centre, of the one
+ * level of which 2 to 4 texels lie along its side (fewer where there is no finer one).
+ * The map is conformal, so the pixel lies on it as a square, turned and scaled; a texel
+ * counts by how far it lies within that square, whose edges are SOFT texels wide.
+ * No branch: compilers for CPUs make vectors of neighbouring pixels.
  *
  * pixels: what ``polar`` gives for this size;
- * places: for each level where its rows lie, as ``look`` takes it;
+ * places: for each level the offset of its first row there is, that row, the last row;
  * origin: row at one pixel from the centre; column: where the frame's right is;
  * per_e: rows (or columns) to a unit of the logarithm (or a radian);
  * level_at_one: the level at one pixel from the centre;
  * curve: canvas levels of square roots of light. */
-kernel __attribute__((vec_type_hint(float4))) void resample(
+kernel void resample(
     global const uint *restrict texels, global const float2 *restrict pixels,
     global const int4 *restrict places, int around, float origin, float column, float per_e,
     float level_at_one, global const uint *restrict curve, global uint *restrict canvas)
@@ -102,26 +85,54 @@ kernel __attribute__((vec_type_hint(float4))) void resample(
     int i = get_global_id(0), j = get_global_id(1);
     int width = get_global_size(0), height = get_global_size(1);
     float2 pixel = pixels[j * width + i];
-    float u = mad(pixel.x, per_e, column), v = mad(pixel.y, -per_e * M_LN2_F, origin);
-    u += u < 0.0f ? (float)around : 0.0f;
-    u -= u >= (float)around ? (float)around : 0.0f;
-    float level = clamp(level_at_one - pixel.y, 0.0f, (float)COARSEST);
-    int fine = (int)level, coarse = min(fine + 1, COARSEST);
-    float share = level - (float)fine;
-    // The map is conformal: a pixel to the right is (-y, -x) turned and scaled, one up (x, -y).
+    int level = clamp((int)floor(level_at_one - pixel.y), 0, COARSEST);
+    float scale = as_float((127 - level) << 23);  // 2 to the power of -level
+    float u = mad(mad(pixel.x, per_e, column), scale, -0.5f);
+    float v = mad(mad(pixel.y, -per_e * M_LN2_F, origin), scale, -0.5f);
+    float left = floor(u), top = floor(v);
+    int4 place = places[level];
+    int cols = around >> level, first = (int)left - (TAPS / 2 - 1), row = (int)top - (TAPS / 2 - 1);
+
+    // Right, as seen on the map, is (-y, -x); up is (x, -y): here in units of SOFT texels.
     float x = (float)i - 0.5f * (float)(width - 1), y = 0.5f * (float)(height - 1) - (float)j;
-    float along = per_e / (x * x + y * y), along_x = x * along, along_y = y * along;
-    float4 sum = 0.0f;
-    for (int b = 0; b < LOOKS; b++)
-        for (int a = 0; a < LOOKS; a++) {
-            float right = ((float)a + 0.5f) / LOOKS - 0.5f, up = ((float)b + 0.5f) / LOOKS - 0.5f;
-            float at_u = u + up * along_x - right * along_y, at_v = v - right * along_x - up * along_y;
-            float4 near = look(texels, places[fine], fine, around, at_u, at_v);
-            if (share > 0.0f)
-                near = mix(near, look(texels, places[coarse], coarse, around, at_u, at_v), share);
-            sum += near;
+    float inverse = native_rsqrt(x * x + y * y);
+    float half_side = mad(per_e * scale * inverse, 0.5f / SOFT, 0.5f);
+    x *= inverse * (1.0f / SOFT);
+    y *= inverse * (1.0f / SOFT);
+
+    int col[TAPS];
+    float right[TAPS], up[TAPS];
+    #pragma unroll
+    for (int a = 0; a < TAPS; a++) {
+        float du = left - u + (float)(a - (TAPS / 2 - 1));
+        right[a] = du * y;
+        up[a] = du * x;
+        int c = first + a;
+        c += c < 0 ? cols : 0;
+        col[a] = c - (c >= cols ? cols : 0);
+    }
+    float r = 0.0f, g = 0.0f, b = 0.0f, sum = 0.0f;
+    #pragma unroll
+    for (int q = 0; q < TAPS; q++) {
+        float dv = top - v + (float)(q - (TAPS / 2 - 1));
+        int from = place.x + (clamp(row + q, place.y, place.z) - place.y) * cols;
+        #pragma unroll
+        for (int a = 0; a < TAPS; a++) {
+            float weight = clamp(half_side - fabs(mad(dv, x, right[a])), 0.0f, 1.0f)
+                           * clamp(half_side - fabs(mad(dv, -y, up[a])), 0.0f, 1.0f);
+            uint texel = texels[from + col[a]];
+            // Conversions of signed numbers are a single instruction everywhere.
+            float red = (float)(int)(texel & 1023), blue = (float)(int)(texel >> 20);
+            float green = (float)(int)(texel & (1023 << 10));  // 1024 times too large
+            r = mad(weight * red, red, r);
+            g = mad(weight * green, green, g);
+            b = mad(weight * blue, blue, b);
+            sum += weight;
         }
-    sum *= 1.0f / (LOOKS * LOOKS * ROOTS * ROOTS);
-    int4 root = convert_int4(sqrt(sum) * CURVE);
-    canvas[j * width + i] = curve[root.x] | (curve[root.y] << 10) | (curve[root.z] << 20);
+    }
+    // What rounding adds must not lead beyond the table.
+    float share = native_rsqrt(sum) * (CURVE / ROOTS);
+    int red = (int)fmin(native_sqrt(r) * share, CURVE), blue = (int)fmin(native_sqrt(b) * share, CURVE);
+    int green = (int)fmin(native_sqrt(g) * (share / 1024.0f), CURVE);
+    canvas[j * width + i] = curve[red] | (curve[green] << 10) | (curve[blue] << 20);
 }

@@ -32,10 +32,14 @@ from mandel.plan.zoom import Zoom
 
 # Levels from here on are handed to frames apart from the finer ones.
 SPLIT = 2
-# Looks at the map along each side of a pixel, and by how many levels a look is
-# finer than a level as wide as itself; docs/sampling.md has the measurements.
-LOOKS = 2
-_SHARPER = 0.5
+# A pixel is made from TAPS x TAPS texels of the one level of which FINEST to
+# 2 * FINEST lie along its side; docs/sampling.md has the measurements.
+TAPS = 4
+FINEST = 2.0
+# Texels from a pixel's centre to the farthest that counts, when all levels are there.
+_REACH = 4
+# Kernels compute the radii at which levels change in single precision.
+_SLACK = 1e-3
 # Bands of a strip that are cropped on their own.
 _BANDS = 8
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
@@ -43,8 +47,8 @@ _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
 
 def level_at_one_pixel(around: int) -> float:
-    """The level of looks one pixel from the centre; it falls by one for each octave outwards."""
-    return math.log2(around / (2 * math.pi) / LOOKS) - _SHARPER
+    """A pixel's level is the whole part of this, one less for each octave that it lies outwards."""
+    return math.log2(around / (2 * math.pi) / FINEST)
 
 
 @dataclass(frozen=True)
@@ -156,12 +160,11 @@ class Strips:
         return level_at_one_pixel(self.around) - math.log2(radius)
 
     def _span(self, level: int) -> tuple[float, float]:
-        """Between which v a frame of depth 0 shows a level, before filtering."""
-        nearest = math.sqrt(0.5) / LOOKS
-        unit = 2.0 ** level_at_one_pixel(self.around)  # radius of level 0
-        # Looks lie up to half a pixel from the centre, which chooses their level.
-        outer = self.corner if level == 0 else min(self.corner, unit / 2 ** (level - 1) + 0.5)
-        inner = nearest if level == self.coarsest else max(nearest, unit / 2 ** (level + 1) - 0.5)
+        """Between which v the centres lie of a frame's pixels, at depth 0, that are made from a level."""
+        nearest = math.sqrt(0.5)
+        unit = 2.0 ** (level_at_one_pixel(self.around) - level)  # radius within which the level is shown
+        outer = self.corner if level == 0 else min(self.corner, unit * (1 + _SLACK))
+        inner = nearest if level == self.coarsest else max(nearest, unit / 2 * (1 - _SLACK))
         at = self._start + self._per_e * math.log(self.corner)
         return at - self._per_e * math.log(outer), at - self._per_e * math.log(inner)
 
@@ -169,9 +172,9 @@ class Strips:
         low, high = self._spans[level]
         if low > high:
             return None
-        first, last = math.floor((low + depth) / 2**level - 0.5), math.floor((high + depth) / 2**level - 0.5) + 1
+        first, last = (math.floor((v + depth) / 2**level - 0.5) for v in (low, high))
         top = self._top * (self.rows >> level)
-        return Rows(level, max(first, top), max(last, top))
+        return Rows(level, max(first - (TAPS // 2 - 1), top), max(last + TAPS // 2, top))
 
     def seen(self, frame: int) -> list[Rows]:
         """What ``frame`` shows of each level, finest first; levels it does not show are left out."""
@@ -267,8 +270,8 @@ class Strips:
         depth = self.depth(frames[0] if self._inward else frames[-1])
         v = strip * self.rows + (row << level) - self._start - depth
         radius = self.corner * math.exp(-v / self._per_e)
-        shown = min(max(math.ceil(self._level_at(radius)), level, 0), self.coarsest)
-        reach = 2 ** (shown + 1) * radius / self._per_e  # of a trilinear look
+        shown = min(max(math.floor(self._level_at(radius)), level, 0), self.coarsest)
+        reach = _REACH * 2**shown * radius / self._per_e
         if radius + reach < min(self.zoom.width, self.zoom.height) / 2:
             return np.ones(around, bool)
         angle = (np.arange(around) + 0.5) * (2 * np.pi / around)

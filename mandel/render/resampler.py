@@ -8,7 +8,7 @@ import numpy as np
 
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
-from mandel.plan.strips import LOOKS, level_at_one_pixel
+from mandel.plan.strips import TAPS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
 from mandel.render.unit import ResampleUnit
 
@@ -50,7 +50,7 @@ class Resampler:
             ctx.cl.enqueue_copy(ctx.queue, texels, rows, dst_offset=4 * at, is_blocking=False)
         canvas = self._painter.canvas(unit.width, unit.height)
         coarsest = unit.rows.bit_length() - 1
-        kernel = ctx.kernel(_FILE, "resample", (("LOOKS", LOOKS), ("COARSEST", coarsest)))
+        kernel = ctx.kernel(_FILE, "resample", (("TAPS", TAPS), ("COARSEST", coarsest)))
         f = np.float32
         kernel(
             ctx.queue, (unit.width, unit.height), None,
