@@ -54,6 +54,13 @@ class Names:
     def payload(self, job: str) -> Path:
         return self.job(job) / "payload.json"
 
+    def strips(self, job: str) -> Path:
+        """Folder of a job's raw strips."""
+        return self.job(job) / "strips"
+
+    def strip(self, job: str, number: int) -> Path:
+        return self.strips(job) / f"{number:05d}.strip"
+
     def file(self, job: str, kind: str, number: int = 0) -> Path:
         """A job's segment ``number``, its video or its poster."""
         if kind == SEGMENT:

@@ -22,7 +22,9 @@ from mandel.store import durable
 from mandel.store.evict import IDLE_SECONDS, evict
 from mandel.store.index import Index
 from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
+from mandel.store.recovery import recover
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
+from mandel.store.strips import Strips
 
 _LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running ones can end
 
@@ -42,6 +44,7 @@ class Record:
     priority: int = 0
     pinned: bool = False
     client: str = ""
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,32 +66,11 @@ class StoredFile:
     frames: int
 
 
-@dataclass(frozen=True)
-class Recovery:
-    """What opening the store found and did."""
-
-    unfinished: int
-    segments: int
-    damaged: int
-    removed: int
-
-    def __str__(self) -> str:
-        said = [
-            f"{count} {what}" for count, what in (
-                (self.unfinished, f"unfinished {'job goes' if self.unfinished == 1 else 'jobs go'} on, with "
-                 f"{self.segments} finished segment{'' if self.segments == 1 else 's'}"),
-                (self.damaged, "of them because their videos were damaged"),
-                (self.removed, "unproven files removed"),
-            ) if count
-        ]
-        return ", ".join(said) or "nothing to recover"
-
-
 def _record(row) -> Record:
     error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
     return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"],
                   row["ended"], error, json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]),
-                  row["client"])
+                  row["client"], row["source"])
 
 
 class Store:
@@ -118,7 +100,8 @@ class Store:
         try:
             self._index = Index(self.names.index)
             durable.sync_folder(self.names.root)
-            self.recovery = self._recover()
+            self.strips = Strips(self._index, self.names)
+            self.recovery = recover(self._index, self.names, self.discard_video)
         except BaseException:
             self._lock.close()
             raise
@@ -144,57 +127,14 @@ class Store:
         self._index.close()
         self._lock.close()
 
-    # -- recovery ---------------------------------------------------------
-
-    def _recover(self) -> Recovery:
-        removed = damaged = 0
-        for entry in list(self.names.tmp.iterdir()):
-            durable.remove(entry)
-            removed += 1
-        sizes = {
-            (row["id"], row["kind"]): row["bytes"]
-            for row in self._index.read(
-                "SELECT j.id, f.kind, f.bytes FROM jobs j LEFT JOIN files f ON f.job = j.id "
-                "AND f.kind != ? WHERE j.state = ?", SEGMENT, DONE)
-        }
-        whole = {job for job, kind in sizes if kind == VIDEO}
-        for (job, kind), size in sizes.items():
-            if kind is not None and not _has_size(self.names.file(job, kind), size):
-                whole.discard(job)
-        for job in {job for job, _ in sizes} - whole:
-            self.discard_video(job)
-            damaged += 1
-        unfinished = {row["id"] for row in self._index.read(
-            "SELECT id FROM jobs WHERE state IN (?, ?)", QUEUED, PAUSED)}
-        removed += self._remove_unproven(unfinished)
-        segments = self._index.read(
-            "SELECT count(*) FROM files f JOIN jobs j ON j.id = f.job WHERE j.state IN (?, ?) AND f.kind = ?",
-            QUEUED, PAUSED, SEGMENT)[0][0]
-        return Recovery(len(unfinished), segments, damaged, removed)
-
-    def _remove_unproven(self, unfinished: set[str]) -> int:
-        """Removes job folders without a row, and files without a row in those of unfinished jobs."""
-        known = {row["id"] for row in self._index.read("SELECT id FROM jobs")}
-        removed = 0
-        for folder in self.names.jobs.glob("*/*"):
-            if folder.name not in known:
-                durable.remove(folder)
-                removed += 1
-            elif folder.name in unfinished:
-                keep = {self.names.payload(folder.name)}
-                for row in self._index.read("SELECT kind, number FROM files WHERE job = ?", folder.name):
-                    keep.add(self.names.file(folder.name, row["kind"], row["number"]))
-                for path in folder.rglob("*"):
-                    if path.is_file() and path not in keep:
-                        durable.remove(path)
-                        removed += 1
-        return removed
-
     # -- jobs -------------------------------------------------------------
 
     def add(self, job: str, payload: dict, canonical: str, frames: int, priority: int = 0,
-            client: str = "") -> Record:
+            client: str = "", source: str | None = None) -> Record:
         """Accepts a job, durably: after this returns no crash loses it.
+
+        Args:
+            source: the job whose strips it is made from, if it is another one.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED.
@@ -203,9 +143,10 @@ class Store:
         with durable.disk_errors("accepting a job"):
             durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), canonical.encode(), "job")
         with self._index.write("job") as db:
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client) "
-                       "VALUES (?, ?, ?, ?, ?, ?, ?)", (job, canonical, frames, QUEUED, now, priority, client))
-        return Record(job, payload, frames, QUEUED, now, None, None, {}, priority, client=client)
+            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source) "
+                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                       (job, canonical, frames, QUEUED, now, priority, client, source))
+        return Record(job, payload, frames, QUEUED, now, None, None, {}, priority, client=client, source=source)
 
     def check_space(self, need: int = 0) -> None:
         """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes."""
@@ -234,9 +175,9 @@ class Store:
         rows = self._index.read("SELECT * FROM jobs WHERE id = ?", job)
         return _record(rows[0]) if rows else None
 
-    def set_wish(self, job: str, wish: str, value: int | str) -> None:
-        """Commits a job's ``priority``, whether it is ``pinned``, or the ``client`` it counts for."""
-        column = {"priority": "priority", "pinned": "pinned", "client": "client"}[wish]
+    def set_wish(self, job: str, wish: str, value: int | str | None) -> None:
+        """Commits a job's ``priority``, whether it is ``pinned``, the ``client`` it counts for, or its ``source``."""
+        column = {name: name for name in ("priority", "pinned", "client", "source")}[wish]
         with self._index.write("wish") as db:
             db.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, job))
 
@@ -383,10 +324,3 @@ class Store:
                        (QUEUED, time.time(), job))
         for kind in (VIDEO, POSTER):
             durable.remove(self.names.file(job, kind))
-
-
-def _has_size(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size == size
-    except OSError:
-        return False

@@ -1,0 +1,88 @@
+"""Raw strips under DB/: stored like segments, but nothing is lost for good with one.
+
+A strip that cannot be stored, or is not what was stored, is iterated again; so
+errors about strips end no job. Whoever reads one proves its digest.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mandel.errors import StoreError
+from mandel.store import durable
+from mandel.store.index import Index
+from mandel.store.names import Names
+
+_LEAST_FREE = 256 << 20  # bytes left to segments and videos, without which jobs do fail
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A stored strip, not proven; ``base`` is the level of its samples."""
+
+    number: int
+    path: Path
+    base: int
+    bytes: int
+    sha256: str
+
+
+class Strips:
+    """The strips in the index and their files."""
+
+    def __init__(self, index: Index, names: Names):
+        self._index, self._names = index, names
+
+    def add(self, job: str, number: int, base: int, tmp: Path, sha256: str) -> None:
+        """Adopts a closed strip, in place of an older one.
+
+        Args:
+            job: whose map it is part of.
+            tmp: the file, on the same file system as the store; gone afterwards.
+            sha256: what its writer says it wrote; must be what the disk holds.
+
+        Raises:
+            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED, INDEX_FAILED.
+        """
+        final = self._names.strip(job, number)
+        try:
+            if shutil.disk_usage(self._names.root).free < _LEAST_FREE:
+                raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free: strips are not stored")
+            with durable.disk_errors("storing a strip"):
+                size, found = durable.adopt(tmp, final, "strip")
+        except StoreError:
+            durable.remove(tmp)
+            raise
+        if found != sha256:
+            durable.remove(final)
+            raise StoreError("DIGEST_MISMATCH", f"strip {number} is not what its writer wrote")
+        with self._index.write("strip") as db:
+            db.execute("INSERT OR REPLACE INTO strips VALUES (?, ?, ?, ?, ?)", (job, number, base, size, found))
+
+    def of(self, job: str) -> list[Strip]:
+        """The strips of a job's map."""
+        rows = self._index.read("SELECT * FROM strips WHERE job = ? ORDER BY number", job)
+        return [
+            Strip(row["number"], self._names.strip(job, row["number"]), row["base"], row["bytes"], row["sha256"])
+            for row in rows
+        ]
+
+    def bytes(self, job: str) -> int:
+        """What a job's strips take."""
+        return self._index.read("SELECT coalesce(sum(bytes), 0) FROM strips WHERE job = ?", job)[0][0]
+
+    def remove(self, job: str, numbers: Iterable[int] | None = None) -> None:
+        """Removes some of a job's strips, or all. Raises StoreError."""
+        # In this order: a row without its file is noticed, a file without a row would stay.
+        if numbers is None:
+            durable.remove(self._names.strips(job))
+            where, values = "job = ?", [(job,)]
+        else:
+            where, values = "job = ? AND number = ?", [(job, number) for number in numbers]
+            for _, number in values:
+                durable.remove(self._names.strip(job, number))
+        with self._index.write("discard") as db:
+            db.executemany(f"DELETE FROM strips WHERE {where}", values)
