@@ -73,7 +73,8 @@ def _make_poster(job: Job, index: int) -> dict:
 
 def _make_video(job: Job) -> dict:
     video = job.tmp / f"{job.name[:16]}.mp4"
-    joined = join(job.segment_paths(), video, job.payload.fps, job.payload.num_frames)
+    p = job.payload
+    joined = join(job.segment_paths(), video, p.frame_width, p.frame_height, p.fps, p.num_frames)
     return {"path": str(video), "frames": joined.frames, "bytes": joined.bytes, "sha256": joined.sha256}
 
 

@@ -174,10 +174,11 @@ class Ffmpeg:
             pipe.close()
 
 
-def run(arguments: list[str], stall: float = STALL) -> bytes:
-    """Runs ffmpeg, without input, to its end; returns its standard output."""
+def run(arguments: list[str], given: bytes = b"", stall: float = STALL) -> bytes:
+    """Runs ffmpeg on ``given`` to its end; returns its standard output."""
     out = bytearray()
     with Ffmpeg(arguments, out.extend, stall) as process:
+        process.feed(given)
         process.finish()
     return bytes(out)
 

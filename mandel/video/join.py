@@ -14,15 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from mandel.errors import RenderError
-from mandel.video import ffmpeg
 from mandel.video.encode import rate
+from mandel.video.mp4 import Mp4Writer
 from mandel.video.probe import packet_times
 
-# Ticks per second of ffmpeg's raw H.264 reader.
+# Ticks per second where a whole number of them a frame would be too many.
 _CLOCK = 1_200_000
 # Coarser clocks than this confuse players.
 _COARSEST = 10_000
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -53,16 +52,6 @@ def _timescale(fps: Fraction) -> int:
     return ticks if ticks <= _CLOCK // 2 else _CLOCK
 
 
-def _arguments(path: Path, fps: Fraction) -> list[str]:
-    ticks = f"{_CLOCK}*{fps.denominator}/{fps.numerator}"
-    return [
-        "-f", "h264", "-framerate", f"{fps.numerator}/{fps.denominator}", "-i", "pipe:0",
-        "-map", "0:v:0", "-c", "copy", "-bsf:v", f"setts=ts=round(N*{ticks}):duration=round({ticks})",
-        "-video_track_timescale", str(_timescale(fps)),
-        "-movflags", "+faststart", "-f", "mp4", "-y", f"file:{path.absolute()}",
-    ]
-
-
 def _check(path: Path, fps: Fraction, frames: int) -> None:
     times = packet_times(path)
     if len(times) != frames:
@@ -75,28 +64,28 @@ def _check(path: Path, fps: Fraction, frames: int) -> None:
             raise RenderError("BAD_VIDEO", f"frame {k} of the joined video is shown at {float(time)} s.")
 
 
-def join(segments: Sequence[Path], path: Path, fps: str, frames: int) -> Video:
-    """Joins segments to an mp4 whose index comes first (+faststart).
+def join(segments: Sequence[Path], path: Path, width: int, height: int, fps: str, frames: int) -> Video:
+    """Joins segments to an mp4 whose index comes first.
 
     Args:
         segments: files of ``encode_segment``'s bytes, in order, of one size, rate and coding.
         path: the file to write; replaced. After an error it does not exist.
-        fps: frames per second, a decimal string, as the segments were made with.
+        width, height: pixels of a frame.
+        fps: frames per second, a decimal string.
         frames: how many the video must have.
 
     Raises:
-        RenderError: FFMPEG_FAILED (also for a full disk), FFMPEG_STALLED,
-            BAD_VIDEO when frames are missing or shown at a wrong time.
-        OSError: a segment cannot be read.
+        RenderError: BAD_SEGMENT, BAD_VIDEO when frames are missing or shown at a wrong time,
+            FFMPEG_FAILED, FFMPEG_STALLED when what was written cannot be read back.
+        OSError: a segment cannot be read, or the video not be written.
     """
     path, exact = Path(path), rate(fps)
+    scale = _timescale(exact)
     try:
-        with ffmpeg.Ffmpeg(_arguments(path, exact)) as process:
+        with Mp4Writer(path, width, height, scale, scale / exact, frames, len(segments)) as writer:
             for segment in segments:
-                with open(segment, "rb") as file:
-                    while chunk := file.read(_CHUNK):
-                        process.feed(chunk)
-            process.finish()
+                writer.add(segment.read_bytes())
+            writer.finish()
         _check(path, exact, frames)
         return Video(path, frames, path.stat().st_size, digest(path))
     except BaseException:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
+from mandel.video.segment import first_picture
 
 _LONGEST_SIDE = 640
 
@@ -51,10 +52,10 @@ def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
     shrink = min(1.0, _LONGEST_SIDE / max(width, height))
     shown = [max(2, round(side * shrink / 2) * 2) for side in (width, height)]
     raw = ffmpeg.run([
-        "-threads", "1", "-f", "h264", "-i", f"file:{Path(segment).absolute()}", "-map", "0:v:0",
-        "-frames:v", "1", "-vf", f"scale={shown[0]}:{shown[1]}:flags=area",
+        "-threads", "1", "-f", "h264", "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1",
+        "-filter_threads", "1", "-vf", f"scale={shown[0]}:{shown[1]}:flags=area",
         "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
-    ])  # fmt: skip
+    ], first_picture(segment.read_bytes()))  # fmt: skip
     if len(raw) != shown[0] * shown[1] * 3 // 2:
         raise RenderError("BAD_SEGMENT", f"{segment} does not start with a frame of {width}x{height}.")
     save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), *shown), path)

@@ -1,0 +1,172 @@
+"""An mp4 file of one H.264 track, its index in front: ISO/IEC 14496-12 (boxes) and 14496-15 (H.264 in them).
+
+Pictures are written as they come, behind room for the index, which is filled
+in at the end: nothing is moved and nothing is read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+from struct import pack
+
+from mandel.errors import RenderError
+from mandel.video.segment import (
+    ACCESS_UNIT_DELIMITER, IDR_SLICE, PICTURE_PARAMETERS, SEQUENCE_PARAMETERS, count_frames, nal_units,
+)
+
+_UNITY = pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)  # the transformation matrix that is none
+_HIGH_PROFILES = (100, 110, 122, 144)
+# The index without its tables takes less than 1 KiB; a sample at most 8 bytes of durations, 4 of size and 4 of
+# key pictures, a segment 12 of chunks and 8 of offset.
+_FIXED, _PER_SAMPLE, _PER_CHUNK = 1024, 16, 20
+
+
+def _box(kind: bytes, *content: bytes) -> bytes:
+    body = b"".join(content)
+    return pack(">I4s", 8 + len(body), kind) + body
+
+
+def _full(kind: bytes, version: int, flags: int, *content: bytes) -> bytes:
+    return _box(kind, pack(">I", version << 24 | flags), *content)
+
+
+def _timed(kind: bytes, flags: int, times: tuple[int, ...], *content: bytes) -> bytes:
+    """A box that begins with creation and modification time, what ``times`` says, and a duration, its last."""
+    version = 1 if times[-1] >> 32 else 0
+    wide = ">QQ" + "I" * (len(times) - 1) + "Q" if version else ">" + "I" * (len(times) + 2)
+    return _full(kind, version, flags, pack(wide, 0, 0, *times), *content)
+
+
+class Mp4Writer:
+    """Writes ``path`` anew; as a context manager it closes the file, finished or not.
+
+    Args:
+        path: the file.
+        width, height: pixels of a picture.
+        scale: ticks per second of the track's clock.
+        frame: duration of a picture in ticks; times are rounded to ticks, each on its own.
+        samples, chunks: the most pictures and segments that will be added; room for the index is kept for them.
+
+    Raises (from every method):
+        OSError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, scale: int, frame: Fraction, samples: int, chunks: int):
+        self._width, self._height, self._scale, self._frame = width, height, scale, frame
+        self._begin = _FIXED + _PER_SAMPLE * samples + _PER_CHUNK * chunks
+        self._sizes: list[int] = []
+        self._keys: list[int] = []  # numbers of key pictures, from 1
+        self._chunks: list[tuple[int, int]] = []  # where a segment's pictures begin, and how many they are
+        self._sequence = self._picture = b""  # the first parameter sets, which go into the index
+        self._file = open(path, "wb")
+        self._end = self._file.seek(self._begin)
+
+    def __enter__(self) -> "Mp4Writer":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._file.close()
+
+    def add(self, segment: bytes) -> None:
+        """Appends a segment's pictures.
+
+        Raises:
+            RenderError: BAD_SEGMENT when it is none.
+        """
+        count_frames(segment)
+        pictures: list[list[memoryview]] = []
+        for kind, unit in nal_units(segment):
+            if kind == ACCESS_UNIT_DELIMITER:
+                pictures.append([])
+                continue
+            # Parameter sets stay in each segment: at odd rates x264 guesses at the rate, so that they differ.
+            pictures[-1].append(unit)
+            if kind == SEQUENCE_PARAMETERS:
+                self._sequence = self._sequence or bytes(unit)
+            elif kind == PICTURE_PARAMETERS:
+                self._picture = self._picture or bytes(unit)
+        if not (self._sequence and self._picture):
+            raise RenderError("BAD_SEGMENT", "a segment says nothing of its coding; it must be encoded again.")
+        self._chunks.append((self._end, len(pictures)))
+        for units in pictures:
+            if any(unit[0] & 31 == IDR_SLICE for unit in units):
+                self._keys.append(len(self._sizes) + 1)
+            data = b"".join(part for unit in units for part in (pack(">I", len(unit)), unit))
+            self._file.write(data)
+            self._sizes.append(len(data))
+            self._end += len(data)
+
+    def finish(self) -> None:
+        """Writes the index; nothing can be added any more."""
+        head = _box(b"ftyp", b"isom", pack(">I", 0x200), b"isomiso2avc1mp41") + self._movie()
+        length = self._end - self._begin
+        media = pack(">I4s", 8 + length, b"mdat") if 8 + length < 1 << 32 else pack(">I4sQ", 1, b"mdat", 16 + length)
+        room = self._begin - len(head) - len(media)
+        if room < 8:
+            raise RenderError("BAD_VIDEO", f"{len(self._sizes)} frames came, more than were said; join it again.")
+        self._file.seek(0)
+        self._file.write(head + pack(">I4s", room, b"free") + bytes(room - 8) + media)
+        self._file.flush()
+
+    def _times(self) -> Iterator[int]:
+        """When each picture ends, in ticks."""
+        return (round((k + 1) * self._frame) for k in range(len(self._sizes)))
+
+    def _movie(self) -> bytes:
+        duration = round(len(self._sizes) * self._frame)
+        header = _timed(
+            b"mvhd", 0, (self._scale, duration),
+            pack(">IH10x", 0x10000, 0x100), _UNITY, bytes(24), pack(">I", 2),
+        )
+        track = _timed(
+            b"tkhd", 3, (1, 0, duration),
+            bytes(16), _UNITY, pack(">2I", self._width << 16, self._height << 16),
+        )
+        media = _box(
+            b"mdia",
+            _timed(b"mdhd", 0, (self._scale, duration), pack(">HH", 0x55C4, 0)),  # language: undetermined
+            _full(b"hdlr", 0, 0, bytes(4), b"vide", bytes(12), b"VideoHandler\0"),
+            _box(
+                b"minf", _full(b"vmhd", 0, 1, bytes(8)),
+                _box(b"dinf", _full(b"dref", 0, 0, pack(">I", 1), _full(b"url ", 0, 1))),
+                self._tables(),
+            ),
+        )
+        return _box(b"moov", header, _box(b"trak", track, media))
+
+    def _tables(self) -> bytes:
+        ends = [0, *self._times()]
+        durations = [(len(list(run)), ticks) for ticks, run in groupby(b - a for a, b in zip(ends, ends[1:]))]
+        runs, before = [], 0
+        for number, (_, count) in enumerate(self._chunks, 1):
+            if count != before:
+                runs.append(pack(">3I", number, count, 1))
+            before = count
+        offsets = [at for at, _ in self._chunks]
+        size, kind = ("Q", b"co64") if self._end >> 32 else ("I", b"stco")
+        return _box(
+            b"stbl", _full(b"stsd", 0, 0, pack(">I", 1), self._description()),
+            _full(b"stts", 0, 0, pack(">I", len(durations)), *(pack(">2I", *entry) for entry in durations)),
+            _full(b"stss", 0, 0, pack(f">{1 + len(self._keys)}I", len(self._keys), *self._keys)),
+            _full(b"stsc", 0, 0, pack(">I", len(runs)), *runs),
+            _full(b"stsz", 0, 0, pack(f">{2 + len(self._sizes)}I", 0, len(self._sizes), *self._sizes)),
+            _full(kind, 0, 0, pack(f">I{len(offsets)}{size}", len(offsets), *offsets)),
+        )
+
+    def _description(self) -> bytes:
+        """How to decode: the parameter sets, and the colours, BT.709 limited range."""
+        sequence, picture = self._sequence, self._picture
+        configuration = [
+            pack(">B3sBB", 1, sequence[1:4], 0xFF, 0xE1), pack(">H", len(sequence)), sequence,
+            pack(">BH", 1, len(picture)), picture,
+        ]
+        if sequence[1] in _HIGH_PROFILES:
+            configuration.append(bytes([0xFD, 0xF8, 0xF8, 0]))  # 4:2:0, 8 bits, 8 bits, no extensions
+        return _box(
+            b"avc1", bytes(6), pack(">H16x2H2I4xH32xHh", 1, self._width, self._height, 0x480000, 0x480000, 1, 24, -1),
+            _box(b"avcC", *configuration),
+            _box(b"colr", b"nclx", pack(">3HB", 1, 1, 1, 0)),
+        )
