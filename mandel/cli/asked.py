@@ -29,7 +29,7 @@ def add_field_options(parser: argparse.ArgumentParser) -> None:
         names = f": {', '.join(palettes.NAMES)}" if field.name == "palette" else ""
         group.add_argument(
             "--" + field.name.replace("_", "-"), dest=f"field_{field.name}", metavar=field.kind.upper(),
-            help=f"{field.help}{names} (default {field.default})",
+            help=f"{field.help}{names} (default {str(field.default).lower()})",
         )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
 
@@ -50,7 +50,7 @@ def payload(args: argparse.Namespace) -> tuple[dict, list[str]]:
     Raises:
         RequestError: no such file, or no JSON object in it; a bad option.
     """
-    given = _overrides(args)
+    given = changes(args)
     named = bool(args.payload)
     base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
     asked = base | given
@@ -80,7 +80,7 @@ def _read(name: str) -> dict:
     return value
 
 
-def _overrides(args: argparse.Namespace) -> dict:
+def changes(args: argparse.Namespace) -> dict:
     """The fields given as options, as JSON values; no digit is lost."""
     given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
     for pair in args.set:
@@ -93,12 +93,16 @@ def _overrides(args: argparse.Namespace) -> dict:
 
 def _value(name: str, text: str):
     field = fields.BY_NAME.get(name)
+    if field is not None and field.kind == fields.FLAG:
+        return {"true": True, "false": False}.get(text, text)
     if (field is None or field.kind != fields.TEXT) and _JSON_NUMBER.fullmatch(text):
         return Number(text)
     return text
 
 
 def _shown(value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return plain(value.text if isinstance(value, Number) else value, _SHOWN)
 
 

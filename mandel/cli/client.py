@@ -54,6 +54,8 @@ examples:
   client.py --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
   client.py payloads/deep-300.json --num-frames 600
   client.py --attach 3b1f0c -o zoom.mp4
+  client.py --sampling shared --keep-strips true     (once; prints the job)
+  client.py --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
 """
 
 _CHANGES = {
@@ -96,6 +98,10 @@ def _parser() -> argparse.ArgumentParser:
     for op, help in _CHANGES.items():
         what.add_argument("--" + op, metavar="JOB", help=help)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
+    what.add_argument(
+        "--recolour", metavar="JOB",
+        help="make a zoom again from the strips it kept, with another palette, frame rate, size, easing, ...",
+    )
     asked.add_field_options(parser)
     return parser
 
@@ -108,10 +114,15 @@ def _request(args: argparse.Namespace) -> tuple[str, dict, list[str]]:
         job = getattr(args, op)
         if job is not None:
             return op, {"op": op} | ({"job": job} if job else {}), []
-    priority = {operation.PRIORITY: Number(args.priority)} if args.priority is not None else {}
+    beside = {operation.CLIENT: _user() if args.client is None else args.client}
+    if args.priority is not None:
+        beside[operation.PRIORITY] = Number(args.priority)
+    if args.recolour is not None:
+        if args.payload:
+            raise RequestError("BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options")
+        return operation.RECOLOUR, {"op": operation.RECOLOUR, "job": args.recolour} | asked.changes(args) | beside, []
     payload, told = asked.payload(args)
-    name = {operation.CLIENT: _user() if args.client is None else args.client}
-    return operation.RENDER, payload | priority | name, told
+    return operation.RENDER, payload | beside, told
 
 
 def _user() -> str:
@@ -127,7 +138,7 @@ def _output(args: argparse.Namespace, job: str | None) -> Path:
     """Where the video goes. Nothing that the service sends but a checked job id is part of it."""
     if args.output is not None:
         return args.output
-    if args.attach is None and args.payload != "-":
+    if args.attach is None and args.recolour is None and args.payload != "-":
         if args.payload:
             return Path(Path(args.payload).stem + ".mp4")
         if asked.DEFAULT_PAYLOAD.exists():

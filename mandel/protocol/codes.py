@@ -27,6 +27,7 @@ REFUSED = {
     "TOO_DEEP_ZOOM": "deeper than the service allows",
     "JOB_TOO_BIG": "each field is legal, all together are too much work",
     "NOT_FOUND": "no such job",
+    "NO_STRIPS": "the job keeps no strips to recolour",
     "UNAUTHORIZED": "the service wants its token",
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mandel.errors import RequestError
 from mandel.protocol.number import Number
 
-RENDER = "render"
+RENDER, RECOLOUR = "render", "recolour"
 _SMALL = re.compile(r"-?[0-9]")
 _JOB = re.compile(r"[0-9a-f]{64}")
 
@@ -32,8 +32,13 @@ class Operation:
     streams: bool = False
 
 
+# Fields of a payload that another video of the same strips may have otherwise.
+LOOKS = (
+    "palette", "num_frames", "frame_width", "frame_height", "fps", "start_delta", "end_delta", "easing", "rotation",
+)
 TABLE = {
     RENDER: Operation(optional=None, streams=True),
+    RECOLOUR: Operation(required=("job",), optional=LOOKS, streams=True),
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
@@ -126,10 +131,12 @@ def request(value) -> Request:
     token = fields.pop("token", None)
     if not isinstance(token, str | None):
         raise RequestError("WRONG_TYPE", "token must be a string", field="token")
-    row = TABLE[op]
-    if row.optional is None:
+    row, priority, client = TABLE[op], None, ""
+    if op in (RENDER, RECOLOUR):
         priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
-        return Request(op, fields, token, priority, _client(fields.pop(CLIENT, "")))
+        client = _client(fields.pop(CLIENT, ""))
+    if row.optional is None:
+        return Request(op, fields, token, priority, client)
     for name in fields:
         if name not in row.required + row.optional:
             raise unknown_field(name, ("op", "token") + row.required + row.optional)
@@ -138,4 +145,4 @@ def request(value) -> Request:
             raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)
     if "job" in fields and not (isinstance(fields["job"], str) and _JOB.fullmatch(fields["job"])):
         raise not_found()
-    return Request(op, fields, token)
+    return Request(op, fields, token, priority, client)

@@ -11,9 +11,10 @@ from functools import partial
 
 from mandel import payload
 from mandel.errors import MandelError, RenderError, RequestError, StoreError, TransferError
-from mandel.protocol.operation import RENDER, Request, not_found
+from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
 from mandel.protocol.reply import ReplyWriter
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
+from mandel.server import strips
 from mandel.server.jobs import Job
 from mandel.store.store import CANCELLED, DONE
 
@@ -63,7 +64,7 @@ class Connection:
             _log.info("%s: speaks %s", self._peer, asked.protocol)
         elif isinstance(asked, Request):
             answer = {
-                RENDER: self._render, "attach": self._attach, "status": self._status, "list": self._list,
+                RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach, "status": self._status, "list": self._list,
             }
             self._service.admit(asked.token)
             answer.get(asked.op, self._change)(asked)
@@ -91,12 +92,23 @@ class Connection:
     # -- operations -------------------------------------------------------
 
     def _render(self, request: Request) -> None:
-        asked = payload.parse(request.fields, self._service.settings.limits)
+        self._ask(request, payload.parse(request.fields, self._service.settings.limits))
+
+    def _recolour(self, request: Request) -> None:
+        register, changes = self._service.register, dict(request.fields)
+        job = self._found(register.find(changes.pop("job")))
+        source = register.find(job.source or job.id) or job
+        asked = strips.recoloured(job, source, changes, self._service.settings.limits)
+        register.store.touch(source.id)
+        self._ask(request, asked, source.id)
+
+    def _ask(self, request: Request, asked: payload.Payload, source: str | None = None) -> None:
         canonical = asked.canonical()
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
         room = int(asked.num_frames * asked.frame_width * asked.frame_height * _LEAST_BYTES_PER_PIXEL)
         self._stream(self._service.register.ask(
-            asked.job_id(), canonical, text, asked.num_frames, room, request.priority, self._client(request)))
+            asked.job_id(), canonical, text, asked.num_frames, room, request.priority, self._client(request),
+            source))
 
     def _client(self, request: Request) -> str:
         """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""

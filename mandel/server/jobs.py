@@ -55,6 +55,7 @@ class Job:
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
         self.priority, self.pinned, self.client = record.priority, record.pinned, record.client
+        self.source: str | None = record.source  # the job whose strips it is made from
         self.changed = threading.Condition(lock)
         self.ending = threading.Lock()
         self.faults = 0  # times in a row that the driver failed it without any progress
@@ -82,6 +83,12 @@ class Job:
         self._began = self._times[0]
         self.stage: dict | None = None  # what its frames wait for
         self.retried = 0  # frames that took more than one attempt
+        self.strips = {"iterated": 0, "found": 0}  # found in DB/, and only painted
+        self.strips_lost = False  # some could not be stored
+
+    def strip(self, found: bool) -> None:
+        """A strip has been made."""
+        self.strips["found" if found else "iterated"] += 1
 
     def frame(self, number: int, node: str, attempt: int, host: str = "") -> None:
         """A frame has been rendered on a node of ``host``, at the ``attempt``-th try."""
@@ -100,11 +107,12 @@ class Job:
         return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
 
     def account(self) -> dict:
-        """How it was rendered: frames by node, the nodes' hosts, frames retried, segments, seconds."""
+        """How it was rendered: frames by node, the nodes' hosts, frames retried, segments, strips, seconds."""
         if self.state != RUNNING:
             return self.report
         return {"nodes": dict(self.nodes), "hosts": dict(self.hosts), "retried": self.retried,
-                "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3)}
+                "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3),
+                **({"strips": dict(self.strips)} if any(self.strips.values()) else {})}
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
+from mandel.server import strips
 from mandel.server.jobs import RUNNING, Job
 from mandel.server.turns import check_queue, next_job
 from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, Record, Store, StoredFile
@@ -51,13 +52,14 @@ class Register:
     # -- for connections --------------------------------------------------
 
     def ask(self, job: str, payload: dict, canonical: str, frames: int, room: int = 0,
-            priority: int | None = None, client: str = "") -> Job:
+            priority: int | None = None, client: str = "", source: str | None = None) -> Job:
         """The job of a payload: joined when it is live, done when stored, else queued durably.
 
         Args:
             room: bytes that it will take on the disk at least.
             priority: what it is from now on; None leaves it as it is.
             client: who asks. A job that several ask for counts for the one who has the fewest.
+            source: the job whose strips it is made from, if it is another one.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED, INDEX_FAILED.
@@ -72,9 +74,11 @@ class Register:
                 if record is None:
                     self._check_queue(client)
                     self.store.check_space(room)
-                    record = self.store.add(job, payload, canonical, frames, priority or 0, client)
+                    record = self.store.add(job, payload, canonical, frames, priority or 0, client, source)
                     _log.info("job %s accepted: %d frames", job[:12], frames)
                 elif record.state in (FAILED, CANCELLED):
+                    if source is not None:
+                        self.store.set_wish(job, "source", source)
                     record = self._again(job, client)
                 found = self._admit(Job(self.lock, record))
             wishes = {} if priority is None else {"priority": priority}
@@ -232,12 +236,13 @@ class Register:
             return job.progress()
 
     def describe(self, job: Job) -> dict:
-        """All that is known of a job."""
+        """All that is known of a job; ``kept``: bytes of its raw strips."""
+        kept = self.store.strips.bytes(job.id)
         with self.lock:
             return job.progress() | {
                 "payload": job.payload, "asked": job.asked, "client": job.client, "priority": job.priority,
                 "pinned": job.pinned,
-                **job.account(),
+                **job.account(), **({"kept": kept} if kept else {}), **({"source": job.source} if job.source else {}),
                 "error": job.error.as_dict() if job.error else None,
             }
 
@@ -309,6 +314,7 @@ class Register:
             if job.state == RUNNING:
                 with self.lock:
                     report = job.report = job.account()
+                strips.unneeded(job, self.store)
                 self.store.finish(job.id, path, poster, frames, sha256, report)
                 self._end(job, "finish")
                 _log.info("job %s done", job.id[:12])

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mandel.errors import RenderError, StoreError
+from mandel.server import strips
 from mandel.server.driver import DriverProcess
 from mandel.server.jobs import RUNNING, Job
 from mandel.server.register import Register
@@ -113,6 +114,7 @@ class Supervisor:
         """What to tell the driver of a job to begin; None when there is nothing to begin any more."""
         try:
             segments = self._register.store.segments(job.id)
+            strips_there = strips.order(job, self._register.store)
             folder = self._register.store.new_tmp(job.id)
         except StoreError as error:
             self._register.fail(job, error)
@@ -128,7 +130,8 @@ class Supervisor:
             job.begin({segment.number: segment.frames for segment in segments})
         return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
                 "priority": job.priority, "client": job.client, "cache": str(self._register.store.names.cache),
-                "segments": {str(segment.number): str(segment.path) for segment in segments}}
+                "segments": {str(segment.number): str(segment.path) for segment in segments},
+                "strips": strips_there}
 
     # -- keeper -----------------------------------------------------------
 
@@ -237,6 +240,10 @@ class Supervisor:
                 with self._register.lock:
                     self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})
                     self._register.work.notify_all()
+            elif event == "strip":
+                strips.made(job, self._register.store, message)
+            elif event == "unneeded":
+                strips.unneeded(job, self._register.store, message["strips"])
             elif event == "video":
                 poster = Path(message["poster"]) if message.get("poster") else None
                 self._register.finish(job, Path(message["path"]), poster, message["frames"],
