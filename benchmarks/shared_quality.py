@@ -31,7 +31,7 @@ from mandel.colour.transfer import decode_srgb  # noqa: E402
 from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
 from mandel.plan.zoom import Zoom  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.recipe import FRAME, VIDEO_BAILOUT, Item  # noqa: E402
+from mandel.render.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item  # noqa: E402
 from mandel.render.recipes import recipe_of  # noqa: E402
 from mandel.render.tasks import FUNCTIONS, Slot, studio  # noqa: E402
 from mandel.video.ffmpeg import executable  # noqa: E402
@@ -78,8 +78,11 @@ class Maker:
 
     def make(self, item: Item):
         if item not in self.made:
-            inputs = [self.make(need) for need in self.recipe.needs(item)]
+            made = [(need.kind, self.make(need)) for need in self.recipe.needs(item)]
+            inputs = [value for kind, value in made if kind != LIMIT]
             self.made[item] = FUNCTIONS[item.kind](self.recipe.unit(item), SLOT, *inputs)[0]
+            if item.kind == LIMIT:
+                self.recipe.learn(item, self.made[item])
         return self.made[item]
 
     def frames(self, count: int) -> np.ndarray:
