@@ -62,6 +62,8 @@ export RAY_health_check_initial_delay_ms=${RAY_health_check_initial_delay_ms:-10
 export RAY_health_check_period_ms=${RAY_health_check_period_ms:-500}
 export RAY_health_check_timeout_ms=${RAY_health_check_timeout_ms:-1000}
 export RAY_health_check_failure_threshold=${RAY_health_check_failure_threshold:-3}
+# Of tasks that the dashboard lists, 3 KB each; Ray would keep five times as many.
+export RAY_task_events_max_num_task_in_gcs=${RAY_task_events_max_num_task_in_gcs:-20000}
 
 # Without a token Ray runs anybody's code.
 export RAY_AUTH_MODE=token

@@ -22,6 +22,7 @@ import mandel
 from mandel.errors import RenderError
 from mandel.render import tasks
 from mandel.render.executor import Outcome, Task
+from mandel.render.recipe import FRAME, REFERENCE, SEGMENT
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
@@ -38,6 +39,11 @@ _WATCH = {
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
 }
+# Ray's own metrics keep a series for every task name for ever, in each process: a driver grew by 15 KB
+# a frame, workers and agents too. Only the process that keeps this program's metrics has them on.
+_METRICS = "RAY_enable_metrics_collection"
+# What the control store keeps of tasks for the dashboard, 3 KB each; Ray's own limit is 100,000.
+_TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
 
 
 def find_cluster(address: str) -> str | None:
@@ -78,7 +84,7 @@ def _answers(address: str) -> bool:
 
 
 def _run(function, argument, slot, key, failures, *inputs):
-    """A task on a worker: ``tasks.run`` plus what only Ray knows there, and the metrics."""
+    """A task on a worker: ``tasks.run`` plus what only Ray knows there."""
 
     def tell(done: int, total: int) -> None:
         internal_kv._internal_kv_put(key, f"{done} {total}".encode())
@@ -88,26 +94,29 @@ def _run(function, argument, slot, key, failures, *inputs):
         function, argument, slot, *inputs, label=context.get_task_name(), failures=failures, tell=tell
     )
     facts["node"] = context.get_node_id()
-    if "error" not in facts:
-        _count(function, facts)
     return result, facts
 
 
-_meters: dict = {}
+class _Meter:
+    """This program's metrics, in an actor of their own."""
 
-
-def _count(function: str, facts: dict) -> None:
-    if not _meters:
-        _meters["frame"] = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
-        _meters["segment"] = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
-        _meters["seconds"] = metrics.Histogram(
+    def __init__(self):
+        self._frames = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
+        self._segments = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
+        self._seconds = metrics.Histogram(
             "mandel_frame_seconds", "Seconds to render one frame.",
             boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
         )
-    if function in _meters:
-        _meters[function].inc()
-    if function == "frame":
-        _meters["seconds"].observe(facts["seconds"])
+        self._queue = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
+
+    def tell(self, seconds: list[float], segments: int, queue: int) -> None:
+        """Counts frames, by the seconds that each took, and segments; notes the tasks not ended."""
+        self._queue.set(queue)
+        if segments:
+            self._segments.inc(segments)
+        for value in seconds:
+            self._frames.inc()
+            self._seconds.observe(value)
 
 
 _PACKAGE = Path(mandel.__file__).parent
@@ -116,7 +125,10 @@ _QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 def _join(cluster: str):
     # The package travels with the job: workers need only the requirements.
-    environment = {"py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__/**"]}
+    environment = {
+        "py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__/**"],
+        "env_vars": {_METRICS: os.environ[_METRICS]},
+    }
     return ray.init(address=cluster, runtime_env=environment, **_QUIET)
 
 
@@ -141,12 +153,12 @@ class RayExecutor:
     """
 
     def __init__(self, address: str = "auto", device: str = "auto"):
-        for name, value in _WATCH.items():
+        for name, value in {**_WATCH, **_TASKS_SHOWN, _METRICS: "0"}.items():
             os.environ.setdefault(name, value)
         cluster = find_cluster(address)
         try:
             context = _join(cluster) if cluster else _start()
-        except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        except Exception as error:  # when a node takes too long to start, Ray raises just that
             where = f"join the Ray cluster at {cluster}" if cluster else "start Ray here"
             raise RenderError(
                 "NO_CLUSTER",
@@ -161,11 +173,16 @@ class RayExecutor:
         self._device = device
         self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_run)
         self._tickets = itertools.count(1)
-        self._running: dict = {}  # ref of the facts -> (ticket, ref of the result)
+        self._running: dict = {}  # ref of the facts -> (ticket, function, ref of the result)
         self._refs: dict = {}  # ticket -> ref of the facts
         # The control store's table of small values is how a running task tells how far it is.
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
-        self._queue_length = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
+        self._meter = None
+        if self.joined or os.environ[_METRICS] == "1":
+            options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
+            self._meter = ray.remote(**options)(_Meter).remote()
+        self._seconds: list[float] = []  # of frames and segments not yet counted
+        self._segments = 0
         self._refreshed = -_REFRESH_SECONDS
         self._resources: dict = {}
         if not self.slots():
@@ -181,7 +198,9 @@ class RayExecutor:
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
             self._resources = ray.cluster_resources()
-            self._queue_length.set(len(self._running))
+            if self._meter is not None:
+                self._meter.tell.remote(self._seconds, self._segments, len(self._running))
+            self._seconds, self._segments = [], 0
         return self._resources
 
     def slots(self) -> dict[str, int]:
@@ -226,7 +245,7 @@ class RayExecutor:
         ticket = next(self._tickets)
         key = f"{self._prefix}{ticket}".encode()
         result, facts = remote.remote(task.function, task.argument, slot, key, task.failures, *task.inputs)
-        self._running[facts] = (ticket, result)
+        self._running[facts] = (ticket, task.function, result)
         self._refs[ticket] = facts
         return ticket
 
@@ -241,8 +260,10 @@ class RayExecutor:
         return [self._outcome(ref) for ref in ready]
 
     def _outcome(self, ref) -> Outcome:
-        ticket, result = self._running.pop(ref)
+        ticket, function, result = self._running.pop(ref)
         self._refs.pop(ticket, None)
+        if function == REFERENCE:
+            internal_kv._internal_kv_del(f"{self._prefix}{ticket}".encode())
         try:
             facts = ray.get(ref)
         except ray.exceptions.TaskCancelledError:
@@ -258,6 +279,9 @@ class RayExecutor:
             facts = {"node": node.group(1)} if node else {}
             return Outcome(ticket, None, facts, {"code": code, "message": message})
         error = facts.pop("error", None)
+        if error is None and function == FRAME:
+            self._seconds.append(facts["seconds"])
+        self._segments += error is None and function == SEGMENT
         return Outcome(ticket, None if error else result, facts, error)
 
     def progress(self, ticket: int) -> tuple[int, int] | None:
