@@ -41,6 +41,11 @@ class Encoders:
         new.write_text(script.format(**values) + "\n")
         new.rename(self._orders / new.name)
 
+    def withdraw(self) -> None:
+        """No run does any of what was ordered and not yet done."""
+        for order in self._orders.iterdir():
+            order.unlink(missing_ok=True)
+
     @property
     def waiting(self) -> int:
         """Orders that no run has taken yet."""
