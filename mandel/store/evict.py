@@ -13,10 +13,10 @@ IDLE_SECONDS = 60.0  # somebody may be about to fetch the video of a job that wa
 
 _TAKEN = "SELECT (SELECT coalesce(sum(bytes), 0) FROM files) + (SELECT coalesce(sum(bytes), 0) FROM strips)"
 _ENDED = """
-    SELECT j.id, j.state, sum(f.bytes) AS bytes, sum(f.bytes * (f.kind = ?)) AS segments,
-           sum(f.bytes * (f.kind = 'strip')) AS strips,
+    SELECT j.id, j.state, total(f.bytes) AS bytes, total(f.bytes * (f.kind = ?)) AS segments,
+           total(f.bytes * (f.kind = 'strip')) AS strips,
            max(coalesce(j.used, 0), j.asked, coalesce(j.ended, 0)) AS last
-    FROM jobs j JOIN (
+    FROM jobs j LEFT JOIN (
         SELECT job, kind, bytes FROM files UNION ALL SELECT job, 'strip', bytes FROM strips
     ) f ON f.job = j.id
     WHERE j.state IN (?, ?, ?) AND NOT j.pinned AND last < ?
@@ -31,7 +31,7 @@ def evict(index: Index, names: Names, most: int, idle: float = IDLE_SECONDS) -> 
     First segments of done jobs, whose videos stay, then raw strips, then whole
     jobs that have ended, the longest unused first. Unfinished and pinned jobs,
     those whose strips an unfinished one is made from, and those used within
-    ``idle`` seconds, stay.
+    ``idle`` seconds, stay. Jobs without files go with the others of their age.
     """
     excess = index.read(_TAKEN)[0][0] - most
     if excess <= 0:

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from mandel.errors import StoreError
-from mandel.store.store import DONE, QUEUED, Store
+from mandel.store.store import CANCELLED, DONE, QUEUED, Store
 
 SIZE = 1000
 
@@ -81,3 +81,14 @@ def test_a_start_after_an_eviction_finds_nothing_amiss(store):
     store.close()
     store.__init__(store.names.root)
     assert str(store.recovery) == "nothing to recover"
+
+
+def test_jobs_without_files_are_forgotten_with_the_others_of_their_age(store):
+    jobs = []
+    for digit in "ab":
+        cancelled = digit.replace("a", "c").replace("b", "d") * 64
+        store.add(cancelled, {}, "{}", 1)
+        store.set_state(cancelled, CANCELLED)
+        jobs += [cancelled, make(store, digit)]
+    assert store.evict(SIZE, idle=0) == jobs[:2]
+    assert not store.names.job(jobs[0]).exists() and store.get(jobs[2]) is not None
