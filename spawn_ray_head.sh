@@ -5,6 +5,7 @@ set -euo pipefail
 usage() {
     cat <<'EOF'
 Usage: ./spawn_ray_head.sh [OPTIONS] [-- RAY_START_OPTIONS]
+       ./spawn_ray_head.sh --stop [--port PORT]
 
 Starts the Ray head on this machine: control store, dashboard, and a worker for
 each CPU and GPU here. Activate your environment first (a virtual environment
@@ -18,19 +19,44 @@ Options:
   --dashboard-port PORT   the dashboard's port                        (8265)
   --num-cpus N            CPU slots, one frame each                   (all cores)
   --num-gpus N            GPUs                                        (all found)
+  --stop                  stop the head that this script started here at
+                          PORT and all of its processes, and no other Ray
   --help                  this text
 
 Environment: RAY_AUTH_TOKEN_PATH names the token file (~/.ray/auth_token).
-Stop with `ray stop` (it stops every Ray on this machine).
 EOF
 }
 
 fail() { echo "spawn_ray_head.sh: $1" >&2; exit "${2:-1}"; }
 
-port=6379 node_ip="" dashboard_host=127.0.0.1 dashboard_port=8265 cpus="" gpus=""
+# Ray's processes are known by a variable that they all inherit; other Rays on this machine are not touched.
+started() {
+    local folder
+    for folder in /proc/[0-9]*; do
+        if grep -qsz "^MANDEL_RAY=$1\$" "$folder/environ"; then echo "${folder##*/}"; fi
+    done
+}
+
+stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are none
+    local pids turn
+    pids=$(started "$1")
+    [[ -n $pids ]] || return 1
+    # shellcheck disable=SC2086  # several words
+    kill $pids 2>/dev/null || true
+    for turn in {1..100}; do
+        pids=$(started "$1")
+        [[ -n $pids ]] || return 0
+        sleep 0.1
+    done
+    # shellcheck disable=SC2086
+    kill -KILL $pids 2>/dev/null || true
+}
+
+stopping="" port=6379 node_ip="" dashboard_host=127.0.0.1 dashboard_port=8265 cpus="" gpus=""
 while (($#)); do
     case $1 in
         --help|-h) usage; exit 0 ;;
+        --stop) stopping=yes; shift ;;
         --port|--node-ip|--dashboard-host|--dashboard-port|--num-cpus|--num-gpus)
             (($# > 1)) || fail "$1 needs a value; see --help" 2
             case $1 in
@@ -49,6 +75,14 @@ done
 for number in "$port" "$dashboard_port" ${cpus:+"$cpus"} ${gpus:+"$gpus"}; do
     [[ $number =~ ^[0-9]+$ ]] || fail "'$number' is not a number; see --help" 2
 done
+
+if [[ $stopping ]]; then
+    stop "head:$port" || { echo "No head that this script started runs here at port $port."; exit 0; }
+    current=/tmp/ray/ray_current_cluster
+    if [[ -f $current && $(<"$current") == *:"$port" ]]; then rm -f "$current"; fi
+    echo "The Ray head at port $port has stopped; its workers leave within a minute."
+    exit 0
+fi
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [[ -z ${VIRTUAL_ENV:-} && -z ${CONDA_PREFIX:-} && -x $here/.venv/bin/ray ]]; then
@@ -91,7 +125,7 @@ fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-ray start --head --port "$port" \
+MANDEL_RAY=head:$port ray start --head --port "$port" \
     --dashboard-host "$dashboard_host" --dashboard-port "$dashboard_port" \
     --disable-usage-stats \
     ${node_ip:+--node-ip-address "$node_ip"} ${cpus:+--num-cpus "$cpus"} ${gpus:+--num-gpus "$gpus"} \
@@ -110,4 +144,5 @@ Next:
      Dashboard:              http://$dashboard_host:$dashboard_port/#/cluster  (asks for the token)
   3. Start the service:      python ray_head.py   (--address $joinable, if several Rays run here)
   4. Send a payload:         python client.py
+  5. Stop the head again:    ./spawn_ray_head.sh --stop$([[ $port == 6379 ]] || echo " --port $port")
 EOF

@@ -5,6 +5,7 @@ set -euo pipefail
 usage() {
     cat <<'EOF'
 Usage: ./spawn_ray_server.sh HEAD:PORT [OPTIONS] [-- RAY_START_OPTIONS]
+       ./spawn_ray_server.sh --stop [HEAD:PORT]
 
 Joins this machine's CPUs and GPUs to the cluster whose head runs at HEAD:PORT
 (spawn_ray_head.sh prints it). Needs the pinned requirements in the active
@@ -16,19 +17,45 @@ Options:
   --num-gpus N     GPUs                             (all found)
   --node-ip ADDR   address under which the others
                    reach this machine               (Ray's choice)
+  --stop           leave again: stop what this script started
+                   here, for HEAD:PORT alone if it is named;
+                   no other Ray is touched
   --help           this text
 
 Environment: RAY_AUTH_TOKEN_PATH names the token file (~/.ray/auth_token).
-Stop with `ray stop` (it stops every Ray on this machine).
 EOF
 }
 
 fail() { echo "spawn_ray_server.sh: $1" >&2; exit "${2:-1}"; }
 
-head="" node_ip="" cpus="" gpus=""
+# Ray's processes are known by a variable that they all inherit; other Rays on this machine are not touched.
+started() {
+    local folder
+    for folder in /proc/[0-9]*; do
+        if grep -qsz "^MANDEL_RAY=$1\$" "$folder/environ"; then echo "${folder##*/}"; fi
+    done
+}
+
+stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are none
+    local pids turn
+    pids=$(started "$1")
+    [[ -n $pids ]] || return 1
+    # shellcheck disable=SC2086  # several words
+    kill $pids 2>/dev/null || true
+    for turn in {1..100}; do
+        pids=$(started "$1")
+        [[ -n $pids ]] || return 0
+        sleep 0.1
+    done
+    # shellcheck disable=SC2086
+    kill -KILL $pids 2>/dev/null || true
+}
+
+stopping="" head="" node_ip="" cpus="" gpus=""
 while (($#)); do
     case $1 in
         --help|-h) usage; exit 0 ;;
+        --stop) stopping=yes; shift ;;
         --node-ip|--num-cpus|--num-gpus)
             (($# > 1)) || fail "$1 needs a value; see --help" 2
             case $1 in
@@ -42,6 +69,11 @@ while (($#)); do
         *) [[ -z $head ]] || fail "only one HEAD:PORT, please; see --help" 2; head=$1; shift ;;
     esac
 done
+if [[ $stopping ]]; then
+    stop "worker:${head:-.*}" || { echo "Nothing that this script started${head:+ for $head} runs here."; exit 0; }
+    echo "This machine has left the cluster${head:+ at $head}."
+    exit 0
+fi
 [[ $head =~ ^[^:]+:[0-9]+$ ]] || fail "name the head as HEAD:PORT, e.g. ./spawn_ray_server.sh 192.168.1.10:6379" 2
 for number in ${cpus:+"$cpus"} ${gpus:+"$gpus"}; do
     [[ $number =~ ^[0-9]+$ ]] || fail "'$number' is not a number; see --help" 2
@@ -95,7 +127,7 @@ fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-ray start --address "$head" --disable-usage-stats \
+MANDEL_RAY=worker:$head ray start --address "$head" --disable-usage-stats \
     ${node_ip:+--node-ip-address "$node_ip"} ${cpus:+--num-cpus "$cpus"} ${gpus:+--num-gpus "$gpus"} \
     "$@" >"$log" 2>&1 || { cat "$log" >&2; fail "ray start failed, see above"; }
 
@@ -104,5 +136,5 @@ This machine works for the cluster at $head${cpus:+ with $cpus CPU slots}${gpus:
 
 Next:
   See it listed:   RAY_AUTH_MODE=token ray status --address $head
-  Leave again:     ray stop
+  Leave again:     ./spawn_ray_server.sh --stop
 EOF

@@ -40,6 +40,13 @@ class Cache:
         except OSError:
             return None
 
+    def remove(self, key: str) -> None:
+        """What was kept under ``key`` is not needed any more; fine if nothing was."""
+        try:
+            (self._folder / key).unlink(missing_ok=True)
+        except OSError:
+            pass  # it goes with the oldest
+
     def put(self, key: str, data: bytes) -> None:
         """Keeps ``data``, unless the disk refuses: a cache is no reason to fail."""
         temporary = None

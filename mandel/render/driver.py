@@ -105,6 +105,7 @@ def _obey(message: dict, channel: Channel, scheduler: Scheduler) -> bool:
         case "cancel":
             scheduler.cancel(message["job"])
         case "stop":
+            scheduler.drain(message.get("seconds", 0.0))
             return False
     return True
 

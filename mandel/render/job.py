@@ -103,6 +103,10 @@ class Job:
         """Every segment's file, in order."""
         return [self.paths[s.index] for s in self.segments]
 
+    def pictures(self) -> list[tuple[int, Any]]:
+        """Frames that were made and are in no segment yet, with their handles."""
+        return [(item.index, handle) for item, handle in self._made.items() if item.kind == FRAME]
+
     def next(self, kind: str) -> tuple[Item, Task] | None:
         """The next task that can start now on a slot of ``kind``, or None; it counts as handed out."""
         for frame in islice(self._todo, _AHEAD):

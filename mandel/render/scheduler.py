@@ -18,12 +18,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError
-from mandel.plan.reference import Reference
 from mandel.render.accounts import Accounts
-from mandel.render.cache import Cache
 from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
 from mandel.render.job import Job
+from mandel.render.kept import Kept
 from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.render.stragglers import Stragglers
 
@@ -38,8 +37,6 @@ _MEMORY_SHARE = 0.4
 # More tasks per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
 _IN_FLIGHT = {"cpu": 2, "gpu": 4}
 _STAGE_SECONDS = 1.0
-# Seconds of computing from which on a reference orbit goes to the cache.
-_WORTH_KEEPING = 1.0
 _VIDEO = Item("video", 0)
 
 
@@ -64,6 +61,7 @@ class Scheduler:
         self._failures = 0
         self._told = 0.0
         self._finisher = Finisher(wake)
+        self._kept = Kept(executor)
 
     @property
     def busy(self) -> bool:
@@ -96,6 +94,7 @@ class Scheduler:
     def adopted(self, name: str, index: int, path: Path) -> None:
         """A segment is durable at ``path``."""
         if (job := self._jobs.get(name)) is not None:
+            self._kept.forget(job, job.segments[index])
             if unneeded := job.adopted(index, path):
                 self._emit({"event": "unneeded", "job": name, "strips": unneeded})
             self._finisher.look_at(job)
@@ -112,10 +111,23 @@ class Scheduler:
             self._joined(name, future)
         self._tell_stages()
 
+    def drain(self, seconds: float) -> None:
+        """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``."""
+        deadline = time.monotonic() + seconds
+        for job in self._jobs.values():
+            self._kept.keep_all(job)
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            for outcome in self._executor.wait(min(left, _STAGE_SECONDS)):
+                self._ended(outcome)
+        for job in self._jobs.values():
+            self._kept.keep_all(job)
+        self._kept.close(deadline)
+
     def close(self) -> None:
         """Drops all jobs and waits for a join under way."""
         for name in list(self._jobs):
             self._drop(name)
+        self._kept.close(0.0)
         self._finisher.close()
 
     # Handing out
@@ -167,24 +179,27 @@ class Scheduler:
 
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one task to a slot of ``kind``; False when there is none to give."""
-        able = [j for j in self._jobs.values() if self._affords(j) and self._pays(j, kind, slots)]
-        for job in self._accounts.ranked(able):
-            while (given := job.next(kind)) is not None:
-                item, task = given
-                if item.kind == REFERENCE and self._recall(job, item, task):
-                    continue
-                self._submit(job, item, task)
+        while (given := self._choose(kind, slots)) is not None:
+            if not self._recall(*given):
+                self._submit(*given)
                 return True
         return False
 
+    def _choose(self, kind: str, slots: dict[str, int]) -> tuple[Job, Item, Task] | None:
+        able = [j for j in self._jobs.values() if self._affords(j) and self._pays(j, kind, slots)]
+        for job in self._accounts.ranked(able):
+            if (given := job.next(kind)) is not None:
+                return job, *given
+        return None
+
     def _recall(self, job: Job, item: Item, task: Task) -> bool:
-        """Takes a reference orbit from the cache, if it is there and intact."""
-        if job.cache is None or (data := job.cache.get(Cache.key(task.argument))) is None:
+        """Takes what a task would make from the cache, if it is there and intact."""
+        if (handle := self._kept.recall(job, item, task)) is None:
             return False
-        try:
-            job.ended(item, self._executor.publish(Reference.from_bytes(data)))
-        except RenderError:
-            return False
+        if item.kind == FRAME:
+            self._emit({"event": "kept", "job": job.name, "frame": item.index})
+        for follower, encoding in job.ended(item, handle):
+            self._submit(job, follower, encoding)
         return True
 
     def _affords(self, job: Job) -> bool:
@@ -258,13 +273,12 @@ class Scheduler:
             del job.blamed[outcome.info["node"]]
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
-            if job.cache is not None and outcome.info["seconds"] > _WORTH_KEEPING:
-                self._remember(job, task, outcome)
         if item.kind == STRIP:
             layout, raw = task.argument.layout, outcome.info.pop("raw", None)
             self._emit(job.strips.made(item.index, layout.finest, raw))
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
+        self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
         for follower, task in job.ended(item, outcome.handle):
             self._submit(job, follower, task)
 
@@ -286,13 +300,6 @@ class Scheduler:
             if item.kind == REFERENCE and (progress := self._executor.progress(ticket)) is not None:
                 done, total = progress
                 self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
-
-    def _remember(self, job: Job, task: Task, outcome: Outcome) -> None:
-        """Keeps a reference orbit that took long, for other jobs and for after a crash."""
-        try:
-            job.cache.put(Cache.key(task.argument), self._executor.fetch(outcome.handle).to_bytes())
-        except MandelError:
-            pass  # lost with its node: the frames that need it will ask for it again
 
     def _learn(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
         """Tells the job the value of an item that it wants to know."""
@@ -354,6 +361,7 @@ class Scheduler:
         if self._jobs.pop(name, None) is None:
             return False
         self._accounts.close()
+        self._kept.release(name)
         self._finisher.forget(name)
         self._stragglers.forget(name)
         for ticket, (job, _, _) in self._running.items():
@@ -380,6 +388,7 @@ class Scheduler:
         else:
             del self._jobs[name]
             self._accounts.close()
+            self._kept.release(name)
             self._stragglers.forget(name)
             self._emit({"event": "video", "job": name, **facts})
 

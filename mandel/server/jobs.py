@@ -79,6 +79,7 @@ class Job:
         self.segments = segments
         self._before = sum(segments.values())
         self._fresh: set[int] = set()
+        self._kept: set[int] = set()
         self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
         self._began = self._times[0]
         self.stage: dict | None = None  # what its frames wait for
@@ -101,10 +102,15 @@ class Job:
                 self.hosts[node] = host
             self.faults = 0
 
+    def recalled(self, number: int) -> None:
+        """A frame of an earlier driver was still there."""
+        self._kept.add(number)
+
     @property
     def done(self) -> int:
         """Frames rendered and not lost."""
-        return self.frames if self.state == DONE else min(self.frames, self._before + len(self._fresh))
+        return self.frames if self.state == DONE else min(
+            self.frames, self._before + len(self._fresh | self._kept))
 
     def account(self) -> dict:
         """How it was rendered: frames by node, the nodes' hosts, frames retried, segments, strips, seconds."""

@@ -28,6 +28,7 @@ _log = logging.getLogger("mandel")
 _LONGEST_PAUSE = 30.0
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
 _START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
+_END_SECONDS = 4.0  # of the drain time, for the driver to leave Ray
 _DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
 
 
@@ -54,6 +55,7 @@ class Supervisor:
         self._folders: dict[str, Path] = {}  # where the driver writes, by job; under the register's lock
         self._stopping = threading.Event()
         self._stop_said = False
+        self._drain_seconds = 0.0
         self._keeper = threading.Thread(target=self._keep, name="keeper")
         self._sender = threading.Thread(target=self._send, name="sender")
 
@@ -68,6 +70,7 @@ class Supervisor:
         The register must have been closed. Loses no job.
         """
         with self._register.lock:
+            self._drain_seconds = max(0.0, patience - _END_SECONDS)
             self._stopping.set()
             self._register.work.notify_all()
             driver = self._driver
@@ -92,7 +95,7 @@ class Supervisor:
         work = self._register.next()
         if work is None and self._stopping.is_set() and not self._stop_said:
             self._stop_said = True
-            return {"do": "stop"}
+            return {"do": "stop", "seconds": self._drain_seconds}
         return work
 
     def _send(self) -> None:
@@ -228,6 +231,9 @@ class Supervisor:
                 with self._register.lock:
                     job.frame(message["frame"], message.get("node") or "", message.get("attempt", 1),
                               message.get("host") or "")
+            elif event == "kept":
+                with self._register.lock:
+                    job.recalled(message["frame"])
             elif event == "stage":
                 over = message["done"] >= message["total"]
                 with self._register.lock:

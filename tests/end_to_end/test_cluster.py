@@ -121,3 +121,20 @@ def test_the_dashboard_asks_for_the_token(cluster):
         urllib.request.urlopen(f"http://127.0.0.1:{cluster.dashboard}/api/jobs/", timeout=10)
     with refused.value:
         assert refused.value.code == 401
+
+
+def test_stop_ends_what_the_script_started_and_nothing_else(cluster):
+    """The last test here: nothing of the cluster is left."""
+    before = processes.marked(cluster.mark)
+    for options in (["./spawn_ray_server.sh", "--stop", f"127.0.0.1:{free_port()}"],
+                    ["./spawn_ray_head.sh", "--stop", "--port", str(free_port())]):
+        nothing = cluster.run(*options)
+        assert nothing.returncode == 0 and "this script started" in nothing.stdout
+    head = {pid for pid, command in before.items() if "gcs_server" in command}
+    assert head and head <= set(processes.marked(cluster.mark)) and len(cluster.raylets()) == 2
+    left = cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{cluster.port}", "--stop")
+    assert left.returncode == 0 and "has left" in left.stdout and not cluster.raylets()
+    assert head <= set(processes.marked(cluster.mark))
+    stopped = cluster.run("./spawn_ray_head.sh", "--stop", "--port", str(cluster.port))
+    assert stopped.returncode == 0 and "has stopped" in stopped.stdout
+    processes.wait_for(lambda: not processes.marked(cluster.mark), 20, "nothing is left")
