@@ -53,3 +53,10 @@ kernel void split(global const long *restrict numbers, int maxiter, int low, glo
     count[i] = (int)n;
     frac[i] = (float)(q - n * STEPS) / STEPS;
 }
+
+/* The level at ``to`` as the next coarser one at ``from`` has it. Global size: its columns, rows. */
+kernel void repeat(global uint *restrict texels, int from, int to)
+{
+    int i = get_global_id(0), j = get_global_id(1), cols = get_global_size(0);
+    texels[to + j * cols + i] = texels[from + (j / 2) * (cols / 2) + i / 2];
+}

@@ -108,9 +108,10 @@ class Strips:
     Args:
         zoom: which frames there are.
         density: samples along a pixel's side at a frame's corner; further in there are more.
-        map: use this one, made for another zoom about the same point, whatever its density.
+        map: use this one, made for another zoom about the same point with this density there.
         kept: finest level of each strip whose samples are there already.
-        cropped: iterate only what a frame shows, else full circles.
+        cropped: iterate only what a frame shows, else full circles and what larger frames would show.
+        coarser: by how many levels kept strips may be coarser than these frames would have them.
 
     Attributes:
         around: samples along a full circle.
@@ -120,7 +121,7 @@ class Strips:
 
     def __init__(
         self, zoom: Zoom, density: float, map: Map | None = None, kept: Mapping[int, int] | None = None,
-        cropped: bool = True,
+        cropped: bool = True, coarser: int = 0,
     ):
         self.zoom = zoom
         self.map = map or Map.of(zoom, density)
@@ -128,6 +129,9 @@ class Strips:
         self.around, self.rows = self.map.around, self.map.rows
         self.coarsest = self.rows.bit_length() - 1
         self._kept = kept or {}
+        self._coarser = coarser
+        # Larger frames will look further in: to a density of a half, the least there is.
+        self._nearest = math.sqrt(0.5) / (1 if cropped or map else max(2 * density, 1))
         self._cropped = cropped
         self._per_e = self.around / (2 * math.pi)  # rows in which the radius falls by e
         start, end = Decimal(zoom.start_delta), Decimal(zoom.end_delta)
@@ -161,10 +165,9 @@ class Strips:
 
     def _span(self, level: int) -> tuple[float, float]:
         """Between which v the centres lie of a frame's pixels, at depth 0, that are made from a level."""
-        nearest = math.sqrt(0.5)
         unit = 2.0 ** (level_at_one_pixel(self.around) - level)  # radius within which the level is shown
         outer = self.corner if level == 0 else min(self.corner, unit * (1 + _SLACK))
-        inner = nearest if level == self.coarsest else max(nearest, unit / 2 * (1 - _SLACK))
+        inner = self._nearest if level == self.coarsest else max(self._nearest, unit / 2 * (1 - _SLACK))
         at = self._start + self._per_e * math.log(self.corner)
         return at - self._per_e * math.log(outer), at - self._per_e * math.log(inner)
 
@@ -218,8 +221,8 @@ class Strips:
         return min(seen, self._kept.get(strip, seen))
 
     def is_kept(self, strip: int) -> bool:
-        """Whether the samples that are there are as fine as any frame sees."""
-        return self._kept.get(strip) == self.base(strip)
+        """Whether the samples that are there are as fine as any frame sees, as far as the map goes."""
+        return strip in self._kept and self._kept[strip] <= self.base(strip) + self._coarser
 
     def layout(self, strip: int) -> Layout:
         """How a strip's array is laid out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -37,10 +38,10 @@ class SharedRecipe:
         self._look = Look(palette=payload.palette)
         self._limits = Limits(payload)
         self._files = files or StripFiles("", Path())
-        zoom, density = Zoom.of(payload), float(payload.strip_density)
+        density = float((source or payload).strip_density)
         self.strips = Strips(
-            zoom, density, Map.of(Zoom.of(source), float(source.strip_density)) if source else None,
-            self._files.bases, cropped=not self._files.keeps,
+            Zoom.of(payload), density, Map.of(Zoom.of(source), density) if source else None, self._files.bases,
+            not self._files.keeps, _larger(payload, source or payload),
         )
         # Asked for again and again while a job runs; each has a window of frames or strips.
         self._parts_of = lru_cache(256)(self._parts)
@@ -65,7 +66,7 @@ class SharedRecipe:
     def unit(self, item: Item):
         strips, p = self.strips, self._payload
         if item.kind == STRIP and self._can_be_read(item.index):
-            return RepaintUnit(strips.layout(item.index), self._look)
+            return RepaintUnit(strips.layout(item.index), self._files.base(item.index), self._look)
         if item.kind == STRIP:
             blocks, maxiter = tuple(strips.blocks(item.index)), self._limits.of(self._deepest(item.index))
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
@@ -139,3 +140,9 @@ class SharedRecipe:
                 levels = range(layout.finest, SPLIT if layout.finest < SPLIT else strips.coarsest + 1)
                 wanted[item] = Part(strip, layout, levels)
         return tuple(wanted.items())
+
+
+def _larger(payload: Payload, source: Payload) -> int:
+    """How many levels finer a payload's frames are than those of another."""
+    sides = [min(p.frame_width, p.frame_height) for p in (payload, source)]
+    return max(0, math.ceil(math.log2(sides[0] / sides[1])))

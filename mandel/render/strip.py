@@ -50,36 +50,39 @@ class StripRenderer:
                         writer.take(ctx, samples, row, block.col, begun)
                     yield Piece(row, block.col, samples)
 
-        return self._paint(layout, pieces(), look)
+        return self._paint(layout, layout.finest, pieces(), look)
 
-    def repaint(self, layout: Layout, raw: RawStrip, look: Look) -> np.ndarray:
+    def repaint(self, layout: Layout, base: int, raw: RawStrip, look: Look) -> np.ndarray:
         """The same out of raw samples that were kept; nothing is iterated.
+
+        Args:
+            base: their level. What the layout has below it repeats their colours.
 
         Raises:
             RenderError: BAD_STRIP; BAD_SAMPLES for a look that needs more than counts and fractions.
         """
-        rows, cols = layout.shape(layout.finest)
+        rows, cols = layout.shape(base)
         if any(piece.row + piece.rows > rows or piece.col + piece.cols > cols for piece in raw.places):
             raise RenderError("BAD_STRIP", "a kept strip has another size")
-        return self._paint(layout, raw.pieces(self._renderer.context), look)
+        return self._paint(layout, base, raw.pieces(self._renderer.context), look)
 
-    def _paint(self, layout: Layout, pieces: Iterator[Piece], look: Look) -> np.ndarray:
+    def _paint(self, layout: Layout, base: int, pieces: Iterator[Piece], look: Look) -> np.ndarray:
         if look.needs_distance:
             raise RenderError("BAD_SAMPLES", "distance colours have a width in pixels, strips have no pixels")
         ctx = self._renderer.context
         texels = ctx.empty(4 * layout.size)
         ctx.cl.enqueue_fill_buffer(ctx.queue, texels, np.uint32(0), 0, 4 * layout.size)
-        _, stride = layout.shape(layout.finest)
+        start, (_, stride) = layout.offset(base), layout.shape(base)
         passed = []
         for piece in pieces:
             samples = piece.samples
             canvas = self._painter.canvas(samples.cols, samples.rows)
             self._painter.shade(samples, look, canvas)
-            self._place(canvas, piece.row * stride + piece.col, stride, texels)
+            self._place(canvas, start + piece.row * stride + piece.col, stride, texels)
             passed.append(ctx.cl.enqueue_marker(ctx.queue))
             if len(passed) > 1:
                 ctx.wait(passed.pop(0))  # two pieces in flight, so memory is bounded
-        self._average(layout, texels)
+        self._average(layout, base, texels)
         return ctx.download(texels, np.empty(layout.size, np.uint32))
 
     def _place(self, canvas: Canvas, at: int, stride: int, texels) -> None:
@@ -88,11 +91,16 @@ class StripRenderer:
             canvas.buffer, np.int32(at), np.int32(stride), texels,
         )
 
-    def _average(self, layout: Layout, texels) -> None:
-        kernel = self._renderer.context.kernel(_FILE, "halve")
-        for level in range(layout.finest, layout.coarsest):
-            rows, cols = layout.shape(level + 1)
-            kernel(
-                self._renderer.context.queue, (cols, rows), None,
-                texels, np.int32(layout.offset(level)), np.int32(layout.offset(level + 1)),
-            )
+    def _average(self, layout: Layout, base: int, texels) -> None:
+        """All other levels from level ``base``."""
+        for level in range(base, layout.coarsest):
+            self._derive("halve", _FILE, layout, level, level + 1, texels)
+        for level in range(base, layout.finest, -1):
+            self._derive("repeat", "raw_strip.cl", layout, level, level - 1, texels)
+
+    def _derive(self, kernel: str, file: str, layout: Layout, level: int, other: int, texels) -> None:
+        rows, cols = layout.shape(other)
+        self._renderer.context.kernel(file, kernel)(
+            self._renderer.context.queue, (cols, rows), None,
+            texels, np.int32(layout.offset(level)), np.int32(layout.offset(other)),
+        )

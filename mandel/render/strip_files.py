@@ -64,6 +64,10 @@ class StripFiles:
         """The level of each strip that can be read."""
         return {strip: file.base for strip, file in self._found.items()}
 
+    def base(self, strip: int) -> int:
+        """The level of a strip that can be read."""
+        return self._found[strip].base
+
     def has(self, strip: int) -> bool:
         """Whether a strip can be read instead of iterated."""
         return strip in self._found

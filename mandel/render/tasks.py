@@ -110,7 +110,7 @@ def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np
 
     own = studio(slot)
     if isinstance(unit, RepaintUnit):
-        return own.strips.repaint(unit.layout, RawStrip(inputs[0]), unit.look), own.facts
+        return own.strips.repaint(unit.layout, unit.base, RawStrip(inputs[0]), unit.look), own.facts
     for reference in inputs:
         own.frames.keep_reference(unit.re, unit.im, reference)
     writer = RawStripWriter(unit.maxiter, unit.bailout, unit.pace)
@@ -139,11 +139,12 @@ def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[int
     return limit.maxiter, {**own.facts, "resolved": limit.resolved}
 
 
-def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[bytes, dict]:
-    """Frames, in order, as the bytes of one segment."""
+def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:
+    """Frames, in order, as the bytes of one segment: uint8, as only arrays travel without being copied."""
     from mandel.video.encode import encode_segment as encode
 
-    return encode(frames, unit.width, unit.height, unit.fps), {"frames": len(frames)}
+    segment = encode(frames, unit.width, unit.height, unit.fps)
+    return np.frombuffer(segment, np.uint8), {"frames": len(frames)}
 
 
 FUNCTIONS = {

@@ -95,9 +95,10 @@ class StripUnit:
 
 @dataclass(frozen=True)
 class RepaintUnit:
-    """Make a strip, all its levels, out of raw samples."""
+    """Make a strip, all its levels, out of raw samples, which are of level ``base``."""
 
     layout: Layout
+    base: int
     look: Look
 
 
