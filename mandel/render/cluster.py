@@ -83,8 +83,13 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _run(function, argument, slot, key, failures, *inputs):
-    """A task on a worker: ``tasks.run`` plus what only Ray knows there."""
+def _run(asked, *inputs):
+    """A task on a worker: ``tasks.run`` plus what only Ray knows there.
+
+    Args:
+        asked: what ``submit`` says, as one argument: Ray packs each by itself.
+    """
+    function, argument, slot, key, failures = asked
 
     def tell(done: int, total: int) -> None:
         internal_kv._internal_kv_put(key, f"{done} {total}".encode())
@@ -244,7 +249,7 @@ class RayExecutor:
         remote = self._remote.options(name=task.label or task.function, **needs)
         ticket = next(self._tickets)
         key = f"{self._prefix}{ticket}".encode()
-        result, facts = remote.remote(task.function, task.argument, slot, key, task.failures, *task.inputs)
+        result, facts = remote.remote((task.function, task.argument, slot, key, task.failures), *task.inputs)
         self._running[facts] = (ticket, task.function, result)
         self._refs[ticket] = facts
         return ticket
