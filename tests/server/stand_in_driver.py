@@ -4,8 +4,9 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 (begin no segment while it is there), ``crash`` (die at the next frame, once),
 ``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
 (fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
-(never become ready), ``stop`` (say nothing more, as if stopped, once). Each frame appends a line to ``rendered``, each life to ``lives``,
-each job ranked anew to ``changes``.
+(never become ready), ``stop`` (say nothing more, as if stopped, once), ``large`` (as many
+bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
+``lives``, each job ranked anew to ``changes``.
 """
 
 import hashlib
@@ -69,6 +70,8 @@ class Work:
                 **make(self.tmp / f"{index}.h264", data))
         elif len(self.adopted) == len(self.spans):
             video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
+            if (ORDERS / "large").exists():
+                video += bytes(int((ORDERS / "large").read_text()))
             (self.tmp / "poster.png").write_bytes(b"poster")
             say("video", job=self.job, poster=str(self.tmp / "poster.png"), frames=self.frames,
                 **make(self.tmp / "video.mp4", video))

@@ -1,5 +1,6 @@
 """Clients that are many, slow, stalled or gone: bounded, and nobody else waits for them."""
 
+import json
 import os
 import random
 import socket
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 from tests.server.heads import SMALL, Head, expected_video
+from tests.support.chaos import PATIENCE, amount, tell
 from tests.support.processes import wait_for
 
 
@@ -30,6 +32,7 @@ def reset(sock: socket.socket) -> None:
 
 
 def test_slow_clients_hold_up_nobody(heads):
+    """T10"""
     head = heads("--request-timeout", "5")
     head.ask(**SMALL)
     before = resident_kib(head)
@@ -43,8 +46,8 @@ def test_slow_clients_hold_up_nobody(heads):
             assert head.ask(**SMALL).video
             times.append(time.monotonic() - began)
     grown = resident_kib(head) - before
-    print(f"500 slow clients: answers p50 {sorted(times)[50] * 1e3:.1f} ms, p99 {sorted(times)[99] * 1e3:.1f} ms, "
-          f"memory +{grown / 1024:.1f} MiB")
+    tell("T10", slow_clients=500, p50_ms=f"{sorted(times)[50] * 1e3:.1f}", p99_ms=f"{sorted(times)[98] * 1e3:.1f}",
+         memory_MiB=f"+{grown / 1024:.1f}")
     assert grown < 50 * 1024
     for sock in slow:
         with sock:
@@ -53,27 +56,34 @@ def test_slow_clients_hold_up_nobody(heads):
 
 
 def test_connections_are_capped(heads):
-    most = 20
+    """T11"""
+    most, attempts = amount((20, 100), (200, 2_000))
     head = heads("--max-connections", str(most))
     usual = threads(head)
     idle = [head.connect() for _ in range(most)]
-    wait_for(lambda: threads(head) == usual + most, 20, "all are served")
-    for _ in range(100):
+    wait_for(lambda: threads(head) == usual + most, PATIENCE, "all are served")
+    busiest = 0
+    for _ in range(attempts):
         reply = head.ask(op="status")
         assert reply.code == "BUSY" and reply.last["limit"]["retry_after"] > 0
-        assert threads(head) <= usual + most
+        busiest = max(busiest, threads(head))
+    tell("T11", connects=most + attempts, served=most, answered_BUSY=attempts, most_threads=busiest,
+         cap=usual + most)
+    assert busiest <= usual + most
     for sock in idle:
         sock.close()
-    wait_for(lambda: head.ask(op="status").code is None, 20, "there is room again")
-    wait_for(lambda: threads(head) <= usual + 1, 20, "the threads ended")
+    wait_for(lambda: head.ask(op="status").code is None, PATIENCE, "there is room again")
+    wait_for(lambda: threads(head) <= usual + 1, PATIENCE, "the threads ended")
 
 
 def test_vanishing_clients_leave_nothing_and_lose_nothing(head):
+    """T8"""
     head.ask(**SMALL)
     usual = threads(head), descriptors(head)
     rng = random.Random(1)
     jobs = set()
-    for number in range(60):
+    clients = amount(60, 100)
+    for number in range(clients):
         sock, reply = head.send(**SMALL | {"maxiter": 100 + number % 20})
         stage = rng.choice(("at once", "accepted", "later"))
         if stage != "at once":
@@ -84,26 +94,43 @@ def test_vanishing_clients_leave_nothing_and_lose_nothing(head):
         rng.choice((reset, socket.socket.close))(sock)
     for job in jobs:
         assert head.ask(op="attach", job=job).video == expected_video(job)
-    wait_for(lambda: (threads(head), descriptors(head)) <= usual, 30, "threads and descriptors as before")
+    began = time.monotonic()
+    wait_for(lambda: threads(head) <= usual[0] and descriptors(head) <= usual[1], PATIENCE, "all is as before")
+    tell("T8", clients=clients, jobs=len(jobs), videos=len(jobs), threads_and_descriptors=usual,
+         seconds_until_as_before=f"{time.monotonic() - began:.1f}")
     assert head.ask(op="status").last["jobs"]["failed"] == 0
 
 
-def test_stalled_readers_are_dropped(heads):
-    head = heads("--stall-timeout", "1")
-    long = SMALL | {"num_frames": 500}
-    video = head.ask(**long).video
-    assert len(video) > 1_000_000  # more than the socket buffers take
-    before = resident_kib(head)
+def test_slow_readers_are_bounded(heads):
+    """T14: readers of a large video, slow ones at first, which all stop reading then."""
+    readers, video_bytes, reading, stall = amount((20, 20 << 20, 1, 2), (100, 500_000_000, 30, 10))
+    head = heads("--stall-timeout", str(stall))
+    (head.orders / "large").write_text(str(video_bytes))
+    video = head.ask(**SMALL).video
+    assert len(video) > video_bytes
+    usual = resident_kib(head), threads(head)
     stalled = []
-    for _ in range(20):
+    for _ in range(readers):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
         sock.connect(("127.0.0.1", head.port))
-        sock.sendall(b'{"num_frames": 500, "frame_width": 16, "frame_height": 16, "maxiter": 10}')
+        sock.sendall(json.dumps(SMALL).encode())
         stalled.append(sock)
-    wait_for(lambda: head.said().count("timed out") == 20, 30, "all were dropped")
-    assert resident_kib(head) - before < 20 * 1024
-    assert head.ask(op="status").last["connections"] == 1
-    assert head.ask(**long).video == video
+    began, most = time.monotonic(), 0
+    while time.monotonic() - began < reading:
+        for sock in stalled:
+            assert sock.recv(1_000), "it was dropped while it read"
+        time.sleep(0.1)  # 10 KB a second: what the test is about
+        most = max(most, resident_kib(head) - usual[0])
+    assert "timed out" not in head.said()
+    stopped = time.monotonic()
+    wait_for(lambda: head.said().count("timed out") == readers, PATIENCE, "all were dropped")
+    dropped = time.monotonic() - stopped
+    most = max(most, resident_kib(head) - usual[0])
+    tell("T14", readers=readers, video_MB=len(video) // 1_000_000, grown_KiB_each=f"{most / readers:.0f}",
+         stall_limit_s=stall, dropped_after_s=f"{dropped:.1f}")
+    assert most / readers < 1024
+    wait_for(lambda: threads(head) <= usual[1] + 1, PATIENCE, "their threads ended")
+    assert head.ask(**SMALL).video == video
     for sock in stalled:
         sock.close()
