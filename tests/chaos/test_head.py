@@ -1,4 +1,4 @@
-"""T5 and T7 with the real driver and Ray: head, driver and Ray's daemons killed at random moments."""
+"""T5, T7, T15 with the real driver and Ray: head, driver, anything killed at random moments; SIGTERM."""
 
 import os
 import random
@@ -9,10 +9,13 @@ import threading
 import time
 from collections import Counter
 
+import pytest
+
 from mandel.errors import MandelError
 from mandel.plan.segments import cut
 from tests.support import processes
-from tests.support.chaos import PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
+from tests.support.chaos import LONG, PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
+from tests.support.usage import role_of
 
 VICTIMS = {
     "gcs": r"gcs/gcs_server",
@@ -52,6 +55,13 @@ def stored_segments(db) -> set[int]:
         return {number for (number,) in index.execute("SELECT number FROM files WHERE kind = 'segment'")}
 
 
+def kind_of(command: str) -> str:
+    """What a process is, in a word."""
+    found = role_of(command)
+    words = re.search(r"ffmpeg|log_monitor|Agent|dashboard|ray\.util\.client", command)
+    return found if found != "other" else words[0] if words else "other"
+
+
 def others(running: dict[int, str]) -> set[int]:
     """The head's processes but itself."""
     return {pid for pid, command in running.items() if "ray_head.py" not in command}
@@ -59,6 +69,11 @@ def others(running: dict[int, str]) -> set[int]:
 
 def spans_of(seconds: dict[str, list[float]]) -> str:
     return " ".join(f"{victim} {min(times):.0f} to {max(times):.0f}" for victim, times in seconds.items())
+
+
+def numbers_begun(faults: Faults) -> Counter:
+    """How often each frame of the only job was begun."""
+    return Counter(int(label.split()[-1]) for _, label in faults.noted(" frame "))
 
 
 def test_kills_at_random_moments(embedded, tmp_path):
@@ -77,7 +92,7 @@ def test_kills_at_random_moments(embedded, tmp_path):
     gaps, ended, recovery, killed = [], {}, {}, 0
 
     def begun() -> Counter:
-        return Counter(int(label.split()[-1]) for _, label in faults.noted(" frame "))
+        return numbers_begun(faults)
 
     for victim in kills:
         since = len(begun())
@@ -120,3 +135,70 @@ def test_kills_at_random_moments(embedded, tmp_path):
          again_per_kill=f"{again / killed:.1f}", finished_segments_rendered_again=0,
          longest_gap_of_the_port_ms=f"{max(gaps, default=0):.0f}", orphans=0,
          seconds_to_the_end_of_its_processes=spans_of(ended), seconds_to_recovery=spans_of(recovery))
+
+
+@pytest.mark.skipif(not LONG, reason="long; tests/server has a stand-in's drain, the kills above the rest")
+def test_any_process_is_killed_at_any_moment(embedded, tmp_path):
+    """T5, T7: whatever runs, Ray's agents, workers and ffmpeg too, in whatever state it just is."""
+    kills, rng, frames = 40, random.Random(5), 600
+    payload = SMALL | {"num_frames": frames, "maxiter": 204}
+    faults = Faults(tmp_path / "faults")
+    faults.set("note .", "sleep:0.2 frame", "sleep:0.5 segment")
+    head = embedded()
+    client = Client(lambda: head.port, **payload)
+    victims, spans, once = Counter(), cut(frames), {}  # once: frames of stored segments, how often begun
+    while victims.total() < kills and client.reply is None:
+        time.sleep(rng.expovariate(1 / 8))  # the moment of the kill is the test's input
+        running = head.processes()
+        if head.process.poll() is not None or not running:
+            head = embedded()
+            continue
+        pid = rng.choice(sorted(running))
+        victims[kind_of(running[pid])] += 1
+        stored = stored_segments(head.db)
+        begun = numbers_begun(faults)
+        for frame in (frame for index in stored for frame in spans[index].frames):
+            once.setdefault(frame, begun[frame])
+        os.kill(pid, signal.SIGKILL)
+        if pid == head.process.pid:
+            head.process.wait()
+            processes.wait_for(lambda: not head.processes(), PATIENCE, "nothing of it is left")
+            head = embedded()
+    reply = client.answer(PATIENCE)
+    assert reply.code is None, reply.last
+    assert decoded(reply.video) == calm(**payload)
+    begun = numbers_begun(faults)
+    assert {frame: begun[frame] for frame in once} == once, "frames of stored segments were rendered again"
+    assert head.stop() == 0
+    tell("T5 T7 anything", kills=victims.total(), victims=dict(victims), frames=frames, lost_jobs=0,
+         frames_begun_again=begun.total() - frames, finished_segments_rendered_again=0)
+
+
+@pytest.mark.skipif(not LONG, reason="long; tests/server has a stand-in's drain")
+def test_sigterm_drains(embedded, tmp_path):
+    """T15"""
+    payload = SMALL | {"num_frames": 120, "maxiter": 205}
+    faults = Faults(tmp_path / "faults")
+    faults.set("note .", "sleep:0.25 frame")
+    head = embedded()
+    client = Client(lambda: head.port, **payload)
+    seconds = []
+    for mark in (20, 60):
+        processes.wait_for(lambda: numbers_begun(faults).total() >= mark, PATIENCE, f"{mark} frames")
+        moment = time.monotonic()
+        assert head.stop() == 0
+        seconds.append(time.monotonic() - moment)
+        head = embedded()
+    processes.wait_for(lambda: numbers_begun(faults).total() >= 90, PATIENCE, "it goes on")
+    moment = time.monotonic()
+    for _ in range(2):
+        head.process.send_signal(signal.SIGTERM)
+    head.process.wait(PATIENCE)
+    at_once = time.monotonic() - moment
+    processes.wait_for(lambda: not head.processes(), PATIENCE, "nothing of it is left")
+    head = embedded()
+    reply = client.answer(PATIENCE)
+    assert decoded(reply.video) == calm(**payload)
+    tell("T15", seconds_to_the_end=[f"{s:.1f}" for s in seconds], after_two_signals=f"{at_once:.1f}",
+         frames=120, frames_begun_again=numbers_begun(faults).total() - 120)
+    assert head.stop() == 0

@@ -7,13 +7,15 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
 from tests.support import ffmpeg, processes
-from tests.support.chaos import PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
+from tests.support.chaos import LONG, PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
+from tests.support.cluster import Cluster
 
 
 def job_id(payload: dict) -> str:
@@ -39,6 +41,36 @@ def test_poison_frames(cluster, faults, service):
         figures[action] = begun
     assert decoded(good.answer(PATIENCE).video) == calm(**SMALL | {"maxiter": 310})
     tell("T3", attempts=figures, other_job="done")
+
+
+@pytest.mark.skipif(not LONG, reason="takes 6 GiB")
+def test_ray_kills_what_eats_memory(tmp_path):
+    """T3: Ray's own memory monitor kills the worker of a frame that takes too much."""
+    memory = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    total, free = (int(memory[name].split()[0]) << 10 for name in ("MemTotal", "MemAvailable"))
+    if free < 10 << 30:
+        pytest.skip("10 GiB must be free")
+    cluster = Cluster(RAY_memory_usage_threshold=f"{1 - (free - (3 << 30)) / total:.3f}",
+                      RAY_memory_monitor_refresh_ms="100")
+    service = None
+    try:
+        head = cluster.head()
+        assert head.returncode == 0, head.stderr + head.stdout
+        service = cluster.service(tmp_path / "DB")
+        payload = SMALL | {"maxiter": 315}
+        faults = Faults(cluster.faults)
+        faults.set("note .", f"eat:6 {job_id(payload)[:8]} frame 4$")
+        good, poisoned = (Client(service.port, **p) for p in (SMALL | {"maxiter": 316}, payload))
+        reply = poisoned.answer(PATIENCE)
+        assert decoded(good.answer(PATIENCE).video) == calm(**SMALL | {"maxiter": 316})
+        begun = sum(label.endswith(" frame 4") for _, label in faults.noted(poisoned.job[:8]))
+        tell("T3 memory monitor", attempts=begun, code=reply.code, said=reply.last["message"][:120])
+        assert reply.code == "WORKER_LOST" and "frame 4" in reply.last["message"] and begun <= 3
+        assert "OutOfMemory" in reply.last["message"]
+    finally:
+        if service is not None:
+            service.kill()
+        cluster.end()
 
 
 def test_a_bad_node_is_set_aside(cluster, faults, service):
@@ -87,7 +119,7 @@ def test_cancel_is_prompt(cluster, faults, service):
 
 
 def test_encoders_fail(cluster, faults, encoders, service):
-    """T17: each job is one segment, whose encoder fails twice: once more would be the end of it."""
+    """T17: two encoders of each job fail: a third time for one segment would be the end of the job."""
     orders = [(ffmpeg.KILLED, {"seconds": 0.02 * index}) for index in range(amount(2, 10))]
     orders += [(ffmpeg.FLOODS, {}), (ffmpeg.LIES, {})]
     faults.set("note .")
@@ -103,7 +135,7 @@ def test_encoders_fail(cluster, faults, encoders, service):
         assert encoders.waiting == 0
         slowest = max(slowest, client.latency)
     begun = len(faults.noted(" segment "))
-    tell("T17", encoders_failed=len(orders), segments=number + 1, segments_begun=begun, slowest_s=f"{slowest:.1f}")
+    tell("T17", encoders_failed=len(orders), jobs=number + 1, segments_begun=begun, slowest_s=f"{slowest:.1f}")
     zombies = [c for c in processes.marked(cluster.mark).values() if "ffmpeg" in c]
     assert not zombies
 
