@@ -4,8 +4,8 @@
 
 150 frames 640x360 about the seed's point, 2.5 to 1e-4, maxiter 1000, 25 frames a
 second. PYTHON are interpreters that have the peers (benchmarks/requirements-peers.txt);
-those not given are left out. Wall time of each from the first sample to the closed
-file, in turns, on all cores; a short zoom before it pays for kernels, numba's
+those not given are left out. Wall and CPU time of each from the first sample to the
+closed file, in turns, on all cores; a short zoom before it pays for kernels, numba's
 compilation and caches. Imports are not timed, nor Ray: ours is one process.
 
 What is unequal: fractalshades makes its map as its gallery does, 3 columns for a
@@ -26,17 +26,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.shared_quality import Maker  # noqa: E402
+from benchmarks.shared_speed import Time  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.payload import SHARED, Payload, parse  # noqa: E402
+from mandel.plan.segments import cut  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
 from mandel.render.recipe import FRAME, Item  # noqa: E402
 from mandel.video import ffmpeg  # noqa: E402
-from mandel.video.encode import Coding, SegmentEncoder  # noqa: E402
+from mandel.video.encode import Coding, encode_segment  # noqa: E402
 
 ZOOM = {
     "re": "-1.338238635", "im": "-0.057237059", "start": 2.5, "end": 1e-4, "maxiter": 1000,
@@ -99,10 +102,16 @@ def render(z, target):
 """
 
 LOOP = """
+import resource
+def spent():
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 for line in sys.stdin:
     asked = json.loads(line)
     out = os.dup(1); os.dup2(2, 1)
+    began = spent()
     found = render(asked, asked["target"])
+    found["cpu"] = spent() - began
     os.dup2(out, 1); os.close(out)
     print("found", json.dumps(found), flush=True)
 """
@@ -151,22 +160,26 @@ def payload(zoom: dict) -> Payload:
 
 
 def own(zoom: dict, target: Path) -> dict[str, float]:
-    """The same by this program: strips, frames and encoder in turn, the encoder's process beside them."""
-    started, strips = time.perf_counter(), 0.0
+    """The same by this program: strips and frames one after the other, each on all cores; encoders beside them."""
+    began, strips, segments = Time.now(), 0.0, []
     p = payload(zoom)
     maker = Maker(p)
-    with SegmentEncoder(p.frame_width, p.frame_height, p.fps) as segment:
-        for frame in range(p.num_frames):
-            item, began = Item(FRAME, frame), time.perf_counter()
-            for need in maker.recipe.needs(item):
-                maker.make(need)
-            strips += time.perf_counter() - began
-            segment.write(maker.make(item))
-            del maker.made[item]
-        stream = segment.finish()
+    with ThreadPoolExecutor(device_context().cores) as encoders:
+        for segment in cut(p.num_frames):
+            pictures = []
+            for frame in segment.frames:
+                item, started = Item(FRAME, frame), time.perf_counter()
+                for need in maker.recipe.needs(item):
+                    maker.make(need)
+                strips += time.perf_counter() - started
+                pictures.append(maker.make(item))
+                del maker.made[item]
+            segments.append(encoders.submit(encode_segment, pictures, p.frame_width, p.frame_height, p.fps))
+        stream = b"".join(segment.result() for segment in segments)
     command = [ffmpeg.executable(), "-v", "error", "-y", "-r", p.fps, "-f", "h264", "-i", "pipe:0", "-c", "copy"]
     subprocess.run([*command, str(target)], input=stream, check=True)
-    return {"seconds": time.perf_counter() - started, "map": strips}
+    spent = Time.now().since(began)
+    return {"seconds": spent.wall, "cpu": spent.cpu, "map": strips}
 
 
 def main() -> None:
@@ -197,7 +210,7 @@ def main() -> None:
         first = found[name][0]
         parts = f", of this {first['map']:.2f} s for the map" if "map" in first else ""
         print(f"{name:20} best {min(seconds):6.2f} s   median {statistics.median(seconds):6.2f} s{parts}; "
-              f"{first['bytes'] / 1e6:.1f} MB")
+              f"CPU {min(run['cpu'] for run in found[name]):6.2f} s; {first['bytes'] / 1e6:.1f} MB")
         if isinstance(way, Peer):
             way.close()
 
