@@ -94,15 +94,6 @@ class Job:
         """The segment of the next frame to be handed out."""
         return self._segment_of(self._todo[0]) if self._todo else None
 
-    @property
-    def complete(self) -> bool:
-        """Whether every segment is durable."""
-        return len(self.paths) == len(self.segments)
-
-    def segment_paths(self) -> list[Path]:
-        """Every segment's file, in order."""
-        return [self.paths[s.index] for s in self.segments]
-
     def pictures(self) -> list[tuple[int, Any]]:
         """Frames that were made and are in no segment yet, with their handles."""
         return [(item.index, handle) for item, handle in self._made.items() if item.kind == FRAME]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -64,30 +65,70 @@ def _check(path: Path, fps: Fraction, frames: int) -> None:
             raise RenderError("BAD_VIDEO", f"frame {k} of the joined video is shown at {float(time)} s.")
 
 
-def join(segments: Sequence[Path], path: Path, width: int, height: int, fps: str, frames: int) -> Video:
-    """Joins segments to an mp4 whose index comes first.
+class Joiner:
+    """An mp4 that grows by segments; its index comes first. Nothing of it is left unless ``finish`` returned.
+
+    As a context manager it drops what was not finished.
 
     Args:
-        segments: files of ``encode_segment``'s bytes, in order, of one size, rate and coding.
-        path: the file to write; replaced. After an error it does not exist.
+        path: the file to write; replaced.
         width, height: pixels of a frame.
         fps: frames per second, a decimal string.
         frames: how many the video must have.
+        segments: how many will be added.
 
     Raises:
-        RenderError: BAD_SEGMENT, BAD_VIDEO when frames are missing or shown at a wrong time,
-            FFMPEG_FAILED, FFMPEG_STALLED when what was written cannot be read back.
-        OSError: a segment cannot be read, or the video not be written.
+        OSError: the video cannot be written.
     """
-    path, exact = Path(path), rate(fps)
-    scale = _timescale(exact)
-    try:
-        with Mp4Writer(path, width, height, scale, scale / exact, frames, len(segments)) as writer:
-            for segment in segments:
-                writer.add(segment.read_bytes())
-            writer.finish()
-        _check(path, exact, frames)
-        return Video(path, frames, path.stat().st_size, digest(path))
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+
+    def __init__(self, path: Path, width: int, height: int, fps: str, frames: int, segments: int):
+        self.path, self._rate, self._frames = Path(path), rate(fps), frames
+        self.added = 0
+        self._finished = False
+        scale = _timescale(self._rate)
+        self._writer = Mp4Writer(self.path, width, height, scale, scale / self._rate, frames, segments)
+
+    def __enter__(self) -> "Joiner":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.drop()
+
+    def add(self, segment: Path) -> None:
+        """Appends a file of ``encode_segment``'s bytes, of the same size, rate and coding as those before.
+
+        Raises:
+            RenderError: BAD_SEGMENT.
+            OSError: it cannot be read, or the video not be written.
+        """
+        self._writer.add(Path(segment).read_bytes())
+        self.added += 1
+
+    def finish(self) -> Video:
+        """Writes the index, and has all of the file read back.
+
+        Raises:
+            RenderError: BAD_VIDEO when frames are missing or shown at a wrong time, FFMPEG_FAILED, FFMPEG_STALLED.
+            OSError: the video cannot be written.
+        """
+        self._writer.finish()
+        with ThreadPoolExecutor(1) as side:
+            found = side.submit(digest, self.path)
+            _check(self.path, self._rate, self._frames)
+            video = Video(self.path, self._frames, self.path.stat().st_size, found.result())
+        self._finished = True
+        return video
+
+    def drop(self) -> None:
+        """Closes the file, and removes it unless it is finished."""
+        self._writer.close()
+        if not self._finished:
+            self.path.unlink(missing_ok=True)
+
+
+def join(segments: Sequence[Path], path: Path, width: int, height: int, fps: str, frames: int) -> Video:
+    """Joins segments, in order, to an mp4; arguments and errors are those of ``Joiner``."""
+    with Joiner(path, width, height, fps, frames, len(segments)) as joiner:
+        for segment in segments:
+            joiner.add(segment)
+        return joiner.finish()

@@ -41,7 +41,7 @@ def _timed(kind: bytes, flags: int, times: tuple[int, ...], *content: bytes) -> 
 
 
 class Mp4Writer:
-    """Writes ``path`` anew; as a context manager it closes the file, finished or not.
+    """Writes ``path`` anew; to be closed, finished or not, as a context manager does.
 
     Args:
         path: the file.
@@ -68,7 +68,14 @@ class Mp4Writer:
         return self
 
     def __exit__(self, *_) -> None:
-        self._file.close()
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file as it is; may be called again."""
+        try:
+            self._file.close()
+        except OSError:
+            pass  # what a full disk did not take; whoever finished the file has heard of it
 
     def add(self, segment: bytes) -> None:
         """Appends a segment's pictures.
