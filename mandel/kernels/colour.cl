@@ -8,6 +8,7 @@
  * Defines: N (samples along each side of a pixel), LIST (samples of the pixels
  * of a list instead of a whole band), SLOPE, DISTANCE (0 or 1).
  */
+#include "runs.h"
 #include "srgb.h"
 
 #ifndef N
@@ -28,13 +29,6 @@
 #define RED(sum) ((float)((uint)(sum) & 0x1fffff))
 #define GREEN(sum) ((float)((uint)((sum) >> 21) & 0x1fffff))
 #define BLUE(sum) ((float)(uint)((sum) >> 42))
-
-/* The sample's place on the ring: entry i is the colour at phase (i + 0.5) / size. */
-inline int place(int n, float frac, float density, float offset, int size)
-{
-    float turns = mad(density, native_sqrt(fmax((float)n + frac, 0.0f)), offset);
-    return min((int)((turns - floor(turns)) * (float)size), size - 1);
-}
 
 /* Shades every pixel of a band (global size: width, rows) or of a list (global
  * size: its length), averaging N x N samples in linear light.
@@ -114,18 +108,8 @@ void shade_run(
     global const uint *restrict flat_ring, int size, float density, float offset,
     int length, int base, global uint *restrict canvas)
 {
-    EACH_16(at, length) {
-        int16 n = vload16(0, count + at), entry;
-        float16 root = native_sqrt(fmax(convert_float16(n) + vload16(0, frac + at), 0.0f));
-        float16 turns = mad((float16)(density), root, (float16)(offset));
-        entry = min(convert_int16((turns - floor(turns)) * (float)size), size - 1);
-        int entries[16];
-        uint colours[16];
-        vstore16(entry, 0, entries);
-        for (int l = 0; l < 16; l++)
-            colours[l] = flat_ring[entries[l]];
-        vstore16(select(vload16(0, colours), (uint16)(0), n > maxiter), 0, canvas + base + at);
-    }
+    EACH_16(at, length)
+        vstore16(shaded(count, frac, at, maxiter, flat_ring, size, density, offset), 0, canvas + base + at);
 }
 
 inline uint step_between(uint a, uint b)
@@ -194,16 +178,8 @@ kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out
 kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(uint16)))
 void to_rgb_run(global const uint *restrict canvas, int length, global uchar *restrict out)
 {
-    EACH_16(at, length) {
-        uint16 v = vload16(0, canvas + at);
-        v = ((v & 1023) + 2) >> 2 | ((((v >> 10) & 1023) + 2) >> 2) << 8 | (((v >> 20) + 2) >> 2) << 16;
-        uint4 p = v.s048c, q = v.s159d, r = v.s26ae, s = v.s37bf;
-        uint4 a = p | q << 24, b = q >> 8 | r << 16, c = r >> 16 | s << 8;
-        global uchar *to = out + 3 * at;
-        vstore16(as_uchar16((uint4)(a.x, b.x, c.x, a.y)), 0, to);
-        vstore16(as_uchar16((uint4)(b.y, c.y, a.z, b.z)), 1, to);
-        vstore16(as_uchar16((uint4)(c.z, a.w, b.w, c.w)), 2, to);
-    }
+    EACH_16(at, length)
+        store_rgb(vload16(0, canvas + at), out + 3 * at);
 }
 
 /* ITU-R BT.709, limited range, planes Y, Cb, Cr; a work item makes 2 x 2 pixels

@@ -3,8 +3,8 @@
 // fused multiply-add hides behind the others.
 //
 // 1. Every vector of contiguous samples does FIRST iterations. Where that gets
-//    some through, it starts again with a test after every iteration, up to
-//    MOST; samples that are through, and those in the main bulbs, are written out.
+//    some through, it starts again with a test after every iteration (near the
+//    origin, from the third on), to MOST or a little further; samples that are through, and those in the main bulbs, are written out.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
 //    test, after which lanes inside the disc keep their state: no branch when one
 //    leaves. When at most SPARSE lanes of a vector are inside the chain takes the
@@ -14,17 +14,21 @@
 //    block, a test, a quarter... Outside the disc (R >= 2) z grows for ever or
 //    ends as inf or NaN, which test as outside too; so a test at a block's end
 //    misses nothing.
+// 4. With PAINT the tile's samples, still in the nearest caches, are coloured as
+//    well: 1: canvas pixels, 2: bytes of RGB (runs.h).
 //
 // Interior samples end early when their orbit is proven to be trapped (interior.h).
 #include "geometry.h"
 #include "interior.h"
+#include "runs.h"
 #include "smooth.h"
+#include "tiles.h"
 
 #ifndef CHAINS
 #define CHAINS 4
 #endif
 #ifndef MOST
-#define MOST 17  // 1 more than a multiple of 4
+#define MOST 17
 #endif
 #ifndef BLOCK
 #define BLOCK 16
@@ -42,91 +46,23 @@
 #define INTERIOR -1
 #define WRITTEN -2
 
-#define EACH for (int g = 0; g < CHAINS; ++g)
-
-#define STEPS(count, x, y, a, b) \
-    _Pragma("unroll") for (int k_ = 0; k_ < (count); ++k_) { \
-        _Pragma("unroll") EACH { \
-            const V t_ = fma(x[g], x[g], fma(-y[g], y[g], a[g])); \
-            y[g] = fma(x[g] + x[g], y[g], b[g]); \
-            x[g] = t_; \
-        } \
-    }
-
-typedef struct {
-    __global const double *across, *down;
-    __global int *count;
-    __global float *frac;
-    int cols, rows, maxiter;
-} Task;
-
-inline void points_at(const Task *t, int i, int j, V *a, V *b)
-{
-#if GEOMETRY == 0
-    *a = LOAD(t->across + i);
-    *b = (V)(t->down[j]);
-#elif GEOMETRY == 3
-    *a = LOAD(t->across + j * t->cols + i);
-    *b = LOAD(t->down + j * t->cols + i);
-#else
-    double re[WIDTH], im[WIDTH];
-    for (int l = 0; l < WIDTH; ++l) {
-        const double2 c = sample_at(t->across, t->down, min(i + l, t->cols - 1), j, t->cols, t->rows);
-        re[l] = c.x;
-        im[l] = c.y;
-    }
-    *a = LOAD(re);
-    *b = LOAD(im);
-#endif
-}
-
-// Writes counts and fractions of the samples from (i, j) on where mask is set.
-inline void write(const Task *t, int i, int j, K count, F frac, K mask)
-{
-    const size_t at = (size_t)j * t->cols + i;
-    if (i + WIDTH > t->cols) {
-        int n[WIDTH], m[WIDTH];
-        float f[WIDTH];
-        STORE(count, n);
-        STORE(frac, f);
-        STORE(mask, m);
-        for (int l = 0; l < t->cols - i; ++l)
-            if (m[l]) { t->count[at + l] = n[l]; t->frac[at + l] = f[l]; }
-    } else {
-        if (!all(mask)) {
-            count = select(LOAD(t->count + at), count, mask);
-            frac = select(LOAD(t->frac + at), frac, mask);
-        }
-        STORE(count, t->count + at);
-        STORE(frac, t->frac + at);
-    }
-}
-
-// Carries states that leave the disc within 2 * half iterations to the last one
-// inside, and n along with them.
-#define BISECT(half, x, y, a, b, n) \
-    for (int h_ = (half); h_ > 0; h_ >>= 1) { \
-        V p_[CHAINS], q_[CHAINS]; \
-        EACH { p_[g] = x[g]; q_[g] = y[g]; } \
-        for (int k_ = 0; k_ < h_; ++k_) STEPS(1, p_, q_, a, b) \
-        EACH { \
-            const M in_ = fma(p_[g], p_[g], q_[g] * q_[g]) <= limit; \
-            x[g] = select(x[g], p_[g], in_); \
-            y[g] = select(y[g], q_[g], in_); \
-            n[g] += TO_K(in_) & h_; \
-        } \
-    }
-
 __kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(V)))
 void direct_tiles(__global const double *across, __global const double *down,
                   int cols, int rows, int maxiter, double bailout, int per_tile,
-                  __global int *count, __global float *frac)
+                  __global int *count, __global float *frac
+#if PAINT
+                  , __global const uint *ring, int size, float density, float offset,
+                  int base, __global PAINTED *painted
+#endif
+                  )
 {
     const Task task = {across, down, count, frac, cols, rows, maxiter}, *t = &task;
     const int per_row = (cols + WIDTH - 1) / WIDTH;
     const long begin = (long)get_global_id(0) * per_tile, all_vectors = (long)per_row * rows;
     const int vectors = (int)min((long)per_tile, all_vectors - begin);
     const V limit = (V)(bailout * bailout);
+    // Where |c| <= 2.5: |z_3| < 80, so that tests of the first three find all inside.
+    const V harmless = (V)(bailout >= 80 ? 6.25 : -1.0);
 
     double xs[TILE * WIDTH], ys[TILE * WIDTH];
     int ns[TILE * WIDTH];
@@ -170,9 +106,17 @@ void direct_tiles(__global const double *across, __global const double *down,
         EACH { norm[g] = (V)(0.0); turn[g] = (V)(1.0); out[g] = bulb[g]; }
         if (early) {
             M in[CHAINS];
-            EACH { norm[g] = fma(x[g], x[g], y[g] * y[g]); in[g] = norm[g] <= limit; }
-            M left = (M)(-1);
+            M left = (M)(-1), tame = (M)(-1);
+            EACH {
+                norm[g] = fma(x[g], x[g], y[g] * y[g]);
+                in[g] = norm[g] <= limit;
+                tame &= norm[g] <= harmless;
+            }
             done = 1;
+            if (all(tame)) {
+                STEPS(2, x, y, a, b)
+                done = 3;
+            }
             while (done < MOST && any(left)) {
                 _Pragma("unroll") for (int k = 1; k <= 4; ++k) {
                     STEPS(1, x, y, a, b)
@@ -307,6 +251,8 @@ void direct_tiles(__global const double *across, __global const double *down,
                     points_at(t, col[v], row[v], &a[g], &b[g]);
                     who[g] = v * WIDTH + TO_K(LANES);
                     n[g] = LOAD(ns + v * WIDTH);
+                    if (PROOF)
+                        n[g] = select(n[g], (K)(INTERIOR), (n[g] >= 0) & TO_K(in_small_discs(a[g], b[g])));
                     x[g] = select((V)(NAN), LOAD(xs + v * WIDTH), TO_M(n[g] >= 0));
                     y[g] = LOAD(ys + v * WIDTH);
                     last[g] = (maxiter - FIRST + BLOCK - 1) / BLOCK;
@@ -363,4 +309,11 @@ void direct_tiles(__global const double *across, __global const double *down,
                       select(part, (F)(0.0f), inside), was[g] != WRITTEN);
         }
     }
+
+#if PAINT
+    const long after = begin + vectors;
+    const int first = (int)(begin / per_row) * cols + (int)(begin % per_row) * WIDTH;
+    const int end = (int)(after / per_row) * cols + (int)(after % per_row) * WIDTH;
+    paint(count, frac, first, end, maxiter, ring, size, density, offset, base, painted);
+#endif
 }

@@ -10,6 +10,16 @@ inline M in_main_bulbs(V a, V b)
     return (q * (q + p) < 0.25 * b2 - 1e-14) | (fma(r, r, b2) < (V)(0.0625 - 1e-14));
 }
 
+// Discs within the largest components of periods 3 and 4. On their edges the cycle's multiplier
+// stays below 0.985 (tests/render/test_direct.py), hence inside them too.
+inline M in_small_discs(V a, V b)
+{
+    const V s = fabs(b);
+    const V p = a + 0.123, q = s - 0.7445, u = a - 0.281, v = s - 0.5312, w = a + 1.3095;
+    return (fma(p, p, q * q) < (V)(0.091 * 0.091)) | (fma(u, u, v * v) < (V)(0.042 * 0.042))
+         | (fma(w, w, s * s) < (V)(0.0565 * 0.0565));
+}
+
 // Proof that an orbit never leaves: a disc of radius r about z is carried along
 // the orbit; a point at distance h from z goes to one at distance
 // |2 z h + h^2| <= 2 |z| h + h^2 from z's image. When the disc, some iterations

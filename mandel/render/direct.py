@@ -11,7 +11,7 @@ from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
 from mandel.plan.grid import Grid
 from mandel.render.place import Place, place_of
-from mandel.render.samples import Outputs, Samples
+from mandel.render.samples import Ink, Outputs, Samples
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
 MAX_MAXITER = 2_000_000_000
@@ -87,7 +87,8 @@ VARIANTS = {
 # What to use where nothing was measured: by the doubles in a CPU's vector register.
 DEFAULTS = {1: "4 lanes x 4", 2: "4 lanes x 4", 4: "4 lanes x 4", 8: "16 lanes x 2"}
 GPU_DEFAULT = "scalar, 8 x 8"
-# PoCL 3.0 gets no further than this: it does not build the wider ones, and runs scalars one by one.
+# With pip's PoCL 3.0, "8 lanes x 2" and "16 lanes x 2" had given no result after a minute
+# (a loaded machine; docs/benchmarks.md); wider or longer ones were not tried on these kernels.
 POCL_VARIANTS = ("4 lanes x 4", "scalar")
 TUNING = "direct"
 
@@ -97,7 +98,7 @@ def _is_pocl(ctx: DeviceContext) -> bool:
 
 
 def variants(ctx: DeviceContext) -> tuple[str, ...]:
-    """Names of the variants worth measuring on a device: those that its compiler survives."""
+    """Names of the variants worth measuring on a device: on PoCL, those seen to build in reasonable time."""
     return POCL_VARIANTS if ctx.device.kind == "cpu" and _is_pocl(ctx) else tuple(VARIANTS)
 
 
@@ -133,13 +134,14 @@ class DirectIterator:
 
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        place: Place | None = None,
+        place: Place | None = None, ink: Ink | None = None,
     ) -> Samples:
         """Raw samples of ``grid``, enqueued on the context's queue, not waited for.
 
         Args:
             place: other samples of the grid, in place of all of them; in rows of
                 a multiple of ``list_width``.
+            ink: also colours the samples; where ``paints`` says so.
             maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
@@ -156,11 +158,18 @@ class DirectIterator:
             ctx.empty(8 * n) if outputs.slope else None,
         )
         # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
-        if self.variant.width == 1 or outputs.derivative:
-            self._one_by_one(place, samples, bailout, outputs)
+        if self._in_tiles(outputs):
+            self._tiles(place, samples, bailout, ink)
         else:
-            self._tiles(place, samples, bailout)
+            self._one_by_one(place, samples, bailout, outputs)
         return samples
+
+    def _in_tiles(self, outputs: Outputs) -> bool:
+        return self.variant.width > 1 and not outputs.derivative
+
+    def paints(self, outputs: Outputs) -> bool:
+        """Whether ``iterate`` can colour such samples as it makes them."""
+        return self._in_tiles(outputs)
 
     def _one_by_one(self, place: Place, samples: Samples, bailout: float, outputs: Outputs) -> None:
         ctx = self.ctx
@@ -180,17 +189,22 @@ class DirectIterator:
             samples.count, samples.frac, *wanted,
         )
 
-    def _tiles(self, place: Place, samples: Samples, bailout: float) -> None:
+    def _tiles(self, place: Place, samples: Samples, bailout: float, ink: Ink | None) -> None:
         ctx, width = self.ctx, self.variant.width
         vectors = -(-samples.cols // width) * samples.rows
         # Small enough that no core waits long for the last tile of another.
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
-        kernel = ctx.kernel(
-            "direct_tiles.cl", "direct_tiles", (("GEOMETRY", place.geometry), self._proof, *self.variant.defines)
+        paint = 0 if ink is None else 2 if ink.rgb else 1
+        kernel = ctx.kernel("direct_tiles.cl", "direct_tiles", (
+            ("GEOMETRY", place.geometry), ("PAINT", paint), self._proof, *self.variant.defines,
+        ))
+        more = () if ink is None else (
+            ink.ring, np.int32(ink.entries), np.float32(ink.density), np.float32(ink.offset),
+            np.int32(ink.first), ink.target,
         )
         kernel(
             ctx.queue, (-(-vectors // tile),), (1,),
             place.across, place.down, np.int32(samples.cols), np.int32(samples.rows),
-            np.int32(samples.maxiter), np.float64(bailout), np.int32(tile), samples.count, samples.frac,
+            np.int32(samples.maxiter), np.float64(bailout), np.int32(tile), samples.count, samples.frac, *more,
         )

@@ -20,9 +20,9 @@ from mandel.plan.grid import Grid
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
 from mandel.render.direct import DirectIterator
-from mandel.render.painter import Canvas, Painter, outputs
+from mandel.render.painter import RGB, Canvas, Painter, outputs
 from mandel.render.place import ListedPlaces
-from mandel.render.samples import Outputs, Samples
+from mandel.render.samples import Ink, Outputs, Samples
 
 BAND_BYTES = 64 * 2**20
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
@@ -67,7 +67,8 @@ class FrameRenderer:
 
     Args:
         band_bytes: the most that raw samples take on the device.
-        timed: waits after each step, so that ``timing`` can tell them apart.
+        timed: waits after each step, so that ``timing`` can tell them apart; without it
+            CPUs colour samples while they are in their caches.
     """
 
     def __init__(self, ctx: DeviceContext, band_bytes: int = BAND_BYTES, timed: bool = False):
@@ -97,16 +98,19 @@ class FrameRenderer:
 
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
-        whole: Grid | None = None,
+        whole: Grid | None = None, ink: Ink | None = None,
     ) -> Samples:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, not waited for.
 
         Args:
             whole: the grid that ``grid`` is a band of, so that all bands use one arithmetic.
+            ink: also colours the samples; where the engine can.
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
         engine = self._engine(row.engine)
+        if ink is not None:
+            return engine.iterate(grid, maxiter, bailout, outputs, ink=ink)
         samples = engine.iterate(grid, maxiter, bailout, outputs)
         if row.engine == PERTURBED:
             self.timing.reference += engine.timing.reference
@@ -130,8 +134,10 @@ class FrameRenderer:
         """
         self.timing = Timing()
         begun, grid = perf_counter(), view.grid(supersampling)
-        canvas = self._painter.canvas(view.width, view.height)
-        if adaptive and supersampling > 1:
+        refined = adaptive and supersampling > 1
+        rgb = layout == RGB and not refined and self._paints(grid, look, supersampling)
+        canvas = self._painter.canvas(view.width, view.height, rgb)
+        if refined:
             row = arithmetic(grid)
             if row.engine == PERTURBED:  # one orbit for both passes, at the precision of the second
                 self._engine(PERTURBED).reference(grid, maxiter)
@@ -143,15 +149,23 @@ class FrameRenderer:
         self.timing.total = perf_counter() - begun
         return picture
 
+    def _paints(self, whole: Grid, look: Look, n: int) -> bool:
+        """Whether samples are coloured as they are made."""
+        if n > 1 or self.timed or arithmetic(whole).engine != DIRECT:
+            return False
+        return self._engine(DIRECT).paints(outputs(look))
+
     def _shade(
         self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
     ) -> None:
         """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic that ``whole`` needs."""
+        paints = self._paints(whole, look, n)
 
         def pieces():
             for first, rows in bands(grid.rows, grid.cols, n, self.band_bytes):
-                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole=whole)
-                yield lambda: self._painter.shade(samples, look, canvas, n, first // n)
+                ink = self._painter.ink(look, canvas, first) if paints else None
+                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink)
+                yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)
 
         self._paint(pieces())
 

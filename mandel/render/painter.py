@@ -17,7 +17,7 @@ from mandel.colour.look import Look
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
-from mandel.render.samples import Outputs, Samples
+from mandel.render.samples import Ink, Outputs, Samples
 
 RGB = "rgb"
 YUV420 = "yuv420"
@@ -62,11 +62,13 @@ class Canvas:
     Attributes:
         width, height: pixels.
         buffer: uint32, row-major, ten bits each of gamma-encoded red (lowest), green, blue.
+        rgb: the buffer holds bytes of RGB instead, painted with ``Painter.ink``.
     """
 
     width: int
     height: int
     buffer: object
+    rgb: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,14 @@ class Painter:
         upload = self.ctx.upload
         return upload(flat.sum(axis=1, dtype=np.uint32)), upload(light.sum(axis=1)), len(linear)
 
-    def canvas(self, width: int, height: int) -> Canvas:
-        """A new canvas; its pixels are undefined until shaded."""
-        return Canvas(width, height, self.ctx.empty(4 * (width * height + 3)))
+    def canvas(self, width: int, height: int, rgb: bool = False) -> Canvas:
+        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``ink``."""
+        return Canvas(width, height, self.ctx.empty((3 if rgb else 4) * (width * height + 3)), rgb)
+
+    def ink(self, look: Look, canvas: Canvas, row: int = 0) -> Ink:
+        """What an iterator needs to colour a band of the canvas, from ``row`` on, one sample a pixel."""
+        ring_, _, entries = self._ring(look.palette)
+        return Ink(ring_, entries, look.density, look.offset % 1.0, canvas.buffer, canvas.rgb, row * canvas.width)
 
     def shade(self, samples: Samples, look: Look, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
@@ -209,6 +216,10 @@ class Painter:
             out = np.empty(wanted, np.uint8)
         elif out.shape != wanted or out.dtype != np.uint8 or not out.flags.c_contiguous:
             raise RenderError("BAD_LAYOUT", f"out must be a contiguous uint8 array of shape {wanted}.")
+        if canvas.rgb:
+            if layout != RGB:
+                raise RenderError("BAD_LAYOUT", f"the canvas holds {RGB}, which does not become {layout}.")
+            return self.ctx.download(canvas.buffer, out)
         if self._bytes[0] < out.size + 12:
             self._bytes = (out.size + 12, self.ctx.empty(out.size + 12))
         buffer = self._bytes[1]

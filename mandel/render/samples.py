@@ -42,3 +42,25 @@ class Samples:
     frac: object
     distance: object = None
     slope: object = None
+
+
+@dataclass(frozen=True)
+class Ink:
+    """What a kernel needs that colours samples as it makes them, one a pixel (``Painter.ink``).
+
+    Attributes:
+        ring: uint32 device buffer, canvas pixels around the palette's ring.
+        entries: how many.
+        density, offset: as of ``Look``.
+        target: device buffer of the picture: canvas pixels (uint32), or bytes of RGB.
+        rgb: whether it is the latter.
+        first: the pixel of the picture at which the samples begin.
+    """
+
+    ring: object
+    entries: int
+    density: float
+    offset: float
+    target: object
+    rgb: bool
+    first: int

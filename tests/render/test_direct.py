@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mandel import kernels
 from mandel.device.context import device_context
 from mandel.errors import RenderError
 from mandel.plan.grid import POLAR, Grid
@@ -130,6 +131,33 @@ def test_interior_tests_never_change_a_count(variant):
         different += np.count_nonzero(count != expected)
     assert 0.1 < interior / samples < 0.9
     assert different / samples < 0.01
+
+
+FLAGS = """
+__kernel void flags(__global const double *re, __global const double *im, __global long *flag)
+{
+    const size_t k = get_global_id(0);
+    STORE(in_small_discs(LOAD(re + k * WIDTH), LOAD(im + k * WIDTH)), flag + k * WIDTH);
+}
+"""
+
+
+def test_discs_of_periods_3_and_4_lie_within_their_components():
+    """Every sample that they hold is drawn to a cycle, clearly: multipliers below 0.985."""
+    ctx = device_context("cpu")
+    x, y = (axis.ravel() for axis in np.meshgrid(np.linspace(-1.4, 0.4, 720), np.linspace(-0.9, 0.9, 720)))
+    flag = ctx.empty(8 * x.size)
+    kernel = ctx.cl.Kernel(ctx.build(kernels.source("interior.h") + FLAGS, ["-DWIDTH=8"]), "flags")
+    kernel(ctx.queue, (x.size // 8,), None, ctx.upload(x), ctx.upload(y), flag)
+    held = ctx.download(flag, np.empty(x.size, np.int64)) != 0
+    assert held.mean() == pytest.approx(np.pi * (2 * 0.091**2 + 2 * 0.042**2 + 0.0565**2) / 1.8**2, rel=0.02)
+    c = (x + 1j * y)[held]
+    z, multiplier = np.zeros_like(c), np.ones_like(c)
+    for _ in range(1200):
+        z = z * z + c
+    for _ in range(12):  # four times around a cycle of 3, three times around one of 4
+        z, multiplier = z * z + c, multiplier * 2 * z
+    assert np.abs(multiplier).max() < 0.985**3
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

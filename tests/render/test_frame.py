@@ -58,6 +58,19 @@ def test_raw_is_what_the_picture_is_made_of():
     assert (np.abs(smooth[out] - count[out]) < 4).all()
 
 
+@pytest.mark.parametrize("width, height", [(131, 67), (64, 48), (3, 5), (17, 1)])
+@pytest.mark.parametrize("layout", ["rgb", "yuv420"])
+def test_samples_coloured_as_they_are_made_look_the_same(width, height, layout):
+    """Timed, each step is a kernel of its own; in small bands no tile is whole."""
+    if layout == "yuv420":
+        width, height = 2 * width, 2 * height
+    ctx = device_context("cpu")
+    view, args = View("-1.338238635", "-0.057237059", "2.5", width, height), (300, 1000.0, Look(), 1, layout)
+    whole = FrameRenderer(ctx).picture(view, *args)
+    assert (whole == FrameRenderer(ctx, timed=True).picture(view, *args)).all()
+    assert (whole == FrameRenderer(ctx, band_bytes=2 * 20 * width).picture(view, *args)).all()
+
+
 def test_timing_tells_steps_apart():
     renderer = FrameRenderer(device_context("cpu"), timed=True)
     renderer.picture(VIEW, 300, 1000.0, Look())

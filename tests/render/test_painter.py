@@ -256,6 +256,7 @@ def test_misfits_are_refused(ctx, painter):
         (lambda: painter.refine(bare, Look(), canvas, 2, painting.Pixels(9, None)), "BAD_SAMPLES"),
         (lambda: painter.paint(Raw(ctx, 3, 4).samples, Look(), layout=YUV420), "ODD_SIZE"),
         (lambda: painter.develop(canvas, "bgr"), "BAD_LAYOUT"),
+        (lambda: painter.develop(painter.canvas(6, 6, rgb=True), YUV420), "BAD_LAYOUT"),
         (lambda: painter.develop(canvas, RGB, np.empty((6, 6), np.uint8)), "BAD_LAYOUT"),
     ]
     for call, code in wrong:

@@ -1,0 +1,79 @@
+// What direct_tiles.cl is made of: EACH chain of the CHAINS in flight, and where its
+// vectors of WIDTH samples come from and go to.
+#include "geometry.h"
+#include "vector.h"
+
+#define EACH for (int g = 0; g < CHAINS; ++g)
+
+#define STEPS(count, x, y, a, b) \
+    _Pragma("unroll") for (int k_ = 0; k_ < (count); ++k_) { \
+        _Pragma("unroll") EACH { \
+            const V t_ = fma(x[g], x[g], fma(-y[g], y[g], a[g])); \
+            y[g] = fma(x[g] + x[g], y[g], b[g]); \
+            x[g] = t_; \
+        } \
+    }
+
+typedef struct {
+    __global const double *across, *down;
+    __global int *count;
+    __global float *frac;
+    int cols, rows, maxiter;
+} Task;
+
+inline void points_at(const Task *t, int i, int j, V *a, V *b)
+{
+#if GEOMETRY == 0
+    *a = LOAD(t->across + i);
+    *b = (V)(t->down[j]);
+#elif GEOMETRY == 3
+    *a = LOAD(t->across + j * t->cols + i);
+    *b = LOAD(t->down + j * t->cols + i);
+#else
+    double re[WIDTH], im[WIDTH];
+    for (int l = 0; l < WIDTH; ++l) {
+        const double2 c = sample_at(t->across, t->down, min(i + l, t->cols - 1), j, t->cols, t->rows);
+        re[l] = c.x;
+        im[l] = c.y;
+    }
+    *a = LOAD(re);
+    *b = LOAD(im);
+#endif
+}
+
+// Writes counts and fractions of the samples from (i, j) on where mask is set.
+inline void write(const Task *t, int i, int j, K count, F frac, K mask)
+{
+    const size_t at = (size_t)j * t->cols + i;
+    if (i + WIDTH > t->cols) {
+        int n[WIDTH], m[WIDTH];
+        float f[WIDTH];
+        STORE(count, n);
+        STORE(frac, f);
+        STORE(mask, m);
+        for (int l = 0; l < t->cols - i; ++l)
+            if (m[l]) { t->count[at + l] = n[l]; t->frac[at + l] = f[l]; }
+    } else {
+        if (!all(mask)) {
+            count = select(LOAD(t->count + at), count, mask);
+            frac = select(LOAD(t->frac + at), frac, mask);
+        }
+        STORE(count, t->count + at);
+        STORE(frac, t->frac + at);
+    }
+}
+
+// Carries states that leave the disc within 2 * half iterations to the last one
+// inside, and n along with them.
+#define BISECT(half, x, y, a, b, n) \
+    for (int h_ = (half); h_ > 0; h_ >>= 1) { \
+        V p_[CHAINS], q_[CHAINS]; \
+        EACH { p_[g] = x[g]; q_[g] = y[g]; } \
+        for (int k_ = 0; k_ < h_; ++k_) STEPS(1, p_, q_, a, b) \
+        EACH { \
+            const M in_ = fma(p_[g], p_[g], q_[g] * q_[g]) <= limit; \
+            x[g] = select(x[g], p_[g], in_); \
+            y[g] = select(y[g], q_[g], in_); \
+            n[g] += TO_K(in_) & h_; \
+        } \
+    }
