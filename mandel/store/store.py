@@ -243,6 +243,8 @@ class Store:
         if sha256 is not None and found != sha256:
             durable.remove(final)
             raise StoreError("DIGEST_MISMATCH", f"{kind} {number} is not what its writer wrote")
+        if kind == VIDEO:
+            self._remember(job, kind, _mark(final.stat(), (size, found)))  # the digest was read from the file
         return job, kind, number, frames, size, found
 
     def segments(self, job: str) -> list[Segment]:
@@ -290,8 +292,7 @@ class Store:
         return StoredFile(file, rows[0]["bytes"], rows[0]["sha256"], rows[0]["frames"])
 
     def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:
-        stat = os.fstat(file.fileno())
-        mark = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted)
+        mark = _mark(stat := os.fstat(file.fileno()), wanted)
         with self._verifying[int(job[:1], 16)]:
             if self._verified.get((job, kind)) == mark:
                 return True
@@ -300,10 +301,13 @@ class Store:
                     return False
             except OSError:
                 return False
-            if len(self._verified) > 10_000:
-                self._verified.clear()
-            self._verified[job, kind] = mark
+            self._remember(job, kind, mark)
             return True
+
+    def _remember(self, job: str, kind: str, mark: tuple) -> None:
+        if len(self._verified) > 10_000:
+            self._verified.clear()
+        self._verified[job, kind] = mark
 
     def touch(self, job: str) -> None:
         """Notes that a job's video is used; to the minute, as each note is a commit."""
@@ -324,3 +328,8 @@ class Store:
                        (QUEUED, time.time(), job))
         for kind in (VIDEO, POSTER):
             durable.remove(self.names.file(job, kind))
+
+
+def _mark(stat: os.stat_result, wanted: tuple[int, str]) -> tuple:
+    """What changes whenever a file does, and what it was proven to hold."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted
