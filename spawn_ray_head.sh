@@ -30,23 +30,18 @@ EOF
 fail() { echo "spawn_ray_head.sh: $1" >&2; exit "${2:-1}"; }
 
 # Ray's processes are known by a variable that they all inherit; other Rays on this machine are not touched.
-started() {
-    local folder
-    for folder in /proc/[0-9]*; do
-        if grep -qsz "^MANDEL_RAY=$1\$" "$folder/environ"; then echo "${folder##*/}"; fi
-    done
-}
+started() { { grep -lsz "^MANDEL_RAY=$1\$" /proc/[0-9]*/environ || true; } | cut -d/ -f3; }
 
 stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are none
-    local pids turn
+    local pids deadline=$((SECONDS + 10))
     pids=$(started "$1")
     [[ -n $pids ]] || return 1
     # shellcheck disable=SC2086  # several words
     kill $pids 2>/dev/null || true
-    for turn in {1..100}; do
+    while ((SECONDS < deadline)); do
+        sleep 0.2
         pids=$(started "$1")
         [[ -n $pids ]] || return 0
-        sleep 0.1
     done
     # shellcheck disable=SC2086
     kill -KILL $pids 2>/dev/null || true

@@ -129,7 +129,11 @@ class Job:
             now = time.monotonic()
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)
             overall = len(self._fresh) / max(now - self._began, 1e-3)
-            left = self.frames - self.done
+            left, window = self.frames - self.done, len(self._times) - 1
+            # Deeper frames cost more: the growth so far, from the middle of all frames to that of the
+            # recent ones, may go on to the end.
+            growth = max(0.0, (1 / recent - 1 / overall) / max((len(self._fresh) - window) / 2, window))
             told["rate"] = round(recent, 3)
-            told["seconds_left"] = [round(left / rate, 1) for rate in sorted((recent, overall), reverse=True)]
+            told["seconds_left"] = [round(left / max(recent, overall), 1),
+                                    round(left * (1 / min(recent, overall) + growth * (window + left) / 2), 1)]
         return told

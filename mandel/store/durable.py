@@ -83,7 +83,11 @@ def adopt(tmp: Path, final: Path, label: str) -> tuple[int, str]:
 
 
 def write(tmp: Path, final: Path, data: bytes, label: str) -> tuple[int, str]:
-    """Writes ``data`` to ``tmp``, then adopts it as ``final``."""
-    with failpoint(f"{label}.write"):
-        tmp.write_bytes(data)
-    return adopt(tmp, final, label)
+    """Writes ``data`` to ``tmp``, then adopts it as ``final``; leaves no ``tmp`` where that fails."""
+    try:
+        with failpoint(f"{label}.write"):
+            tmp.write_bytes(data)
+        return adopt(tmp, final, label)
+    except OSError:
+        tmp.unlink(missing_ok=True)
+        raise

@@ -19,7 +19,7 @@ _ENDED = """
     FROM jobs j LEFT JOIN (
         SELECT job, kind, bytes FROM files UNION ALL SELECT job, 'strip', bytes FROM strips
     ) f ON f.job = j.id
-    WHERE j.state IN (?, ?, ?) AND NOT j.pinned AND last < ?
+    WHERE j.state IN (?, ?, ?) AND NOT j.pinned AND NOT last BETWEEN ? AND ?
     AND j.id NOT IN (SELECT source FROM jobs WHERE source NOT NULL AND state IN (?, ?))
     GROUP BY j.id ORDER BY last
 """
@@ -31,12 +31,14 @@ def evict(index: Index, names: Names, most: int, idle: float = IDLE_SECONDS) -> 
     First segments of done jobs, whose videos stay, then raw strips, then whole
     jobs that have ended, the longest unused first. Unfinished and pinned jobs,
     those whose strips an unfinished one is made from, and those used within
-    ``idle`` seconds, stay. Jobs without files go with the others of their age.
+    ``idle`` seconds, stay; those used in the future, as a clock that was wrong may say,
+    do not. Jobs without files go with the others of their age.
     """
     excess = index.read(_TAKEN)[0][0] - most
     if excess <= 0:
         return []
-    jobs = index.read(_ENDED, SEGMENT, DONE, FAILED, CANCELLED, time.time() - idle, QUEUED, PAUSED)
+    now = time.time()
+    jobs = index.read(_ENDED, SEGMENT, DONE, FAILED, CANCELLED, now - idle, now + idle, QUEUED, PAUSED)
     for row in jobs:
         if excess > 0 and row["state"] == DONE:
             # In this order: a row without its file is found by its digest, a file without a row would stay.

@@ -38,7 +38,7 @@ class Names:
 
     @property
     def cache(self) -> Path:
-        """What the driver keeps between jobs; it alone writes there, and all of it may go."""
+        """What the driver keeps between jobs; it alone writes there, first as tmp..., and all of it may go."""
         return self.root / "cache"
 
     @property

@@ -38,7 +38,7 @@ class Recovery:
 def recover(index: Index, names: Names, discard_video: Callable[[str], None]) -> Recovery:
     """Removes what a crash left half done and queues jobs whose videos are damaged."""
     removed = damaged = 0
-    for entry in list(names.tmp.iterdir()):
+    for entry in (*names.tmp.iterdir(), *names.cache.glob("tmp*")):
         durable.remove(entry)
         removed += 1
     sizes = {

@@ -88,6 +88,7 @@ class Store:
         try:
             durable.make_folder(self.names.root)
             self._lock = open(self.names.lock, "a+")
+            self._folder = os.open(self.names.root, os.O_RDONLY | os.O_DIRECTORY)
             durable.make_folder(self.names.jobs)
             durable.make_folder(self.names.tmp)
         except OSError as error:
@@ -103,16 +104,21 @@ class Store:
             self.strips = Strips(self._index, self.names)
             self.recovery = recover(self._index, self.names, self.discard_video)
         except BaseException:
-            self._lock.close()
+            self._unlock()
             raise
+
+    def _unlock(self) -> None:
+        self._lock.close()
+        os.close(self._folder)
 
     def _take_lock(self) -> None:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever removes the file gets no further
         except OSError:
             self._lock.seek(0)
             owner = self._lock.read().strip() or "unknown"
-            self._lock.close()
+            self._unlock()
             raise StoreError(
                 "DB_LOCKED",
                 f"{self.names.root} is in use by another server (process {owner}); "
@@ -125,7 +131,7 @@ class Store:
     def close(self) -> None:
         """Writes everything back and lets another server have the folder."""
         self._index.close()
-        self._lock.close()
+        self._unlock()
 
     # -- jobs -------------------------------------------------------------
 

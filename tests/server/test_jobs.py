@@ -1,6 +1,7 @@
 """The table of states, and what a job tells of its progress."""
 
 import threading
+import time
 
 import pytest
 
@@ -59,6 +60,29 @@ def test_progress_counts_each_frame_once_and_finished_segments():
     least, most = told["seconds_left"]
     assert 0 <= least <= most and told["rate"] > 0
     assert apply(running, "finish").progress()["done"] == 10
+
+
+def test_the_time_left_allows_for_frames_that_cost_more_and_more(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    running = apply(job(frames=1000), "start")
+    running.begin({})
+    cost = [0.01 * number for number in range(1000)]
+    for number in range(300):
+        now[0] += cost[number]
+        running.frame(number, "a", 1)
+    least, most = running.progress()["seconds_left"]
+    assert least < sum(cost[300:]) == pytest.approx(most, rel=0.02)
+
+
+def test_frames_that_were_kept_count_as_done_and_say_nothing_of_the_rate():
+    running = apply(job(frames=10), "start")
+    running.begin({0: 4})
+    for frame in (4, 5, 5):
+        running.recalled(frame)
+    running.frame(5, "a", 1)  # its picture was lost after all
+    told = running.progress()
+    assert (told["done"], told["rate"], running.nodes["a"]) == (6, None, 1)
 
 
 def test_progress_of_a_queued_job_knows_no_rate():

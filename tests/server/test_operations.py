@@ -149,6 +149,24 @@ def test_unfinished_jobs_are_bounded_and_none_is_lost(heads):
     assert head.ask(op="attach", job=jobs[0]).video == expected_video(jobs[0])
 
 
+def test_attach_to_a_job_in_each_state(head):
+    head.order("fail")
+    failed = head.ask(**SMALL | {"maxiter": 20}).parts[0].fields["job"]
+    done = head.ask(**SMALL | {"maxiter": 21}).parts[0].fields["job"]
+    head.order("hold")
+    running, paused, cancelled = [start(head, maxiter=30 + k) for k in range(3)]
+    wait_for(lambda: state(head, cancelled) == "running", 20, "they run")
+    head.ask(op="pause", job=paused)
+    head.ask(op="cancel", job=cancelled)
+    for job, now in ((running, "running"), (paused, "paused")):
+        sock, reply = head.send(op="attach", job=job)
+        with sock:
+            assert reply.step().fields["state"] == now
+    assert head.ask(op="attach", job=failed).code == "FRAME_FAILED"
+    assert head.ask(op="attach", job=cancelled).code == "CANCELLED"
+    assert head.ask(op="attach", job=done).video == expected_video(done)
+
+
 def test_bad_clients(head):
     for value, code in ((7, "WRONG_TYPE"), ("x" * 65, "OUT_OF_RANGE"), ("a\nb", "OUT_OF_RANGE")):
         assert head.ask(**SMALL, client=value).code == code, value

@@ -65,6 +65,7 @@ def test_killed(tmp_path, step, side):
 def test_disk_full(tmp_path, step):
     status, said = run(tmp_path / "DB", f"{step}.before:enospc")
     assert status == 0 and said[-1] == "DISK_FULL"
+    assert not list((tmp_path / "DB" / "tmp").glob("*.json"))
     check(tmp_path / "DB", said)
 
 

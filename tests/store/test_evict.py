@@ -1,6 +1,7 @@
 """Eviction: what goes first, what stays."""
 
 import hashlib
+import time
 
 import pytest
 
@@ -64,6 +65,12 @@ def test_pinned_unfinished_and_recent_jobs_stay(store):
     store.set_wish(pinned, "pinned", False)
     store.touch(pinned)
     assert store.evict(0, idle=30) == []
+
+
+def test_a_clock_that_was_wrong_keeps_nothing_for_ever(store, monkeypatch):
+    job, now = make(store, "a"), time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 1e6)
+    assert store.evict(0) == [job]
 
 
 def test_an_evicted_job_is_made_again(store):

@@ -139,6 +139,21 @@ def test_a_second_store_is_refused_in_words(store):
     assert f"is in use by another server (process {os.getpid()})" in second.stderr
 
 
+def test_a_second_store_is_refused_even_if_somebody_removed_the_lock(store):
+    store.names.lock.unlink()
+    with pytest.raises(StoreError) as caught:
+        Store(store.names.root)
+    assert caught.value.code == "DB_LOCKED"
+
+
+def test_what_a_driver_left_half_written_in_its_cache_is_removed(store):
+    store.names.cache.mkdir()
+    for name in ("tmpabc", "kept"):
+        (store.names.cache / name).write_text("x")
+    store = reopen(store)
+    assert [path.name for path in store.names.cache.iterdir()] == ["kept"]
+
+
 def test_a_folder_that_cannot_be_one(tmp_path):
     (tmp_path / "DB").write_text("a file")
     with pytest.raises(StoreError) as caught:
