@@ -160,7 +160,7 @@ def payload(zoom: dict) -> Payload:
 
 
 def own(zoom: dict, target: Path) -> dict[str, float]:
-    """The same by this program: strips and frames one after the other, each on all cores; encoders beside them."""
+    """The same by this program: strips and frames in turn, each on all cores; encoders beside them."""
     began, strips, segments = Time.now(), 0.0, []
     p = payload(zoom)
     maker = Maker(p)
@@ -176,15 +176,15 @@ def own(zoom: dict, target: Path) -> dict[str, float]:
                 del maker.made[item]
             segments.append(encoders.submit(encode_segment, pictures, p.frame_width, p.frame_height, p.fps))
         stream = b"".join(segment.result() for segment in segments)
-    command = [ffmpeg.executable(), "-v", "error", "-y", "-r", p.fps, "-f", "h264", "-i", "pipe:0", "-c", "copy"]
-    subprocess.run([*command, str(target)], input=stream, check=True)
+    join = ["-r", p.fps, "-f", "h264", "-i", "pipe:0", "-c", "copy", str(target)]
+    subprocess.run([ffmpeg.executable(), "-v", "error", "-y", *join], input=stream, check=True)
     spent = Time.now().since(began)
     return {"seconds": spent.wall, "cpu": spent.cpu, "map": strips}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--fractalshades", metavar="PYTHON", help="interpreter with fractalshades, av and scipy")
+    parser.add_argument("--fractalshades", metavar="PYTHON", help="interpreter with fractalshades")
     parser.add_argument("--explorer", metavar="PYTHON", help="interpreter with mandelbrot-explorer")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each; fractalshades gets one")
     options = parser.parse_args()
