@@ -1,4 +1,6 @@
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -15,15 +17,25 @@ def encoders(tmp_path_factory):
     return Encoders(tmp_path_factory.mktemp("encoders"))
 
 
+_running = []  # what is ended after the last test of this folder
+
+
 @pytest.fixture(scope="session")
 def own_cluster(encoders):
+    """The one cluster of all tests of this folder, brought up by the scripts."""
     cluster = Cluster(IMAGEIO_FFMPEG_EXE=str(encoders.executable))
-    try:
-        head = cluster.head()
-        assert head.returncode == 0, head.stderr + head.stdout
-        yield cluster
-    finally:
-        cluster.end()
+    _running.append(cluster.end)
+    cluster.started = cluster.head()
+    assert cluster.started.returncode == 0, cluster.started.stderr + cluster.started.stdout
+    return cluster
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem):
+    """A session's fixtures would outlive all the folders that follow."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        while _running:
+            _running.pop()()
 
 
 @pytest.fixture
@@ -36,11 +48,13 @@ def cluster(own_cluster, encoders):
 
 
 def whole(cluster: Cluster) -> None:
-    """Brings a cluster back to three nodes."""
+    """Brings a cluster back to three nodes, those that it lacks at the same time."""
     deadline = time.monotonic() + PATIENCE
-    while len(cluster.raylets()) < 2:
-        worker = cluster.worker()  # Ray itself gives up on a machine at full load
-        assert worker.returncode == 0 or time.monotonic() < deadline, worker.stderr + worker.stdout
+    while missing := 2 - len(cluster.raylets()):
+        with ThreadPoolExecutor(missing) as pool:
+            workers = list(pool.map(lambda _: cluster.worker(), range(missing)))
+        for worker in workers:  # Ray itself gives up on a machine at full load
+            assert worker.returncode == 0 or time.monotonic() < deadline, worker.stderr + worker.stdout
 
 
 @pytest.fixture
@@ -49,13 +63,18 @@ def faults(cluster):
     return Faults(cluster.faults)
 
 
-@pytest.fixture(scope="module")
-def service(own_cluster, tmp_path_factory):
-    """A service on the cluster, for all tests of a module; its processes are ended then."""
+@pytest.fixture(scope="session")
+def own_service(own_cluster, tmp_path_factory):
     running = own_cluster.service(tmp_path_factory.mktemp("service") / "DB")
-    yield running
-    running.kill()
-    assert "Traceback" not in running.output(), running.output()
+    _running.append(running.kill)
+    return running
+
+
+@pytest.fixture
+def service(own_service):
+    """The one service on the cluster."""
+    yield own_service
+    assert "Traceback" not in own_service.output(), own_service.output()
 
 
 @pytest.fixture

@@ -68,9 +68,17 @@ def test_wrong_workers_are_told_soon(cluster, tmp_path):
         result = run()
         figures[name] = f"{time.monotonic() - began:.1f} s"
         assert result.returncode == 1 and all(word in result.stderr for word in words), result.stderr
+        assert "Traceback" not in result.stderr
 
-    (tmp_path / "sitecustomize.py").write_text("import ray\nray.__version__ = '9.9.9'\n")
-    refused("another version", lambda: cluster.worker(PYTHONPATH=str(tmp_path)), "9.9.9", "on the head")
+    def pretending(module: str, attribute: str, value: str):
+        folder = tmp_path / module
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(f"import {module}\n{module}.{attribute} = {value}\n")
+        return cluster.worker(PYTHONPATH=str(folder))
+
+    refused("another Ray", lambda: pretending("ray", "__version__", "'9.9.9'"), "9.9.9", "on the head")
+    refused("another Python", lambda: pretending("platform", "python_version", "lambda: '9.9.9'"), "9.9.9",
+            "on the head")
     refused("no head", lambda: cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{free_port()}"), "nothing answers")
     refused("another token", lambda: cluster.worker(RAY_AUTH_TOKEN="0" * 64), "token")
     refused("no token", lambda: cluster.worker(RAY_AUTH_TOKEN_PATH=str(tmp_path / "none")), "token")

@@ -23,7 +23,7 @@ class Reply:
 
     def __init__(self, sock: socket.socket):
         self.parts: list[JsonPart] = []
-        self.video = b""
+        self._pieces: list[bytes] = []
         self.whole = False
         self.raw = b""
         self._socket, self._reader = sock, ReplyReader()
@@ -32,12 +32,13 @@ class Reply:
         """The next event of the reply."""
         while (event := self._reader.next_event()) is NEED_MORE:
             data = self._socket.recv(1 << 16)
-            self.raw += data
+            if not self._pieces:  # a video may be large
+                self.raw += data
             self._reader.feed(data)
         if isinstance(event, JsonPart):
             self.parts.append(event)
         elif isinstance(event, VideoData):
-            self.video += event.data
+            self._pieces.append(event.data)
         elif isinstance(event, ReplyEnd):
             self.whole = True
         else:
@@ -48,6 +49,10 @@ class Reply:
         while not self.whole:
             self.step()
         return self
+
+    @property
+    def video(self) -> bytes:
+        return b"".join(self._pieces)
 
     @property
     def last(self) -> dict:

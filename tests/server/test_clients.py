@@ -103,7 +103,7 @@ def test_vanishing_clients_leave_nothing_and_lose_nothing(head):
 
 def test_slow_readers_are_bounded(heads):
     """T14: readers of a large video, slow ones at first, which all stop reading then."""
-    readers, video_bytes, reading, stall = amount((20, 20 << 20, 1, 2), (100, 500_000_000, 30, 10))
+    readers, video_bytes, reading, stall = amount((20, 20 << 20, 1, 2), (100, 500_000_000, 60, 60))
     head = heads("--stall-timeout", str(stall))
     (head.orders / "large").write_text(str(video_bytes))
     video = head.ask(**SMALL).video

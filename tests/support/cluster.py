@@ -17,7 +17,7 @@ from tests.support.service import ROOT, Service, free_port
 class Cluster:
     """Runs the scripts with a token and a folder of its own; ends by pid what they leave.
 
-    Every node has one CPU. Workers read their faults (mandel/render/fault.py)
+    Every node has one CPU and no GPU. Workers read their faults (mandel/render/fault.py)
     from ``faults``.
 
     Args:
@@ -30,6 +30,7 @@ class Cluster:
         self.mark = processes.new_mark()
         self.port, self.dashboard = free_port(), free_port()
         self.faults = self.folder / "faults"
+        self.started: subprocess.CompletedProcess | None = None  # what the head's script said
         self.environment = {
             **os.environ, processes.VARIABLE: self.mark,
             "RAY_AUTH_TOKEN_PATH": str(self.folder / "auth_token"),
@@ -45,11 +46,13 @@ class Cluster:
     def head(self) -> subprocess.CompletedProcess:
         return self.run(
             "./spawn_ray_head.sh", "--port", str(self.port), "--dashboard-port", str(self.dashboard),
-            "--num-cpus", "1", "--", "--temp-dir", str(self.folder / "ray"),
+            "--num-cpus", "1", "--num-gpus", "0", "--", "--temp-dir", str(self.folder / "ray"),
         )
 
     def worker(self, **environment: str) -> subprocess.CompletedProcess:
-        return self.run("./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", **environment)
+        return self.run(
+            "./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", "--num-gpus", "0", **environment
+        )
 
     def status(self) -> str:
         return self.run("ray", "status", "--address", f"127.0.0.1:{self.port}", RAY_AUTH_MODE="token").stdout

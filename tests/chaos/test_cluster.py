@@ -1,0 +1,110 @@
+"""Clusters of several nodes on one machine, brought up by the two scripts."""
+
+import json
+import sys
+import urllib.error
+import urllib.request
+
+import pytest
+
+from mandel.video.probe import frame_digests
+from tests.support import processes
+from tests.support.chaos import PATIENCE
+from tests.support.cluster import Cluster
+from tests.support.service import Service, free_port
+
+
+def test_the_head_says_what_to_do_next(cluster):
+    assert "spawn_ray_server.sh" in cluster.started.stdout and "dashboard" in cluster.started.stdout.lower()
+    processes.wait_for(lambda: "/3.0 CPU" in cluster.status(), PATIENCE, "three nodes are listed by ray status")
+
+
+def test_the_token_is_for_this_user_alone(cluster):
+    assert (cluster.folder / "auth_token").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_head_can_be_started_twice(cluster):
+    again = cluster.head()
+    assert again.returncode == 0 and "already" in again.stdout
+
+
+@pytest.mark.parametrize("script", ["./spawn_ray_head.sh", "./spawn_ray_server.sh"])
+def test_scripts_explain_themselves(cluster, script):
+    assert "Usage:" in cluster.run(script, "--help").stdout
+    wrong = cluster.run(script, "--bogus")
+    assert wrong.returncode == 2 and "--help" in wrong.stderr
+
+
+def test_all_nodes_render_the_same_as_one(cluster, tmp_path):
+    payload = tmp_path / "payload.json"
+    payload.write_text(json.dumps({
+        "num_frames": 60, "frame_width": 400, "frame_height": 300, "maxiter": 2000, "end_delta": 1e-3,
+    }))
+    digests = []
+    for name, options in {"cluster": ("--address", f"127.0.0.1:{cluster.port}"), "one": ("--address", "local")}.items():
+        service = Service(tmp_path / name / "DB", *options,
+                          environment={"RAY_AUTH_TOKEN_PATH": str(cluster.folder / "auth_token")})
+        try:
+            out = tmp_path / f"{name}.mp4"
+            run = service.client(str(payload), "-o", str(out))
+            assert run.returncode == 0, run.stderr + service.output()
+            (job,) = json.loads(service.client("--list", "--json").stdout)["jobs"]
+            status = json.loads(service.client("--status", job["job"], "--json").stdout)
+            assert service.stop() == 0
+        finally:
+            service.kill()
+        print(name, "frames by node:", status["nodes"])
+        assert sum(status["nodes"].values()) == 60
+        assert len(status["nodes"]) == (3 if name == "cluster" else 1)
+        digests.append(frame_digests(out))
+    assert digests[0] == digests[1] and len(digests[0]) == 60
+    assert "/3.0 CPU" in cluster.status(), "the service must leave a cluster it joined as it was"
+
+
+def test_the_dashboard_names_tasks_and_metrics_are_exported(cluster, service, tmp_path):
+    run = service.client("--num-frames", "6", "--frame-width", "64", "--frame-height", "64", "--maxiter", "290",
+                         "-o", str(tmp_path / "out.mp4"))
+    assert run.returncode == 0, run.stderr
+    (job, *_) = json.loads(service.client("--list", "--json").stdout)["jobs"]  # the newest
+    wanted = {"ray_mandel_frames_rendered_total", "ray_mandel_segments_encoded_total",
+              "ray_mandel_frame_seconds_bucket", "ray_mandel_queue_length"}
+
+    def facts():
+        told = cluster.run(
+            sys.executable, "tests/chaos/cluster_facts.py", f"127.0.0.1:{cluster.port}",
+            f"http://127.0.0.1:{cluster.dashboard}", RAY_AUTH_MODE="token",
+        )
+        found = json.loads(told.stdout)
+        named = {f"{job['job'][:8]} frame {k}" for k in range(6)} | {f"{job['job'][:8]} segment 0"}
+        print(sorted(found["metrics"]))
+        return named <= set(found["names"]) and wanted <= set(found["metrics"])
+
+    processes.wait_for(facts, PATIENCE, "tasks are listed by name and metrics are exported")
+
+
+def test_the_dashboard_asks_for_the_token(cluster):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{cluster.dashboard}/api/jobs/", timeout=10)
+    with refused.value:
+        assert refused.value.code == 401
+
+
+def test_stop_ends_what_the_script_started_and_nothing_else():
+    cluster = Cluster()
+    try:
+        for started in (cluster.head(), cluster.worker()):
+            assert started.returncode == 0, started.stderr + started.stdout
+        for options in (["./spawn_ray_server.sh", "--stop", f"127.0.0.1:{free_port()}"],
+                        ["./spawn_ray_head.sh", "--stop", "--port", str(free_port())]):
+            nothing = cluster.run(*options)
+            assert nothing.returncode == 0 and "this script started" in nothing.stdout
+        head = {pid for pid, command in processes.marked(cluster.mark).items() if "gcs_server" in command}
+        assert head and len(cluster.raylets()) == 1
+        left = cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{cluster.port}", "--stop")
+        assert left.returncode == 0 and "has left" in left.stdout and not cluster.raylets()
+        assert head <= set(processes.marked(cluster.mark))
+        stopped = cluster.run("./spawn_ray_head.sh", "--stop", "--port", str(cluster.port))
+        assert stopped.returncode == 0 and "has stopped" in stopped.stdout
+        processes.wait_for(lambda: not processes.marked(cluster.mark), PATIENCE, "nothing is left")
+    finally:
+        cluster.end()
