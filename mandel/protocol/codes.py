@@ -34,6 +34,6 @@ REFUSED = {
 # The service cannot take the request now; sending it again later may help.
 UNAVAILABLE = {
     "TIMEOUT": "the request did not arrive whole in time",
-    "BUSY": "too many connections",
+    "BUSY": "too many connections or unfinished jobs",
     "STOPPING": "the service is shutting down",
 }
