@@ -4,7 +4,8 @@
 //
 // 1. Every vector of contiguous samples does FIRST iterations. Where that gets
 //    some through, it starts again with a test after every iteration (near the
-//    origin, from the third on), to MOST or a little further; samples that are through, and those in the main bulbs, are written out.
+//    origin, from the third on), to MOST or a little further; samples that are
+//    through, and those in the main bulbs, are written out.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
 //    test, after which lanes inside the disc keep their state: no branch when one
 //    leaves. When at most SPARSE lanes of a vector are inside the chain takes the
@@ -195,7 +196,8 @@ void direct_tiles(__global const double *across, __global const double *down,
                     calm = any(near) ? 0 : calm + 1;
                     // Where proofs keep failing, as near slowly attracting cycles, few are tried.
                     if (PROOF && any(near) && (failed < 2 || ++skipped % 32 == 0)) {
-                        const M bound = trapped(x[g], y[g], a[g], b[g], moved, near, TRIAL(blocks[g] * BLOCK));
+                        const int trial = TRIAL(blocks[g] * BLOCK);
+                        const M bound = trapped(x[g], y[g], a[g], b[g], moved, near, trial);
                         failed = any(bound) ? 0 : failed + 1;
                         inner |= bound;
                     }

@@ -206,5 +206,6 @@ class DirectIterator:
         kernel(
             ctx.queue, (-(-vectors // tile),), (1,),
             place.across, place.down, np.int32(samples.cols), np.int32(samples.rows),
-            np.int32(samples.maxiter), np.float64(bailout), np.int32(tile), samples.count, samples.frac, *more,
+            np.int32(samples.maxiter), np.float64(bailout), np.int32(tile),
+            samples.count, samples.frac, *more,
         )

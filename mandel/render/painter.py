@@ -110,8 +110,9 @@ class Painter:
 
     def ink(self, look: Look, canvas: Canvas, row: int = 0) -> Ink:
         """What an iterator needs to colour a band of the canvas, from ``row`` on, one sample a pixel."""
-        ring_, _, entries = self._ring(look.palette)
-        return Ink(ring_, entries, look.density, look.offset % 1.0, canvas.buffer, canvas.rgb, row * canvas.width)
+        flat, _, entries = self._ring(look.palette)
+        first = row * canvas.width
+        return Ink(flat, entries, look.density, look.offset % 1.0, canvas.buffer, canvas.rgb, first)
 
     def shade(self, samples: Samples, look: Look, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
