@@ -1,0 +1,90 @@
+"""A zoom rendered with its strips kept, and made again from them with another palette: CPU seconds, bytes.
+
+    python benchmarks/recolour.py [--payload payloads/deep-300.json] [--start D --end D] [--octave FRAMES]
+
+Frames and strips are made one after the other by this process, on CPU cores, not
+encoded. The reference orbit and the iteration limits are counted apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from mandel.payload import SHARED, Payload, parse  # noqa: E402
+from mandel.plan.arithmetic import log2_of  # noqa: E402
+from mandel.protocol.number import Number  # noqa: E402
+from mandel.protocol.strict_json import loads  # noqa: E402
+from mandel.render.recipe import FRAME, STRIP, Item  # noqa: E402
+from mandel.render.recipes import recipe_of  # noqa: E402
+from mandel.render.strip_files import StripFiles  # noqa: E402
+from mandel.render.tasks import FUNCTIONS, Slot  # noqa: E402
+from mandel.render.unit import StripUnit  # noqa: E402
+
+
+def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | None = None):
+    """CPU seconds by kind of item, and the strips that were kept."""
+    files = StripFiles("job", folder, found, keeps=True)
+    recipe, made, spent, kept, samples = recipe_of(p, files, source), {}, {}, {}, 0
+
+    def one(item: Item) -> None:
+        nonlocal samples
+        needs = recipe.needs(item)
+        for need in needs:
+            if need not in made:
+                one(need)
+        begun, unit = time.process_time(), recipe.unit(item)
+        inputs = [made[need] for need in needs if need.kind != "limit"]
+        if item.kind == STRIP and not isinstance(unit, StripUnit):
+            inputs = [files.read(item.index)]
+        made[item], facts = FUNCTIONS[item.kind](unit, Slot("cpu"), *inputs)
+        if item.kind == "limit":
+            recipe.learn(item, made[item])
+        if isinstance(unit, StripUnit):
+            samples += sum(block.grid.rows * block.grid.cols for block in unit.blocks)
+            event = files.made(item.index, unit.layout.finest, facts["raw"])
+            kept[str(item.index)] = [event[key] for key in ("path", "base", "bytes", "sha256")]
+        spent[item.kind] = spent.get(item.kind, 0.0) + time.process_time() - begun
+
+    for frame in range(p.num_frames):
+        one(Item(FRAME, frame))
+        del made[Item(FRAME, frame)]
+    return spent, kept, samples
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--payload", default="payloads/deep-300.json")
+    parser.add_argument("--width", default="320")
+    parser.add_argument("--height", default="180")
+    parser.add_argument("--start", default="1e-96")
+    parser.add_argument("--end", default="1e-100")
+    parser.add_argument("--octave", type=int, default=15)
+    options = parser.parse_args()
+    fields = loads(Path(options.payload).read_bytes()) | {
+        "sampling": SHARED, "keep_strips": True, "start_delta": options.start, "end_delta": options.end,
+        "frame_width": Number(options.width), "frame_height": Number(options.height),
+    }
+    octaves = abs(log2_of(Decimal(options.start)) - log2_of(Decimal(options.end)))
+    p = replace(parse(fields), num_frames=round(octaves * options.octave) + 1)
+    with tempfile.TemporaryDirectory() as name:
+        spent, kept, samples = make(p, Path(name))
+        again, _, iterated = make(replace(p, palette="ember", keep_strips=False), Path(name), kept, p)
+    size = sum(file[2] for file in kept.values())
+    print(f"{p.num_frames} frames {p.frame_width}x{p.frame_height}, {len(kept)} strips, {samples:,} samples")
+    print(f"kept: {size:,} bytes, {size / samples:.2f} a sample")
+    for name, seconds in (("rendered", spent), ("made again", again)):
+        each = ", ".join(f"{kind} {value:.1f}" for kind, value in seconds.items())
+        print(f"{name}: {sum(seconds.values()):.1f} CPU seconds ({each})")
+    print(f"samples iterated the second time: {iterated}")
+
+
+if __name__ == "__main__":
+    main()
