@@ -154,7 +154,8 @@ class Job:
     def adopted(self, index: int, path: Path) -> list[int]:
         """A segment is durable at ``path``; strips on disk that no frame needs any more."""
         self.paths[index] = path
-        first = min((s.first for s in self.segments if s.index not in self.paths), default=self.payload.num_frames)
+        open_ones = (s.first for s in self.segments if s.index not in self.paths)
+        first = min(open_ones, default=self.payload.num_frames)
         return self.strips.unneeded(first, lambda strip: self._recipe.last_frame(Item(RAW, strip)))
 
     def learn(self, item: Item, value: Any) -> None:

@@ -64,7 +64,8 @@ class Connection:
             _log.info("%s: speaks %s", self._peer, asked.protocol)
         elif isinstance(asked, Request):
             answer = {
-                RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach, "status": self._status, "list": self._list,
+                RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach,
+                "status": self._status, "list": self._list,
             }
             self._service.admit(asked.token)
             answer.get(asked.op, self._change)(asked)

@@ -242,7 +242,8 @@ class Register:
             return job.progress() | {
                 "payload": job.payload, "asked": job.asked, "client": job.client, "priority": job.priority,
                 "pinned": job.pinned,
-                **job.account(), **({"kept": kept} if kept else {}), **({"source": job.source} if job.source else {}),
+                **job.account(), **({"kept": kept} if kept else {}),
+                **({"source": job.source} if job.source else {}),
                 "error": job.error.as_dict() if job.error else None,
             }
 

@@ -83,11 +83,12 @@ def recoloured(job: Job, source: Job, changes: dict, limits: Limits) -> Payload:
         )
     if source.live:
         raise RenderError(
-            "NO_STRIPS", f"job {source.id[:12]} is not done yet, nor are its strips: attach to it, then recolour it",
-            field="job",
+            "NO_STRIPS",
+            f"job {source.id[:12]} is not done yet, nor are its strips: attach to it, then recolour it", field="job",
         )
     theirs = Payload.from_canonical(source.payload)
-    asked = parse({**job.payload, "strip_density": theirs.strip_density, "keep_strips": False, **changes}, limits)
+    base = {**job.payload, "strip_density": theirs.strip_density, "keep_strips": False}
+    asked = parse({**base, **changes}, limits)
     # A larger frame sees the same strips less densely; a smaller one more so, which only makes it better.
     share = corner(Zoom.of(theirs)) / corner(Zoom.of(asked))
     density = float(theirs.strip_density) * min(share, 1.0)
@@ -95,8 +96,8 @@ def recoloured(job: Job, source: Job, changes: dict, limits: Limits) -> Payload:
         width, height = (int(side * density / _LEAST_DENSITY) // 2 * 2 for side in _size(asked))
         raise PayloadError(
             "OUT_OF_RANGE",
-            f"the strips of job {source.id[:12]} are too coarse for {asked.frame_width}x{asked.frame_height} pixels, "
-            f"they suffice for {width}x{height}; for more send a payload of that size",
+            f"the strips of job {source.id[:12]} are too coarse for {asked.frame_width}x{asked.frame_height} "
+            f"pixels, they suffice for {width}x{height}; for more send a payload of that size",
             field="frame_width", limit={"max": width},
         )
     if share < 1 - 1e-9:

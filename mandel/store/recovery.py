@@ -54,13 +54,15 @@ def recover(index: Index, names: Names, discard_video: Callable[[str], None]) ->
     for job in {job for job, _ in sizes} - whole:
         discard_video(job)
         damaged += 1
-    unfinished = {row["id"] for row in index.read("SELECT id FROM jobs WHERE state IN (?, ?)", QUEUED, PAUSED)}
+    waiting = index.read("SELECT id FROM jobs WHERE state IN (?, ?)", QUEUED, PAUSED)
+    unfinished = {row["id"] for row in waiting}
     removed += _remove_unproven(index, names, unfinished)
     segments = index.read(
         "SELECT count(*) FROM files f JOIN jobs j ON j.id = f.job WHERE j.state IN (?, ?) AND f.kind = ?",
         QUEUED, PAUSED, SEGMENT)[0][0]
     strips = index.read(
-        "SELECT count(*) FROM strips s JOIN jobs j ON j.id = s.job WHERE j.state IN (?, ?)", QUEUED, PAUSED)[0][0]
+        "SELECT count(*) FROM strips s JOIN jobs j ON j.id = s.job WHERE j.state IN (?, ?)",
+        QUEUED, PAUSED)[0][0]
     return Recovery(len(unfinished), segments, strips, damaged, removed)
 
 

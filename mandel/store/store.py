@@ -182,7 +182,7 @@ class Store:
         return _record(rows[0]) if rows else None
 
     def set_wish(self, job: str, wish: str, value: int | str | None) -> None:
-        """Commits a job's ``priority``, whether it is ``pinned``, the ``client`` it counts for, or its ``source``."""
+        """Commits a job's ``priority``, its ``client`` or ``source``, or whether it is ``pinned``."""
         column = {name: name for name in ("priority", "pinned", "client", "source")}[wish]
         with self._index.write("wish") as db:
             db.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, job))

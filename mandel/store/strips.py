@@ -50,7 +50,7 @@ class Strips:
         final = self._names.strip(job, number)
         try:
             if shutil.disk_usage(self._names.root).free < _LEAST_FREE:
-                raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free: strips are not stored")
+                raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free")
             with durable.disk_errors("storing a strip"):
                 size, found = durable.adopt(tmp, final, "strip")
         except StoreError:
@@ -60,14 +60,15 @@ class Strips:
             durable.remove(final)
             raise StoreError("DIGEST_MISMATCH", f"strip {number} is not what its writer wrote")
         with self._index.write("strip") as db:
-            db.execute("INSERT OR REPLACE INTO strips VALUES (?, ?, ?, ?, ?)", (job, number, base, size, found))
+            row = job, number, base, size, found
+            db.execute("INSERT OR REPLACE INTO strips VALUES (?, ?, ?, ?, ?)", row)
 
     def of(self, job: str) -> list[Strip]:
         """The strips of a job's map."""
         rows = self._index.read("SELECT * FROM strips WHERE job = ? ORDER BY number", job)
         return [
-            Strip(row["number"], self._names.strip(job, row["number"]), row["base"], row["bytes"], row["sha256"])
-            for row in rows
+            Strip(number, self._names.strip(job, number), base, size, sha256)
+            for _, number, base, size, sha256 in map(tuple, rows)
         ]
 
     def bytes(self, job: str) -> int:

@@ -55,7 +55,8 @@ CONVERSATIONS = [
     ((b'{"priority": 10}',), ("OUT_OF_RANGE",)),
     ((b'{"op": "attach"}',), ("MISSING_FIELD",)),
     ((b'{"op": "recolour", "job": "%s", "palette": "fire", "fps": 60, "priority": 1, "client": "me"}'
-      % (b"0" * 64),), (Request("recolour", {"job": "0" * 64, "palette": "fire", "fps": Number("60")}, None, 1, "me"),)),
+      % (b"0" * 64),),
+     (Request("recolour", {"job": "0" * 64, "palette": "fire", "fps": Number("60")}, None, 1, "me"),)),
     ((b'{"op": "recolour", "job": "%s", "point": "0,0"}' % (b"0" * 64),), ("UNKNOWN_FIELD",)),
     ((b'{"op": "lst"}',), ("UNKNOWN_VALUE",)),
     ((b'{"op": null}',), ("WRONG_TYPE",)),
