@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mandel.cli import asked, client
+from mandel.errors import RequestError
 from mandel.protocol.number import Number
 
 SEED = {"point": "-1.338238635,-0.057237059", "maxiter": 1000, "num_frames": 50, "end_delta": 0.0001}
@@ -62,3 +63,20 @@ def test_the_same_fields_again():
     args = client._parser().parse_args(argv)
     again = client._parser().parse_args(asked.field_words(args))
     assert asked.payload(again) == asked.payload(args)
+
+
+def test_flags_are_true_or_false():
+    for words in (("--keep-strips", "true"), ("--set", "keep_strips=true")):
+        payload, (told,) = ask(*words)
+        assert payload["keep_strips"] is True and told.endswith("with keep_strips=true")
+    assert ask("--keep-strips", "false")[0]["keep_strips"] is False
+    assert ask("--keep-strips", "yes")[0]["keep_strips"] == "yes"  # the service says what is wrong
+
+
+def test_recolour_sends_the_changes_alone():
+    args = client._parser().parse_args(["--recolour", "3b1f", "--palette", "ember", "--fps", "60", "--client", "me"])
+    op, message, told = client._request(args)
+    assert (op, told) == ("recolour", [])
+    assert message == {"op": "recolour", "job": "3b1f", "palette": "ember", "fps": Number("60"), "client": "me"}
+    with pytest.raises(RequestError, match="takes the job's own payload"):
+        client._request(client._parser().parse_args(["zoom.json", "--recolour", "3b1f"]))
