@@ -15,6 +15,7 @@ JOB = hashlib.sha256(b"a job").hexdigest()
 OTHER = hashlib.sha256(b"another job").hexdigest()
 PAYLOAD = {"num_frames": 10}
 SEGMENTS = [b"first" * 1000, b"second" * 1000]
+STRIP = b"strip" * 1000
 VIDEO = b"".join(SEGMENTS)
 POSTER = b"poster" * 100
 
@@ -39,6 +40,10 @@ def complete(store: Store, say=lambda text: None) -> None:
         if number not in have:
             store.add_segment(JOB, number, *_with_frames(put(store, data)))
             say(f"segment {number}")
+    if not store.strips.of(JOB):
+        path, sha256 = put(store, STRIP)
+        store.strips.add(JOB, 0, 0, path, sha256)
+        say("strip")
     path, sha256 = put(store, VIDEO)
     store.finish(JOB, path, put(store, POSTER)[0], 10, sha256, {"seconds": 1.0})
     say("done")

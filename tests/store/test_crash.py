@@ -14,8 +14,9 @@ from tests.store import scenario
 ROOT = Path(__file__).resolve().parents[2]
 FILE_STEPS = ("fsync", "rename", "folder")
 STEPS = [
-    "job.write", *(f"{kind}.{step}" for kind in ("job", "segment", "poster", "video") for step in FILE_STEPS),
-    *(f"{label}.commit" for label in ("job", "segment", "video", "state", "discard")),
+    "job.write", *(f"{kind}.{step}" for kind in ("job", "segment", "strip", "poster", "video")
+    for step in FILE_STEPS),
+    *(f"{label}.commit" for label in ("job", "segment", "strip", "video", "state", "discard")),
 ]
 
 
@@ -41,6 +42,7 @@ def check(db: Path, said: list[str]) -> None:
         if record is not None:
             assert {s.number for s in store.segments(scenario.JOB)} >= {
                 int(line.split()[1]) for line in said if line.startswith("segment")}
+        assert store.strips.of(scenario.JOB) or "strip" not in said
         if "cancelled" in said and "discarded" not in said:
             assert store.get(scenario.OTHER).state in (CANCELLED, QUEUED)
         scenario.complete(store)
@@ -48,7 +50,7 @@ def check(db: Path, said: list[str]) -> None:
             assert file.read() == scenario.VIDEO
     finally:
         store.close()
-    known = [scenario.VIDEO, scenario.POSTER, *scenario.SEGMENTS, b'{"num_frames":10}']
+    known = [scenario.VIDEO, scenario.POSTER, scenario.STRIP, *scenario.SEGMENTS, b'{"num_frames":10}']
     for path in (db / "jobs").rglob("*"):
         assert path.is_dir() or path.read_bytes() in known, path
 
@@ -77,5 +79,5 @@ def test_killed_at_the_second_segment_keeps_the_first(tmp_path):
 
 def test_calm(tmp_path):
     assert run(tmp_path / "DB", "") == (
-        0, ["accepted", "segment 0", "segment 1", "done", "cancelled", "discarded"])
+        0, ["accepted", "segment 0", "segment 1", "strip", "done", "cancelled", "discarded"])
     check(tmp_path / "DB", ["accepted", "discarded"])
