@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +29,9 @@ from mandel.render.recipe import FRAME, REFERENCE, SEGMENT
 TASKS_PER_GPU = 3
 _REFRESH_SECONDS = 2.0
 _PROBE_SECONDS = 3.0
+# Ray 2.60 now and then aborts a process that cancels a task which begins or ends just then ("Tried to
+# complete task that was not pending"). Short tasks end by themselves meanwhile.
+_GRACE_SECONDS = 1.0
 _NODE_IN_TEXT = re.compile(r"[Nn]ode(?: ID|_id)?:? ?([0-9a-f]{56})")
 
 # Ray notices a dead raylet after 15 s, a stopped one after a minute and the death of its control
@@ -186,6 +190,7 @@ class RayExecutor:
         if self.joined or os.environ[_METRICS] == "1":
             options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
             self._meter = ray.remote(**options)(_Meter).remote()
+        self._unwanted: list[int] = []  # tickets to be cancelled
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
         self._refreshed = -_REFRESH_SECONDS
@@ -308,8 +313,18 @@ class RayExecutor:
         return ray.put(value)
 
     def cancel(self, ticket: int) -> None:
-        if (ref := self._refs.get(ticket)) is not None:
-            ray.cancel(ref, force=False)
+        """As the interface says, a little later: what is about to end is left alone."""
+        self._unwanted.append(ticket)
+        if len(self._unwanted) == 1:
+            timer = threading.Timer(_GRACE_SECONDS, self._cancel)
+            timer.daemon = True
+            timer.start()
+
+    def _cancel(self) -> None:
+        unwanted, self._unwanted = self._unwanted, []
+        for ticket in unwanted:
+            if (ref := self._refs.get(ticket)) is not None and ray.is_initialized():
+                ray.cancel(ref, force=False)
 
     def close(self) -> None:
         ray.shutdown()

@@ -189,6 +189,7 @@ def test_a_full_disk(cluster, faults, tmp_path):
              frames_begun_again=again.total() - len(again))
         assert "Traceback" not in service.output(), service.output()
         assert service.stop() == 0
+        assert "/3.0 CPU" in cluster.status(), "a service leaves a cluster that it joined as it was"
     finally:
         if service is not None:
             service.kill()
