@@ -8,9 +8,6 @@ the number of slots, and by the bytes of pictures rendered and not yet encoded.
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,6 +21,7 @@ from mandel.render.finish import Finisher
 from mandel.render.job import Job
 from mandel.render.kept import Kept
 from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
+from mandel.render.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
 from mandel.render.stragglers import Stragglers
 
 MAX_ATTEMPTS = 3
@@ -317,17 +315,14 @@ class Scheduler:
             data = self._executor.fetch(outcome.handle)
         except MandelError as error:
             return replace(outcome, error=error.as_dict())
-        path = job.tmp / f"{job.name[:16]}-{item.index:06d}.h264"
         try:
-            path.write_bytes(data)
+            written = write_segment(job.tmp, job.name, item.index, data)
         except OSError as error:
-            self._give_up(job, _disk_error(error))
+            self._give_up(job, disk_error(error))
             return outcome
         self._emit({
-            "event": "segment", "job": job.name, "index": item.index, "path": str(path),
-            "frames": job.segments[item.index].count, "bytes": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"],
+            "event": "segment", "job": job.name, "index": item.index, "frames": job.segments[item.index].count,
+            "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"], **written,
         })
         return outcome
 
@@ -377,24 +372,17 @@ class Scheduler:
         try:
             facts = future.result()
         except MandelError as error:
-            if os.strerror(errno.ENOSPC) in error.message:  # ffmpeg's words
-                self._give_up(job, _disk_error(OSError(errno.ENOSPC, "")))
+            if disk_was_full(error):
+                self._give_up(job, DISK_FULL)
                 return
             self._failed(job, _VIDEO, Outcome(0, None, {}, error.as_dict()))
             if name in self._jobs:
                 self._finisher.look_at(job)
         except OSError as error:
-            self._give_up(job, _disk_error(error))
+            self._give_up(job, disk_error(error))
         else:
             del self._jobs[name]
             self._accounts.close()
             self._kept.release(name)
             self._stragglers.forget(name)
             self._emit({"event": "video", "job": name, **facts})
-
-
-def _disk_error(error: OSError) -> RenderError:
-    if error.errno == errno.ENOSPC:
-        return RenderError("DISK_FULL", "no space left for the job's files; free some and ask again")
-    return RenderError("DISK_FAILED", f"a file of the job could not be written: {error}")
-

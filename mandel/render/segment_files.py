@@ -1,0 +1,35 @@
+"""Encoded segments as files in a job's tmp folder, where the supervisor adopts them; what a disk may say to that."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+
+from mandel.errors import MandelError, RenderError
+
+DISK_FULL = RenderError("DISK_FULL", "no space left for the job's files; free some and ask again")
+
+
+def write_segment(tmp: Path, job: str, index: int, data: bytes) -> dict:
+    """Writes a segment; where it lies, its size and its digest, as the event of it has them.
+
+    Raises:
+        OSError: the disk is full or failed.
+    """
+    path = tmp / f"{job[:16]}-{index:06d}.h264"
+    path.write_bytes(data)
+    return {"path": str(path), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def disk_error(error: OSError) -> RenderError:
+    """What a person is told of it."""
+    if error.errno == errno.ENOSPC:
+        return DISK_FULL
+    return RenderError("DISK_FAILED", f"a file of the job could not be written: {error}")
+
+
+def disk_was_full(error: MandelError) -> bool:
+    """Whether a program, in its own words, failed for want of space."""
+    return os.strerror(errno.ENOSPC) in error.message
