@@ -1,5 +1,6 @@
 """T21: mixed load with kills, and what grows. ``make soak`` runs it for two hours."""
 
+import contextlib
 import os
 import random
 import signal
@@ -95,22 +96,24 @@ class Load(threading.Thread):
 
 
 class Kills:
-    """SIGKILL to a process of some role, each role in its own rhythm."""
+    """SIGKILL to a process of some role, each role in its own rhythm, if there was a video since the last."""
 
     def __init__(self, seconds: dict[str, float]):
         self.done = 0
         self._seconds = seconds
-        self._last = dict.fromkeys(seconds, time.monotonic())
+        self._last = dict.fromkeys(seconds, (time.monotonic(), 0))
 
-    def kill(self, running: dict[int, str]) -> None:
-        """Kills what is due, of processes by pid."""
+    def kill(self, running: dict[int, str], videos: int) -> None:
+        """Kills what is due, of processes by pid; ``videos`` there have been so far."""
         for role, seconds in self._seconds.items():
             pids = [pid for pid, command in running.items()
                     if role_of(command) == role and "Agent" not in command and "--head" not in command]
-            if pids and time.monotonic() - self._last[role] > seconds:
-                self._last[role] = time.monotonic()
-                os.kill(pids[0], signal.SIGKILL)
-                self.done += 1
+            moment, before = self._last[role]
+            if pids and time.monotonic() - moment > seconds and videos > before:
+                self._last[role] = time.monotonic(), videos
+                with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
+                    os.kill(pids[0], signal.SIGKILL)
+                    self.done += 1
 
 
 def test_nothing_grows(cluster, faults, tmp_path):
@@ -128,7 +131,7 @@ def test_nothing_grows(cluster, faults, tmp_path):
             time.sleep(5 if long else 1)  # the rhythm of the samples
             running = processes.marked(cluster.mark) | service.processes()
             watch.look(running, folders, service.db)
-            kills.kill(running)
+            kills.kill(running, sum(load.videos for load in loads))
             if long:
                 whole(cluster)
             if seconds > told + 600:
