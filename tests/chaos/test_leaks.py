@@ -136,7 +136,9 @@ def test_nothing_grows(cluster, faults, tmp_path):
                 whole(cluster)
             if seconds > told + 600:
                 told = seconds
-                print(f"\n{seconds:.0f} s, {kills.done} kills\n    {watch.report()}", flush=True)
+                right, wrong = sum(load.videos for load in loads), [word for load in loads for word in load.wrong]
+                print(f"\n{seconds:.0f} s, {kills.done} kills, {right} videos right, wrong: {wrong}\n"
+                      f"    {watch.report()}", flush=True)
         for load in loads:
             load.ended.set()
         for load in loads:
