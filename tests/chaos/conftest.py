@@ -25,8 +25,11 @@ def own_cluster(encoders):
     """The one cluster of all tests of this folder, brought up by the scripts."""
     cluster = Cluster(IMAGEIO_FFMPEG_EXE=str(encoders.executable))
     _running.append(cluster.end)
-    cluster.started = cluster.head()
-    assert cluster.started.returncode == 0, cluster.started.stderr + cluster.started.stdout
+    deadline = time.monotonic() + PATIENCE
+    while (started := cluster.head()).returncode:  # Ray itself gives up on a machine at full load
+        assert time.monotonic() < deadline, started.stderr + started.stdout
+        processes.end_all(cluster.mark)
+    cluster.started = started
     return cluster
 
 
@@ -34,8 +37,13 @@ def own_cluster(encoders):
 def pytest_runtest_teardown(nextitem):
     """A session's fixtures would outlive all the folders that follow."""
     if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
-        while _running:
-            _running.pop()()
+        pytest_sessionfinish()
+
+
+def pytest_sessionfinish():
+    """Also after an interrupt."""
+    while _running:
+        _running.pop()()
 
 
 @pytest.fixture

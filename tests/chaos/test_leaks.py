@@ -119,8 +119,8 @@ class Kills:
 def test_nothing_grows(cluster, faults, tmp_path):
     """T21"""
     service = cluster.service(tmp_path / "DB", "--max-db-bytes", str(MAX_DB_BYTES))
+    loads = [Load(service.port, seed) for seed in range(4)]
     try:
-        loads = [Load(service.port, seed) for seed in range(4)]
         long = SECONDS >= LONG_SECONDS
         watch = Watch()
         kills = Kills({"worker": 30, "driver": SECONDS / 6, "raylet": SECONDS / 4} if long
@@ -158,4 +158,6 @@ def test_nothing_grows(cluster, faults, tmp_path):
                 assert last < 1.1 * middle + (10 << 10), f"{name}: {middle} to {last}"
         assert "Traceback" not in service.output(), service.output()
     finally:
+        for load in loads:
+            load.ended.set()
         service.kill()
