@@ -125,7 +125,8 @@ class SharedRecipe:
 
     @property
     def _levels(self) -> tuple[range, range]:
-        return range(SPLIT), range(SPLIT, self.strips.coarsest + 1)
+        stop = self.strips.coarsest + 1  # of frames of a few pixels there is only level 0
+        return range(min(SPLIT, stop)), range(SPLIT, stop)
 
     def _parts(self, frame: int) -> tuple[tuple[Item, Part], ...]:
         """The items that a frame needs, and what it takes of each."""
