@@ -144,6 +144,11 @@ class SharedRecipe:
 
 
 def _larger(payload: Payload, source: Payload) -> int:
-    """How many levels finer a payload's frames are than those of another."""
+    """How many levels finer a payload's frames are than those of another.
+
+    By their shorter sides, which deltas are of, but by no more than their corners: there is no less density at
+    these, and where another shape alone makes frames finer, strips that are too coarse are iterated anew.
+    """
     sides = [min(p.frame_width, p.frame_height) for p in (payload, source)]
-    return max(0, math.ceil(math.log2(sides[0] / sides[1])))
+    corners = [math.hypot(p.frame_width, p.frame_height) for p in (payload, source)]
+    return max(0, math.ceil(math.log2(min(sides[0] / sides[1], corners[0] / corners[1]))))

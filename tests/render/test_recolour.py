@@ -121,3 +121,14 @@ def test_a_damaged_file_is_noticed(kept, tmp_path):
     recipe = recipe_of(p, files)
     assert not recipe.needs(Item(STRIP, int(number))) and files.read(int(number)) is None
     assert isinstance(recipe.unit(Item(STRIP, int(number))), StripUnit)
+
+
+def test_a_shape_that_makes_frames_finer_is_not_made_of_coarse_strips(tmp_path):
+    """Deltas are of the shorter side: frames six times as high, of the same width, are six times as fine."""
+    p = payload(frame_height=20, num_frames=3, end_delta="0.2")
+    first = Zoom(p, tmp_path)
+    first.frames(*range(3))
+    asked = replace(p, frame_height=120, strip_density="0.88", keep_strips=False)
+    again, direct = Zoom(asked, tmp_path, first.kept, p), Zoom(asked, tmp_path)
+    a, b = again.frames(2)[0][:120], direct.frames(2)[0][:120]
+    assert psnr(a, b) > 25.5 and again.iterated, psnr(a, b)
