@@ -49,9 +49,9 @@ class Strips:
         """
         final = self._names.strip(job, number)
         try:
-            if shutil.disk_usage(self._names.root).free < _LEAST_FREE:
-                raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free")
             with durable.disk_errors("storing a strip"):
+                if shutil.disk_usage(self._names.root).free < _LEAST_FREE:
+                    raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free")
                 size, found = durable.adopt(tmp, final, "strip")
         except StoreError:
             durable.remove(tmp)
@@ -79,11 +79,12 @@ class Strips:
         """Removes some of a job's strips, or all. Raises StoreError."""
         # In this order: a row without its file is noticed, a file without a row would stay.
         if numbers is None:
-            durable.remove(self._names.strips(job))
-            where, values = "job = ?", [(job,)]
+            where, values, paths = "job = ?", [(job,)], [self._names.strips(job)]
         else:
             where, values = "job = ? AND number = ?", [(job, number) for number in numbers]
-            for _, number in values:
-                durable.remove(self._names.strip(job, number))
+            paths = [self._names.strip(*value) for value in values]
+        with durable.disk_errors("removing strips"):
+            for path in paths:
+                durable.remove(path)
         with self._index.write("discard") as db:
             db.executemany(f"DELETE FROM strips WHERE {where}", values)

@@ -90,3 +90,14 @@ def test_strips_are_evicted_before_jobs_but_not_those_in_use(store):
     assert store.evict(len(DATA), idle=0) == [] and store.strips.of(JOB)  # there is room
     store.evict(len(DATA) - 1, idle=0)
     assert not store.strips.of(JOB) and not store.names.strips(JOB).exists()
+
+
+def test_a_disk_that_does_not_remove_strips_is_told_as_such(store):
+    """Not as an OSError: that would end the driver, and with it what all jobs have in hand."""
+    put(store, 0)
+    folder = store.names.strips(JOB)
+    shutil.rmtree(folder)
+    folder.write_bytes(b"no folder")
+    with pytest.raises(StoreError) as caught:
+        store.strips.remove(JOB, [0])
+    assert caught.value.code == "DISK_FAILED" and [strip.number for strip in store.strips.of(JOB)] == [0]
