@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import selectors
@@ -23,8 +22,6 @@ STALL = 120.0
 _DYING = 5.0
 _PIPE_BYTES = 1 << 20
 _LAST_WORDS = 4_000
-_PR_SET_PDEATHSIG = 1
-_prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def executable() -> str:
@@ -41,16 +38,12 @@ def executable() -> str:
         ) from error
 
 
-def _die_with_parent():
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 class Ffmpeg:
     """One run of ffmpeg, fed and drained by one thread through non-blocking pipes.
 
     Its own process group, so that a terminal's Ctrl-C is its parent's to
-    handle; killed by the kernel when its parent, or the thread that started
-    it, is gone. As a context manager it never leaves a process behind.
+    handle. It ends soon after its parent, whose ends of its pipes close then.
+    As a context manager it never leaves a process behind.
 
     Args:
         arguments: the command line behind the common options.
@@ -64,9 +57,10 @@ class Ffmpeg:
     def __init__(self, arguments: list[str], sink: Callable[[bytes], object] = len, stall: float = STALL):
         command = [executable(), "-hide_banner", "-nostats", "-loglevel", "error", *arguments]
         try:
+            # No preexec_fn: Python code between fork and exec waits for ever for locks that other threads held.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                bufsize=0, process_group=0, preexec_fn=_die_with_parent,
+                bufsize=0, process_group=0,
             )
         except OSError as error:
             raise RenderError("NO_FFMPEG", f"{command[0]} does not start: {error}") from error
