@@ -7,6 +7,7 @@ an option wins over the variable, the variable over the default.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field, fields
 from mandel.errors import MandelError
 
 
-def _option(default, help: str):
-    return field(default=default, metadata={"help": help})
+def _option(default, help: str, least: float | None = None):
+    return field(default=default, metadata={"help": help, "least": least})
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,16 @@ class Settings:
     )
     device: str = _option("auto", "OpenCL device: auto, gpu, cpu, index, part of a name, or UUID")
     max_connections: int = _option(1_024, "connections served at once; more are answered BUSY")
-    max_jobs: int = _option(4_000, "unfinished jobs kept at once; requests for more are answered BUSY")
-    max_jobs_per_client: int = _option(1_000, "unfinished jobs kept for one client")
-    request_timeout: float = _option(30.0, "seconds in which a whole request must have arrived")
-    stall_timeout: float = _option(60.0, "seconds without a byte taken after which a reader is dropped")
+    max_jobs: int = _option(4_000, "unfinished jobs kept at once; requests for more are answered BUSY", 1)
+    max_jobs_per_client: int = _option(1_000, "unfinished jobs kept for one client", 1)
+    request_timeout: float = _option(30.0, "seconds in which a whole request must have arrived", 0)
+    stall_timeout: float = _option(60.0, "seconds without a byte taken after which a reader is dropped", 0)
     drain_timeout: float = _option(
-        12.0, "seconds in which the renderer may hand over what it has finished when the service stops"
+        12.0, "seconds in which the renderer may hand over what it has finished when the service stops", 0
     )
     driver_timeout: float = _option(
-        20.0, "seconds without a sign of life after which a renderer that was ready counts as hung and is replaced"
+        20.0, "seconds without a sign of life after which a renderer that was ready counts as hung and is replaced; "
+        "there is one every 2 s", 3,
     )
     max_db_bytes: int = _option(
         0, "bytes that DB/ may hold; beyond, jobs that ended are evicted, the longest unused first; 0: no limit"
@@ -104,14 +106,25 @@ def _read(cls, options: Mapping, env: Mapping, **extra):
                     f"the default is {f.default}",
                     field=f.name,
                 ) from None
+        _check(f, values.get(f.name, f.default))
     return cls(**values)
+
+
+def _check(f, value) -> None:
+    """Raises BAD_SETTING for a number that is none, or below the field's least."""
+    least = f.metadata["least"]
+    if isinstance(value, float) and not math.isfinite(value) or least is not None and value < least:
+        raise MandelError(
+            "BAD_SETTING", f"--{f.name.replace('_', '-')} (MANDEL_{f.name.upper()}) cannot be {value:g}; it is a "
+            f"number of {least or 0:g} or more, by default {f.default:g}", field=f.name,
+        )
 
 
 def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.environ) -> Settings:
     """Settings from parsed options and environment.
 
     Raises:
-        MandelError: BAD_SETTING when a variable's text is not of its type.
+        MandelError: BAD_SETTING when a variable's text is not of its type, or a number too small.
     """
     given = vars(options) if options is not None else {}
     return _read(Settings, given, env, limits=_read(Limits, given, env))

@@ -19,6 +19,17 @@ def test_a_variable_of_another_type_is_refused_in_words(name, text, words):
     assert caught.value.code == "BAD_SETTING" and words in caught.value.message and name in caught.value.message
 
 
+@pytest.mark.parametrize("name, text", [
+    ("MANDEL_DRIVER_TIMEOUT", "1"), ("MANDEL_DRIVER_TIMEOUT", "nan"), ("MANDEL_STALL_TIMEOUT", "inf"),
+    ("MANDEL_MAX_JOBS", "0"), ("MANDEL_DRAIN_TIMEOUT", "-5"),
+])
+def test_a_number_that_cannot_be_meant_is_refused_in_words(name, text):
+    with pytest.raises(MandelError) as caught:
+        settings.read(env={name: text})
+    assert caught.value.code == "BAD_SETTING"
+    assert name in caught.value.message and "by default" in caught.value.message
+
+
 def test_options_are_chosen_and_an_empty_default_is_not_shown():
     parser = argparse.ArgumentParser()
     settings.add_options(parser, without=("tls_ca",))

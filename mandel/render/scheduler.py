@@ -9,6 +9,7 @@ the number of slots, and by the bytes of pictures rendered and not yet encoded.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -20,6 +21,7 @@ from mandel.render.executor import Executor, Outcome, Task
 from mandel.render.finish import Finisher
 from mandel.render.job import Job
 from mandel.render.kept import Kept
+from mandel.render.pace import pays
 from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.render.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
 from mandel.render.stragglers import Stragglers
@@ -77,6 +79,12 @@ class Scheduler:
             return
         self._accounts.open(job)
         self._jobs[job.name] = job
+        if job.held_bytes > (most := self._executor.memory()):
+            self._give_up(job, RenderError(
+                "JOB_TOO_BIG", f"the strips that its frames are made from take {job.held_bytes >> 20} MiB at a time; the "
+                f"cluster's object store holds {most >> 20} MiB. Ask for smaller frames or a lower strip_density",
+            ))
+            return
         self._finisher.look_at(job)
 
     def change(self, name: str, priority: int, client: str) -> None:
@@ -93,9 +101,10 @@ class Scheduler:
         """A segment is durable at ``path``."""
         if (job := self._jobs.get(name)) is not None:
             self._kept.forget(job, job.segments[index])
-            if unneeded := job.adopted(index, path):
+            if unneeded := self._of(job, job.adopted, index, path):
                 self._emit({"event": "unneeded", "job": name, "strips": unneeded})
-            self._finisher.look_at(job)
+            if name in self._jobs:
+                self._finisher.look_at(job)
 
     def step(self, timeout: float) -> None:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
@@ -109,12 +118,17 @@ class Scheduler:
             self._joined(name, future)
         self._tell_stages()
 
-    def drain(self, seconds: float) -> None:
-        """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``."""
+    def drain(self, seconds: float, beat: Callable[[], None] = lambda: None) -> None:
+        """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.
+
+        Args:
+            beat: called every second or so.
+        """
         deadline = time.monotonic() + seconds
         for job in self._jobs.values():
             self._kept.keep_all(job)
         while self._running and (left := deadline - time.monotonic()) > 0:
+            beat()
             for outcome in self._executor.wait(min(left, _STAGE_SECONDS)):
                 self._ended(outcome)
         for job in self._jobs.values():
@@ -184,9 +198,9 @@ class Scheduler:
         return False
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[Job, Item, Task] | None:
-        able = [j for j in self._jobs.values() if self._affords(j) and self._pays(j, kind, slots)]
+        able = [j for j in self._jobs.values() if self._affords(j) and pays(j, kind, slots, self._tasks_of(j, kind))]
         for job in self._accounts.ranked(able):
-            if (given := job.next(kind)) is not None:
+            if (given := self._of(job, job.next, kind)) is not None:
                 return job, *given
         return None
 
@@ -196,7 +210,7 @@ class Scheduler:
             return False
         if item.kind == FRAME:
             self._emit({"event": "kept", "job": job.name, "frame": item.index})
-        for follower, encoding in job.ended(item, handle):
+        for follower, encoding in self._of(job, job.ended, item, handle) or ():
             self._submit(job, follower, encoding)
         return True
 
@@ -212,23 +226,8 @@ class Scheduler:
         need = segment.count * job.frame_bytes + strips
         return held == 0 or held + need <= _MEMORY_SHARE * self._executor.memory()
 
-    def _pays(self, job: Job, kind: str, slots: dict[str, int]) -> bool:
-        """Whether a slot of this kind ends a frame before the others have done all that is left."""
-        if len(slots) == 1:
-            return True
-        running = [task for j, _, task in self._running.values() if task.kind == kind and (j is job)]
-        if kind == "cpu" and 2 * sum(t.function == SEGMENT for t in running) >= slots[kind]:
-            return False  # only CPUs encode: where that is the bottleneck they do nothing else
-        own = job.pace.get(kind)
-        if own is None:
-            # How long a CPU takes shows in one frame; GPUs begin at once.
-            return kind == "gpu" or all(task.function == SEGMENT for task in running)
-        others = [
-            job.pace[other] / count for other, count in slots.items() if other != kind and other in job.pace
-        ]
-        if not others:
-            return kind == "gpu"
-        return own <= job.frames_left * min(others) + max(others)
+    def _tasks_of(self, job: Job, kind: str) -> list[Task]:
+        return [task for other, _, task in self._running.values() if task.kind == kind and other is job]
 
     def _submit(self, job: Job, item: Item, task: Task, copies: int = 0) -> None:
         if avoid := job.shunned(MAX_BLAME, _SUSPECT_SECONDS):
@@ -277,8 +276,17 @@ class Scheduler:
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
         self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
-        for follower, task in job.ended(item, outcome.handle):
+        for follower, task in self._of(job, job.ended, item, outcome.handle) or ():
             self._submit(job, follower, task)
+
+    def _of(self, job: Job, step: Callable, *args):
+        """What a step of a job's own bookkeeping gives; a job whose step raises fails alone, and gives None."""
+        try:
+            return step(*args)
+        except Exception as error:
+            traceback.print_exc()
+            self._give_up(job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}"))
+            return None
 
     def _tell_frame(self, job: Job, item: Item, kind: str, outcome: Outcome) -> None:
         info, seconds = outcome.info, outcome.info["seconds"]
@@ -341,7 +349,7 @@ class Scheduler:
             self._give_up(job, RenderError(error["code"], message), item.index if item.kind == FRAME else None)
             return
         self._warn(f"job {job.name[:8]}: {item} failed and is tried again: {error['message']}")
-        job.failed(item, lost=error["code"] == "NODE_LOST")
+        self._of(job, job.failed, item, error["code"] == "NODE_LOST")
 
     def _warn(self, message: str) -> None:
         self._emit({"event": "log", "level": "warning", "message": message})

@@ -169,6 +169,29 @@ def test_what_is_handed_back_is_no_failed_attempt(run):
     assert events.of("video") and all(e["attempt"] == 1 for e in events.of("frame"))
 
 
+@pytest.mark.parametrize("step", ["next", "ended"])
+def test_a_job_whose_bookkeeping_fails_fails_alone(run, monkeypatch, step):
+    real = getattr(Job, step)
+
+    def broken(job, *args):
+        if job.name == "bad":
+            raise IndexError("injected")
+        return real(job, *args)
+
+    monkeypatch.setattr(Job, step, broken)
+    events = run(LocalExecutor(), {"bad": payload(), "good": payload(maxiter=150)})
+    (failed,) = events.of("failed")
+    assert (failed["job"], failed["code"]) == ("bad", "INTERNAL") and "IndexError: injected" in failed["message"]
+    assert events.of("video", "good")
+
+
+def test_strips_that_no_store_can_hold_are_refused_in_words(run):
+    events = run(LocalExecutor(), {"j": payload(
+        sampling="shared", frame_width=16_384, frame_height=2, num_frames=2, strip_density=4)})
+    (failed,) = events.of("failed")
+    assert failed["code"] == "JOB_TOO_BIG" and "strip_density" in failed["message"]
+
+
 def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
     seen = []
 

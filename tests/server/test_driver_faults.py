@@ -74,7 +74,7 @@ def test_a_driver_that_never_gets_ready_delays_nothing_but_jobs(heads):
 
 
 def test_a_stopped_driver_is_replaced_and_its_job_goes_on(heads):
-    head = heads("--driver-timeout", "2")
+    head = heads("--driver-timeout", "3")
     head.order("hold")
     sock, reply = head.send(**SMALL)
     reply.step()
@@ -83,7 +83,7 @@ def test_a_stopped_driver_is_replaced_and_its_job_goes_on(heads):
     head.order("stop")
     began = time.monotonic()
     wait_for(lambda: len(head.lines("lives")) == 2, 20, "another driver")
-    print(f"a stopped driver was replaced after {time.monotonic() - began:.1f} s, with a limit of 2 s")
+    print(f"a stopped driver was replaced after {time.monotonic() - began:.1f} s, with a limit of 3 s")
     assert "said nothing for too long" in head.said()
     head.withdraw("hold")
     with sock:
