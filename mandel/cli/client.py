@@ -283,7 +283,8 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
     args = _parser().parse_args(joined(argv))
     session = None
     try:
-        session = _Session(args, settings.read(args), finished)
+        service = settings.read(args)
+        session = _Session(args, service, finished)
         session.run()
         return OK
     except KeyboardInterrupt:
@@ -297,7 +298,8 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         print(f"{plain(error.code, 40)}: {plain(error.message, 2_000)}", file=sys.stderr)
         code = _exit_code(error)
         if error.code == "UNREACHABLE" and not goes_on:
-            print("Start the service: python ray_head.py", file=sys.stderr)
+            port = "" if service.port == settings.Settings.port else f" --port {service.port}"
+            print(f"Start the service: python ray_head.py{port}", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:
             said = goes_on or f"The job goes on. Its video:\n  {session.how_to_attach()}"
             print(said, file=sys.stderr)

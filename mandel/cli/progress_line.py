@@ -16,6 +16,8 @@ def describe(fields: dict) -> str:
     done, frames = fields.get("done"), fields.get("frames")
     rate, left = fields.get("rate"), fields.get("seconds_left")
     words = [plain(fields.get("state", "?"), 20)]
+    if words == ["paused"]:
+        words = ["paused until it is resumed (--resume)"]
     if is_number(done) and is_number(frames):
         percent = f" ({100 * done // frames:.0f} %)" if frames > 0 else ""
         words.append(f"{done}/{frames} frames{percent}")
@@ -49,6 +51,7 @@ class ProgressLine:
         self._live = not quiet and out.isatty()
         self._last = 0.0
         self._state = None
+        self._text = ""
         self._open = False
 
     def show(self, fields: dict) -> None:
@@ -71,9 +74,9 @@ class ProgressLine:
     def _put(self, text: str, state) -> None:
         now = time.monotonic()
         due = state != self._state or now - self._last >= (0.1 if self._live else _QUIET_SECONDS)
-        if self._quiet or not due:
+        if self._quiet or not due or not self._live and text == self._text:
             return
-        self._last, self._state = now, state
+        self._last, self._state, self._text = now, state, text
         self._out.write(f"\r\x1b[K{text}" if self._live else text + "\n")
         self._out.flush()
         self._open = self._live

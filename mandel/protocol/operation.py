@@ -72,7 +72,7 @@ class Request:
 
 def not_found() -> RequestError:
     """The one answer to every job id that is unknown, malformed or not ours."""
-    return RequestError("NOT_FOUND", "no such job here; the operation list names all jobs", field="job")
+    return RequestError("NOT_FOUND", "no such job here; `list` names all jobs (client.py --list)", field="job")
 
 
 def unknown_field(name: str, known) -> RequestError:

@@ -172,7 +172,7 @@ class Connection:
             else:
                 job = self._found(register.find(job.id))
         if job.state == CANCELLED:
-            raise RenderError("CANCELLED", "the job was cancelled; send the payload again to go on with it")
+            raise RenderError("CANCELLED", "the job was cancelled; retry it, or send its payload again, to go on with it")
         raise job.error or RenderError("INTERNAL", "the job failed")
 
     # -- the socket -------------------------------------------------------

@@ -48,9 +48,10 @@ class Job:
     Args:
         lock: the supervisor's lock.
         record: the job in the store.
+        segments: frames of each segment that is stored, by number.
     """
 
-    def __init__(self, lock: threading.RLock, record):
+    def __init__(self, lock: threading.RLock, record, segments: dict[int, int] | None = None):
         self.id, self.payload, self.frames = record.id, record.payload, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
@@ -62,7 +63,7 @@ class Job:
         self.nodes: Counter[str] = Counter()
         self.hosts: dict[str, str] = {}
         self.segments: dict[int, int] = {}
-        self.begin({})
+        self.begin(segments or {})
 
     @property
     def live(self) -> bool:

@@ -46,7 +46,7 @@ class Register:
         self.letting_go: set[str] = set()
         self._accepting = threading.Lock()
         self._orders: deque[dict] = deque()  # what the driver must hear of jobs it has
-        self._jobs = {record.id: Job(self.lock, record) for record in store.queue()}
+        self._jobs = {record.id: self._job(record) for record in store.queue()}
         self.closing = False
 
     # -- for connections --------------------------------------------------
@@ -67,7 +67,7 @@ class Register:
         """
         if self.live(job) is None and (record := self.store.get(job)) is not None and record.state == DONE:
             self.store.touch(job)
-            return Job(self.lock, record)  # and does not wait for those whose jobs are just being stored
+            return self._job(record)  # and does not wait for those whose jobs are just being stored
         with self._accepting:
             if (found := self.live(job)) is None:
                 record = self.store.get(job)
@@ -77,15 +77,16 @@ class Register:
                     record = self.store.add(job, payload, canonical, frames, priority or 0, client, source)
                     _log.info("job %s accepted: %d frames", job[:12], frames)
                 elif record.state in (FAILED, CANCELLED):
-                    if source is not None:
-                        self.store.set_wish(job, "source", source)
-                    record = self._again(job, client)
-                found = self._admit(Job(self.lock, record))
+                    record = self._again(record, client, record.source if source is None else source)
+                found = self._admit(self._job(record))
             wishes = {} if priority is None else {"priority": priority}
             if found.live and self._has_fewer(client, found.client):
                 wishes["client"] = client
             self._change(found, wishes)
             return found
+
+    def _job(self, record: Record) -> Job:
+        return Job(self.lock, record, {} if record.state == DONE else self.store.stored_frames(record.id))
 
     def _check_queue(self, client: str) -> None:
         with self.lock:
@@ -108,13 +109,16 @@ class Register:
                 self._orders.append({"do": "change", "job": job.id, "priority": job.priority, "client": job.client})
                 self.work.notify_all()
 
-    def _again(self, job: str, client: str) -> Record:
+    def _again(self, record: Record, client: str, source: str | None) -> Record:
         self._check_queue(client)
         self.store.check_space()
-        self.store.set_wish(job, "client", client)
-        self.store.set_state(job, QUEUED)
-        _log.info("job %s asked for again", job[:12])
-        return self.store.get(job)
+        if source != record.source:
+            self.store.forget_segments(record.id)  # their frames are of another map
+            self.store.set_wish(record.id, "source", source)
+        self.store.set_wish(record.id, "client", client)
+        self.store.set_state(record.id, QUEUED)
+        _log.info("job %s asked for again", record.id[:12])
+        return self.store.get(record.id)
 
     def find(self, job: str) -> Job | None:
         """A job by id, live or stored; None when there is none."""
@@ -122,9 +126,9 @@ class Register:
             return live
         record = self.store.get(job)
         if record is None or record.state not in (QUEUED, PAUSED):
-            return Job(self.lock, record) if record else None
+            return self._job(record) if record else None
         with self._accepting:  # it is just being accepted, or its failure could not be stored
-            return self.live(job) or self._admit(Job(self.lock, self.store.get(job)))
+            return self.live(job) or self._admit(self._job(self.store.get(job)))
 
     def cancel(self, job: str) -> Job | None:
         """Cancels a live job; any other stays what it is. None when there is no such job."""
@@ -175,8 +179,8 @@ class Register:
                 return live
             record = self.store.get(job)
             if record is not None and record.state in (FAILED, CANCELLED):
-                record = self._again(job, record.client)
-            return self._admit(Job(self.lock, record)) if record else None
+                record = self._again(record, record.client, record.source)
+            return self._admit(self._job(record)) if record else None
 
     def pin(self, job: str, pinned: bool) -> Job | None:
         """Keeps a job from being evicted, or no longer. None when there is no such job."""
@@ -221,7 +225,7 @@ class Register:
                         "EVICTED", "the video was removed to make room; send its payload to have it made again"
                     ) from None
                 self.store.discard_video(job)
-                self._admit(Job(self.lock, self.store.get(job)))
+                self._admit(self._job(self.store.get(job)))
                 return None
 
     def wait(self, job: Job, seconds: float) -> None:
@@ -251,7 +255,9 @@ class Register:
         """The jobs last asked for, newest first."""
         records = self.store.latest(most)
         with self.lock:
-            jobs = [self._jobs.get(record.id) or Job(self.lock, record) for record in records]
+            live = dict(self._jobs)
+        jobs = [live.get(record.id) or self._job(record) for record in records]
+        with self.lock:
             return [{**job.progress(), "asked": job.asked} for job in jobs]
 
     def live_progress(self, most: int = 100) -> list[dict]:

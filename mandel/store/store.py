@@ -253,6 +253,10 @@ class Store:
             self._remember(job, kind, _mark(final.stat(), (size, found)))  # the digest was read from the file
         return job, kind, number, frames, size, found
 
+    def stored_frames(self, job: str) -> dict[int, int]:
+        """Frames of each finished segment, by number; what their digests say is not looked at."""
+        return dict(self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT))
+
     def segments(self, job: str) -> list[Segment]:
         """The finished segments that their digests prove; the others are removed, row and file."""
         proven = []
@@ -273,6 +277,11 @@ class Store:
                 with durable.disk_errors("removing a damaged segment"):
                     durable.remove(path)
         return proven
+
+    def forget_segments(self, job: str) -> None:
+        """The finished segments count no more; new ones take their places."""
+        with self._index.write("discard") as db:
+            db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, SEGMENT))
 
     def open(self, job: str, kind: str = VIDEO) -> StoredFile:
         """A video or poster, proven by its digest; the caller closes it.

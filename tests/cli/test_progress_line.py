@@ -34,6 +34,15 @@ def test_progress_line_on_a_terminal_and_in_a_log():
     assert terminal.text.count("\n") == 1
 
 
+def test_a_log_says_once_that_a_job_rests_and_how_it_goes_on(monkeypatch):
+    moment = iter(range(0, 10_000, 60))
+    monkeypatch.setattr("time.monotonic", lambda: next(moment))
+    line = ProgressLine(log := Terminal(False))
+    for _ in range(5):
+        line.show({"state": "paused", "done": 3, "frames": 9})
+    assert log.text == "paused until it is resumed (--resume), 3/9 frames (33 %)\n"
+
+
 def test_the_transfer_ends_at_all_of_it():
     for tty in (True, False):
         out = Terminal(tty)
