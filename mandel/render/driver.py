@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mandel.errors import MandelError
@@ -93,7 +93,7 @@ def _begin(message: dict, channel: Channel, scheduler: Scheduler) -> None:
         scheduler.add(job)
 
 
-def _obey(message: dict, channel: Channel, scheduler: Scheduler, pulse: Pulse) -> bool:
+def _obey(message: dict, channel: Channel, scheduler: Scheduler, beat: Callable[[], None]) -> bool:
     """Carries out one message; False when it is the last."""
     match message["do"]:
         case "render":
@@ -105,7 +105,7 @@ def _obey(message: dict, channel: Channel, scheduler: Scheduler, pulse: Pulse) -
         case "cancel":
             scheduler.cancel(message["job"])
         case "stop":
-            scheduler.drain(message.get("seconds", 0.0), pulse.beat)
+            scheduler.drain(message.get("seconds", 0.0), beat)
             return False
     return True
 
@@ -124,7 +124,7 @@ def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
                 })
             # With tasks under way the driver waits for the next outcome, else for the next message.
             for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
-                if not _obey(message, channel, scheduler, pulse):
+                if not _obey(message, channel, scheduler, pulse.beat):
                     return
             if scheduler.busy:
                 scheduler.step(_STEP_SECONDS if scheduler.tasks else 0)
