@@ -18,11 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from mandel.cluster.job import Job  # noqa: E402
+from mandel.cluster.scheduler import Scheduler  # noqa: E402
+from mandel.cluster.token import ensure_token  # noqa: E402
 from mandel.payload import parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.job import Job  # noqa: E402
-from mandel.render.scheduler import Scheduler  # noqa: E402
-from mandel.render.token import ensure_token  # noqa: E402
 from mandel.settings import Limits  # noqa: E402
 
 
@@ -67,7 +67,7 @@ def main() -> None:
     options = parser.parse_args()
     payload = parse(loads(Path(options.payload).read_bytes()), Limits())
     ensure_token()
-    from mandel.render.cluster import RayExecutor
+    from mandel.cluster.ray_executor import RayExecutor
 
     executor = RayExecutor(options.address, options.device)
     print(f"slots: {executor.slots()}")

@@ -18,14 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mandel.cluster.recipe import FRAME, STRIP, Item  # noqa: E402
+from mandel.cluster.recipes import recipe_of  # noqa: E402
+from mandel.cluster.strip_files import StripFiles  # noqa: E402
+from mandel.cluster.tasks import FUNCTIONS, Slot  # noqa: E402
 from mandel.payload import SHARED, Payload, parse  # noqa: E402
 from mandel.plan.arithmetic import log2_of  # noqa: E402
 from mandel.protocol.number import Number  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.recipe import FRAME, STRIP, Item  # noqa: E402
-from mandel.render.recipes import recipe_of  # noqa: E402
-from mandel.render.strip_files import StripFiles  # noqa: E402
-from mandel.render.tasks import FUNCTIONS, Slot  # noqa: E402
 from mandel.render.unit import StripUnit  # noqa: E402
 
 

@@ -26,12 +26,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from mandel.cluster.recipe import VIDEO_BAILOUT  # noqa: E402
 from mandel.colour.look import Look  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.plan.segments import cut  # noqa: E402
 from mandel.plan.zoom import Zoom  # noqa: E402
 from mandel.render.frame import FrameRenderer  # noqa: E402
-from mandel.render.recipe import VIDEO_BAILOUT  # noqa: E402
 from mandel.video.encode import encode_segment  # noqa: E402
 from tests.support.service import Service  # noqa: E402  started the way the tests start it
 

@@ -22,11 +22,11 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.shared_quality import Maker  # noqa: E402
 from benchmarks.shared_speed import Time  # noqa: E402
+from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, Item  # noqa: E402
+from mandel.cluster.shared_recipe import STRIP  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.payload import EXACT, parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.recipe import FRAME, LIMIT, REFERENCE, Item  # noqa: E402
-from mandel.render.shared_recipe import STRIP  # noqa: E402
 from mandel.video.encode import encode_segment  # noqa: E402
 
 

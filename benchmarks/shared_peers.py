@@ -33,11 +33,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.shared_quality import Maker  # noqa: E402
 from benchmarks.shared_speed import Time  # noqa: E402
+from mandel.cluster.recipe import FRAME, Item  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.payload import SHARED, Payload, parse  # noqa: E402
 from mandel.plan.segments import cut  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.recipe import FRAME, Item  # noqa: E402
 from mandel.video import ffmpeg  # noqa: E402
 from mandel.video.encode import Coding, encode_segment  # noqa: E402
 

@@ -25,15 +25,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from mandel.cluster.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item  # noqa: E402
+from mandel.cluster.recipes import recipe_of  # noqa: E402
+from mandel.cluster.tasks import FUNCTIONS, Slot, studio  # noqa: E402
 from mandel.colour.look import Look  # noqa: E402
 from mandel.colour.oracle import average, yuv420  # noqa: E402
 from mandel.colour.transfer import decode_srgb  # noqa: E402
 from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
 from mandel.plan.zoom import Zoom  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item  # noqa: E402
-from mandel.render.recipes import recipe_of  # noqa: E402
-from mandel.render.tasks import FUNCTIONS, Slot, studio  # noqa: E402
 from mandel.video.ffmpeg import executable  # noqa: E402
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 24

@@ -21,10 +21,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.shared_quality import Maker  # noqa: E402
+from mandel.cluster.recipe import FRAME, Item  # noqa: E402
+from mandel.cluster.shared_recipe import STRIP  # noqa: E402
 from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.recipe import FRAME, Item  # noqa: E402
-from mandel.render.shared_recipe import STRIP  # noqa: E402
 from mandel.video.encode import encode_segment  # noqa: E402
 
 ZOOMS = {  # point, start_delta as a power of two, maxiter

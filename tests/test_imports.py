@@ -24,17 +24,18 @@ ALLOWED = {
     "device": {"kernels"},
     "colour": {"plan"},
     "video": set(),
-    "render": {"plan", "kernels", "device", "colour", "video", "payload", "settings", "version", ""},
+    "render": {"plan", "kernels", "device", "colour"},
+    "cluster": {"plan", "colour", "render", "device", "video", "payload", "settings", "version", ""},
     "store": {"video", "version", "", "settings"},
     "protocol": {"version", ""},
     "server": {"store", "protocol", "payload", "settings", "version", "plan", ""},
 }
 # who alone may import these
 ONLY = {
-    "ray": {"mandel/render/cluster.py"},
+    "ray": {"mandel/cluster/ray_executor.py"},
     "pyopencl": {"mandel/device"},
-    "socket": {"mandel/server", "mandel/cli", "mandel/render/cluster.py", "mandel/render/driver.py",
-               "mandel/render/tasks.py"},
+    "socket": {"mandel/server", "mandel/cli", "mandel/cluster/ray_executor.py", "mandel/cluster/driver.py",
+               "mandel/cluster/tasks.py"},
     "sqlite3": {"mandel/store"},
     "pydantic": {"mandel/payload.py", "mandel/checks.py"},
     "pydantic_core": {"mandel/checks.py"},

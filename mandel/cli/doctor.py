@@ -51,11 +51,11 @@ def _opencl(wanted: str) -> bool:
 
 def _ray(address: str) -> bool:
     _section("Ray")
-    from mandel.render.token import ensure_token, token_path
+    from mandel.cluster.token import ensure_token, token_path
 
     ensure_token()
     try:
-        from mandel.render.cluster import find_cluster
+        from mandel.cluster.ray_executor import find_cluster
     except ImportError as error:
         _row("missing", f"{error}; run `make setup`")
         return False

@@ -1,1 +1,1 @@
-"""From a unit of work to a picture, here or on a Ray cluster."""
+"""From a unit of work to a picture, on one device."""

@@ -24,7 +24,7 @@ _CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way
 
 def driver_command(settings: Settings) -> list[str]:
     """How to start the real driver."""
-    return [sys.executable, "-m", "mandel.render.driver", "--address", settings.address,
+    return [sys.executable, "-m", "mandel.cluster.driver", "--address", settings.address,
             "--device", settings.device]
 
 

@@ -35,7 +35,7 @@ def test_poison_frames(cluster, faults, service):
         assert reply.code == actions[action] and "frame 4" in reply.last["message"], reply.last
         assert "the last error: " in reply.last["message"]
         begun = sum(label.endswith(" frame 4") for _, label in faults.noted(client.job[:8]))
-        # On a starved machine a late attempt is started twice (render/stragglers.py), and says so.
+        # On a starved machine a late attempt is started twice (cluster/stragglers.py), and says so.
         copies = service.output().count(f"{client.job[:8]}: frame 4 takes suspiciously long")
         assert begun <= 3 + copies
         figures[action] = begun

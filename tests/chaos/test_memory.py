@@ -3,11 +3,11 @@
 import resource
 import weakref
 
+from mandel.cluster.executor import Outcome
+from mandel.cluster.job import Job
+from mandel.cluster.scheduler import Scheduler
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
-from mandel.render.executor import Outcome
-from mandel.render.job import Job
-from mandel.render.scheduler import Scheduler
 from tests.support.chaos import amount, tell
 
 MEMORY = 1 << 30

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mandel.cluster.recipe import VIDEO_BAILOUT
 from mandel.colour.look import Look
 from mandel.device.context import device_context
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
-from mandel.render.recipe import VIDEO_BAILOUT
 from mandel.video.probe import probe
 from tests.support.service import ROOT
 

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from mandel.cluster.recipe import FRAME, Item
+from mandel.cluster.shared_recipe import SharedRecipe
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import device_context
 from mandel.payload import parse
 from mandel.plan.strips import FINEST, TAPS
 from mandel.protocol.strict_json import loads
-from mandel.render.recipe import FRAME, Item
 from mandel.render.resampler import Resampler
-from mandel.render.shared_recipe import SharedRecipe
 
 SOFT = 1.4
 

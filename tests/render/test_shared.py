@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mandel.cluster.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, Item
+from mandel.cluster.shared_recipe import MIPS, STRIP, SharedRecipe
 from mandel.colour.look import Look
 from mandel.colour.oracle import average
 from mandel.colour.transfer import decode_srgb, encode_srgb
@@ -16,9 +18,7 @@ from mandel.plan.reference import reference_orbit
 from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
-from mandel.render.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, Item
 from mandel.render.resampler import Resampler
-from mandel.render.shared_recipe import MIPS, STRIP, SharedRecipe
 from mandel.render.strip import StripRenderer
 
 SMALL = {"frame_width": 160, "frame_height": 90, "maxiter": 500, "sampling": "shared"}

@@ -12,12 +12,12 @@ import time
 from functools import cache
 from pathlib import Path
 
+from mandel.cluster.job import Job
+from mandel.cluster.local_executor import LocalExecutor
+from mandel.cluster.scheduler import Scheduler
 from mandel.errors import MandelError
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
-from mandel.render.executor import LocalExecutor
-from mandel.render.job import Job
-from mandel.render.scheduler import Scheduler
 from mandel.settings import Limits
 from mandel.video.probe import frame_digests
 from tests.server.heads import Reply
@@ -150,7 +150,7 @@ def _calm(text: str) -> tuple[str, ...]:
 
 
 class Faults:
-    """The file that brings faults upon tasks (mandel/render/fault.py) and what tasks noted in it."""
+    """The file that brings faults upon tasks (mandel/cluster/fault.py) and what tasks noted in it."""
 
     def __init__(self, path: Path):
         self.path = path

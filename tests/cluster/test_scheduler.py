@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mandel.cluster import tasks
+from mandel.cluster.executor import Outcome
+from mandel.cluster.job import Job
+from mandel.cluster.local_executor import LocalExecutor
+from mandel.cluster.scheduler import MAX_ATTEMPTS, Scheduler
 from mandel.payload import Payload, parse
 from mandel.protocol.strict_json import loads
-from mandel.render import tasks
-from mandel.render.executor import LocalExecutor, Outcome
-from mandel.render.job import Job
-from mandel.render.scheduler import MAX_ATTEMPTS, Scheduler
 from mandel.settings import Limits
 from mandel.video.probe import probe
 

@@ -4,7 +4,7 @@ import queue
 
 import pytest
 
-from mandel.render.pulse import Pulse
+from mandel.cluster.pulse import Pulse
 
 
 def test_it_is_heard_while_the_loop_goes_round():

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from mandel.render.strip_files import StripFiles
+from mandel.cluster.strip_files import StripFiles
 
 RAW = np.frombuffer(b"samples" * 100, np.uint8)
 

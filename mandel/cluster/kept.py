@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from mandel.cluster.cache import Cache
+from mandel.cluster.executor import Executor, Task
+from mandel.cluster.job import Job
+from mandel.cluster.recipe import FRAME, REFERENCE, Item
 from mandel.errors import MandelError
 from mandel.plan.reference import Reference
 from mandel.plan.segments import Segment
-from mandel.render.cache import Cache
-from mandel.render.executor import Executor, Task
-from mandel.render.job import Job
-from mandel.render.recipe import FRAME, REFERENCE, Item
 
 # Seconds of work from which on its result is kept at once, and a picture when the driver stops.
 _WORTH_KEEPING = 1.0

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mandel.cluster.job import Job
+from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT, Item
+from mandel.cluster.shared_recipe import MIPS, STRIP
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
-from mandel.render.job import Job
-from mandel.render.recipe import FRAME, REFERENCE, SEGMENT, Item
-from mandel.render.shared_recipe import MIPS, STRIP
 
 
 def job(**fields) -> Job:

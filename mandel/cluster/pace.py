@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mandel.render.executor import Task
-from mandel.render.job import Job
-from mandel.render.recipe import SEGMENT
+from mandel.cluster.executor import Task
+from mandel.cluster.job import Job
+from mandel.cluster.recipe import SEGMENT
 
 
 def pays(job: Job, kind: str, slots: Mapping[str, int], running: Sequence[Task]) -> bool:

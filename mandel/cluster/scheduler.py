@@ -15,16 +15,16 @@ from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+from mandel.cluster.accounts import Accounts
+from mandel.cluster.executor import Executor, Outcome, Task
+from mandel.cluster.finish import Finisher
+from mandel.cluster.job import Job
+from mandel.cluster.kept import Kept
+from mandel.cluster.pace import pays
+from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
+from mandel.cluster.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
+from mandel.cluster.stragglers import Stragglers
 from mandel.errors import MandelError, RenderError
-from mandel.render.accounts import Accounts
-from mandel.render.executor import Executor, Outcome, Task
-from mandel.render.finish import Finisher
-from mandel.render.job import Job
-from mandel.render.kept import Kept
-from mandel.render.pace import pays
-from mandel.render.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
-from mandel.render.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
-from mandel.render.stragglers import Stragglers
 
 MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.

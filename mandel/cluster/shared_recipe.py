@@ -8,6 +8,9 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from mandel.cluster.limits import Limits
+from mandel.cluster.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Item
+from mandel.cluster.strip_files import StripFiles
 from mandel.colour.look import Look
 from mandel.payload import Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
@@ -15,9 +18,6 @@ from mandel.plan.map import Map
 from mandel.plan.precision import precision
 from mandel.plan.strips import SPLIT, Layout, Strips
 from mandel.plan.zoom import Zoom
-from mandel.render.limits import Limits
-from mandel.render.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Item
-from mandel.render.strip_files import StripFiles
 from mandel.render.unit import MipsUnit, Part, ReferenceUnit, RepaintUnit, ResampleUnit, StripUnit
 
 MIPS = "mips"

@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from pathlib import Path
 
+from mandel.cluster.accounts import Accounts
+from mandel.cluster.job import Job
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
-from mandel.render.accounts import Accounts
-from mandel.render.job import Job
 from mandel.settings import Limits
 
 PAYLOAD = parse(loads(json.dumps({"num_frames": 9, "frame_width": 16, "frame_height": 16}).encode()), Limits())

@@ -18,9 +18,9 @@ from functools import cached_property
 
 import numpy as np
 
+from mandel.cluster import fault
 from mandel.errors import MandelError, RenderError
 from mandel.plan.reference import Reference, reference_orbit
-from mandel.render import fault
 from mandel.render.autolimit import view_limit
 from mandel.render.unit import (
     FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, RepaintUnit, ResampleUnit, SegmentUnit, StripUnit,

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from mandel.cluster import kept
+from mandel.cluster.cache import Cache
+from mandel.cluster.job import Job
+from mandel.cluster.local_executor import LocalExecutor
+from mandel.cluster.scheduler import Scheduler
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
-from mandel.render import kept
-from mandel.render.cache import Cache
-from mandel.render.executor import LocalExecutor
-from mandel.render.job import Job
-from mandel.render.scheduler import Scheduler
 from mandel.settings import Limits
 
 FIELDS = {"num_frames": 20, "frame_width": 64, "frame_height": 36, "maxiter": 200}

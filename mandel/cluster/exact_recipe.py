@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from mandel.cluster.limits import Limits
+from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item
 from mandel.colour.look import Look
 from mandel.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.precision import precision
 from mandel.plan.zoom import Zoom
-from mandel.render.limits import Limits
-from mandel.render.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item
 from mandel.render.unit import FrameUnit, LimitUnit, ReferenceUnit
 
 

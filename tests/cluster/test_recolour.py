@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mandel.cluster.recipe import FRAME, REFERENCE, STRIP, Item
+from mandel.cluster.recipes import recipe_of
+from mandel.cluster.strip_files import StripFiles
+from mandel.cluster.tasks import FUNCTIONS, Slot
 from mandel.payload import Payload, parse
 from mandel.protocol.strict_json import loads
-from mandel.render.recipe import FRAME, REFERENCE, STRIP, Item
-from mandel.render.recipes import recipe_of
-from mandel.render.strip_files import StripFiles
-from mandel.render.tasks import FUNCTIONS, Slot
 from mandel.render.unit import StripUnit
 
 SLOT = Slot("cpu")

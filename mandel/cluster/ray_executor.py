@@ -20,10 +20,10 @@ from ray.experimental import internal_kv
 from ray.util import metrics
 
 import mandel
+from mandel.cluster import tasks
+from mandel.cluster.executor import Outcome, Task
+from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT
 from mandel.errors import RenderError
-from mandel.render import tasks
-from mandel.render.executor import Outcome, Task
-from mandel.render.recipe import FRAME, REFERENCE, SEGMENT
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mandel.cluster.recipe import LIMIT, Item
 from mandel.payload import AUTO, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.autoiter import CEILING, Schedule, key_deltas, small
 from mandel.plan.view import View
-from mandel.render.recipe import LIMIT, Item
 from mandel.render.unit import LimitUnit
 
 

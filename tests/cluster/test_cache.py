@@ -4,14 +4,14 @@ import os
 
 import pytest
 
+from mandel.cluster import kept
+from mandel.cluster.cache import Cache
+from mandel.cluster.job import Job
+from mandel.cluster.local_executor import LocalExecutor
+from mandel.cluster.scheduler import Scheduler
 from mandel.payload import parse
 from mandel.plan.reference import Reference
 from mandel.protocol.strict_json import loads
-from mandel.render.cache import Cache
-from mandel.render.executor import LocalExecutor
-from mandel.render.job import Job
-from mandel.render import kept
-from mandel.render.scheduler import Scheduler
 from mandel.render.unit import ReferenceUnit
 from mandel.settings import Limits
 

@@ -2,9 +2,9 @@
 
 from types import SimpleNamespace
 
-from mandel.render.driver import _obey
-from mandel.render.executor import LocalExecutor
-from mandel.render.scheduler import Scheduler
+from mandel.cluster.driver import _obey
+from mandel.cluster.local_executor import LocalExecutor
+from mandel.cluster.scheduler import Scheduler
 
 
 def test_a_job_that_cannot_be_read_fails_alone(tmp_path):

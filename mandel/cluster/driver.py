@@ -18,15 +18,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from mandel.cluster.cache import Cache
+from mandel.cluster.executor import Executor
+from mandel.cluster.job import Job
+from mandel.cluster.pulse import Pulse
+from mandel.cluster.scheduler import Scheduler
+from mandel.cluster.strip_files import StripFiles
+from mandel.cluster.token import ensure_token
 from mandel.errors import MandelError
 from mandel.payload import Payload
-from mandel.render.cache import Cache
-from mandel.render.executor import Executor
-from mandel.render.job import Job
-from mandel.render.pulse import Pulse
-from mandel.render.scheduler import Scheduler
-from mandel.render.strip_files import StripFiles
-from mandel.render.token import ensure_token
 
 _STEP_SECONDS = 0.2
 _CLUSTER_SECONDS = 2.0
@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     channel = Channel(options.fd)
     pulse = Pulse(channel.send)
     ensure_token()
-    from mandel.render.cluster import RayExecutor
+    from mandel.cluster.ray_executor import RayExecutor
 
     try:
         executor = RayExecutor(options.address, options.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mandel.render.job import Job
+from mandel.cluster.job import Job
 
 
 class Accounts:

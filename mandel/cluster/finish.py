@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from mandel.render.job import Job
+from mandel.cluster.job import Job
 from mandel.video.join import Joiner
 from mandel.video.poster import save_poster
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from mandel.cluster.exact_recipe import ExactRecipe
+from mandel.cluster.recipe import Recipe
+from mandel.cluster.shared_recipe import SharedRecipe
+from mandel.cluster.strip_files import StripFiles
 from mandel.payload import SHARED, Payload
-from mandel.render.exact_recipe import ExactRecipe
-from mandel.render.recipe import Recipe
-from mandel.render.shared_recipe import SharedRecipe
-from mandel.render.strip_files import StripFiles
 
 
 def recipe_of(payload: Payload, files: StripFiles | None = None, source: Payload | None = None) -> Recipe:

@@ -1,10 +1,10 @@
 """Tasks that hang are started once more, and only those."""
 
-from mandel.render import stragglers
-from mandel.render.executor import Outcome
-from mandel.render.job import Job
-from mandel.render.scheduler import Scheduler
-from tests.render.test_scheduler import Events, Faulty, payload
+from mandel.cluster import stragglers
+from mandel.cluster.executor import Outcome
+from mandel.cluster.job import Job
+from mandel.cluster.scheduler import Scheduler
+from tests.cluster.test_scheduler import Events, Faulty, payload
 
 
 class Clock:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from mandel.cluster.finish import Finisher
+from mandel.cluster.job import Job
 from mandel.payload import Payload, parse
-from mandel.render.finish import Finisher
-from mandel.render.job import Job
 from mandel.settings import Limits
 from mandel.video.encode import encode_segment
 from mandel.video.probe import frame_digests

@@ -9,13 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mandel.cluster.cache import Cache
+from mandel.cluster.executor import Task
+from mandel.cluster.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Item
+from mandel.cluster.recipes import recipe_of
+from mandel.cluster.strip_files import StripFiles
 from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
-from mandel.render.cache import Cache
-from mandel.render.executor import Task
-from mandel.render.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Item
-from mandel.render.recipes import recipe_of
-from mandel.render.strip_files import StripFiles
 from mandel.render.unit import RepaintUnit, SegmentUnit
 
 # How far ahead of the next frame its successors' needs are made.

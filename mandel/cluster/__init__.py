@@ -1,0 +1,1 @@
+"""Jobs shared out among workers: recipes, scheduling, executors, the driver process."""
