@@ -9,7 +9,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import imageio_ffmpeg
 
@@ -47,14 +46,14 @@ class Ffmpeg:
 
     Args:
         arguments: the command line behind the common options.
-        sink: called with each piece of its standard output; by default they are dropped.
+        sink: called with each piece of its standard output.
         stall: seconds without progress after which it is killed.
 
     Raises (from every method):
         RenderError: FFMPEG_FAILED with its last words, FFMPEG_STALLED.
     """
 
-    def __init__(self, arguments: list[str], sink: Callable[[bytes], object] = len, stall: float = STALL):
+    def __init__(self, arguments: list[str], sink: Callable[[bytes], object], stall: float = STALL):
         command = [executable(), "-hide_banner", "-nostats", "-loglevel", "error", *arguments]
         try:
             # No preexec_fn: Python code between fork and exec waits for ever for locks that other threads held.
@@ -175,20 +174,3 @@ def run(arguments: list[str], given: bytes = b"", stall: float = STALL) -> bytes
         process.feed(given)
         process.finish()
     return bytes(out)
-
-
-def version() -> str:
-    """ffmpeg's version, e.g. ``"7.1"``."""
-    return run(["-version"]).decode(errors="replace").split()[2]
-
-
-def describe(path: Path) -> str:
-    """What ffmpeg says of a media file: its streams in words.
-
-    Raises:
-        RenderError: FFMPEG_FAILED when it is none.
-    """
-    given = ["-loglevel", "info", "-i", f"file:{Path(path).absolute()}", "-map", "0:v:0", "-c", "copy"]
-    with Ffmpeg([*given, "-t", "0", "-f", "null", "-"], stall=STALL) as process:
-        process.finish()
-        return process.words

@@ -8,7 +8,6 @@ k / fps, exactly: the mp4's clock ticks a whole number of times a frame.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -124,11 +123,3 @@ class Joiner:
         self._writer.close()
         if not self._finished:
             self.path.unlink(missing_ok=True)
-
-
-def join(segments: Sequence[Path], path: Path, width: int, height: int, fps: str, frames: int) -> Video:
-    """Joins segments, in order, to an mp4; arguments and errors are those of ``Joiner``."""
-    with Joiner(path, width, height, fps, frames, len(segments)) as joiner:
-        for segment in segments:
-            joiner.add(segment)
-        return joiner.finish()

@@ -32,22 +32,22 @@ def save_png(picture: np.ndarray, path: Path) -> None:
     """Writes uint8 (H, W, 3) sRGB to a PNG file; after an error it does not exist.
 
     Raises:
-        RenderError: WRITE_FAILED, e.g. when the disk is full.
+        OSError: the disk is full or failed.
     """
-    path = Path(path)
     try:
         # Level 1: fractals compress little, and slowly.
         iio.imwrite(path, picture, extension=".png", compress_level=1)
-    except OSError as error:
+    except OSError:
         path.unlink(missing_ok=True)
-        raise RenderError("WRITE_FAILED", f"{path} cannot be written: {error}") from error
+        raise
 
 
 def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
     """Writes the first frame of a segment (a file of ``encode_segment``'s bytes), shrunk, to a PNG file.
 
     Raises:
-        RenderError: FFMPEG_FAILED, BAD_SEGMENT when there is no such frame, WRITE_FAILED.
+        RenderError: FFMPEG_FAILED, BAD_SEGMENT when there is no such frame.
+        OSError: the segment cannot be read, or the file not be written.
     """
     shrink = min(1.0, _LONGEST_SIDE / max(width, height))
     shown = [max(2, round(side * shrink / 2) * 2) for side in (width, height)]

@@ -7,11 +7,11 @@ import urllib.request
 
 import pytest
 
-from mandel.video.probe import frame_digests
 from tests.support import processes
 from tests.support.chaos import PATIENCE, calm
 from tests.support.cluster import Cluster
 from tests.support.service import free_port
+from tests.support.video import frame_digests
 
 
 def test_the_head_says_what_to_do_next(cluster):

@@ -8,7 +8,7 @@ from mandel.cluster.job import Job
 from mandel.payload import Payload, parse
 from mandel.settings import Limits
 from mandel.video.encode import encode_segment
-from mandel.video.probe import frame_digests
+from tests.support.video import frame_digests
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mandel.cluster.scheduler import MAX_ATTEMPTS, Scheduler
 from mandel.payload import Payload, parse
 from mandel.protocol.strict_json import loads
 from mandel.settings import Limits
-from mandel.video.probe import probe
+from tests.support.video import stream
 
 SMALL = {"num_frames": 9, "frame_width": 64, "frame_height": 36, "maxiter": 200, "fps": 25}
 
@@ -93,7 +93,7 @@ def run(tmp_path):
 def test_a_job_becomes_a_video(run):
     events = run(LocalExecutor(), {"a" * 64: payload()})
     (video,) = events.of("video")
-    facts = probe(Path(video["path"]))
+    facts = stream(Path(video["path"]))
     assert (facts.frames, facts.width, facts.height) == (9, 64, 36)
     assert Path(video["poster"]).read_bytes().startswith(b"\x89PNG")
     assert sorted(e["frame"] for e in events.of("frame")) == list(range(9))

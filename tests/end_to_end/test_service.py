@@ -17,8 +17,8 @@ from mandel.colour.look import Look
 from mandel.device.context import device_context
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
-from mandel.video.probe import probe
 from tests.support.service import ROOT
+from tests.support.video import stream
 
 
 def decoded(path: Path, width: int, height: int) -> np.ndarray:
@@ -33,7 +33,7 @@ def test_the_seed_s_payload(service, tmp_path):
     out = tmp_path / "seed.mp4"
     run = service.client(str(ROOT / "payload.json"), "-o", str(out))
     assert run.returncode == 0, run.stderr + service.output()
-    facts = probe(out)
+    facts = stream(out)
     assert (facts.codec, facts.pixel_format, facts.frames) == ("h264", "yuv420p", 50)
     assert (facts.width, facts.height, float(facts.fps)) == (1000, 1000, 20.0)
     assert "tv" in facts.colour and "bt709" in facts.colour
@@ -81,7 +81,7 @@ def test_other_payloads(service, payload_file, tmp_path, fields, expected):
     out = tmp_path / "out.mp4"
     run = service.client(payload_file(**fields), "-o", str(out))
     assert run.returncode == 0, run.stderr
-    facts = probe(out)
+    facts = stream(out)
     assert (facts.frames, facts.width, facts.height) == expected
 
 

@@ -19,8 +19,8 @@ from mandel.errors import MandelError
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
 from mandel.settings import Limits
-from mandel.video.probe import frame_digests
 from tests.server.heads import Reply
+from tests.support.video import frame_digests
 
 # `make chaos` sets it; `make test` runs the short form of every test.
 LONG = os.environ.get("MANDEL_CHAOS") == "long"

@@ -10,8 +10,9 @@ import pytest
 
 from mandel.errors import RenderError
 from mandel.video.encode import encode_segment
-from mandel.video.join import join
-from mandel.video.probe import frame_digests, packet_times, probe
+from mandel.video.join import Joiner, Video
+from mandel.video.probe import packet_times
+from tests.support.video import frame_digests, stream
 
 
 def segments(folder, frames, cuts, fps="20", width=64, height=48):
@@ -24,11 +25,19 @@ def segments(folder, frames, cuts, fps="20", width=64, height=48):
     return paths
 
 
+def join(parts, path, width, height, fps, frames) -> Video:
+    """All of it in one go."""
+    with Joiner(path, width, height, fps, frames, len(parts)) as joiner:
+        for part in parts:
+            joiner.add(part)
+        return joiner.finish()
+
+
 @pytest.mark.parametrize("cuts", [[1], [5], [1, 2, 3], [4, 5, 11], [3, 6, 9, 12, 15, 18]])
 def test_every_frame_is_there_and_the_same(frames, tmp_path, cuts):
     parts = segments(tmp_path, frames, cuts)
     video = join(parts, tmp_path / "v.mp4", 64, 48, "20", cuts[-1])
-    assert video.frames == cuts[-1] == probe(video.path).frames
+    assert video.frames == cuts[-1] == stream(video.path).frames
     assert frame_digests(video.path) == [d for part in parts for d in frame_digests(part)]
     data = video.path.read_bytes()
     assert (video.bytes, video.sha256) == (len(data), hashlib.sha256(data).hexdigest())
@@ -36,7 +45,7 @@ def test_every_frame_is_there_and_the_same(frames, tmp_path, cuts):
 
 def test_what_the_file_says_of_itself(frames, tmp_path):
     video = join(segments(tmp_path, frames, [3, 6]), tmp_path / "v.mp4", 64, 48, "20", 6)
-    found = probe(video.path)
+    found = stream(video.path)
     assert (found.codec, found.pixel_format, found.width, found.height) == ("h264", "yuv420p", 64, 48)
     assert found.fps == "20"
     assert found.colour.startswith("tv, bt709")
@@ -60,7 +69,7 @@ def test_names_that_a_shell_would_trip_over(frames, tmp_path):
     folder = tmp_path / "it's %d \\ a\nfolder; :é"
     folder.mkdir()
     video = join(segments(folder, frames, [2, 4]), folder / "v.mp4", 64, 48, "20", 4)
-    assert probe(video.path).frames == 4
+    assert stream(video.path).frames == 4
 
 
 def test_a_missing_frame_is_noticed_and_nothing_is_left(frames, tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from mandel.errors import RenderError
 from mandel.video.encode import encode_segment
 from mandel.video.mp4 import Mp4Writer
-from mandel.video.probe import frame_digests, packet_times
+from mandel.video.probe import packet_times
+from tests.support.video import frame_digests
 
 CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"stbl")
 
