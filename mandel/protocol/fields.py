@@ -20,7 +20,7 @@ class Field:
 
     Attributes:
         name: its key in the JSON object.
-        kind: WHOLE (JSON number), DECIMAL (number or string of a number), TEXT or FLAG (true or false).
+        kind: WHOLE (JSON number), DECIMAL (number or string of one), TEXT or FLAG (true or false).
         default: what a payload without the field means, canonical.
         help: one line for people.
         seed: whether the field is part of the original payload; the others
@@ -45,7 +45,7 @@ TABLE = (
         'iteration limit of a sample, or "auto": found by small renderings; the default where a delta is below 1e-8',
         True,
     ),
-    Field("fps", DECIMAL, "20", "frames per second, decimals allowed", True),
+    Field("fps", DECIMAL, "20", "frames per second, such as 29.97 or 30000/1001", True),
     Field("start_delta", DECIMAL, "2.5", "extent of the first frame's shorter side", True),
     Field("end_delta", DECIMAL, "0.0001", "extent of the last frame's shorter side, such as 1e-1000", True),
     Field("palette", TEXT, "dusk", "colours, by name"),

@@ -9,6 +9,7 @@ whoever knows the field can refuse them by name.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 
@@ -17,11 +18,11 @@ from mandel.protocol.number import Number
 
 MAX_DEPTH = 32
 
-# Outside strings: brackets, quotes, and the ASCII that no JSON has there, NaN
-# and Infinity apart.
-_OUTSIDE = re.compile(rb"[^ \t\r\n,:0-9+.Eaefilnrstuy\-NI\x80-\xff]")
+# Outside strings: brackets, quotes, commas, and the ASCII that no JSON has there,
+# NaN and Infinity apart.
+_OUTSIDE = re.compile(rb"[^ \t\r\n:0-9+.Eaefilnrstuy\-NI\x80-\xff]")
 _PAIRS = {b"{": b"}", b"[": b"]"}
-_INSIDE = re.compile(rb'["\\\x00-\x1f]')
+_TEXT = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\.)*+', re.DOTALL)
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -37,10 +38,15 @@ class Scanner:
     """Finds where a JSON value ends, in bytes that arrive in pieces.
 
     Follows strings and brackets only; what lies between is for ``loads``.
+
+    Args:
+        max_depth: brackets may nest this deep.
+        max_marks: the most brackets, commas and quotes; each costs more time than other bytes.
     """
 
-    def __init__(self, max_depth: int = MAX_DEPTH):
-        self._max_depth = max_depth
+    def __init__(self, max_depth: int = MAX_DEPTH, max_marks: float = math.inf):
+        self._max_depth, self._max_marks = max_depth, max_marks
+        self._marks = 0
         self._closing = bytearray()
         self._in_string = False
         self._escaped = False
@@ -49,31 +55,38 @@ class Scanner:
         """Index just past the value's end in ``data``; None when it goes on.
 
         Raises:
-            RequestError: TOO_DEEP, BAD_JSON (control character), BAD_UTF8 (UTF-16, UTF-32).
+            RequestError: TOO_DEEP, TOO_LARGE, BAD_JSON (control character), BAD_UTF8 (UTF-16, UTF-32).
         """
-        at = 0
+        at = int(self._escaped and bool(data))  # past the byte that a backslash at the end of the last piece escapes
+        self._escaped = self._escaped and not data
         while at < len(data):
-            if self._escaped:
-                self._escaped = False
-                at += 1
-                continue
-            match = (_INSIDE if self._in_string else _OUTSIDE).search(data, at)
-            if match is None:
+            if self._in_string:
+                at = _TEXT.match(data, at).end()
+                if data[at:] == b"\\":
+                    self._escaped = True
+                    return None
+            elif (match := _OUTSIDE.search(data, at)) is not None:
+                at = match.start()
+            else:
                 return None
-            at = match.end()
-            if self._step(match.group()):
-                return at
+            if at < len(data) and self._step(data[at : at + 1]):
+                return at + 1
+            at += 1
         return None
 
     def _step(self, byte: bytes) -> bool:
         """Takes one byte that matters; whether it ends the value."""
+        self._marks += 1
+        if self._marks > self._max_marks:
+            raise RequestError(
+                "TOO_LARGE", f"a request has at most {self._max_marks} brackets, commas and quotes", limit=self._max_marks
+            )
         if byte == b'"':
             self._in_string = not self._in_string
             return not self._in_string and not self._closing
         if self._in_string:
-            if byte != b"\\":
-                raise self._misplaced(byte)
-            self._escaped = True
+            raise self._misplaced(byte)
+        if byte == b",":
             return False
         if byte in _PAIRS:
             self._closing += _PAIRS[byte]

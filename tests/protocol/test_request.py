@@ -139,3 +139,11 @@ def test_almost_json(text):
 
 def test_every_operation_has_a_row_that_works():
     assert set(TABLE) == {events[-1].op for _, events in CONVERSATIONS if isinstance(events[-1], Request)}
+
+
+@pytest.mark.parametrize("inner", [b"[],", b'"",', b"1,", b"[]"])
+def test_what_would_take_long_to_read_is_refused(inner):
+    data = b'{"a": [' + inner * 2_000 + b"1]}"
+    for piece in (1, 100, len(data)):
+        pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
+        assert list(answers(RequestReceiver(), pieces))[-1] == "TOO_LARGE"
