@@ -7,8 +7,10 @@ raises PydanticCustomError with a code of docs/protocol.md, a message and a limi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -25,6 +27,7 @@ LARGEST_WHOLE = 2**63 - 1
 _DOUBLE_MAGNITUDE = 308
 _FPS_DIGITS = _SHORT_DIGITS = 12
 _MIN_FPS = Decimal("0.01")
+_QUOTIENT = re.compile(r"[0-9]{1,9}/[0-9]{1,9}")
 
 
 def _wrong(code: str, message: str, limit=None) -> PydanticCustomError:
@@ -149,22 +152,41 @@ def delta(value, info: ValidationInfo) -> str:
 
 
 def fps(value, info: ValidationInfo) -> str:
+    """A rate: a decimal number, or a quotient such as 30000/1001 where no short decimal says the same."""
     text = _text_of_decimal(value)
     high = info.context.max_fps
     refused = _wrong(
         "OUT_OF_RANGE", f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits",
         {"min": float(_MIN_FPS), "max": high},
     )
+    if isinstance(value, str) and _QUOTIENT.fullmatch(text):
+        above, below = map(int, text.split("/"))
+        if not below or not _MIN_FPS <= Fraction(above, below) <= high:
+            raise refused
+        return _quotient(Fraction(above, below))
     try:
         number = _number(text, info.context)
     except PydanticCustomError as error:
+        if error.type == "BAD_NUMBER":
+            error = _wrong("BAD_NUMBER", f'{_shown(text)} is no frame rate; write 25, 29.97 or "30000/1001"')
         # A rate without end is a rate beyond the limit.
         raise refused if error.type == "NOT_FINITE" else error
-    if number.magnitude not in range(-3, 10) or len(number.digits) > _FPS_DIGITS:
-        raise refused
-    if not _MIN_FPS <= Decimal(number.text()) <= high:
+    if not _short(number) or not _MIN_FPS <= Decimal(number.text()) <= high:
         raise refused
     return number.text()
+
+
+def _short(rate: Exact) -> bool:
+    return rate.magnitude in range(-3, 10) and len(rate.digits) <= _FPS_DIGITS
+
+
+def _quotient(rate: Fraction) -> str:
+    """The one text of a rate: the decimal that could have been sent for it, else the reduced quotient."""
+    decimals = 13  # those of 12 digits from 0.01 up
+    scaled = rate * 10**decimals
+    if scaled.denominator == 1 and _short(number := exact(f"{scaled.numerator}e-{decimals}")):
+        return number.text()
+    return f"{rate.numerator}/{rate.denominator}"
 
 
 @dataclass(frozen=True)

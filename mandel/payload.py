@@ -65,7 +65,7 @@ class Payload:
         num_frames: frames from start_delta to end_delta, both included.
         frame_width, frame_height: pixels, even.
         maxiter: iteration limit of a sample, or ``"auto"``.
-        fps: frames per second, decimal string.
+        fps: frames per second, decimal string, or a reduced quotient ("30000/1001") that no short decimal equals.
         start_delta, end_delta: extent of the shorter side, decimal strings > 0.
         palette: a name of ``colour.palettes.NAMES``.
         supersampling: n for n x n samples a pixel, of exact sampling.

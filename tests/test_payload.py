@@ -7,6 +7,7 @@ import json
 import random
 import tracemalloc
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_the_defaults_are_the_seeds_payload():
     '{"maxiter": 1000.0}', '{"maxiter": 1E3}', '{"maxiter": 10000e-1}', '{"fps": "20.0", "num_frames": 5e1}',
     '{"start_delta": "2.50", "end_delta": 1e-4}', '{"end_delta": 100e-6, "start_delta": 25e-1}',
     '{"point": "-1.3382386350, -5.7237059e-2"}', '{"supersampling": 1, "palette": "%s"}' % palettes.DEFAULT,
-    '{"op": "render"}',
+    '{"op": "render"}', '{"fps": "20/1"}', '{"fps": "020000/1000"}',
 ])
 def test_same_job(text):
     receiver = RequestReceiver()
@@ -107,6 +108,28 @@ def test_no_digit_is_lost():
     payload = parse({"point": f"-{digits},{digits}", "end_delta": delta})
     assert (payload.re, payload.im) == ("-" + digits, digits)
     assert payload.end_delta == "1.00000000000000000000000000000001E-15000"
+
+
+@pytest.mark.parametrize("sent, canonical", [
+    ("30000/1001", "30000/1001"), ("60000/2002", "30000/1001"), ("2997/100", "29.97"), ("1/100", "0.01"),
+    ("240/1", "240"), ("1/3", "1/3"), ("100000000/999999999", "100000000/999999999"),
+    ("123456789/134217728", "123456789/134217728"),  # a decimal of 28 digits, which could not have been sent
+    ("5/128", "0.0390625"),
+])
+def test_a_rate_has_one_text(sent, canonical):
+    payload = parse({"fps": sent})
+    assert payload.fps == canonical and parse({"fps": canonical}) == payload
+    assert Payload.from_canonical(payload.canonical()) == payload
+
+
+@given(st.integers(1, 10**9 - 1), st.integers(1, 10**9 - 1))
+@settings(deadline=None)
+def test_a_rate_keeps_its_value(above, below):
+    exact = Fraction(above, below)
+    try:
+        assert Fraction(parse({"fps": f"{above}/{below}"}).fps) == exact
+    except PayloadError as error:
+        assert error.code == "OUT_OF_RANGE" and not Fraction(1, 100) <= exact <= 240
 
 
 def test_zero_has_no_sign():

@@ -38,7 +38,7 @@ _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=
 
 
 def rate(fps: str) -> Fraction:
-    """Frames per second, exactly: "29.97" is 2997/100."""
+    """Frames per second, exactly: "29.97" is 2997/100, "30000/1001" what it says."""
     return Fraction(fps)
 
 
@@ -63,7 +63,7 @@ class SegmentEncoder:
 
     Args:
         width, height: pixels of a frame, even.
-        fps: frames per second, a decimal string.
+        fps: frames per second, as ``rate`` takes it.
         coding: x264's settings.
         stall: seconds without progress after which ffmpeg counts as hung.
 

@@ -72,7 +72,7 @@ class Joiner:
     Args:
         path: the file to write; replaced.
         width, height: pixels of a frame.
-        fps: frames per second, a decimal string.
+        fps: frames per second, as ``rate`` takes it.
         frames: how many the video must have.
         segments: how many will be added.
 

@@ -192,7 +192,10 @@ MEANING = (
          small(num_frames="100000", frame_width="2000", frame_height="1500", supersampling="4"),
          "JOB_TOO_BIG"),
     *(_field(f"fps {text}", "fps", text, "OUT_OF_RANGE") for text in ("0", "-1", "1e9", "NaN", "1e-9")),
-    _field("fps 29.97", "fps", "29.97", ACCEPTED),
+    *(_field(f"fps {text}", "fps", text, ACCEPTED) for text in ("29.97", '"30000/1001"', '"1/3"')),
+    *(_field(f"fps {text}", "fps", text, "OUT_OF_RANGE") for text in ('"1/0"', '"0/1"', '"241/1"', '"1/101"')),
+    *(_field(f"fps {text}", "fps", text, "BAD_NUMBER")
+      for text in ('"-30/1"', '"30 / 1"', '"1/2/3"', '"1e3/1"', '"1/"', '"1234567890/1001"', '"29.97/1"')),
     *(_field(f"supersampling {text}", "supersampling", text, "OUT_OF_RANGE") for text in ("0", "5")),
     *(_field(f"palette {text[:20]!r}", "palette", json.dumps(text), "UNKNOWN_VALUE")
       for text in ("nosuch", "../../etc/passwd", "/etc/passwd", "x" * 300, "a\nb", "-vf scale=2:2",

@@ -75,7 +75,7 @@ def test_two_at_once_share_one_render(service, payload_file, tmp_path):
     ({"num_frames": 1}, (1, 96, 64)),
     ({"num_frames": 3, "start_delta": 1e-3, "end_delta": "2.5"}, (3, 96, 64)),
     ({"num_frames": 5, "frame_width": 130, "frame_height": 50, "supersampling": 3}, (5, 130, 50)),
-    ({"num_frames": 4, "fps": 29.97, "point": "0.3,0.02"}, (4, 96, 64)),
+    ({"num_frames": 4, "fps": "30000/1001", "point": "0.3,0.02"}, (4, 96, 64)),
 ])
 def test_other_payloads(service, payload_file, tmp_path, fields, expected):
     out = tmp_path / "out.mp4"

@@ -55,7 +55,8 @@ def test_what_the_file_says_of_itself(frames, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fps", ["1", "0.01", "20", "23.976", "29.97", "59.94", "240", "239.999", "12.3456789012"]
+    "fps", ["1", "0.01", "20", "23.976", "29.97", "59.94", "240", "239.999", "12.3456789012",
+            "24000/1001", "30000/1001", "60000/1001", "120000/1001", "1/3", "100000000/999999999"]
 )
 def test_frames_are_shown_at_their_exact_time(frames, tmp_path, fps):
     video = join(segments(tmp_path, frames, [2, 3, 7], fps), tmp_path / "v.mp4", 64, 48, fps, 7)

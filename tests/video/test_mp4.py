@@ -7,9 +7,10 @@ import pytest
 
 from mandel.errors import RenderError
 from mandel.video.encode import encode_segment
+from mandel.video.join import Joiner
 from mandel.video.mp4 import Mp4Writer
 from mandel.video.probe import packet_times
-from tests.support.video import frame_digests
+from tests.support.video import frame_digests, stream
 
 CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"dinf", b"stbl")
 
@@ -41,6 +42,23 @@ def test_the_boxes_fill_the_file(frames, tmp_path):
     assert sum(struct.unpack(">12I", found[b"stsz"][12:])) == len(found[b"mdat"])
     assert struct.unpack(">3I", found[b"stts"][4:]) == (1, 12, 1)
     assert struct.unpack(">7I", found[b"stsc"][4:]) == (2, 1, 5, 1, 3, 2, 1)
+
+
+@pytest.mark.parametrize("fps, shown", [
+    ("24000/1001", "23.98"), ("30000/1001", "29.97"), ("60000/1001", "59.94"), ("29.97", "29.97"), ("1/3", "0.33"),
+])
+def test_the_rate_is_exact(frames, tmp_path, fps, shown):
+    """As players and ffprobe read it: ticks of the clock and ticks of every frame."""
+    part = tmp_path / "s.h264"
+    part.write_bytes(encode_segment(frames(3), 64, 48, fps))
+    with Joiner(tmp_path / "v.mp4", 64, 48, fps, 3, 1) as joiner:
+        joiner.add(part)
+        joiner.finish()
+    found = boxes((tmp_path / "v.mp4").read_bytes())
+    runs, frames_of_run, ticks = struct.unpack(">3I", found[b"stts"][4:])
+    assert (runs, frames_of_run) == (1, 3)
+    assert Fraction(struct.unpack(">I", found[b"mdhd"][12:16])[0], ticks) == Fraction(fps)
+    assert stream(tmp_path / "v.mp4").fps == shown
 
 
 def test_beyond_four_gigabytes_and_32_bits_of_time(frames, tmp_path):
