@@ -126,7 +126,7 @@ def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
             for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
                 if not _obey(message, channel, scheduler, pulse.beat):
                     return
-            if scheduler.busy:
+            if scheduler.busy or scheduler.tasks:  # those of a job that was cancelled end here too
                 scheduler.step(_STEP_SECONDS if scheduler.tasks else 0)
     finally:
         scheduler.close()

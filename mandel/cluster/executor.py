@@ -7,6 +7,7 @@ scheduler passes handles on and fetches only what it must have.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -66,8 +67,12 @@ class Executor(Protocol):
     def nodes(self) -> list[dict]:
         """id, host, address, resources and liveness of each node."""
 
-    def submit(self, task: Task) -> int:
-        """Starts a task; returns its ticket at once."""
+    def submit(self, together: Sequence[Task]) -> list[int]:
+        """Starts tasks of one job and kind, one after the other on one worker; returns their tickets at once.
+
+        Their outcomes come together. If their worker dies, who of them is to blame is not known: all are
+        ``HANDED_BACK``, unless there is but one.
+        """
 
     def wait(self, timeout: float) -> list[Outcome]:
         """Outcomes of tasks ended since the last call; waits for one at most ``timeout`` s."""

@@ -158,6 +158,10 @@ class Job:
         first = min(open_ones, default=self.payload.num_frames)
         return self.strips.unneeded(first, lambda strip: self._recipe.last_frame(Item(RAW, strip)))
 
+    def is_alone(self, item: Item) -> bool:
+        """Whether its task must not share a call: it is no frame, or it may be what a worker dies of."""
+        return item.kind != FRAME or bool(self.attempts[item] + self.losses[item])
+
     def learn(self, item: Item, value: Any) -> None:
         """Tells the recipe the value of an item that it wants to know."""
         self._recipe.learn(item, value)

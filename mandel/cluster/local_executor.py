@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import queue
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from mandel.cluster import tasks
@@ -25,7 +26,7 @@ class LocalExecutor:
         self._workers = workers
         self._ended: queue.SimpleQueue = queue.SimpleQueue()
         self._tickets = itertools.count(1)
-        self._futures: dict = {}
+        self._futures: dict[int, Future] = {}
         self._told: dict[int, tuple[int, int]] = {}
 
     def slots(self) -> dict[str, int]:
@@ -37,32 +38,41 @@ class LocalExecutor:
     def nodes(self) -> list[dict]:
         return [{"id": "local", "host": "localhost", "alive": True, "resources": self.slots()}]
 
-    def submit(self, task: Task) -> int:
-        ticket = next(self._tickets)
-        future = self._pool.submit(
-            tasks.run, task.function, task.argument, self._slot, *task.inputs, label=task.label,
-            failures=task.failures, tell=lambda *progress: self._told.__setitem__(ticket, progress),
-        )
-        self._futures[ticket] = future
-        future.add_done_callback(lambda done: self._ended.put((ticket, done)))
-        return ticket
+    def submit(self, together: Sequence[Task]) -> list[int]:
+        tickets = list(itertools.islice(self._tickets, len(together)))
+        future = self._pool.submit(self._run, tickets, together)
+        self._futures |= dict.fromkeys(tickets, future)
+        future.add_done_callback(lambda done: self._ended.put((tickets, done)))
+        return tickets
+
+    def _run(self, tickets: list[int], together: Sequence[Task]) -> list[tuple[Any, dict]]:
+        return [
+            tasks.run(
+                task.function, task.argument, self._slot, *task.inputs, label=task.label, failures=task.failures,
+                tell=lambda *progress, ticket=ticket: self._told.__setitem__(ticket, progress),
+            )
+            for ticket, task in zip(tickets, together)
+        ]
 
     def wait(self, timeout: float) -> list[Outcome]:
         outcomes: list[Outcome] = []
         try:
             ended = self._ended.get(timeout=timeout)
             while True:
-                outcomes.append(self._outcome(*ended))
+                outcomes += self._outcomes(*ended)
                 ended = self._ended.get_nowait()
         except queue.Empty:
             return outcomes
 
-    def _outcome(self, ticket: int, future) -> Outcome:
-        self._futures.pop(ticket, None)
-        self._told.pop(ticket, None)
+    def _outcomes(self, tickets: list[int], future: Future) -> list[Outcome]:
+        for ticket in tickets:
+            self._futures.pop(ticket, None)
+            self._told.pop(ticket, None)
         if future.cancelled():
-            return Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"})
-        result, info = future.result()
+            return [Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"}) for ticket in tickets]
+        return [self._outcome(ticket, *ended) for ticket, ended in zip(tickets, future.result())]
+
+    def _outcome(self, ticket: int, result: Any, info: dict) -> Outcome:
         error = info.pop("error", None)
         return Outcome(ticket, None if error else result, {"node": "local", **info}, error)
 

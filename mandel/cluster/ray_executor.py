@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import os
 import re
 import secrets
 import socket
-import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import ray
 from ray.experimental import internal_kv
@@ -87,23 +89,42 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _run(asked, *inputs):
-    """A task on a worker: ``tasks.run`` plus what only Ray knows there.
+class _Asked(NamedTuple):
+    """One task of a call; ``inputs`` are places in the call's inputs, which tasks share."""
 
-    Args:
-        asked: what ``submit`` says, as one argument: Ray packs each by itself.
+    function: str
+    argument: Any
+    inputs: tuple[int, ...]
+    label: str
+    failures: int
+    key: bytes
+
+
+def _run(asked: list[_Asked], slot: tasks.Slot, *inputs):
+    """A call on a worker: ``tasks.run`` for each, plus what only Ray knows there.
+
+    Returns:
+        The results, and as the last one the facts about each run.
     """
-    function, argument, slot, key, failures = asked
+    node = ray.get_runtime_context().get_node_id()
+    results, facts = [], []
+    for one in asked:
+        result, about = tasks.run(
+            one.function, one.argument, slot, *(inputs[place] for place in one.inputs), label=one.label,
+            failures=one.failures, tell=lambda done, total, key=one.key: internal_kv._internal_kv_put(
+                key, f"{done} {total}".encode()),
+        )
+        results.append(result)
+        facts.append({**about, "node": node})
+    return *results, facts
 
-    def tell(done: int, total: int) -> None:
-        internal_kv._internal_kv_put(key, f"{done} {total}".encode())
 
-    context = ray.get_runtime_context()
-    result, facts = tasks.run(
-        function, argument, slot, *inputs, label=context.get_task_name(), failures=failures, tell=tell
-    )
-    facts["node"] = context.get_node_id()
-    return result, facts
+class _Call(NamedTuple):
+    """What was submitted together: tickets, task functions and the results' references, in order."""
+
+    tickets: list[int]
+    functions: list[str]
+    results: list
 
 
 class _Meter:
@@ -149,6 +170,21 @@ def _start():
     return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", **_QUIET)
 
 
+def _told_by(error: ray.exceptions.RayError, tasks_together: int) -> tuple[dict, dict]:
+    """What an outcome says of a call that ended so: facts and error."""
+    if isinstance(error, ray.exceptions.TaskCancelledError):
+        return {}, {"code": "CANCELLED", "message": "cancelled"}
+    gone = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError)
+    text = str(error)
+    node = _NODE_IN_TEXT.search(text)
+    message = f"{type(error).__name__}: {text.strip().splitlines()[0] if text.strip() else ''}"
+    if isinstance(error, gone):
+        code = "NODE_LOST"
+    else:
+        code = "WORKER_LOST" if tasks_together == 1 else "HANDED_BACK"
+    return {"node": node.group(1)} if node else {}, {"code": code, "message": message}
+
+
 class RayExecutor:
     """Tasks on every CPU and GPU of a Ray cluster.
 
@@ -182,15 +218,13 @@ class RayExecutor:
         self._device = device
         self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_run)
         self._tickets = itertools.count(1)
-        self._running: dict = {}  # ref of the facts -> (ticket, function, ref of the result)
-        self._refs: dict = {}  # ticket -> ref of the facts
-        # The control store's table of small values is how a running task tells how far it is.
+        self._running: dict[Any, _Call] = {}  # by the ref of the facts
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
         self._meter = None
         if self.joined or os.environ[_METRICS] == "1":
             options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
             self._meter = ray.remote(**options)(_Meter).remote()
-        self._unwanted: list[int] = []  # tickets to be cancelled
+        self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
         self._refreshed = -_REFRESH_SECONDS
@@ -209,7 +243,8 @@ class RayExecutor:
             self._refreshed = time.monotonic()
             self._resources = ray.cluster_resources()
             if self._meter is not None:
-                self._meter.tell.remote(self._seconds, self._segments, len(self._running))
+                queue = sum(len(call.tickets) for call in self._running.values())
+                self._meter.tell.remote(self._seconds, self._segments, queue)
             self._seconds, self._segments = [], 0
         return self._resources
 
@@ -242,22 +277,33 @@ class RayExecutor:
             for node in nodes
         ]
 
-    def submit(self, task: Task) -> int:
-        if task.kind == "gpu":
+    def submit(self, together: Sequence[Task]) -> list[int]:
+        first = together[0]
+        if first.kind == "gpu":
             slot, needs = tasks.Slot("gpu"), {"num_cpus": 0, "num_gpus": 1 / TASKS_PER_GPU}
         else:
             # A node whose OpenCL knows no CPU lends its GPU to these tasks as well.
             named = self._device if self._device not in ("auto", "gpu") else "cpu,auto"
             slot, needs = tasks.Slot(named, 1), {"num_cpus": 1}
-        if task.avoid:
-            needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(task.avoid))})"}
-        remote = self._remote.options(name=task.label or task.function, **needs)
-        ticket = next(self._tickets)
-        key = f"{self._prefix}{ticket}".encode()
-        result, facts = remote.remote((task.function, task.argument, slot, key, task.failures), *task.inputs)
-        self._running[facts] = (ticket, task.function, result)
-        self._refs[ticket] = facts
-        return ticket
+        if first.avoid:
+            needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
+        tickets = list(itertools.islice(self._tickets, len(together)))
+        inputs = list(dict.fromkeys(handle for task in together for handle in task.inputs))
+        places = {handle: place for place, handle in enumerate(inputs)}
+        asked = [
+            _Asked(task.function, task.argument, tuple(places[handle] for handle in task.inputs),
+                   task.label or task.function, task.failures, self._key(ticket))
+            for ticket, task in zip(tickets, together)
+        ]
+        more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
+        remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
+        *results, facts = remote.remote(asked, slot, *inputs)
+        self._running[facts] = _Call(tickets, [task.function for task in together], results)
+        return tickets
+
+    def _key(self, ticket: int) -> bytes:
+        """Under which a running task tells how far it is, in the control store's table of small values."""
+        return f"{self._prefix}{ticket}".encode()
 
     def wait(self, timeout: float) -> list[Outcome]:
         if not self._running:
@@ -267,35 +313,32 @@ class RayExecutor:
         ready, _ = ray.wait(waiting, num_returns=1, timeout=timeout)
         if ready:  # and whatever else has ended by now
             ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        return [self._outcome(ref) for ref in ready]
+        outcomes = [outcome for ref in ready for outcome in self._outcomes(ref)]
+        self._cancel()
+        return outcomes
 
-    def _outcome(self, ref) -> Outcome:
-        ticket, function, result = self._running.pop(ref)
-        self._refs.pop(ticket, None)
-        if function == REFERENCE:
-            internal_kv._internal_kv_del(f"{self._prefix}{ticket}".encode())
+    def _outcomes(self, ref) -> list[Outcome]:
+        call = self._running.pop(ref)
+        for ticket, function in zip(call.tickets, call.functions):
+            self._unwanted.pop(ticket, None)
+            if function == REFERENCE:
+                internal_kv._internal_kv_del(self._key(ticket))
         try:
             facts = ray.get(ref)
-        except ray.exceptions.TaskCancelledError:
-            return Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"})
         except ray.exceptions.RayError as error:
-            gone = (
-                ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError
-            )
-            code = "NODE_LOST" if isinstance(error, gone) else "WORKER_LOST"
-            text = str(error)
-            node = _NODE_IN_TEXT.search(text)
-            message = f"{type(error).__name__}: {text.strip().splitlines()[0] if text.strip() else ''}"
-            facts = {"node": node.group(1)} if node else {}
-            return Outcome(ticket, None, facts, {"code": code, "message": message})
-        error = facts.pop("error", None)
-        if error is None and function == FRAME:
-            self._seconds.append(facts["seconds"])
-        self._segments += error is None and function == SEGMENT
-        return Outcome(ticket, None if error else result, facts, error)
+            about, told = _told_by(error, len(call.tickets))
+            return [Outcome(ticket, None, dict(about), told) for ticket in call.tickets]
+        outcomes = []
+        for ticket, function, result, about in zip(*call, facts):
+            error = about.pop("error", None)
+            if error is None and function == FRAME:
+                self._seconds.append(about["seconds"])
+            self._segments += error is None and function == SEGMENT
+            outcomes.append(Outcome(ticket, None if error else result, about, error))
+        return outcomes
 
     def progress(self, ticket: int) -> tuple[int, int] | None:
-        value = internal_kv._internal_kv_get(f"{self._prefix}{ticket}".encode())
+        value = internal_kv._internal_kv_get(self._key(ticket))
         return tuple(map(int, value.split())) if value else None
 
     def fetch(self, handle):
@@ -313,18 +356,19 @@ class RayExecutor:
         return ray.put(value)
 
     def cancel(self, ticket: int) -> None:
-        """As the interface says, a little later: what is about to end is left alone."""
-        self._unwanted.append(ticket)
-        if len(self._unwanted) == 1:
-            timer = threading.Timer(_GRACE_SECONDS, self._cancel)
-            timer.daemon = True
-            timer.start()
+        """As the interface says, in ``wait``, a little later: what is about to end is left alone."""
+        self._unwanted[ticket] = time.monotonic() + _GRACE_SECONDS
 
     def _cancel(self) -> None:
-        unwanted, self._unwanted = self._unwanted, []
-        for ticket in unwanted:
-            if (ref := self._refs.get(ticket)) is not None and ray.is_initialized():
+        """Ends the calls of which nothing has been wanted for a while."""
+        if not self._unwanted:
+            return
+        now = time.monotonic()
+        for ref, call in self._running.items():
+            if all(self._unwanted.get(ticket, now) < now for ticket in call.tickets):
                 ray.cancel(ref, force=False)
+                for ticket in call.tickets:
+                    self._unwanted[ticket] = math.inf  # not twice
 
     def close(self) -> None:
         ray.shutdown()

@@ -10,20 +10,21 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mandel.cluster.accounts import Accounts
 from mandel.cluster.executor import Executor, Outcome, Task
 from mandel.cluster.finish import Finisher
+from mandel.cluster.in_flight import Flight, InFlight
 from mandel.cluster.job import Job
 from mandel.cluster.kept import Kept
-from mandel.cluster.pace import pays
+from mandel.cluster.pace import frames_together, pays
 from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.cluster.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
-from mandel.cluster.stragglers import Stragglers
 from mandel.errors import MandelError, RenderError
 
 MAX_ATTEMPTS = 3
@@ -34,7 +35,7 @@ MAX_LOSSES = 30
 MAX_BLAME = 2
 _SUSPECT_SECONDS = 15.0
 _MEMORY_SHARE = 0.4
-# More tasks per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
+# More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
 _IN_FLIGHT = {"cpu": 2, "gpu": 4}
 _STAGE_SECONDS = 1.0
 _VIDEO = Item("video", 0)
@@ -54,10 +55,7 @@ class Scheduler:
         self._emit = emit
         self._jobs: dict[str, Job] = {}
         self._accounts = Accounts(self._jobs)
-        self._running: dict[int, tuple[Job, Item, Task]] = {}  # by ticket
-        self._stragglers = Stragglers()
-        self._copied: set[tuple[str, Item]] = set()
-        self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
+        self._in_flight = InFlight(executor)
         self._failures = 0
         self._told = 0.0
         self._finisher = Finisher(wake)
@@ -71,7 +69,7 @@ class Scheduler:
     @property
     def tasks(self) -> int:
         """Tasks submitted and not ended."""
-        return len(self._running)
+        return len(self._in_flight)
 
     def add(self, job: Job) -> None:
         """Takes a job on; a job already known is left as it is."""
@@ -79,9 +77,11 @@ class Scheduler:
             return
         self._accounts.open(job)
         self._jobs[job.name] = job
-        if job.held_bytes > (most := self._executor.memory()):
+        if (held := self._of(job, lambda: job.held_bytes)) is None:
+            return
+        if held > (most := self._executor.memory()):
             self._give_up(job, RenderError(
-                "JOB_TOO_BIG", f"the strips that its frames are made from take {job.held_bytes >> 20} MiB at a time; the "
+                "JOB_TOO_BIG", f"the strips that its frames are made from take {held >> 20} MiB at a time; the "
                 f"cluster's object store holds {most >> 20} MiB. Ask for smaller frames or a lower strip_density",
             ))
             return
@@ -109,7 +109,7 @@ class Scheduler:
     def step(self, timeout: float) -> None:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
         self._fill()
-        if self._running:
+        if self._in_flight:
             for outcome in self._executor.wait(timeout):
                 self._ended(outcome)
         elif self._finisher.active:
@@ -127,7 +127,7 @@ class Scheduler:
         deadline = time.monotonic() + seconds
         for job in self._jobs.values():
             self._kept.keep_all(job)
-        while self._running and (left := deadline - time.monotonic()) > 0:
+        while self._in_flight and (left := deadline - time.monotonic()) > 0:
             beat()
             for outcome in self._executor.wait(min(left, _STAGE_SECONDS)):
                 self._ended(outcome)
@@ -146,59 +146,47 @@ class Scheduler:
 
     def _fill(self) -> None:
         slots = self._executor.slots()
-        waiting = {kind: 0 for kind in slots}
-        for _, _, task in self._running.values():
-            waiting[task.kind] = waiting.get(task.kind, 0) + 1
+        calls = self._in_flight.calls()
         for kind, count in slots.items():
-            while waiting[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
-                waiting[kind] += 1
-        for ticket in self._stragglers.late(slots):
-            if ticket in self._running:
-                self._hurry(ticket)
+            while calls[kind] < _IN_FLIGHT[kind] * count and (given := self._hand_out(kind, slots)):
+                calls[kind] += given
+        for flight, copies in list(self._in_flight.late(slots, self._jobs.values())):
+            self._hurry(flight, copies)
 
-    def _hurry(self, ticket: int) -> None:
-        """Starts a late task once more; the first to end counts."""
-        job, item, task = self._running[ticket]
-        self._stragglers.ended(ticket)
-        if self._jobs.get(job.name) is not job:
-            return
-        said = self._executor.progress(ticket) if item.kind == REFERENCE else None
-        if said != self._heard.get(ticket):
-            self._heard[ticket] = said
-            self._stragglers.begun(ticket, job.name, item.kind, task.kind)
-            return  # it says that it gets on
-        copies = self._copies(job, item)
-        if item.kind == SEGMENT and len(copies) > 1:
+    def _hurry(self, flight: Flight, copies: int) -> None:
+        """Starts a late task once more."""
+        job, item, task, _ = flight
+        if item.kind == SEGMENT and copies > 1:
             # Encoding takes its time, but not that long: the pictures cannot be had.
-            for copy in copies:
-                self._abandon(copy)
-            self._copied.discard((job.name, item))
+            self._in_flight.abandon(job, item)
             error = {"code": "NODE_LOST", "message": "it was started twice and never ended"}
-            self._failed(job, item, Outcome(ticket, None, {}, error))
+            self._failed(job, item, Outcome(0, None, {}, error))
             return
         self._warn(f"job {job.name[:8]}: {item} takes suspiciously long and is started once more")
-        self._copied.add((job.name, item))
-        self._submit(job, item, task, len(copies))
+        self._in_flight.copy(job, item, self._addressed(job, task))
 
-    def _copies(self, job: Job, item: Item) -> list[int]:
-        return [t for t, (other, same, _) in self._running.items() if other is job and same == item]
-
-    def _abandon(self, ticket: int) -> None:
-        """Ends a task whose outcome is not wanted any more."""
-        del self._running[ticket]
-        self._stragglers.ended(ticket)
-        self._executor.cancel(ticket)
-
-    def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
-        """Gives one task to a slot of ``kind``; False when there is none to give."""
+    def _hand_out(self, kind: str, slots: dict[str, int]) -> int:
+        """Gives one slot of ``kind`` something to do; how many calls that took, 0 when there is nothing."""
         while (given := self._choose(kind, slots)) is not None:
-            if not self._recall(*given):
-                self._submit(*given)
-                return True
-        return False
+            job, *first = given
+            if self._recall(job, *first):
+                continue
+            calls, batch = 1, [first]
+            most = 1 if job.is_alone(first[0]) else frames_together(job, kind, slots)
+            while len(batch) < most and self._affords(job) and (more := self._of(job, job.next, kind)) is not None:
+                if self._recall(job, *more):
+                    continue
+                if job.is_alone(more[0]):
+                    self._submit(job, [more])
+                    calls += 1
+                    break
+                batch.append(more)
+            self._submit(job, batch)
+            return calls
+        return 0
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[Job, Item, Task] | None:
-        able = [j for j in self._jobs.values() if self._affords(j) and pays(j, kind, slots, self._tasks_of(j, kind))]
+        able = [j for j in self._jobs.values() if self._affords(j) and pays(j, kind, slots, self._in_flight.of(j, kind))]
         for job in self._accounts.ranked(able):
             if (given := self._of(job, job.next, kind)) is not None:
                 return job, *given
@@ -210,8 +198,7 @@ class Scheduler:
             return False
         if item.kind == FRAME:
             self._emit({"event": "kept", "job": job.name, "frame": item.index})
-        for follower, encoding in self._of(job, job.ended, item, handle) or ():
-            self._submit(job, follower, encoding)
+        self._encode(job, item, handle)
         return True
 
     def _affords(self, job: Job) -> bool:
@@ -226,38 +213,30 @@ class Scheduler:
         need = segment.count * job.frame_bytes + strips
         return held == 0 or held + need <= _MEMORY_SHARE * self._executor.memory()
 
-    def _tasks_of(self, job: Job, kind: str) -> list[Task]:
-        return [task for other, _, task in self._running.values() if task.kind == kind and other is job]
+    def _submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
+        self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in together])
 
-    def _submit(self, job: Job, item: Item, task: Task, copies: int = 0) -> None:
+    def _addressed(self, job: Job, task: Task) -> Task:
+        """The task, saying which nodes must not run it and how many failures are known."""
         if avoid := job.shunned(MAX_BLAME, _SUSPECT_SECONDS):
             alive = {node["id"] for node in self._executor.nodes() if node["alive"]}
             avoid &= alive
             if avoid != alive:
                 task = replace(task, avoid=frozenset(avoid))
-        task = replace(task, failures=self._failures)
-        ticket = self._executor.submit(task)
-        self._running[ticket] = (job, item, task)
-        self._stragglers.begun(ticket, job.name, item.kind, task.kind, copies)
+        return replace(task, failures=self._failures)
 
     # What came of it
 
     def _ended(self, outcome: Outcome) -> None:
         self._failures += outcome.error is not None
-        if (ended := self._running.pop(outcome.ticket, None)) is None:
-            return  # a copy of it was sooner
-        job, item, task = ended
-        self._heard.pop(outcome.ticket, None)
-        self._stragglers.ended(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
-        if (job.name, item) in self._copied:
-            self._copied.discard((job.name, item))
-            for other in self._copies(job, item):
-                self._abandon(other)
+        if (flight := self._in_flight.end(outcome)) is None:
+            return
+        job, item, task, _ = flight
         self._accounts.charge(job, outcome.info.get("seconds", 0.0))
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is not None and outcome.error["code"] == "HANDED_BACK":
-            self._submit(job, item, task)
+            self._submit(job, [(item, task)])
             return
         if outcome.error is None and item.kind == SEGMENT:
             outcome = self._save(job, item, outcome)
@@ -272,12 +251,19 @@ class Scheduler:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
         if item.kind == STRIP:
             layout, raw = task.argument.layout, outcome.info.pop("raw", None)
-            self._emit(job.strips.made(item.index, layout.finest, raw))
+            if made := self._of(job, job.strips.made, item.index, layout.finest, raw):
+                self._emit(made)
         if item.kind == FRAME:
             self._tell_frame(job, item, task.kind, outcome)
+        if self._jobs.get(job.name) is not job:
+            return  # a step of its own failed
         self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
-        for follower, task in self._of(job, job.ended, item, outcome.handle) or ():
-            self._submit(job, follower, task)
+        self._encode(job, item, outcome.handle)
+
+    def _encode(self, job: Job, item: Item, handle: Any) -> None:
+        """Notes that an item was made, and submits what can be encoded now."""
+        for follower in self._of(job, job.ended, item, handle) or ():
+            self._submit(job, [follower])
 
     def _of(self, job: Job, step: Callable, *args):
         """What a step of a job's own bookkeeping gives; a job whose step raises fails alone, and gives None."""
@@ -302,17 +288,16 @@ class Scheduler:
         if time.monotonic() - self._told < _STAGE_SECONDS:
             return
         self._told = time.monotonic()
-        for ticket, (job, item, _) in self._running.items():
-            if item.kind == REFERENCE and (progress := self._executor.progress(ticket)) is not None:
-                done, total = progress
-                self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
+        for job, item, done, total in self._in_flight.progress():
+            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
 
     def _learn(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
         """Tells the job the value of an item that it wants to know."""
         try:
-            job.learn(item, self._executor.fetch(outcome.handle))
+            value = self._executor.fetch(outcome.handle)
         except MandelError as error:
             return replace(outcome, error=error.as_dict())
+        self._of(job, job.learn, item, value)
         if not outcome.info.get("resolved", True):
             self._warn(f"job {job.name[:8]}: {item} gave up; what is black in its frames may lack iterations")
         return outcome
@@ -366,10 +351,7 @@ class Scheduler:
         self._accounts.close()
         self._kept.release(name)
         self._finisher.forget(name)
-        self._stragglers.forget(name)
-        for ticket, (job, _, _) in self._running.items():
-            if job.name == name:
-                self._executor.cancel(ticket)
+        self._in_flight.cancel(name)
         return True
 
     # Finishing
@@ -392,5 +374,5 @@ class Scheduler:
             del self._jobs[name]
             self._accounts.close()
             self._kept.release(name)
-            self._stragglers.forget(name)
+            self._in_flight.cancel(name)
             self._emit({"event": "video", "job": name, **facts})

@@ -34,10 +34,14 @@ class Cluster:
     def nodes(self):
         return []
 
-    def submit(self, task):
-        self._tickets += 1
-        self._running[self._tickets] = (self._now + (ENCODING_STEPS if task.function == "segment" else 1), task)
-        return self._tickets
+    def submit(self, together):
+        tickets = []
+        for place, task in enumerate(together):
+            self._tickets += 1
+            steps = ENCODING_STEPS if task.function == "segment" else 1 + place
+            self._running[self._tickets] = (self._now + steps, task)
+            tickets.append(self._tickets)
+        return tickets
 
     def wait(self, timeout):
         self._now += 1

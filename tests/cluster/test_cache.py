@@ -49,9 +49,9 @@ def test_a_second_job_takes_the_orbit_from_the_cache(tmp_path, monkeypatch, dama
     cache, made = Cache(tmp_path / "cache"), []
 
     class Watching(LocalExecutor):
-        def submit(self, task):
-            made.append(task.function)
-            return super().submit(task)
+        def submit(self, together):
+            made.extend(task.function for task in together)
+            return super().submit(together)
 
     def run(frames):
         fields = b'{"num_frames": %d, "frame_width": 32, "frame_height": 32, "maxiter": 3000, "point": "0,1",'\

@@ -51,13 +51,14 @@ class Faulty(LocalExecutor):
         super().__init__(2)
         self.spoil = spoil
         self.tasks = {}
-        self.order = []
+        self.order, self.calls = [], []
 
-    def submit(self, task):
-        ticket = super().submit(task)
-        self.tasks[ticket] = task
-        self.order.append(task)
-        return ticket
+    def submit(self, together):
+        tickets = super().submit(together)
+        self.tasks |= zip(tickets, together)
+        self.order += together
+        self.calls.append(together)
+        return tickets
 
     def wait(self, timeout):
         return [self._spoilt(outcome) for outcome in super().wait(timeout)]
@@ -252,10 +253,10 @@ def test_memory_bounds_what_is_in_flight(run):
         def memory(self):
             return int(64 * 36 * 1.5 * 10 / 0.4)  # ten frames
 
-        def submit(self, task):
-            self.held += task.function == "frame"
+        def submit(self, together):
+            self.held += sum(task.function == "frame" for task in together)
             self.most = max(self.most, self.held)
-            return super().submit(task)
+            return super().submit(together)
 
         def wait(self, timeout):
             outcomes = super().wait(timeout)
@@ -287,8 +288,8 @@ class CpuAndGpu(Faulty):
     def slots(self):
         return {"cpu": 2, "gpu": 2}
 
-    def _outcome(self, ticket, future):
-        outcome = super()._outcome(ticket, future)
+    def _outcome(self, ticket, *ended):
+        outcome = super()._outcome(ticket, *ended)
         slow = self.tasks[ticket].kind == "cpu"
         return replace(outcome, info={**outcome.info, "seconds": 60.0 if slow else 0.001})
 
