@@ -70,8 +70,8 @@ class Executor(Protocol):
     def submit(self, together: Sequence[Task]) -> list[int]:
         """Starts tasks of one job and kind, one after the other on one worker; returns their tickets at once.
 
-        Their outcomes come together. If their worker dies, who of them is to blame is not known: all are
-        ``HANDED_BACK``, unless there is but one.
+        Their outcomes come together. If their worker dies all of them have failed, for who is to blame is not
+        known; only the first names the node, which failed but once.
         """
 
     def wait(self, timeout: float) -> list[Outcome]:

@@ -170,7 +170,7 @@ def _start():
     return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", **_QUIET)
 
 
-def _told_by(error: ray.exceptions.RayError, tasks_together: int) -> tuple[dict, dict]:
+def _told_by(error: ray.exceptions.RayError) -> tuple[dict, dict]:
     """What an outcome says of a call that ended so: facts and error."""
     if isinstance(error, ray.exceptions.TaskCancelledError):
         return {}, {"code": "CANCELLED", "message": "cancelled"}
@@ -178,10 +178,7 @@ def _told_by(error: ray.exceptions.RayError, tasks_together: int) -> tuple[dict,
     text = str(error)
     node = _NODE_IN_TEXT.search(text)
     message = f"{type(error).__name__}: {text.strip().splitlines()[0] if text.strip() else ''}"
-    if isinstance(error, gone):
-        code = "NODE_LOST"
-    else:
-        code = "WORKER_LOST" if tasks_together == 1 else "HANDED_BACK"
+    code = "NODE_LOST" if isinstance(error, gone) else "WORKER_LOST"
     return {"node": node.group(1)} if node else {}, {"code": code, "message": message}
 
 
@@ -326,8 +323,8 @@ class RayExecutor:
         try:
             facts = ray.get(ref)
         except ray.exceptions.RayError as error:
-            about, told = _told_by(error, len(call.tickets))
-            return [Outcome(ticket, None, dict(about), told) for ticket in call.tickets]
+            about, told = _told_by(error)
+            return [Outcome(ticket, None, {} if n else about, told) for n, ticket in enumerate(call.tickets)]
         outcomes = []
         for ticket, function, result, about in zip(*call, facts):
             error = about.pop("error", None)
