@@ -34,10 +34,23 @@ _EPILOG = """\
 Without PAYLOAD, payload.json of the present folder is sent; without that, the
 service's defaults. If options then take the zoom below 1e-8 and --maxiter is
 not among them, the maxiter of payload.json is left out and the service finds
-one ("auto"); a file that is named is sent as it is. The video is checked against its length and SHA-256 and
-then put in place in one step: the file is absent or complete. It is named
-after the payload file (zoom.json: zoom.mp4) or else after the job. The first
-digits of a job's id are enough, if no other job begins with them.
+one ("auto"); a file that is named is sent as it is. The video is checked
+against its length and SHA-256 and then put in place in one step: the file is
+absent or complete. It is named after the payload file (zoom.json: zoom.mp4) or
+else after the job. The first digits of a job's id, four or more, are enough if
+no other job begins with them.
+
+standard output:
+  a video             its file's name, once it is in place
+  --status            facts, one a line
+  --list              a table: the 1,000 jobs last asked for, newest first
+  --cancel, --pin, .. one line: what the job is now, and its id
+  with --json         of a video {"job", "video", "bytes", "sha256"}, video being
+                      its file's name; else the service's answer as it came, its
+                      fields are listed in docs/protocol.md: one object
+standard error:
+  the job's id, progress and warnings, none of them with --quiet; errors, as
+  CODE: what was wrong and what to do
 
 exit codes:
   0    done
@@ -82,8 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
-    parser.add_argument("--json", action="store_true", help="results of --status, --list, --cancel as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
+    parser.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     parser.add_argument(
         "--priority", metavar="N", help="-9 to 9: of your jobs those of a higher one are rendered first (default 0)"
     )
@@ -100,7 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
     what.add_argument(
         "--recolour", metavar="JOB",
-        help="make a zoom again from the strips it kept, with another palette, frame rate, size, easing, ...",
+        help="make a zoom again from the strips it kept (--keep-strips true); of the fields below it takes "
+        + ", ".join("--" + name.replace("_", "-") for name in operation.LOOKS),
     )
     asked.add_field_options(parser)
     return parser
@@ -172,7 +186,8 @@ class _Session:
         self.job: str | None = None
         self._line = ProgressLine(sys.stderr, args.quiet)
         self._placed: Placed | None = None
-        self._arrived = self._size = 0
+        self._video = VideoHead(0, "")
+        self._arrived = 0
         self._result: dict = {}
         self._streams = False
 
@@ -197,7 +212,10 @@ class _Session:
             self._line.close()
             if self._placed is not None:
                 self._placed.discard()
-        if self._placed is not None:
+        if self._placed is not None and self._args.json:
+            facts = {"job": self.job, "video": str(self._placed.path), "bytes": self._arrived}
+            print(json.dumps(facts | {"sha256": self._video.sha256}))
+        elif self._placed is not None:
             self._finished(self._placed.path)
         else:
             print(json.dumps(self._result, indent=2) if self._args.json else report(op, self._result))
@@ -230,13 +248,13 @@ class _Session:
                 raise _ServiceError(error.code, error.message, field=error.field, limit=error.limit)
             case JsonPart(_, said) if not self._streams:
                 self._result = said
-            case VideoHead(size=size) if self._streams:
-                self._placed = Placed(_output(self._args, self.job), size)
-                self._size = size
+            case VideoHead() if self._streams:
+                self._video = event
+                self._placed = Placed(_output(self._args, self.job), event.size)
             case VideoData(data):
                 self._placed.write(data)
                 self._arrived += len(data)
-                self._line.received(self._arrived, self._size)
+                self._line.received(self._arrived, self._video.size)
             case ReplyEnd():
                 if self._placed is not None:
                     self._placed.commit()

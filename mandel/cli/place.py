@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,10 +16,26 @@ def check_writable(path: Path) -> None:
     Raises:
         TransferError: BAD_OUTPUT.
     """
-    if path.is_dir():
-        raise TransferError("BAD_OUTPUT", f"{path} is a folder; name a file, such as {path / 'zoom.mp4'}")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise TransferError("BAD_OUTPUT", f"cannot write into {path.parent}; choose another with -o")
+    folder = path.parent
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = stat.S_IFREG
+    except OSError as error:
+        raise TransferError("BAD_OUTPUT", f"{path}: {error.strerror}; name another file with -o") from None
+    if stat.S_ISDIR(mode):
+        why = f"{path} is a folder; name a file in it"
+    elif not stat.S_ISREG(mode):
+        why = f"{path} is no ordinary file; name one with -o"
+    elif not folder.exists():
+        why = f"there is no folder {folder}; make it (mkdir -p), or name a file elsewhere with -o"
+    elif not folder.is_dir():
+        why = f"{folder} is a file, not a folder; name a file elsewhere with -o"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        why = f"cannot write into {folder.absolute()}; name a file elsewhere with -o"
+    else:
+        return
+    raise TransferError("BAD_OUTPUT", why)
 
 
 @contextmanager

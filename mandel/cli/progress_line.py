@@ -11,6 +11,14 @@ from mandel.cli.words import duration, is_number, plain, size
 _QUIET_SECONDS = 10.0
 
 
+def again(fields: dict) -> str:
+    """What a pause cost; nothing if nothing."""
+    count = fields.get("again")
+    if not is_number(count) or count <= 0:
+        return ""
+    return f"at most {count} more, of segments that were not finished, will be rendered again"
+
+
 def describe(fields: dict) -> str:
     """A progress part as one line: state, frames done, rate, time left."""
     done, frames = fields.get("done"), fields.get("frames")
@@ -21,6 +29,8 @@ def describe(fields: dict) -> str:
     if is_number(done) and is_number(frames):
         percent = f" ({100 * done // frames:.0f} %)" if frames > 0 else ""
         words.append(f"{done}/{frames} frames{percent}")
+    if again(fields):
+        words.append(again(fields))
     if is_number(rate):
         words.append(f"{rate:.1f} frames/s" if rate >= 1 else f"{rate:.3g} frames/s")
     if isinstance(left, list) and len(left) == 2 and all(map(is_number, left)):

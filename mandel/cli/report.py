@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from mandel.cli.progress_line import describe
+from mandel.cli.progress_line import again, describe
 from mandel.cli.words import duration, is_number, plain
 
 ID_DIGITS = 12  # of a job or a node; the client takes the beginning of a job's id
@@ -19,7 +19,8 @@ def report(op: str, result: dict) -> str:
         return _table([row for row in result["jobs"] if isinstance(row, dict)])
     if op not in ("status", "list") and isinstance(result.get("job"), str):
         done = result.get("state", "?") if op not in ("pin", "unpin") else op + "ned"
-        return f"{plain(done, 20)} {_id(result['job'])}"
+        cost = f"; {_done(result, ' frames are stored')}" if op == "pause" and again(result) else ""
+        return f"{plain(done, 20)} {_id(result['job'])}{cost}"
     return _facts(_rows(result))
 
 
@@ -45,12 +46,12 @@ def _facts(rows: list[tuple[str, str]]) -> str:
 def _rows(result: dict) -> list[tuple[str, str]]:
     rows = []
     for name, value in result.items():
-        if value is None or name in ("hosts", "done"):
+        if value is None or name in ("hosts", "done", "again"):
             continue  # nothing to tell; told with the nodes, with the frames
         if name == "nodes" and isinstance(value, dict):
             rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
         elif name == "frames":
-            rows.append(("frames", f"{_words(result.get('done'))} of {_words(value)}"))
+            rows.append(("frames", _done(result)))
         elif name == "payload" and isinstance(value, dict):
             rows.append(("payload", ""))
             rows += [(f"  {plain(key)}", plain(_words(it), _PAYLOAD_VALUE)) for key, it in value.items()]
@@ -63,6 +64,12 @@ def _rows(result: dict) -> list[tuple[str, str]]:
             shown, form = _FORMS.get(name, (plain(name), _words))
             rows.append((shown, form(value)))
     return rows
+
+
+def _done(result: dict, what: str = "") -> str:
+    """Frames that are done, and how many must be done again."""
+    done = f"{_words(result.get('done'))} of {_words(result.get('frames'))}{what}"
+    return ", ".join(filter(None, (done, again(result))))
 
 
 def _cluster_row(name: str, value) -> tuple[str, str]:

@@ -88,6 +88,14 @@ def unknown_field(name: str, known) -> RequestError:
     )
 
 
+def _not_recoloured(name: str) -> RequestError:
+    return RequestError(
+        "UNKNOWN_FIELD", f"recolour cannot change {name[:60]!r}: what a job kept suffices for another "
+        f"{', '.join(LOOKS[:-1])} or {LOOKS[-1]}; for anything else send a payload of its own",
+        field=name[:60], limit=list(LOOKS),
+    )
+
+
 def _priority(value) -> int:
     if not isinstance(value, Number):
         raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
@@ -139,7 +147,9 @@ def request(value) -> Request:
         return Request(op, fields, token, priority, client)
     for name in fields:
         if name not in row.required + row.optional:
-            raise unknown_field(name, ("op", "token") + row.required + row.optional)
+            raise _not_recoloured(name) if op == RECOLOUR else unknown_field(
+                name, ("op", "token") + row.required + row.optional
+            )
     for name in row.required:
         if name not in fields:
             raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)

@@ -87,6 +87,7 @@ class Job:
         self.retried = 0  # frames that took more than one attempt
         self.strips = {"iterated": 0, "found": 0}  # found in DB/, and only painted
         self.strips_lost = False  # some could not be stored
+        self.again = 0  # frames that were rendered and, after a pause, will be rendered again
 
     def strip(self, found: bool) -> None:
         """A strip has been made."""
@@ -125,7 +126,8 @@ class Job:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
         segments = self.report.get("segments", 0) if self.state == DONE else len(self.segments)
         told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
-                "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage}
+                "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage,
+                **({"again": self.again} if self.again else {})}
         if self.state == RUNNING and len(self._fresh) > 1:
             now = time.monotonic()
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)

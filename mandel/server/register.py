@@ -153,7 +153,9 @@ class Register:
                 with self.lock:
                     if found.state == RUNNING:
                         self.drop(found)
+                    again = found.again + found.done
                     found.begin(found.segments)  # frames of open segments are lost
+                    found.again = again - found.done
                     found.apply("pause")
                 _log.info("job %s paused", job[:12])
         return found

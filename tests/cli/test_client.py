@@ -69,6 +69,14 @@ def test_video_is_put_in_place(empty_folder, capsys):
     assert f"job {JOB}" in err and "running, 1/2 frames (50 %), 1.5 frames/s, 1 s to 1:10 left" in err
 
 
+def test_a_script_hears_of_its_video_in_json(capsys):
+    with answering(good()) as (port, _):
+        assert run(port, "--attach", JOB, "-o", "a.mp4", "--json", "--quiet") == client.OK
+    out, err = capsys.readouterr()
+    facts = {"job": JOB, "video": "a.mp4", "bytes": len(VIDEO), "sha256": hashlib.sha256(VIDEO).hexdigest()}
+    assert json.loads(out) == facts and err == ""
+
+
 @pytest.mark.parametrize("argv, name", [
     (("-o", "a.mp4"), "a.mp4"), (("folder/x.json",), "x.mp4"), (("--attach", JOB), JOB[:12] + ".mp4"),
     ((), JOB[:12] + ".mp4"),
@@ -132,9 +140,20 @@ def test_questions(argv, request_sent, capsys):
     ("resume", "queued", "queued"), ("pin", "running", "pinned"), ("unpin", "done", "unpinned"),
 ])
 def test_a_change_is_told_in_one_line(op, state, said, capsys):
-    with answering(ReplyWriter().result({"job": JOB, "state": state, "payload": {}})) as (port, _):
+    with answering(ReplyWriter().result({"job": JOB, "state": state, "payload": {}, "again": 0})) as (port, _):
         assert run(port, f"--{op}", JOB) == client.OK
     assert capsys.readouterr().out == f"{said} {JOB[:12]}\n"
+
+
+def test_a_pause_says_what_it_cost(capsys):
+    with answering(*[ReplyWriter().result({"job": JOB, "state": "paused", "frames": 50, "done": 24, "again": 3})] * 2
+                   ) as (port, _):
+        run(port, "--pause", JOB)
+        run(port, "--status", JOB)
+    said, *facts = capsys.readouterr().out.splitlines()
+    cost = "at most 3 more, of segments that were not finished, will be rendered again"
+    assert said == f"paused {JOB[:12]}; 24 of 50 frames are stored, {cost}"
+    assert any(line.endswith(f"24 of 50, {cost}") for line in facts)
 
 
 def test_list_is_a_table(capsys):
@@ -225,8 +244,9 @@ def test_nobody_there(capsys):
 @pytest.mark.parametrize("argv, words", [
     (("missing.json",), "missing.json"), (("bad.json",), "bad.json: not JSON"),
     (("list.json",), "one JSON object"),
-    (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "cannot write into"),
-    (("-o", "."), "is a folder"),
+    (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "there is no folder nowhere; make it"),
+    (("-o", "."), "is a folder"), (("-o", "twice.json/a.mp4"), "twice.json is a file"),
+    (("-o", "/dev/null"), "no ordinary file"), (("-o", "a" * 300), "File name too long; name another"),
     (("--set", "maxiter"), "FIELD=VALUE"),
 ])
 def test_usage(argv, words, capsys):

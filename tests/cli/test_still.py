@@ -26,7 +26,8 @@ def test_npz_holds_counts_smooth_counts_and_settings(tmp_path, capsys):
     assert (iterations == expected).all()
     assert np.abs(smooth - np.where(expected > 120, 0, expected + frac)).max() < 1e-4
     assert settings["point"] == "-0.7,0.1" and settings["maxiter"] == 120 and settings["bailout"] == 2
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == f"{out}\n"
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_png_and_timing(tmp_path, capsys):
@@ -36,7 +37,7 @@ def test_png_and_timing(tmp_path, capsys):
     picture = imageio.imread(out)
     assert picture.shape == (21, 33, 3) and picture.std() > 10
     said = capsys.readouterr().out
-    assert "double" in said and "kernel" in said and "colour" in said and "refined" in said
+    assert said.endswith(f"\n{out}\n") and "double" in said and "kernel" in said and "colour" in said and "refined" in said
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,8 @@ def test_png_and_timing(tmp_path, capsys):
         (["--point", "0,0", "--delta", "1", "--bailout", "1"], "OUT_OF_RANGE"),
         (["--point", "0,0", "--delta", "1", "-o", "a.gif"], "UNKNOWN_VALUE"),
         (["--point", "0,0", "--delta", "1", "--device", "no such"], "UNKNOWN_DEVICE"),
-        (["--point", "0,0", "--delta", "1", "-o", "/no/such/folder/a.png"], "CANNOT_WRITE"),
+        (["--point", "0,0", "--delta", "1", "-o", "/no/such/folder/a.png"],
+         "BAD_OUTPUT: there is no folder /no/such/folder; make it"),
     ],
 )
 def test_errors_are_one_line_with_a_code(options, code, capsys):

@@ -55,7 +55,7 @@ def test_a_folder_that_a_service_holds(folder, capfd):
 
 
 @pytest.mark.parametrize("argv, code, words", [
-    (["-o", "nowhere/a.mp4"], client.REFUSED, "BAD_OUTPUT: cannot write into nowhere"),
+    (["-o", "nowhere/a.mp4"], client.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
     (["missing.json"], client.REFUSED, "BAD_FILE: missing.json"),
     (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
 ])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mandel.errors import RequestError
 from mandel.protocol.number import Number
-from mandel.protocol.operation import TABLE, Request
+from mandel.protocol.operation import LOOKS, TABLE, Request
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
 
 JOB = "0123456789abcdef" * 4
@@ -63,6 +63,13 @@ CONVERSATIONS = [
     ((b'{"op": "status", "jo": 1}',), ("UNKNOWN_FIELD",)),
     ((b'{"op": "cancel", "job": "x"}',), ("NOT_FOUND",)),
 ]
+
+
+def test_recolour_says_what_it_takes():
+    with pytest.raises(RequestError) as caught:
+        RequestReceiver().feed(b'{"op": "recolour", "job": "%s", "maxiter": 9}' % (b"0" * 64))
+    assert caught.value.limit == list(LOOKS) and "easing or rotation;" in caught.value.message
+    assert "cannot change 'maxiter'" in caught.value.message
 
 
 def answers(receiver, pieces):

@@ -34,6 +34,22 @@ def test_finished_segments_show_whoever_left_the_job_alone(store, register):
     assert register.retry(JOB).progress()["done"] == 5
 
 
+def test_a_pause_says_how_many_frames_are_rendered_again(register):
+    job = register.next()
+    job.begin(job.segments)
+    for number in (5, 6, 9):
+        job.frame(number, "node", 1)
+    assert "again" not in register.describe(job)
+    for _ in range(2):
+        register.pause(JOB)
+        assert (job.progress()["done"], register.describe(job)["again"]) == (5, 3)
+    register.resume(JOB)
+    assert register.next() == {"do": "cancel", "job": JOB}
+    register.let_go(JOB)
+    register.next().begin(job.segments)
+    assert "again" not in job.progress()
+
+
 def test_segments_of_another_map_are_not_gone_on_with(store, register):
     register.cancel(JOB)
     assert ask(register, source="f" * 64).progress()["done"] == 0
