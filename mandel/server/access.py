@@ -6,7 +6,6 @@ import hmac
 import ipaddress
 import os
 import secrets
-import socket
 import ssl
 from pathlib import Path
 
@@ -30,20 +29,23 @@ class Access:
     Args:
         settings: of the service; ``host`` decides whether a token is wanted anyway.
 
+    Attributes:
+        token_file: where the token is; None when none is wanted.
+        tls: what the port speaks; None without a certificate.
+
     Raises:
         MandelError: BAD_SETTING.
     """
 
     def __init__(self, settings: Settings):
-        self._patience = settings.request_timeout
         path = settings.token_file or ("" if is_loopback(settings.host) else _DEFAULT)
         self.token_file = Path(path).expanduser() if path else None
         self._token = _token(self.token_file) if self.token_file else None
-        self._tls = None
+        self.tls = None
         if settings.tls_cert:
             try:
-                self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-                self._tls.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+                self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                self.tls.load_cert_chain(settings.tls_cert, settings.tls_key or None)
             except (OSError, ssl.SSLError) as error:
                 raise MandelError(
                     "BAD_SETTING", f"the certificate cannot be used: {error}; check --tls-cert and --tls-key",
@@ -53,7 +55,7 @@ class Access:
     @property
     def encrypted(self) -> bool:
         """Whether the port speaks TLS."""
-        return self._tls is not None
+        return self.tls is not None
 
     def admit(self, token: str | None) -> None:
         """Lets a request in.
@@ -69,13 +71,6 @@ class Access:
             "(in JSON: the field \"token\")" if token is None else "the token is not this service's",
             field="token",
         )
-
-    def wrap(self, sock: socket.socket) -> socket.socket:
-        """The connection as the service reads it; with TLS, after the handshake. Raises OSError."""
-        if self._tls is None:
-            return sock
-        sock.settimeout(self._patience)
-        return self._tls.wrap_socket(sock, server_side=True)
 
 
 def _token(path: Path) -> str:

@@ -1,94 +1,97 @@
-"""One conversation: a request is received, carried out and answered."""
+"""One reply: a request is carried out and answered."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import socket
 import struct
 import time
+from collections import deque
 from functools import partial
 
 from mandel import payload
-from mandel.errors import MandelError, RenderError, RequestError, StoreError, TransferError
+from mandel.errors import MandelError, RenderError, StoreError, TransferError
 from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
 from mandel.protocol.reply import ReplyWriter
-from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
 from mandel.server import strips
 from mandel.server.jobs import Job
-from mandel.store.store import CANCELLED, DONE
+from mandel.store.store import CANCELLED, DONE, StoredFile
 
 _log = logging.getLogger("mandel")
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
-_LINGER_SECONDS = 2.0
-_LINGER_BYTES = 1 << 20
+_PIECE = 256 << 10  # of a video, between looks at how fast it is read
+_LEAST_RATE = 8 << 10  # bytes a second; who reads more slowly makes way when others wait
+_WATCHED_SECONDS = 30.0  # or more; the socket's buffer makes shorter times too uneven
 # A job that would take more than the disk has, even if its pictures are plain, is refused.
 _LEAST_BYTES_PER_PIXEL = 0.02
 
 
 class Connection:
-    """Serves one client on its own thread; a slow client holds up nobody else.
+    """Answers one request, on a thread of its own; a slow client holds up nobody else.
 
     Args:
-        sock: the connected socket; ``serve`` closes it.
-        peer: the client's address, for the log.
+        sock: the connected socket; closed, or left for the listener to close.
+        address: the client's; who it is.
+        peer: address and port, for the log.
+        asked: the request.
         service: the service that this connection belongs to.
+
+    Attributes:
+        closed: whether the socket is closed already; else the client still has to take what was said.
     """
 
-    def __init__(self, sock: socket.socket, peer: str, service):
-        self._socket, self._peer, self._service = sock, peer, service
+    def __init__(self, sock: socket.socket, address: str, peer: str, asked: Request, service):
+        self.socket, self.address, self.peer = sock, address, peer
+        self.closed = False
+        self._asked, self._service = asked, service
         self._reply = ReplyWriter()
+        self._taken = 0  # bytes of a video
+        self._marks: deque[tuple[float, int]] = deque(maxlen=2)  # times and bytes taken by then; since the video began
 
-    def serve(self) -> None:
-        """The whole conversation. Never raises; says at most one line to the log."""
+    def answer(self) -> None:
+        """Carries the request out and says all there is to say. Never raises; says at most one line to the log."""
         try:
-            self._converse()
-            self._close()
+            self._carry_out(self._asked)
+            self._hang_up()
         except MandelError as error:
-            _log.log(_level(error), "%s: %s: %s", self._peer, error.code, error.message)
+            _log.log(_level(error), "%s: %s: %s", self.peer, error.code, error.message)
             self._refuse(error)
         except OSError as error:
-            _log.info("%s: went away: %s", self._peer, error.strerror or error or type(error).__name__)
+            _log.info("%s: went away: %s", self.peer, error.strerror or error or type(error).__name__)
             self._drop()
         except Exception as error:  # a fault of ours; the service must go on
-            _log.error("%s: INTERNAL: %r", self._peer, error)
+            _log.error("%s: INTERNAL: %r", self.peer, error)
             self._refuse(MandelError("INTERNAL", "the service failed on this request; its log says why"))
 
-    def _converse(self) -> None:
-        asked = self._receive()
-        if isinstance(asked, Foreign):
-            if words := asked.reply():
-                self._send(words)
-            _log.info("%s: speaks %s", self._peer, asked.protocol)
-        elif isinstance(asked, Request):
-            answer = {
-                RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach,
-                "status": self._status, "list": self._list,
-            }
-            self._service.admit(asked.token)
-            answer.get(asked.op, self._change)(asked)
+    def _carry_out(self, asked: Request) -> None:
+        answer = {
+            RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach,
+            "status": self._status, "list": self._list,
+        }
+        self._service.admit(asked.token)
+        answer.get(asked.op, self._change)(asked)
 
-    def _receive(self) -> Request | Foreign | None:
-        """The request; None when the peer closed without a word. One deadline for all of it."""
-        settings = self._service.settings
-        receiver = RequestReceiver(settings.limits.max_request_bytes)
-        deadline = time.monotonic() + settings.request_timeout
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                if left <= 0:
-                    raise TimeoutError
-                self._socket.settimeout(left)
-                answer = receiver.feed(self._socket.recv(1 << 16))
-            except TimeoutError:
-                raise RequestError(
-                    "TIMEOUT", f"no whole request within {settings.request_timeout:g} seconds",
-                    limit=settings.request_timeout,
-                ) from None
-            if answer is not NEED_MORE:
-                return None if answer is CLOSED else answer
+    # -- for the listener -------------------------------------------------
+
+    def rate(self, now: float) -> float:
+        """Bytes of the video that were taken, a second of late; without end where that is not known yet."""
+        then, taken = self._marks[0] if self._marks else (now, 0)
+        return (self._taken - taken) / (now - then) if now - then >= _WATCHED_SECONDS else math.inf
+
+    def is_slow(self, now: float) -> bool:
+        """Whether the client reads its video so slowly that others need not wait for it."""
+        return self.rate(now) < _LEAST_RATE
+
+    def cut(self) -> None:
+        """Ends the conversation, whatever its thread is about."""
+        try:
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # below TLS, which the thread may be using
+        except OSError:
+            pass
 
     # -- operations -------------------------------------------------------
 
@@ -113,8 +116,7 @@ class Connection:
 
     def _client(self, request: Request) -> str:
         """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
-        address = self._peer.rpartition(":")[0]
-        return f"{request.client}@{address}" if request.client else address
+        return f"{request.client}@{self.address}" if request.client else self.address
 
     def _attach(self, request: Request) -> None:
         self._stream(self._found(self._service.register.find(request.fields["job"])))
@@ -165,8 +167,7 @@ class Connection:
             elif (stored := register.open(job.id)) is not None:
                 with stored.file:
                     self._send(self._reply.video_head(stored.bytes, stored.sha256, f"{job.id[:16]}.mp4"))
-                    if self._socket.sendfile(stored.file, 0, stored.bytes) != stored.bytes:
-                        raise ConnectionAbortedError(f"the video of {job.id[:12]} shrank while it was sent")
+                    self._send_video(stored)
                 self._send(self._reply.end())
                 return
             else:
@@ -179,41 +180,45 @@ class Connection:
 
     def _send(self, data: bytes) -> None:
         """Sends all; TimeoutError when not a byte is taken within the stall limit."""
-        self._socket.settimeout(self._service.settings.stall_timeout)
+        self.socket.settimeout(self._service.settings.stall_timeout)
         view = memoryview(data)
         while view:
-            view = view[self._socket.send(view):]
+            view = view[self.socket.send(view):]
+
+    def _send_video(self, stored: StoredFile) -> None:
+        """Sends a whole file, and notes how fast it is read."""
+        self._marks.append((time.monotonic(), 0))
+        while self._taken < stored.bytes:
+            sent = self.socket.sendfile(stored.file, self._taken, min(_PIECE, stored.bytes - self._taken))
+            if not sent:
+                raise ConnectionAbortedError("the video shrank while it was sent")
+            self._taken += sent
+            if (now := time.monotonic()) - self._marks[-1][0] >= _WATCHED_SECONDS:
+                self._marks.append((now, self._taken))
+        self._marks.clear()
 
     def _refuse(self, error: MandelError) -> None:
         try:
             self._send(self._reply.error(error))
-            self._close()
+            self._hang_up()
         except (OSError, ValueError):  # gone, or in the middle of a video
             self._drop()
 
-    def _close(self) -> None:
-        """Says that this is all, and takes what the peer still sends: a reset could eat the reply."""
-        deadline = time.monotonic() + _LINGER_SECONDS
-        taken = 0
+    def _hang_up(self) -> None:
+        """Says that this is all."""
         try:
-            self._socket.shutdown(socket.SHUT_WR)
-            while taken < _LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
-                self._socket.settimeout(left)
-                data = self._socket.recv(1 << 16)
-                if not data:
-                    break
-                taken += len(data)
-        except OSError:
-            pass
-        self._socket.close()
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has, too
+            self._drop()
 
     def _drop(self) -> None:
         """Closes at once, forgetting what was not sent."""
         try:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except OSError:
             pass
-        self._socket.close()
+        self.closed = True
+        self.socket.close()
 
 
 def _level(error: MandelError) -> int:
@@ -222,9 +227,9 @@ def _level(error: MandelError) -> int:
     return logging.WARNING if ours or error.code == "UNAUTHORIZED" else logging.INFO
 
 
-def busy(most: int) -> TransferError:
-    """The answer to a connection beyond the cap."""
+def busy(most: int, whose: str = "") -> TransferError:
+    """The answer to a connection beyond a cap."""
     return TransferError(
-        "BUSY", f"{most} connections are served already; try again in a few seconds",
+        "BUSY", f"{most} connections{whose} are served already; try again in a few seconds",
         limit={"connections": most, "retry_after": 5},
     )

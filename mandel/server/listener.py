@@ -1,72 +1,72 @@
-"""The listener: accepts connections, one thread each, up to a cap."""
+"""The listener: one thread accepts clients and receives their requests; whole ones get a thread each."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
 import logging
-import os
+import math
 import selectors
 import socket
+import ssl
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 
-from mandel.errors import MandelError
+from mandel.errors import MandelError, RequestError
+from mandel.protocol.operation import Request
 from mandel.protocol.reply import ReplyWriter
-from mandel.server.connection import busy
+from mandel.protocol.request import CLOSED, NEED_MORE, Foreign
+from mandel.server.arrival import Arrival
+from mandel.server.connection import Connection, busy
+from mandel.settings import Settings
 
 _log = logging.getLogger("mandel")
 
 _BACKLOG = 1024  # with 5, as is usual, hundreds of clients at once wait seconds to connect
+_ACCEPTED_AT_ONCE = 64  # before others have a turn
 _STACK_BYTES = 512 << 10
 _SEND_BUFFER = 256 << 10  # a slow reader costs this much kernel memory
-_TURNED_AWAY_SECONDS = 2.0  # time to read BUSY before the socket is closed
-_TURNED_AWAY_MOST = 256
+_LINGER_SECONDS = 2.0  # time to read the reply before the socket is closed
+_LINGER_BYTES = 1 << 20
+_MOST_LINGERING = 256
 
 
 class Listener:
     """Listens at once; serves after ``start``.
 
+    All that changes here is changed by the listener's own thread; others ask it to, by ``_soon``.
+
     Args:
-        host, port: where to listen; port 0 takes a free one.
-        most: connections served at once; more are answered BUSY.
-        serve: called with socket and peer on the connection's own thread; closes the socket.
-        encrypted: whether the port speaks TLS; whom there is no room for is then turned away without a word.
+        settings: where to listen, and how many clients, how long, and how large requests may be.
+        tls: what the port speaks; None: no TLS. Whom there is no room for is then turned away without a word.
+        begin: makes the Connection that answers a whole request, of socket, client's address, address:port and request.
 
     Raises:
         MandelError: PORT_TAKEN, CANNOT_LISTEN.
     """
 
-    def __init__(self, host: str, port: int, most: int, serve: Callable[[socket.socket, str], None],
-                 encrypted: bool = False):
-        self._most, self._serve, self._encrypted = most, serve, encrypted
-        if not 0 <= port <= 65_535:  # getaddrinfo would take it modulo 65,536
-            raise MandelError("CANNOT_LISTEN", f"there is no port {port}; --port takes 0 to 65535", field="port")
-        try:
-            family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            self._socket = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise MandelError(
-                    "PORT_TAKEN",
-                    f"port {port} on {host} is taken, perhaps by another ray_head.py; "
-                    "stop that one or choose another with --port",
-                    field="port",
-                ) from error
-            raise MandelError(
-                "CANNOT_LISTEN",
-                f"cannot listen on {host}:{port}: {error.strerror or error}; check --host and --port",
-                field="host",
-            ) from error
-        self._socket.setblocking(False)
+    def __init__(self, settings: Settings, tls: ssl.SSLContext | None,
+                 begin: Callable[[socket.socket, str, str, Request], Connection]):
+        self._settings, self._tls, self._begin = settings, tls, begin
+        self._most = settings.max_connections
+        self._most_of_one = self._most - self._most // 4  # one address can never take all
+        self._socket = _listen(settings.host, settings.port)
         self.host, self.port = self._socket.getsockname()[:2]
-        self._wake_read, self._wake_write = os.pipe()
-        self._lock = threading.Lock()
-        self._open: dict[threading.Thread, socket.socket] = {}
-        self._turned_away: deque[tuple[float, socket.socket]] = deque()
-        self._thread = threading.Thread(target=self._accept_all, name="listener")
+        self._wake, self._woken = socket.socketpair()
+        for sock in (self._socket, self._wake, self._woken):
+            sock.setblocking(False)
+        self._calls: deque[Callable[[], None]] = deque()
+        self._selector = selectors.DefaultSelector()
+        self._arrivals: dict[Arrival, float] = {}  # and when they end, the first one first
+        self._serving: dict[Connection, threading.Thread] = {}
+        self._lingering: dict[socket.socket, tuple[float, int]] = {}  # when they end, the first one first; bytes taken
+        self._held: Counter[str] = Counter()  # connections by address
+        self._end = math.inf
+        self._port_closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="listener")
 
     def start(self) -> None:
         """Begins to accept, on a thread."""
@@ -80,91 +80,237 @@ class Listener:
 
     @property
     def connections(self) -> int:
-        """How many are being served."""
-        return len(self._open)
+        """How many there are."""
+        return len(self._arrivals) + len(self._serving)
 
     def stop_accepting(self) -> None:
         """Closes the port; connections go on."""
-        os.write(self._wake_write, b"x")
-        self._thread.join()
+        self._soon(self._close_port)
+        self._port_closed.wait()
 
     def close(self, patience: float) -> None:
-        """Waits for the connections to end, ``patience`` seconds at most, then cuts them."""
-        deadline = time.monotonic() + patience
-        with self._lock:
-            left = dict(self._open)
-        for thread in left:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        with self._lock:
-            left = dict(self._open)
-        for sock in left.values():
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        for thread in left:
+        """Waits for the replies under way to end, ``patience`` seconds at most, then cuts them."""
+        self._soon(partial(setattr, self, "_end", time.monotonic() + patience))
+        self._thread.join()
+        for connection, thread in self._serving.items():
+            connection.cut()
             thread.join(1.0)
 
-    def _accept_all(self) -> None:
-        with selectors.DefaultSelector() as selector, self._socket:
-            selector.register(self._socket, selectors.EVENT_READ)
-            selector.register(self._wake_read, selectors.EVENT_READ)
-            while True:
-                ready = selector.select(1.0 if self._turned_away else None)
-                self._forget_turned_away(_TURNED_AWAY_MOST)
-                if any(key.fd == self._wake_read for key, _ in ready):
-                    break
-                if ready:
-                    self._accept()
-        self._forget_turned_away(0)
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+    # -- the listener's thread --------------------------------------------
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        self._calls.append(call)
+        try:
+            self._wake.send(b"x")
+        except OSError:  # it is awake, or has ended
+            pass
+
+    def _run(self) -> None:
+        for sock, act in ((self._socket, self._accept), (self._woken, self._carry_out)):
+            self._selector.register(sock, selectors.EVENT_READ, act)
+        while self._end == math.inf or (self._serving or self._lingering) and time.monotonic() < self._end:
+            for key, _ in self._selector.select(self._patience()):
+                try:
+                    key.data()
+                except Exception as error:  # a fault of ours; the port must answer on
+                    _log.error("listener: INTERNAL: %r", error)
+                    time.sleep(0.1)
+            self._expire()
+        for sock in (*(arrival.socket for arrival in self._arrivals), *self._lingering, self._wake, self._woken):
+            sock.close()
+        self._selector.close()
+
+    def _carry_out(self) -> None:
+        self._woken.recv(1 << 12)
+        while self._calls:
+            self._calls.popleft()()
+
+    def _close_port(self) -> None:
+        self._selector.unregister(self._socket)
+        self._socket.close()
+        self._port_closed.set()
+
+    def _patience(self) -> float | None:
+        """Seconds until a deadline; None when there is none."""
+        first = min(next(iter(self._arrivals.values()), math.inf),
+                    next(iter(self._lingering.values()), (math.inf,))[0], self._end)
+        return None if first == math.inf else max(0.0, first - time.monotonic())
+
+    def _expire(self) -> None:
+        now, limit = time.monotonic(), self._settings.request_timeout
+        while self._arrivals and next(iter(self._arrivals.values())) <= now:
+            self._refuse(next(iter(self._arrivals)), RequestError(
+                "TIMEOUT", f"no whole request within {limit:g} seconds", limit=limit))
+        while self._lingering and (
+                len(self._lingering) > _MOST_LINGERING or next(iter(self._lingering.values()))[0] <= now):
+            self._close(next(iter(self._lingering)))
+
+    # -- a client comes ---------------------------------------------------
 
     def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                sock, (address, port, *_) = self._socket.accept()
+            except (BlockingIOError, ConnectionError):
+                return
+            except OSError as error:  # out of descriptors: let connections end before looking again
+                _log.error("cannot accept: %s", error.strerror)
+                time.sleep(0.1)
+                return
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+                arrival = Arrival(sock, address, port, self._settings.limits.max_request_bytes, self._tls)
+            except OSError:  # it has gone already
+                sock.close()
+                continue
+            self._held[address] += 1
+            self._arrivals[arrival] = time.monotonic() + self._settings.request_timeout
+            self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
+            if (full := self._full(address)) is not None:
+                self._say(arrival, ReplyWriter().error(full))
+
+    def _full(self, address: str) -> MandelError | None:
+        """BUSY when there is no room for one more, not even by closing somebody who reads too slowly."""
+        everybody = self._held[address] <= self._most_of_one
+        if everybody and self.connections <= self._most:
+            return None
+        now = time.monotonic()
+        slow = [one for one in self._serving if (everybody or one.address == address) and one.is_slow(now)]
+        if not slow:
+            return busy(self._most) if everybody else busy(self._most_of_one, " of your address")
+        slowest = min(slow, key=lambda one: one.rate(now))
+        _log.info("%s: closed: it read %.0f bytes a second while others waited", slowest.peer, slowest.rate(now))
+        self._release(slowest)
+        slowest.cut()
+        return None
+
+    def _receive(self, arrival: Arrival) -> None:
+        if arrival not in self._arrivals:  # ended by what came just before
+            return
         try:
-            sock, address = self._socket.accept()
-        except (BlockingIOError, ConnectionError):
-            return
-        except OSError as error:  # out of descriptors: let connections end before looking again
-            _log.error("cannot accept: %s", error.strerror)
-            time.sleep(0.1)
-            return
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
-        if self.connections >= self._most:
-            self._turn_away(sock)
-            return
-        peer = f"{address[0]}:{address[1]}"
-        thread = threading.Thread(target=self._run, args=(sock, peer), name=peer, daemon=True)
-        with self._lock:
-            self._open[thread] = sock
+            asked = arrival.advance()
+        except MandelError as error:
+            self._refuse(arrival, error)
+        except OSError as error:
+            _log.info("%s: %s: %s", arrival.peer, "went away" if arrival.talking else "no TLS", error.strerror or error)
+            self._leave(arrival)
+            arrival.socket.close()
+        except Exception as error:  # a fault of ours; the service must go on
+            _log.error("%s: INTERNAL: %r", arrival.peer, error)
+            self._refuse(arrival, MandelError("INTERNAL", "the service failed on this request; its log says why"))
+        else:
+            if asked is NEED_MORE:
+                key = self._selector.get_key(arrival.socket)
+                if key.events != arrival.wants:
+                    self._selector.modify(arrival.socket, arrival.wants, key.data)
+            elif isinstance(asked, Request):
+                self._serve(arrival, asked)
+            elif isinstance(asked, Foreign):
+                _log.info("%s: speaks %s", arrival.peer, asked.protocol)
+                self._say(arrival, asked.reply())
+            elif asked is CLOSED:
+                self._say(arrival, b"")
+
+    def _leave(self, arrival: Arrival) -> None:
+        self._selector.unregister(arrival.socket)
+        del self._arrivals[arrival]
+        self._leave_address(arrival.address)
+
+    def _leave_address(self, address: str) -> None:
+        self._held[address] -= 1
+        if not self._held[address]:
+            del self._held[address]
+
+    # -- and is answered --------------------------------------------------
+
+    def _refuse(self, arrival: Arrival, error: MandelError) -> None:
+        _log.info("%s: %s: %s", arrival.peer, error.code, error.message)
+        self._say(arrival, ReplyWriter().error(error))
+
+    def _say(self, arrival: Arrival, words: bytes) -> None:
+        """All that the client is told, without a thread: it fits into the socket's buffer, or the client has gone."""
+        self._leave(arrival)
+        try:
+            if arrival.talking and words:
+                arrival.socket.send(words)
+            arrival.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            arrival.socket.close()
+        else:
+            self._linger(arrival.socket)
+
+    def _serve(self, arrival: Arrival, asked: Request) -> None:
+        self._leave(arrival)
+        connection = self._begin(arrival.socket, arrival.address, arrival.peer, asked)
+        thread = threading.Thread(target=self._answer, args=(connection,), name=arrival.peer, daemon=True)
+        self._held[arrival.address] += 1
+        self._serving[connection] = thread
         try:
             thread.start()
-        except RuntimeError:  # no more threads
-            with self._lock:
-                del self._open[thread]
-            self._turn_away(sock)
+        except RuntimeError as error:  # no more threads; the client hears nothing
+            _log.error("%s: %s", arrival.peer, error)
+            self._release(connection)
+            arrival.socket.close()
 
-    def _run(self, sock: socket.socket, peer: str) -> None:
+    def _answer(self, connection: Connection) -> None:
+        """On the connection's own thread."""
         try:
-            self._serve(sock, peer)
+            connection.answer()
         finally:
-            with self._lock:
-                del self._open[threading.current_thread()]
+            self._soon(partial(self._answered, connection))
 
-    def _turn_away(self, sock: socket.socket) -> None:
-        """Answers BUSY without a thread; closed later, as a reset could eat the answer."""
-        try:
-            sock.setblocking(False)
-            if not self._encrypted:
-                sock.send(ReplyWriter().error(busy(self._most)))
-            sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            sock.close()
+    def _answered(self, connection: Connection) -> None:
+        self._release(connection)
+        if not connection.closed:
+            self._linger(connection.socket)
+
+    def _release(self, connection: Connection) -> None:
+        if self._serving.pop(connection, None) is not None:
+            self._leave_address(connection.address)
+
+    def _linger(self, sock: socket.socket) -> None:
+        """Takes what the client still sends, for a while: a reset could eat the reply."""
+        self._lingering[sock] = time.monotonic() + _LINGER_SECONDS, 0
+        sock.setblocking(False)
+        self._selector.register(sock, selectors.EVENT_READ, partial(self._take, sock))
+
+    def _take(self, sock: socket.socket) -> None:
+        if sock not in self._lingering:
             return
-        self._turned_away.append((time.monotonic() + _TURNED_AWAY_SECONDS, sock))
+        until, taken = self._lingering[sock]
+        try:
+            data = sock.recv(1 << 14)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._lingering[sock] = until, taken + len(data)
+        if not data or taken + len(data) > _LINGER_BYTES:
+            self._close(sock)
 
-    def _forget_turned_away(self, most: int) -> None:
-        now = time.monotonic()
-        while self._turned_away and (len(self._turned_away) > most or self._turned_away[0][0] < now):
-            self._turned_away.popleft()[1].close()
+    def _close(self, sock: socket.socket) -> None:
+        del self._lingering[sock]
+        self._selector.unregister(sock)
+        sock.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:  # getaddrinfo would take it modulo 65,536
+        raise MandelError("CANNOT_LISTEN", f"there is no port {port}; --port takes 0 to 65535", field="port")
+    try:
+        family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise MandelError(
+                "PORT_TAKEN",
+                f"port {port} on {host} is taken, perhaps by another ray_head.py; "
+                "stop that one or choose another with --port",
+                field="port",
+            ) from error
+        raise MandelError(
+            "CANNOT_LISTEN",
+            f"cannot listen on {host}:{port}: {error.strerror or error}; check --host and --port",
+            field="host",
+        ) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from mandel.server.access import Access
 from mandel.server.connection import Connection
@@ -16,8 +16,6 @@ from mandel.server.supervisor import Supervisor
 from mandel.settings import Settings
 from mandel.store.store import QUEUED, Store
 from mandel.version import VERSION
-
-_log = logging.getLogger("mandel")
 
 _CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way
 
@@ -42,8 +40,7 @@ class Service:
     def __init__(self, settings: Settings, command: Sequence[str]):
         self.settings = settings
         self.access = Access(settings)
-        self.listener = Listener(settings.host, settings.port, settings.max_connections, self._serve,
-                                 self.access.encrypted)
+        self.listener = Listener(settings, self.access.tls, partial(Connection, service=self))
         self.store = Store(settings.db)
         self.register = Register(
             self.store, settings.max_db_bytes, settings.max_jobs, settings.max_jobs_per_client)
@@ -85,12 +82,3 @@ class Service:
     def admit(self, token: str | None) -> None:
         """Raises RequestError UNAUTHORIZED when this is not the token that is wanted."""
         self.access.admit(token)
-
-    def _serve(self, sock, peer: str) -> None:
-        with sock:
-            try:
-                sock = self.access.wrap(sock)
-            except OSError as error:
-                _log.info("%s: no TLS: %s", peer, error)
-                return
-            Connection(sock, peer, self).serve()

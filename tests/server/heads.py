@@ -79,8 +79,12 @@ class Head:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env,
                                             start_new_session=True)
         if wait:
-            processes.wait_for(lambda: "listening on" in self.said() or self.process.poll() is not None,
-                               20, "the head listens")
+            try:
+                processes.wait_for(lambda: "listening on" in self.said() or self.process.poll() is not None,
+                                   60, "the head listens")
+            except BaseException:
+                self.end()
+                raise
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
@@ -95,17 +99,18 @@ class Head:
         path = self.orders / name
         return path.read_text().splitlines() if path.exists() else []
 
-    def connect(self, timeout: float = 30) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+    def connect(self, timeout: float = 30, source: str = "127.0.0.1") -> socket.socket:
+        """A connection from the address ``source``, one of this machine's."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout, source_address=(source, 0))
 
-    def send(self, **fields) -> tuple[socket.socket, Reply]:
-        sock = self.connect()
+    def send(self, source: str = "127.0.0.1", **fields) -> tuple[socket.socket, Reply]:
+        sock = self.connect(source=source)
         sock.sendall(json.dumps(fields).encode())
         return sock, Reply(sock)
 
-    def ask(self, **fields) -> Reply:
+    def ask(self, source: str = "127.0.0.1", **fields) -> Reply:
         """Sends a request and reads the whole reply."""
-        sock, reply = self.send(**fields)
+        sock, reply = self.send(source, **fields)
         with sock:
             return reply.read()
 

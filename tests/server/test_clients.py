@@ -56,11 +56,15 @@ def test_slow_clients_hold_up_nobody(heads):
 
 
 def test_connections_are_capped(heads):
-    """T11"""
+    """T11: so many of one address, so many in all, each with a thread; all others are answered BUSY."""
     most, attempts = amount((20, 100), (200, 2_000))
     head = heads("--max-connections", str(most))
     usual = threads(head)
-    idle = [head.connect() for _ in range(most)]
+    head.order("hold")
+    waiting = [head.send(source="127.0.0.2", **SMALL) for _ in range(most - most // 4)]
+    wait_for(lambda: threads(head) == usual + len(waiting), PATIENCE, "all are served")
+    assert "of your address" in head.ask(source="127.0.0.2", **SMALL).last["message"]
+    waiting += [head.send(**SMALL) for _ in range(most // 4)]
     wait_for(lambda: threads(head) == usual + most, PATIENCE, "all are served")
     busiest = 0
     for _ in range(attempts):
@@ -70,7 +74,7 @@ def test_connections_are_capped(heads):
     tell("T11", connects=most + attempts, served=most, answered_BUSY=attempts, most_threads=busiest,
          cap=usual + most)
     assert busiest <= usual + most
-    for sock in idle:
+    for sock, _ in waiting:
         sock.close()
     wait_for(lambda: head.ask(op="status").code is None, PATIENCE, "there is room again")
     wait_for(lambda: threads(head) <= usual + 1, PATIENCE, "the threads ended")
