@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import socket
 import struct
 import time
-from collections import deque
 from functools import partial
 
 from mandel import payload
@@ -17,6 +15,7 @@ from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
 from mandel.protocol.reply import ReplyWriter
 from mandel.server import strips
 from mandel.server.jobs import Job
+from mandel.server.reading import Reading
 from mandel.store.store import CANCELLED, DONE, StoredFile
 
 _log = logging.getLogger("mandel")
@@ -24,8 +23,6 @@ _log = logging.getLogger("mandel")
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
 _PIECE = 256 << 10  # of a video, between looks at how fast it is read
-_LEAST_RATE = 8 << 10  # bytes a second; who reads more slowly makes way when others wait
-_WATCHED_SECONDS = 30.0  # or more; the socket's buffer makes shorter times too uneven
 # A job that would take more than the disk has, even if its pictures are plain, is refused.
 _LEAST_BYTES_PER_PIXEL = 0.02
 
@@ -42,15 +39,14 @@ class Connection:
 
     Attributes:
         closed: whether the socket is closed already; else the client still has to take what was said.
+        reading: how fast the video is read.
     """
 
     def __init__(self, sock: socket.socket, address: str, peer: str, asked: Request, service):
         self.socket, self.address, self.peer = sock, address, peer
-        self.closed = False
+        self.closed, self.reading = False, Reading()
         self._asked, self._service = asked, service
         self._reply = ReplyWriter()
-        self._taken = 0  # bytes of a video
-        self._marks: deque[tuple[float, int]] = deque(maxlen=2)  # times and bytes taken by then; since the video began
 
     def answer(self) -> None:
         """Carries the request out and says all there is to say. Never raises; says at most one line to the log."""
@@ -74,17 +70,6 @@ class Connection:
         }
         self._service.admit(asked.token)
         answer.get(asked.op, self._change)(asked)
-
-    # -- for the listener -------------------------------------------------
-
-    def rate(self, now: float) -> float:
-        """Bytes of the video that were taken, a second of late; without end where that is not known yet."""
-        then, taken = self._marks[0] if self._marks else (now, 0)
-        return (self._taken - taken) / (now - then) if now - then >= _WATCHED_SECONDS else math.inf
-
-    def is_slow(self, now: float) -> bool:
-        """Whether the client reads its video so slowly that others need not wait for it."""
-        return self.rate(now) < _LEAST_RATE
 
     def cut(self) -> None:
         """Ends the conversation, whatever its thread is about."""
@@ -187,15 +172,13 @@ class Connection:
 
     def _send_video(self, stored: StoredFile) -> None:
         """Sends a whole file, and notes how fast it is read."""
-        self._marks.append((time.monotonic(), 0))
-        while self._taken < stored.bytes:
-            sent = self.socket.sendfile(stored.file, self._taken, min(_PIECE, stored.bytes - self._taken))
+        reading = self.reading
+        reading.took(0, time.monotonic())
+        while reading.taken < stored.bytes:
+            sent = self.socket.sendfile(stored.file, reading.taken, min(_PIECE, stored.bytes - reading.taken))
             if not sent:
                 raise ConnectionAbortedError("the video shrank while it was sent")
-            self._taken += sent
-            if (now := time.monotonic()) - self._marks[-1][0] >= _WATCHED_SECONDS:
-                self._marks.append((now, self._taken))
-        self._marks.clear()
+            reading.took(sent, time.monotonic())
 
     def _refuse(self, error: MandelError) -> None:
         try:

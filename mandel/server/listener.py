@@ -176,11 +176,12 @@ class Listener:
         if everybody and self.connections <= self._most:
             return None
         now = time.monotonic()
-        slow = [one for one in self._serving if (everybody or one.address == address) and one.is_slow(now)]
+        slow = [one for one in self._serving if (everybody or one.address == address) and one.reading.is_slow(now)]
         if not slow:
             return busy(self._most) if everybody else busy(self._most_of_one, " of your address")
-        slowest = min(slow, key=lambda one: one.rate(now))
-        _log.info("%s: closed: it read %.0f bytes a second while others waited", slowest.peer, slowest.rate(now))
+        slowest = min(slow, key=lambda one: one.reading.rate(now))
+        _log.info("%s: closed: it read %.0f bytes a second while others waited",
+                  slowest.peer, slowest.reading.rate(now))
         self._release(slowest)
         slowest.cut()
         return None

@@ -1,0 +1,34 @@
+"""How fast a video is read, and when that is too slow."""
+
+import math
+
+from mandel.server.reading import LEAST_RATE, WATCHED_SECONDS, Reading
+
+
+def read(rate: float, seconds: float, reading: Reading | None = None, begin: float = 0.0) -> Reading:
+    """A client that takes so many bytes each second."""
+    reading = reading or Reading()
+    reading.took(0, begin)
+    for second in range(1, int(seconds) + 1):
+        reading.took(int(rate), begin + second)
+    return reading
+
+
+def test_nothing_is_known_at_first():
+    assert Reading().rate(1e9) == math.inf and not Reading().is_slow(1e9)
+    assert not read(1, WATCHED_SECONDS - 1).is_slow(WATCHED_SECONDS - 1)
+
+
+def test_slow_and_fast_enough():
+    for seconds in (30, 45, 60, 1_000):
+        assert read(LEAST_RATE - 1, seconds).is_slow(seconds)
+        assert read(LEAST_RATE, seconds).rate(seconds) == LEAST_RATE
+        assert not read(LEAST_RATE, seconds).is_slow(seconds)
+
+
+def test_only_the_last_minute_counts():
+    reading = read(10 * LEAST_RATE, 100)
+    assert not reading.is_slow(100)
+    assert read(0, 65, reading, 100.0).is_slow(165)
+    assert not read(2 * LEAST_RATE, 65, reading, 165.0).is_slow(230)
+    assert reading.is_slow(10_000)  # it takes nothing at all any more
