@@ -6,7 +6,8 @@ import threading
 import time
 from collections import Counter, deque
 
-from mandel.errors import MandelError
+from mandel.errors import MandelError, RenderError
+from mandel.payload import Payload
 from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 
 # Never stored: it is a fact about a living driver. A restart finds the job queued.
@@ -37,6 +38,22 @@ def after(state: str, event: str) -> str:
         return TABLE[state][event]
     except KeyError:
         raise MandelError("BAD_TRANSITION", f"a {state} job cannot {event}") from None
+
+
+def check_engine(job: Job) -> None:
+    """Refuses a job of an older version: segments that it finished may show other pixels.
+
+    Raises:
+        RenderError: OLD_ENGINE, BAD_JOB (its payload is none to this version).
+    """
+    try:
+        same = Payload.from_canonical(job.payload).job_id() == job.id
+    except MandelError as error:
+        raise RenderError("BAD_JOB", f"an older version began this job, and this one cannot read it: {error.message}; "
+                          "send its payload again") from error
+    if not same:
+        raise RenderError("OLD_ENGINE", "an older version began this job, and this one makes other pictures; "
+                          "send its payload again")
 
 
 class Job:

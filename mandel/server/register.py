@@ -154,7 +154,7 @@ class Register:
                     if found.state == RUNNING:
                         self.drop(found)
                     again = found.again + found.done
-                    found.begin(found.segments)  # frames of open segments are lost
+                    found.begin(found.segments)
                     found.again = again - found.done
                     found.apply("pause")
                 _log.info("job %s paused", job[:12])
@@ -329,9 +329,9 @@ class Register:
                 _log.info("job %s done", job.id[:12])
 
     def fail(self, job: Job, error: MandelError) -> None:
-        """Ends a live job for good."""
+        """Ends a job that waits or runs for good; a paused one rests, and fails when it is resumed."""
         with job.ending:
-            if not job.live:
+            if job.state not in (QUEUED, RUNNING):
                 return
             _log.error("job %s failed: %s: %s", job.id[:12], error.code, error.message)
             try:

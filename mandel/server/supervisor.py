@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from mandel.errors import RenderError, StoreError
+from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
 from mandel.server.driver import DriverProcess
-from mandel.server.jobs import RUNNING, Job
+from mandel.server.jobs import RUNNING, Job, check_engine
 from mandel.server.register import Register
 from mandel.store.durable import remove
 from mandel.store.names import SEGMENT
@@ -116,14 +116,15 @@ class Supervisor:
     def _order(self, job: Job, driver: DriverProcess) -> dict | None:
         """What to tell the driver of a job to begin; None when there is nothing to begin any more."""
         try:
+            check_engine(job)
             segments = self._register.store.segments(job.id)
             strips_there = strips.order(job, self._register.store)
             folder = self._register.store.new_tmp(job.id)
-        except StoreError as error:
-            self._register.fail(job, error)
-            return None
         except Exception as error:  # whatever is wrong with this job, the others go on
-            self._register.fail(job, StoreError("INTERNAL", f"the job could not be begun: {error!r}"))
+            if not isinstance(error, MandelError):
+                error = StoreError("INTERNAL", f"the job could not be begun: {error!r}")
+            self._register.fail(job, error)
+            self._register.let_go(job.id)  # if it was cancelled meanwhile: the driver never had it
             return None
         with self._register.lock:
             if self._driver is not driver:  # it died meanwhile; the job was given back

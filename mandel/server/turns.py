@@ -3,7 +3,8 @@
 Clients are served evenly: of those who have jobs waiting, the one with the
 fewest in the driver's hands is next, with its job of the highest priority, of
 equals the oldest. A client's priorities rank its own jobs only, or the highest
-would starve everybody else.
+would starve everybody else. Addresses come before the names at them: names are
+free to make up.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mandel.store.states import QUEUED
 
 MOST_RUNNING = 16  # jobs in the driver's hands; it interleaves them
 MOST_CLIENTS = 64  # beyond MOST_RUNNING the first job of each client, up to so many in all
+MOST_ADDRESSES = 96  # beyond MOST_CLIENTS the first job of each address
 _RETRY_SECONDS = 60
 
 
@@ -27,20 +29,29 @@ def next_job(jobs: Iterable[Job], let_go: Container[str], letting_go: int) -> Jo
         jobs: the live ones, oldest first.
         let_go: ids of jobs that the driver has not let go of yet; ``letting_go`` is how many.
     """
-    running: Counter[str] = Counter()
+    running: Counter[str] = Counter()  # by client
+    here: Counter[str] = Counter()  # by address
     first: dict[str, Job] = {}  # each client's next job
     for job in jobs:
         if job.state == RUNNING:
             running[job.client] += 1
+            here[address(job.client)] += 1
         elif job.state == QUEUED and job.id not in let_go:
             best = first.get(job.client)
             if best is None or job.priority > best.priority:
                 first[job.client] = job
     taken = running.total() + letting_go
-    if taken >= MOST_CLIENTS:
-        return None
-    able = [client for client in first if taken < MOST_RUNNING or not running[client]]
-    return first[min(able, key=running.__getitem__)] if able else None
+    able = [
+        client for client in first
+        if taken < MOST_RUNNING or taken < MOST_CLIENTS and not running[client]
+        or taken < MOST_ADDRESSES and not here[address(client)]
+    ]
+    return first[min(able, key=lambda client: (here[address(client)], running[client]))] if able else None
+
+
+def address(client: str) -> str:
+    """Where a client, NAME@ADDRESS or ADDRESS, is."""
+    return client.rpartition("@")[2]
 
 
 def check_queue(jobs: Iterable[Job], client: str, most: int, most_of_one: int) -> None:
@@ -48,13 +59,18 @@ def check_queue(jobs: Iterable[Job], client: str, most: int, most_of_one: int) -
 
     Args:
         jobs: the live ones.
-        most, most_of_one: how many there may be, of all clients and of one.
+        most, most_of_one: how many there may be, of all clients and of one. Clients at one address
+            together may have three quarters of all.
 
     Raises:
         TransferError: BUSY.
     """
     clients = Counter(job.client for job in jobs)
-    for count, limit, whose in ((clients[client], most_of_one, "of yours "), (clients.total(), most, "")):
+    here = sum(count for other, count in clients.items() if address(other) == address(client))
+    for count, limit, whose in (
+        (clients[client], most_of_one, "of yours "), (here, most - most // 4, "of your address "),
+        (clients.total(), most, ""),
+    ):
         if count >= limit:
             raise TransferError(
                 "BUSY", f"{count} jobs {whose}are unfinished and no more are taken (--max-jobs, "

@@ -132,7 +132,7 @@ def test_a_job_that_several_ask_for_counts_for_the_one_with_the_fewest(head):
 
 
 def test_unfinished_jobs_are_bounded_and_none_is_lost(heads):
-    head = heads("--max-jobs", "4", "--max-jobs-per-client", "2")
+    head = heads("--max-jobs", "5", "--max-jobs-per-client", "2")
     head.order("hold")
     jobs = [start(head, maxiter=100 + k, client=f"client {k // 2}") for k in range(4)]
     for client in ("client 0", "somebody else"):

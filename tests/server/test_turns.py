@@ -6,7 +6,7 @@ import pytest
 
 from mandel.errors import MandelError
 from mandel.server.jobs import Job
-from mandel.server.turns import MOST_CLIENTS, MOST_RUNNING, check_queue, next_job
+from mandel.server.turns import MOST_ADDRESSES, MOST_CLIENTS, MOST_RUNNING, check_queue, next_job
 from mandel.store.store import QUEUED, Record
 
 LOCK = threading.RLock()
@@ -41,11 +41,29 @@ def test_a_client_without_a_running_job_starts_one_beyond_the_usual_number():
 
 
 def test_clients_are_too_many_at_some_time():
-    assert len(begun(queue(*map(str, range(100))))) == MOST_CLIENTS
+    assert len(begun(queue(*(f"{n}@here" for n in range(100))))) == MOST_CLIENTS
+    assert len(begun(queue(*map(str, range(100))))) == MOST_ADDRESSES
     assert len(begun(queue(*"a" * 50), let_go={"0", "49"})) == MOST_RUNNING - 2
 
 
-@pytest.mark.parametrize("client, most, most_of_one", [("a", 9, 2), ("b", 3, 9)])
+def test_names_that_are_made_up_keep_no_other_address_waiting():
+    jobs = queue(*(f"{n}@a" for n in range(90)), "b", "1@c", "2@c")
+    assert begun(jobs)[:4] == ["0", "90", "91", "1"]
+    jobs = queue(*(f"{n}@a" for n in range(90)))
+    assert len(begun(jobs)) == MOST_CLIENTS
+    assert begun(jobs + queue("b", "1@c", "2@c")) == ["0", "1"]
+    assert begun(jobs + queue("a")) == []
+
+
+def test_the_clients_at_one_address_do_not_fill_the_queue():
+    jobs = queue("1@a", "2@a", "3@a")
+    check_queue(jobs, "b", 4, 4)
+    with pytest.raises(MandelError) as refused:
+        check_queue(jobs, "4@a", 4, 4)
+    assert refused.value.code == "BUSY" and "of your address" in refused.value.message
+
+
+@pytest.mark.parametrize("client, most, most_of_one", [("a", 9, 2), ("b", 3, 9), ("c", 3, 9)])
 def test_a_full_queue(client, most, most_of_one):
     check_queue(queue(*"aab"), "b", 4, 2)
     with pytest.raises(MandelError) as refused:
