@@ -10,7 +10,7 @@ from __future__ import annotations
 REFUSED = {
     "TRUNCATED": "the connection was closed in the middle of the object",
     "TRAILING_DATA": "something follows the object",
-    "TOO_LARGE": "the request has more bytes than allowed",
+    "TOO_LARGE": "the request has more bytes, or more brackets, commas and quotes, than allowed",
     "BAD_UTF8": "not UTF-8, or a byte order mark",
     "BAD_JSON": "not JSON, or a string that holds NUL or half a surrogate pair",
     "TOO_DEEP": "brackets nest too deep",
