@@ -21,6 +21,7 @@ from mandel.protocol.reply import ReplyWriter
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign
 from mandel.server.arrival import Arrival
 from mandel.server.connection import Connection, busy
+from mandel.server.threads import Threads
 from mandel.settings import Settings
 
 _log = logging.getLogger("mandel")
@@ -32,6 +33,7 @@ _SEND_BUFFER = 256 << 10  # a slow reader costs this much kernel memory
 _LINGER_SECONDS = 2.0  # time to read the reply before the socket is closed
 _LINGER_BYTES = 1 << 20
 _MOST_LINGERING = 256
+_CUT_SECONDS = 1.0  # for threads to notice that their connections were cut
 
 
 class Listener:
@@ -61,10 +63,11 @@ class Listener:
         self._calls: deque[Callable[[], None]] = deque()
         self._selector = selectors.DefaultSelector()
         self._arrivals: dict[Arrival, float] = {}  # and when they end, the first one first
-        self._serving: dict[Connection, threading.Thread] = {}
+        self._serving: set[Connection] = set()
+        self._threads = Threads()
         self._lingering: dict[socket.socket, tuple[float, int]] = {}  # when they end, the first one first; bytes taken
         self._held: Counter[str] = Counter()  # connections by address
-        self._end = math.inf
+        self._ending = self._ended = False
         self._port_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener")
 
@@ -90,11 +93,9 @@ class Listener:
 
     def close(self, patience: float) -> None:
         """Waits for the replies under way to end, ``patience`` seconds at most, then cuts them."""
-        self._soon(partial(setattr, self, "_end", time.monotonic() + patience))
-        self._thread.join()
-        for connection, thread in self._serving.items():
-            connection.cut()
-            thread.join(1.0)
+        for call, seconds in ((self._end, patience), (self._cut, _CUT_SECONDS), (self._end_now, None)):
+            self._soon(call)
+            self._thread.join(seconds)
 
     # -- the listener's thread --------------------------------------------
 
@@ -108,7 +109,7 @@ class Listener:
     def _run(self) -> None:
         for sock, act in ((self._socket, self._accept), (self._woken, self._carry_out)):
             self._selector.register(sock, selectors.EVENT_READ, act)
-        while self._end == math.inf or (self._serving or self._lingering) and time.monotonic() < self._end:
+        while not self._ended and not (self._ending and not self._serving and not self._lingering):
             for key, _ in self._selector.select(self._patience()):
                 try:
                     key.data()
@@ -130,10 +131,20 @@ class Listener:
         self._socket.close()
         self._port_closed.set()
 
+    def _end(self) -> None:
+        self._ending = True  # as soon as nobody is served
+
+    def _cut(self) -> None:
+        for connection in self._serving:
+            connection.cut()
+
+    def _end_now(self) -> None:
+        self._ended = True
+
     def _patience(self) -> float | None:
         """Seconds until a deadline; None when there is none."""
         first = min(next(iter(self._arrivals.values()), math.inf),
-                    next(iter(self._lingering.values()), (math.inf,))[0], self._end)
+                    next(iter(self._lingering.values()), (math.inf,))[0])
         return None if first == math.inf else max(0.0, first - time.monotonic())
 
     def _expire(self) -> None:
@@ -244,18 +255,17 @@ class Listener:
     def _serve(self, arrival: Arrival, asked: Request) -> None:
         self._leave(arrival)
         connection = self._begin(arrival.socket, arrival.address, arrival.peer, asked)
-        thread = threading.Thread(target=self._answer, args=(connection,), name=arrival.peer, daemon=True)
         self._held[arrival.address] += 1
-        self._serving[connection] = thread
+        self._serving.add(connection)
         try:
-            thread.start()
+            self._threads.run(partial(self._answer, connection))
         except RuntimeError as error:  # no more threads; the client hears nothing
             _log.error("%s: %s", arrival.peer, error)
             self._release(connection)
             arrival.socket.close()
 
     def _answer(self, connection: Connection) -> None:
-        """On the connection's own thread."""
+        """On a thread of the connection's own."""
         try:
             connection.answer()
         finally:
@@ -267,7 +277,8 @@ class Listener:
             self._linger(connection.socket)
 
     def _release(self, connection: Connection) -> None:
-        if self._serving.pop(connection, None) is not None:
+        if connection in self._serving:
+            self._serving.remove(connection)
             self._leave_address(connection.address)
 
     def _linger(self, sock: socket.socket) -> None:
