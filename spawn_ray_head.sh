@@ -70,6 +70,9 @@ done
 for number in "$port" "$dashboard_port" ${cpus:+"$cpus"} ${gpus:+"$gpus"}; do
     [[ $number =~ ^[0-9]+$ ]] || fail "'$number' is not a number; see --help" 2
 done
+for number in "$port" "$dashboard_port"; do
+    ((10#$number >= 1 && 10#$number <= 65535)) || fail "there is no port $number; ports go from 1 to 65535" 2
+done
 
 if [[ $stopping ]]; then
     stop "head:$port" || { echo "No head that this script started runs here at port $port."; exit 0; }

@@ -31,6 +31,13 @@ fail() { echo "spawn_ray_server.sh: $1" >&2; exit "${2:-1}"; }
 # Ray's processes are known by a variable that they all inherit; other Rays on this machine are not touched.
 started() { { grep -lsz "^MANDEL_RAY=$1\$" /proc/[0-9]*/environ || true; } | cut -d/ -f3; }
 
+heads() { # the heads of the processes whose MANDEL_RAY matches $1
+    local pid
+    for pid in $(started "$1"); do
+        { tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^MANDEL_RAY=worker://p'; } 2>/dev/null || true
+    done | sort -u | paste -sd ' '
+}
+
 stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are none
     local pids deadline=$((SECONDS + 10))
     pids=$(started "$1")
@@ -65,8 +72,9 @@ while (($#)); do
     esac
 done
 if [[ $stopping ]]; then
+    left=$(heads "worker:${head:-.*}")
     stop "worker:${head:-.*}" || { echo "Nothing that this script started${head:+ for $head} runs here."; exit 0; }
-    echo "This machine has left the cluster${head:+ at $head}."
+    echo "This machine has left the cluster at ${left:-$head}."
     exit 0
 fi
 [[ $head =~ ^[^:]+:[0-9]+$ ]] || fail "name the head as HEAD:PORT, e.g. ./spawn_ray_server.sh 192.168.1.10:6379" 2
@@ -91,8 +99,9 @@ fi
 timeout 4 bash -c "exec 3<>/dev/tcp/${head%:*}/${head##*:}" 2>/dev/null \
     || fail "nothing answers at $head: is the head up (./spawn_ray_head.sh there), the address right, the port open in its firewall?"
 
+not_ray="what answers at $head is no Ray head: is it the address and port that spawn_ray_head.sh printed?"
 # Ray's own check comes after long retries and names no remedy. Private API of the pinned Ray.
-python - "$head" <<'EOF' || exit 1
+RAY_BACKEND_LOG_LEVEL=fatal timeout 20 python - "$head" <<'EOF' || { (($? == 124)) || exit 1; fail "$not_ray"; }
 import json, platform, sys
 import ray
 from ray._raylet import GcsClient

@@ -108,7 +108,7 @@ class Whole:
             return value
         kind = "a whole number" + (f' or "{self.word}"' if self.word else "")
         if not isinstance(value, Number):
-            raise _wrong("WRONG_TYPE", f"must be {kind}; numbers are written without quotes")
+            raise _wrong("WRONG_TYPE", f"must be {kind}; in JSON numbers have no quotes")
         number = _number(value.text, limits)
         if number.exponent < 0:
             raise _wrong("WRONG_TYPE", f"{_shown(value.text)} is not {kind}")
@@ -117,9 +117,10 @@ class Whole:
         whole = int(number.text()) if number.magnitude < 20 else None
         if whole is None or not self.low <= whole <= high or whole % self.step:
             multiple = f", a multiple of {self.step}" if self.step > 1 else ""
+            allowed = f"{self.low} or more" if high == LARGEST_WHOLE else f"{self.low} to {high}"
             bounds = {"min": self.low, "max": high} | ({"step": self.step} if self.step > 1 else {})
             raise _wrong(
-                "OUT_OF_RANGE", f"{_shown(value.text)} is out of range: {self.low} to {high}{multiple}",
+                "OUT_OF_RANGE", f"{_shown(value.text)} is out of range: {allowed}{multiple}",
                 bounds,
             )
         return whole
@@ -156,7 +157,8 @@ def fps(value, info: ValidationInfo) -> str:
     text = _text_of_decimal(value)
     high = info.context.max_fps
     refused = _wrong(
-        "OUT_OF_RANGE", f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits",
+        "OUT_OF_RANGE", f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits, "
+        "or a quotient such as 30000/1001",
         {"min": float(_MIN_FPS), "max": high},
     )
     if isinstance(value, str) and _QUOTIENT.fullmatch(text):
@@ -234,5 +236,5 @@ class OneOf:
 def flag(value) -> bool:
     """true or false."""
     if not isinstance(value, bool):
-        raise _wrong("WRONG_TYPE", "must be true or false, without quotes")
+        raise _wrong("WRONG_TYPE", "must be true or false; in JSON without quotes")
     return value

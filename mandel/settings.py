@@ -15,21 +15,21 @@ from dataclasses import dataclass, field, fields
 from mandel.errors import MandelError
 
 
-def _option(default, help: str, least: float | None = None):
-    return field(default=default, metadata={"help": help, "least": least})
+def _option(default, help: str, least: float | None = None, most: float = math.inf):
+    return field(default=default, metadata={"help": help, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
 class Limits:
     """The most that a payload may ask for. All are inclusive."""
 
-    max_frames: int = _option(100_000, "frames in one job")
-    max_side: int = _option(16_384, "pixels along one side of a frame")
-    max_maxiter: int = _option(2_000_000_000, "iterations of one sample")
-    max_fps: int = _option(240, "frames per second")
-    max_depth: int = _option(20_000, "deepest delta is 1e-DEPTH")
-    max_pixels: int = _option(500_000_000_000, "pixels of a whole job, supersampling counted")
-    max_request_bytes: int = _option(65_536, "bytes of one request")
+    max_frames: int = _option(100_000, "frames in one job", 1)
+    max_side: int = _option(16_384, "pixels along one side of a frame", 2)
+    max_maxiter: int = _option(2_000_000_000, "iterations of one sample", 1)
+    max_fps: int = _option(240, "frames per second", 1)
+    max_depth: int = _option(20_000, "deepest delta is 1e-DEPTH", 0)
+    max_pixels: int = _option(500_000_000_000, "pixels of a whole job, supersampling counted", 1)
+    max_request_bytes: int = _option(65_536, "bytes of one request", 2)
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Settings:
     """How the service runs (what it may be asked is ``limits``)."""
 
     host: str = _option("127.0.0.1", "address the service listens on")
-    port: int = _option(65_432, "TCP port the service listens on")
+    port: int = _option(65_432, "TCP port the service listens on", 0, 65_535)
     db: str = _option("DB", "folder where sequences are stored")
     address: str = _option(
         "auto", "Ray cluster HOST:PORT; auto joins a running one or starts Ray here; local always starts"
     )
     device: str = _option("auto", "OpenCL device: auto, gpu, cpu, index, part of a name, or UUID")
-    max_connections: int = _option(1_024, "connections served at once; more are answered BUSY")
+    max_connections: int = _option(1_024, "connections served at once; more are answered BUSY", 1)
     max_jobs: int = _option(4_000, "unfinished jobs kept at once; requests for more are answered BUSY", 1)
     max_jobs_per_client: int = _option(1_000, "unfinished jobs kept for one client", 1)
     request_timeout: float = _option(30.0, "seconds in which a whole request must have arrived", 0)
@@ -56,7 +56,8 @@ class Settings:
         "there is one every 2 s", 3,
     )
     max_db_bytes: int = _option(
-        0, "bytes that DB/ may hold; beyond, jobs that ended are evicted, the longest unused first; 0: no limit"
+        0, "bytes that DB/ may hold; beyond, jobs that ended are evicted, the longest unused first; 0: no limit",
+        0,
     )
     token_file: str = _option(
         "", "file with the token that clients must send; it is made if it is missing. Beyond loopback a token is "
@@ -111,12 +112,13 @@ def _read(cls, options: Mapping, env: Mapping, **extra):
 
 
 def _check(f, value) -> None:
-    """Raises BAD_SETTING for a number that is none, or below the field's least."""
-    least = f.metadata["least"]
-    if isinstance(value, float) and not math.isfinite(value) or least is not None and value < least:
+    """Raises BAD_SETTING for a number that is none, or beyond the field's least or most."""
+    least, most = f.metadata["least"], f.metadata["most"]
+    if least is not None and not (least <= value <= most and math.isfinite(value)):
+        allowed = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
         raise MandelError(
-            "BAD_SETTING", f"--{f.name.replace('_', '-')} (MANDEL_{f.name.upper()}) cannot be {value:g}; it is a "
-            f"number of {least or 0:g} or more, by default {f.default:g}", field=f.name,
+            "BAD_SETTING", f"--{f.name.replace('_', '-')} (MANDEL_{f.name.upper()}) cannot be {value}; it is a "
+            f"number {allowed}, by default {f.default}", field=f.name,
         )
 
 
@@ -124,7 +126,13 @@ def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.
     """Settings from parsed options and environment.
 
     Raises:
-        MandelError: BAD_SETTING when a variable's text is not of its type, or a number too small.
+        MandelError: BAD_SETTING when a variable's text is not of its type, a number cannot be meant, or a key has no certificate.
     """
     given = vars(options) if options is not None else {}
-    return _read(Settings, given, env, limits=_read(Limits, given, env))
+    found = _read(Settings, given, env, limits=_read(Limits, given, env))
+    if found.tls_key and not found.tls_cert:
+        raise MandelError(
+            "BAD_SETTING", "--tls-key (MANDEL_TLS_KEY) is of no use alone; name its certificate with --tls-cert too",
+            field="tls_key",
+        )
+    return found

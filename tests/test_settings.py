@@ -22,12 +22,20 @@ def test_a_variable_of_another_type_is_refused_in_words(name, text, words):
 @pytest.mark.parametrize("name, text", [
     ("MANDEL_DRIVER_TIMEOUT", "1"), ("MANDEL_DRIVER_TIMEOUT", "nan"), ("MANDEL_STALL_TIMEOUT", "inf"),
     ("MANDEL_MAX_JOBS", "0"), ("MANDEL_DRAIN_TIMEOUT", "-5"),
+    ("MANDEL_PORT", "65536"), ("MANDEL_PORT", "-1"), ("MANDEL_MAX_CONNECTIONS", "0"), ("MANDEL_MAX_DB_BYTES", "-5"),
+    ("MANDEL_MAX_SIDE", "0"), ("MANDEL_MAX_FRAMES", "0"),
 ])
 def test_a_number_that_cannot_be_meant_is_refused_in_words(name, text):
     with pytest.raises(MandelError) as caught:
         settings.read(env={name: text})
     assert caught.value.code == "BAD_SETTING"
     assert name in caught.value.message and "by default" in caught.value.message
+
+
+def test_a_key_without_a_certificate_is_refused():
+    with pytest.raises(MandelError) as caught:
+        settings.read(env={"MANDEL_TLS_KEY": "key.pem"})
+    assert caught.value.code == "BAD_SETTING" and "--tls-cert" in caught.value.message
 
 
 def test_options_are_chosen_and_an_empty_default_is_not_shown():

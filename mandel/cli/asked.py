@@ -84,20 +84,23 @@ def changes(args: argparse.Namespace) -> dict:
     """The fields given as options, as JSON values; no digit is lost."""
     given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
     for pair in args.set:
-        name, equals, value = pair.partition("=")
-        if not equals:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
             raise RequestError("BAD_OPTION", f"--set {pair}: write --set FIELD=VALUE")
-        given[name] = value
-    return {name: _value(name, text) for name, text in given.items() if text is not None}
+        given[name] = text
+    return {name: _field(name, text) for name, text in given.items() if text is not None}
 
 
-def _value(name: str, text: str):
+def _field(name: str, text: str):
     field = fields.BY_NAME.get(name)
     if field is not None and field.kind == fields.FLAG:
         return {"true": True, "false": False}.get(text, text)
-    if (field is None or field.kind != fields.TEXT) and _JSON_NUMBER.fullmatch(text):
-        return Number(text)
-    return text
+    return text if field is not None and field.kind == fields.TEXT else number(text)
+
+
+def number(text: str) -> Number | str:
+    """A JSON number, if the text is one."""
+    return Number(text) if _JSON_NUMBER.fullmatch(text) else text
 
 
 def _shown(value) -> str:

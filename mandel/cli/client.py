@@ -25,11 +25,12 @@ from mandel.cli.report import report
 from mandel.cli.words import plain
 from mandel.errors import MandelError, RequestError, TransferError
 from mandel.protocol import codes, operation, reply, strict_json
-from mandel.protocol.number import Number
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, VideoData, VideoHead
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
+_USAGE = """client.py [PAYLOAD] [-o OUT] [options] [fields of the payload]
+       client.py --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
 _EPILOG = """\
 Without PAYLOAD, payload.json of the present folder is sent; without that, the
 service's defaults. If options then take the zoom below 1e-8 and --maxiter is
@@ -82,6 +83,7 @@ _CHANGES = {
 _JOB = re.compile(r"[0-9a-f]{64}")
 _BEGINNING = re.compile(r"[0-9a-f]{4,63}")
 _CONNECT_SECONDS = 10.0
+_SERVICE = object()  # whose status is asked for, when it is no job's
 
 
 class _ServiceError(MandelError):
@@ -91,7 +93,7 @@ class _ServiceError(MandelError):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="client.py", description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
-        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        usage=_USAGE, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )
     parser.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
@@ -106,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     settings.add_options(parser, only=("host", "port", "token_file", "tls_ca"))
     what = parser.add_argument_group("instead of rendering").add_mutually_exclusive_group()
-    what.add_argument("--status", nargs="?", const="", metavar="JOB", help="the service's state, or a job's")
+    what.add_argument("--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's")
     what.add_argument("--list", action="store_true", help="all jobs")
     for op, help in _CHANGES.items():
         what.add_argument("--" + op, metavar="JOB", help=help)
@@ -122,15 +124,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _request(args: argparse.Namespace) -> tuple[str, dict, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
-    if args.list:
-        return "list", {"op": "list"}, []
-    for op in ("status", "attach", *_CHANGES):
+    simple = ("list", "status", "attach", *_CHANGES)
+    if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
+        if args.payload or asked.changes(args):
+            raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
-        if job is not None:
-            return op, {"op": op} | ({"job": job} if job else {}), []
+        return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
     beside = {operation.CLIENT: _user() if args.client is None else args.client}
     if args.priority is not None:
-        beside[operation.PRIORITY] = Number(args.priority)
+        beside[operation.PRIORITY] = asked.number(args.priority)
     if args.recolour is not None:
         if args.payload:
             raise RequestError("BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options")
@@ -164,7 +166,8 @@ def _token(file: str) -> dict:
     try:
         return {"token": Path(file).expanduser().read_text().strip()}
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestError("BAD_FILE", f"--token-file {file}: {error}") from None
+        why = getattr(error, "strerror", None) or "no text"
+        raise RequestError("BAD_FILE", f"--token-file {file}: {why}; name a copy of the service's token file") from None
 
 
 class _Session:
@@ -273,7 +276,7 @@ def _exit_code(error: MandelError) -> int:
             return REFUSED
         return UNREACHABLE if error.code in codes.UNAVAILABLE else FAILED
     if isinstance(error, TransferError) and error.code != "BAD_OUTPUT":
-        return UNREACHABLE if error.code == "UNREACHABLE" else DAMAGED
+        return UNREACHABLE if error.code in ("UNREACHABLE", "NO_TLS") else DAMAGED
     return REFUSED
 
 

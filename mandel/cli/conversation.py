@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mandel.errors import TransferError
+from mandel.errors import MandelError, TransferError
 from mandel.protocol.reply_reader import ReplyEnd, ReplyReader
 from mandel.protocol.request import NEED_MORE
 
@@ -61,14 +61,15 @@ def trust(certificates: str) -> ssl.SSLContext:
     """TLS with a service whose certificate is, or is signed by, one of those in a PEM file.
 
     Raises:
-        TransferError: BAD_SETTING.
+        MandelError: BAD_SETTING.
     """
     import ssl  # half of the client's start, for a few who need it
 
     try:
         return ssl.create_default_context(cafile=certificates)
     except OSError as error:
-        raise TransferError("BAD_SETTING", f"--tls-ca {certificates}: {error}", field="tls_ca") from None
+        why = "there is no PEM certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise MandelError("BAD_SETTING", f"--tls-ca {certificates}: {why}", field="tls_ca") from None
 
 
 def converse(
@@ -81,12 +82,12 @@ def converse(
         tls: whom to trust; without it nothing is encrypted.
 
     Raises:
-        TransferError: UNREACHABLE, CONNECTION_LOST, or what ReplyReader raises.
+        TransferError: UNREACHABLE, NO_TLS, CONNECTION_LOST, or what ReplyReader raises.
     """
     with _os_errors("UNREACHABLE", f"no service at {host}:{port}"):
         connection = socket.create_connection((host, port), timeout=patience)
-        if tls is not None:
-            connection = tls.wrap_socket(connection, server_hostname=host)
+    if tls is not None:
+        connection = _encrypted(connection, host, tls)
     with connection:
         connection.settimeout(SILENCE_SECONDS)
         try:
@@ -96,6 +97,18 @@ def converse(
             pass
         connection.settimeout(_WAIT_SECONDS)
         yield from replies(lambda size: _receive(connection, size))
+
+
+def _encrypted(connection: socket.socket, host: str, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    try:
+        return tls.wrap_socket(connection, server_hostname=host)
+    except OSError as error:
+        connection.close()
+        why = getattr(error, "verify_message", None)
+        raise TransferError(
+            "NO_TLS", f"the service's certificate is not to be trusted: {why}; --tls-ca names what is" if why
+            else "what listens there does not speak TLS; leave --tls-ca out, or start the service with --tls-cert",
+        ) from None
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:

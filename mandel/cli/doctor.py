@@ -115,7 +115,11 @@ def _versions() -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the report; 0 when everything needed is there, 1 otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m mandel doctor", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m mandel doctor", description=__doc__, allow_abbrev=False,
+        epilog="Prints sections in words, and last whether something is missing. "
+        "Exit codes: 0 all is well, 1 something is missing, 2 a bad option.",
+    )
     parser.add_argument("--gpus", action="store_true", help="print only the number of usable GPUs")
     settings.add_options(parser, only=("device", "address", "db"))
     options = parser.parse_args(argv)
@@ -124,7 +128,11 @@ def main(argv: list[str] | None = None) -> int:
 
         print(sum(d.is_gpu and d.fp64 for d in devices()))
         return 0
-    chosen = settings.read(options)
+    try:
+        chosen = settings.read(options)
+    except MandelError as error:
+        print(f"{error.code}: {error.message}", file=sys.stderr)
+        return 2
     print(f"Mandelbrot zoom service {VERSION} on {platform.platform()}")
     checks = [
         _opencl(chosen.device), _ray(chosen.address), _ffmpeg(), _disk(chosen.db), _versions(),

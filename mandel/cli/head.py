@@ -36,10 +36,12 @@ class _OneLine(logging.Formatter):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ray_head.py",
-        description="The Mandelbrot zoom service: takes payloads on a TCP port, renders them on a Ray cluster, "
+        prog="ray_head.py", usage="ray_head.py [options]", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="The Mandelbrot zoom service: takes payloads on a TCP port, renders them on a Ray cluster,\n"
         "stores and sends the videos.",
-        epilog="Exit codes: 0 stopped by a signal, 2 a bad option, 3 could not start, 130 stopped at once.",
+        epilog="Prints where it listens and stores, and what clients need, once it takes requests; its log goes\n"
+        "to standard error, one line an event.\n\n"
+        "exit codes: 0 stopped by a signal, 2 a bad option, 3 could not start, 130 stopped at once",
     )
     settings_module.add_options(parser, without=("tls_ca",))  # that one is for clients
     settings_module.add_options(parser.add_argument_group("limits of what may be asked"), Limits)

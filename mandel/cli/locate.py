@@ -15,15 +15,27 @@ from mandel.settings import Limits
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
 _DEFAULT_LIMIT = 1_000_000
+_EPILOG = """\
+Prints the nucleus: its period, the size of its minibrot and how far that is
+turned; --point= with all the digits that the views need; --delta of the view
+that shows the minibrot, and of the embedded Julia set around it. With --json
+point, period, size, turn_degrees, minibrot_delta and julia_delta: numbers whose
+digits matter are strings. Progress (on a terminal) and errors go to stderr.
+
+exit codes: 0 found, 2 wrong usage, 1 no nucleus there
+"""
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m mandel locate", description=__doc__)
+    p = argparse.ArgumentParser(
+        prog="python -m mandel locate", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
     p.add_argument("--delta", required=True, metavar="D", help="extent of the view that is searched")
     p.add_argument("--max-period", type=int, default=_DEFAULT_LIMIT, metavar="N",
                    help=f"give up beyond this period (default {_DEFAULT_LIMIT})")
-    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return p
 

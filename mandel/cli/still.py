@@ -18,11 +18,13 @@ from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.errors import MandelError, PayloadError
 from mandel.plan.view import View
+from mandel.protocol import codes
 from mandel.protocol.number import Number
 from mandel.render.direct import check_limits
 from mandel.settings import Limits
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
+_USAGE_CODES = (*codes.REFUSED, "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
 _EPILOG = """\
 Prints the file's name when it is in place, with --timing before it the device,
@@ -139,5 +141,5 @@ def main(argv: list[str]) -> int:
         _render(_parser().parse_args(joined(argv)))
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
-        return USAGE_EXIT if isinstance(error, PayloadError) or error.code == "BAD_OUTPUT" else FAILURE_EXIT
+        return USAGE_EXIT if error.code in _USAGE_CODES else FAILURE_EXIT
     return 0

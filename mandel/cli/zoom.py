@@ -30,6 +30,12 @@ _HEAD = (sys.executable, "-m", "mandel", "head")
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
+_EPILOG = """\
+Prints one line when the video is in place: its name, size and seconds. The
+job's id, progress, warnings and errors go to standard error; if the job fails,
+what the service said too. Exit codes are those of client.py --help.
+"""
+
 _LAST_WORDS = 16_384  # bytes of the service's output that are shown when something fails
 
 _PR_SET_PDEATHSIG = 1
@@ -93,14 +99,15 @@ def _not_started(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m mandel zoom", description=__doc__, allow_abbrev=False,
+        prog="python -m mandel zoom", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        usage="python -m mandel zoom [PAYLOAD] [-o OUT] [options] [fields of the payload]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("payload", nargs="?", metavar="PAYLOAD",
                         help="JSON file (default payload.json, else the service's defaults); - reads stdin")
     parser.add_argument("-o", "--output", type=Path, default=Path("zoom.mp4"), metavar="OUT",
                         help="file for the video, may exist (default zoom.mp4)")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress, only the result and errors")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=("db", "address", "device"))
     asked.add_field_options(parser)
     return parser

@@ -247,14 +247,24 @@ def test_nobody_there(capsys):
     (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "there is no folder nowhere; make it"),
     (("-o", "."), "is a folder"), (("-o", "twice.json/a.mp4"), "twice.json is a file"),
     (("-o", "/dev/null"), "no ordinary file"), (("-o", "a" * 300), "File name too long; name another"),
-    (("--set", "maxiter"), "FIELD=VALUE"),
+    (("--set", "maxiter"), "FIELD=VALUE"), (("--set", "=1"), "FIELD=VALUE"),
+    (("--list", "twice.json"), "--list takes no payload"), (("--cancel", JOB, "--fps", "9"), "--cancel takes no"),
+    (("--tls-ca", "list.json"), "no PEM certificate"), (("--tls-ca", "none.pem"), "none.pem: No such file"),
+    (("--token-file", "none"), "none: No such file"), (("--port", "70000"), "from 0 to 65535"),
 ])
 def test_usage(argv, words, capsys):
     Path("bad.json").write_text("{")
     Path("list.json").write_text("[]")
     Path("twice.json").write_text('{"a": 1, "a": 2}')
-    assert run(1, *argv) == client.REFUSED
+    assert client.main(["--port", "1", *argv]) == client.REFUSED
     assert words in capsys.readouterr().err
+
+
+def test_what_is_no_number_is_sent_as_text_for_the_service_to_judge():
+    with answering(*[failing("WRONG_TYPE", after_accepted=False)] * 2, read=json.loads) as (port, requests):
+        assert run(port, "--priority", "soon") == client.REFUSED
+        assert run(port, "--status", "") == client.REFUSED  # no job is not the service
+    assert requests[0]["priority"] == "soon" and requests[1] == {"op": "status", "job": ""}
 
 
 @pytest.mark.parametrize("argv", [("--nosuch",), ("--list", "--status"), ("--port", "x")])
