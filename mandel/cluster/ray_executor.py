@@ -285,10 +285,11 @@ class RayExecutor:
         if first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
         tickets = list(itertools.islice(self._tickets, len(together)))
-        inputs = list(dict.fromkeys(handle for task in together for handle in task.inputs))
-        places = {handle: place for place, handle in enumerate(inputs)}
+        # By identity: what was read from a file is an array, which has no hash.
+        inputs = list({id(handle): handle for task in together for handle in task.inputs}.values())
+        places = {id(handle): place for place, handle in enumerate(inputs)}
         asked = [
-            _Asked(task.function, task.argument, tuple(places[handle] for handle in task.inputs),
+            _Asked(task.function, task.argument, tuple(places[id(handle)] for handle in task.inputs),
                    task.label or task.function, task.failures, self._key(ticket))
             for ticket, task in zip(tickets, together)
         ]
