@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import selectors
 import socket
 import ssl
 
-from mandel.protocol.request import NEED_MORE, Event, Foreign, RequestReceiver
 from mandel.protocol.operation import Request
+from mandel.protocol.request import NEED_MORE, Event, Foreign, RequestReceiver
 
 _PIECE = 1 << 14  # of one client, before the next one's turn
+
+
+def owner(address: str) -> str:
+    """Who is behind an address: of IPv6 all 2^64 addresses of a network, as they cost their owner nothing."""
+    if ":" not in address or address == "::1":
+        return address
+    return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
 
 
 class Arrival:
@@ -22,6 +30,7 @@ class Arrival:
         tls: what the port speaks, if it speaks TLS.
 
     Attributes:
+        address, peer: whom the connection counts for, see ``owner``; address and port for the log.
         wants: what to wait for before the next ``advance``: EVENT_READ or EVENT_WRITE.
         talking: whether the client can be answered in words: not before TLS is agreed upon.
 
@@ -31,7 +40,7 @@ class Arrival:
 
     def __init__(self, sock: socket.socket, address: str, port: int, most_bytes: int, tls: ssl.SSLContext | None):
         sock.setblocking(False)
-        self.socket, self.address, self.peer = sock, address, f"{address}:{port}"
+        self.socket, self.address, self.peer = sock, owner(address), f"{address}:{port}"
         if tls is not None:
             self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.talking = tls is None

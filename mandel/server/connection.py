@@ -32,7 +32,7 @@ class Connection:
 
     Args:
         sock: the connected socket; closed, or left for the listener to close.
-        address: the client's; who it is.
+        address: whom the connection counts for.
         peer: address and port, for the log.
         asked: the request.
         service: the service that this connection belongs to.

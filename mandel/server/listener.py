@@ -21,6 +21,7 @@ from mandel.protocol.reply import ReplyWriter
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign
 from mandel.server.arrival import Arrival
 from mandel.server.connection import Connection, busy
+from mandel.server.lingering import Lingering
 from mandel.server.threads import Threads
 from mandel.settings import Settings
 
@@ -30,9 +31,6 @@ _BACKLOG = 1024  # with 5, as is usual, hundreds of clients at once wait seconds
 _ACCEPTED_AT_ONCE = 64  # before others have a turn
 _STACK_BYTES = 512 << 10
 _SEND_BUFFER = 256 << 10  # a slow reader costs this much kernel memory
-_LINGER_SECONDS = 2.0  # time to read the reply before the socket is closed
-_LINGER_BYTES = 1 << 20
-_MOST_LINGERING = 256
 _CUT_SECONDS = 1.0  # for threads to notice that their connections were cut
 
 
@@ -65,7 +63,7 @@ class Listener:
         self._arrivals: dict[Arrival, float] = {}  # and when they end, the first one first
         self._serving: set[Connection] = set()
         self._threads = Threads()
-        self._lingering: dict[socket.socket, tuple[float, int]] = {}  # when they end, the first one first; bytes taken
+        self._lingering = Lingering(self._selector)
         self._held: Counter[str] = Counter()  # connections by address
         self._ending = self._ended = False
         self._port_closed = threading.Event()
@@ -110,14 +108,15 @@ class Listener:
         for sock, act in ((self._socket, self._accept), (self._woken, self._carry_out)):
             self._selector.register(sock, selectors.EVENT_READ, act)
         while not self._ended and not (self._ending and not self._serving and not self._lingering):
-            for key, _ in self._selector.select(self._patience()):
+            ready = self._selector.select(self._patience())
+            for act in (*(key.data for key, _ in ready), self._expire):
                 try:
-                    key.data()
+                    act()
                 except Exception as error:  # a fault of ours; the port must answer on
                     _log.error("listener: INTERNAL: %r", error)
                     time.sleep(0.1)
-            self._expire()
-        for sock in (*(arrival.socket for arrival in self._arrivals), *self._lingering, self._wake, self._woken):
+        self._lingering.close()
+        for sock in (*(arrival.socket for arrival in self._arrivals), self._wake, self._woken):
             sock.close()
         self._selector.close()
 
@@ -143,8 +142,7 @@ class Listener:
 
     def _patience(self) -> float | None:
         """Seconds until a deadline; None when there is none."""
-        first = min(next(iter(self._arrivals.values()), math.inf),
-                    next(iter(self._lingering.values()), (math.inf,))[0])
+        first = min(next(iter(self._arrivals.values()), math.inf), self._lingering.deadline)
         return None if first == math.inf else max(0.0, first - time.monotonic())
 
     def _expire(self) -> None:
@@ -152,9 +150,7 @@ class Listener:
         while self._arrivals and next(iter(self._arrivals.values())) <= now:
             self._refuse(next(iter(self._arrivals)), RequestError(
                 "TIMEOUT", f"no whole request within {limit:g} seconds", limit=limit))
-        while self._lingering and (
-                len(self._lingering) > _MOST_LINGERING or next(iter(self._lingering.values()))[0] <= now):
-            self._close(next(iter(self._lingering)))
+        self._lingering.expire(now)
 
     # -- a client comes ---------------------------------------------------
 
@@ -172,13 +168,13 @@ class Listener:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
                 arrival = Arrival(sock, address, port, self._settings.limits.max_request_bytes, self._tls)
+                self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
             except OSError:  # it has gone already
                 sock.close()
                 continue
-            self._held[address] += 1
+            self._held[arrival.address] += 1
             self._arrivals[arrival] = time.monotonic() + self._settings.request_timeout
-            self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
-            if (full := self._full(address)) is not None:
+            if (full := self._full(arrival.address)) is not None:
                 self._say(arrival, ReplyWriter().error(full))
 
     def _full(self, address: str) -> MandelError | None:
@@ -246,11 +242,10 @@ class Listener:
         try:
             if arrival.talking and words:
                 arrival.socket.send(words)
-            arrival.socket.shutdown(socket.SHUT_WR)
         except OSError:
             arrival.socket.close()
         else:
-            self._linger(arrival.socket)
+            self._lingering.add(arrival.socket)
 
     def _serve(self, arrival: Arrival, asked: Request) -> None:
         self._leave(arrival)
@@ -274,37 +269,12 @@ class Listener:
     def _answered(self, connection: Connection) -> None:
         self._release(connection)
         if not connection.closed:
-            self._linger(connection.socket)
+            self._lingering.add(connection.socket)
 
     def _release(self, connection: Connection) -> None:
         if connection in self._serving:
             self._serving.remove(connection)
             self._leave_address(connection.address)
-
-    def _linger(self, sock: socket.socket) -> None:
-        """Takes what the client still sends, for a while: a reset could eat the reply."""
-        self._lingering[sock] = time.monotonic() + _LINGER_SECONDS, 0
-        sock.setblocking(False)
-        self._selector.register(sock, selectors.EVENT_READ, partial(self._take, sock))
-
-    def _take(self, sock: socket.socket) -> None:
-        if sock not in self._lingering:
-            return
-        until, taken = self._lingering[sock]
-        try:
-            data = sock.recv(1 << 14)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self._lingering[sock] = until, taken + len(data)
-        if not data or taken + len(data) > _LINGER_BYTES:
-            self._close(sock)
-
-    def _close(self, sock: socket.socket) -> None:
-        del self._lingering[sock]
-        self._selector.unregister(sock)
-        sock.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

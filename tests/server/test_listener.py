@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from mandel.server.arrival import owner
 from mandel.server.connection import Connection
 from mandel.server.listener import Listener
 from mandel.server.reading import Reading
@@ -60,6 +61,12 @@ def listen():
         listener.stop_accepting()
         listener.close(10)
     assert not any(thread.name == "listener" for thread in threading.enumerate())
+
+
+def test_who_is_behind_an_address():
+    assert [owner(address) for address in ("127.0.0.1", "::1")] == ["127.0.0.1", "::1"]
+    assert owner("2001:db8::1") == owner("2001:db8::ffff:0:0:2") == "2001:db8::/64" != owner("2001:db8:0:1::1")
+    assert owner("fe80::1%eth0") == "fe80::/64"
 
 
 def connect(listener: Listener, source: str = "127.0.0.1") -> socket.socket:
