@@ -136,9 +136,9 @@ MANDEL_RAY=worker:$head ray start --address "$head" --disable-usage-stats \
     "$@" >"$log" 2>&1 || { cat "$log" >&2; fail "ray start failed, see above"; }
 
 cat <<EOF
-This machine works for the cluster at $head${cpus:+ with $cpus CPU slots}${gpus:+ and $gpus GPUs}.
+This machine works for the cluster at $head${cpus:+, CPU slots: $cpus}${gpus:+, GPUs: $gpus}.
 
 Next:
   See it listed:   RAY_AUTH_MODE=token ray status --address $head
-  Leave again:     ./spawn_ray_server.sh --stop
+  Leave again:     ./spawn_ray_server.sh --stop $head
 EOF

@@ -321,6 +321,8 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         if error.code == "UNREACHABLE" and not goes_on:
             port = "" if service.port == settings.Settings.port else f" --port {service.port}"
             print(f"Start the service: python ray_head.py{port}", file=sys.stderr)
+        if error.code == "CONNECTION_LOST" and not service.tls_ca and not session.job:
+            print("If the service speaks TLS, name the certificate to trust: --tls-ca FILE", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:
             said = goes_on or f"The job goes on. Its video:\n  {session.how_to_attach()}"
             print(said, file=sys.stderr)

@@ -342,3 +342,11 @@ def test_help_is_complete(capsys):
     options = ["--" + field.name.replace("_", "-") for field in fields.TABLE]
     for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", "verdigris", "below 1e-8", *options):
         assert words in out
+
+
+def test_a_service_without_tls(capsys):
+    certificate = ROOT / "tests" / "reference" / "localhost.pem"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: listener.accept()[0].close()).start()
+        assert run(listener.getsockname()[1], "--list", "--tls-ca", str(certificate)) == client.UNREACHABLE
+    assert "NO_TLS: what listens there does not speak TLS; leave --tls-ca out" in capsys.readouterr().err
