@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mandel.cli import asked, client
+from mandel.cli import asked, command_line
 from mandel.errors import RequestError
 from mandel.protocol.number import Number
 
@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def ask(*argv):
-    return asked.payload(client._parser().parse_args(argv))
+    return asked.payload(command_line.parser().parse_args(argv))
 
 
 def test_the_file_that_was_not_named_is_told():
@@ -60,8 +60,8 @@ def test_a_zoom_deeper_than_its_point_is_warned_of(point, delta, decimals):
 
 def test_the_same_fields_again():
     argv = ["--palette=ember", "--end-delta=1e-30", "--set=later=-1"]
-    args = client._parser().parse_args(argv)
-    again = client._parser().parse_args(asked.field_words(args))
+    args = command_line.parser().parse_args(argv)
+    again = command_line.parser().parse_args(asked.field_words(args))
     assert asked.payload(again) == asked.payload(args)
 
 
@@ -74,9 +74,10 @@ def test_flags_are_true_or_false():
 
 
 def test_recolour_sends_the_changes_alone():
-    args = client._parser().parse_args(["--recolour", "3b1f", "--palette", "ember", "--fps", "60", "--client", "me"])
-    op, message, told = client._request(args)
+    argv = ["--recolour", "3b1f", "--palette", "ember", "--fps", "60", "--client", "me"]
+    args = command_line.parser().parse_args(argv)
+    op, message, told = command_line.request(args)
     assert (op, told) == ("recolour", [])
     assert message == {"op": "recolour", "job": "3b1f", "palette": "ember", "fps": Number("60"), "client": "me"}
     with pytest.raises(RequestError, match="takes the job's own payload"):
-        client._request(client._parser().parse_args(["zoom.json", "--recolour", "3b1f"]))
+        command_line.request(command_line.parser().parse_args(["zoom.json", "--recolour", "3b1f"]))

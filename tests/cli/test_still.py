@@ -37,7 +37,8 @@ def test_png_and_timing(tmp_path, capsys):
     picture = imageio.imread(out)
     assert picture.shape == (21, 33, 3) and picture.std() > 10
     said = capsys.readouterr().out
-    assert said.endswith(f"\n{out}\n") and "double" in said and "kernel" in said and "colour" in said and "refined" in said
+    assert said.endswith(f"\n{out}\n")
+    assert all(word in said for word in ("double", "kernel", "colour", "refined"))
 
 
 @pytest.mark.parametrize(
