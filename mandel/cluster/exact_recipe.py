@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mandel.cluster.limits import Limits
-from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item
+from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item, Pitch
 from mandel.colour.look import Look
 from mandel.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
@@ -18,6 +18,7 @@ class ExactRecipe:
     """Deep frames need one reference orbit, at the deepest frame's precision, for all of them."""
 
     held_bytes = 0  # that orbit is next to nothing
+    pitch = Pitch(1, 0)
 
     def __init__(self, payload: Payload):
         self._payload = payload

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import time
 from collections import Counter, deque
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from mandel.payload import Payload
 from mandel.plan.segments import Segment, cut
 from mandel.render.unit import RepaintUnit, SegmentUnit
 
-# How far ahead of the next frame its successors' needs are made.
+# Frames ahead of the next one that are looked at one by one; beyond, only what they need is made.
 _AHEAD = 64
 
 
@@ -40,7 +40,7 @@ class Job:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
         attempts: failed attempts by item; ``losses`` those that were a node's fault.
         blamed: failed attempts in a row, by node.
-        pace: recent seconds per frame, by kind of slot.
+        pace: recent seconds per item, of segments per frame, by the kinds of item and slot.
         begun: segments of which a frame was handed out; their memory is spoken for.
         paths: where each durable segment lies, by index.
         strips: those that are on disk.
@@ -65,7 +65,8 @@ class Job:
         self.losses: Counter = Counter()
         self.blamed: Counter = Counter()
         self._blamed_at: dict[str, float] = {}
-        self.pace: dict[str, float] = {}
+        self.pace: dict[tuple[str, str], float] = {}
+        self._further = range(0)  # places in the queue, beyond _AHEAD, whose needs are made already
         self.begun: set[int] = set()
         self.strips = strips or StripFiles(name, tmp, keeps=payload.keep_strips)
         self._recipe = recipe_of(payload, self.strips, source)
@@ -82,7 +83,7 @@ class Job:
     @property
     def held_bytes(self) -> int:
         """The most that what frames are made from takes at any time."""
-        return self._recipe.held_bytes
+        return self._recipe.held_bytes + len(self._further) * self._recipe.pitch.bytes
 
     @property
     def frames_left(self) -> int:
@@ -94,23 +95,49 @@ class Job:
         """The segment of the next frame to be handed out."""
         return self._segment_of(self._todo[0]) if self._todo else None
 
+    @property
+    def needs_ahead(self) -> int:
+        """How many of what frames need, and share, are made ahead of the next one."""
+        frames = min(self.frames_left, max(_AHEAD, self._further.stop))
+        return max(1, frames // self._recipe.pitch.frames)
+
+    def look_ahead(self, needs: int, room: int) -> None:
+        """Makes ``needs`` more things ahead than the next frames want, if they take no more than ``room`` bytes."""
+        pitch = self._recipe.pitch
+        if pitch.bytes:
+            count = min(needs, room // pitch.bytes)
+            self._further = range(_AHEAD, _AHEAD + count * pitch.frames, pitch.frames)
+
+    def note_pace(self, item: Item, kind: str, seconds: float) -> None:
+        """An item was made on a slot of ``kind``."""
+        if item.kind == SEGMENT:
+            seconds /= self.segments[item.index].count
+        self.pace[item.kind, kind] = 0.7 * self.pace.get((item.kind, kind), seconds) + 0.3 * seconds
+
     def pictures(self) -> list[tuple[int, Any]]:
         """Frames that were made and are in no segment yet, with their handles."""
         return [(item.index, handle) for item, handle in self._made.items() if item.kind == FRAME]
 
-    def next(self, kind: str) -> tuple[Item, Task] | None:
-        """The next task that can start now on a slot of ``kind``, or None; it counts as handed out."""
-        for frame in islice(self._todo, _AHEAD):
+    def next(self, kind: str, unwise: frozenset[str] = frozenset()) -> tuple[Item, Task] | None:
+        """The next task that can start now on a slot of ``kind``, or None; it counts as handed out.
+
+        Args:
+            unwise: kinds of items that are left to other slots.
+        """
+        near = islice(self._todo, _AHEAD)
+        far = (self._todo[place] for place in self._further if place < len(self._todo))
+        for place, frame in enumerate(chain(near, far)):
             item = Item(FRAME, frame)
-            while (ready := self._ready(item)) is not None and (task := self._task(ready, kind)) is None:
-                pass  # a strip on disk was damaged: now it has needs
-            if ready is None:
-                continue
-            if ready == item:
-                self._todo.remove(frame)
-                self.begun.add(self._segment_of(frame).index)
-            self._making.add(ready)
-            return ready, task
+            while (ready := self._ready(item)) is not None and ready.kind not in unwise:
+                if ready == item and place >= _AHEAD:
+                    break  # its turn has not come
+                if (task := self._task(ready, kind)) is None:
+                    continue  # a strip on disk was damaged: now it has needs
+                if ready == item:
+                    self._todo.remove(frame)
+                    self.begun.add(self._segment_of(frame).index)
+                self._making.add(ready)
+                return ready, task
         return None
 
     def ended(self, item: Item, handle: Any) -> list[tuple[Item, Task]]:

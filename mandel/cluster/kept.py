@@ -58,7 +58,7 @@ class Kept:
 
     def keep_all(self, job: Job) -> None:
         """The driver stops: keeps every picture that is not in a durable segment, if rendering is the dearer."""
-        if max(job.pace.values(), default=0.0) >= _WORTH_AT_STOP:
+        if max((job.pace.get((FRAME, kind), 0.0) for kind in self._executor.slots()), default=0.0) >= _WORTH_AT_STOP:
             for frame, handle in job.pictures():
                 self._submit(job, frame, handle)
 

@@ -1,5 +1,5 @@
-"""Which kinds of slots are worth a job's while: CPUs beside GPUs render, encode, or had better wait; and how many frames
-make a call."""
+"""What is worth a slot's while: CPUs beside GPUs iterate, render, encode, or had better wait; and how many
+frames make a call."""
 
 from __future__ import annotations
 
@@ -7,32 +7,55 @@ from collections.abc import Mapping, Sequence
 
 from mandel.cluster.executor import Task
 from mandel.cluster.job import Job
-from mandel.cluster.recipe import SEGMENT
+from mandel.cluster.recipe import FRAME, SEGMENT, STRIP
 
 # A call of frames that take less is worth filling up.
 _CALL_SECONDS = 0.15
 _MOST_TOGETHER = 8
+# What encoding a frame is taken to need, a byte of it, until a segment was encoded (docs/benchmarks.md).
+_ENCODING = 8e-9
 
 
-def pays(job: Job, kind: str, slots: Mapping[str, int], running: Sequence[Task]) -> bool:
-    """Whether a slot of a kind ends a frame before the others have done all that is left.
+def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Sequence[Task]) -> frozenset[str]:
+    """The kinds of items that slots of ``kind`` had better leave to other slots.
 
     Args:
         slots: how many there are of each kind.
         running: the job's tasks on slots of this kind.
     """
     if len(slots) == 1:
-        return True
-    if kind == "cpu" and 2 * sum(task.function == SEGMENT for task in running) >= slots[kind]:
-        return False  # only CPUs encode: where that is the bottleneck they do nothing else
-    own = job.pace.get(kind)
+        return frozenset()
+    wise = {FRAME: job.frames_left, STRIP: job.needs_ahead}
+    return frozenset(
+        item for item, ahead in wise.items() if not _is_in_time(job, item, kind, slots, running, ahead)
+        or item == FRAME and kind == "cpu" and _delays_encoding(job, slots, running)
+    )
+
+
+def _is_in_time(
+    job: Job, item: str, kind: str, slots: Mapping[str, int], running: Sequence[Task], ahead: int
+) -> bool:
+    """Whether a slot ends an item before the others have made all that are wanted before it."""
+    own = job.pace.get((item, kind))
     if own is None:
-        # How long a CPU takes shows in one frame; GPUs begin at once.
-        return kind == "gpu" or all(task.function == SEGMENT for task in running)
-    others = [job.pace[other] / count for other, count in slots.items() if other != kind and other in job.pace]
+        # How long a CPU takes shows in one item; GPUs begin at once.
+        return kind == "gpu" or all(task.function != item for task in running)
+    others = [job.pace[item, other] / count for other, count in slots.items()
+              if other != kind and (item, other) in job.pace]
     if not others:
         return kind == "gpu"
-    return own <= job.frames_left * min(others) + max(others)
+    return own <= ahead * min(others) + max(others)
+
+
+def _delays_encoding(job: Job, slots: Mapping[str, int], running: Sequence[Task]) -> bool:
+    """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode."""
+    own, gpu = job.pace.get((FRAME, "cpu")), job.pace.get((FRAME, "gpu"))
+    if not own or not gpu:
+        return False
+    encoding = job.pace.get((SEGMENT, "cpu"), _ENCODING * job.frame_bytes)
+    busy = encoding * slots["gpu"] / gpu  # CPUs that encode what GPUs render
+    spare = (slots["cpu"] - busy) * own / (own + encoding)
+    return sum(task.function == FRAME for task in running) >= spare
 
 
 def frames_together(job: Job, kind: str, slots: Mapping[str, int]) -> int:
@@ -41,6 +64,6 @@ def frames_together(job: Job, kind: str, slots: Mapping[str, int]) -> int:
     Each call costs the driver, the raylet and the worker some 10 ms; towards the job's end fewer frames
     together leave less to wait for.
     """
-    if not (seconds := job.pace.get(kind)):
+    if not (seconds := job.pace.get((FRAME, kind))):
         return 1
     return max(1, min(int(_CALL_SECONDS / seconds), job.frames_left // (2 * slots[kind]), _MOST_TOGETHER))

@@ -27,14 +27,24 @@ class Item(NamedTuple):
         return f"{self.kind} {self.index}"
 
 
+class Pitch(NamedTuple):
+    """Every so many ``frames`` they need something more, of so many ``bytes``; 0 if that is next to nothing."""
+
+    frames: int
+    bytes: int
+
+
 class Recipe(Protocol):
     """How the frames of one job are made.
 
     Attributes:
-        held_bytes: the most that all but frames takes at any time, whatever the job's length.
+        held_bytes: the most that all but frames takes at any time, whatever the job's length, while needs are
+            made when they are wanted.
+        pitch: of what frames share.
     """
 
     held_bytes: int
+    pitch: Pitch
 
     def needs(self, item: Item) -> tuple[Item, ...]:
         """What must have been made before ``item``: its task's inputs, in order, and what is learned."""

@@ -22,7 +22,7 @@ from mandel.cluster.finish import Finisher
 from mandel.cluster.in_flight import Flight, InFlight
 from mandel.cluster.job import Job
 from mandel.cluster.kept import Kept
-from mandel.cluster.pace import frames_together, pays
+from mandel.cluster.pace import frames_together, unwise
 from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.cluster.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
 from mandel.errors import MandelError, RenderError
@@ -35,6 +35,8 @@ MAX_LOSSES = 30
 MAX_BLAME = 2
 _SUSPECT_SECONDS = 15.0
 _MEMORY_SHARE = 0.4
+# Of this as much at most is what frames need later, so that all slots have something to do.
+_AHEAD_SHARE = 0.15
 # More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
 _IN_FLIGHT = {"cpu": 2, "gpu": 4}
 _STAGE_SECONDS = 1.0
@@ -147,6 +149,9 @@ class Scheduler:
     def _fill(self) -> None:
         slots = self._executor.slots()
         calls = self._in_flight.calls()
+        room = int(_AHEAD_SHARE * self._executor.memory() / max(1, len(self._jobs)))
+        for job in list(self._jobs.values()):
+            self._of(job, job.look_ahead, sum(slots.values()), room)
         for kind, count in slots.items():
             while calls[kind] < _IN_FLIGHT[kind] * count and (given := self._hand_out(kind, slots)):
                 calls[kind] += given
@@ -173,7 +178,7 @@ class Scheduler:
                 continue
             calls, batch = 1, [first]
             most = 1 if job.is_alone(first[0]) else frames_together(job, kind, slots)
-            while len(batch) < most and self._affords(job) and (more := self._of(job, job.next, kind)) is not None:
+            while len(batch) < most and self._affords(job) and (more := self._next(job, kind, slots)) is not None:
                 if self._recall(job, *more):
                     continue
                 if job.is_alone(more[0]):
@@ -186,11 +191,13 @@ class Scheduler:
         return 0
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[Job, Item, Task] | None:
-        able = [j for j in self._jobs.values() if self._affords(j) and pays(j, kind, slots, self._in_flight.of(j, kind))]
-        for job in self._accounts.ranked(able):
-            if (given := self._of(job, job.next, kind)) is not None:
+        for job in self._accounts.ranked(filter(self._affords, self._jobs.values())):
+            if (given := self._next(job, kind, slots)) is not None:
                 return job, *given
         return None
+
+    def _next(self, job: Job, kind: str, slots: dict[str, int]) -> tuple[Item, Task] | None:
+        return self._of(job, job.next, kind, unwise(job, kind, slots, self._in_flight.of(job, kind)))
 
     def _recall(self, job: Job, item: Item, task: Task) -> bool:
         """Takes what a task would make from the cache, if it is there and intact."""
@@ -247,6 +254,7 @@ class Scheduler:
             return
         if job.blamed[outcome.info["node"]] < MAX_BLAME:
             del job.blamed[outcome.info["node"]]
+        job.note_pace(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
         if item.kind == STRIP:
@@ -254,7 +262,7 @@ class Scheduler:
             if made := self._of(job, job.strips.made, item.index, layout.finest, raw):
                 self._emit(made)
         if item.kind == FRAME:
-            self._tell_frame(job, item, task.kind, outcome)
+            self._tell_frame(job, item, outcome)
         if self._jobs.get(job.name) is not job:
             return  # a step of its own failed
         self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
@@ -274,9 +282,8 @@ class Scheduler:
             self._give_up(job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}"))
             return None
 
-    def _tell_frame(self, job: Job, item: Item, kind: str, outcome: Outcome) -> None:
+    def _tell_frame(self, job: Job, item: Item, outcome: Outcome) -> None:
         info, seconds = outcome.info, outcome.info["seconds"]
-        job.pace[kind] = 0.7 * job.pace.get(kind, seconds) + 0.3 * seconds
         self._emit({
             "event": "frame", "job": job.name, "frame": item.index, "seconds": round(seconds, 4),
             "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mandel.cluster.limits import Limits
-from mandel.cluster.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Item
+from mandel.cluster.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Item, Pitch
 from mandel.cluster.strip_files import StripFiles
 from mandel.colour.look import Look
 from mandel.payload import Payload
@@ -44,7 +44,7 @@ class SharedRecipe:
             not self._files.keeps, _larger(payload, source or payload),
         )
         # Asked for again and again while a job runs; each has a window of frames or strips.
-        self._parts_of = lru_cache(256)(self._parts)
+        self._parts_of = lru_cache(512)(self._parts)
         self._is_deep = lru_cache(256)(self._is_deep)
         self._deepest = lru_cache(256)(self._deepest)
         self.last_frame = lru_cache(256)(self.last_frame)
@@ -95,6 +95,14 @@ class SharedRecipe:
         seen = [strip for rows in strips.seen(0) for strip in strips.strips_of(rows)]
         window = max(seen) - min(seen) + 2
         return 4 * window * Layout(strips.around, strips.rows, 0).size * 9 // 8
+
+    @cached_property
+    def pitch(self) -> Pitch:
+        """A strip. Where easing is fast they follow sooner than half as many frames, but seldom."""
+        strips, last = self.strips, self._payload.num_frames - 1
+        passed = abs(strips.origin(last) - strips.origin(0)) / strips.rows
+        frames = max(1, int(last / passed / 2)) if passed > 1 else max(1, last)
+        return Pitch(frames, Layout(strips.around, strips.rows, 0).size * 4)
 
     def last_frame(self, item: Item) -> int:
         if item.kind in (REFERENCE, LIMIT):
