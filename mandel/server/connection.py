@@ -22,7 +22,8 @@ _log = logging.getLogger("mandel")
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
-_PIECE = 256 << 10  # of a video, between looks at how fast it is read
+# Bytes of a video between looks at how fast it is read: few for a slow reader, many for a fast one.
+_LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
 # A job that would take more than the disk has, even if its pictures are plain, is refused.
 _LEAST_BYTES_PER_PIXEL = 0.02
 
@@ -172,13 +173,15 @@ class Connection:
 
     def _send_video(self, stored: StoredFile) -> None:
         """Sends a whole file, and notes how fast it is read."""
-        reading = self.reading
-        reading.took(0, time.monotonic())
+        reading, piece, began = self.reading, _LEAST_PIECE, time.monotonic()
+        reading.took(0, began)
         while reading.taken < stored.bytes:
-            sent = self.socket.sendfile(stored.file, reading.taken, min(_PIECE, stored.bytes - reading.taken))
+            sent = self.socket.sendfile(stored.file, reading.taken, min(piece, stored.bytes - reading.taken))
             if not sent:
                 raise ConnectionAbortedError("the video shrank while it was sent")
-            reading.took(sent, time.monotonic())
+            before, began = began, time.monotonic()
+            reading.took(sent, began)
+            piece = min(2 * piece, _MOST_PIECE) if began - before < 0.1 else _LEAST_PIECE
 
     def _refuse(self, error: MandelError) -> None:
         try:

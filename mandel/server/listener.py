@@ -22,6 +22,7 @@ from mandel.protocol.request import CLOSED, NEED_MORE, Foreign
 from mandel.server.arrival import Arrival
 from mandel.server.connection import Connection, busy
 from mandel.server.lingering import Lingering
+from mandel.server.reading import SEND_BUFFER
 from mandel.server.threads import Threads
 from mandel.settings import Settings
 
@@ -30,7 +31,6 @@ _log = logging.getLogger("mandel")
 _BACKLOG = 1024  # with 5, as is usual, hundreds of clients at once wait seconds to connect
 _ACCEPTED_AT_ONCE = 64  # before others have a turn
 _STACK_BYTES = 512 << 10
-_SEND_BUFFER = 256 << 10  # a slow reader costs this much kernel memory
 _CUT_SECONDS = 1.0  # for threads to notice that their connections were cut
 
 
@@ -166,7 +166,7 @@ class Listener:
                 return
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # or a slow reader takes more
                 arrival = Arrival(sock, address, port, self._settings.limits.max_request_bytes, self._tls)
                 self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
             except OSError:  # it has gone already

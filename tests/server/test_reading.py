@@ -2,21 +2,23 @@
 
 import math
 
-from mandel.server.reading import LEAST_RATE, WATCHED_SECONDS, Reading
+from mandel.server.reading import LEAST_RATE, SEND_BUFFER, WATCHED_SECONDS, Reading
 
 
-def read(rate: float, seconds: float, reading: Reading | None = None, begin: float = 0.0) -> Reading:
-    """A client that takes so many bytes each second."""
-    reading = reading or Reading()
-    reading.took(0, begin)
-    for second in range(1, int(seconds) + 1):
+def read(rate: float, seconds: int, reading: Reading | None = None, begin: float = 0.0) -> Reading:
+    """A client that takes so many bytes each second, once the socket's buffer is full."""
+    if reading is None:
+        reading = Reading()
+        reading.took(0, begin)
+        reading.took(SEND_BUFFER, begin)
+    for second in range(1, seconds + 1):
         reading.took(int(rate), begin + second)
     return reading
 
 
 def test_nothing_is_known_at_first():
     assert Reading().rate(1e9) == math.inf and not Reading().is_slow(1e9)
-    assert not read(1, WATCHED_SECONDS - 1).is_slow(WATCHED_SECONDS - 1)
+    assert not read(1, int(WATCHED_SECONDS) - 1).is_slow(WATCHED_SECONDS - 1)
 
 
 def test_slow_and_fast_enough():
@@ -24,6 +26,13 @@ def test_slow_and_fast_enough():
         assert read(LEAST_RATE - 1, seconds).is_slow(seconds)
         assert read(LEAST_RATE, seconds).rate(seconds) == LEAST_RATE
         assert not read(LEAST_RATE, seconds).is_slow(seconds)
+
+
+def test_who_reads_nothing_is_slow():
+    reading = Reading()
+    reading.took(0, 0.0)
+    reading.took(SEND_BUFFER - 1, 0.0)
+    assert not reading.is_slow(29.0) and reading.is_slow(30.0)
 
 
 def test_only_the_last_minute_counts():
