@@ -60,8 +60,8 @@ class Settings:
         0,
     )
     token_file: str = _option(
-        "", "file with the token that clients must send; it is made if it is missing. Beyond loopback a token is "
-        "always wanted, by default that of ~/.mandel/token"
+        "", "file with the token that clients must send; the service makes it if it is missing. Beyond loopback it "
+        "always wants one, by default that of ~/.mandel/token"
     )
     tls_cert: str = _option("", "PEM file with the service's certificate; the port then speaks TLS only")
     tls_key: str = _option("", "PEM file with the certificate's key, if that is another file")

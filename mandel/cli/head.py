@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ EXIT_BAD_SETTING = 2
 EXIT_CANNOT_START = 3
 EXIT_FORCED = 130
 
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # to listen on, not to connect to
 _LONGEST_LINE = 2_000
 
 
@@ -88,14 +90,16 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
     if not service.listener.is_private:
-        _log.warning("%s is open to the network: whoever reaches it can start jobs", service.listener.host)
+        _log.warning("%s is open to the network: whoever has the token can start jobs", service.listener.host)
     service.start()
-    print(f"listening on {service.listener.host}:{service.listener.port}\n"
+    host, port = service.listener.host, service.listener.port
+    token = f" --token-file {service.access.token_file}" if service.access.token_file else ""
+    print(f"listening on {host}:{port}\n"
           f"storing under {service.store.names.root}: {service.store.recovery}\n"
-          f"the renderer is starting; send a payload with: python client.py --host {service.listener.host} "
-          f"--port {service.listener.port}", flush=True)
-    if service.access.token_file:
-        print(f"clients need the token in {service.access.token_file}: client.py --token-file", flush=True)
+          "the renderer is starting; send a payload with: python client.py "
+          f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}", flush=True)
+    if token:
+        print("clients on other machines need a copy of that token", flush=True)
         if not service.access.encrypted:
             print("the token and the videos travel in clear; --tls-cert turns TLS on", flush=True)
     while not asked_to_stop.wait(1.0):
