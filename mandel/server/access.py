@@ -46,9 +46,10 @@ class Access:
             try:
                 self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 self.tls.load_cert_chain(settings.tls_cert, settings.tls_key or None)
-            except (OSError, ssl.SSLError) as error:
+            except OSError as error:
+                why = "no PEM certificate with its key" if isinstance(error, ssl.SSLError) else error.strerror
                 raise MandelError(
-                    "BAD_SETTING", f"the certificate cannot be used: {error}; check --tls-cert and --tls-key",
+                    "BAD_SETTING", f"the certificate cannot be used: {why}; check --tls-cert and --tls-key",
                     field="tls_cert",
                 ) from error
 
@@ -85,7 +86,8 @@ def _token(path: Path) -> str:
         token = path.read_text().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise MandelError(
-            "BAD_SETTING", f"cannot read the token: {error}; check --token-file", field="token_file"
+            "BAD_SETTING", f"cannot read the token {path}: {getattr(error, 'strerror', error)}; check --token-file",
+            field="token_file",
         ) from error
     if len(token) < 16:
         raise MandelError(
