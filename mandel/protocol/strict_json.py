@@ -57,7 +57,7 @@ class Scanner:
         Raises:
             RequestError: TOO_DEEP, TOO_LARGE, BAD_JSON (control character), BAD_UTF8 (UTF-16, UTF-32).
         """
-        at = int(self._escaped and bool(data))  # past the byte that a backslash at the end of the last piece escapes
+        at = int(self._escaped and bool(data))  # past what a backslash at the end of the last piece escapes
         self._escaped = self._escaped and not data
         while at < len(data):
             if self._in_string:
@@ -79,7 +79,8 @@ class Scanner:
         self._marks += 1
         if self._marks > self._max_marks:
             raise RequestError(
-                "TOO_LARGE", f"a request has at most {self._max_marks} brackets, commas and quotes", limit=self._max_marks
+                "TOO_LARGE", f"a request has at most {self._max_marks} brackets, commas and quotes",
+                limit=self._max_marks,
             )
         if byte == b'"':
             self._in_string = not self._in_string

@@ -38,7 +38,8 @@ class Arrival:
         OSError: the client has gone.
     """
 
-    def __init__(self, sock: socket.socket, address: str, port: int, most_bytes: int, tls: ssl.SSLContext | None):
+    def __init__(self, sock: socket.socket, address: str, port: int, most_bytes: int,
+                 tls: ssl.SSLContext | None):
         sock.setblocking(False)
         self.socket, self.address, self.peer = sock, owner(address), f"{address}:{port}"
         if tls is not None:

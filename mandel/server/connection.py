@@ -15,10 +15,9 @@ from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
 from mandel.protocol.reply import ReplyWriter
 from mandel.server import strips
 from mandel.server.jobs import Job
+from mandel.server.log import clients
 from mandel.server.reading import Reading
 from mandel.store.store import CANCELLED, DONE, StoredFile
-
-_log = logging.getLogger("mandel")
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
@@ -50,19 +49,19 @@ class Connection:
         self._reply = ReplyWriter()
 
     def answer(self) -> None:
-        """Carries the request out and says all there is to say. Never raises; says at most one line to the log."""
+        """Carries the request out and says all there is to say. Never raises; logs one line at most."""
         try:
             self._carry_out(self._asked)
             self._hang_up()
         except MandelError as error:
-            _log.log(_level(error), "%s: %s: %s", self.peer, error.code, error.message)
+            clients.log(_level(error), "%s: %s: %s", self.peer, error.code, error.message)
             self._refuse(error)
         except OSError as error:
-            _log.info("%s: went away: %s", self.peer, error.strerror or error or type(error).__name__)
+            clients.info("%s: went away: %s", self.peer, error.strerror or error or type(error).__name__)
             self._drop()
         except Exception as error:  # a fault of ours; the service must go on
-            _log.error("%s: INTERNAL: %r", self.peer, error)
-            self._refuse(MandelError("INTERNAL", "the service failed on this request; its log says why"))
+            clients.error("%s: INTERNAL: %r", self.peer, error)
+            self._refuse(failed())
 
     def _carry_out(self, asked: Request) -> None:
         answer = {
@@ -211,6 +210,11 @@ def _level(error: MandelError) -> int:
     """Of a refusal in the log: a client's mistake concerns nobody here, a wrong token or a disk does."""
     ours = isinstance(error, StoreError) and error.code not in ("STOPPING", "EVICTED")
     return logging.WARNING if ours or error.code == "UNAUTHORIZED" else logging.INFO
+
+
+def failed() -> MandelError:
+    """The answer where this program is at fault."""
+    return MandelError("INTERNAL", "the service failed on this request; its log says why")
 
 
 def busy(most: int, whose: str = "") -> TransferError:

@@ -49,11 +49,15 @@ def check_engine(job: Job) -> None:
     try:
         same = Payload.from_canonical(job.payload).job_id() == job.id
     except MandelError as error:
-        raise RenderError("BAD_JOB", f"an older version began this job, and this one cannot read it: {error.message}; "
-                          "send its payload again") from error
+        raise RenderError(
+            "BAD_JOB", f"an older version began this job, and this one cannot read it: {error.message}; "
+            "send its payload again"
+        ) from error
     if not same:
-        raise RenderError("OLD_ENGINE", "an older version began this job, and this one makes other pictures; "
-                          "send its payload again")
+        raise RenderError(
+            "OLD_ENGINE", "an older version began this job, and this one makes other pictures; "
+            "send its payload again"
+        )
 
 
 class Job:

@@ -1,4 +1,4 @@
-"""Sockets of clients to whom all was said: a reset could destroy a reply on its way, so they stay for a while."""
+"""Sockets of clients to whom all was said; they stay a while, as a reset could destroy the reply."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Lingering:
 
     def __init__(self, selector: selectors.BaseSelector):
         self._selector = selector
-        self._sockets: dict[socket.socket, tuple[float, int]] = {}  # when they end, the first one first; bytes taken
+        # When each ends, the first one first, and the bytes taken from it.
+        self._sockets: dict[socket.socket, tuple[float, int]] = {}
 
     def __len__(self) -> int:
         return len(self._sockets)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-import logging
 import math
 import selectors
 import socket
@@ -20,13 +19,12 @@ from mandel.protocol.operation import Request
 from mandel.protocol.reply import ReplyWriter
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign
 from mandel.server.arrival import Arrival
-from mandel.server.connection import Connection, busy
+from mandel.server.connection import Connection, busy, failed
 from mandel.server.lingering import Lingering
+from mandel.server.log import clients
 from mandel.server.reading import SEND_BUFFER
 from mandel.server.threads import Threads
 from mandel.settings import Settings
-
-_log = logging.getLogger("mandel")
 
 _BACKLOG = 1024  # with 5, as is usual, hundreds of clients at once wait seconds to connect
 _ACCEPTED_AT_ONCE = 64  # before others have a turn
@@ -42,7 +40,7 @@ class Listener:
     Args:
         settings: where to listen, and how many clients, how long, and how large requests may be.
         tls: what the port speaks; None: no TLS. Whom there is no room for is then turned away without a word.
-        begin: makes the Connection that answers a whole request, of socket, client's address, address:port and request.
+        begin: makes the Connection that answers a whole request, of socket, whom it counts for, peer and request.
 
     Raises:
         MandelError: PORT_TAKEN, CANNOT_LISTEN.
@@ -113,7 +111,7 @@ class Listener:
                 try:
                     act()
                 except Exception as error:  # a fault of ours; the port must answer on
-                    _log.error("listener: INTERNAL: %r", error)
+                    clients.error("listener: INTERNAL: %r", error)
                     time.sleep(0.1)
         self._lingering.close()
         for sock in (*(arrival.socket for arrival in self._arrivals), self._wake, self._woken):
@@ -161,13 +159,14 @@ class Listener:
             except (BlockingIOError, ConnectionError):
                 return
             except OSError as error:  # out of descriptors: let connections end before looking again
-                _log.error("cannot accept: %s", error.strerror)
+                clients.error("cannot accept: %s", error.strerror)
                 time.sleep(0.1)
                 return
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # or a slow reader takes more
-                arrival = Arrival(sock, address, port, self._settings.limits.max_request_bytes, self._tls)
+                most = self._settings.limits.max_request_bytes
+                arrival = Arrival(sock, address, port, most, self._tls)
                 self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
             except OSError:  # it has gone already
                 sock.close()
@@ -183,12 +182,13 @@ class Listener:
         if everybody and self.connections <= self._most:
             return None
         now = time.monotonic()
-        slow = [one for one in self._serving if (everybody or one.address == address) and one.reading.is_slow(now)]
+        slow = [one for one in self._serving
+                if (everybody or one.address == address) and one.reading.is_slow(now)]
         if not slow:
             return busy(self._most) if everybody else busy(self._most_of_one, " of your address")
         slowest = min(slow, key=lambda one: one.reading.rate(now))
-        _log.info("%s: closed: it read %.0f bytes a second while others waited",
-                  slowest.peer, slowest.reading.rate(now))
+        clients.info("%s: closed: it read %.0f bytes a second while others waited",
+                     slowest.peer, slowest.reading.rate(now))
         self._release(slowest)
         slowest.cut()
         return None
@@ -201,12 +201,13 @@ class Listener:
         except MandelError as error:
             self._refuse(arrival, error)
         except OSError as error:
-            _log.info("%s: %s: %s", arrival.peer, "went away" if arrival.talking else "no TLS", error.strerror or error)
+            what = "went away" if arrival.talking else "no TLS"
+            clients.info("%s: %s: %s", arrival.peer, what, error.strerror or error)
             self._leave(arrival)
             arrival.socket.close()
         except Exception as error:  # a fault of ours; the service must go on
-            _log.error("%s: INTERNAL: %r", arrival.peer, error)
-            self._refuse(arrival, MandelError("INTERNAL", "the service failed on this request; its log says why"))
+            clients.error("%s: INTERNAL: %r", arrival.peer, error)
+            self._refuse(arrival, failed())
         else:
             if asked is NEED_MORE:
                 key = self._selector.get_key(arrival.socket)
@@ -215,7 +216,7 @@ class Listener:
             elif isinstance(asked, Request):
                 self._serve(arrival, asked)
             elif isinstance(asked, Foreign):
-                _log.info("%s: speaks %s", arrival.peer, asked.protocol)
+                clients.info("%s: speaks %s", arrival.peer, asked.protocol)
                 self._say(arrival, asked.reply())
             elif asked is CLOSED:
                 self._say(arrival, b"")
@@ -233,11 +234,11 @@ class Listener:
     # -- and is answered --------------------------------------------------
 
     def _refuse(self, arrival: Arrival, error: MandelError) -> None:
-        _log.info("%s: %s: %s", arrival.peer, error.code, error.message)
+        clients.info("%s: %s: %s", arrival.peer, error.code, error.message)
         self._say(arrival, ReplyWriter().error(error))
 
     def _say(self, arrival: Arrival, words: bytes) -> None:
-        """All that the client is told, without a thread: it fits into the socket's buffer, or the client has gone."""
+        """All that the client is told, without a thread: it fits into the socket's buffer."""
         self._leave(arrival)
         try:
             if arrival.talking and words:
@@ -255,7 +256,7 @@ class Listener:
         try:
             self._threads.run(partial(self._answer, connection))
         except RuntimeError as error:  # no more threads; the client hears nothing
-            _log.error("%s: %s", arrival.peer, error)
+            clients.error("%s: %s", arrival.peer, error)
             self._release(connection)
             arrival.socket.close()
 

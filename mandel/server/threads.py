@@ -10,7 +10,7 @@ MOST_IDLE = 8  # on a busy machine a thread that wakes has its turn before one t
 
 
 class Threads:
-    """Runs calls at the same time, each on a thread of its own. Daemons: none holds up the end of the process."""
+    """Runs calls at the same time, each on a daemon thread of its own."""
 
     def __init__(self):
         self._lock = threading.Lock()

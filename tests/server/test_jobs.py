@@ -13,7 +13,7 @@ EVENTS = {event for row in TABLE.values() for event in row}
 
 
 def job(frames: int = 10) -> Job:
-    return Job(threading.RLock(), Record("0" * 64, {}, frames, QUEUED, 0.0, None, None, {}))
+    return Job(threading.RLock(), Record("0" * 64, {}, frames, QUEUED, 0.0, None, {}))
 
 
 def apply(job: Job, *events: str) -> Job:

@@ -25,7 +25,7 @@ class Slow(Reading):
 
 
 class Held(Connection):
-    """Answers when it is allowed to, with the operation's name; ``slow`` ones read slowly, as they say themselves."""
+    """Answers when it is allowed to, with the operation's name; the client ``slow`` reads slowly."""
 
     allowed = threading.Event()
 

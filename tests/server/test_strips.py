@@ -19,7 +19,7 @@ SHARED = {"sampling": "shared", "keep_strips": True, "frame_width": 640, "frame_
 
 def job(state: str = DONE, source: str | None = None, digit: str = "a", **fields) -> Job:
     payload = parse(loads(json.dumps(SHARED | fields).encode())).canonical()
-    return Job(threading.RLock(), Record(digit * 64, payload, 1, state, 0.0, None, None, {}, source=source))
+    return Job(threading.RLock(), Record(digit * 64, payload, 1, state, 0.0, None, {}, source=source))
 
 
 def changed(of: Job, source: Job | None = None, **changes):

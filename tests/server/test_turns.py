@@ -15,7 +15,7 @@ LOCK = threading.RLock()
 def queue(*clients: str, priorities=()) -> list[Job]:
     """Waiting jobs, oldest first."""
     wishes = [*priorities, *[0] * (len(clients) - len(priorities))]
-    return [Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, None, {}, wish, client=client))
+    return [Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, {}, wish, client=client))
             for n, (client, wish) in enumerate(zip(clients, wishes))]
 
 
