@@ -31,14 +31,13 @@ _LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running
 
 @dataclass(frozen=True)
 class Record:
-    """A job as the index holds it. Times are Unix seconds."""
+    """A job as the index holds it; ``asked`` is in Unix seconds."""
 
     id: str
     payload: dict
     frames: int
     state: str
     asked: float
-    ended: float | None
     error: MandelError | None
     report: dict
     priority: int = 0
@@ -63,13 +62,12 @@ class StoredFile:
     file: BinaryIO
     bytes: int
     sha256: str
-    frames: int
 
 
 def _record(row) -> Record:
     error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
-    return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"],
-                  row["ended"], error, json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]),
+    return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"], error,
+                  json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]),
                   row["client"], row["source"])
 
 
@@ -152,7 +150,7 @@ class Store:
             db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source) "
                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                        (job, canonical, frames, QUEUED, now, priority, client, source))
-        return Record(job, payload, frames, QUEUED, now, None, None, {}, priority, client=client, source=source)
+        return Record(job, payload, frames, QUEUED, now, None, {}, priority, client=client, source=source)
 
     def check_space(self, need: int = 0) -> None:
         """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes."""
@@ -304,7 +302,7 @@ class Store:
         except BaseException:
             file.close()
             raise
-        return StoredFile(file, rows[0]["bytes"], rows[0]["sha256"], rows[0]["frames"])
+        return StoredFile(file, rows[0]["bytes"], rows[0]["sha256"])
 
     def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:
         mark = _mark(stat := os.fstat(file.fileno()), wanted)
