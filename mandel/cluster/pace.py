@@ -26,25 +26,24 @@ def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Sequence[Task
     if len(slots) == 1:
         return frozenset()
     wise = {FRAME: job.frames_left, STRIP: job.needs_ahead}
-    return frozenset(
-        item for item, ahead in wise.items() if not _is_in_time(job, item, kind, slots, running, ahead)
-        or item == FRAME and kind == "cpu" and _delays_encoding(job, slots, running)
-    )
+    return frozenset(item for item, ahead in wise.items() if not _is_wise(job, item, kind, slots, running, ahead))
 
 
-def _is_in_time(
+def _is_wise(
     job: Job, item: str, kind: str, slots: Mapping[str, int], running: Sequence[Task], ahead: int
 ) -> bool:
-    """Whether a slot ends an item before the others have made all that are wanted before it."""
-    own = job.pace.get((item, kind))
-    if own is None:
+    """Whether a slot ends an item before the others have made all ``ahead`` that are wanted before it."""
+    paces = {other: job.pace[item, other] for other in slots if (item, other) in job.pace}
+    if (own := paces.pop(kind, None)) is None:
         # How long a CPU takes shows in one item; GPUs begin at once.
         return kind == "gpu" or all(task.function != item for task in running)
-    others = [job.pace[item, other] / count for other, count in slots.items()
-              if other != kind and (item, other) in job.pace]
-    if not others:
+    if not paces:
         return kind == "gpu"
-    return own <= ahead * min(others) + max(others)
+    if own <= min(paces.values()):
+        return True  # whatever the others do: there must be one that takes it
+    if item == FRAME and kind == "cpu" and _delays_encoding(job, slots, running):
+        return False
+    return own <= min(max(pace, ahead * pace / slots[other]) for other, pace in paces.items())
 
 
 def _delays_encoding(job: Job, slots: Mapping[str, int], running: Sequence[Task]) -> bool:

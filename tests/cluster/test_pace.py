@@ -1,0 +1,108 @@
+"""What CPUs and GPUs leave to each other."""
+
+import json
+import random
+
+import pytest
+
+from mandel.cluster.executor import Task
+from mandel.cluster.job import Job
+from mandel.cluster.pace import frames_together, unwise
+from mandel.cluster.recipe import FRAME, SEGMENT, STRIP, Item
+from mandel.payload import parse
+from mandel.protocol.strict_json import loads
+from mandel.settings import Limits
+
+SLOTS = {"cpu": 16, "gpu": 3}
+
+
+def job(tmp_path, pace=None, **fields) -> Job:
+    fields = {"num_frames": 240, "frame_width": 3840, "frame_height": 2160, **fields}
+    made = Job("j", parse(loads(json.dumps(fields).encode()), Limits()), tmp_path, {})
+    made.pace = dict(pace or {})
+    return made
+
+
+def running(count: int, function: str = FRAME) -> list[Task]:
+    return [Task(function, None)] * count
+
+
+def test_slots_of_one_kind_do_everything(tmp_path):
+    assert unwise(job(tmp_path), "cpu", {"cpu": 2}, running(9)) == frozenset()
+
+
+def test_a_cpu_makes_one_item_of_each_kind_to_be_measured(tmp_path):
+    own = job(tmp_path)
+    assert unwise(own, "gpu", SLOTS, running(9)) == frozenset()
+    assert unwise(own, "cpu", SLOTS, []) == frozenset()
+    assert unwise(own, "cpu", SLOTS, running(1)) == {FRAME}
+    assert unwise(own, "cpu", SLOTS, running(1, STRIP)) == {STRIP}
+
+
+def test_cpus_that_encode_do_not_render(tmp_path):
+    """4K on a fast GPU, as measured: 16 ms a frame there, 470 ms on a core, 100 ms to encode."""
+    own = job(tmp_path, {(FRAME, "gpu"): 0.016, (FRAME, "cpu"): 0.47, (SEGMENT, "cpu"): 0.1})
+    assert FRAME in unwise(own, "cpu", SLOTS, [])
+    own.pace[FRAME, "gpu"] = 0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
+    allowed = next(n for n in range(99) if FRAME in unwise(own, "cpu", SLOTS, running(n)))
+    assert allowed == pytest.approx(14.1 * 0.47 / 0.57, abs=1)
+
+
+def test_a_strip_that_is_made_too_late_is_left_to_the_gpu(tmp_path):
+    own = job(tmp_path, {(STRIP, "gpu"): 0.1, (STRIP, "cpu"): 10.0}, sampling="shared", frame_width=640,
+              frame_height=360, end_delta="1e-6")
+    own.look_ahead(19, 1 << 30)
+    assert own.needs_ahead >= 19
+    assert STRIP in unwise(own, "cpu", SLOTS, []) and STRIP not in unwise(own, "gpu", SLOTS, [])
+    own.pace[STRIP, "gpu"] = 3.0
+    assert STRIP not in unwise(own, "cpu", SLOTS, [])
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_somebody_always_takes_an_item(seed, tmp_path):
+    """Whatever was measured, and however little is left: else the last frame waits for ever."""
+    rng = random.Random(seed)
+    paces = {(item, kind): 10 ** rng.uniform(-3, 2) for item in (FRAME, STRIP, SEGMENT) for kind in SLOTS
+             if rng.random() < 0.9}
+    own = job(tmp_path, paces, num_frames=rng.choice((1, 2, 5, 100)))
+    slots = {"cpu": rng.randint(1, 64), "gpu": rng.randint(1, 12)}
+    for item in (FRAME, STRIP):
+        # Tasks end sooner or later, so those that run now must not be what others wait for.
+        assert any(item not in unwise(own, kind, slots, []) for kind in slots), (item, paces, slots)
+
+
+def test_short_frames_share_a_call_and_the_last_ones_do_not(tmp_path):
+    own = job(tmp_path, {(FRAME, "cpu"): 0.04}, num_frames=50)
+    assert frames_together(own, "cpu", {"cpu": 2}) == 3
+    assert frames_together(own, "cpu", {"cpu": 16}) == 1
+    own.pace[FRAME, "cpu"] = 0.3
+    assert frames_together(own, "cpu", {"cpu": 2}) == 1
+    own = job(tmp_path, {(FRAME, "cpu"): 0.001}, num_frames=7)
+    assert frames_together(own, "cpu", {"cpu": 2}) == 1
+
+
+def test_strips_are_made_ahead_for_every_slot_and_no_frame_before_its_turn(tmp_path):
+    own = job(tmp_path, num_frames=6000, sampling="shared", frame_width=320, frame_height=180, end_delta="1e-9",
+              maxiter=500)
+
+    def strips() -> list[Item]:
+        out = []
+        while (given := own.next("cpu")) is not None:
+            out.append(given[0])
+        return out
+
+    assert {item.kind for item in strips()} <= {STRIP}
+    before = own.held_bytes
+    own.look_ahead(10, 1 << 40)
+    more = strips()
+    assert {item.kind for item in more} == {STRIP} and len(more) >= 5
+    assert own.held_bytes > before
+    own.look_ahead(10, 0)
+    assert own.held_bytes == before
+
+
+def test_a_frame_is_alone_once_it_failed(tmp_path):
+    own = job(tmp_path)
+    assert own.is_alone(Item(SEGMENT, 0)) and not own.is_alone(Item(FRAME, 4))
+    own.attempts[Item(FRAME, 4)] = 1
+    assert own.is_alone(Item(FRAME, 4))
