@@ -101,7 +101,7 @@ timeout 4 bash -c "exec 3<>/dev/tcp/${head%:*}/${head##*:}" 2>/dev/null \
 
 not_ray="what answers at $head is no Ray head: is it the address and port that spawn_ray_head.sh printed?"
 # Ray's own check comes after long retries and names no remedy. Private API of the pinned Ray.
-RAY_BACKEND_LOG_LEVEL=fatal timeout 20 python - "$head" <<'EOF' || { (($? == 124)) || exit 1; fail "$not_ray"; }
+timeout 20 python - "$head" <<'EOF' || { (($? == 124)) || exit 1; fail "$not_ray"; }
 import json, platform, sys
 import ray
 from ray._raylet import GcsClient
