@@ -301,3 +301,36 @@ def test_a_slow_kind_of_slot_renders_one_frame_to_be_measured_and_then_encodes(r
     by_cpu = [task for task in executor.order if task.function == "frame" and task.kind == "cpu"]
     assert len(by_cpu) == 1
     assert all(task.kind == "cpu" for task in executor.order if task.function == "segment")
+
+
+class Dying(Faulty):
+    """The first call of several frames dies with its worker, as the executor on Ray tells it."""
+
+    def __init__(self):
+        super().__init__(lambda task: None)
+        self.lost = []
+
+    def wait(self, timeout):
+        return [self._died(outcome) for outcome in super().wait(timeout)]
+
+    def _died(self, outcome):
+        task = self.tasks[outcome.ticket]
+        if not self.lost:
+            self.lost = next((call for call in self.calls if len(call) > 1), [])
+        if not any(task is one for one in self.lost):
+            return outcome
+        facts = {"node": "local"} if task is self.lost[0] else {}
+        return Outcome(outcome.ticket, None, facts, {"code": "WORKER_LOST", "message": "injected"})
+
+
+def test_short_frames_share_calls_and_those_of_a_lost_call_are_tried_one_by_one(run):
+    executor = Dying()
+    events = run(executor, {"j": payload(num_frames=60)})
+    assert events.of("video")
+    assert len(executor.lost) > 1 and all(task.function == "frame" for task in executor.lost)
+    again = {task.label for task in executor.lost}
+    alone = [call[0].label for call in executor.calls[executor.calls.index(executor.lost) + 1:] if len(call) == 1]
+    assert again <= set(alone)
+    attempts = {e["frame"]: e["attempt"] for e in events.of("frame")}
+    assert {f"j frame {f}" for f, attempt in attempts.items() if attempt == 2} == again
+    assert len(executor.calls) < 50
