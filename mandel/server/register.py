@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
-from mandel.server.jobs import RUNNING, Job
+from mandel.server.jobs import LIVE, RUNNING, Job
 from mandel.server.turns import check_queue, next_job
 from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED, Record, Store, StoredFile
 
@@ -132,46 +133,39 @@ class Register:
 
     def cancel(self, job: str) -> Job | None:
         """Cancels a live job; any other stays what it is. None when there is no such job."""
-        found = self.find(job)
-        if found is None:
-            return None
-        with found.ending:
-            if found.live:
-                self.store.set_state(job, CANCELLED)
-                self._end(found, "cancel", tell_driver=True)
-                _log.info("job %s cancelled", job[:12])
-        return found
+        return self._turn(job, LIVE, CANCELLED, lambda found: self._end(found, "cancel", tell_driver=True))
 
     def pause(self, job: str) -> Job | None:
         """Has a live job wait for ``resume``; any other stays what it is. None when there is no such job."""
-        found = self.find(job)
-        if found is None:
-            return None
-        with found.ending:
-            if found.live:
-                self.store.set_state(job, PAUSED)
-                with self.lock:
-                    if found.state == RUNNING:
-                        self.drop(found)
-                    again = found.again + found.done
-                    found.begin(found.segments)
-                    found.again = again - found.done
-                    found.apply("pause")
-                _log.info("job %s paused", job[:12])
-        return found
+        def rest(found: Job) -> None:
+            if found.state == RUNNING:
+                self.drop(found)
+            again = found.again + found.done
+            found.begin(found.segments)
+            found.again = again - found.done
+            found.apply("pause")
+
+        return self._turn(job, LIVE, PAUSED, rest)
 
     def resume(self, job: str) -> Job | None:
         """Queues a paused job; any other stays what it is. None when there is no such job."""
+        def wait_again(found: Job) -> None:
+            found.apply("resume")
+            self.work.notify_all()
+
+        return self._turn(job, (PAUSED,), QUEUED, wait_again)
+
+    def _turn(self, job: str, states: tuple[str, ...], state: str, act: Callable[[Job], None]) -> Job | None:
+        """Stores ``state`` of a job that is in one of ``states``, then does the same in memory."""
         found = self.find(job)
         if found is None:
             return None
         with found.ending:
-            if found.state == PAUSED:
-                self.store.set_state(job, QUEUED)
+            if found.state in states:
+                self.store.set_state(job, state)
                 with self.lock:
-                    found.apply("resume")
-                    self.work.notify_all()
-                _log.info("job %s resumed", job[:12])
+                    act(found)
+                _log.info("job %s is %s", job[:12], state)
         return found
 
     def retry(self, job: str) -> Job | None:
