@@ -109,7 +109,9 @@ void shade_run(
     int length, int base, global uint *restrict canvas)
 {
     EACH_16(at, length)
-        vstore16(shaded(count, frac, at, maxiter, flat_ring, size, density, offset), 0, canvas + base + at);
+        vstore16(
+            shaded(vload16(0, count + at), vload16(0, frac + at), maxiter, flat_ring, size, density, offset),
+            0, canvas + base + at);
 }
 
 inline uint step_between(uint a, uint b)

@@ -2,10 +2,12 @@
 // and iterates CHAINS explicit vectors at once, so that the latency of one
 // fused multiply-add hides behind the others.
 //
-// 1. Every vector of contiguous samples does FIRST iterations. Where that gets
-//    some through, it starts again with a test after every iteration (near the
-//    origin, from the third on), to MOST or a little further; samples that are
-//    through, and those in the main bulbs, are written out.
+// 1. Samples that are through within MOST iterations, whole vectors at a time. Neighbours
+//    leave the disc at about the same iteration: so many as the last vectors survived are
+//    done without a test; if that was too many, these start again. Then a test follows
+//    each iteration: until the first lane leaves all have done equally many, and mostly all
+//    leave at once; where not, lanes outside keep count and norm. Samples in the main bulbs
+//    are not waited for. Where no vector gets a lane through, FIRST iterations are all.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
 //    test, after which lanes inside the disc keep their state: no branch when one
 //    leaves. When at most SPARSE lanes of a vector are inside the chain takes the
@@ -13,17 +15,14 @@
 //    vectors and run likewise until it is empty: no lane idles for long.
 // 3. The last block is replayed for the exact count by bisection: half a
 //    block, a test, a quarter... Outside the disc (R >= 2) z grows for ever or
-//    ends as inf or NaN, which test as outside too; so a test at a block's end
-//    misses nothing.
-// 4. With PAINT the tile's samples, still in the nearest caches, are coloured as
-//    well: 1: canvas pixels, 2: bytes of RGB (runs.h).
+//    ends as inf or NaN, which test as outside too; so a late test misses nothing.
+// 4. Fractions or colours of the whole tile, and its way to the device's memory (finish.h).
 //
 // Interior samples end early when their orbit is proven to be trapped (interior.h).
 #include "geometry.h"
 #include "interior.h"
-#include "runs.h"
-#include "smooth.h"
 #include "tiles.h"
+#include "finish.h"
 
 #ifndef CHAINS
 #define CHAINS 4
@@ -43,118 +42,98 @@
 #ifndef TILE
 #define TILE 256  // vectors
 #endif
-// States of a sample in n[]: iterations done (>= 0), or one of these.
-#define INTERIOR -1
-#define WRITTEN -2
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(V)))
 void direct_tiles(__global const double *across, __global const double *down,
                   int cols, int rows, int maxiter, double bailout, int per_tile,
-                  __global int *count, __global float *frac
-#if PAINT
-                  , __global const uint *ring, int size, float density, float offset,
-                  int base, __global PAINTED *painted
-#endif
-                  )
+                  TARGET_PARAMETERS LOOK_PARAMETERS)
 {
-    const Task task = {across, down, count, frac, cols, rows, maxiter}, *t = &task;
+    const Task task = {across, down, cols, rows}, *t = &task;
     const int per_row = (cols + WIDTH - 1) / WIDTH;
     const long begin = (long)get_global_id(0) * per_tile, all_vectors = (long)per_row * rows;
     const int vectors = (int)min((long)per_tile, all_vectors - begin);
+    const int interior = FINAL(maxiter + 1);
     const V limit = (V)(bailout * bailout);
-    // Where |c| <= 2.5: |z_3| < 80, so that tests of the first three find all inside.
-    const V harmless = (V)(bailout >= 80 ? 6.25 : -1.0);
 
-    double xs[TILE * WIDTH], ys[TILE * WIDTH];
-    int ns[TILE * WIDTH];
+    double xs[(TILE + CHAINS) * WIDTH], ys[(TILE + CHAINS) * WIDTH];
+    int state[(TILE + CHAINS) * WIDTH];   // >= 0: iterations done, at xs, ys; else FINAL(count)
+    float norms[(TILE + CHAINS) * WIDTH]; // |z|^2 at that count
     int col[TILE + CHAINS], row[TILE + CHAINS];  // of each vector's first sample
     int todo[TILE];                 // vectors that need more iterations
     int list[2][TILE * WIDTH / 2];  // samples that were left when their vector was given up
     int todos = 0;
     bool early = true;  // whether samples about here are through within MOST iterations
+    int lead = 1;       // iterations that all samples about here seem to survive
 
     int i = (int)(begin % per_row) * WIDTH, j = (int)(begin / per_row);
     for (int v = 0; v < vectors; v += CHAINS) {
-        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];
+        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS], norm[CHAINS];
+        V bound[CHAINS];  // what norms must not exceed; less than any for samples that need no iterating
         K n[CHAINS];
-        M bulb[CHAINS], out[CHAINS];
-        M through = (M)(0), inside = (M)(-1);
+        M bulbs = (M)(0);  // in a rectangle that holds the main bulbs
         EACH {
             col[v + g] = i;
             row[v + g] = j;
+            points_at(t, i, j, &a[g], &b[g]);
+            bulbs |= (fabs(b[g]) < 0.66) & (a[g] > -1.26);
+            bound[g] = limit;
+            if (i + WIDTH > cols) bound[g] = select(limit, (V)(-1.0), LANES >= (M)(cols - i));
             if (v + g < vectors - 1) {  // beyond the end: the last one again
                 i += WIDTH;
                 if (i >= cols) { i = 0; ++j; }
             }
-            points_at(t, col[v + g], row[v + g], &a[g], &b[g]);
-            bulb[g] = in_main_bulbs(a[g], b[g]);
-            inside &= bulb[g];
-            x[g] = a[g];
-            y[g] = b[g];
         }
-        if (all(inside)) {
-            EACH if (v + g < vectors)
-                write(t, col[v + g], row[v + g], (K)(maxiter + 1), (F)(0.0f), (K)(-1));
-            continue;
-        }
-        int done = FIRST;
-        if (!early) {
-            STEPS(FIRST - 1, x, y, a, b)
-            EACH early |= any(!(fma(x[g], x[g], y[g] * y[g]) <= limit));
-            EACH if (early) { x[g] = a[g]; y[g] = b[g]; }
-        }
-        V norm[CHAINS], turn[CHAINS];
-        EACH { norm[g] = (V)(0.0); turn[g] = (V)(1.0); out[g] = bulb[g]; }
-        if (early) {
-            M in[CHAINS];
-            M left = (M)(-1), tame = (M)(-1);
+        if (any(bulbs)) {
+            M busy = (M)(0);
             EACH {
-                norm[g] = fma(x[g], x[g], y[g] * y[g]);
-                in[g] = norm[g] <= limit;
-                tame &= norm[g] <= harmless;
+                bound[g] = select(bound[g], (V)(-1.0), in_main_bulbs(a[g], b[g]));
+                busy |= bound[g] > 0.0;
             }
+            if (!any(busy)) {
+                EACH STORE((K)(interior), state + (v + g) * WIDTH);
+                continue;
+            }
+        }
+        int done = lead;
+        for (;;) {
+            EACH { x[g] = a[g]; y[g] = b[g]; }
+            for (int k = 1; k < done; ++k) STEPS(1, x, y, a, b)
+            NORMS
+            if (done == 1 || !any_beyond(norm, limit)) break;
             done = 1;
-            if (all(tame)) {
-                STEPS(2, x, y, a, b)
-                done = 3;
+            early = true;
+        }
+        if (early) {
+            while (done < MOST && !any_beyond(norm, limit)) {
+                STEPS(1, x, y, a, b)
+                NORMS
+                ++done;
             }
-            while (done < MOST && any(left)) {
-                _Pragma("unroll") for (int k = 1; k <= 4; ++k) {
-                    STEPS(1, x, y, a, b)
-                    _Pragma("unroll") EACH {
-                        const V now = fma(x[g], x[g], y[g] * y[g]);
-                        norm[g] = select(norm[g], now, in[g]);
-                        turn[g] = select(turn[g], (V)(done + k), in[g]);
-                        in[g] = now <= limit;
-                    }
-                }
-                done += 4;
-                left = (M)(0);
-                EACH left |= in[g] & !bulb[g];
+            early = any_beyond(norm, limit);
+            lead = early ? max(done - 1, 1) : FIRST;
+        }
+        EACH n[g] = (K)(done);
+        while (early && done < MOST && any_within(norm, bound)) {
+            STEPS(1, x, y, a, b)
+            ++done;
+            _Pragma("unroll") EACH {
+                const M in = norm[g] <= bound[g];
+                norm[g] = select(norm[g], fma(x[g], x[g], y[g] * y[g]), in);
+                n[g] -= TO_K(in);
             }
-            EACH {
-                out[g] = !in[g] | bulb[g];
-                through |= out[g];
-            }
-            early = any(through);
         }
         EACH {
-            const M pad = LANES >= (M)(cols - col[v + g]);
-            if (v + g < vectors && !all(out[g] | pad)) {
-                STORE(x[g], xs + (v + g) * WIDTH);
-                STORE(y[g], ys + (v + g) * WIDTH);
-                STORE(select((K)(done), (K)(WRITTEN), TO_K(out[g] | pad)), ns + (v + g) * WIDTH);
-                todo[todos++] = v + g;
-            }
-            through |= out[g];
+            const K pending = TO_K(norm[g] <= bound[g]);
+            const K final_ = select(FINAL(n[g]), (K)(interior), TO_K(bound[g] < 0.0) | (n[g] > maxiter));
+            STORE(select(final_, n[g], pending), state + (v + g) * WIDTH);
+            STORE(TO_F(norm[g]), norms + (v + g) * WIDTH);
         }
-        if (!any(through)) continue;
+        if (!any_within(norm, bound)) continue;
         EACH {
-            const K first = TO_K(turn[g]), in = TO_K(bulb[g]) | (first > maxiter);
-            const F f = vector_smooth_frac(norm[g]);
-            if (v + g < vectors && any(out[g]))
-                write(t, col[v + g], row[v + g], select(first, (K)(maxiter + 1), in),
-                      select(f, (F)(0.0f), in), TO_K(out[g]));
+            if (v + g >= vectors || !any(norm[g] <= bound[g])) continue;
+            STORE(x[g], xs + (v + g) * WIDTH);
+            STORE(y[g], ys + (v + g) * WIDTH);
+            todo[todos++] = v + g;
         }
     }
 
@@ -202,7 +181,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                         inner |= bound;
                     }
                     if (any(inner)) {
-                        n[g] = select(n[g], (K)(INTERIOR), TO_K(inner));
+                        n[g] = select(n[g], (K)(interior), TO_K(inner));
                         x[g] = select(x[g], (V)(NAN), inner);
                         in &= !inner;
                     }
@@ -220,7 +199,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                     if (pass == 0) {
                         STORE(kx[g], xs + id[0]);
                         STORE(ky[g], ys + id[0]);
-                        STORE(n[g], ns + id[0]);
+                        STORE(n[g], state + id[0]);
                     } else {
                         double px[WIDTH], py[WIDTH];
                         int pn[WIDTH];
@@ -228,7 +207,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                         STORE(ky[g], py);
                         STORE(n[g], pn);
                         for (int l = 0; l < WIDTH; ++l)
-                            if (id[l] >= 0) { xs[id[l]] = px[l]; ys[id[l]] = py[l]; ns[id[l]] = pn[l]; }
+                            if (id[l] >= 0) { xs[id[l]] = px[l]; ys[id[l]] = py[l]; state[id[l]] = pn[l]; }
                     }
                     if (any(in)) {
                         STORE(TO_K(in), here);
@@ -252,9 +231,9 @@ void direct_tiles(__global const double *across, __global const double *down,
                     const int v = todo[taken++];
                     points_at(t, col[v], row[v], &a[g], &b[g]);
                     who[g] = v * WIDTH + TO_K(LANES);
-                    n[g] = LOAD(ns + v * WIDTH);
+                    n[g] = LOAD(state + v * WIDTH);
                     if (PROOF)
-                        n[g] = select(n[g], (K)(INTERIOR), (n[g] >= 0) & TO_K(in_small_discs(a[g], b[g])));
+                        n[g] = select(n[g], (K)(interior), (n[g] >= 0) & TO_K(in_small_discs(a[g], b[g])));
                     x[g] = select((V)(NAN), LOAD(xs + v * WIDTH), TO_M(n[g] >= 0));
                     y[g] = LOAD(ys + v * WIDTH);
                     last[g] = (maxiter - FIRST + BLOCK - 1) / BLOCK;
@@ -269,7 +248,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                         id[l] = any_left ? s : -1;
                         px[l] = any_left ? xs[s] : NAN;
                         py[l] = ys[s];
-                        pn[l] = ns[s];
+                        pn[l] = state[s];
                         most = max(most, any_left ? pn[l] : 0);
                         pa[l] = c.x;
                         pb[l] = c.y;
@@ -297,25 +276,29 @@ void direct_tiles(__global const double *across, __global const double *down,
         EACH {
             at[g] = todo[min(f + g, todos - 1)];
             points_at(t, col[at[g]], row[at[g]], &a[g], &b[g]);
-            x[g] = LOAD(xs + at[g] * WIDTH);
-            y[g] = LOAD(ys + at[g] * WIDTH);
-            n[g] = was[g] = LOAD(ns + at[g] * WIDTH);
+            at[g] *= WIDTH;
+            x[g] = LOAD(xs + at[g]);
+            y[g] = LOAD(ys + at[g]);
+            n[g] = was[g] = LOAD(state + at[g]);
         }
         BISECT(BLOCK / 2, x, y, a, b, n)
         STEPS(1, x, y, a, b)
         EACH {
-            const K inside = (was[g] == INTERIOR) | (n[g] + 1 > maxiter);
-            const F part = vector_smooth_frac(fma(x[g], x[g], y[g] * y[g]));
-            if (f + g < todos)
-                write(t, col[at[g]], row[at[g]], select(n[g] + 1, (K)(maxiter + 1), inside),
-                      select(part, (F)(0.0f), inside), was[g] != WRITTEN);
+            const K pending = was[g] >= 0;
+            const K final_ = select(FINAL(n[g] + 1), (K)(interior), n[g] >= maxiter);
+            const F norm = TO_F(fma(x[g], x[g], y[g] * y[g]));
+            if (f + g >= todos) continue;
+            STORE(select(was[g], final_, pending), state + at[g]);
+            STORE(select(LOAD(norms + at[g]), norm, pending), norms + at[g]);
         }
     }
 
-#if PAINT
-    const long after = begin + vectors;
-    const int first = (int)(begin / per_row) * cols + (int)(begin % per_row) * WIDTH;
-    const int end = (int)(after / per_row) * cols + (int)(after % per_row) * WIDTH;
-    paint(count, frac, first, end, maxiter, ring, size, density, offset, base, painted);
-#endif
+    conclude(state, norms, vectors, maxiter LOOK_ARGUMENTS);
+    for (int v = 0; v < vectors;) {  // row by row; all at once where no row ends in idle lanes
+        const int first = (int)((begin + v) % per_row) * WIDTH;
+        const size_t pixel = (size_t)((begin + v) / per_row) * cols + first;
+        const int part = cols % WIDTH ? min((vectors - v) * WIDTH, cols - first) : vectors * WIDTH;
+        deliver(state + v * WIDTH, norms + v * WIDTH, part, pixel, TARGET_ARGUMENTS);
+        v += (part + WIDTH - 1) / WIDTH;
+    }
 }

@@ -31,9 +31,9 @@ inline float smooth_frac(double norm)
 
 #if defined(WIDTH) && WIDTH > 1
 DEFINE_LOG2(vector_log2_of, F, K, AS_F, AS_K, TO_F)
-inline F vector_smooth_frac(V norm)
+inline F vector_smooth_frac(F norm)
 {
-    return SMOOTH_OFFSET - vector_log2_of(vector_log2_of(TO_F(norm)));
+    return SMOOTH_OFFSET - vector_log2_of(vector_log2_of(norm));
 }
 #endif
 

@@ -16,9 +16,7 @@
 
 typedef struct {
     __global const double *across, *down;
-    __global int *count;
-    __global float *frac;
-    int cols, rows, maxiter;
+    int cols, rows;
 } Task;
 
 inline void points_at(const Task *t, int i, int j, V *a, V *b)
@@ -41,26 +39,20 @@ inline void points_at(const Task *t, int i, int j, V *a, V *b)
 #endif
 }
 
-// Writes counts and fractions of the samples from (i, j) on where mask is set.
-inline void write(const Task *t, int i, int j, K count, F frac, K mask)
+#define NORMS EACH norm[g] = fma(x[g], x[g], y[g] * y[g]);
+
+inline bool any_beyond(const V *norm, V limit)
 {
-    const size_t at = (size_t)j * t->cols + i;
-    if (i + WIDTH > t->cols) {
-        int n[WIDTH], m[WIDTH];
-        float f[WIDTH];
-        STORE(count, n);
-        STORE(frac, f);
-        STORE(mask, m);
-        for (int l = 0; l < t->cols - i; ++l)
-            if (m[l]) { t->count[at + l] = n[l]; t->frac[at + l] = f[l]; }
-    } else {
-        if (!all(mask)) {
-            count = select(LOAD(t->count + at), count, mask);
-            frac = select(LOAD(t->frac + at), frac, mask);
-        }
-        STORE(count, t->count + at);
-        STORE(frac, t->frac + at);
-    }
+    M beyond = (M)(0);
+    _Pragma("unroll") EACH beyond |= !(norm[g] <= limit);
+    return any(beyond);
+}
+
+inline bool any_within(const V *norm, const V *bound)
+{
+    M within = (M)(0);
+    _Pragma("unroll") EACH within |= norm[g] <= bound[g];
+    return any(within);
 }
 
 // Carries states that leave the disc within 2 * half iterations to the last one

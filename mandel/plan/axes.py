@@ -70,7 +70,7 @@ def _scaled(factor: tuple[float, float], k: np.ndarray) -> tuple[np.ndarray, np.
 
 def _shifted(by: tuple[float, float], high, low):
     """``by + high + low`` as high and low parts."""
-    s, e = _two_sum(np.float64(by[0]), high)
+    s, e = _two_sum(by[0], high)
     return _two_sum(s, e + (low + by[1]))
 
 
@@ -91,8 +91,10 @@ def axes(grid: Grid, relative: bool = False) -> Axes:
     lines = grid.y0 - np.arange(grid.rows, dtype=np.float64)
     spacing = np.full(grid.rows, scale[0] * abs(grid.turn))
     if grid.turn == 1:
-        across, down = _shifted(re, *_scaled(scale, columns)), _shifted(im, *_scaled(scale, lines))
-        return Axes(STRAIGHT, across[0] + across[1], down[0] + down[1], spacing)
+        centre = np.repeat(np.array([re, im]), (grid.cols, grid.rows), axis=0).T
+        high, low = _shifted(centre, *_scaled(scale, np.concatenate((columns, lines))))
+        both = high + low
+        return Axes(STRAIGHT, both[:grid.cols], both[grid.cols:], spacing)
     x, y = _scaled(scale, columns), _scaled(scale, lines)
 
     def times(part, factor):

@@ -99,12 +99,12 @@ class FrameRenderer:
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
         whole: Grid | None = None, ink: Ink | None = None,
-    ) -> Samples:
+    ) -> Samples | None:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, not waited for.
 
         Args:
             whole: the grid that ``grid`` is a band of, so that all bands use one arithmetic.
-            ink: also colours the samples; where the engine can.
+            ink: paints the samples and keeps none, returns None; where the engine can.
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
@@ -136,16 +136,17 @@ class FrameRenderer:
         begun, grid = perf_counter(), view.grid(supersampling)
         refined = adaptive and supersampling > 1
         rgb = layout == RGB and not refined and self._paints(grid, look, supersampling)
-        canvas = self._painter.canvas(view.width, view.height, rgb)
-        if refined:
-            row = arithmetic(grid)
-            if row.engine == PERTURBED:  # one orbit for both passes, at the precision of the second
-                self._engine(PERTURBED).reference(grid, maxiter)
-            self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1)
-            self._refine(grid, maxiter, bailout, look, canvas, supersampling)
-        else:
-            self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling)
-        picture = self._painter.develop(canvas, layout, out)
+        with self.context.settled():
+            canvas = self._painter.canvas(view.width, view.height, rgb, out)
+            if refined:
+                row = arithmetic(grid)
+                if row.engine == PERTURBED:  # one orbit for both passes, at the precision of the second
+                    self._engine(PERTURBED).reference(grid, maxiter)
+                self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1)
+                self._refine(grid, maxiter, bailout, look, canvas, supersampling)
+            else:
+                self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling)
+            picture = self._painter.develop(canvas, layout, out)
         self.timing.total = perf_counter() - begun
         return picture
 

@@ -55,6 +55,15 @@ def shape(width: int, height: int, layout: str) -> tuple[int, ...]:
     return (height * 3 // 2, width)
 
 
+def _picture(wanted: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
+    """``out``, or a new picture; uint8, contiguous."""
+    if out is None:
+        return np.empty(wanted, np.uint8)
+    if out.shape != wanted or out.dtype != np.uint8 or not out.flags.c_contiguous:
+        raise RenderError("BAD_LAYOUT", f"out must be a contiguous uint8 array of shape {wanted}.")
+    return out
+
+
 @dataclass(frozen=True)
 class Canvas:
     """A picture being painted, on the device.
@@ -63,12 +72,30 @@ class Canvas:
         width, height: pixels.
         buffer: uint32, row-major, ten bits each of gamma-encoded red (lowest), green, blue.
         rgb: the buffer holds bytes of RGB instead, painted with ``Painter.ink``.
+        picture: the host's memory, where ``buffer`` is that.
     """
 
     width: int
     height: int
     buffer: object
     rgb: bool = False
+    picture: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Ring:
+    """A palette on the device, as kernels take it.
+
+    Attributes:
+        canvas: uint32 (entries + 1,), canvas pixels; the last one for the interior.
+        bytes: uint32 (entries + 1,), the same as bytes R, G, B, 0.
+        light: uint64 (entries,), linear light, 17 bits a channel at bits 0, 21 and 42.
+    """
+
+    canvas: object
+    bytes: object
+    light: object
+    entries: int
 
 
 @dataclass(frozen=True)
@@ -96,23 +123,39 @@ class Painter:
         self._bytes = (0, None)
         self._canvas = Canvas(0, 0, None)
 
-    def _upload_ring(self, palette: str):
-        """The palette's two tables on the device, as the kernel ``shade`` takes them, and their size."""
+    def _upload_ring(self, palette: str) -> "_Ring":
         linear = ring.table(palette)
-        flat = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32) << np.array([0, 10, 20], np.uint32)
+        levels = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32)
         light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
-        upload = self.ctx.upload
-        return upload(flat.sum(axis=1, dtype=np.uint32)), upload(light.sum(axis=1)), len(linear)
+        black = np.zeros((1, 3), np.uint32)
 
-    def canvas(self, width: int, height: int, rgb: bool = False) -> Canvas:
-        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``ink``."""
+        def packed(channels: np.ndarray, bits: int):
+            shifts = np.arange(3, dtype=np.uint32) * np.uint32(bits)
+            words = np.append(channels, black, axis=0) << shifts
+            return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
+
+        bytes_ = (levels + 2) >> 2
+        return _Ring(packed(levels, 10), packed(bytes_, 8), self.ctx.upload(light.sum(axis=1)), len(linear))
+
+    def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
+        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``ink``.
+
+        Args:
+            out: as ``develop`` will get it; with bytes of RGB the device paints there if it can.
+        """
+        if rgb:
+            picture = _picture(shape(width, height, RGB), out)
+            target = self.ctx.target(picture)
+            if target is not None:
+                return Canvas(width, height, target, True, picture)
         return Canvas(width, height, self.ctx.empty((3 if rgb else 4) * (width * height + 3)), rgb)
 
     def ink(self, look: Look, canvas: Canvas, row: int = 0) -> Ink:
         """What an iterator needs to colour a band of the canvas, from ``row`` on, one sample a pixel."""
-        flat, _, entries = self._ring(look.palette)
-        first = row * canvas.width
-        return Ink(flat, entries, look.density, look.offset % 1.0, canvas.buffer, canvas.rgb, first)
+        own, first = self._ring(look.palette), row * canvas.width
+        painted = own.bytes if canvas.rgb else own.canvas
+        density, offset = look.density, look.offset % 1.0
+        return Ink(painted, own.entries, density, offset, canvas.buffer, canvas.rgb, first)
 
     def shade(self, samples: Samples, look: Look, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
@@ -183,14 +226,15 @@ class Painter:
     def _shade(self, samples, look, canvas, n, size, *, base=0, pixels=None):
         if (look.needs_slope and samples.slope is None) or (look.needs_distance and samples.distance is None):
             raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
-        flat, light, entries = self._ring(look.palette)
+        own = self._ring(look.palette)
         f, i = np.float32, np.int32
         density, offset = f(look.density), f(look.offset % 1.0)
         length = size[0] * size[-1]
         if n == 1 and len(size) == 2 and self._runs(length) and not outputs(look).derivative:
             self.ctx.kernel(_FILE, "shade_run")(
                 self.ctx.queue, (-(-length // _RUN),), (1,), samples.count, samples.frac,
-                i(samples.maxiter), flat, i(entries), density, offset, i(length), i(base), canvas.buffer,
+                i(samples.maxiter), own.canvas, i(own.entries), density, offset,
+                i(length), i(base), canvas.buffer,
             )
             return
         kernel = self.ctx.kernel(_FILE, "shade", (
@@ -200,7 +244,7 @@ class Painter:
         kernel(
             self.ctx.queue, size, None,
             samples.count, samples.frac, samples.distance, samples.slope,
-            i(samples.maxiter), flat, light, i(entries), density, offset,
+            i(samples.maxiter), own.canvas, own.light, i(own.entries), density, offset,
             f(look.light[0]), f(look.light[1]), f(look.relief),
             f(1.0 / (n * look.edge) if look.needs_distance else 0.0),
             pixels, i(base), canvas.buffer,
@@ -213,27 +257,41 @@ class Painter:
     def develop(self, canvas: Canvas, layout: str = RGB, out: np.ndarray | None = None) -> np.ndarray:
         """The canvas as bytes, in ``out`` if given (uint8, of ``shape(...)``, contiguous); waits."""
         wanted = shape(canvas.width, canvas.height, layout)
-        if out is None:
-            out = np.empty(wanted, np.uint8)
-        elif out.shape != wanted or out.dtype != np.uint8 or not out.flags.c_contiguous:
-            raise RenderError("BAD_LAYOUT", f"out must be a contiguous uint8 array of shape {wanted}.")
+        if canvas.rgb and layout != RGB:
+            raise RenderError("BAD_LAYOUT", f"the canvas holds {RGB}, which does not become {layout}.")
+        if canvas.picture is not None:
+            self.ctx.settle()
+            if out is None or out is canvas.picture:
+                return canvas.picture
+        out = _picture(wanted, out)
+        if canvas.picture is not None:
+            out[...] = canvas.picture
+            return out
         if canvas.rgb:
-            if layout != RGB:
-                raise RenderError("BAD_LAYOUT", f"the canvas holds {RGB}, which does not become {layout}.")
             return self.ctx.download(canvas.buffer, out)
-        if self._bytes[0] < out.size + 12:
-            self._bytes = (out.size + 12, self.ctx.empty(out.size + 12))
-        buffer = self._bytes[1]
         length, kernel, queue = canvas.width * canvas.height, self.ctx.kernel, self.ctx.queue
-        if layout == RGB and self._runs(length):
-            size = (-(-length // _RUN),)
-            kernel(_FILE, "to_rgb_run")(queue, size, (1,), canvas.buffer, np.int32(length), buffer)
-        elif layout == RGB:
-            kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)
-        else:
-            size = (canvas.width // 2, canvas.height // 2)
-            kernel(_FILE, "to_yuv420")(queue, size, None, canvas.buffer, buffer)
-        return self.ctx.download(buffer, out)
+        runs = layout == RGB and self._runs(length)
+        target = self.ctx.target(out) if runs or layout != RGB else None  # others write whole words
+        buffer = self._bytes_for(out.size) if target is None else target
+        with self.ctx.settled():
+            if runs:
+                size = (-(-length // _RUN),)
+                kernel(_FILE, "to_rgb_run")(queue, size, (1,), canvas.buffer, np.int32(length), buffer)
+            elif layout == RGB:
+                kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)
+            else:
+                size = (canvas.width // 2, canvas.height // 2)
+                kernel(_FILE, "to_yuv420")(queue, size, None, canvas.buffer, buffer)
+            if target is None:
+                return self.ctx.download(buffer, out)
+            self.ctx.settle()
+            return out
+
+    def _bytes_for(self, size: int):
+        """The buffer of the last picture's bytes, if it is large enough, else a new one."""
+        if self._bytes[0] < size + 12:  # kernels write whole words
+            self._bytes = (size + 12, self.ctx.empty(size + 12))
+        return self._bytes[1]
 
     def paint(
         self, samples: Samples, look: Look, n: int = 1, layout: str = RGB, out: np.ndarray | None = None

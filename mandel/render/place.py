@@ -41,7 +41,7 @@ def place_of(ctx: DeviceContext, grid: Grid, relative: bool = False, width: int 
     table = axes(grid, relative)
     across = table.across
     if table.geometry == STRAIGHT and len(across) % width:
-        across = np.pad(across, (0, -len(across) % width), mode="edge")
+        across = np.append(across, np.full(-len(across) % width, across[-1]))
     upload = ctx.upload
     return Place(grid.cols, grid.rows, table.geometry, upload(across), upload(table.down), upload(table.spacing))
 

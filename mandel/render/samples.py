@@ -46,13 +46,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Ink:
-    """What a kernel needs that colours samples as it makes them, one a pixel (``Painter.ink``).
+    """What a kernel needs that paints samples as it makes them, one a pixel (``Painter.ink``).
 
     Attributes:
-        ring: uint32 device buffer, canvas pixels around the palette's ring.
-        entries: how many.
+        ring: uint32 device buffer, what to paint around the palette's ring: canvas pixels or bytes
+            R, G, B, 0; one entry more for the interior.
+        entries: how many, without that one.
         density, offset: as of ``Look``.
-        target: device buffer of the picture: canvas pixels (uint32), or bytes of RGB.
+        target: the picture, in the device's memory or the host's: canvas pixels (uint32), or bytes of RGB.
         rgb: whether it is the latter.
         first: the pixel of the picture at which the samples begin.
     """

@@ -114,3 +114,18 @@ def test_adaptive_supersampling_of_a_flat_picture():
     renderer = FrameRenderer(device_context("cpu"))
     picture = renderer.picture(View("0", "0", "0.1", 8, 8), 100, 1000.0, Look(), 2, adaptive=True)
     assert (picture == 0).all() and renderer.timing.refined == 0
+
+
+@pytest.mark.parametrize("layout", ["rgb", "yuv420"])
+def test_a_picture_goes_where_it_is_wanted(layout):
+    """Into the caller's memory, whatever its address; nothing before it or behind it is touched."""
+    renderer, size = FrameRenderer(device_context("cpu")), 64 * 48 * 3 // (1 if layout == "rgb" else 2)
+    shape = (48, 64, 3) if layout == "rgb" else (72, 64)
+    expected = renderer.picture(VIEW, 300, 1000.0, Look(), 1, layout)
+    memory = np.full(size + 64, 7, np.uint8)
+    for first in (1, 16, 37):
+        memory[:] = 7
+        out = memory[first:first + size].reshape(shape)
+        assert renderer.picture(VIEW, 300, 1000.0, Look(), 1, layout, out) is out
+        assert (out == expected).all()
+        assert (memory[:first] == 7).all() and (memory[first + size:] == 7).all()

@@ -263,3 +263,22 @@ def test_misfits_are_refused(ctx, painter):
         with pytest.raises(RenderError) as caught:
             call()
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize("layout", [RGB, YUV420])
+def test_nothing_is_written_after_an_error(ctx, painter, monkeypatch, layout):
+    """Kernels write to the picture itself: it must not be given up before they are over."""
+    raw, over = Raw(ctx, 32, 32), []
+    canvas = painter.canvas(32, 32)
+    painter.shade(raw.samples, Look(), canvas)
+
+    def interrupted(*_):
+        marker = ctx.cl.enqueue_marker(ctx.queue)
+        over.append(marker)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ctx, "settle", interrupted)
+    monkeypatch.setattr(ctx, "download", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        painter.develop(canvas, layout)
+    assert over[0].command_execution_status == ctx.cl.command_execution_status.COMPLETE
