@@ -25,12 +25,22 @@ def _first_error(log: str) -> str:
     return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no reason given")
 
 
-# numpy's names of OpenCL C's numbers, as kernels take them
-SCALARS = {
-    "int": np.int32, "uint": np.uint32, "long": np.int64, "ulong": np.uint64,
-    "float": np.float32, "double": np.float64,
-}
 KEPT_BYTES = 256 * 2**20  # most that the pool keeps of buffers nobody uses
+
+
+def _launcher(kernel):
+    """``kernel``, told the types of its numbers by those of its first launch: pyopencl then takes 1 us
+    to set them all, else 7 us for each."""
+    typed = False
+
+    def launch(queue, size, group, *arguments):
+        nonlocal typed
+        if not typed:
+            kernel.set_scalar_arg_dtypes([type(a) if isinstance(a, np.generic) else None for a in arguments])
+            typed = True
+        return kernel(queue, size, group, *arguments)
+
+    return launch
 
 
 class DeviceContext:
@@ -61,7 +71,9 @@ class DeviceContext:
         self._local = threading.local()
 
     def kernel(self, file: str, name: str, defines: tuple[tuple[str, object], ...] = ()):
-        """The kernel ``name`` of ``file``, built with ``-D`` for each define.
+        """Launches the kernel ``name`` of ``file``, built with ``-D`` for each define.
+
+        Called with queue, global size, group (or None) and arguments, numbers as numpy's types.
 
         One kernel object per thread: setting arguments is not thread-safe.
         Contraction is never left to the compiler, so that devices agree; the
@@ -70,7 +82,7 @@ class DeviceContext:
         own = self._local.__dict__.setdefault("kernels", {})
         key = (file, name, defines)
         if key not in own:
-            own[key] = self._typed(self.cl.Kernel(self._program(file, defines), name))
+            own[key] = _launcher(self.cl.Kernel(self._program(file, defines), name))
         return own[key]
 
     def _any_address(self) -> bool:
@@ -80,17 +92,6 @@ class DeviceContext:
         except (self.cl.Error, AttributeError):
             return False
         return bool(able & self.cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
-
-    def _typed(self, kernel):
-        """``kernel`` told the types of its numbers, where the driver says: 1 us a launch instead of 7 each."""
-        try:
-            names = [kernel.get_arg_info(k, self.cl.kernel_arg_info.TYPE_NAME) for k in range(kernel.num_args)]
-        except self.cl.Error:
-            return kernel
-        types = [None if name.endswith("*") else SCALARS.get(name, name) for name in names]
-        if not any(isinstance(type_, str) for type_ in types):
-            kernel.set_scalar_arg_dtypes(types)
-        return kernel
 
     def _program(self, file: str, defines):
         with self._lock:
@@ -109,9 +110,7 @@ class DeviceContext:
         try:
             with warnings.catch_warnings():  # compilers talk even when all is well
                 warnings.simplefilter("ignore", self.cl.CompilerWarning)
-                return self.cl.Program(self.context, text).build(
-                    ["-cl-std=CL1.2", "-cl-kernel-arg-info", *options]
-                )
+                return self.cl.Program(self.context, text).build(["-cl-std=CL1.2", *options])
         except self.cl.Error as error:
             raise DeviceError(
                 "BUILD_FAILED", f"{name} does not build on {self.device.name}: {_first_error(str(error))}"
