@@ -12,6 +12,7 @@ COMMANDS = {
     "client": ("mandel.cli.client", "send a payload; the same as python client.py"),
     "still": ("mandel.cli.still", "render one frame to a PNG or an npz"),
     "locate": ("mandel.cli.locate", "find the minibrot in a view: all digits, period, size, views"),
+    "tune": ("mandel.cli.tune", "measure kernel variants on a device and pick the fastest from then on"),
     "doctor": ("mandel.cli.doctor", "show devices, the choice and the reason, Ray, ffmpeg, disk, versions"),
 }
 

@@ -24,7 +24,7 @@ from mandel.cluster.job import Job
 from mandel.cluster.kept import Kept
 from mandel.cluster.pace import frames_together, unwise
 from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
-from mandel.cluster.segment_files import DISK_FULL, disk_error, disk_was_full, write_segment
+from mandel.cluster.segment_files import disk_error, write_segment
 from mandel.errors import MandelError, RenderError
 
 MAX_ATTEMPTS = 3
@@ -369,9 +369,6 @@ class Scheduler:
         try:
             facts = future.result()
         except MandelError as error:
-            if disk_was_full(error):
-                self._give_up(job, DISK_FULL)
-                return
             self._failed(job, _VIDEO, Outcome(0, None, {}, error.as_dict()))
             if name in self._jobs:
                 self._finisher.look_at(job)

@@ -1,13 +1,12 @@
-"""Encoded segments as files in a job's tmp folder, where the supervisor adopts them; what a disk may say to that."""
+"""Encoded segments as files in a job's tmp folder, where the supervisor adopts them."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
 from pathlib import Path
 
-from mandel.errors import MandelError, RenderError
+from mandel.errors import RenderError
 
 DISK_FULL = RenderError("DISK_FULL", "no space left for the job's files; free some and ask again")
 
@@ -28,8 +27,3 @@ def disk_error(error: OSError) -> RenderError:
     if error.errno == errno.ENOSPC:
         return DISK_FULL
     return RenderError("DISK_FAILED", f"a file of the job could not be written: {error}")
-
-
-def disk_was_full(error: MandelError) -> bool:
-    """Whether a program, in its own words, failed for want of space."""
-    return os.strerror(errno.ENOSPC) in error.message

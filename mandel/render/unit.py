@@ -28,11 +28,6 @@ class FrameUnit:
     supersampling: int
     adaptive: bool = False
 
-    @property
-    def picture_bytes(self) -> int:
-        """Size of the result."""
-        return self.view.width * self.view.height * 3 // 2
-
 
 @dataclass(frozen=True)
 class SegmentUnit:
@@ -40,7 +35,7 @@ class SegmentUnit:
 
     Attributes:
         width, height: pixels of a frame.
-        fps: frames per second, decimal string.
+        fps: frames per second, a decimal string or a quotient of whole numbers.
     """
 
     width: int
