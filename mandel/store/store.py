@@ -23,7 +23,7 @@ from mandel.store.evict import IDLE_SECONDS, evict
 from mandel.store.index import Index
 from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
 from mandel.store.recovery import recover
-from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
+from mandel.store.states import DONE, PAUSED, QUEUED
 from mandel.store.strips import Strips
 
 _LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running ones can end
