@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-import gmpy2
 import numpy as np
 from gmpy2 import mpz
 

@@ -8,7 +8,7 @@ from collections import Counter, deque
 
 from mandel.errors import MandelError, RenderError
 from mandel.payload import Payload
-from mandel.store.store import CANCELLED, DONE, FAILED, PAUSED, QUEUED
+from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 
 # Never stored: it is a fact about a living driver. A restart finds the job queued.
 RUNNING = "running"

@@ -14,7 +14,8 @@ from mandel.server.listener import Listener
 from mandel.server.register import Register
 from mandel.server.supervisor import Supervisor
 from mandel.settings import Settings
-from mandel.store.store import QUEUED, Store
+from mandel.store.states import QUEUED
+from mandel.store.store import Store
 from mandel.version import VERSION
 
 _CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way

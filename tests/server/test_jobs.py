@@ -7,7 +7,8 @@ import pytest
 
 from mandel.errors import MandelError
 from mandel.server.jobs import LIVE, RUNNING, TABLE, Job, after
-from mandel.store.store import CANCELLED, DONE, FAILED, QUEUED, Record
+from mandel.store.states import CANCELLED, DONE, FAILED, QUEUED
+from mandel.store.store import Record
 
 EVENTS = {event for row in TABLE.values() for event in row}
 

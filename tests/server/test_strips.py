@@ -12,7 +12,8 @@ from mandel.protocol.strict_json import loads
 from mandel.server import strips
 from mandel.server.jobs import Job
 from mandel.settings import Limits
-from mandel.store.store import DONE, QUEUED, Record
+from mandel.store.states import DONE, QUEUED
+from mandel.store.store import Record
 
 SHARED = {"sampling": "shared", "keep_strips": True, "frame_width": 640, "frame_height": 360}
 

@@ -9,7 +9,8 @@ from mandel.payload import parse
 from mandel.protocol.strict_json import loads
 from mandel.server.register import Register
 from mandel.server.supervisor import Supervisor
-from mandel.store.store import CANCELLED, FAILED, PAUSED, QUEUED, Store
+from mandel.store.states import CANCELLED, FAILED, PAUSED, QUEUED
+from mandel.store.store import Store
 from tests.server.heads import SMALL
 from tests.store.scenario import SEGMENTS, put
 

@@ -7,7 +7,8 @@ import pytest
 from mandel.errors import MandelError
 from mandel.server.jobs import Job
 from mandel.server.turns import MOST_ADDRESSES, MOST_CLIENTS, MOST_RUNNING, check_queue, next_job
-from mandel.store.store import QUEUED, Record
+from mandel.store.states import QUEUED
+from mandel.store.store import Record
 
 LOCK = threading.RLock()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mandel.errors import StoreError
 from mandel.store.names import is_job_id
-from mandel.store.store import CANCELLED, DONE, QUEUED, Store
+from mandel.store.states import CANCELLED, DONE, QUEUED
+from mandel.store.store import Store
 
 JOB = hashlib.sha256(b"a job").hexdigest()
 OTHER = hashlib.sha256(b"another job").hexdigest()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mandel.store.store import CANCELLED, DONE, QUEUED, Store
+from mandel.store.states import CANCELLED, DONE, QUEUED
+from mandel.store.store import Store
 from tests.store import scenario
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from mandel.errors import StoreError
-from mandel.store.store import CANCELLED, DONE, QUEUED, Store
+from mandel.store.states import CANCELLED, DONE, QUEUED
+from mandel.store.store import Store
 
 SIZE = 1000
 

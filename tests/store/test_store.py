@@ -10,7 +10,8 @@ import pytest
 
 from mandel.errors import MandelError, StoreError
 from mandel.store.names import POSTER, Names, is_job_id
-from mandel.store.store import CANCELLED, DONE, FAILED, QUEUED, Store
+from mandel.store.states import CANCELLED, DONE, FAILED, QUEUED
+from mandel.store.store import Store
 from tests.store import scenario
 from tests.store.scenario import JOB, OTHER
 

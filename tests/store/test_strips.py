@@ -7,7 +7,8 @@ from collections import namedtuple
 import pytest
 
 from mandel.errors import StoreError
-from mandel.store.store import CANCELLED, DONE, Store
+from mandel.store.states import CANCELLED, DONE
+from mandel.store.store import Store
 
 JOB, OTHER = "a" * 64, "b" * 64
 DATA = b"samples" * 100
