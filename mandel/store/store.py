@@ -318,7 +318,7 @@ class Store:
             return True
 
     def _remember(self, job: str, kind: str, mark: tuple) -> None:
-        if len(self._verified) > 10_000:
+        if len(self._verified) > 1000:
             self._verified.clear()
         self._verified[job, kind] = mark
 
