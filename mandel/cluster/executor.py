@@ -65,7 +65,7 @@ class Executor(Protocol):
         """Bytes that results may take together."""
 
     def nodes(self) -> list[dict]:
-        """id, host, address, resources and liveness of each node."""
+        """id, host, address, resources (``CPU``, ``GPU``) and liveness of each node."""
 
     def submit(self, together: Sequence[Task]) -> list[int]:
         """Starts tasks of one job and kind, one after the other on one worker; returns their tickets at once.

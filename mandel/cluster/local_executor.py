@@ -36,7 +36,7 @@ class LocalExecutor:
         return 1 << 30
 
     def nodes(self) -> list[dict]:
-        return [{"id": "local", "host": "localhost", "alive": True, "resources": self.slots()}]
+        return [{"id": "local", "host": "localhost", "alive": True, "resources": {"CPU": self._workers}}]
 
     def submit(self, together: Sequence[Task]) -> list[int]:
         tickets = list(itertools.islice(self._tickets, len(together)))

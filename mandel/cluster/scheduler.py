@@ -225,12 +225,11 @@ class Scheduler:
 
     def _addressed(self, job: Job, task: Task) -> Task:
         """The task, saying which nodes must not run it and how many failures are known."""
-        if avoid := job.shunned(MAX_BLAME, _SUSPECT_SECONDS):
-            alive = {node["id"] for node in self._executor.nodes() if node["alive"]}
-            avoid &= alive
-            if avoid != alive:
-                task = replace(task, avoid=frozenset(avoid))
-        return replace(task, failures=self._failures)
+        avoid = job.shunned(MAX_BLAME, _SUSPECT_SECONDS)
+        if avoid:  # but not all that have such slots: it would wait for ever
+            able = {n["id"] for n in self._executor.nodes() if n["alive"] and n["resources"].get(task.kind.upper())}
+            avoid = avoid & able if able - avoid else set()
+        return replace(task, avoid=frozenset(avoid), failures=self._failures)
 
     # What came of it
 

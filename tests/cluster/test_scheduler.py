@@ -199,7 +199,7 @@ def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
 
     class TwoNodes(Faulty):
         def nodes(self):
-            return [{"id": "local", "alive": True}, {"id": "other", "alive": True}]
+            return [*super().nodes(), {"id": "other", "alive": True, "resources": {"CPU": 2}}]
 
     def spoil(task):
         seen.append(task.avoid)
