@@ -27,53 +27,78 @@ class InFlight:
 
     Args:
         executor: where they run.
+
+    Attributes:
+        calls: how many there are on each kind of slot.
     """
 
     def __init__(self, executor: Executor):
         self._executor = executor
+        self.calls: Counter = Counter()
         self._flights: dict[int, Flight] = {}
-        self._calls = itertools.count()
+        self._abandoned: set[int] = set()  # tickets whose outcomes are not wanted, and still to come
+        self._numbers = itertools.count()
+        self._sizes: Counter = Counter()  # tasks by call
+        self._tasks: dict[tuple[Job, str], Counter] = {}  # by job and kind of slot: how many of each kind of item
         self._stragglers = Stragglers()
-        self._copied: set[tuple[str, Item]] = set()
+        self._copied: set[tuple[Job, Item]] = set()
         self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._flights) + len(self._abandoned)
 
-    def of(self, job: Job, kind: str) -> list[Task]:
-        """A job's tasks on slots of a kind."""
-        return [f.task for f in self._flights.values() if f.task.kind == kind and f.job is job]
+    @property
+    def wanted(self) -> bool:
+        """Whether there are tasks that were not abandoned."""
+        return bool(self._flights)
 
-    def calls(self) -> Counter:
-        """How many calls there are on each kind of slot."""
-        return Counter(kind for kind, _ in {(f.task.kind, f.call) for f in self._flights.values()})
+    def of(self, job: Job, kind: str) -> Counter:
+        """A job's tasks on slots of a kind: how many of each kind of item."""
+        return self._tasks.get((job, kind), Counter())
 
     def submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
         """Starts tasks of one job, one after the other on one worker."""
-        call = next(self._calls)
+        call = next(self._numbers)
         for ticket, (item, task) in zip(self._executor.submit([task for _, task in together]), together):
-            copies = len(self._copies(job, item)) if (job.name, item) in self._copied else 0
+            copies = len(self._copies(job, item)) if (job, item) in self._copied else 0
             self._flights[ticket] = Flight(job, item, task, call)
+            self._tasks.setdefault((job, task.kind), Counter())[item.kind] += 1
+            self.calls[task.kind] += not self._sizes[call]
+            self._sizes[call] += 1
             self._stragglers.begun(ticket, job.name, item.kind, task.kind, copies)
 
     def end(self, outcome: Outcome) -> Flight | None:
         """Takes an ended task out, and copies of it as well; None if a copy of it was sooner."""
-        if (flight := self._flights.pop(outcome.ticket, None)) is None:
+        if outcome.ticket not in self._flights:
+            self._abandoned.discard(outcome.ticket)
             return None
-        self._heard.pop(outcome.ticket, None)
-        self._stragglers.ended(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
-        if (flight.job.name, flight.item) in self._copied:
+        flight = self._take_out(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
+        if (flight.job, flight.item) in self._copied:
             self.abandon(flight.job, flight.item)
         return flight
 
     def abandon(self, job: Job, item: Item) -> None:
         """Ends all tasks that make ``item``: their outcomes are not wanted any more."""
-        self._copied.discard((job.name, item))
+        self._copied.discard((job, item))
         for ticket in self._copies(job, item):
-            del self._flights[ticket]
-            self._heard.pop(ticket, None)
-            self._stragglers.ended(ticket)
+            self._take_out(ticket)
+            self._abandoned.add(ticket)
             self._executor.cancel(ticket)
+
+    def _take_out(self, ticket: int, seconds: float | None = None) -> Flight:
+        flight = self._flights.pop(ticket)
+        self._heard.pop(ticket, None)
+        self._stragglers.ended(ticket, seconds)
+        job, item, task, call = flight
+        tasks = self._tasks[job, task.kind]
+        tasks[item.kind] -= 1
+        if not tasks.total():
+            del self._tasks[job, task.kind]
+        self._sizes[call] -= 1
+        if not self._sizes[call]:
+            del self._sizes[call]
+            self.calls[task.kind] -= 1
+        return flight
 
     def cancel(self, name: str) -> None:
         """A job is over: its tasks end soon."""
@@ -101,7 +126,7 @@ class InFlight:
 
     def copy(self, job: Job, item: Item, task: Task) -> None:
         """Starts a late task once more; the first to end counts."""
-        self._copied.add((job.name, item))
+        self._copied.add((job, item))
         self.submit(job, [(item, task)])
 
     def progress(self) -> Iterator[tuple[Job, Item, int, int]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import math
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,10 @@ class Job:
         self._made: dict[Item, Any] = {}
         self._making: set[Item] = set()
         self._missing = {s.index: s.count for s in self.segments}
+        self._first = self._todo[0] if self._todo else 0  # frame that is not made yet
+        # What scans found, until something is made or put back: what waits for others, and which slots' turn is not.
+        self._waiting: set[Item] = set()
+        self._idle: set[frozenset[str]] = set()
 
     def set_priority(self, priority: int) -> None:
         """What is used from now on counts by the new share."""
@@ -91,9 +97,14 @@ class Job:
         return len(self._todo)
 
     @property
-    def next_segment(self) -> Segment | None:
-        """The segment of the next frame to be handed out."""
-        return self._segment_of(self._todo[0]) if self._todo else None
+    def spoken_for(self) -> int:
+        """Bytes of the pictures of all segments begun."""
+        return sum(self.segments[index].count for index in self.begun) * self.frame_bytes
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether anything of it is there or being made."""
+        return bool(self._made or self._making)
 
     @property
     def needs_ahead(self) -> int:
@@ -106,7 +117,10 @@ class Job:
         pitch = self._recipe.pitch
         if pitch.bytes:
             count = min(needs, room // pitch.bytes)
-            self._further = range(_AHEAD, _AHEAD + count * pitch.frames, pitch.frames)
+            further = range(_AHEAD, _AHEAD + count * pitch.frames, pitch.frames)
+            if further != self._further:
+                self._further = further
+                self._idle.clear()
 
     def note_pace(self, item: Item, kind: str, seconds: float) -> None:
         """An item was made on a slot of ``kind``."""
@@ -118,27 +132,49 @@ class Job:
         """Frames that were made and are in no segment yet, with their handles."""
         return [(item.index, handle) for item, handle in self._made.items() if item.kind == FRAME]
 
-    def next(self, kind: str, unwise: frozenset[str] = frozenset()) -> tuple[Item, Task] | None:
+    def next(
+        self, kind: str, unwise: frozenset[str] = frozenset(), room: Callable[[], float] = lambda: math.inf
+    ) -> tuple[Item, Task] | None:
         """The next task that can start now on a slot of ``kind``, or None; it counts as handed out.
 
         Args:
             unwise: kinds of items that are left to other slots.
+            room: tells the bytes that the pictures of a segment to be begun may take.
         """
+        if unwise in self._idle or not self._todo or not self._fits(self._todo[0], room):
+            return None
         near = islice(self._todo, _AHEAD)
         far = (self._todo[place] for place in self._further if place < len(self._todo))
+        all_fit = True
         for place, frame in enumerate(chain(near, far)):
             item = Item(FRAME, frame)
             while (ready := self._ready(item)) is not None and ready.kind not in unwise:
                 if ready == item and place >= _AHEAD:
                     break  # its turn has not come
+                if ready == item and not self._fits(frame, room):
+                    all_fit = False
+                    break
                 if (task := self._task(ready, kind)) is None:
+                    self._look_again()
                     continue  # a strip on disk was damaged: now it has needs
                 if ready == item:
                     self._todo.remove(frame)
                     self.begun.add(self._segment_of(frame).index)
+                    self._idle.clear()
                 self._making.add(ready)
                 return ready, task
+        if all_fit:
+            self._idle.add(unwise)
         return None
+
+    def _fits(self, frame: int, room: Callable[[], float]) -> bool:
+        segment = self._segment_of(frame)
+        return segment.index in self.begun or segment.count * self.frame_bytes <= room()
+
+    def _look_again(self) -> None:
+        """What waited may be ready now."""
+        self._waiting.clear()
+        self._idle.clear()
 
     def ended(self, item: Item, handle: Any) -> list[tuple[Item, Task]]:
         """Notes that ``item`` was made; what can be encoded now."""
@@ -149,8 +185,9 @@ class Job:
             return []
         self._made[item] = handle
         if item.kind != FRAME:
+            self._look_again()
             return []
-        self._drop_unneeded()
+        self._drop_unneeded(item.index)
         segment = self._segment_of(item.index)
         self._missing[segment.index] -= 1
         if self._missing[segment.index]:
@@ -164,14 +201,17 @@ class Job:
     def failed(self, item: Item, lost: bool) -> None:
         """Puts ``item`` back; if something was ``lost``, what it was made from as well."""
         self._making.discard(item)
+        self._look_again()
         if item.kind == SEGMENT:
             segment = self.segments[item.index]
             self._forget(segment)
             self._missing[segment.index] = segment.count
             self._todo.extendleft(reversed(segment.frames))
+            self._first = min(self._first, segment.first)
             return
         if item.kind == FRAME:
             self._todo.appendleft(item.index)
+            self._first = min(self._first, item.index)
         if item.kind == STRIP and not lost:
             self.strips.forget(item.index)
         if lost:
@@ -208,6 +248,8 @@ class Job:
 
     def _ready(self, item: Item) -> Item | None:
         """``item``, or the first thing it still needs that can be started now."""
+        if item in self._waiting:
+            return None
         waiting = False
         for need in self._recipe.needs(item):
             if need in self._made:
@@ -215,7 +257,10 @@ class Job:
             waiting = True
             if need not in self._making and (ready := self._ready(need)) is not None:
                 return ready
-        return None if waiting else item
+        if not waiting:
+            return item
+        self._waiting.add(item)
+        return None
 
     def _task(self, item: Item, kind: str) -> Task | None:
         """The task that makes ``item``, whose needs are there; None if it was to be read from disk in vain."""
@@ -234,10 +279,12 @@ class Job:
         for frame in segment.frames:
             self._made.pop(Item(FRAME, frame), None)
 
-    def _drop_unneeded(self) -> None:
-        """Frees what no frame still to be rendered needs."""
+    def _drop_unneeded(self, made: int) -> None:
+        """Frees what no frame still to be rendered needs, now that frame ``made`` is there."""
+        if made > self._first:
+            return  # that one needs it all
         rendering = [item.index for item in self._making if item.kind == FRAME]
-        first = min([*rendering, *islice(self._todo, 1)], default=self.payload.num_frames)
-        gone = [m for m in self._made if m.kind != FRAME and self._recipe.last_frame(m) < first]
+        self._first = min([*rendering, *islice(self._todo, 1)], default=self.payload.num_frames)
+        gone = [m for m in self._made if m.kind != FRAME and self._recipe.last_frame(m) < self._first]
         for item in gone:
             del self._made[item]

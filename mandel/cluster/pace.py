@@ -3,9 +3,8 @@ frames make a call."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from mandel.cluster.executor import Task
 from mandel.cluster.job import Job
 from mandel.cluster.recipe import FRAME, SEGMENT, STRIP
 
@@ -16,12 +15,12 @@ _MOST_TOGETHER = 8
 _ENCODING = 8e-9
 
 
-def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Sequence[Task]) -> frozenset[str]:
+def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Mapping[str, int]) -> frozenset[str]:
     """The kinds of items that slots of ``kind`` had better leave to other slots.
 
     Args:
         slots: how many there are of each kind.
-        running: the job's tasks on slots of this kind.
+        running: how many of the job's tasks run on slots of this kind, by the kind of item.
     """
     if len(slots) == 1:
         return frozenset()
@@ -30,13 +29,13 @@ def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Sequence[Task
 
 
 def _is_wise(
-    job: Job, item: str, kind: str, slots: Mapping[str, int], running: Sequence[Task], ahead: int
+    job: Job, item: str, kind: str, slots: Mapping[str, int], running: Mapping[str, int], ahead: int
 ) -> bool:
     """Whether a slot ends an item before the others have made all ``ahead`` that are wanted before it."""
     paces = {other: job.pace[item, other] for other in slots if (item, other) in job.pace}
     if (own := paces.pop(kind, None)) is None:
         # How long a CPU takes shows in one item; GPUs begin at once.
-        return kind == "gpu" or all(task.function != item for task in running)
+        return kind == "gpu" or not running.get(item)
     if not paces:
         return kind == "gpu"
     if own <= min(paces.values()):
@@ -46,7 +45,7 @@ def _is_wise(
     return own <= min(max(pace, ahead * pace / slots[other]) for other, pace in paces.items())
 
 
-def _delays_encoding(job: Job, slots: Mapping[str, int], running: Sequence[Task]) -> bool:
+def _delays_encoding(job: Job, slots: Mapping[str, int], running: Mapping[str, int]) -> bool:
     """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode."""
     own, gpu = job.pace.get((FRAME, "cpu")), job.pace.get((FRAME, "gpu"))
     if not own or not gpu:
@@ -54,7 +53,7 @@ def _delays_encoding(job: Job, slots: Mapping[str, int], running: Sequence[Task]
     encoding = job.pace.get((SEGMENT, "cpu"), _ENCODING * job.frame_bytes)
     busy = encoding * slots["gpu"] / gpu  # CPUs that encode what GPUs render
     spare = (slots["cpu"] - busy) * own / (own + encoding)
-    return sum(task.function == FRAME for task in running) >= spare
+    return running.get(FRAME, 0) >= spare
 
 
 def frames_together(job: Job, kind: str, slots: Mapping[str, int]) -> int:

@@ -8,11 +8,13 @@ the number of slots, and by the bytes of pictures rendered and not yet encoded.
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._accounts = Accounts(self._jobs)
         self._in_flight = InFlight(executor)
+        self._taken: tuple[int, int, int] | None = None  # jobs under way, bytes of their pictures and strips
         self._failures = 0
         self._told = 0.0
         self._finisher = Finisher(wake)
@@ -129,7 +132,7 @@ class Scheduler:
         deadline = time.monotonic() + seconds
         for job in self._jobs.values():
             self._kept.keep_all(job)
-        while self._in_flight and (left := deadline - time.monotonic()) > 0:
+        while self._in_flight.wanted and (left := deadline - time.monotonic()) > 0:
             beat()
             for outcome in self._executor.wait(min(left, _STAGE_SECONDS)):
                 self._ended(outcome)
@@ -148,17 +151,18 @@ class Scheduler:
 
     def _fill(self) -> None:
         slots = self._executor.slots()
-        calls = self._in_flight.calls()
+        calls = self._in_flight.calls
         room = int(_AHEAD_SHARE * self._executor.memory() / max(1, len(self._jobs)))
         for job in list(self._jobs.values()):
             self._of(job, job.look_ahead, sum(slots.values()), room)
+        self._taken = None
         for kind, count in slots.items():
-            while calls[kind] < _IN_FLIGHT[kind] * count and (given := self._hand_out(kind, slots)):
-                calls[kind] += given
+            while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
+                pass
         for flight, copies in list(self._in_flight.late(slots, self._jobs.values())):
-            self._hurry(flight, copies)
+            self._hurry(flight, copies, slots)
 
-    def _hurry(self, flight: Flight, copies: int) -> None:
+    def _hurry(self, flight: Flight, copies: int, slots: dict[str, int]) -> None:
         """Starts a late task once more."""
         job, item, task, _ = flight
         if item.kind == SEGMENT and copies > 1:
@@ -168,36 +172,42 @@ class Scheduler:
             self._failed(job, item, Outcome(0, None, {}, error))
             return
         self._warn(f"job {job.name[:8]}: {item} takes suspiciously long and is started once more")
+        others = [kind for kind in slots if kind != task.kind]
+        if item.kind != SEGMENT and others and (copies > 1 or task.kind not in slots):
+            task = replace(task, kind=others[0])  # slots of its kind may all be gone, or hang
         self._in_flight.copy(job, item, self._addressed(job, task))
 
-    def _hand_out(self, kind: str, slots: dict[str, int]) -> int:
-        """Gives one slot of ``kind`` something to do; how many calls that took, 0 when there is nothing."""
+    def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
+        """Gives one slot of ``kind`` something to do; whether there was anything."""
         while (given := self._choose(kind, slots)) is not None:
             job, *first = given
             if self._recall(job, *first):
                 continue
-            calls, batch = 1, [first]
+            batch = [first]
             most = 1 if job.is_alone(first[0]) else frames_together(job, kind, slots)
-            while len(batch) < most and self._affords(job) and (more := self._next(job, kind, slots)) is not None:
+            while len(batch) < most and (more := self._next(job, kind, slots)) is not None:
                 if self._recall(job, *more):
                     continue
                 if job.is_alone(more[0]):
                     self._submit(job, [more])
-                    calls += 1
                     break
                 batch.append(more)
             self._submit(job, batch)
-            return calls
-        return 0
+            return True
+        return False
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[Job, Item, Task] | None:
-        for job in self._accounts.ranked(filter(self._affords, self._jobs.values())):
-            if (given := self._next(job, kind, slots)) is not None:
+        for job in self._accounts.ranked(self._jobs.values()):
+            if job.frames_left and (given := self._next(job, kind, slots)) is not None:
                 return job, *given
         return None
 
     def _next(self, job: Job, kind: str, slots: dict[str, int]) -> tuple[Item, Task] | None:
-        return self._of(job, job.next, kind, unwise(job, kind, slots, self._in_flight.of(job, kind)))
+        left = unwise(job, kind, slots, self._in_flight.of(job, kind))
+        given = self._of(job, job.next, kind, left, partial(self._room, job))
+        if given is not None:
+            self._taken = None
+        return given
 
     def _recall(self, job: Job, item: Item, task: Task) -> bool:
         """Takes what a task would make from the cache, if it is there and intact."""
@@ -208,20 +218,22 @@ class Scheduler:
         self._encode(job, item, handle)
         return True
 
-    def _affords(self, job: Job) -> bool:
-        """Whether the memory for the next frame's whole segment is there, or already spoken for."""
-        segment = job.next_segment
-        if segment is None or segment.index in job.begun:
-            return segment is not None
-        held = sum(
-            j.segments[index].count * j.frame_bytes for j in self._jobs.values() for index in j.begun
-        )
-        strips = sum(j.held_bytes for j in self._jobs.values() if j.begun or j is job)
-        need = segment.count * job.frame_bytes + strips
-        return held == 0 or held + need <= _MEMORY_SHARE * self._executor.memory()
+    def _room(self, job: Job) -> float:
+        """Bytes that the pictures of a segment may take which ``job`` would begin; one job goes on in any case."""
+        if self._taken is None:
+            under_way = [j for j in self._jobs.values() if j.is_under_way]
+            self._taken = (
+                len(under_way), sum(j.spoken_for for j in under_way), sum(j.held_bytes for j in under_way),
+            )
+        count, pictures, strips = self._taken
+        if not pictures and (job.is_under_way or not count):
+            return math.inf
+        own = 0 if job.is_under_way else job.held_bytes
+        return _MEMORY_SHARE * self._executor.memory() - pictures - strips - own
 
     def _submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
-        self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in together])
+        if self._jobs.get(job.name) is job:  # and not given up meanwhile
+            self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in together])
 
     def _addressed(self, job: Job, task: Task) -> Task:
         """The task, saying which nodes must not run it and how many failures are known."""
@@ -346,7 +358,9 @@ class Scheduler:
         self._emit({"event": "log", "level": "warning", "message": message})
 
     def _give_up(self, job: Job, error: MandelError, frame: int | None = None) -> None:
-        """Ends a job without a video."""
+        """Ends a job without a video, once."""
+        if self._jobs.get(job.name) is not job:
+            return
         self._drop(job.name)
         self._emit({"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message})
 
@@ -354,6 +368,7 @@ class Scheduler:
         """Forgets a job and ends its tasks; whether there was one."""
         if self._jobs.pop(name, None) is None:
             return False
+        self._taken = None
         self._accounts.close()
         self._kept.release(name)
         self._finisher.forget(name)

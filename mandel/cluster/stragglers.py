@@ -39,12 +39,16 @@ class Stragglers:
             self._usual[like] = max(seconds, 0.9 * self._usual.get(like, 0.0))
 
     def forget(self, job: str) -> None:
-        """A job is over."""
+        """A job is over; what it has under way tells nothing of others."""
+        self._watched = {ticket: told for ticket, told in self._watched.items() if told[1][0] != job}
         for like in [like for like in self._usual if like[0] == job]:
             del self._usual[like]
 
     def late(self, slots: dict[str, int]) -> list[int]:
-        """Tickets of tasks that are late; ``slots`` are how many of each kind there are."""
+        """Tickets of tasks that are late; ``slots`` are how many of each kind there are.
+
+        Where no slots of a kind are left, what waits for them waits in vain.
+        """
         now = time.monotonic()
         if now - self._looked < _LOOK_SECONDS:
             return []
@@ -57,7 +61,7 @@ class Stragglers:
             else:
                 sound[like[2]] += 1
         return [ticket for ticket, age, like in suspects
-                if sound[like[2]] < slots.get(like[2], 0) or age > self._patience(like, _BUSY)]
+                if sound[like[2]] < slots.get(like[2], 1) or age > self._patience(like, _BUSY)]
 
     def _patience(self, like: tuple[str, str, str], measure: tuple[float, float]) -> float:
         times, least = measure

@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from mandel.cluster.executor import Task
 from mandel.cluster.job import Job
 from mandel.cluster.pace import frames_together, unwise
 from mandel.cluster.recipe import FRAME, SEGMENT, STRIP, Item
@@ -23,8 +22,8 @@ def job(tmp_path, pace=None, **fields) -> Job:
     return made
 
 
-def running(count: int, function: str = FRAME) -> list[Task]:
-    return [Task(function, None)] * count
+def running(count: int, item: str = FRAME) -> dict[str, int]:
+    return {item: count}
 
 
 def test_slots_of_one_kind_do_everything(tmp_path):
@@ -34,7 +33,7 @@ def test_slots_of_one_kind_do_everything(tmp_path):
 def test_a_cpu_makes_one_item_of_each_kind_to_be_measured(tmp_path):
     own = job(tmp_path)
     assert unwise(own, "gpu", SLOTS, running(9)) == frozenset()
-    assert unwise(own, "cpu", SLOTS, []) == frozenset()
+    assert unwise(own, "cpu", SLOTS, {}) == frozenset()
     assert unwise(own, "cpu", SLOTS, running(1)) == {FRAME}
     assert unwise(own, "cpu", SLOTS, running(1, STRIP)) == {STRIP}
 
@@ -42,7 +41,7 @@ def test_a_cpu_makes_one_item_of_each_kind_to_be_measured(tmp_path):
 def test_cpus_that_encode_do_not_render(tmp_path):
     """4K on a fast GPU, as measured: 16 ms a frame there, 470 ms on a core, 100 ms to encode."""
     own = job(tmp_path, {(FRAME, "gpu"): 0.016, (FRAME, "cpu"): 0.47, (SEGMENT, "cpu"): 0.1})
-    assert FRAME in unwise(own, "cpu", SLOTS, [])
+    assert FRAME in unwise(own, "cpu", SLOTS, {})
     own.pace[FRAME, "gpu"] = 0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
     allowed = next(n for n in range(99) if FRAME in unwise(own, "cpu", SLOTS, running(n)))
     assert allowed == pytest.approx(14.1 * 0.47 / 0.57, abs=1)
@@ -53,9 +52,9 @@ def test_a_strip_that_is_made_too_late_is_left_to_the_gpu(tmp_path):
               frame_height=360, end_delta="1e-6")
     own.look_ahead(19, 1 << 30)
     assert own.needs_ahead >= 19
-    assert STRIP in unwise(own, "cpu", SLOTS, []) and STRIP not in unwise(own, "gpu", SLOTS, [])
+    assert STRIP in unwise(own, "cpu", SLOTS, {}) and STRIP not in unwise(own, "gpu", SLOTS, {})
     own.pace[STRIP, "gpu"] = 3.0
-    assert STRIP not in unwise(own, "cpu", SLOTS, [])
+    assert STRIP not in unwise(own, "cpu", SLOTS, {})
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -68,7 +67,7 @@ def test_somebody_always_takes_an_item(seed, tmp_path):
     slots = {"cpu": rng.randint(1, 64), "gpu": rng.randint(1, 12)}
     for item in (FRAME, STRIP):
         # Tasks end sooner or later, so those that run now must not be what others wait for.
-        assert any(item not in unwise(own, kind, slots, []) for kind in slots), (item, paces, slots)
+        assert any(item not in unwise(own, kind, slots, {}) for kind in slots), (item, paces, slots)
 
 
 def test_short_frames_share_a_call_and_the_last_ones_do_not(tmp_path):
