@@ -69,6 +69,7 @@ class Job:
         self._blamed_at: dict[str, float] = {}
         self.pace: dict[tuple[str, str], float] = {}
         self._further = range(0)  # places in the queue, beyond _AHEAD, whose needs are made already
+        self._ahead_bytes = 0  # what may be made ahead of the next frame, beyond its like
         self.begun: set[int] = set()
         self.strips = strips or StripFiles(name, tmp, keeps=payload.keep_strips)
         self._recipe = recipe_of(payload, self.strips, source)
@@ -114,7 +115,7 @@ class Job:
 
     def look_ahead(self, needs: int, room: int) -> None:
         """Makes ``needs`` more things ahead than the next frames want, if they take no more than ``room`` bytes."""
-        pitch = self._recipe.pitch
+        pitch, self._ahead_bytes = self._recipe.pitch, room
         if pitch.bytes:
             count = min(needs, room // pitch.bytes)
             further = range(_AHEAD, _AHEAD + count * pitch.frames, pitch.frames)
@@ -151,6 +152,8 @@ class Job:
             while (ready := self._ready(item)) is not None and ready.kind not in unwise:
                 if ready == item and place >= _AHEAD:
                     break  # its turn has not come
+                if ready.kind == STRIP and place and self._is_full():
+                    break  # frames far apart share next to nothing
                 if ready == item and not self._fits(frame, room):
                     all_fit = False
                     break
@@ -170,6 +173,11 @@ class Job:
     def _fits(self, frame: int, room: Callable[[], float]) -> bool:
         segment = self._segment_of(frame)
         return segment.index in self.begun or segment.count * self.frame_bytes <= room()
+
+    def _is_full(self) -> bool:
+        """Whether strips take what they may, beyond those that the next frame needs."""
+        strips = sum(item.kind == STRIP for item in chain(self._made, self._making))
+        return strips * self._recipe.pitch.bytes >= self._recipe.held_bytes + self._ahead_bytes
 
     def _look_again(self) -> None:
         """What waited may be ready now."""
@@ -288,3 +296,5 @@ class Job:
         gone = [m for m in self._made if m.kind != FRAME and self._recipe.last_frame(m) < self._first]
         for item in gone:
             del self._made[item]
+        if gone:
+            self._idle.clear()  # there is room for others

@@ -26,7 +26,8 @@ class LocalExecutor:
         self._workers = workers
         self._ended: queue.SimpleQueue = queue.SimpleQueue()
         self._tickets = itertools.count(1)
-        self._futures: dict[int, Future] = {}
+        self._calls: dict[int, tuple[Future, list[int]]] = {}  # by ticket, with all tickets of the call
+        self._unwanted: set[int] = set()
         self._told: dict[int, tuple[int, int]] = {}
 
     def slots(self) -> dict[str, int]:
@@ -41,7 +42,7 @@ class LocalExecutor:
     def submit(self, together: Sequence[Task]) -> list[int]:
         tickets = list(itertools.islice(self._tickets, len(together)))
         future = self._pool.submit(self._run, tickets, together)
-        self._futures |= dict.fromkeys(tickets, future)
+        self._calls |= dict.fromkeys(tickets, (future, tickets))
         future.add_done_callback(lambda done: self._ended.put((tickets, done)))
         return tickets
 
@@ -66,8 +67,9 @@ class LocalExecutor:
 
     def _outcomes(self, tickets: list[int], future: Future) -> list[Outcome]:
         for ticket in tickets:
-            self._futures.pop(ticket, None)
+            self._calls.pop(ticket, None)
             self._told.pop(ticket, None)
+            self._unwanted.discard(ticket)
         if future.cancelled():
             return [Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"}) for ticket in tickets]
         return [self._outcome(ticket, *ended) for ticket, ended in zip(tickets, future.result())]
@@ -86,7 +88,11 @@ class LocalExecutor:
         return value
 
     def cancel(self, ticket: int) -> None:
-        if (future := self._futures.get(ticket)) is not None:
+        if ticket not in self._calls:
+            return  # it has ended
+        self._unwanted.add(ticket)
+        future, tickets = self._calls[ticket]
+        if self._unwanted.issuperset(tickets):
             future.cancel()
 
     def close(self) -> None:

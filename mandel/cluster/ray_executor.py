@@ -361,12 +361,13 @@ class RayExecutor:
         """Ends the calls of which nothing has been wanted for a while."""
         if not self._unwanted:
             return
-        now = time.monotonic()
+        now, unwanted = time.monotonic(), {}  # tickets that had ended when they were cancelled are forgotten
         for ref, call in self._running.items():
-            if all(self._unwanted.get(ticket, now) < now for ticket in call.tickets):
+            since = [unwanted.setdefault(t, self._unwanted[t]) for t in call.tickets if t in self._unwanted]
+            if len(since) == len(call.tickets) and max(since) < now:
                 ray.cancel(ref, force=False)
-                for ticket in call.tickets:
-                    self._unwanted[ticket] = math.inf  # not twice
+                unwanted |= dict.fromkeys(call.tickets, math.inf)  # not twice
+        self._unwanted = unwanted
 
     def close(self) -> None:
         ray.shutdown()
