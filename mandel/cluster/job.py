@@ -6,7 +6,7 @@ import bisect
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -142,20 +142,24 @@ class Job:
             unwise: kinds of items that are left to other slots.
             room: tells the bytes that the pictures of a segment to be begun may take.
         """
-        if unwise in self._idle or not self._todo or not self._fits(self._todo[0], room):
+        if unwise in self._idle or not self._todo:
             return None
+        goes_on = self._fits(self._todo[0], room)  # else only what is begun is ended: that makes room
         near = islice(self._todo, _AHEAD)
         far = (self._todo[place] for place in self._further if place < len(self._todo))
-        all_fit = True
+        withheld, first = False, None
         for place, frame in enumerate(chain(near, far)):
-            item = Item(FRAME, frame)
+            if not goes_on and self._segment_of(frame).index not in self.begun:
+                withheld = True
+                continue
+            item, first = Item(FRAME, frame), frame if first is None else first
             while (ready := self._ready(item)) is not None and ready.kind not in unwise:
                 if ready == item and place >= _AHEAD:
                     break  # its turn has not come
-                if ready.kind == STRIP and place and self._is_full():
-                    break  # frames far apart share next to nothing
-                if ready == item and not self._fits(frame, room):
-                    all_fit = False
+                if ready.kind == STRIP and self._is_full(frame == first) or (
+                    ready == item and not self._fits(frame, room)
+                ):
+                    withheld = True
                     break
                 if (task := self._task(ready, kind)) is None:
                     self._look_again()
@@ -166,7 +170,7 @@ class Job:
                     self._idle.clear()
                 self._making.add(ready)
                 return ready, task
-        if all_fit:
+        if not withheld:
             self._idle.add(unwise)
         return None
 
@@ -174,10 +178,12 @@ class Job:
         segment = self._segment_of(frame)
         return segment.index in self.begun or segment.count * self.frame_bytes <= room()
 
-    def _is_full(self) -> bool:
-        """Whether strips take what they may, beyond those that the next frame needs."""
+    def _is_full(self, is_first: bool) -> bool:
+        """Whether strips take what they may: frames far apart share next to none. One frame gets its own."""
         strips = sum(item.kind == STRIP for item in chain(self._made, self._making))
-        return strips * self._recipe.pitch.bytes >= self._recipe.held_bytes + self._ahead_bytes
+        if strips * self._recipe.pitch.bytes < self._recipe.held_bytes + self._ahead_bytes:
+            return False
+        return not is_first or any(item.kind == FRAME for item in self._making)
 
     def _look_again(self) -> None:
         """What waited may be ready now."""
@@ -214,17 +220,20 @@ class Job:
             segment = self.segments[item.index]
             self._forget(segment)
             self._missing[segment.index] = segment.count
-            self._todo.extendleft(reversed(segment.frames))
-            self._first = min(self._first, segment.first)
+            self._put_back(segment.frames)
             return
         if item.kind == FRAME:
-            self._todo.appendleft(item.index)
-            self._first = min(self._first, item.index)
+            self._put_back([item.index])
         if item.kind == STRIP and not lost:
             self.strips.forget(item.index)
         if lost:
             for need in self._recipe.needs(item):
                 self._made.pop(need, None)
+
+    def _put_back(self, frames: Iterable[int]) -> None:
+        for frame in frames:
+            bisect.insort(self._todo, frame)
+            self._first = min(self._first, frame)
 
     def adopted(self, index: int, path: Path) -> list[int]:
         """A segment is durable at ``path``; strips on disk that no frame needs any more."""
@@ -296,5 +305,3 @@ class Job:
         gone = [m for m in self._made if m.kind != FRAME and self._recipe.last_frame(m) < self._first]
         for item in gone:
             del self._made[item]
-        if gone:
-            self._idle.clear()  # there is room for others
