@@ -79,7 +79,8 @@ class Job:
         self._making: set[Item] = set()
         self._missing = {s.index: s.count for s in self.segments}
         self._first = self._todo[0] if self._todo else 0  # frame that is not made yet
-        # What scans found, until something is made or put back: what waits for others, and which slots' turn is not.
+        # Found by ``next``, until something is made or put back: what waits for other items, and with which
+        # kinds left alone there is nothing to do.
         self._waiting: set[Item] = set()
         self._idle: set[frozenset[str]] = set()
 
