@@ -303,6 +303,25 @@ def test_a_slow_kind_of_slot_renders_one_frame_to_be_measured_and_then_encodes(r
     assert all(task.kind == "cpu" for task in executor.order if task.function == "segment")
 
 
+def test_the_only_node_with_a_gpu_is_not_avoided_by_what_needs_one(run):
+    class OneGpu(CpuAndGpu):
+        def nodes(self):
+            return [{"id": "local", "alive": True, "resources": {"CPU": 2, "GPU": 1}},
+                    {"id": "other", "alive": True, "resources": {"CPU": 2}}]
+
+    failed = []
+
+    def spoil(task):
+        if task.kind == "gpu" and len(failed) < 2:
+            failed.append(task)
+            return "INTERNAL"
+
+    executor = OneGpu(spoil)
+    assert run(executor, {"j": payload(num_frames=40)}).of("video")
+    assert all(task.avoid == frozenset() for task in executor.order if task.kind == "gpu")
+    assert any(task.avoid == {"local"} for task in executor.order if task.kind == "cpu")
+
+
 class Dying(Faulty):
     """The first call of several frames dies with its worker, as the executor on Ray tells it."""
 
