@@ -391,6 +391,7 @@ def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path
             made = sorted(event["index"] for event in world.of(name, "segment"))
             assert made == sorted({segment.index for segment in job.segments} - world.finished[name])
     assert world.cluster.again <= world.late
-    assert world.cluster.store.most <= 0.6 * world.cluster.memory() + world.largest
+    # What was cancelled holds on to its inputs a little longer.
+    assert world.cluster.store.most <= 0.8 * world.cluster.memory() + world.largest
     world.scheduler.close()
     assert not world.cluster.live and not world.cluster.unwanted
