@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from mandel.cluster.limits import Limits
-from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Item, Pitch
+from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Grade, Item, Pitch
 from mandel.colour.look import Look
 from mandel.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
@@ -26,6 +26,7 @@ class ExactRecipe:
         self._look = Look(palette=payload.palette)
         self._limits = Limits(payload)
         self._needs = lru_cache(512)(self._find_needs)
+        self._is_deep = lru_cache(512)(self._is_deep)
 
     def needs(self, item: Item) -> tuple[Item, ...]:
         return self._needs(item)
@@ -42,6 +43,9 @@ class ExactRecipe:
             view, self._limits.of(view.delta), VIDEO_BAILOUT, self._look, p.supersampling,
             p.supersampling_mode == ADAPTIVE,
         )
+
+    def grade(self, item: Item) -> Grade:
+        return Grade(item.kind, item.kind == FRAME and self._is_deep(item.index))
 
     def learn(self, item: Item, value: int) -> None:
         self._limits.learn(item.index, value)

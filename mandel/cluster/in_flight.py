@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 from mandel.cluster.executor import Executor, Outcome, Task
 from mandel.cluster.job import Job
-from mandel.cluster.recipe import REFERENCE, Item
+from mandel.cluster.recipe import REFERENCE, SEGMENT, Item
 from mandel.cluster.stragglers import Stragglers
+
+# A slot with nothing else to do makes anew what took another kind so many times its own pace, and so many seconds.
+_TAKE_OVER, _TAKE_OVER_SECONDS = 2.0, 1.0
 
 
 class Flight(NamedTuple):
@@ -123,6 +126,16 @@ class InFlight:
                 self._stragglers.begun(ticket, job.name, item.kind, task.kind)
             else:
                 yield flight, len(self._copies(job, item))
+
+    def slower(self, kind: str) -> Iterator[Flight]:
+        """What other kinds of slots have been at for longer than one of ``kind`` would have needed, waiting included."""
+        for ticket, flight in list(self._flights.items()):
+            job, item, task, _ = flight
+            if task.kind == kind or item.kind == SEGMENT or (job, item) in self._copied:
+                continue
+            pace = job.pace_of(item, kind)
+            if pace is not None and self._stragglers.age(ticket) > max(_TAKE_OVER * pace, _TAKE_OVER_SECONDS):
+                yield flight
 
     def copy(self, job: Job, item: Item, task: Task) -> None:
         """Starts a late task once more; the first to end counts."""

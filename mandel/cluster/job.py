@@ -13,7 +13,7 @@ from typing import Any
 
 from mandel.cluster.cache import Cache
 from mandel.cluster.executor import Task
-from mandel.cluster.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Item
+from mandel.cluster.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Grade, Item
 from mandel.cluster.recipes import recipe_of
 from mandel.cluster.strip_files import StripFiles
 from mandel.payload import Payload
@@ -42,7 +42,7 @@ class Job:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
         attempts: failed attempts by item; ``losses`` those that were a node's fault.
         blamed: failed attempts in a row, by node.
-        pace: recent seconds per item, of segments per frame, by the kinds of item and slot.
+        pace: recent seconds per item, of segments per frame, by the item's grade and the kind of slot.
         begun: segments of which a frame was handed out; their memory is spoken for.
         paths: where each durable segment lies, by index.
         strips: those that are on disk.
@@ -67,7 +67,7 @@ class Job:
         self.losses: Counter = Counter()
         self.blamed: Counter = Counter()
         self._blamed_at: dict[str, float] = {}
-        self.pace: dict[tuple[str, str], float] = {}
+        self.pace: dict[tuple[Grade, str], float] = {}
         self._further = range(0)  # places in the queue, beyond _AHEAD, whose needs are made already
         self._ahead_bytes = 0  # what may be made ahead of the next frame, beyond its like
         self.begun: set[int] = set()
@@ -82,7 +82,7 @@ class Job:
         # Found by ``next``, until something is made or put back: what waits for other items, and with which
         # kinds left alone there is nothing to do.
         self._waiting: set[Item] = set()
-        self._idle: set[frozenset[str]] = set()
+        self._idle: set[frozenset[Grade]] = set()
 
     def set_priority(self, priority: int) -> None:
         """What is used from now on counts by the new share."""
@@ -97,6 +97,15 @@ class Job:
     def frames_left(self) -> int:
         """Frames not yet handed out."""
         return len(self._todo)
+
+    def pace_of(self, item: Item, kind: str) -> float | None:
+        """Seconds that an item takes on a slot of ``kind``, if its like were made there."""
+        return self.pace.get((self._recipe.grade(item), kind))
+
+    @property
+    def next_grade(self) -> Grade:
+        """That of the next frame to be handed out."""
+        return self._recipe.grade(Item(FRAME, self._todo[0])) if self._todo else Grade(FRAME)
 
     @property
     def spoken_for(self) -> int:
@@ -128,19 +137,20 @@ class Job:
         """An item was made on a slot of ``kind``."""
         if item.kind == SEGMENT:
             seconds /= self.segments[item.index].count
-        self.pace[item.kind, kind] = 0.7 * self.pace.get((item.kind, kind), seconds) + 0.3 * seconds
+        key = self._recipe.grade(item), kind
+        self.pace[key] = 0.7 * self.pace.get(key, seconds) + 0.3 * seconds
 
     def pictures(self) -> list[tuple[int, Any]]:
         """Frames that were made and are in no segment yet, with their handles."""
         return [(item.index, handle) for item, handle in self._made.items() if item.kind == FRAME]
 
     def next(
-        self, kind: str, unwise: frozenset[str] = frozenset(), room: Callable[[], float] = lambda: math.inf
+        self, kind: str, unwise: frozenset[Grade] = frozenset(), room: Callable[[], float] = lambda: math.inf
     ) -> tuple[Item, Task] | None:
         """The next task that can start now on a slot of ``kind``, or None; it counts as handed out.
 
         Args:
-            unwise: kinds of items that are left to other slots.
+            unwise: grades of items that are left to other slots.
             room: tells the bytes that the pictures of a segment to be begun may take.
         """
         if unwise in self._idle or not self._todo:
@@ -154,7 +164,7 @@ class Job:
                 withheld = True
                 continue
             item, first = Item(FRAME, frame), frame if first is None else first
-            while (ready := self._ready(item)) is not None and ready.kind not in unwise:
+            while (ready := self._ready(item)) is not None and self._recipe.grade(ready) not in unwise:
                 if ready == item and place >= _AHEAD:
                     break  # its turn has not come
                 if ready.kind == STRIP and self._is_full(frame == first) or (

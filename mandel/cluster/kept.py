@@ -58,7 +58,8 @@ class Kept:
 
     def keep_all(self, job: Job) -> None:
         """The driver stops: keeps every picture that is not in a durable segment, if rendering is the dearer."""
-        if max((job.pace.get((FRAME, kind), 0.0) for kind in self._executor.slots()), default=0.0) >= _WORTH_AT_STOP:
+        dearest = max((seconds for (grade, _), seconds in job.pace.items() if grade.kind == FRAME), default=0.0)
+        if dearest >= _WORTH_AT_STOP:
             for frame, handle in job.pictures():
                 self._submit(job, frame, handle)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mandel.cluster.job import Job
-from mandel.cluster.recipe import FRAME, SEGMENT, STRIP
+from mandel.cluster.recipe import FRAME, SEGMENT, STRIP, Grade
 
 # A call of frames that take less is worth filling up.
 _CALL_SECONDS = 0.15
@@ -15,8 +15,8 @@ _MOST_TOGETHER = 8
 _ENCODING = 8e-9
 
 
-def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Mapping[str, int]) -> frozenset[str]:
-    """The kinds of items that slots of ``kind`` had better leave to other slots.
+def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Mapping[str, int]) -> frozenset[Grade]:
+    """The grades of items that slots of ``kind`` had better leave to other slots.
 
     Args:
         slots: how many there are of each kind.
@@ -25,32 +25,33 @@ def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Mapping[str, 
     if len(slots) == 1:
         return frozenset()
     wise = {FRAME: job.frames_left, STRIP: job.needs_ahead}
-    return frozenset(item for item, ahead in wise.items() if not _is_wise(job, item, kind, slots, running, ahead))
+    grades = ((Grade(item, deep), ahead) for item, ahead in wise.items() for deep in (False, True))
+    return frozenset(grade for grade, ahead in grades if not _is_wise(job, grade, kind, slots, running, ahead))
 
 
 def _is_wise(
-    job: Job, item: str, kind: str, slots: Mapping[str, int], running: Mapping[str, int], ahead: int
+    job: Job, grade: Grade, kind: str, slots: Mapping[str, int], running: Mapping[str, int], ahead: int
 ) -> bool:
     """Whether a slot ends an item before the others have made all ``ahead`` that are wanted before it."""
-    paces = {other: job.pace[item, other] for other in slots if (item, other) in job.pace}
+    paces = {other: job.pace[grade, other] for other in slots if (grade, other) in job.pace}
     if (own := paces.pop(kind, None)) is None:
         # How long a CPU takes shows in one item; GPUs begin at once.
-        return kind == "gpu" or not running.get(item)
+        return kind == "gpu" or not running.get(grade.kind)
     if not paces:
         return kind == "gpu"
     if own <= min(paces.values()):
         return True  # whatever the others do: there must be one that takes it
-    if item == FRAME and kind == "cpu" and _delays_encoding(job, slots, running):
+    if grade.kind == FRAME and kind == "cpu" and _delays_encoding(job, grade, slots, running):
         return False
     return own <= min(max(pace, ahead * pace / slots[other]) for other, pace in paces.items())
 
 
-def _delays_encoding(job: Job, slots: Mapping[str, int], running: Mapping[str, int]) -> bool:
+def _delays_encoding(job: Job, grade: Grade, slots: Mapping[str, int], running: Mapping[str, int]) -> bool:
     """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode."""
-    own, gpu = job.pace.get((FRAME, "cpu")), job.pace.get((FRAME, "gpu"))
+    own, gpu = job.pace.get((grade, "cpu")), job.pace.get((grade, "gpu"))
     if not own or not gpu:
         return False
-    encoding = job.pace.get((SEGMENT, "cpu"), _ENCODING * job.frame_bytes)
+    encoding = job.pace.get((Grade(SEGMENT), "cpu"), _ENCODING * job.frame_bytes)
     busy = encoding * slots["gpu"] / gpu  # CPUs that encode what GPUs render
     spare = (slots["cpu"] - busy) * own / (own + encoding)
     return running.get(FRAME, 0) >= spare
@@ -62,6 +63,6 @@ def frames_together(job: Job, kind: str, slots: Mapping[str, int]) -> int:
     Each call costs the driver, the raylet and the worker some 10 ms; towards the job's end fewer frames
     together leave less to wait for.
     """
-    if not (seconds := job.pace.get((FRAME, kind))):
+    if not (seconds := job.pace.get((job.next_grade, kind))):
         return 1
     return max(1, min(int(_CALL_SECONDS / seconds), job.frames_left // (2 * slots[kind]), _MOST_TOGETHER))

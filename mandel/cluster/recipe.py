@@ -27,6 +27,13 @@ class Item(NamedTuple):
         return f"{self.kind} {self.index}"
 
 
+class Grade(NamedTuple):
+    """Items that cost alike: those of a ``kind`` that are ``deep``, iterated by perturbation, may take 100 times more."""
+
+    kind: str
+    deep: bool = False
+
+
 class Pitch(NamedTuple):
     """Every so many ``frames`` they need something more, of so many ``bytes``; 0 if that is next to nothing."""
 
@@ -51,6 +58,9 @@ class Recipe(Protocol):
 
     def unit(self, item: Item):
         """The unit of work that makes ``item`` (a frame, or something frames need)."""
+
+    def grade(self, item: Item) -> Grade:
+        """With which other items what ``item`` takes is to be compared."""
 
     def learn(self, item: Item, value) -> None:
         """Takes the value of an item of a LEARNED kind."""

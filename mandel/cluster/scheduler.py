@@ -8,13 +8,13 @@ the number of slots, and by the bytes of pictures rendered and not yet encoded.
 
 from __future__ import annotations
 
-import math
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mandel.cluster.finish import Finisher
 from mandel.cluster.in_flight import Flight, InFlight
 from mandel.cluster.job import Job
 from mandel.cluster.kept import Kept
+from mandel.cluster.memory import Taken, room, room_ahead, taken
 from mandel.cluster.pace import frames_together, unwise
 from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.cluster.segment_files import disk_error, write_segment
@@ -36,9 +37,6 @@ MAX_LOSSES = 30
 # in a row gets no more of them.
 MAX_BLAME = 2
 _SUSPECT_SECONDS = 15.0
-_MEMORY_SHARE = 0.4
-# Of this as much at most is what frames need later, so that all slots have something to do.
-_AHEAD_SHARE = 0.15
 # More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
 _IN_FLIGHT = {"cpu": 2, "gpu": 4}
 _STAGE_SECONDS = 1.0
@@ -60,7 +58,7 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._accounts = Accounts(self._jobs)
         self._in_flight = InFlight(executor)
-        self._taken: tuple[int, int, int] | None = None  # jobs under way, bytes of their pictures and strips
+        self._taken: Taken | None = None  # as of now, if it was summed up since something changed
         self._failures = 0
         self._told = 0.0
         self._finisher = Finisher(wake)
@@ -152,15 +150,24 @@ class Scheduler:
     def _fill(self) -> None:
         slots = self._executor.slots()
         calls = self._in_flight.calls
-        room = int(_AHEAD_SHARE * self._executor.memory() / max(1, len(self._jobs)))
+        ahead = room_ahead(len(self._jobs), self._executor.memory())
         for job in list(self._jobs.values()):
-            self._of(job, job.look_ahead, sum(slots.values()), room)
+            self._of(job, job.look_ahead, sum(slots.values()), ahead)
         self._taken = None
         for kind, count in slots.items():
             while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
                 pass
+            if len(slots) > 1:
+                self._take_over(kind, count - calls[kind])
         for flight, copies in list(self._in_flight.late(slots, self._jobs.values())):
             self._hurry(flight, copies, slots)
+
+    def _take_over(self, kind: str, free: int) -> None:
+        """Has idle slots make what frames wait for while slower ones are at it; the first to end counts."""
+        for job, item, task, _ in islice(self._in_flight.slower(kind), max(0, free)):
+            if self._jobs.get(job.name) is job:
+                self._say(job, f"{item} is started once more, on a {kind} that is idle", "info")
+                self._in_flight.copy(job, item, self._addressed(job, replace(task, kind=kind)))
 
     def _hurry(self, flight: Flight, copies: int, slots: dict[str, int]) -> None:
         """Starts a late task once more."""
@@ -171,7 +178,7 @@ class Scheduler:
             error = {"code": "NODE_LOST", "message": "it was started twice and never ended"}
             self._failed(job, item, Outcome(0, None, {}, error))
             return
-        self._warn(f"job {job.name[:8]}: {item} takes suspiciously long and is started once more")
+        self._say(job, f"{item} takes suspiciously long and is started once more")
         others = [kind for kind in slots if kind != task.kind]
         if item.kind != SEGMENT and others and (copies > 1 or task.kind not in slots):
             task = replace(task, kind=others[0])  # slots of its kind may all be gone, or hang
@@ -219,17 +226,8 @@ class Scheduler:
         return True
 
     def _room(self, job: Job) -> float:
-        """Bytes that the pictures of a segment may take which ``job`` would begin; one job goes on in any case."""
-        if self._taken is None:
-            under_way = [j for j in self._jobs.values() if j.is_under_way]
-            self._taken = (
-                len(under_way), sum(j.spoken_for for j in under_way), sum(j.held_bytes for j in under_way),
-            )
-        count, pictures, strips = self._taken
-        if not pictures and (job.is_under_way or not count):
-            return math.inf
-        own = 0 if job.is_under_way else job.held_bytes
-        return _MEMORY_SHARE * self._executor.memory() - pictures - strips - own
+        self._taken = self._taken or taken(self._jobs.values())
+        return room(job, self._taken, self._executor.memory())
 
     def _submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
         if self._jobs.get(job.name) is job:  # and not given up meanwhile
@@ -317,7 +315,7 @@ class Scheduler:
             return replace(outcome, error=error.as_dict())
         self._of(job, job.learn, item, value)
         if not outcome.info.get("resolved", True):
-            self._warn(f"job {job.name[:8]}: {item} gave up; what is black in its frames may lack iterations")
+            self._say(job, f"{item} gave up; what is black in its frames may lack iterations")
         return outcome
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
@@ -351,11 +349,11 @@ class Scheduler:
             message = f"{item} failed {failures} times; the last error: {error['message']}"
             self._give_up(job, RenderError(error["code"], message), item.index if item.kind == FRAME else None)
             return
-        self._warn(f"job {job.name[:8]}: {item} failed and is tried again: {error['message']}")
+        self._say(job, f"{item} failed and is tried again: {error['message']}")
         self._of(job, job.failed, item, error["code"] == "NODE_LOST")
 
-    def _warn(self, message: str) -> None:
-        self._emit({"event": "log", "level": "warning", "message": message})
+    def _say(self, job: Job, message: str, level: str = "warning") -> None:
+        self._emit({"event": "log", "level": level, "message": f"job {job.name[:8]}: {message}"})
 
     def _give_up(self, job: Job, error: MandelError, frame: int | None = None) -> None:
         """Ends a job without a video, once."""

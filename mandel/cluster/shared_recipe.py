@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mandel.cluster.limits import Limits
-from mandel.cluster.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Item, Pitch
+from mandel.cluster.recipe import FRAME, LIMIT, RAW, REFERENCE, STRIP, VIDEO_BAILOUT, Grade, Item, Pitch
 from mandel.cluster.strip_files import StripFiles
 from mandel.colour.look import Look
 from mandel.payload import Payload
@@ -84,6 +84,10 @@ class SharedRecipe:
             strips.column(item.index), min(part.strip for _, part in parts), tuple(seen),
             tuple(part for _, part in parts),
         )
+
+    def grade(self, item: Item) -> Grade:
+        iterated = item.kind == STRIP and not self._can_be_read(item.index)
+        return Grade(item.kind, iterated and self._is_deep(item.index))
 
     def learn(self, item: Item, value: int) -> None:
         self._limits.learn(item.index, value)

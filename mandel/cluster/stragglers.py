@@ -38,6 +38,10 @@ class Stragglers:
         if like is not None and seconds is not None:
             self._usual[like] = max(seconds, 0.9 * self._usual.get(like, 0.0))
 
+    def age(self, ticket: int) -> float:
+        """Seconds since a task was submitted; 0 if it is not watched any more."""
+        return time.monotonic() - self._watched[ticket][0] if ticket in self._watched else 0.0
+
     def forget(self, job: str) -> None:
         """A job is over; what it has under way tells nothing of others."""
         self._watched = {ticket: told for ticket, told in self._watched.items() if told[1][0] != job}

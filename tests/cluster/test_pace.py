@@ -7,7 +7,7 @@ import pytest
 
 from mandel.cluster.job import Job
 from mandel.cluster.pace import frames_together, unwise
-from mandel.cluster.recipe import FRAME, SEGMENT, STRIP, Item
+from mandel.cluster.recipe import FRAME, SEGMENT, STRIP, Grade, Item
 from mandel.payload import parse
 from mandel.protocol.strict_json import loads
 from mandel.settings import Limits
@@ -34,49 +34,61 @@ def test_a_cpu_makes_one_item_of_each_kind_to_be_measured(tmp_path):
     own = job(tmp_path)
     assert unwise(own, "gpu", SLOTS, running(9)) == frozenset()
     assert unwise(own, "cpu", SLOTS, {}) == frozenset()
-    assert unwise(own, "cpu", SLOTS, running(1)) == {FRAME}
-    assert unwise(own, "cpu", SLOTS, running(1, STRIP)) == {STRIP}
+    assert unwise(own, "cpu", SLOTS, running(1)) == {Grade(FRAME), Grade(FRAME, True)}
+    assert unwise(own, "cpu", SLOTS, running(1, STRIP)) == {Grade(STRIP), Grade(STRIP, True)}
 
 
 def test_cpus_that_encode_do_not_render(tmp_path):
     """4K on a fast GPU, as measured: 16 ms a frame there, 470 ms on a core, 100 ms to encode."""
-    own = job(tmp_path, {(FRAME, "gpu"): 0.016, (FRAME, "cpu"): 0.47, (SEGMENT, "cpu"): 0.1})
-    assert FRAME in unwise(own, "cpu", SLOTS, {})
-    own.pace[FRAME, "gpu"] = 0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
-    allowed = next(n for n in range(99) if FRAME in unwise(own, "cpu", SLOTS, running(n)))
+    own = job(tmp_path, {(Grade(FRAME), "gpu"): 0.016, (Grade(FRAME), "cpu"): 0.47, (Grade(SEGMENT), "cpu"): 0.1})
+    assert Grade(FRAME) in unwise(own, "cpu", SLOTS, {})
+    own.pace[Grade(FRAME), "gpu"] = 0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
+    allowed = next(n for n in range(99) if Grade(FRAME) in unwise(own, "cpu", SLOTS, running(n)))
     assert allowed == pytest.approx(14.1 * 0.47 / 0.57, abs=1)
 
 
+def test_what_shallow_strips_take_says_nothing_of_deep_ones(tmp_path):
+    """A core that took 0.1 s for each may take 20 s for the first one that needs perturbation."""
+    own = job(tmp_path, {(Grade(STRIP), "gpu"): 0.05, (Grade(STRIP), "cpu"): 0.1}, sampling="shared",
+              frame_width=640, frame_height=360, end_delta="1e-20", num_frames=2000, maxiter=500)
+    own.look_ahead(19, 1 << 30)
+    assert unwise(own, "cpu", SLOTS, running(9, STRIP)) & {Grade(STRIP), Grade(STRIP, True)} == {Grade(STRIP, True)}
+    own.note_pace(Item(STRIP, 0), "cpu", 0.1)
+    assert (Grade(STRIP, True), "cpu") not in own.pace
+    own.note_pace(Item(STRIP, 100), "cpu", 20.0)
+    assert own.pace[Grade(STRIP, True), "cpu"] == 20.0
+
+
 def test_a_strip_that_is_made_too_late_is_left_to_the_gpu(tmp_path):
-    own = job(tmp_path, {(STRIP, "gpu"): 0.1, (STRIP, "cpu"): 10.0}, sampling="shared", frame_width=640,
+    own = job(tmp_path, {(Grade(STRIP), "gpu"): 0.1, (Grade(STRIP), "cpu"): 10.0}, sampling="shared", frame_width=640,
               frame_height=360, end_delta="1e-6")
     own.look_ahead(19, 1 << 30)
     assert own.needs_ahead >= 19
-    assert STRIP in unwise(own, "cpu", SLOTS, {}) and STRIP not in unwise(own, "gpu", SLOTS, {})
-    own.pace[STRIP, "gpu"] = 3.0
-    assert STRIP not in unwise(own, "cpu", SLOTS, {})
+    assert Grade(STRIP) in unwise(own, "cpu", SLOTS, {}) and Grade(STRIP) not in unwise(own, "gpu", SLOTS, {})
+    own.pace[Grade(STRIP), "gpu"] = 3.0
+    assert Grade(STRIP) not in unwise(own, "cpu", SLOTS, {})
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_somebody_always_takes_an_item(seed, tmp_path):
     """Whatever was measured, and however little is left: else the last frame waits for ever."""
     rng = random.Random(seed)
-    paces = {(item, kind): 10 ** rng.uniform(-3, 2) for item in (FRAME, STRIP, SEGMENT) for kind in SLOTS
-             if rng.random() < 0.9}
+    grades = [Grade(item, deep) for item in (FRAME, STRIP, SEGMENT) for deep in (False, True)]
+    paces = {(grade, kind): 10 ** rng.uniform(-3, 2) for grade in grades for kind in SLOTS if rng.random() < 0.9}
     own = job(tmp_path, paces, num_frames=rng.choice((1, 2, 5, 100)))
     slots = {"cpu": rng.randint(1, 64), "gpu": rng.randint(1, 12)}
-    for item in (FRAME, STRIP):
+    for grade in grades[:4]:
         # Tasks end sooner or later, so those that run now must not be what others wait for.
-        assert any(item not in unwise(own, kind, slots, {}) for kind in slots), (item, paces, slots)
+        assert any(grade not in unwise(own, kind, slots, {}) for kind in slots), (grade, paces, slots)
 
 
 def test_short_frames_share_a_call_and_the_last_ones_do_not(tmp_path):
-    own = job(tmp_path, {(FRAME, "cpu"): 0.04}, num_frames=50)
+    own = job(tmp_path, {(Grade(FRAME), "cpu"): 0.04}, num_frames=50)
     assert frames_together(own, "cpu", {"cpu": 2}) == 3
     assert frames_together(own, "cpu", {"cpu": 16}) == 1
-    own.pace[FRAME, "cpu"] = 0.3
+    own.pace[Grade(FRAME), "cpu"] = 0.3
     assert frames_together(own, "cpu", {"cpu": 2}) == 1
-    own = job(tmp_path, {(FRAME, "cpu"): 0.001}, num_frames=7)
+    own = job(tmp_path, {(Grade(FRAME), "cpu"): 0.001}, num_frames=7)
     assert frames_together(own, "cpu", {"cpu": 2}) == 1
 
 

@@ -1,8 +1,14 @@
 """Tasks that hang are started once more, and only those."""
 
+import itertools
+from dataclasses import replace
+from types import SimpleNamespace
+
 from mandel.cluster import stragglers
-from mandel.cluster.executor import Outcome
+from mandel.cluster.executor import Outcome, Task
+from mandel.cluster.in_flight import InFlight
 from mandel.cluster.job import Job
+from mandel.cluster.recipe import FRAME, Item
 from mandel.cluster.scheduler import Scheduler
 from tests.cluster.test_scheduler import Events, Faulty, payload
 
@@ -72,3 +78,23 @@ def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
     assert events.of("video") and not events.of("failed")
     assert sum(task.label == "j frame 4" for task in executor.order) >= 2
     assert [e["frame"] for e in events.of("frame")].count(4) == 1
+
+
+def test_an_idle_gpu_takes_over_what_a_core_is_long_at(tmp_path, monkeypatch):
+    clock, cancelled = Clock(), []
+    monkeypatch.setattr(stragglers, "time", clock)
+    tickets = itertools.count()
+    executor = SimpleNamespace(submit=lambda together: [next(tickets) for _ in together], cancel=cancelled.append)
+    under_way, own = InFlight(executor), Job("j", payload(), tmp_path, {})
+    item, task = Item(FRAME, 0), Task(FRAME, None, kind="cpu")
+    under_way.submit(own, [(item, task)])
+    clock.now += 60
+    assert not list(under_way.slower("gpu"))  # nobody knows what it takes there
+    own.note_pace(Item(FRAME, 1), "gpu", 40.0)
+    assert not list(under_way.slower("gpu"))
+    clock.now += 21
+    assert [flight.item for flight in under_way.slower("gpu")] == [item] and not list(under_way.slower("cpu"))
+    under_way.copy(own, item, replace(task, kind="gpu"))
+    assert not list(under_way.slower("gpu")) and under_way.calls == {"cpu": 1, "gpu": 1}
+    assert under_way.end(Outcome(1, "picture", {"seconds": 40.0})).task.kind == "gpu"
+    assert cancelled == [0] and not under_way.wanted
