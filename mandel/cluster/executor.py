@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Task:
-    """One call on some worker.
+    """One piece of work for some worker; a call holds one or several.
 
     Attributes:
         function: key of ``tasks.FUNCTIONS``.
