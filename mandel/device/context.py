@@ -61,7 +61,7 @@ class DeviceContext:
             handle = handle.create_sub_devices([cl.device_partition_property.BY_COUNTS, cores])[0]
             self.cores = cores
         self.handle = handle
-        self._partial = handle is not device.handle
+        self._works_along = device.kind == "cpu" and handle is device.handle
         self.cl = cl
         self._shares_memory = device.kind == "cpu" and self._any_address()
         self.context = cl.Context([handle])
@@ -156,7 +156,10 @@ class DeviceContext:
 
     def settle(self) -> None:
         """Returns when all that was enqueued is over."""
-        self.wait(self.cl.enqueue_marker(self.queue))
+        if self._works_along:
+            self.queue.finish()
+        else:
+            self.cl.enqueue_marker(self.queue).wait()
 
     def download(self, buffer, out: np.ndarray) -> np.ndarray:
         """Copies ``buffer`` into ``out`` (blocking) and returns it."""
@@ -171,7 +174,7 @@ class DeviceContext:
         on two cores). So on a whole CPU the whole queue is waited for; on some
         of its cores a thread that works along would be one too many.
         """
-        if self.device.kind == "cpu" and not self._partial:
+        if self._works_along:
             self.queue.finish()
         else:
             event.wait()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import lru_cache
 
 from mandel.plan.grid import POLAR, Grid
 
@@ -53,17 +54,19 @@ def log2_of(value: Decimal) -> float:
     return math.log2(mantissa) + exponent * _LOG2_10
 
 
-def relative_spacing(grid: Grid) -> float:
-    """log2 of the grid's least sample spacing over |centre|.
+@lru_cache(maxsize=64)  # a sequence's centre comes with every frame
+def _log2_size(re: str, im: str) -> float:
+    """log2 of |re + i im|, or of 1/4: every |c| worth drawing is that or more, nearer to 0 all is interior."""
+    return math.log2(max(float(_ROUGH.create_decimal(re)) ** 2 + float(_ROUGH.create_decimal(im)) ** 2, 1 / 16)) / 2
 
-    Every |c| worth drawing is about 1/4 or more: nearer to 0 all is interior.
-    """
-    size = max(float(_ROUGH.create_decimal(grid.re)) ** 2 + float(_ROUGH.create_decimal(grid.im)) ** 2, 1 / 16)
+
+def relative_spacing(grid: Grid) -> float:
+    """log2 of the grid's least sample spacing over |centre|."""
     spacing = log2_of(grid.scale)
     if grid.kind == POLAR:
         step = 2 * math.pi / grid.around
         spacing += math.log2(step) - step * (grid.y0 + grid.rows - 1) / math.log(2)
-    return spacing - math.log2(size) / 2
+    return spacing - _log2_size(grid.re, grid.im)
 
 
 def arithmetic(grid: Grid) -> Arithmetic:

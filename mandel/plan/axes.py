@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,16 +25,17 @@ class Axes:
     Attributes:
         geometry: which of the header's forms, its GEOMETRY define.
         across, down: float64, 1-d; layout as in ``geometry.h``.
-        spacing: float64 (rows,), distance between neighbouring samples of a
-            row in the plane (in units of ``grid.scale`` for relative axes).
+        spacing: distance between neighbouring samples of a row in the plane (in units of
+            ``grid.scale`` for relative axes): a number if it is that of all rows, else float64 (rows,).
     """
 
     geometry: int
     across: np.ndarray
     down: np.ndarray
-    spacing: np.ndarray
+    spacing: float | np.ndarray
 
 
+@lru_cache(maxsize=64)  # a sequence's centre comes with every frame
 def split(text: str | Decimal) -> tuple[float, float]:
     """A decimal as an unevaluated sum of two doubles, good to 106 bits."""
     with localcontext() as context:
@@ -74,27 +76,27 @@ def _shifted(by: tuple[float, float], high, low):
     return _two_sum(s, e + (low + by[1]))
 
 
-def axes(grid: Grid, relative: bool = False) -> Axes:
+def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
     """Tables of the grid's sample coordinates.
 
     Args:
         relative: offsets from the centre in units of ``grid.scale`` in place
             of coordinates of the plane (for perturbation).
+        width: a straight grid's columns go on to a multiple of it, since whole vectors are loaded.
     """
     zero = (0.0, 0.0)
     re, im = (zero, zero) if relative else (split(grid.re), split(grid.im))
     scale = (1.0, 0.0) if relative else split(grid.scale)
+    spacing = scale[0] * abs(grid.turn)
+    if grid.kind == PLANE and grid.turn == 1:
+        cols = -(-grid.cols // width) * width
+        both = _straight(_steps(cols, grid.rows, grid.x0, grid.y0), _along(re, im, cols, grid.rows), scale)
+        return Axes(STRAIGHT, both[:cols], both[cols:], spacing)
     columns = grid.x0 + np.arange(grid.cols, dtype=np.float64)
     if grid.kind == POLAR:
         return _polar(grid, re, im, scale[0], columns)
     assert grid.kind == PLANE
     lines = grid.y0 - np.arange(grid.rows, dtype=np.float64)
-    spacing = np.full(grid.rows, scale[0] * abs(grid.turn))
-    if grid.turn == 1:
-        centre = np.repeat(np.array([re, im]), (grid.cols, grid.rows), axis=0).T
-        high, low = _shifted(centre, *_scaled(scale, np.concatenate((columns, lines))))
-        both = high + low
-        return Axes(STRAIGHT, both[:grid.cols], both[grid.cols:], spacing)
     x, y = _scaled(scale, columns), _scaled(scale, lines)
 
     def times(part, factor):
@@ -104,6 +106,42 @@ def axes(grid: Grid, relative: bool = False) -> Axes:
     across = (*_shifted(re, *times(x, grid.turn.real)), *_shifted(im, *times(x, grid.turn.imag)))
     down = (*times(y, -grid.turn.imag), *times(y, grid.turn.real))
     return Axes(TURNED, np.concatenate(across), np.concatenate(down), spacing)
+
+
+@lru_cache(maxsize=8)
+def _steps(cols: int, rows: int, x0: float, y0: float) -> np.ndarray:
+    """Offsets of columns, then of rows, in units of the scale."""
+    return np.concatenate((x0 + np.arange(cols, dtype=np.float64), y0 - np.arange(rows, dtype=np.float64)))
+
+
+@lru_cache(maxsize=8)
+def _along(re: tuple[float, float], im: tuple[float, float], cols: int, rows: int) -> np.ndarray:
+    """The centre for each of ``_steps``: high parts, low parts."""
+    return np.repeat(np.array([re, im]), (cols, rows), axis=0).T
+
+
+def _straight(steps: np.ndarray, centre: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """``centre + scale * steps``, rounded once.
+
+    Every frame waits for this, so it is as few operations as will do. Steps are halves of
+    integers below 2**26, so their products with halves of ``scale`` are exact.
+    """
+    upper, lower = _halves(scale[0])
+    product = scale[0] * steps
+    rest = upper * steps
+    rest -= product
+    rest += lower * steps
+    rest += scale[1] * steps
+    total = centre[0] + product
+    shift = total - centre[0]  # _two_sum(centre[0], product)
+    product -= shift
+    shift -= total
+    shift += centre[0]
+    rest += product
+    rest += shift
+    rest += centre[1]
+    rest += total
+    return rest
 
 
 def _polar(grid: Grid, re, im, scale: float, columns: np.ndarray) -> Axes:

@@ -43,5 +43,7 @@ class Grid:
 
     def band(self, first: int, rows: int) -> "Grid":
         """Rows ``first`` to ``first + rows`` of this grid, as a grid."""
+        if (first, rows) == (0, self.rows):
+            return self
         y0 = self.y0 - first if self.kind == PLANE else self.y0 + first
         return replace(self, rows=rows, y0=y0)

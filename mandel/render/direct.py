@@ -126,6 +126,7 @@ class DirectIterator:
         self._proof = ("PROOF", int(prove_interior))
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
         self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
+        self._defines = self.variant.defines
 
     @property
     def list_width(self) -> int:
@@ -190,7 +191,7 @@ class DirectIterator:
             size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
         kernel(
             ctx.queue, size, group,
-            place.across, place.down, place.spacing,
+            place.across, place.down, place.spacings(ctx),
             np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
         )
@@ -203,7 +204,7 @@ class DirectIterator:
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
         kernel = ctx.kernel("direct_tiles.cl", "direct_tiles", (
-            ("GEOMETRY", place.geometry), ("PAINT", paint), self._proof, *self.variant.defines,
+            ("GEOMETRY", place.geometry), ("PAINT", paint), self._proof, *self._defines,
         ))
         kernel(
             ctx.queue, (-(-vectors // tile),), (1,),

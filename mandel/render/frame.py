@@ -15,7 +15,7 @@ import numpy as np
 
 from mandel.colour.look import Look
 from mandel.device.context import DeviceContext
-from mandel.plan.arithmetic import DIRECT, PERTURBED, arithmetic
+from mandel.plan.arithmetic import DIRECT, PERTURBED, Arithmetic, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
@@ -98,15 +98,15 @@ class FrameRenderer:
 
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
-        whole: Grid | None = None, ink: Ink | None = None,
+        row: Arithmetic | None = None, ink: Ink | None = None,
     ) -> Samples | None:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, not waited for.
 
         Args:
-            whole: the grid that ``grid`` is a band of, so that all bands use one arithmetic.
+            row: the arithmetic of the grid that ``grid`` is a band of, so that all bands use one.
             ink: paints the samples and keeps none, returns None; where the engine can.
         """
-        row = arithmetic(whole or grid)
+        row = row or arithmetic(grid)
         self.timing.arithmetic = row.name
         engine = self._engine(row.engine)
         if ink is not None:
@@ -134,45 +134,46 @@ class FrameRenderer:
         """
         self.timing = Timing()
         begun, grid = perf_counter(), view.grid(supersampling)
-        refined = adaptive and supersampling > 1
-        rgb = layout == RGB and not refined and self._paints(grid, look, supersampling)
+        row, refined = arithmetic(grid), adaptive and supersampling > 1
+        rgb = layout == RGB and not refined and self._paints(row, look, supersampling)
         with self.context.settled():
             canvas = self._painter.canvas(view.width, view.height, rgb, out)
             if refined:
-                row = arithmetic(grid)
                 if row.engine == PERTURBED:  # one orbit for both passes, at the precision of the second
                     self._engine(PERTURBED).reference(grid, maxiter)
-                self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1)
-                self._refine(grid, maxiter, bailout, look, canvas, supersampling)
+                self._shade(view.grid(), row, maxiter, bailout, look, canvas, 1)
+                self._refine(grid, row, maxiter, bailout, look, canvas, supersampling)
             else:
-                self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling)
+                self._shade(grid, row, maxiter, bailout, look, canvas, supersampling)
             picture = self._painter.develop(canvas, layout, out)
         self.timing.total = perf_counter() - begun
         return picture
 
-    def _paints(self, whole: Grid, look: Look, n: int) -> bool:
+    def _paints(self, row: Arithmetic, look: Look, n: int) -> bool:
         """Whether samples are coloured as they are made."""
-        if n > 1 or self.timed or arithmetic(whole).engine != DIRECT:
+        if n > 1 or self.timed or row.engine != DIRECT:
             return False
         return self._engine(DIRECT).paints(outputs(look))
 
     def _shade(
-        self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
+        self, grid: Grid, row: Arithmetic, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
     ) -> None:
-        """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic that ``whole`` needs."""
-        paints = self._paints(whole, look, n)
+        """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic ``row``."""
+        paints = self._paints(row, look, n)
 
         def pieces():
             for first, rows in bands(grid.rows, grid.cols, n, self.band_bytes):
                 ink = self._painter.ink(look, canvas, first) if paints else None
-                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink)
+                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), row, ink)
                 yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)
 
         self._paint(pieces())
 
-    def _refine(self, grid: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int) -> None:
+    def _refine(
+        self, grid: Grid, row: Arithmetic, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
+    ) -> None:
         """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
-        pixels, row = self._painter.edges(canvas), arithmetic(grid)
+        pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
         engine = self._engine(row.engine)
         most = max(self.band_bytes // (2 * _LISTED_BYTES * n * n), 1)
@@ -210,11 +211,12 @@ class FrameRenderer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts (int32) and smooth counts (float32, 0 for interior) of a view, (H, W)."""
         grid, started = view.grid(), perf_counter()
+        row = arithmetic(grid)
         self.timing = Timing()
         count = np.empty((grid.rows, grid.cols), np.int32)
         frac = np.empty((grid.rows, grid.cols), np.float32)
         for first, rows in bands(grid.rows, grid.cols, 1, self.band_bytes):
-            samples = self.samples(grid.band(first, rows), maxiter, bailout, whole=grid)
+            samples = self.samples(grid.band(first, rows), maxiter, bailout, row=row)
             self.context.download(samples.count, count[first:first + rows])
             self.context.download(samples.frac, frac[first:first + rows])
         smooth = np.where(count > maxiter, np.float32(0), (count + frac.astype(np.float64)).astype(np.float32))

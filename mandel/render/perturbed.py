@@ -161,7 +161,7 @@ class PerturbedIterator:
         factor = start.factor if need.deep else start.factor * 2.0**start.exponent
         kernel(
             ctx.queue, tiles, group,
-            place.across, place.down, place.spacing,
+            place.across, place.down, place.spacings(ctx),
             np.int32(place.cols), np.int32(place.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),

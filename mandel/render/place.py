@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mandel.device.context import DeviceContext
-from mandel.plan.axes import LISTED, STRAIGHT, axes
+from mandel.plan.axes import LISTED, axes
 from mandel.plan.grid import Grid
 from mandel.render.painter import Pixels
 
@@ -19,7 +19,7 @@ class Place:
     Attributes:
         geometry: the header's GEOMETRY.
         across, down: float64 device buffers.
-        spacing: float64 device buffer (rows,), see ``plan.axes.Axes``.
+        spacing: as in ``plan.axes.Axes``.
     """
 
     cols: int
@@ -27,7 +27,11 @@ class Place:
     geometry: int
     across: object
     down: object
-    spacing: object
+    spacing: float | np.ndarray
+
+    def spacings(self, ctx: DeviceContext):
+        """``spacing`` of each row as kernels take it: a float64 device buffer (rows,)."""
+        return ctx.upload(np.broadcast_to(np.float64(self.spacing), self.rows))
 
 
 def place_of(ctx: DeviceContext, grid: Grid, relative: bool = False, width: int = 1) -> Place:
@@ -35,15 +39,11 @@ def place_of(ctx: DeviceContext, grid: Grid, relative: bool = False, width: int 
 
     Args:
         relative: as ``plan.axes.axes`` takes it.
-        width: columns of a straight grid are padded to a multiple of it, since
-            whole vectors are loaded.
+        width: as ``plan.axes.axes`` takes it.
     """
-    table = axes(grid, relative)
-    across = table.across
-    if table.geometry == STRAIGHT and len(across) % width:
-        across = np.append(across, np.full(-len(across) % width, across[-1]))
-    upload = ctx.upload
-    return Place(grid.cols, grid.rows, table.geometry, upload(across), upload(table.down), upload(table.spacing))
+    table = axes(grid, relative, width)
+    across, down = ctx.upload(table.across), ctx.upload(table.down)
+    return Place(grid.cols, grid.rows, table.geometry, across, down, table.spacing)
 
 
 class ListedPlaces:
@@ -58,7 +58,7 @@ class ListedPlaces:
         self._ctx, self._grid, self._n, self._pixels = ctx, grid, n, pixels
         table = axes(grid, relative)
         self._tables = ctx.upload(table.across), ctx.upload(table.down)
-        self._spacing = table.spacing[0]
+        self._spacing = table.spacing
         self._kernel = ctx.kernel("points.cl", "locate", (("GEOMETRY", table.geometry), ("N", n)))
 
     def place(self, first: int, length: int, width: int) -> Place:
@@ -74,4 +74,4 @@ class ListedPlaces:
             ctx.queue, (rows * width,), None, *self._tables, i(self._grid.cols), i(self._grid.rows),
             i(self._grid.cols // self._n), self._pixels.buffer, i(first), i(samples), re, im,
         )
-        return Place(width, rows, LISTED, re, im, ctx.upload(np.full(rows, self._spacing)))
+        return Place(width, rows, LISTED, re, im, self._spacing)

@@ -9,6 +9,7 @@ import numpy as np
 
 from mandel.colour.look import Look
 from mandel.errors import RenderError
+from mandel.plan.arithmetic import arithmetic
 from mandel.plan.strips import Block, Layout
 from mandel.render.frame import FrameRenderer, bands
 from mandel.render.painter import Canvas, Painter, outputs
@@ -39,11 +40,11 @@ class StripRenderer:
 
         def pieces() -> Iterator[Piece]:
             for block in blocks:
-                grid = block.grid
+                grid, needed = block.grid, arithmetic(block.grid)
                 for first, rows in bands(grid.rows, grid.cols, 1, self._renderer.band_bytes):
                     begun, row = time.monotonic(), block.row + first
                     samples = self._renderer.samples(
-                        grid.band(first, rows), maxiter, bailout, outputs(look), grid
+                        grid.band(first, rows), maxiter, bailout, outputs(look), needed
                     )
                     settle(ctx, samples, bailout)
                     if writer is not None and writer.wanted:
