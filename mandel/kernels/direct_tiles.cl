@@ -10,8 +10,8 @@
 //    are not waited for. Where no vector gets a lane through, FIRST iterations are all.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
 //    test, after which lanes inside the disc keep their state: no branch when one
-//    leaves. When at most SPARSE lanes of a vector are inside the chain takes the
-//    next vector; the survivors go on a list, and the list is packed into full
+//    leaves. When at most SPARSE lanes of a vector are inside, or OLD from its first look
+//    at returning orbits on, the chain takes the next vector; the survivors go on a list, and the list is packed into full
 //    vectors and run likewise until it is empty: no lane idles for long.
 // 3. The last block is replayed for the exact count by bisection: half a
 //    block, a test, a quarter... Outside the disc (R >= 2) z grows for ever or
@@ -38,6 +38,9 @@
 #endif
 #ifndef SPARSE
 #define SPARSE 2
+#endif
+#ifndef OLD
+#define OLD (WIDTH * 11 / 16)
 #endif
 #ifndef TILE
 #define TILE 256  // vectors
@@ -169,12 +172,14 @@ void direct_tiles(__global const double *across, __global const double *down,
                 if (++blocks[g] < due[g] && lanes_set(in) > few[g]) continue;
 
                 if (blocks[g] >= due[g]) {
+                    if (few[g] > 0) few[g] = OLD;
                     const V u = x[g] - ox[g], v = y[g] - oy[g], moved = fma(u, u, v * v);
                     const M near = in & (moved < (V)(NEAR * NEAR));
                     M inner = in & TO_M(n[g] >= maxiter);
                     calm = any(near) ? 0 : calm + 1;
-                    // Where proofs keep failing, as near slowly attracting cycles, few are tried.
-                    if (PROOF && any(near) && (failed < 2 || ++skipped % 32 == 0)) {
+                    // A proof costs as much as some blocks, which the vector needs as long as other lanes
+                    // do. Where proofs keep failing, as near slowly attracting cycles, few are tried.
+                    if (PROOF && lanes_set(near) * 2 > lanes_set(in) && (failed < 2 || ++skipped % 32 == 0)) {
                         const int trial = TRIAL(blocks[g] * BLOCK);
                         const M bound = trapped(x[g], y[g], a[g], b[g], moved, near, trial);
                         failed = any(bound) ? 0 : failed + 1;

@@ -34,7 +34,7 @@ inline M in_small_discs(V a, V b)
 #define PROOF 1  // 0: leaves the proof out, to measure what it saves
 #endif
 #define NEAR 3e-4
-#define WIDER 16.0f
+#define WIDER 4.0f
 #define TRIAL(done) max(64, (done) / 8)  // iterations worth trying after so many
 #define GROWN 1.000002f
 #define ADDED 1e-14f
