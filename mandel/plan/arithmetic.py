@@ -49,6 +49,9 @@ TABLE = (
 
 def log2_of(value: Decimal) -> float:
     """log2 of a positive decimal of any exponent."""
+    near = float(value)
+    if 1e-300 < near < 1e300:
+        return math.log2(near)
     exponent = value.adjusted()
     mantissa = float(_ROUGH.scaleb(_ROUGH.plus(value), -exponent))
     return math.log2(mantissa) + exponent * _LOG2_10

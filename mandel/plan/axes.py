@@ -8,7 +8,7 @@ are rounded once, and to the same bits on every device.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 from functools import lru_cache
 
 import numpy as np
@@ -35,14 +35,16 @@ class Axes:
     spacing: float | np.ndarray
 
 
+# Of a difference of exact numbers; more digits than a double's are not looked at.
+_DIFFERENCE = Context(prec=60, Emax=10**9, Emin=-(10**9))
+
+
 @lru_cache(maxsize=64)  # a sequence's centre comes with every frame
 def split(text: str | Decimal) -> tuple[float, float]:
     """A decimal as an unevaluated sum of two doubles, good to 106 bits."""
-    with localcontext() as context:
-        context.prec = max(60, len(str(text)) + 30)
-        exact = Decimal(text)
-        high = float(exact)
-        return high, float(exact - Decimal(high))
+    exact = Decimal(text)
+    high = float(exact)
+    return high, float(_DIFFERENCE.subtract(exact, Decimal(high)))
 
 
 def _two_sum(a, b):
