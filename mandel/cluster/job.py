@@ -22,6 +22,8 @@ from mandel.render.unit import RepaintUnit, SegmentUnit
 
 # Frames ahead of the next one that are looked at one by one; beyond, only what they need is made.
 _AHEAD = 64
+# Of how many items of a grade the least time tells how fast a slot is.
+_RECENT = 16
 
 
 class Job:
@@ -68,6 +70,7 @@ class Job:
         self.blamed: Counter = Counter()
         self._blamed_at: dict[str, float] = {}
         self.pace: dict[tuple[Grade, str], float] = {}
+        self._recent: dict[tuple[Grade, str], deque[float]] = {}
         self._further = range(0)  # places in the queue, beyond _AHEAD, whose needs are made already
         self._ahead_bytes = 0  # what may be made ahead of the next frame, beyond its like
         self.begun: set[int] = set()
@@ -101,6 +104,13 @@ class Job:
     def pace_of(self, item: Item, kind: str) -> float | None:
         """Seconds that an item takes on a slot of ``kind``, if its like were made there."""
         return self.pace.get((self._recipe.grade(item), kind))
+
+    def least_pace(self, grade: Grade, kind: str) -> float | None:
+        """The least seconds that any of the last items of ``grade`` took on a slot of ``kind``.
+
+        How fast the slot is, whatever kept some of them waiting.
+        """
+        return min(self._recent.get((grade, kind), ()), default=self.pace.get((grade, kind)))
 
     @property
     def next_grade(self) -> Grade:
@@ -139,6 +149,7 @@ class Job:
             seconds /= self.segments[item.index].count
         key = self._recipe.grade(item), kind
         self.pace[key] = 0.7 * self.pace.get(key, seconds) + 0.3 * seconds
+        self._recent.setdefault(key, deque(maxlen=_RECENT)).append(seconds)
 
     def pictures(self) -> list[tuple[int, Any]]:
         """Frames that were made and are in no segment yet, with their handles."""

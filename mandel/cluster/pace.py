@@ -48,7 +48,8 @@ def _is_wise(
 
 def _delays_encoding(job: Job, grade: Grade, slots: Mapping[str, int], running: Mapping[str, int]) -> bool:
     """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode."""
-    own, gpu = job.pace.get((grade, "cpu")), job.pace.get((grade, "gpu"))
+    # What GPUs take seems more when CPUs are busy: those would then render, and be busier still.
+    own, gpu = job.pace.get((grade, "cpu")), job.least_pace(grade, "gpu")
     if not own or not gpu:
         return False
     encoding = job.pace.get((Grade(SEGMENT), "cpu"), _ENCODING * job.frame_bytes)
