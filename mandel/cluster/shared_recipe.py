@@ -37,6 +37,7 @@ class SharedRecipe:
         self._payload = payload
         self._look = Look(palette=payload.palette)
         self._limits = Limits(payload)
+        self._name = "-".join(p.job_id() for p in (payload, source) if p)
         self._files = files or StripFiles("", Path())
         density = float((source or payload).strip_density)
         self.strips = Strips(
@@ -82,7 +83,7 @@ class SharedRecipe:
         return ResampleUnit(
             p.frame_width, p.frame_height, strips.around, strips.rows, strips.origin(item.index),
             strips.column(item.index), min(part.strip for _, part in parts), tuple(seen),
-            tuple(part for _, part in parts),
+            tuple(part for _, part in parts), self._name,
         )
 
     def grade(self, item: Item) -> Grade:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,21 @@ from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
 from mandel.plan.strips import TAPS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
+from mandel.render.resident import ResidentArrays
 from mandel.render.unit import ResampleUnit
 
 _FILE = "resample.cl"
+# Of a device's memory for strips that stay there, for each process that uses it; some octaves will do.
+_STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
+
+
+class _Copy(NamedTuple):
+    """Whole rows of a part's array that a frame sees, as elements: ``count`` from ``start`` on, to ``at``."""
+
+    at: int
+    part: int
+    start: int
+    count: int
 
 
 class Resampler:
@@ -22,6 +35,7 @@ class Resampler:
         self.ctx = ctx
         self._painter = Painter(ctx)
         self._texels = (0, None)
+        self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
         self._pixels = ((0, 0), None)
         # The kernel's last step: canvas levels by square roots of light.
         light = ((np.arange(4096) + 0.5) / 4095).clip(0, 1) ** 2
@@ -33,7 +47,7 @@ class Resampler:
             self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, self._pixels[1])
         return self._pixels[1]
 
-    def _fill(self, copies: list, size: int):
+    def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list["_Copy"], size: int):
         """The device's buffer of texels, with the rows of a frame in it."""
         ctx, cl = self.ctx, self.ctx.cl
         cpu = ctx.device.kind == "cpu"
@@ -42,16 +56,23 @@ class Resampler:
             self._texels = (size, cl.Buffer(ctx.context, flags, 4 * size) if cpu else ctx.empty(4 * size))
         texels = self._texels[1]
         if not cpu:
-            for at, rows in copies:
-                cl.enqueue_copy(ctx.queue, texels, rows, dst_offset=4 * at, is_blocking=False)
+            there = [
+                self._strips.copy_of((unit.strips, part.strip, part.layout), array)
+                for part, array in zip(unit.parts, arrays, strict=True)
+            ]
+            for copy in copies:
+                cl.enqueue_copy(
+                    ctx.queue, texels, there[copy.part], src_offset=4 * copy.start, dst_offset=4 * copy.at,
+                    byte_count=4 * copy.count,
+                )
             return texels
         # Copies by a CPU's runtime leave the caches cold: small frames took nearly twice as long.
         mapped, _ = cl.enqueue_map_buffer(
             ctx.queue, texels, cl.map_flags.WRITE_INVALIDATE_REGION, 0, (size,), np.uint32
         )
         with mapped.base:
-            for at, rows in copies:
-                mapped[at:at + len(rows)] = rows
+            for copy in copies:
+                mapped[copy.at:copy.at + copy.count] = arrays[copy.part][copy.start:copy.start + copy.count]
         return texels
 
     def picture(
@@ -63,8 +84,8 @@ class Resampler:
             arrays: what ``unit.parts`` describes, in its order: uint32, flat.
         """
         ctx = self.ctx
-        places, copies, size = self._arrange(unit, arrays)
-        texels = self._fill(copies, size)
+        places, copies, size = self._arrange(unit)
+        texels = self._fill(unit, arrays, copies, size)
         canvas = self._painter.canvas(unit.width, unit.height)
         coarsest = unit.rows.bit_length() - 1
         kernel = ctx.kernel(_FILE, "resample", (("TAPS", TAPS), ("COARSEST", coarsest)))
@@ -78,26 +99,24 @@ class Resampler:
         return self._painter.develop(canvas, layout)
 
     @staticmethod
-    def _arrange(unit: ResampleUnit, arrays) -> tuple[np.ndarray, list, int]:
-        """Where each level's rows go: the kernel's table, (offset, rows) to copy, and the elements of all.
+    def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list["_Copy"], int]:
+        """Where each level's rows go: the kernel's table, what to copy, and the elements of all.
 
         Rows are counted from the first strip, to keep their numbers small.
         """
-        parts = list(zip(unit.parts, arrays, strict=True))
         places = np.zeros((unit.rows.bit_length(), 4), np.int32)
         copies, size = [], 0
         for seen in unit.seen:
             height = unit.rows >> seen.level
             origin = unit.first * height
             places[seen.level, :3] = size, seen.first - origin, seen.last - origin
-            for part, array in parts:
+            for number, part in enumerate(unit.parts):
                 first = max(seen.first, part.strip * height)
                 stop = min(seen.last + 1, (part.strip + 1) * height)
                 if first >= stop or seen.level not in part.levels:
                     continue
                 cols = unit.around >> seen.level
                 start = part.offset(seen.level) + (first - part.strip * height) * cols
-                rows = array[start:start + (stop - first) * cols]
-                copies.append((size + (first - seen.first) * cols, rows))
+                copies.append(_Copy(size + (first - seen.first) * cols, number, start, (stop - first) * cols))
             size += (seen.last - seen.first + 1) * (unit.around >> seen.level)
         return places, copies, size

@@ -136,6 +136,7 @@ class ResampleUnit:
         first: the first strip that is seen.
         seen: the rows that are seen of each level.
         parts: what the inputs are, in order.
+        strips: names the strips: those of equal name, number and layout are equal.
     """
 
     width: int
@@ -147,3 +148,4 @@ class ResampleUnit:
     first: int
     seen: tuple[Rows, ...]
     parts: tuple[Part, ...]
+    strips: str

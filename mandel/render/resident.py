@@ -1,0 +1,38 @@
+"""Arrays that stay on a device: many frames are made from the same strips."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+
+
+class ResidentArrays:
+    """Copies of arrays in a device's memory; the ones used last. One for each thread.
+
+    Args:
+        most_bytes: what they take at most; more only where a single one does.
+    """
+
+    def __init__(self, ctx: DeviceContext, most_bytes: int):
+        self._ctx = ctx
+        self._most = most_bytes
+        self._copies: OrderedDict[Hashable, object] = OrderedDict()
+        self._bytes = 0
+
+    def copy_of(self, key: Hashable, array: np.ndarray):
+        """The device buffer that holds ``array``: kept under ``key`` if it was copied before, else a new copy.
+
+        What falls out is freed by the driver when the queue has passed.
+        """
+        if key in self._copies:
+            self._copies.move_to_end(key)
+            return self._copies[key]
+        self._copies[key] = buffer = self._ctx.upload(array)
+        self._bytes += buffer.size
+        while self._bytes > self._most and len(self._copies) > 1:
+            self._bytes -= self._copies.popitem(last=False)[1].size
+        return buffer
