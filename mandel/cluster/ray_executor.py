@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import os
+import pickle
 import re
 import secrets
 import socket
@@ -100,12 +101,32 @@ class _Asked(NamedTuple):
     key: bytes
 
 
-def _run(asked: list[_Asked], slot: tasks.Slot, *inputs):
+def _by_value():
+    """The function that workers call, with all of it inside, so that it travels as it is.
+
+    Nothing of this program is imported or unpacked before interrupts are held back.
+    """
+
+    def call(packed: bytes, *inputs):
+        from mandel.cluster.interrupt import held_back
+
+        with held_back():
+            from mandel.cluster.ray_executor import run_call
+        return run_call(packed, *inputs)
+
+    return call
+
+
+def run_call(packed: bytes, *inputs):
     """A call on a worker: ``tasks.run`` for each, plus what only Ray knows there.
+
+    Args:
+        packed: a list of ``_Asked`` and the slot, pickled.
 
     Returns:
         The results, and as the last one the facts about each run.
     """
+    asked, slot = pickle.loads(packed)
     node = ray.get_runtime_context().get_node_id()
     results, facts = [], []
     for one in asked:
@@ -213,7 +234,7 @@ class RayExecutor:
         self.dashboard = context.dashboard_url or ""
         self._node = ray.get_runtime_context().get_node_id()
         self._device = device
-        self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_run)
+        self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_by_value())
         self._tickets = itertools.count(1)
         self._running: dict[Any, _Call] = {}  # by the ref of the facts
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
@@ -295,7 +316,7 @@ class RayExecutor:
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
-        *results, facts = remote.remote(asked, slot, *inputs)
+        *results, facts = remote.remote(pickle.dumps((asked, slot)), *inputs)
         self._running[facts] = _Call(tickets, [task.function for task in together], results)
         return tickets
 

@@ -19,12 +19,19 @@ from functools import cached_property
 import numpy as np
 
 from mandel.cluster import fault
+from mandel.cluster.interrupt import held_back
+from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.autolimit import view_limit
+from mandel.render.frame import FrameRenderer
+from mandel.render.raw_strip import RawStrip, RawStripWriter
+from mandel.render.resampler import Resampler
+from mandel.render.strip import StripRenderer
 from mandel.render.unit import (
     FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, RepaintUnit, ResampleUnit, SegmentUnit, StripUnit,
 )
+from mandel.video import encode
 
 
 @dataclass(frozen=True)
@@ -44,22 +51,15 @@ class Studio:
     """What a thread keeps for a slot: its frame renderer, and what is made on first use beside it."""
 
     def __init__(self, slot: Slot):
-        from mandel.device.context import device_context
-        from mandel.render.frame import FrameRenderer
-
         self.context = device_context(slot.device, slot.cores)
         self.frames = FrameRenderer(self.context)
 
     @cached_property
-    def strips(self):
-        from mandel.render.strip import StripRenderer
-
+    def strips(self) -> StripRenderer:
         return StripRenderer(self.frames)
 
     @cached_property
-    def resampler(self):
-        from mandel.render.resampler import Resampler
-
+    def resampler(self) -> Resampler:
         return Resampler(self.context)
 
     @property
@@ -75,9 +75,15 @@ def studio(slot: Slot) -> Studio:
     """This thread's studio for a slot."""
     kept = _own.__dict__.setdefault("studios", {})
     if slot not in kept:
-        with _first:
+        with _first, held_back():
             kept[slot] = Studio(slot)
     return kept[slot]
+
+
+def _forget() -> None:
+    """What this thread keeps may be half made: the next task makes it anew."""
+    _own.__dict__.clear()
+    device_context.cache_clear()
 
 
 def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
@@ -106,8 +112,6 @@ def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np
     Args:
         inputs: the reference orbit, if the strip is deep; or such samples, to be painted.
     """
-    from mandel.render.raw_strip import RawStrip, RawStripWriter
-
     own = studio(slot)
     if isinstance(unit, RepaintUnit):
         return own.strips.repaint(unit.layout, unit.base, RawStrip(inputs[0]), unit.look), own.facts
@@ -141,9 +145,7 @@ def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[int
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:
     """Frames, in order, as the bytes of one segment: uint8, as only arrays travel without being copied."""
-    from mandel.video.encode import encode_segment as encode
-
-    segment = encode(frames, unit.width, unit.height, unit.fps)
+    segment = encode.encode_segment(frames, unit.width, unit.height, unit.fps)
     return np.frombuffer(segment, np.uint8), {"frames": len(frames)}
 
 
@@ -197,6 +199,9 @@ def run(
     except Exception as error:  # the worker must live on; the scheduler counts the attempt
         traceback.print_exc()
         facts = {"error": {"code": "INTERNAL", "message": f"{type(error).__name__}: {error}"}}
+    except BaseException:  # it is cancelled
+        _forget()
+        raise
     if "error" in facts:
         _failed[job] = max(failures, _failed.get(job, -1))
     facts |= {

@@ -1,0 +1,28 @@
+"""Cancelling a call in a worker: Ray raises KeyboardInterrupt in its main thread, anywhere.
+
+Half-way through an import that would leave a module that never works again (seen: "module 'pyopencl' has
+no attribute 'tools'" in every later task of the worker).
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """An interrupt of the main thread comes at the end of the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt

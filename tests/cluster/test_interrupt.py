@@ -1,0 +1,96 @@
+"""Cancelling a call in a worker leaves nothing half made."""
+
+import _thread
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mandel.cluster import tasks
+from mandel.cluster.interrupt import held_back
+from mandel.colour.look import Look
+from mandel.plan.view import View
+from mandel.render.unit import FrameUnit
+from tests.support import processes
+
+ROOT = Path(__file__).resolve().parents[2]
+SLOT = tasks.Slot("cpu", 1)
+
+
+def test_an_interrupt_comes_at_the_end_of_the_block():
+    done = []
+    with pytest.raises(KeyboardInterrupt):
+        with held_back():
+            _thread.interrupt_main()
+            done.append(sum(range(1000)))
+    assert done
+    with held_back():  # and only once
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        _thread.interrupt_main()
+        sum(range(1000))
+
+
+def test_an_interrupted_task_leaves_no_studio(monkeypatch):
+    unit = FrameUnit(View("-0.5", "0", "2", 32, 32), 50, 1000.0, Look(), 1)
+    before, _ = tasks.run("frame", unit, SLOT, label="j 1")
+    half_made = tasks.studio(SLOT)
+
+    def interrupted(unit, slot):
+        assert tasks.studio(slot) is half_made
+        _thread.interrupt_main()
+        return sum(range(1000))
+
+    monkeypatch.setitem(tasks.FUNCTIONS, "slow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tasks.run("slow", unit, SLOT, label="j 2")
+    after, facts = tasks.run("frame", unit, SLOT, label="j 3")
+    assert "error" not in facts and (before == after).all()
+    assert tasks.studio(SLOT) is not half_made and tasks.studio(SLOT).context is not half_made.context
+
+
+SCRIPT = """
+import os, time
+os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
+from mandel.cluster.token import ensure_token
+ensure_token()
+from mandel.cluster import ray_executor
+from mandel.cluster.executor import Task
+from mandel.colour.look import Look
+from mandel.plan.view import View
+from mandel.render.unit import FrameUnit, ReferenceUnit
+ray_executor._GRACE_SECONDS = 0
+own = ray_executor.RayExecutor("local", "cpu")
+short = FrameUnit(View("-0.5", "0", "2", 64, 64), 100, 1000.0, Look(), 1)
+long = ReferenceUnit("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", 3000, 10**8)
+
+def wait(seconds, ticket=None):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for outcome in own.wait(0.02):
+            if outcome.ticket == ticket:
+                return outcome
+
+for seconds in (0.9, 0.3, 0.0, 0.6):  # the first is about when the worker begins to import
+    [ticket] = own.submit([Task("reference", long, label="job reference")])
+    wait(seconds)
+    own.cancel(ticket)
+    [ticket] = own.submit([Task("frame", short, label="job frame")])
+    outcome = wait(60, ticket)
+    print("frame", outcome.error if outcome else "never ended", flush=True)
+own.close()
+"""
+
+
+def test_a_worker_whose_calls_are_cancelled_goes_on():
+    mark = processes.new_mark()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=240,
+            env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark},
+        )
+    finally:
+        processes.end_all(mark)
+    assert done.stdout.splitlines() == ["frame None"] * 4, done.stdout + done.stderr
