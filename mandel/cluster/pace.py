@@ -11,6 +11,8 @@ from mandel.cluster.recipe import FRAME, SEGMENT, STRIP, Grade
 # A call of frames that take less is worth filling up.
 _CALL_SECONDS = 0.15
 _MOST_TOGETHER = 8
+# CPUs that add a smaller share than this to what GPUs render leave all of it to them.
+_WORTH_IT = 0.1
 # What encoding a frame is taken to need, a byte of it, until a segment was encoded (docs/benchmarks.md).
 _ENCODING = 8e-9
 
@@ -47,15 +49,19 @@ def _is_wise(
 
 
 def _delays_encoding(job: Job, grade: Grade, slots: Mapping[str, int], running: Mapping[str, int]) -> bool:
-    """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode."""
+    """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode.
+
+    Or nearly so: a frame that takes a core long holds its segment up, for little.
+    """
     # What GPUs take seems more when CPUs are busy: those would then render, and be busier still.
     own, gpu = job.pace.get((grade, "cpu")), job.least_pace(grade, "gpu")
     if not own or not gpu:
         return False
     encoding = job.pace.get((Grade(SEGMENT), "cpu"), _ENCODING * job.frame_bytes)
-    busy = encoding * slots["gpu"] / gpu  # CPUs that encode what GPUs render
-    spare = (slots["cpu"] - busy) * own / (own + encoding)
-    return running.get(FRAME, 0) >= spare
+    rate = slots["gpu"] / gpu
+    left = slots["cpu"] - encoding * rate  # CPUs that do not encode what GPUs render
+    more = left / (own + encoding)  # frames a second that they render and encode
+    return more < _WORTH_IT * rate or running.get(FRAME, 0) >= more * own
 
 
 def frames_together(job: Job, kind: str, slots: Mapping[str, int]) -> int:

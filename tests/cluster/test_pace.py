@@ -47,6 +47,16 @@ def test_cpus_that_encode_do_not_render(tmp_path):
     assert allowed == pytest.approx(14.1 * 0.47 / 0.57, abs=1)
 
 
+def test_cpus_that_would_add_little_do_not_render(tmp_path):
+    """4K: of 16 cores 15 encode what the GPU renders; a frame would take the last one as long as 180 take the GPU."""
+    own = job(tmp_path, {(Grade(FRAME), "gpu"): 0.015, (Grade(FRAME), "cpu"): 0.9, (Grade(SEGMENT), "cpu"): 0.075})
+    assert Grade(FRAME) in unwise(own, "cpu", SLOTS, {})
+    own.pace[Grade(SEGMENT), "cpu"] = 0.01  # even all that do not encode
+    assert Grade(FRAME) in unwise(own, "cpu", SLOTS, {})
+    own.pace[Grade(FRAME), "cpu"] = 0.06
+    assert Grade(FRAME) not in unwise(own, "cpu", SLOTS, {})
+
+
 def test_gpus_that_wait_for_busy_cpus_are_as_fast_as_before(tmp_path):
     """Else CPUs would render because they are busy, and be busier (seen: 8.7 s in place of 4.5)."""
     own = job(tmp_path, {(Grade(FRAME), "cpu"): 0.6, (Grade(SEGMENT), "cpu"): 0.1})
