@@ -101,9 +101,13 @@ class Job:
         """Frames not yet handed out."""
         return len(self._todo)
 
+    def grade(self, item: Item) -> Grade:
+        """What paces are told apart by."""
+        return self._recipe.grade(item)
+
     def pace_of(self, item: Item, kind: str) -> float | None:
         """Seconds that an item takes on a slot of ``kind``, if its like were made there."""
-        return self.pace.get((self._recipe.grade(item), kind))
+        return self.pace.get((self.grade(item), kind))
 
     def least_pace(self, grade: Grade, kind: str) -> float | None:
         """The least seconds that any of the last items of ``grade`` took on a slot of ``kind``.
@@ -115,7 +119,7 @@ class Job:
     @property
     def next_grade(self) -> Grade:
         """That of the next frame to be handed out."""
-        return self._recipe.grade(Item(FRAME, self._todo[0])) if self._todo else Grade(FRAME)
+        return self.grade(Item(FRAME, self._todo[0])) if self._todo else Grade(FRAME)
 
     @property
     def spoken_for(self) -> int:
@@ -147,7 +151,7 @@ class Job:
         """An item was made on a slot of ``kind``."""
         if item.kind == SEGMENT:
             seconds /= self.segments[item.index].count
-        key = self._recipe.grade(item), kind
+        key = self.grade(item), kind
         self.pace[key] = 0.7 * self.pace.get(key, seconds) + 0.3 * seconds
         self._recent.setdefault(key, deque(maxlen=_RECENT)).append(seconds)
 
@@ -175,7 +179,7 @@ class Job:
                 withheld = True
                 continue
             item, first = Item(FRAME, frame), frame if first is None else first
-            while (ready := self._ready(item)) is not None and self._recipe.grade(ready) not in unwise:
+            while (ready := self._ready(item)) is not None and self.grade(ready) not in unwise:
                 if ready == item and place >= _AHEAD:
                     break  # its turn has not come
                 if ready.kind == STRIP and self._is_full(frame == first) or (

@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +157,18 @@ class Scheduler:
             while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
                 pass
             if len(slots) > 1:
-                self._take_over(kind, count - calls[kind])
+                self._take_over(kind, count - calls[kind], slots)
         for flight, copies in list(self._in_flight.late(slots, self._jobs.values())):
             self._hurry(flight, copies, slots)
 
-    def _take_over(self, kind: str, free: int) -> None:
+    def _take_over(self, kind: str, free: int, slots: dict[str, int]) -> None:
         """Has idle slots make what frames wait for while slower ones are at it; the first to end counts."""
-        for job, item, task, _ in islice(self._in_flight.slower(kind), max(0, free)):
-            if self._jobs.get(job.name) is job:
+        for job, item, task, _ in self._in_flight.slower(kind):
+            if free <= 0:
+                return
+            own = self._jobs.get(job.name) is job
+            if own and job.grade(item) not in unwise(job, kind, slots, self._in_flight.of(job, kind)):
+                free -= 1
                 self._say(job, f"{item} is started once more, on a {kind} that is idle", "info")
                 self._in_flight.copy(job, item, self._addressed(job, replace(task, kind=kind)))
 

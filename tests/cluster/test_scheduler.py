@@ -312,7 +312,7 @@ def test_the_only_node_with_a_gpu_is_not_avoided_by_what_needs_one(run):
     failed = []
 
     def spoil(task):
-        if task.kind == "gpu" and len(failed) < 2:
+        if task.kind == "gpu" and len(failed) < 3:  # two in a row, wherever the one frame of a CPU comes between
             failed.append(task)
             return "INTERNAL"
 
