@@ -160,9 +160,13 @@ class FrameRenderer:
     ) -> None:
         """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic ``row``."""
         paints = self._paints(row, look, n)
+        all_bands = bands(grid.rows, grid.cols, n, self.band_bytes)
+        if paints and len(all_bands) == 1:  # nothing to be kept apart: half the launches
+            self.samples(grid, maxiter, bailout, outputs(look), row, self._painter.ink(look, canvas))
+            return
 
         def pieces():
-            for first, rows in bands(grid.rows, grid.cols, n, self.band_bytes):
+            for first, rows in all_bands:
                 ink = self._painter.ink(look, canvas, first) if paints else None
                 samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), row, ink)
                 yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)
