@@ -156,7 +156,7 @@ class Scheduler:
         for kind, count in slots.items():
             while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
                 pass
-            if len(slots) > 1:
+            if len(slots) > 1 and calls[kind] < count:
                 self._take_over(kind, count - calls[kind], slots)
         for flight, copies in list(self._in_flight.late(slots, self._jobs.values())):
             self._hurry(flight, copies, slots)
@@ -164,7 +164,7 @@ class Scheduler:
     def _take_over(self, kind: str, free: int, slots: dict[str, int]) -> None:
         """Has idle slots make what frames wait for while slower ones are at it; the first to end counts."""
         for job, item, task, _ in self._in_flight.slower(kind):
-            if free <= 0:
+            if not free:
                 return
             own = self._jobs.get(job.name) is job
             if own and job.grade(item) not in unwise(job, kind, slots, self._in_flight.of(job, kind)):

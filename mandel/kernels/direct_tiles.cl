@@ -10,9 +10,10 @@
 //    are not waited for. Where no vector gets a lane through, FIRST iterations are all.
 // 2. What is left runs in blocks of BLOCK iterations without a test, then one
 //    test, after which lanes inside the disc keep their state: no branch when one
-//    leaves. When at most SPARSE lanes of a vector are inside, or OLD from its first look
-//    at returning orbits on, the chain takes the next vector; the survivors go on a list, and the list is packed into full
-//    vectors and run likewise until it is empty: no lane idles for long.
+//    leaves. When at most SPARSE lanes of a vector are inside, or OLD from its first
+//    look at returning orbits on, the chain takes the next vector; the survivors go on
+//    a list, and the list is packed into full vectors and run likewise until it is
+//    empty: no lane idles for long.
 // 3. The last block is replayed for the exact count by bisection: half a
 //    block, a test, a quarter... Outside the disc (R >= 2) z grows for ever or
 //    ends as inf or NaN, which test as outside too; so a late test misses nothing.
