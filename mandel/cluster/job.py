@@ -6,7 +6,8 @@ import bisect
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class Job:
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
         attempts: failed attempts by item; ``losses`` those that were a node's fault.
+        failed_on: the kind of slot of an item's last failed attempt.
         blamed: failed attempts in a row, by node.
         pace: recent seconds per item, of segments per frame, by the item's grade and the kind of slot.
         begun: segments of which a frame was handed out; their memory is spoken for.
@@ -67,6 +69,7 @@ class Job:
         self.spent = 0.0
         self.attempts: Counter = Counter()
         self.losses: Counter = Counter()
+        self.failed_on: dict[Item, str] = {}
         self.blamed: Counter = Counter()
         self._blamed_at: dict[str, float] = {}
         self.pace: dict[tuple[Grade, str], float] = {}
@@ -271,6 +274,13 @@ class Job:
     def is_alone(self, item: Item) -> bool:
         """Whether its task must not share a call: it is no frame, or it may be what a worker dies of."""
         return item.kind != FRAME or bool(self.attempts[item] + self.losses[item])
+
+    def last_resort(self, item: Item, task: Task, most: int, kinds: Collection[str]) -> Task:
+        """The last of ``most`` attempts is made on another kind of slot than the one that failed before it."""
+        others = [kind for kind in kinds if kind != task.kind]
+        if self.attempts[item] < most - 1 or self.failed_on.get(item) != task.kind or not others:
+            return task
+        return task if item.kind == SEGMENT else replace(task, kind=others[0])
 
     def learn(self, item: Item, value: Any) -> None:
         """Tells the recipe the value of an item that it wants to know."""

@@ -166,8 +166,8 @@ class Scheduler:
         for job, item, task, _ in self._in_flight.slower(kind):
             if not free:
                 return
-            own = self._jobs.get(job.name) is job
-            if own and job.grade(item) not in unwise(job, kind, slots, self._in_flight.of(job, kind)):
+            left = unwise(job, kind, slots, self._in_flight.of(job, kind))
+            if self._jobs.get(job.name) is job and job.grade(item) not in left:
                 free -= 1
                 self._say(job, f"{item} is started once more, on a {kind} that is idle", "info")
                 self._in_flight.copy(job, item, self._addressed(job, replace(task, kind=kind)))
@@ -234,7 +234,9 @@ class Scheduler:
 
     def _submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
         if self._jobs.get(job.name) is job:  # and not given up meanwhile
-            self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in together])
+            kinds = self._executor.slots()
+            tasks = [(item, job.last_resort(item, task, MAX_ATTEMPTS, kinds)) for item, task in together]
+            self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in tasks])
 
     def _addressed(self, job: Job, task: Task) -> Task:
         """The task, saying which nodes must not run it and how many failures are known."""
@@ -262,6 +264,7 @@ class Scheduler:
         elif outcome.error is None and item.kind in LEARNED:
             outcome = self._learn(job, item, outcome)
         if outcome.error is not None:
+            job.failed_on[item] = task.kind
             self._failed(job, item, outcome)
             return
         if job.blamed[outcome.info["node"]] < MAX_BLAME:

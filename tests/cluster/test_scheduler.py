@@ -303,6 +303,17 @@ def test_a_slow_kind_of_slot_renders_one_frame_to_be_measured_and_then_encodes(r
     assert all(task.kind == "cpu" for task in executor.order if task.function == "segment")
 
 
+@pytest.mark.parametrize("broken", ["gpu", "cpu"])
+def test_what_one_kind_of_slot_cannot_make_is_made_on_the_other(run, broken):
+    """Two attempts fail there, on the only node; the last one is made elsewhere."""
+    executor = CpuAndGpu(lambda task: "INTERNAL" if task.kind == broken and task.function == "frame" else None)
+    events = run(executor, {"j": payload(num_frames=12)})
+    assert events.of("video") and len(events.of("frame")) == 12
+    tried = Counter((task.label, task.kind) for task in executor.order if task.function == "frame")
+    assert max(count for (_, kind), count in tried.items() if kind == broken) <= 2
+    assert all(count == 1 for (_, kind), count in tried.items() if kind != broken)
+
+
 def test_the_only_node_with_a_gpu_is_not_avoided_by_what_needs_one(run):
     class OneGpu(CpuAndGpu):
         def nodes(self):
