@@ -28,7 +28,7 @@ inline M in_small_discs(V a, V b)
 // that of the iterated z included, so the rounded orbit is trapped as well.
 //
 // moved: |z - z some blocks ago|^2. When that is below NEAR^2 the orbit may be
-// near an attracting cycle, and a disc some times as wide is tried for as long as
+// near an attracting cycle, and a disc WIDER than that is tried for as long as
 // `most` iterations.
 #ifndef PROOF
 #define PROOF 1  // 0: leaves the proof out, to measure what it saves

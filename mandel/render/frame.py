@@ -161,7 +161,7 @@ class FrameRenderer:
         """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic ``row``."""
         paints = self._paints(row, look, n)
         all_bands = bands(grid.rows, grid.cols, n, self.band_bytes)
-        if paints and len(all_bands) == 1:  # nothing to be kept apart: half the launches
+        if paints and len(all_bands) == 1:  # no other band waits for this one: no marker
             self.samples(grid, maxiter, bailout, outputs(look), row, self._painter.ink(look, canvas))
             return
 

@@ -47,7 +47,7 @@ class Resampler:
             self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, self._pixels[1])
         return self._pixels[1]
 
-    def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list["_Copy"], size: int):
+    def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int):
         """The device's buffer of texels, with the rows of a frame in it."""
         ctx, cl = self.ctx, self.ctx.cl
         cpu = ctx.device.kind == "cpu"
@@ -99,7 +99,7 @@ class Resampler:
         return self._painter.develop(canvas, layout)
 
     @staticmethod
-    def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list["_Copy"], int]:
+    def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:
         """Where each level's rows go: the kernel's table, what to copy, and the elements of all.
 
         Rows are counted from the first strip, to keep their numbers small.

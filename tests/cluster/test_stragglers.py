@@ -8,7 +8,7 @@ from mandel.cluster import stragglers
 from mandel.cluster.executor import Outcome, Task
 from mandel.cluster.in_flight import InFlight
 from mandel.cluster.job import Job
-from mandel.cluster.recipe import FRAME, Item
+from mandel.cluster.recipe import FRAME, SEGMENT, Grade, Item
 from mandel.cluster.scheduler import Scheduler
 from tests.cluster.test_scheduler import Events, Faulty, payload
 
@@ -78,6 +78,28 @@ def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
     assert events.of("video") and not events.of("failed")
     assert sum(task.label == "j frame 4" for task in executor.order) >= 2
     assert [e["frame"] for e in events.of("frame")].count(4) == 1
+
+
+def test_idle_cores_leave_frames_queued_for_a_gpu_that_will_need_them_to_encode(tmp_path, monkeypatch):
+    clock, slots, begun = Clock(), {"cpu": 16, "gpu": 3}, []
+    monkeypatch.setattr(stragglers, "time", clock)
+
+    def submit(together):
+        begun.extend(task.kind for task in together)
+        return [len(begun)]
+
+    scheduler = Scheduler(SimpleNamespace(submit=submit, cancel=lambda ticket: None), lambda event: None)
+    own = scheduler._jobs["j"] = Job("j", payload(num_frames=40), tmp_path, {})
+    own.pace |= {(Grade(FRAME), "gpu"): 0.015, (Grade(FRAME), "cpu"): 0.6, (Grade(SEGMENT), "cpu"): 0.1}
+    for frame in range(4):
+        scheduler._in_flight.submit(own, [(Item(FRAME, frame), Task(FRAME, None, kind="gpu"))])
+    clock.now += 60
+    scheduler._take_over("cpu", 16, slots)
+    assert begun == ["gpu"] * 4
+    own.pace[Grade(FRAME), "gpu"] = 20.0  # it is slow: they had better
+    scheduler._take_over("cpu", 3, slots)
+    assert begun == ["gpu"] * 4 + ["cpu"] * 3
+    scheduler.close()
 
 
 def test_an_idle_gpu_takes_over_what_a_core_is_long_at(tmp_path, monkeypatch):
