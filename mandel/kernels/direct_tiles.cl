@@ -46,6 +46,12 @@
 #ifndef TILE
 #define TILE 256  // vectors
 #endif
+// Samples that a pass may put on a list: each vector is given up with at most SPARSE or OLD lanes inside. The
+// ids of a whole vector are written from where the list ends, those of its lanes outside beyond it.
+#define MOST_LEFT (OLD > SPARSE ? OLD : SPARSE)
+#define LISTED (TILE * MOST_LEFT + WIDTH)
+// BLOCK halves down to 1 in the bisection; a list must shrink from pass to pass.
+ASSERT((BLOCK & (BLOCK - 1)) == 0 && MOST_LEFT < WIDTH && FIRST <= MOST);
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(V)))
 void direct_tiles(__global const double *across, __global const double *down,
@@ -59,12 +65,13 @@ void direct_tiles(__global const double *across, __global const double *down,
     const int interior = FINAL(maxiter + 1);
     const V limit = (V)(bailout * bailout);
 
+    // Room for TILE vectors (the host sees to per_tile <= TILE), and for what the last chains do beyond them.
     double xs[(TILE + CHAINS) * WIDTH], ys[(TILE + CHAINS) * WIDTH];
     int state[(TILE + CHAINS) * WIDTH];   // >= 0: iterations done, at xs, ys; else FINAL(count)
     float norms[(TILE + CHAINS) * WIDTH]; // |z|^2 at that count
     int col[TILE + CHAINS], row[TILE + CHAINS];  // of each vector's first sample
     int todo[TILE];                 // vectors that need more iterations
-    int list[2][TILE * WIDTH / 2];  // samples that were left when their vector was given up
+    int list[2][LISTED];            // samples that were left when their vector was given up
     int todos = 0;
     bool early = true;  // whether samples about here are through within MOST iterations
     int lead = 1;       // iterations that all samples about here seem to survive
@@ -193,7 +200,11 @@ void direct_tiles(__global const double *across, __global const double *down,
                     }
                     ox[g] = x[g];
                     oy[g] = y[g];
-                    due[g] = blocks[g] < last[g] ? min(blocks[g] + gap_after(blocks[g]), last[g]) : blocks[g] + 1;
+                    if (blocks[g] >= last[g]) {  // lanes that came with fewer iterations go on
+                        const int left_to_do = maxiter - greatest_int(select((K)(0), n[g], TO_K(in)));
+                        last[g] = blocks[g] + max((left_to_do + BLOCK - 1) / BLOCK, 1);
+                    }
+                    due[g] = min(blocks[g] + gap_after(blocks[g]), last[g]);
                     if (lanes_set(in) > few[g]) continue;
                 }
 

@@ -3,6 +3,10 @@
 #ifndef WIDTH
 #define WIDTH 8
 #endif
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+// Ends the build where a bound does not hold.
+#define ASSERT(holds) typedef char JOIN(assert_, __LINE__)[(holds) ? 1 : -1]
 #if WIDTH == 1
 #define V double
 #define M long
@@ -11,8 +15,6 @@
 #define TO_F (float)
 #define ANY(m) ((m) != 0)
 #else
-#define JOIN_(a, b) a##b
-#define JOIN(a, b) JOIN_(a, b)
 #define V JOIN(double, WIDTH)
 #define M JOIN(long, WIDTH)
 #define K JOIN(int, WIDTH)
@@ -57,5 +59,22 @@ inline int lanes_set(M mask)
     const long2 s = m.lo + m.hi;
     return -(int)(s.x + s.y);
 #endif
+}
+
+// The greatest of all lanes.
+inline int greatest_int(K lanes)
+{
+#if WIDTH == 4
+    const int4 m = lanes;
+#else
+#if WIDTH == 16
+    const int8 w = max(lanes.lo, lanes.hi);
+#else
+    const int8 w = lanes;
+#endif
+    const int4 m = max(w.lo, w.hi);
+#endif
+    const int2 s = max(m.lo, m.hi);
+    return max(s.x, s.y);
 }
 #endif
