@@ -88,7 +88,7 @@ __kernel void direct(__global const double *across, __global const double *down,
     count[at] = out ? n : maxiter + 1;
     frac[at] = out ? smooth_frac(norm) : 0.0f;
 #if DISTANCE
-    distance[at] = out ? smooth_distance(norm, dx, dy) : 0.0f;
+    distance[at] = out ? smooth_distance(norm, dx, dy, 0) : 0.0f;
 #endif
 #if SLOPE
     slope[at] = out ? smooth_slope(x, y, dx, dy) : (float2)(0.0f, 0.0f);

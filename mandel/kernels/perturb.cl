@@ -5,31 +5,26 @@
 // broadcast. Where some rebase and others do not, the group splits; one part
 // goes on, the other is parked and taken up again later.
 //
-// DEEP: z = w 2^e with one exponent e per group while z is too small for double
-// (e == 0 means plain double), likewise the derivative d = dd 2^g.
+// DEEP: z may be too small for double. While any lane of a group is, the group takes
+// scaled steps: z = w 2^e, with an exponent e for each lane, so that no lane depends
+// on how large its neighbours are. Otherwise e is 0 and steps are plain. In plain steps
+// c may vanish: |z| is 2^-500 or more then, and a c below 2^-1022 is nothing beside it.
+//
+// The derivative is d 2^g, with an exponent g for each lane.
 #include "geometry.h"
 #include "lanes.h"
+#include "blocks.h"
 #include "smooth.h"
 
-#define LOW_MASK ((1 << LOW) - 1)
 #define NORM(x, y) fma(x, x, (y) * (y))
+// Below |z| = 2^-500 scaled steps begin, and from 2^PLAIN_AGAIN on plain ones again.
+#define LEAST_PLAIN_SQUARE 0x1p-1000
+#define PLAIN_AGAIN -480
 
-// 2^k, or 0 below the range of normal numbers.
-inline double power2(int k)
+// About log2 of the root of v > 0.
+inline int half_exponent(double v)
 {
-    return k < -1022 ? 0.0 : as_double((long)(min(k, 1023) + 1023) << 52);
-}
-
-// About 4096 log2(v), rounded down, for v >= 0: comparable with the table's reach.
-inline int rough_log(double v)
-{
-    return (int)(as_long(v) >> 40) - (1023 << 12);
-}
-
-// Where the table holds the blocks that start at m = 1 + (s << LOW), smallest first.
-inline int first_block(int s, int tops)
-{
-    return s == 0 ? 0 : tops + 2 * (s - 1) - (int)popcount(s - 1);
+    return ((int)(as_long(v) >> 52) - 1023) >> 1;
 }
 
 // Where value is in an ascending list, or -1.
@@ -89,35 +84,47 @@ void perturb(__global const double *across, __global const double *down, __globa
     const V px = cx * plain, py = cy * plain;
 
     V x = fma((V)(start_x), cx, -(start_y * cy)), y = fma((V)(start_x), cy, start_y * cx);
-    int m = start, n = start, e = start_exponent + scale_exponent;
+    int m = start, n = start;
     V parked_x = x, parked_y = y;
-    M parked_m = m, parked_n = n, parked_e = e;
+    M parked_m = m, parked_n = n;
+#if DEEP
+    const M moving = (cx != 0) | (cy != 0);  // the centre's own sample stays at z = 0
+    E e = start_exponent + scale_exponent;
+    E parked_e = e;
+    bool scaled, even = true;  // even: all lanes have the same e
+#endif
 #if DERIVATIVE
     V dx = start_x * unit, dy = start_y * unit;
     V parked_dx = dx, parked_dy = dy;
-    int g = e;
-    M parked_g = g;
+    E g = start_exponent + scale_exponent;
+    E parked_g = g;
 #endif
     // A cycle test at rebases: a sample that comes back to the very same state
     // can never leave. seen_n doubles, after Brent.
     V seen_x = NAN, seen_y = NAN;
-    M seen_n = 1, seen_e = 0;
+    M seen_n = 1;
+#if DEEP
+    E seen_e = 0;
+#endif
 
     while (ANY(pending)) {
         int leader = 0;
         while (leader < WIDTH - 1 && !LANE_L(pending, leader)) ++leader;
         m = (int)LANE_L(parked_m, leader);
         n = (int)LANE_L(parked_n, leader);
-        e = (int)LANE_L(parked_e, leader);
-        M active = pending & (parked_m == (M)m) & (parked_n == (M)n) & (parked_e == (M)e);
+        M active = pending & (parked_m == (M)m) & (parked_n == (M)n);
         x = parked_x;
         y = parked_y;
+#if DEEP
+        e = parked_e;
+        scaled = ANY(active & (e != 0));
+        if (scaled) even = gather(&x, &y, &e, active, scale_exponent);
+#endif
 #if DERIVATIVE
-        g = (int)LANE_L(parked_g, leader);
-        active = active & (parked_g == (M)g);
         dx = parked_dx;
         dy = parked_dy;
-        double unit_factor = power2(scale_exponent - g);
+        g = parked_g;
+        V own_unit = unit * powers2(scale_exponent - g);
 #endif
         while (ANY(active)) {
             if (n >= maxiter) {
@@ -143,11 +150,16 @@ void perturb(__global const double *across, __global const double *down, __globa
                 block = first_block(s, tops);
                 const int most = s == 0 ? tops : min(32 - (int)clz(s & -s), tops);
                 const V size = active ? NORM(x, y) : (V)(0.0);
-                const int size_log = rough_log(greatest(size)) + 8192 * e;
                 __global const int *allowed = reach + block;
+                int size_log;
 #if DEEP
-                if (e != 0) allowed = deep_reach + block;
+                if (scaled) {
+                    allowed = deep_reach + block;
+                    const E all_logs = rough_log(size) + 8192 * max(e, (E)(LEAST_EXPONENT));
+                    size_log = greatest_exponent(active ? all_logs : (E)(INT_MIN));
+                } else
 #endif
+                size_log = greatest_exponent(rough_log((V)(greatest(size))));
                 while (level + 1 < most && size_log < allowed[level + 1]) ++level;
                 block += level;
             }
@@ -157,44 +169,69 @@ void perturb(__global const double *across, __global const double *down, __globa
             const V old_dx = dx, old_dy = dy;
 #endif
 #if DEEP
-            const int old_e = e;
-            if (e != 0) {
+            const bool was_scaled = scaled;
+            if (scaled) {
                 double2 a, b = (double2)(1.0, 0.0), d;
                 int ea, eb = 0, ed;
                 if (level < 0) {
                     a = 2 * orbit[m];
-                    ea = m == 0 ? -(1 << 28) : orbit_exponent[m];  // Z_0 = 0
+                    ea = orbit_exponent[m];
                     d = b;
                     ed = 0;
                 } else {
                     const double8 t = deep_blocks[block];
                     a = t.s01; b = t.s23; d = t.s45;
-                    const int4 exponents = as_int4(t.s67);
-                    ea = exponents.x; eb = exponents.y; ed = exponents.z;
+                    const int4 exponents_of = as_int4(t.s67);
+                    ea = exponents_of.x; eb = exponents_of.y; ed = exponents_of.z;
                 }
                 // (a + d z) z + b c, in units of 2^(e + top)
-                const int ec = eb + scale_exponent, top = max(max(ea, ed + e), ec - e);
-                a *= power2(ea - top);
-                d *= power2(ed + e - top);
-                const double2 bc = b * power2(ec - e - top);
-                const V tx = fma((V)(d.x), x, fma((V)(-d.y), y, (V)(a.x)));
-                const V ty = fma((V)(d.x), y, fma((V)(d.y), x, (V)(a.y)));
-                const V rx = fma(tx, x, fma(-ty, y, fma((V)(bc.x), cx, -(bc.y * cy))));
-                y = fma(tx, y, fma(ty, x, fma((V)(bc.x), cy, bc.y * cx)));
+                const int ec = eb + scale_exponent;
+                E top;
+                V sa, sb, sd;
+                if (even) {
+                    const int e0 = COMMON(e), top0 = max(max(ea, ed + e0), ec - e0);
+                    sa = power2(ea - top0);
+                    sb = power2(ec - e0 - top0);
+                    sd = power2(ed + e0 - top0);
+                    top = top0;
+                } else {
+                    top = max(max((E)(ea), ed + e), ec - e);
+                    sa = powers2(ea - top);
+                    sb = powers2(ec - e - top);
+                    sd = powers2(ed + e - top);
+                }
+                const V bx = b.x * sb, by = b.y * sb, ux = d.x * sd, uy = d.y * sd;
+                const V tx = fma(ux, x, fma(-uy, y, a.x * sa));
+                const V ty = fma(ux, y, fma(uy, x, a.y * sa));
+                const V rx = fma(tx, x, fma(-ty, y, fma(bx, cx, -(by * cy))));
+                y = fma(tx, y, fma(ty, x, fma(bx, cy, by * cx)));
                 x = rx;
 #if DERIVATIVE
                 // (a + 2 d z) dz + b, in units of 2^(g + top_g)
-                const int top_g = max(top, ec - g);
-                const double fit = power2(top - top_g);
-                const double2 bu = b * power2(ec - g - top_g);
-                const V ux = (tx + fma((V)(d.x), old_x, -(d.y * old_y))) * fit;
-                const V uy = (ty + fma((V)(d.x), old_y, d.y * old_x)) * fit;
-                const V vx = fma(ux, dx, fma(-uy, dy, bu.x * unit));
-                dy = fma(ux, dy, fma(uy, dx, bu.y * unit));
-                dx = vx;
+                const E top_g = max(top, ec - g);
+                const V fit = powers2(top - top_g), own = unit * powers2(ec - g - top_g);
+                const V vx = (tx + fma(ux, old_x, -(uy * old_y))) * fit;
+                const V vy = (ty + fma(ux, old_y, uy * old_x)) * fit;
+                const V wx = fma(vx, dx, fma(-vy, dy, b.x * own));
+                dy = fma(vx, dy, fma(vy, dx, b.y * own));
+                dx = wx;
                 g += top_g;
 #endif
                 e += top;
+                V most = fmax(fabs(x), fabs(y));
+                if (!even || ANY(active & ((most > 0x1p100) | (most < 0x1p-480)))) {
+                    even = gather(&x, &y, &e, active, scale_exponent);
+                    most = fmax(fabs(x), fabs(y));
+                }
+                if (!even || COMMON(e) > PLAIN_AGAIN - 100) {
+                    if (!ANY(active & (most < powers2(PLAIN_AGAIN - e)) & (moving | (most > 0)))) {
+                        const V factor = powers2(e);
+                        x *= factor;
+                        y *= factor;
+                        e = 0;
+                        scaled = false;
+                    }
+                }
             } else
 #endif
             if (level < 0) {
@@ -208,7 +245,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 x = rx;
 #if DERIVATIVE
                 const V ux = tx + old_x, uy = ty + old_y;
-                const V vx = fma(ux, dx, fma(-uy, dy, unit_factor * unit));
+                const V vx = fma(ux, dx, fma(-uy, dy, own_unit));
                 dy = fma(ux, dy, uy * dx);
                 dx = vx;
 #endif
@@ -222,91 +259,84 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DERIVATIVE
                 const V ux = tx + fma((V)(t.s4), old_x, -(t.s5 * old_y));
                 const V uy = ty + fma((V)(t.s4), old_y, t.s5 * old_x);
-                const V w = unit_factor * unit;
-                const V vx = fma(ux, dx, fma(-uy, dy, t.s2 * w));
-                dy = fma(ux, dy, fma(uy, dx, t.s3 * w));
+                const V vx = fma(ux, dx, fma(-uy, dy, t.s2 * own_unit));
+                dy = fma(ux, dy, fma(uy, dx, t.s3 * own_unit));
                 dx = vx;
 #endif
             }
             V size = NORM(x, y);
 #if DEEP
-            if (old_e == 0) {
-                if (greatest(active ? size : (V)(0.0)) < 0x1p-1000) {
-                    // Too small for plain double: the same step again, scaled.
-                    e = -500;
-                    x = old_x * 0x1p500;
-                    y = old_y * 0x1p500;
+            // A z of 0 that stays 0 is none too small: the centre's own.
+            if (!was_scaled && ANY(active & (size < LEAST_PLAIN_SQUARE) & (moving | (old_x != 0) | (old_y != 0)))) {
+                // Too small for plain double: the same step again, scaled.
+                x = old_x;
+                y = old_y;
+                even = gather(&x, &y, &e, active, scale_exponent);
+                scaled = true;
 #if DERIVATIVE
-                    dx = old_dx;
-                    dy = old_dy;
+                dx = old_dx;
+                dy = old_dy;
 #endif
-                    continue;
-                }
-            } else {
-                const double most = greatest(active ? size : (V)(0.0));
-                if (most > 0) {
-                    int shift = (int)(as_long(most) >> 53) - 511;
-                    if (e + shift > -480) shift = -e;
-                    if (shift == -e || abs(shift) > 100) {
-                        const double factor = power2(-shift);
-                        x *= factor;
-                        y *= factor;
-                        e += shift;
-                        size = NORM(x, y);
-                    }
-                }
+                continue;
             }
+#endif
 #if DERIVATIVE
             {
-                const double most = greatest(active ? fmax(fabs(dx), fabs(dy)) : (V)(0.0));
-                if (most > 0x1p200 || most < 0x1p-200 && most > 0) {
-                    const int shift = (int)(as_long(most) >> 52) - 1023;
-                    dx *= power2(-shift);
-                    dy *= power2(-shift);
-                    g += shift;
+                const V most = fmax(fabs(dx), fabs(dy));
+                if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0)))) {
+                    normalise(&dx, &dy, &g, scale_exponent);
+                    own_unit = unit * powers2(scale_exponent - g);
                 }
-                unit_factor = power2(scale_exponent - g);
             }
-#endif
 #endif
             m += length;
             n += length;
-            double2 z = orbit[m];
-            int eu = 0;
+            const double2 z = orbit[m];
+            const double square = fma(z.x, z.x, z.y * z.y);
             V fx, fy, full, sum_x, sum_y, sum, part;
 #if DEEP
             const int ez = orbit_exponent[m];
-            if (ez != 0 || e != 0) {
-                const double to_plain = power2(e);
+            E eu = 0;
+            if (scaled) {
+                // Where |z| < 2^-60 |Z| and |Z| is well inside nothing happens: the rule, so it is seen first.
+                if (even && COMMON(e) + 160 < ez + half_exponent(square) && m != last && square < 3.9) continue;
+                const V to_plain = powers2(e);
                 const double2 zp = z * power2(ez);
-                fx = fma((V)(to_plain), x, (V)(zp.x));
-                fy = fma((V)(to_plain), y, (V)(zp.y));
+                fx = fma(to_plain, x, (V)(zp.x));
+                fy = fma(to_plain, y, (V)(zp.y));
                 full = NORM(fx, fy);
-                eu = max(ez, e);
-                const double fz = power2(ez - eu), fw = power2(e - eu);
-                sum_x = fma((V)(fw), x, (V)(z.x * fz));
-                sum_y = fma((V)(fw), y, (V)(z.y * fz));
+                eu = max((E)(ez), e);
+                const V fz = powers2(ez - eu), fw = powers2(e - eu);
+                sum_x = fma(fw, x, z.x * fz);
+                sum_y = fma(fw, y, z.y * fz);
                 sum = NORM(sum_x, sum_y);
                 part = size * (fw * fw);
             } else
 #endif
             {
-                fx = z.x + x;
-                fy = z.y + y;
+#if DEEP
+                const double2 zp = z * power2(ez);
+#else
+                const double2 zp = z;
+#endif
+                fx = sum_x = zp.x + x;
+                fy = sum_y = zp.y + y;
                 full = sum = NORM(fx, fy);
-                sum_x = fx;
-                sum_y = fy;
                 part = size;
             }
             M gone = active & NOT(full <= limit), back = active & (sum < part);
-            const double square = fma(z.x, z.x, z.y * z.y);
             if (edges > 0 && fabs(square - 4.0) < 0x1p-19) {
                 // |Z + z| > 2 where a double of that size cannot tell: by the sign of
                 // (|Z|^2 - 4) + 2 Re(conj(Z) z) + |z|^2.
                 const int found = find(edge, edges, m);
                 if (found >= 0) {
-                    const double gap = edge_gap[found] * power2(edge_exponent[found] - e);
-                    const V over = fma((V)(2 * z.x), x, fma((V)(2 * z.y), y, gap + size * power2(e)));
+#if DEEP
+                    const V gap = edge_gap[found] * powers2(edge_exponent[found] - e);
+                    const V squared = size * powers2(e);
+#else
+                    const V gap = edge_gap[found] * power2(edge_exponent[found]), squared = size;
+#endif
+                    const V over = fma((V)(2 * z.x), x, fma((V)(2 * z.y), y, gap + squared));
                     gone = active & (over > 0);
                 }
             }
@@ -322,15 +352,9 @@ void perturb(__global const double *across, __global const double *down, __globa
                         const double norm = LANE_D(full, k);
                         count[at] = out ? n : maxiter + 1;
                         frac[at] = out ? smooth_frac(norm) : 0.0f;
-#if DEEP && DERIVATIVE
-                        const double back_to_unit = power2(g);
-#elif DERIVATIVE
-                        const double back_to_unit = 1.0;
-#endif
 #if DISTANCE
                         distance[at] = out
-                            ? smooth_distance(norm, LANE_D(dx, k) * back_to_unit,
-                                              LANE_D(dy, k) * back_to_unit)
+                            ? smooth_distance(norm, LANE_D(dx, k), LANE_D(dy, k), (int)LANE_E(g, k))
                             : 0.0f;
 #endif
 #if SLOPE
@@ -347,23 +371,26 @@ void perturb(__global const double *across, __global const double *down, __globa
                 // At the end of an orbit that repeats, z goes on as it is from index wrap.
                 const M stay = m == last && wrap > 0 ? back & NOT(near) : (M)0;
                 const V new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
-                const M new_e = stay ? (M)e : (M)eu;
-                const M same = back & (new_x == seen_x) & (new_y == seen_y) & (new_e == seen_e);
+                M same = back & (new_x == seen_x) & (new_y == seen_y);
                 const M save = back & ((M)n >= 2 * seen_n);
+#if DEEP
+                const E new_e = stay ? e : eu;
+                same = same & (new_e == seen_e);
+                seen_e = save ? new_e : seen_e;
+                parked_e = back ? new_e : parked_e;
+#endif
                 seen_x = save ? new_x : seen_x;
                 seen_y = save ? new_y : seen_y;
-                seen_e = save ? new_e : seen_e;
                 seen_n = save ? (M)n : seen_n;
                 parked_x = back ? new_x : parked_x;
                 parked_y = back ? new_y : parked_y;
-                parked_e = back ? new_e : parked_e;
                 parked_m = back ? (stay ? (M)wrap : (M)0) : parked_m;
                 // Interior: what is left of its iterations changes nothing.
                 parked_n = back ? (same ? (M)maxiter : (M)n) : parked_n;
 #if DERIVATIVE
                 parked_dx = back ? dx : parked_dx;
                 parked_dy = back ? dy : parked_dy;
-                parked_g = back ? (M)g : parked_g;
+                parked_g = back ? g : parked_g;
 #endif
                 active = active & NOT(back);
             }

@@ -37,17 +37,22 @@ inline F vector_smooth_frac(F norm)
 }
 #endif
 
-// 2 |z| ln|z| / |d|, with d = dz/dc in units of 1 / (sample spacing).
-inline float smooth_distance(double norm, double dx, double dy)
+// 2 |z| ln|z| / |d 2^exponent|, with d = dz/dc in units of 1 / (sample spacing). Never NaN or infinite:
+// beyond the range of float it is 0, or the largest float.
+inline float smooth_distance(double norm, double dx, double dy, int exponent)
 {
     const float ln_norm = 0.69314718056f * log2_of((float)norm);
-    return (float)(sqrt(norm) * (double)ln_norm / sqrt(fma(dx, dx, dy * dy)));
+    const double square = fma(dx, dx, dy * dy);
+    if (!(square < INFINITY)) return 0.0f;  // d left the range of double: the set is as near
+    const double unscaled = sqrt(norm) * (double)ln_norm / sqrt(square);
+    const int k = clamp(-exponent, -1022, 1023);
+    return (float)fmin(unscaled * as_double((long)(k + 1023) << 52), (double)FLT_MAX);
 }
 
-// Unit vector of z / d.
+// Unit vector of z / d; (0, 0) where d is 0 or left the range of double.
 inline float2 smooth_slope(double x, double y, double dx, double dy)
 {
     const double u = fma(x, dx, y * dy), v = fma(y, dx, -(x * dy));
     const double length = sqrt(fma(u, u, v * v));
-    return length > 0 ? (float2)((float)(u / length), (float)(v / length)) : (float2)(0.0f, 0.0f);
+    return length > 0 && length < INFINITY ? (float2)((float)(u / length), (float)(v / length)) : (float2)(0.0f, 0.0f);
 }

@@ -47,7 +47,7 @@ class BlaTable:
 
 
 def first_block(s: int, tops: int) -> int:
-    """Row of the first block of start ``s``, the closed form that the kernels use."""
+    """Row of the first block of start ``s``, the closed form that kernels/blocks.h uses."""
     return tops + 2 * (s - 1) - (s - 1).bit_count() if s else 0
 
 

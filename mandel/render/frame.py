@@ -7,6 +7,7 @@ flight); beside them there are 4 bytes a pixel of canvas and the picture.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -22,7 +23,7 @@ from mandel.plan.view import View
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
 from mandel.render.place import ListedPlaces
-from mandel.render.samples import Ink, Outputs, Samples
+from mandel.render.samples import LOCKSTEP_ROWS, Ink, Outputs, Samples
 
 BAND_BYTES = 64 * 2**20
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
@@ -30,12 +31,16 @@ _LISTED_BYTES = 36  # and coordinates
 DEFAULT_BAILOUT = 1000.0
 
 
-def bands(rows: int, cols: int, step: int, nbytes: int = BAND_BYTES) -> list[tuple[int, int]]:
+def bands(rows: int, cols: int, n: int, nbytes: int = BAND_BYTES) -> list[tuple[int, int]]:
     """(first, rows) of bands of a grid that keep raw samples within ``nbytes``.
 
+    The rows of a pixel stay together, and those that walk in lockstep: a band's samples have the same
+    neighbours as in the whole grid.
+
     Args:
-        step: rows that must stay together (the supersampling).
+        n: rows of samples in a row of pixels (the supersampling).
     """
+    step = math.lcm(n, LOCKSTEP_ROWS)
     most = max(nbytes // (2 * _SAMPLE_BYTES * cols) // step, 1) * step
     return [(first, min(most, rows - first)) for first in range(0, rows, most)]
 

@@ -16,12 +16,15 @@ from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.direct import check_limits
 from mandel.render.place import Place, place_of
-from mandel.render.samples import Outputs, Samples
+from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 
 # Samples in lockstep: columns x rows of a tile.
-_CPU_TILE, _GPU_TILE = (4, 4), (1, 1)
+_CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
 # A warp's samples lie close together, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
+
+# Below that of any number, and far from overflow when others are added.
+_EXPONENT_OF_ZERO = -(2**28)
 
 
 @dataclass
@@ -47,7 +50,8 @@ class PerturbedIterator:
         self._reference: Reference | None = None
         self._reference_key: tuple | None = None
         self._ends: dict[float, int] = {}
-        self._orbit = self._edge = None
+        self._orbits: dict[bool, list] = {}
+        self._edge = None
         self._table_key = None
         self._table: BlaTable | None = None
         self._table_buffers = None
@@ -75,13 +79,28 @@ class PerturbedIterator:
             self._centre, self._reference, self._reference_key = (re, im), reference, key
             self._ends = {}
             self._table_key = self._table = self._table_buffers = None
-            orbit = np.stack((reference.re, reference.im), axis=1)
-            self._orbit = self._upload(orbit, reference.exponent)
+            self._orbits = {}
             self._edge = self._upload(reference.edge, reference.edge_gap, reference.edge_exponent)
 
     def _upload(self, *arrays: np.ndarray) -> list:
         """Device buffers; an empty array gets one that is never read."""
         return [self.ctx.upload(array) if array.size else self.ctx.empty(64) for array in arrays]
+
+    def _orbit(self, deep: bool) -> list:
+        """The kept orbit on the device: entries, and their exponents.
+
+        A reference that serves deeper grids too has entries beside which a shallower grid's offsets are
+        large. Without ``deep`` they are plain doubles, 0 below their range.
+        """
+        if deep not in self._orbits:
+            orbit = np.stack((self._reference.re, self._reference.im), axis=1)
+            exponent = self._reference.exponent
+            if deep:  # 0 has the least exponent of all
+                exponent = np.where(orbit.any(axis=1), exponent, _EXPONENT_OF_ZERO).astype(np.int32)
+            elif exponent.any():
+                orbit = np.ldexp(orbit, exponent[:, None])
+            self._orbits[deep] = self._upload(orbit, exponent)
+        return self._orbits[deep]
 
     def _tables(self, need: Precision, bailout: float) -> BlaTable:
         if bailout not in self._ends:
@@ -165,7 +184,7 @@ class PerturbedIterator:
             np.int32(place.cols), np.int32(place.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),
-            np.int32(table.last), np.int32(self._wrap(table)), *self._orbit,
+            np.int32(table.last), np.int32(self._wrap(table)), *self._orbit(need.deep),
             np.int32(len(self._reference.edge) if bailout == 2 else 0), *self._edge,
             np.int32(table.tops), *self._table_buffers,
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),

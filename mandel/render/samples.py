@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Rows of a grid whose samples may be iterated together.
+LOCKSTEP_ROWS = 4
+
 
 @dataclass(frozen=True)
 class Outputs:
