@@ -7,7 +7,8 @@
 #define WIDTH 1
 #include "geometry.h"
 #include "interior.h"
-#include "smooth.h"
+#include "outputs.h"
+#include "rounds.h"
 
 #ifndef BLOCK
 #define BLOCK 16
@@ -20,16 +21,11 @@
 #define STEP_D STEP
 #endif
 
+#define STATE(k) kept[(size_t)(k) * cols * rows + at]
+
 __kernel void direct(__global const double *across, __global const double *down,
                      __global const double *spacing, int cols, int rows, int maxiter, double bailout,
-                     __global int *count, __global float *frac
-#if DISTANCE
-                     , __global float *distance
-#endif
-#if SLOPE
-                     , __global float2 *slope
-#endif
-                     )
+                     OUTPUT_PARAMETERS ROUND_PARAMETERS)
 {
     const int i = get_global_id(0), j = get_global_id(1);
     if (i >= cols || j >= rows) return;
@@ -37,13 +33,40 @@ __kernel void direct(__global const double *across, __global const double *down,
     const double2 c = sample_at(across, down, i, j, cols, rows);
     const double a = c.x, b = c.y, limit = bailout * bailout;
     double x = 0, y = 0, x0 = 0, y0 = 0, old_x = 0, old_y = 0;
+    double dx = 0, dy = 0;
 #if DERIVATIVE
     const double unit = spacing[j];
-    double dx = 0, dy = 0, dx0 = 0, dy0 = 0;
+    double dx0 = 0, dy0 = 0;
 #endif
-    int n = in_main_bulbs(a, b) ? maxiter : 0, blocks = 0, due = GAP;
+    int n = in_main_bulbs(a, b) ? maxiter : 0, due = GAP;
+#if ROUNDS
+    if (again) {
+        const long counts = STATE(0);
+        n = upper(counts);
+        due = lower(counts);
+        if (n < 0) return;
+        x = as_double(STATE(1)); y = as_double(STATE(2));
+        old_x = as_double(STATE(3)); old_y = as_double(STATE(4));
+#if DERIVATIVE
+        dx = as_double(STATE(5)); dy = as_double(STATE(6));
+#endif
+    }
+#endif
+    int blocks = n / BLOCK;
     bool out = false;
     while (!out && n < maxiter) {
+#if ROUNDS
+        if (--budget < 0) {
+            STATE(0) = packed(n, due);
+            STATE(1) = as_long(x); STATE(2) = as_long(y);
+            STATE(3) = as_long(old_x); STATE(4) = as_long(old_y);
+#if DERIVATIVE
+            STATE(5) = as_long(dx); STATE(6) = as_long(dy);
+#endif
+            atomic_inc(left_over);
+            return;
+        }
+#endif
         x0 = x; y0 = y;
 #if DERIVATIVE
         dx0 = dx; dy0 = dy;
@@ -54,43 +77,44 @@ __kernel void direct(__global const double *across, __global const double *down,
         n += BLOCK;
         if (++blocks == due) {
             const double u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
-            if (PROOF && moved < NEAR * NEAR && trapped(x, y, a, b, moved, 1, TRIAL(n))) break;
+            if (PROOF && moved < NEAR * NEAR) {
+                int most = TRIAL(n);
+#if ROUNDS
+                most = min(most, max(budget, LEAST_TRIAL / BLOCK) * BLOCK);
+                budget -= most / BLOCK;
+#endif
+                if (trapped(x, y, a, b, moved, 1, most)) break;
+            }
             due += gap_after(blocks);
             old_x = x; old_y = y;
         }
     }
-    double norm = 0;
-    if (out) {
-        x = x0; y = y0;
-#if DERIVATIVE
-        dx = dx0; dy = dy0;
+#if ROUNDS
+    STATE(0) = packed(-1, 0);
 #endif
-        // Bisection: to the last z inside, then one step over the edge.
-        for (int part = BLOCK / 2; part > 0; part >>= 1) {
-            const double px = x, py = y;
-#if DERIVATIVE
-            const double pdx = dx, pdy = dy;
-#endif
-            for (int k = 0; k < part; ++k) STEP_D
-            if (fma(x, x, y * y) <= limit) n += part;
-            else {
-                x = px; y = py;
-#if DERIVATIVE
-                dx = pdx; dy = pdy;
-#endif
-            }
-        }
-        STEP_D
-        ++n;
-        norm = fma(x, x, y * y);
-        out = n <= maxiter;
+    if (!out) {
+        put_interior(at, maxiter, OUTPUT_ARGUMENTS);
+        return;
     }
-    count[at] = out ? n : maxiter + 1;
-    frac[at] = out ? smooth_frac(norm) : 0.0f;
-#if DISTANCE
-    distance[at] = out ? smooth_distance(norm, dx, dy, 0) : 0.0f;
+    x = x0; y = y0;
+#if DERIVATIVE
+    dx = dx0; dy = dy0;
 #endif
-#if SLOPE
-    slope[at] = out ? smooth_slope(x, y, dx, dy) : (float2)(0.0f, 0.0f);
+    // Bisection: to the last z inside, then one step over the edge.
+    for (int part = BLOCK / 2; part > 0; part >>= 1) {
+        const double px = x, py = y;
+#if DERIVATIVE
+        const double pdx = dx, pdy = dy;
 #endif
+        for (int k = 0; k < part; ++k) STEP_D
+        if (fma(x, x, y * y) <= limit) n += part;
+        else {
+            x = px; y = py;
+#if DERIVATIVE
+            dx = pdx; dy = pdy;
+#endif
+        }
+    }
+    STEP_D
+    put_escape(at, n + 1, maxiter, fma(x, x, y * y), x, y, dx, dy, 0, OUTPUT_ARGUMENTS);
 }

@@ -19,11 +19,15 @@
 //    ends as inf or NaN, which test as outside too; so a late test misses nothing.
 // 4. Fractions or colours of the whole tile, and its way to the device's memory (finish.h).
 //
+// In rounds (rounds.h) a tile that is not through after pass 0 or a later one keeps its samples and the list of those
+// that need more iterations, and goes on with that list.
+//
 // Interior samples end early when their orbit is proven to be trapped (interior.h).
 #include "geometry.h"
 #include "interior.h"
 #include "tiles.h"
 #include "finish.h"
+#include "rounds.h"
 
 #ifndef CHAINS
 #define CHAINS 4
@@ -48,15 +52,54 @@
 #endif
 // Samples that a pass may put on a list: each vector is given up with at most SPARSE or OLD lanes inside. The
 // ids of a whole vector are written from where the list ends, those of its lanes outside beyond it.
+#if ROUNDS
+#define MOST_LEFT WIDTH  // where a round ends all lanes may be inside
+#else
 #define MOST_LEFT (OLD > SPARSE ? OLD : SPARSE)
+#endif
 #define LISTED (TILE * MOST_LEFT + WIDTH)
 // BLOCK halves down to 1 in the bisection; a list must shrink from pass to pass.
-ASSERT((BLOCK & (BLOCK - 1)) == 0 && MOST_LEFT < WIDTH && FIRST <= MOST);
+ASSERT((BLOCK & (BLOCK - 1)) == 0 && OLD < WIDTH && SPARSE < WIDTH && FIRST <= MOST);
+
+#if ROUNDS
+#define GO_ON (--budget >= 0)
+#else
+#define GO_ON true
+#endif
+
+// Puts a vector's samples back to where they belong, and those that are ``in`` on a list of ``left``; how many
+// there are then. whole: they follow each other.
+inline int put_back(bool whole, V x, V y, K n, K who, M in, double *xs, double *ys, int *state, int *list, int left)
+{
+    int id[WIDTH], here[WIDTH];
+    STORE(who, id);
+    if (whole) {
+        STORE(x, xs + id[0]);
+        STORE(y, ys + id[0]);
+        STORE(n, state + id[0]);
+    } else {
+        double px[WIDTH], py[WIDTH];
+        int pn[WIDTH];
+        STORE(x, px);
+        STORE(y, py);
+        STORE(n, pn);
+        for (int l = 0; l < WIDTH; ++l)
+            if (id[l] >= 0) { xs[id[l]] = px[l]; ys[id[l]] = py[l]; state[id[l]] = pn[l]; }
+    }
+    if (any(in)) {
+        STORE(TO_K(in), here);
+        for (int l = 0; l < WIDTH; ++l) {
+            list[left] = id[l];
+            left -= here[l];
+        }
+    }
+    return left;
+}
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(V)))
 void direct_tiles(__global const double *across, __global const double *down,
                   int cols, int rows, int maxiter, double bailout, int per_tile,
-                  TARGET_PARAMETERS LOOK_PARAMETERS)
+                  TARGET_PARAMETERS LOOK_PARAMETERS ROUND_PARAMETERS)
 {
     const Task task = {across, down, cols, rows}, *t = &task;
     const int per_row = (cols + WIDTH - 1) / WIDTH;
@@ -73,11 +116,36 @@ void direct_tiles(__global const double *across, __global const double *down,
     int todo[TILE];                 // vectors that need more iterations
     int list[2][LISTED];            // samples that were left when their vector was given up
     int todos = 0;
+    int waiting = 0, pass = 0;      // what the next pass takes: vectors of todo, or samples of a list
+    bool begun = false;
+#if ROUNDS
+    __global long *const own = kept + (size_t)get_global_id(0) * (1 + 3 * per_tile * WIDTH);
+    begun = again;
+    if (begun) {
+        if (own[0] == 0) return;
+        pass = 1;
+        for (int v = 0; v < vectors; ++v) {
+            col[v] = (int)((begin + v) % per_row) * WIDTH;
+            row[v] = (int)((begin + v) / per_row);
+            bool through = true;
+            for (int at = v * WIDTH; at < (v + 1) * WIDTH; ++at) {
+                __global const long *const of = own + 1 + 3 * at;
+                xs[at] = as_double(of[0]);
+                ys[at] = as_double(of[1]);
+                state[at] = upper(of[2]);
+                norms[at] = state[at] < 0 ? as_float(lower(of[2])) : 0.0f;
+                if (state[at] >= 0) through = false;
+                if (state[at] >= 0 && lower(of[2])) list[1][waiting++] = at;
+            }
+            if (!through) todo[todos++] = v;
+        }
+    }
+#endif
     bool early = true;  // whether samples about here are through within MOST iterations
     int lead = 1;       // iterations that all samples about here seem to survive
 
     int i = (int)(begin % per_row) * WIDTH, j = (int)(begin / per_row);
-    for (int v = 0; v < vectors; v += CHAINS) {
+    for (int v = begun ? vectors : 0; v < vectors; v += CHAINS) {
         V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS], norm[CHAINS];
         V bound[CHAINS];  // what norms must not exceed; less than any for samples that need no iterating
         K n[CHAINS];
@@ -149,9 +217,10 @@ void direct_tiles(__global const double *across, __global const double *down,
     }
 
     // Blocks: pass 0 takes the vectors of todo, later passes lists of samples.
-    int waiting = todos, failed = 0, skipped = 0;
+    if (!begun) waiting = todos;
+    int failed = 0, skipped = 0;
     int calm = 0;  // looks since the last orbit that returned
-    for (int pass = 0; waiting > 0; ++pass) {
+    for (; waiting > 0; ++pass) {
         const __private int *from = list[pass & 1];
         __private int *to = list[(pass + 1) & 1];
         int taken = 0, left = 0, busy = 0;
@@ -188,7 +257,11 @@ void direct_tiles(__global const double *across, __global const double *down,
                     // A proof costs as much as some blocks, which the vector needs as long as other lanes
                     // do. Where proofs keep failing, as near slowly attracting cycles, few are tried.
                     if (PROOF && lanes_set(near) * 2 > lanes_set(in) && (failed < 2 || ++skipped % 32 == 0)) {
-                        const int trial = TRIAL(blocks[g] * BLOCK);
+                        int trial = TRIAL(blocks[g] * BLOCK);
+#if ROUNDS
+                        trial = min(trial, max(budget, LEAST_TRIAL / BLOCK) * BLOCK);
+                        budget -= trial / BLOCK;
+#endif
                         const M bound = trapped(x[g], y[g], a[g], b[g], moved, near, trial);
                         failed = any(bound) ? 0 : failed + 1;
                         inner |= bound;
@@ -211,28 +284,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                 // Give the vector up and take the next.
                 if (held[g]) {
                     --busy;
-                    int id[WIDTH], here[WIDTH];
-                    STORE(who[g], id);
-                    if (pass == 0) {
-                        STORE(kx[g], xs + id[0]);
-                        STORE(ky[g], ys + id[0]);
-                        STORE(n[g], state + id[0]);
-                    } else {
-                        double px[WIDTH], py[WIDTH];
-                        int pn[WIDTH];
-                        STORE(kx[g], px);
-                        STORE(ky[g], py);
-                        STORE(n[g], pn);
-                        for (int l = 0; l < WIDTH; ++l)
-                            if (id[l] >= 0) { xs[id[l]] = px[l]; ys[id[l]] = py[l]; state[id[l]] = pn[l]; }
-                    }
-                    if (any(in)) {
-                        STORE(TO_K(in), here);
-                        for (int l = 0; l < WIDTH; ++l) {
-                            to[left] = id[l];
-                            left -= here[l];
-                        }
-                    }
+                    left = put_back(pass == 0, kx[g], ky[g], n[g], who[g], in, xs, ys, state, to, left);
                 }
                 blocks[g] = 0;
                 held[g] = taken < waiting;
@@ -282,9 +334,35 @@ void direct_tiles(__global const double *across, __global const double *down,
                 kx[g] = ox[g] = x[g];
                 ky[g] = oy[g] = y[g];
             }
-        } while (busy > 0);
+        } while (busy > 0 && GO_ON);
+#if ROUNDS
+        if (busy > 0) {  // the round ends: what was not taken waits with what was
+            EACH {
+                const M in = fma(x[g], x[g], y[g] * y[g]) <= limit;
+                if (held[g])
+                    left = put_back(pass == 0, kx[g], ky[g], n[g], who[g], in, xs, ys, state, to, left);
+            }
+            for (; taken < waiting; ++taken) {
+                const int first = pass == 0 ? todo[taken] * WIDTH : from[taken];
+                for (int at = first; at < first + (pass == 0 ? WIDTH : 1); ++at)
+                    if (state[at] >= 0) to[left++] = at;
+            }
+            for (int at = 0; at < vectors * WIDTH; ++at) {
+                own[1 + 3 * at] = as_long(xs[at]);
+                own[2 + 3 * at] = as_long(ys[at]);
+                own[3 + 3 * at] = packed(state[at], state[at] < 0 ? as_int(norms[at]) : 0);
+            }
+            for (int k = 0; k < left; ++k) own[3 + 3 * to[k]] = packed(state[to[k]], 1);
+            own[0] = 1;
+            atomic_inc(left_over);
+            return;
+        }
+#endif
         waiting = left;
     }
+#if ROUNDS
+    own[0] = 0;
+#endif
 
     for (int f = 0; f < todos; f += CHAINS) {
         V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];

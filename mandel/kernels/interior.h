@@ -35,7 +35,8 @@ inline M in_small_discs(V a, V b)
 #endif
 #define NEAR 3e-4
 #define WIDER 4.0f
-#define TRIAL(done) max(64, (done) / 8)  // iterations worth trying after so many
+#define LEAST_TRIAL 64
+#define TRIAL(done) max(LEAST_TRIAL, (done) / 8)  // iterations worth trying after so many
 #define GROWN 1.000002f
 #define ADDED 1e-14f
 

@@ -12,14 +12,15 @@
 //
 // The derivative is d 2^g, with an exponent g for each lane.
 #include "geometry.h"
-#include "lanes.h"
 #include "blocks.h"
-#include "smooth.h"
+#include "outputs.h"
+#include "parked.h"
 
 #define NORM(x, y) fma(x, x, (y) * (y))
 // Below |z| = 2^-500 scaled steps begin, and from 2^PLAIN_AGAIN on plain ones again.
 #define LEAST_PLAIN_SQUARE 0x1p-1000
 #define PLAIN_AGAIN -480
+#define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
@@ -50,14 +51,7 @@ void perturb(__global const double *across, __global const double *down, __globa
              int tops, __global const double8 *blocks, __global const int *reach,
              __global const double8 *deep_blocks, __global const int *deep_reach,
              int start, double start_x, double start_y, int start_exponent,
-             __global int *count, __global float *frac
-#if DISTANCE
-             , __global float *distance
-#endif
-#if SLOPE
-             , __global float2 *slope
-#endif
-             )
+             OUTPUT_PARAMETERS ROUND_PARAMETERS)
 {
     const int i0 = get_global_id(0) * TILE_COLS, j0 = get_global_id(1) * TILE_ROWS;
     const double limit = bailout * bailout;
@@ -83,63 +77,66 @@ void perturb(__global const double *across, __global const double *down, __globa
     const double plain = power2(scale_exponent);
     const V px = cx * plain, py = cy * plain;
 
-    V x = fma((V)(start_x), cx, -(start_y * cy)), y = fma((V)(start_x), cy, start_y * cx);
-    int m = start, n = start;
-    V parked_x = x, parked_y = y;
-    M parked_m = m, parked_n = n;
+    // seen: a cycle test at rebases. A sample that comes back to the very same state can never leave.
+    // seen_n doubles, after Brent.
+    Parked parked = {
+        .x = fma((V)(start_x), cx, -(start_y * cy)), .y = fma((V)(start_x), cy, start_y * cx), .m = start,
+        .n = start, .e = start_exponent + scale_exponent, .g = start_exponent + scale_exponent,
+        .seen_x = NAN, .seen_y = NAN, .seen_n = 1,
+    };
+    V x, y;
+    int m, n;
+    E e = 0;
 #if DEEP
     const M moving = (cx != 0) | (cy != 0);  // the centre's own sample stays at z = 0
-    E e = start_exponent + scale_exponent;
-    E parked_e = e;
     bool scaled, even = true;  // even: all lanes have the same e
 #endif
 #if DERIVATIVE
-    V dx = start_x * unit, dy = start_y * unit;
-    V parked_dx = dx, parked_dy = dy;
-    E g = start_exponent + scale_exponent;
-    E parked_g = g;
+    parked.dx = start_x * unit;
+    parked.dy = start_y * unit;
+    V dx, dy;
+    E g;
 #endif
-    // A cycle test at rebases: a sample that comes back to the very same state
-    // can never leave. seen_n doubles, after Brent.
-    V seen_x = NAN, seen_y = NAN;
-    M seen_n = 1;
-#if DEEP
-    E seen_e = 0;
+    M turn = 0;  // the lanes to begin with, if there is a choice
+#if ROUNDS
+    const size_t items = get_global_size(0) * get_global_size(1);
+    __global M *const state = (__global M *)kept + get_global_id(1) * get_global_size(0) + get_global_id(0);
+    if (again) pending = take_up(&parked, &turn, state, items);
 #endif
 
     while (ANY(pending)) {
+        M active = ANY(turn) ? turn : pending;
+        turn = 0;
         int leader = 0;
-        while (leader < WIDTH - 1 && !LANE_L(pending, leader)) ++leader;
-        m = (int)LANE_L(parked_m, leader);
-        n = (int)LANE_L(parked_n, leader);
-        M active = pending & (parked_m == (M)m) & (parked_n == (M)n);
-        x = parked_x;
-        y = parked_y;
+        while (leader < WIDTH - 1 && !LANE_L(active, leader)) ++leader;
+        m = (int)LANE_L(parked.m, leader);
+        n = (int)LANE_L(parked.n, leader);
+        active = active & (parked.m == (M)m) & (parked.n == (M)n);
+        x = parked.x;
+        y = parked.y;
 #if DEEP
-        e = parked_e;
+        e = parked.e;
         scaled = ANY(active & (e != 0));
         if (scaled) even = gather(&x, &y, &e, active, scale_exponent);
 #endif
 #if DERIVATIVE
-        dx = parked_dx;
-        dy = parked_dy;
-        g = parked_g;
+        dx = parked.dx;
+        dy = parked.dy;
+        g = parked.g;
         V own_unit = unit * powers2(scale_exponent - g);
 #endif
         while (ANY(active)) {
+#if ROUNDS
+            if (--budget < 0) {
+                PARK(parked, active, x, y, e, (M)m, (M)n)
+                keep(&parked, pending, active, state, items);
+                atomic_inc(left_over);
+                return;
+            }
+#endif
             if (n >= maxiter) {
                 for (int k = 0; k < WIDTH; ++k)
-                    if (LANE_L(active, k)) {
-                        const size_t at = (size_t)(j0 + k / TILE_COLS) * cols + i0 + k % TILE_COLS;
-                        count[at] = maxiter + 1;
-                        frac[at] = 0;
-#if DISTANCE
-                        distance[at] = 0;
-#endif
-#if SLOPE
-                        slope[at] = (float2)(0.0f, 0.0f);
-#endif
-                    }
+                    if (LANE_L(active, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
                 pending = pending & NOT(active);
                 break;
             }
@@ -294,9 +291,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             const double2 z = orbit[m];
             const double square = fma(z.x, z.x, z.y * z.y);
             V fx, fy, full, sum_x, sum_y, sum, part;
+            E eu = 0;
 #if DEEP
             const int ez = orbit_exponent[m];
-            E eu = 0;
             if (scaled) {
                 // Where |z| < 2^-60 |Z| and |Z| is well inside nothing happens: the rule, so it is seen first.
                 if (even && COMMON(e) + 160 < ez + half_exponent(square) && m != last && square < 3.9) continue;
@@ -346,23 +343,15 @@ void perturb(__global const double *across, __global const double *down, __globa
 
             if (ANY(gone)) {
                 for (int k = 0; k < WIDTH; ++k)
-                    if (LANE_L(gone, k)) {
-                        const size_t at = (size_t)(j0 + k / TILE_COLS) * cols + i0 + k % TILE_COLS;
-                        const bool out = n <= maxiter;
-                        const double norm = LANE_D(full, k);
-                        count[at] = out ? n : maxiter + 1;
-                        frac[at] = out ? smooth_frac(norm) : 0.0f;
-#if DISTANCE
-                        distance[at] = out
-                            ? smooth_distance(norm, LANE_D(dx, k), LANE_D(dy, k), (int)LANE_E(g, k))
-                            : 0.0f;
+                    if (LANE_L(gone, k))
+                        put_escape(
+                            WHERE(k), n, maxiter, LANE_D(full, k), LANE_D(fx, k), LANE_D(fy, k),
+#if DERIVATIVE
+                            LANE_D(dx, k), LANE_D(dy, k), (int)LANE_E(g, k),
+#else
+                            0, 0, 0,
 #endif
-#if SLOPE
-                        slope[at] = out
-                            ? smooth_slope(LANE_D(fx, k), LANE_D(fy, k), LANE_D(dx, k), LANE_D(dy, k))
-                            : (float2)(0.0f, 0.0f);
-#endif
-                    }
+                            OUTPUT_ARGUMENTS);
                 active = active & NOT(gone);
                 pending = pending & NOT(gone);
                 back = back & active;
@@ -371,29 +360,20 @@ void perturb(__global const double *across, __global const double *down, __globa
                 // At the end of an orbit that repeats, z goes on as it is from index wrap.
                 const M stay = m == last && wrap > 0 ? back & NOT(near) : (M)0;
                 const V new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
-                M same = back & (new_x == seen_x) & (new_y == seen_y);
-                const M save = back & ((M)n >= 2 * seen_n);
-#if DEEP
                 const E new_e = stay ? e : eu;
-                same = same & (new_e == seen_e);
-                seen_e = save ? new_e : seen_e;
-                parked_e = back ? new_e : parked_e;
-#endif
-                seen_x = save ? new_x : seen_x;
-                seen_y = save ? new_y : seen_y;
-                seen_n = save ? (M)n : seen_n;
-                parked_x = back ? new_x : parked_x;
-                parked_y = back ? new_y : parked_y;
-                parked_m = back ? (stay ? (M)wrap : (M)0) : parked_m;
+                const M same = back & (new_x == parked.seen_x) & (new_y == parked.seen_y) & (new_e == parked.seen_e);
+                const M save = back & ((M)n >= 2 * parked.seen_n);
+                parked.seen_x = save ? new_x : parked.seen_x;
+                parked.seen_y = save ? new_y : parked.seen_y;
+                parked.seen_e = save ? new_e : parked.seen_e;
+                parked.seen_n = save ? (M)n : parked.seen_n;
                 // Interior: what is left of its iterations changes nothing.
-                parked_n = back ? (same ? (M)maxiter : (M)n) : parked_n;
-#if DERIVATIVE
-                parked_dx = back ? dx : parked_dx;
-                parked_dy = back ? dy : parked_dy;
-                parked_g = back ? g : parked_g;
-#endif
+                PARK(parked, back, new_x, new_y, new_e, stay ? (M)wrap : (M)0, same ? (M)maxiter : (M)n)
                 active = active & NOT(back);
             }
         }
     }
+#if ROUNDS
+    state[0] = (M)(-1);
+#endif
 }

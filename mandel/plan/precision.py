@@ -66,14 +66,19 @@ def split_scale(scale: Decimal) -> tuple[float, int]:
     return math.ldexp(scaled, -with_guard), exponent
 
 
-def precision(grid: Grid) -> Precision:
+def precision(grid: Grid, whole: Grid | None = None) -> Precision:
     """What the reference orbit, the BLA table and the kernel need for ``grid``.
+
+    Args:
+        whole: what ``grid`` is a part of. All parts have the same needs, so that their samples do not
+            depend on how it was cut.
 
     Raises:
         RenderError: TOO_DEEP_ZOOM beyond 1e-50000.
     """
-    scale = log2_of(grid.scale)
-    largest, least = (scale + part for part in _extent(grid))
+    whole = whole or grid
+    scale = log2_of(whole.scale)
+    largest, least = (scale + part for part in _extent(whole))
     if least < -MAX_DEPTH * math.log2(10):
         raise RenderError(
             "TOO_DEEP_ZOOM",

@@ -11,6 +11,7 @@ from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
 from mandel.plan.grid import Grid
 from mandel.render.place import Place, place_of
+from mandel.render.rounds import Pace, Rounds
 from mandel.render.samples import Ink, Outputs, Samples
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
@@ -66,6 +67,8 @@ class Variant:
         )
 
 
+# Blocks of iterations of all chains, or of one sample, that a core surely does in a second.
+_STEPS = 2e6
 MAX_TILE = 1024  # vectors of 8 in a tile: its states, 230 KiB, stay in a core's second cache
 VARIANTS = {
     v.name: v
@@ -119,10 +122,14 @@ class DirectIterator:
             device (``render.tune``), else the one for its kind.
         prove_interior: end interior samples early by proof; the result is the
             same without (for measuring and testing).
+        pace: work in rounds of this pace, however short it is (for testing).
     """
 
-    def __init__(self, ctx: DeviceContext, variant: str | None = None, prove_interior: bool = True):
+    def __init__(
+        self, ctx: DeviceContext, variant: str | None = None, prove_interior: bool = True, pace: Pace | None = None
+    ):
         self.ctx = ctx
+        self._rounds = Rounds(ctx, _STEPS, pace)
         self._proof = ("PROOF", int(prove_interior))
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
         self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
@@ -137,7 +144,7 @@ class DirectIterator:
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
         place: Place | None = None, ink: Ink | None = None,
     ) -> Samples | None:
-        """Raw samples of ``grid``, enqueued on the context's queue, not waited for.
+        """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
         Args:
             place: other samples of the grid, in place of all of them; in rows of
@@ -181,20 +188,23 @@ class DirectIterator:
     def _one_by_one(self, place: Place, samples: Samples, bailout: float, outputs: Outputs) -> None:
         ctx = self.ctx
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
-        kernel = ctx.kernel("direct.cl", "direct", (
-            ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
-            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), self._proof, *scalar.defines,
-        ))
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
         size, group = (samples.cols, samples.rows), scalar.group
         if group:
             size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
-        kernel(
-            ctx.queue, size, group,
+
+        def build(rounds: int):
+            return ctx.kernel("direct.cl", "direct", (
+                ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
+                ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), ("ROUNDS", rounds),
+                self._proof, *scalar.defines,
+            ))
+
+        self._rounds.launch(build, size, group, (
             place.across, place.down, place.spacings(ctx),
             np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
-        )
+        ), samples.cols * samples.rows, samples.maxiter, 8 * (7 if outputs.derivative else 5))
 
     def _tiles(self, place: Place, maxiter: int, bailout: float, paint: int, target: tuple) -> None:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
@@ -203,11 +213,13 @@ class DirectIterator:
         # Small enough that no core waits long for the last tile of another.
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
-        kernel = ctx.kernel("direct_tiles.cl", "direct_tiles", (
-            ("GEOMETRY", place.geometry), ("PAINT", paint), self._proof, *self._defines,
-        ))
-        kernel(
-            ctx.queue, (-(-vectors // tile),), (1,),
+
+        def build(rounds: int):
+            return ctx.kernel("direct_tiles.cl", "direct_tiles", (
+                ("GEOMETRY", place.geometry), ("PAINT", paint), ("ROUNDS", rounds), self._proof, *self._defines,
+            ))
+
+        self._rounds.launch(build, (-(-vectors // tile),), (1,), (
             place.across, place.down, np.int32(place.cols), np.int32(place.rows),
             np.int32(maxiter), np.float64(bailout), np.int32(tile), *target,
-        )
+        ), place.cols * place.rows, maxiter, 8 * (1 + 3 * tile * width))

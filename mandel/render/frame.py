@@ -20,6 +20,7 @@ from mandel.plan.arithmetic import DIRECT, PERTURBED, Arithmetic, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
+from mandel.render import rounds
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
 from mandel.render.place import ListedPlaces
@@ -31,7 +32,9 @@ _LISTED_BYTES = 36  # and coordinates
 DEFAULT_BAILOUT = 1000.0
 
 
-def bands(rows: int, cols: int, n: int, nbytes: int = BAND_BYTES) -> list[tuple[int, int]]:
+def bands(
+    rows: int, cols: int, n: int, nbytes: int = BAND_BYTES, sample_bytes: int = 2 * _SAMPLE_BYTES
+) -> list[tuple[int, int]]:
     """(first, rows) of bands of a grid that keep raw samples within ``nbytes``.
 
     The rows of a pixel stay together, and those that walk in lockstep: a band's samples have the same
@@ -39,9 +42,10 @@ def bands(rows: int, cols: int, n: int, nbytes: int = BAND_BYTES) -> list[tuple[
 
     Args:
         n: rows of samples in a row of pixels (the supersampling).
+        sample_bytes: of a sample of each band; two bands are in flight.
     """
     step = math.lcm(n, LOCKSTEP_ROWS)
-    most = max(nbytes // (2 * _SAMPLE_BYTES * cols) // step, 1) * step
+    most = max(nbytes // (sample_bytes * cols) // step, 1) * step
     return [(first, min(most, rows - first)) for first in range(0, rows, most)]
 
 
@@ -101,25 +105,31 @@ class FrameRenderer:
         """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""
         self._engine(PERTURBED).keep(re, im, reference)
 
+    def bands(self, grid: Grid, maxiter: int, n: int = 1) -> list[tuple[int, int]]:
+        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating."""
+        found = bands(grid.rows, grid.cols, n, self.band_bytes)
+        if not rounds.are_needed(self.context, found[0][1] * grid.cols, maxiter):
+            return found
+        return bands(grid.rows, grid.cols, n, self.band_bytes, 2 * _SAMPLE_BYTES + rounds.KEPT_BYTES)
+
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
-        row: Arithmetic | None = None, ink: Ink | None = None,
+        whole: Grid | None = None, ink: Ink | None = None,
     ) -> Samples | None:
-        """Raw samples of a grid by the arithmetic that it needs; enqueued, not waited for.
+        """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
 
         Args:
-            row: the arithmetic of the grid that ``grid`` is a band of, so that all bands use one.
+            whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
             ink: paints the samples and keeps none, returns None; where the engine can.
         """
-        row = row or arithmetic(grid)
+        row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
         engine = self._engine(row.engine)
-        if ink is not None:
+        if row.engine == DIRECT:
             return engine.iterate(grid, maxiter, bailout, outputs, ink=ink)
-        samples = engine.iterate(grid, maxiter, bailout, outputs)
-        if row.engine == PERTURBED:
-            self.timing.reference += engine.timing.reference
-            self.timing.table += engine.timing.table
+        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole)
+        self.timing.reference += engine.timing.reference
+        self.timing.table += engine.timing.table
         return samples
 
     def picture(
@@ -144,12 +154,10 @@ class FrameRenderer:
         with self.context.settled():
             canvas = self._painter.canvas(view.width, view.height, rgb, out)
             if refined:
-                if row.engine == PERTURBED:  # one orbit for both passes, at the precision of the second
-                    self._engine(PERTURBED).reference(grid, maxiter)
-                self._shade(view.grid(), row, maxiter, bailout, look, canvas, 1)
-                self._refine(grid, row, maxiter, bailout, look, canvas, supersampling)
+                self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1)
+                self._refine(grid, maxiter, bailout, look, canvas, supersampling)
             else:
-                self._shade(grid, row, maxiter, bailout, look, canvas, supersampling)
+                self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling)
             picture = self._painter.develop(canvas, layout, out)
         self.timing.total = perf_counter() - begun
         return picture
@@ -161,31 +169,32 @@ class FrameRenderer:
         return self._engine(DIRECT).paints(outputs(look))
 
     def _shade(
-        self, grid: Grid, row: Arithmetic, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
+        self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
     ) -> None:
-        """The whole canvas from ``grid``, n x n samples a pixel, by the arithmetic ``row``."""
-        paints = self._paints(row, look, n)
-        all_bands = bands(grid.rows, grid.cols, n, self.band_bytes)
+        """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
+        paints = self._paints(arithmetic(whole), look, n)
+        all_bands = self.bands(grid, maxiter, n)
         if paints and len(all_bands) == 1:  # no other band waits for this one: no marker
-            self.samples(grid, maxiter, bailout, outputs(look), row, self._painter.ink(look, canvas))
+            self.samples(grid, maxiter, bailout, outputs(look), whole, self._painter.ink(look, canvas))
             return
 
         def pieces():
             for first, rows in all_bands:
                 ink = self._painter.ink(look, canvas, first) if paints else None
-                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), row, ink)
+                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink)
                 yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)
 
         self._paint(pieces())
 
     def _refine(
-        self, grid: Grid, row: Arithmetic, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
+        self, grid: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
     ) -> None:
         """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
         pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
+        row = arithmetic(grid)
         engine = self._engine(row.engine)
-        most = max(self.band_bytes // (2 * _LISTED_BYTES * n * n), 1)
+        most = max(self.band_bytes // ((2 * _LISTED_BYTES + rounds.KEPT_BYTES) * n * n), 1)
 
         def pieces():
             if not pixels.length:
@@ -220,12 +229,11 @@ class FrameRenderer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts (int32) and smooth counts (float32, 0 for interior) of a view, (H, W)."""
         grid, started = view.grid(), perf_counter()
-        row = arithmetic(grid)
         self.timing = Timing()
         count = np.empty((grid.rows, grid.cols), np.int32)
         frac = np.empty((grid.rows, grid.cols), np.float32)
-        for first, rows in bands(grid.rows, grid.cols, 1, self.band_bytes):
-            samples = self.samples(grid.band(first, rows), maxiter, bailout, row=row)
+        for first, rows in self.bands(grid, maxiter):
+            samples = self.samples(grid.band(first, rows), maxiter, bailout, whole=grid)
             self.context.download(samples.count, count[first:first + rows])
             self.context.download(samples.frac, frac[first:first + rows])
         smooth = np.where(count > maxiter, np.float32(0), (count + frac.astype(np.float64)).astype(np.float32))

@@ -16,6 +16,7 @@ from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.direct import check_limits
 from mandel.render.place import Place, place_of
+from mandel.render.rounds import KEPT_BYTES, Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 
 # Samples in lockstep: columns x rows of a tile.
@@ -25,6 +26,8 @@ _GPU_GROUP = (8, 4)
 
 # Below that of any number, and far from overflow when others are added.
 _EXPONENT_OF_ZERO = -(2**28)
+# Steps of a group that a core surely does in a second.
+_STEPS = 2e7
 
 
 @dataclass
@@ -40,10 +43,14 @@ class PerturbedIterator:
 
     Args:
         progress: called as ``progress(done, limit)`` while a reference is computed.
+        pace: work in rounds of this pace, however short it is (for tests).
     """
 
-    def __init__(self, ctx: DeviceContext, progress: Callable[[int, int], object] | None = None):
+    def __init__(
+        self, ctx: DeviceContext, progress: Callable[[int, int], object] | None = None, pace: Pace | None = None
+    ):
         self.ctx = ctx
+        self._rounds = Rounds(ctx, _STEPS, pace)
         self.timing = PerturbedTiming()
         self._progress = progress
         self._centre: tuple[str, str] | None = None
@@ -119,9 +126,9 @@ class PerturbedIterator:
 
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        reference: Reference | None = None, place: Place | None = None,
+        reference: Reference | None = None, place: Place | None = None, whole: Grid | None = None,
     ) -> Samples:  # fmt: skip
-        """Raw samples of ``grid``, enqueued on the context's queue.
+        """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
         Args:
             maxiter: 1 to 2**31 - 2.
@@ -129,6 +136,7 @@ class PerturbedIterator:
             reference: the orbit of the grid's centre, at the grid's precision or a
                 higher one; computed here, and kept, when not given.
             place: other samples of the grid, relative, in place of all of them.
+            whole: the grid that ``grid`` is a part of, if it is one.
 
         Raises:
             RenderError: OUT_OF_RANGE for another maxiter or bailout, TOO_DEEP_ZOOM,
@@ -136,9 +144,9 @@ class PerturbedIterator:
         """
         check_limits(maxiter, bailout)
         self.timing = PerturbedTiming()
-        need = precision(grid)
+        need = precision(grid, whole)
         if reference is None:
-            reference = self.reference(grid, maxiter)
+            reference = self.reference(whole or grid, maxiter)
         elif not reference.serves(need.bits, maxiter):
             raise RenderError(
                 "BAD_REFERENCE",
@@ -167,19 +175,21 @@ class PerturbedIterator:
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )  # fmt: skip
-        kernel = ctx.kernel("perturb.cl", "perturb", (
-            ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
-            ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)),
-            ("DEEP", int(need.deep)), ("LOW", table.low),
-            ("WIDTH", tile[0] * tile[1]), ("TILE_COLS", tile[0]), ("TILE_ROWS", tile[1]),
-        ))  # fmt: skip
+
+        def build(rounds: int):
+            return ctx.kernel("perturb.cl", "perturb", (
+                ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
+                ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), ("ROUNDS", rounds),
+                ("DEEP", int(need.deep)), ("LOW", table.low),
+                ("WIDTH", tile[0] * tile[1]), ("TILE_COLS", tile[0]), ("TILE_ROWS", tile[1]),
+            ))
+
         tiles = [-(-place.cols // tile[0]), -(-place.rows // tile[1])]
         group = _GPU_GROUP if ctx.device.is_gpu else None
         if group is not None:
             tiles = [-(-n // side) * side for n, side in zip(tiles, group, strict=True)]
         factor = start.factor if need.deep else start.factor * 2.0**start.exponent
-        kernel(
-            ctx.queue, tiles, group,
+        self._rounds.launch(build, tuple(tiles), group, (
             place.across, place.down, place.spacings(ctx),
             np.int32(place.cols), np.int32(place.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
@@ -190,5 +200,5 @@ class PerturbedIterator:
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
             np.int32(start.exponent if need.deep else 0),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
-        )  # fmt: skip
+        ), n, maxiter, KEPT_BYTES * tile[0] * tile[1])  # fmt: skip
         return samples

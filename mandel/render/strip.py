@@ -9,9 +9,8 @@ import numpy as np
 
 from mandel.colour.look import Look
 from mandel.errors import RenderError
-from mandel.plan.arithmetic import arithmetic
 from mandel.plan.strips import Block, Layout
-from mandel.render.frame import FrameRenderer, bands
+from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Canvas, Painter, outputs
 from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, settle
 
@@ -40,11 +39,11 @@ class StripRenderer:
 
         def pieces() -> Iterator[Piece]:
             for block in blocks:
-                grid, needed = block.grid, arithmetic(block.grid)
-                for first, rows in bands(grid.rows, grid.cols, 1, self._renderer.band_bytes):
+                grid = block.grid
+                for first, rows in self._renderer.bands(grid, maxiter):
                     begun, row = time.monotonic(), block.row + first
                     samples = self._renderer.samples(
-                        grid.band(first, rows), maxiter, bailout, outputs(look), needed
+                        grid.band(first, rows), maxiter, bailout, outputs(look), grid
                     )
                     settle(ctx, samples, bailout)
                     if writer is not None and writer.wanted:

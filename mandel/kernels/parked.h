@@ -1,0 +1,78 @@
+// What perturb.cl keeps of lanes that wait for their turn, and between rounds (rounds.h).
+#include "lanes.h"
+#include "rounds.h"
+
+// x, y, e: z = (x + i y) 2^e. m, n: index of the reference, count. dx, dy, g: dz/dc = (dx + i dy) 2^g
+// / (sample spacing). seen_*: the state at a rebase, as the cycle test keeps it.
+typedef struct {
+    V x, y, dx, dy, seen_x, seen_y;
+    M m, n, seen_n;
+    E e, g, seen_e;
+} Parked;
+
+// Lanes of ``mask`` wait in this state.
+#define PARK(p, mask, x_, y_, e_, m_, n_) \
+    (p).x = (mask) ? (x_) : (p).x; \
+    (p).y = (mask) ? (y_) : (p).y; \
+    (p).e = (mask) ? (e_) : (p).e; \
+    (p).m = (mask) ? (m_) : (p).m; \
+    (p).n = (mask) ? (n_) : (p).n; \
+    PARK_DERIVATIVE(p, mask)
+#if DERIVATIVE
+#define PARK_DERIVATIVE(p, mask) \
+    (p).dx = (mask) ? dx : (p).dx; \
+    (p).dy = (mask) ? dy : (p).dy; \
+    (p).g = (mask) ? g : (p).g;
+#else
+#define PARK_DERIVATIVE(p, mask)
+#endif
+
+#if ROUNDS
+// Numbers that a lane keeps (mandel/render/perturbed.py allocates them): one after the other, each of all work items.
+#define KEPT(k) state[(k) * items]
+
+// Keeps ``pending`` lanes; those of ``active`` have the next turn.
+inline void keep(const Parked *p, M pending, M active, __global M *state, size_t items)
+{
+    KEPT(0) = pending ? p->m << 1 | (active & 1) : (M)(-1);
+    KEPT(1) = p->n | p->seen_n << 32;
+    KEPT(2) = AS_BITS(p->x);
+    KEPT(3) = AS_BITS(p->y);
+    KEPT(4) = AS_BITS(p->seen_x);
+    KEPT(5) = AS_BITS(p->seen_y);
+#if DEEP
+    KEPT(6) = TO_M(p->e);
+    KEPT(7) = TO_M(p->seen_e);
+#endif
+#if DERIVATIVE
+    KEPT(8) = AS_BITS(p->dx);
+    KEPT(9) = AS_BITS(p->dy);
+    KEPT(10) = TO_M(p->g);
+#endif
+}
+
+// Takes up what ``keep`` kept: which lanes are pending, and which of them have the turn.
+inline M take_up(Parked *p, M *turn, __global const M *state, size_t items)
+{
+    const M where = KEPT(0), pending = where >= 0;
+    if (!ANY(pending)) return pending;
+    *turn = pending & ((where & 1) != 0);
+    p->m = where >> 1;
+    p->n = KEPT(1) & 0xffffffff;
+    p->seen_n = KEPT(1) >> 32;
+    p->x = AS_V(KEPT(2));
+    p->y = AS_V(KEPT(3));
+    p->seen_x = AS_V(KEPT(4));
+    p->seen_y = AS_V(KEPT(5));
+#if DEEP
+    p->e = TO_E(KEPT(6));
+    p->seen_e = TO_E(KEPT(7));
+#endif
+#if DERIVATIVE
+    p->dx = AS_V(KEPT(8));
+    p->dy = AS_V(KEPT(9));
+    p->g = TO_E(KEPT(10));
+#endif
+    return pending;
+}
+#endif
