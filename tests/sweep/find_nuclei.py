@@ -94,7 +94,7 @@ def main() -> None:
             "name": name, "re": nucleus.re, "im": nucleus.im, "period": nucleus.period,
             "size": f"{nucleus.size:.12e}", "angle": nucleus.angle,
         })
-        FILE.write_text(json.dumps(rows, indent=0) + "\n")
+    FILE.write_text(json.dumps(rows, indent=0) + "\n")
 
 
 if __name__ == "__main__":

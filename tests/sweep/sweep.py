@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import subprocess
@@ -40,23 +41,28 @@ class Worker:
         if self._process is None:
             self._start()
         process = self._process
-        print(kind, seed, file=process.stdin, flush=True)
+        try:
+            print(kind, seed, file=process.stdin, flush=True)
+        except BrokenPipeError:
+            pass  # it has ended: it will not answer
         late = threading.Timer(PATIENCE, process.kill)
         late.start()
         line = process.stdout.readline()
         late.cancel()
         if line:
             return json.loads(line)
-        self._process = None
-        status = process.wait()
+        self.close()
+        status = process.returncode
         words = f"no answer for {PATIENCE} s" if status == -9 else f"the process ended with status {status}"
         return {"command": f"python -m tests.sweep --view {kind}:{seed}", "rows": {}, "failures": [("crash", words)]}
 
     def close(self) -> None:
         if self._process is not None:
-            self._process.stdin.close()
-            self._process.wait()
-            self._process.stdout.close()
+            process, self._process = self._process, None
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            process.wait()
+            process.stdout.close()
 
 
 def sweep(
