@@ -25,18 +25,18 @@ class Judge:
     """Exact values of a case's samples, each computed once, while there are steps left."""
 
     def __init__(self, case: Case, steps: int = STEPS):
-        self.case, self._left, self._known = case, float(steps), {}
+        self.case, self._left, self._known, self._leeways = case, float(steps), {}, {}
 
     def _cost(self, k: int, count: int) -> float:
         return count * (1 + bits_of(self.case.grid, k // self.case.grid.cols) / 1_500)
 
-    def truth(self, k: int, expected: int, limit: int | None = None) -> Truth | None:
+    def truth(self, k: int, expected: int) -> Truth | None:
         """Sample ``k``, or None where it would take too long.
 
         Args:
             expected: its count as somebody has it: a guess of the cost.
         """
-        limit = limit or self.case.maxiter
+        limit = self.case.maxiter
         if (k, limit) not in self._known:
             cost = self._cost(k, min(expected, limit))
             if cost > self._left and (self._known or cost > MOST):
@@ -51,12 +51,28 @@ class Judge:
         exact = self.truth(k, count)
         if exact is None:
             return None
-        if exact.count == count or exact.margin < MOVED:
-            return False
-        if exact.count > self.case.maxiter:  # later, then: how near to the set is it?
-            exact = self.truth(k, 2 * self.case.maxiter, 2 * self.case.maxiter + 100) or exact
-            return exact.count > 2 * self.case.maxiter + 100 or exact.distance > WELL_CONDITIONED
-        return exact.distance > WELL_CONDITIONED
+        return exact.count != count and self.leeway(k) is None
+
+    def leeway(self, k: int) -> float | None:
+        """How near, px, an exactly known sample lies to another count, if too near to tell; else None.
+
+        That is near the set, or near |z_n| = bailout, or, for one that never leaves, near one that does.
+        """
+        exact = self._known[k, self.case.maxiter]
+        if exact.margin < MOVED:
+            return exact.margin
+        if exact.count <= self.case.maxiter:
+            return exact.distance if exact.distance <= WELL_CONDITIONED else None
+        if k not in self._leeways:
+            row, col = divmod(k, self.case.grid.cols)
+            limit = 2 * self.case.maxiter + 100
+            self._leeways[k] = None
+            for way in (1, 1j, -1, -1j, 0.7 + 0.7j, -0.7 - 0.7j):
+                beside = truth(self.case.grid, col, row, limit, self.case.bailout, way * WELL_CONDITIONED)
+                if beside.count <= limit:
+                    self._leeways[k] = WELL_CONDITIONED
+                    break
+        return self._leeways[k]
 
     def compare(self, report: Report, check: str, run: Raw, base: Raw, near: np.ndarray, index: np.ndarray) -> None:
         """Counts of ``run`` against those of ``base``; what differs is put to exact iteration.
@@ -77,8 +93,8 @@ class Judge:
                 sure = not near[at]
             if not sure:
                 close += 1
-                if exact is not None and math.isfinite(exact.distance):
-                    farthest = max(farthest, exact.distance)
+                if exact is not None:
+                    farthest = max(farthest, self.leeway(k))
                 continue
             wrong += 1
             words = words or self._words(k, f"count {got}, base {base.count[at]}", exact)
@@ -111,7 +127,7 @@ class Judge:
             sure = self.sure(k, got)
             if sure:
                 report.fail("exact count", f"{name}: " + self._words(k, f"count {got}", exact))
-            report.count("exact count", 1, int(bool(sure)), int(not sure), 0.0 if sure else exact.distance)
+            report.count("exact count", 1, int(bool(sure)), int(not sure), 0.0 if sure else self.leeway(k))
             return
         report.count("exact count", 1)
         if exact.count > self.case.maxiter or exact.distance <= WELL_CONDITIONED or exact.margin < MOVED:

@@ -21,7 +21,7 @@ class Row:
         deepest: -log10 of the least sample spacing.
         wrong: samples that differ and may not.
         near: samples that differ and may, lying too near to the set or to a step of the count.
-        farthest: the largest distance estimate of those, px.
+        farthest: how far from there the farthest of those lies, px.
     """
 
     views: int = 0

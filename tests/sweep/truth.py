@@ -79,10 +79,19 @@ def _apart(x: mpz, y: mpz, bits: int) -> tuple[complex, int]:
     return complex(move(x), move(y)) * 2.0**-60, shift + 60 - bits
 
 
-def truth(grid: Grid, i: int, j: int, maxiter: int, bailout: float) -> Truth:
-    """Sample (column i, row j) of a grid; takes 1 us an iteration, more where deep."""
+def truth(grid: Grid, i: int, j: int, maxiter: int, bailout: float, by: complex = 0j) -> Truth:
+    """Sample (column i, row j) of a grid; takes 1 us an iteration, more where deep.
+
+    Args:
+        by: where to look instead, px from there.
+    """
     bits = bits_of(grid, j)
     cx, cy = position(grid, i, j, bits)
+    if by:
+        pixel = fixed_point(f"{2 ** (spacing_log2(grid, j) % 1):.17f}", 60) << max(bits + math.floor(
+            spacing_log2(grid, j)) - 60, 0)  # fmt: skip
+        cx += mpz(int(by.real * 2**60)) * pixel >> 60
+        cy += mpz(int(by.imag * 2**60)) * pixel >> 60
     unit_exponent = math.floor(spacing_log2(grid, j))
     unit = 2.0 ** (spacing_log2(grid, j) - unit_exponent)
     low, half = max(bits - _KEPT, 0), bits - 1

@@ -73,12 +73,13 @@ class Case:
 
     def command(self) -> str:
         """What makes this very view again; as a still, if that can be."""
-        again = f"python -m tests.sweep --view {self.kind}:{self.seed}"
+        again = (f"python -m tests.sweep --view {self.kind}:{self.seed}  # {self.grid.kind} {self.grid.cols}x"
+                 f"{self.grid.rows}, spacing 1e{-self.depth:+.0f}, {self.maxiter} iterations to {self.bailout:g}")  # fmt: skip
         if self.view is None or self.view.turn != 1 or len(self.view.re + self.view.im) > 400:
             return again
         v = self.view
         return again + (
-            f"  # python -m mandel still --point={v.re},{v.im} --delta {v.delta} --width {v.width}"
+            f"; python -m mandel still --point={v.re},{v.im} --delta {v.delta} --width {v.width}"
             f" --height {v.height} --maxiter {self.maxiter} --bailout {self.bailout} -o x.npz"
         )
 
