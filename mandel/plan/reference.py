@@ -25,7 +25,7 @@ ESCAPE_RADIUS = 65_536.0
 # Below 2 to this power entries keep an exponent of their own.
 _TINY = -400
 _CHUNK = 4_096
-_FORMAT = 3
+_FORMAT = 4
 _ARRAYS = ("re", "im", "exponent", "edge", "edge_gap", "edge_exponent")
 # |Z|**2 this close to 4 is kept in extended precision.
 _EDGE = 2.0**-20
@@ -186,6 +186,9 @@ def reference_orbit(
     # Further out than this nothing but an escape after one step is to be told apart.
     most = mpz(1) << (bits + 64)
     cx, cy = (max(-most, min(fixed_point(text, bits), most)) for text in (re, im))
+    # Rounding down is no mirror image of itself: the orbit of a conjugate is the conjugate of the orbit.
+    mirrored = cy < 0
+    cy = abs(cy)
     # A return this close to 0 is a nucleus at the precision that was asked
     # for: adding Z_p to a sample's z then costs nothing that matters.
     nucleus = mpz(1) << 32
@@ -226,6 +229,8 @@ def reference_orbit(
         if progress is not None:
             progress(last, limit)
     orbit = np.concatenate(parts)
+    if mirrored:
+        orbit[:, 1] *= -1
     return Reference(
         orbit[:, 0].copy(), orbit[:, 1].copy(), orbit[:, 2].astype(np.int32),
         bits, escaped, period, wrap, limit, *_edge_arrays(edges),

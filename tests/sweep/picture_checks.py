@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -52,6 +53,10 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     few = 2 * 20 * view.width * rng.randint(1, max(view.height // 2, 1))
     _equal(report, "pictures in bands", FrameRenderer(bench.ctx, few).picture(view, *args), whole, direct)
     _equal(report, "painted as made", FrameRenderer(bench.ctx, timed=True).picture(view, *args), whole, True)
+    im = view.im[1:] if view.im.startswith("-") else "-" + view.im
+    flipped = FrameRenderer(bench.ctx).picture(replace(view, im=im, turn=view.turn.conjugate()), *args)
+    if look.relief == 0:  # light falls from one side
+        _equal(report, "mirrored pictures", flipped[::-1], whole, direct or view.height % 4 == 0)
     used = FrameRenderer(bench.ctx)
     for _ in range(2):
         used.picture(_another(view, rng), 200, 1000.0, look)
