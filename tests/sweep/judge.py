@@ -18,7 +18,7 @@ WELL_CONDITIONED = 2.0**-12
 # What perturbation may move a sample by, px; what differed in docs/depth.md lay nearer than 1e-11 px.
 MOVED = 2.0**-30
 # Iterations at 64 bits that exact iteration of a view may take; one sample is always taken up to MOST.
-STEPS, MOST = 60_000, 400_000
+STEPS, MOST = 60_000, 1_000_000
 
 
 class Judge:
@@ -65,11 +65,10 @@ class Judge:
             return exact.distance if exact.distance <= WELL_CONDITIONED else None
         if k not in self._leeways:
             row, col = divmod(k, self.case.grid.cols)
-            limit = 2 * self.case.maxiter + 100
             self._leeways[k] = None
-            for way in (1, 1j, -1, -1j, 0.7 + 0.7j, -0.7 - 0.7j):
-                beside = truth(self.case.grid, col, row, limit, self.case.bailout, way * WELL_CONDITIONED)
-                if beside.count <= limit:
+            for way in (1j, 1, 0.7 + 0.7j, -1, -1j, -0.7 - 0.7j):
+                limits = self.case.maxiter, self.case.bailout
+                if truth(self.case.grid, col, row, *limits, way * WELL_CONDITIONED).count <= self.case.maxiter:
                     self._leeways[k] = WELL_CONDITIONED
                     break
         return self._leeways[k]
@@ -89,8 +88,8 @@ class Judge:
             exact = self.truth(k, got)
             if exact is not None and exact.count == got:
                 continue  # it is the other that is wrong, which "exact count" says
-            if sure is None:
-                sure = not near[at]
+            if sure is None:  # which of a sample that leaves and one that does not is right cannot be told
+                sure = not near[at] and max(got, base.count[at]) <= self.case.maxiter
             if not sure:
                 close += 1
                 if exact is not None:
