@@ -17,8 +17,8 @@ from mandel.server import strips
 from mandel.server.jobs import Job
 from mandel.server.log import clients
 from mandel.server.reading import Reading
+from mandel.store.files import StoredFile
 from mandel.store.states import CANCELLED, DONE
-from mandel.store.store import StoredFile
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0

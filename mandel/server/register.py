@@ -18,8 +18,9 @@ from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
 from mandel.server.jobs import LIVE, RUNNING, Job
 from mandel.server.turns import check_queue, next_job
+from mandel.store.files import StoredFile
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
-from mandel.store.store import Record, Store, StoredFile
+from mandel.store.store import Record, Store
 
 _log = logging.getLogger("mandel")
 
