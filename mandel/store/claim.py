@@ -45,8 +45,9 @@ def claim(names: Names) -> None:
         if folder.name in there and not there[folder.name].is_dir(follow_symlinks=False):
             raise _foreign(root, f"{folder.name} in it is {_kind(folder)} instead of a folder of its own; "
                            "(DB/ itself may be a link to another disk, not what is in it)")
-    if names.lock.name in there and not there[names.lock.name].is_file(follow_symlinks=False):
-        raise _foreign(root, f"{names.lock.name} in it is {_kind(names.lock)} instead of a file")
+    for file in (names.lock, names.index):
+        if file.name in there and not there[file.name].is_file(follow_symlinks=False):
+            raise _foreign(root, f"{file.name} in it is {_kind(file)} instead of a file")
     if names.marker.name in there:
         _check_marker(names)
     elif not set(there) - _NOTHING or _is_older(names, there):

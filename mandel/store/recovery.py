@@ -82,7 +82,10 @@ class Recoverer:
             files.setdefault(row["job"], {})[row["kind"]] = tuple(row)
         for job, row in rows.items():
             self._check(job, row, files.get(job, {}))
-        for job in [job for job in self._folders if job not in rows]:
+        strays = [job for job in self._folders if job not in rows]
+        if len(strays) > 1 or any(set(self._folders[job]) - {"payload.json"} for job in strays):
+            self._doubtful = True  # a crash leaves one payload without a row: jobs are accepted one by one
+        for job in strays:
             self._adopt(job)
         self._remove_unproven()
         self._weigh()
