@@ -6,7 +6,6 @@ import os
 import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from mandel.store import durable
@@ -27,7 +26,6 @@ _MAY_GO = f"""
     state IN ('{DONE}', '{FAILED}', '{CANCELLED}') AND pinned <= :pinned AND NOT {_LAST} BETWEEN :since AND :until
     AND id NOT IN (SELECT source FROM jobs WHERE source NOT NULL AND state IN ('{QUEUED}', '{PAUSED}'))
 """
-_gone = count()
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ def forget(index: Index, names: Names, job: str, unless: str = "1", bounds: dict
     Raises:
         StoreError.
     """
-    gone = names.tmp / f"gone-{os.getpid()}{next(_gone):06d}"
+    gone = names.new_gone()
     with index.write("discard") as db:
         if not db.execute(f"DELETE FROM jobs WHERE id = :job AND ({unless})", {"job": job, **(bounds or {})}).rowcount:
             return None

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -51,6 +52,7 @@ class Files:
         self._verifying = [threading.Lock() for _ in range(16)]
         self._verified: dict[tuple[str, str], tuple] = {}
         self._folders = 0
+        self._thick: set[str] = set()
 
     def new_tmp(self, job: str) -> Path:
         """A fresh folder under tmp; never used twice, so that a late writer meets nobody."""
@@ -99,26 +101,33 @@ class Files:
     def drop_segments(self, job: str) -> None:
         """Removes the segments of a job whose video is durable: its pictures lie once on the disk. Never raises."""
         try:
-            with self._index.write("thin") as db:
-                db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, SEGMENT))
             durable.check_no_links(self.names.root, self.names.segments(job))
-            durable.remove(self.names.segments(job))
-        except (StoreError, OSError) as error:  # the next start does it
+            with self._index.write("thin") as db:
+                if not db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND job IN (SELECT id FROM jobs WHERE "
+                                  "state = ?)", (job, SEGMENT, DONE)).rowcount:
+                    return
+                with suppress(FileNotFoundError):
+                    os.rename(self.names.segments(job), gone := self.names.new_gone())
+            durable.remove(gone)
+        except (StoreError, OSError) as error:  # tried again, now and then
             _log.warning("job %s: its segments could not be removed: %s", job[:12], error)
 
     def thin(self) -> bool:
-        """Drops the segments that an older version kept beside a video, of one job whose video is proven; whether
-        there was one."""
-        rows = self._index.read("SELECT id FROM jobs WHERE state = ? AND id IN (SELECT job FROM files WHERE kind = ?) "
-                                "LIMIT 1", DONE, SEGMENT)
+        """Drops the segments that an older version, or a full disk, left beside a video, of one job whose video is
+        proven; whether there was one."""
+        rows = self._index.read(
+            "SELECT DISTINCT job FROM files WHERE kind = ? AND job IN (SELECT id FROM jobs WHERE state = ?)",
+            SEGMENT, DONE)
         for row in rows:
-            try:
-                self.open(row["id"]).file.close()
-            except StoreError:
-                self.discard_video(row["id"])  # it is joined from these segments when somebody asks
-            else:
-                self.drop_segments(row["id"])
-        return bool(rows)
+            if (job := row["job"]) not in self._thick:
+                self._thick.add(job)  # looked at once
+                try:
+                    self.open(job).file.close()
+                    self.drop_segments(job)
+                except StoreError:
+                    pass  # whoever asks for the video has it joined from these segments
+                return True
+        return False
 
     def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> tuple:
         final = self.names.file(job, kind, number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 SEGMENT = "segment"
@@ -17,6 +18,7 @@ _FILES = re.compile(
     r"payload\.json|video\.json|video\.mp4|poster\.png|segments/[0-9]{5,9}\.h264|strips/-?[0-9]{4,9}\.strip")
 _TMP = re.compile(r"[0-9a-f]{16}-[0-9]+|[0-9a-f]{64}(-video)?\.json|gone-[0-9]+")
 _CACHED = re.compile(r"[0-9a-f]{64}")
+_gone = count()
 _HALF_CACHED = re.compile(r"tmp[a-z0-9_]{8}")
 
 
@@ -57,6 +59,10 @@ class Names:
     @property
     def tmp(self) -> Path:
         return self.root / "tmp"
+
+    def new_gone(self) -> Path:
+        """Where something is moved that is to be removed: never used twice, as tmp is emptied at the start."""
+        return self.tmp / f"gone-{next(_gone)}"
 
     @property
     def cache(self) -> Path:

@@ -81,6 +81,7 @@ class Store(Files):
             claim.take_lock(self.names, self._fds)  # whoever removes the file is kept out by the folder
             for folder in (self.names.jobs, self.names.tmp, self.names.cache):
                 durable.make_folder(folder)
+            self._jobs_stat = self.names.jobs.stat()
             self._lost = Lost(self.names)
             self.recovery = self._recover()
         except OSError as error:
@@ -164,21 +165,29 @@ class Store(Files):
         return payload
 
     def check_space(self, need: int = 0) -> None:
-        """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes, DB_GONE without DB/."""
+        """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes; DB_GONE."""
+        self.check_there()
         need += _LEAST_FREE
-        try:
-            free = shutil.disk_usage(self.names.tmp).free
-        except OSError as error:
-            raise StoreError(
-                "DB_GONE", f"{self.names.root} is gone, or not what it was ({error.strerror}): put it back and restart "
-                "the service",
-            ) from error
+        with durable.disk_errors("looking at the disk"):
+            free = shutil.disk_usage(self.names.root).free
         if free < need:
             raise StoreError(
                 "DISK_FULL",
                 f"only {free >> 20} MiB free under {self.names.root}, {need >> 20} needed; "
                 "free some and ask again",
                 limit=need,
+            )
+
+    def check_there(self) -> None:
+        """Raises StoreError DB_GONE when DB/ was removed, or unmounted, or is another one."""
+        try:
+            there = os.path.samestat(self.names.jobs.stat(), self._jobs_stat)
+        except OSError:
+            there = False
+        if not there:
+            raise StoreError(
+                "DB_GONE", f"{self.names.root} is gone, or another one, below the running service: put it back, and "
+                "restart the service"
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
@@ -227,11 +236,6 @@ class Store(Files):
         """Unfinished jobs, oldest first; paused ones too."""
         return [_record(row) for row in self._index.read(
             "SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY asked, id", QUEUED, PAUSED)]
-
-    def latest(self, most: int) -> list[Record]:
-        """The jobs last asked for, newest first."""
-        return [_record(row) for row in self._index.read(
-            "SELECT * FROM jobs ORDER BY asked DESC, id LIMIT ?", most)]
 
     def count(self) -> dict[str, int]:
         """How many jobs are in each state."""

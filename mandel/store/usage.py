@@ -41,6 +41,11 @@ def usage(index: Index, names: Names) -> Usage:
     return Usage(jobs, cache, lost, rest, pinned, shutil.disk_usage(names.root).free)
 
 
+def share_of_disk(now: Usage, share: float) -> int:
+    """Bytes that DB/ may take: ``share`` of what it has and of what is free."""
+    return int(share * (now.total + now.free))
+
+
 def of_folder(path: Path) -> int:
     """What a folder takes with all in it, or a file; 0 if there is none."""
     total, todo = 0, [path]

@@ -53,7 +53,7 @@ def test_the_queue_is_ordered_by_age_and_survives(store):
     store.set_state(OTHER, CANCELLED)
     store.set_state(OTHER, QUEUED)
     assert [record.id for record in store.queue()] == [JOB, OTHER]
-    assert [record.id for record in store.latest(1)] == [OTHER]
+    assert [row["id"] for row in store.table(1)] == [OTHER]
 
 
 def test_a_failure_keeps_its_error(store):
