@@ -40,7 +40,10 @@ def claim(names: Names) -> None:
         durable.make_folder(root.parent, 0o777)
         root.mkdir(0o700, exist_ok=True)
         durable.sync_folder(root.parent)
-    there = {entry.name: entry for entry in os.scandir(root)}
+    if os.geteuid() not in (0, owner := root.stat().st_uid):
+        raise _foreign(root, f"it belongs to another user ({owner}), who could change what is in it")
+    with os.scandir(root) as entries:
+        there = {entry.name: entry for entry in entries}
     for folder in (names.jobs, names.tmp, names.cache, names.lost):
         if folder.name in there and not there[folder.name].is_dir(follow_symlinks=False):
             raise _foreign(root, f"{folder.name} in it is {_kind(folder)} instead of a folder of its own; "

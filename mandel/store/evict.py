@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mandel.errors import StoreError
 from mandel.store import durable
 from mandel.store.index import Index
 from mandel.store.names import SEGMENT, Names
@@ -154,13 +155,24 @@ def forget(index: Index, names: Names, job: str, unless: str = "1", bounds: dict
     Raises:
         StoreError.
     """
-    gone = names.new_gone()
-    with index.write("discard") as db:
-        if not db.execute(f"DELETE FROM jobs WHERE id = :job AND ({unless})", {"job": job, **(bounds or {})}).rowcount:
-            return None
-        try:
-            durable.check_no_links(names.root, names.job(job))
-            os.rename(names.job(job), gone)
-        except FileNotFoundError:
-            pass
+    gone, delete = names.new_gone(), f"DELETE FROM jobs WHERE id = :job AND ({unless})"
+    values = {"job": job, **(bounds or {})}
+    moved = False
+    try:
+        with index.write("discard") as db:
+            if not db.execute(delete, values).rowcount:
+                return None
+            with suppress(FileNotFoundError):
+                durable.check_no_links(names.root, names.job(job))
+                os.rename(names.job(job), gone)
+                moved = True
+    except StoreError as error:
+        if not moved:
+            raise
+        if error.code != "DISK_FULL":
+            os.rename(gone, names.job(job))
+            raise
+        durable.remove(gone)  # there is no room even to note that it is gone: the room comes first
+        with index.write("discard") as db:
+            db.execute(delete, values)
     return gone

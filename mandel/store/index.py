@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _NO_DAMAGE = {
     sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH,
 }
+_LEAST_FREE = 1 << 20  # bytes; with less, an index cannot be opened
 _WAL_PAGES = 100  # of 4 KiB, in the log beside the index: it counts in what DB/ takes
 _VACUUM_PAGES = 1_000  # as many unused pages, more than are in use, are given back at the start
 
@@ -71,6 +73,9 @@ class Index:
         except sqlite3.Error as error:
             self.close()
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
+                if shutil.disk_usage(path.parent).free < _LEAST_FREE:  # which SQLite calls an I/O error
+                    raise StoreError(
+                        "DISK_FULL", "no space left for the index of DB/; free a megabyte and start again") from error
                 raise _error(error) from error
             raise Damaged(str(error)) from error
         except BaseException:

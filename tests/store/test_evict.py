@@ -5,6 +5,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -253,3 +254,26 @@ def test_eviction_and_acceptance_at_the_same_time(store):
     store.__init__(store.names.root)
     assert store.recovery.forgotten == store.recovery.rebuilt == 0
     assert all(store.get(job) is None or store.names.payload(job).exists() for job in added)
+
+
+@pytest.mark.parametrize("code", ["DISK_FULL", "INDEX_FAILED"])
+def test_a_full_disk_lets_jobs_be_deleted_and_another_trouble_loses_nothing(store, monkeypatch, code):
+    job, hit = make(store, "a"), []
+    write = store._index.write
+
+    @contextmanager
+    def failing(label):
+        with write(label) as db:
+            yield db
+            if label == "discard" and not hit:
+                hit.append(label)
+                raise StoreError(code, "as ordered")
+
+    monkeypatch.setattr(store._index, "write", failing)
+    if code == "DISK_FULL":
+        assert not store.delete(job).exists() and store.get(job) is None
+    else:
+        with pytest.raises(StoreError):
+            store.delete(job)
+        store.open(job).file.close()
+    assert hit
