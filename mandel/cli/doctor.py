@@ -105,7 +105,8 @@ def _disk(chosen: settings.Settings) -> bool:
     by = "--max-db-bytes" if chosen.max_db_bytes else f"--max-db-share {chosen.max_db_share:g} of that and what is free"
     _row("takes", f"{size(taken)}; may take {size(limit)} ({by}), then old videos make room")
     if lost := of_folder(Names(folder).lost):
-        _row("lost", f"{size(lost)} in {Names(folder).lost}: what the service found and does not know; look, and remove it")
+        _row("lost", f"{size(lost)} in {Names(folder).lost}: what the service found and does not know; look, and "
+             "remove it")
     _row("free", f"{free / 2**30:.1f} GiB" + ("" if free > _LITTLE_DISK else " (LITTLE)"))
     return writable and free > _LITTLE_DISK
 

@@ -34,7 +34,8 @@ def _table(jobs: list[dict]) -> str:
         done, frames = job.get("done"), job.get("frames")
         lines.append([
             _id(job.get("job")), plain(job.get("state", "-"), 20), f"{_words(done)} of {_words(frames)}",
-            _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""), _left(job.get("seconds_left")), _moment(job.get("asked")),
+            _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
+            _left(job.get("seconds_left")), _moment(job.get("asked")),
         ])
     widths = [max(map(len, column)) for column in zip(*lines)]
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)

@@ -81,7 +81,9 @@ class Shelf:
         with self._accepting:
             if (found := self.live(job)) is not None:
                 raise RenderError(
-                    "NOT_ENDED", f"the job is {found.state}: cancel it first (client.py --cancel {job[:12]})", field="job")
+                    "NOT_ENDED", f"the job is {found.state}: cancel it first (client.py --cancel {job[:12]})",
+                    field="job",
+                )
             size, gone = self.store.bytes(job), self.store.delete(job)
         if gone is None:
             return None
