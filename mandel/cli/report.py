@@ -11,6 +11,7 @@ from mandel.cli.words import duration, is_number, plain, size
 ID_DIGITS = 12  # of a job or a node; the client takes the beginning of a job's id
 
 _PAYLOAD_VALUE = 60
+_FOLDER = 4096  # bytes that an empty one takes
 
 
 def report(op: str, result: dict) -> str:
@@ -116,10 +117,11 @@ def _size(value) -> str:
 
 def _storage(value) -> str:
     """What the service's DB/ takes, of what it may."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or "total" not in value:
         return _words(value)
     limit = f" of {_size(value['limit'])}" if value.get("limit") else ""
-    parts = [f"{name} {_size(value[name])}" for name in ("pinned", "cache", "lost") if value.get(name)]
+    parts = [f"{name} {_size(value[name])}" for name in ("pinned", "cache", "lost")
+             if is_number(value.get(name)) and value[name] > _FOLDER]
     return f"{_size(value.get('total'))}{limit}" + (f" ({', '.join(parts)})" if parts else "") + (
         f"; {_size(value['free'])} free on its disk" if value.get("free") is not None else "")
 

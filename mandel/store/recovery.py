@@ -49,10 +49,10 @@ class Recovery:
                  f"{self.segments} finished segment{'' if self.segments == 1 else 's'}"
                  + (f" and {self.strips} strip{'' if self.strips == 1 else 's'}" if self.strips else "")),
                 (self.damaged, "of them because their videos were damaged"),
-                (self.removed, "unproven files removed"),
-                (self.rebuilt, "jobs found again that the index had lost"),
-                (self.forgotten, "jobs forgotten, as their files are gone"),
-                (self.lost, "unknown things moved to lost/"),
+                (self.removed, f"unproven file{'' if self.removed == 1 else 's'} removed"),
+                (self.rebuilt, f"job{'' if self.rebuilt == 1 else 's'} found again that the index had lost"),
+                (self.forgotten, f"job{'' if self.forgotten == 1 else 's'} forgotten, as the files are gone"),
+                (self.lost, f"unknown thing{'' if self.lost == 1 else 's'} moved to lost/"),
             ) if count
         ]
         return ", ".join(said) or "nothing to recover"
