@@ -25,7 +25,8 @@ job's id, four or more, are enough if no other job begins with them.
 standard output:
   a video             its file's name, once it is in place
   --status            facts, one a line
-  --list              a table: the 1,000 jobs last asked for, newest first
+  --list              a table: the 1,000 jobs last asked for, newest first, with
+                      what they take on the service's disk
   --cancel, --pin, .. one line: what the job is now, and its id
   with --json         of a video {"job", "video", "bytes", "sha256"}, video being
                       its file's name; else the service's answer as it came, its
@@ -60,6 +61,7 @@ _CHANGES = {
     "retry": "try a failed or cancelled job again",
     "pin": "never evict a job to make room",
     "unpin": "let a pinned job be evicted again",
+    "delete": "remove a job that has ended, its video and all that it kept",
 }
 _SERVICE = object()  # whose status is asked for, when it is no job's
 

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 
 from mandel import settings as settings_module
+from mandel.cli.words import size
 from mandel.errors import MandelError
 from mandel.server.service import Service, driver_command
 from mandel.settings import Limits, Settings
@@ -59,6 +60,14 @@ def _allow_descriptors(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
+def room(service: Service, settings: Settings) -> str:
+    """What DB/ takes and may take, in a line."""
+    taken, most = service.store.usage().total, service.register.most_bytes
+    why = "--max-db-bytes" if settings.max_db_bytes else (
+        f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
+    return f"it takes {size(taken)} and may take {size(most)} ({why}); then old videos make room for new ones"
+
+
 def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] = driver_command) -> int:
     """Runs the service.
 
@@ -96,6 +105,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     token = f" --token-file {service.access.token_file}" if service.access.token_file else ""
     print(f"listening on {host}:{port}\n"
           f"storing under {service.store.names.root}: {service.store.recovery}\n"
+          f"{room(service, settings)}\n"
           "the renderer is starting; send a payload with: python client.py "
           f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}", flush=True)
     if token:

@@ -13,7 +13,7 @@ from mandel.protocol.number import Number
 
 RENDER, RECOLOUR = "render", "recolour"
 _SMALL = re.compile(r"-?[0-9]")
-_JOB = re.compile(r"[0-9a-f]{64}")
+_JOB = re.compile(r"[0-9a-f]{4,64}")  # an id, or the beginning of one
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ TABLE = {
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
-    **{name: Operation(required=("job",)) for name in ("cancel", "pause", "resume", "retry", "pin", "unpin")},
+    **{name: Operation(required=("job",)) for name in ("cancel", "pause", "resume", "retry", "pin", "unpin",
+                                                           "delete")},
 }
 # Beside the payload's own fields and no part of the job's identity.
 PRIORITY = "priority"
@@ -73,6 +74,11 @@ class Request:
 def not_found() -> RequestError:
     """The one answer to every job id that is unknown, malformed or not ours."""
     return RequestError("NOT_FOUND", "no such job here; `list` names all jobs (client.py --list)", field="job")
+
+
+def ambiguous(beginning: str) -> RequestError:
+    """The answer to the beginning of an id that several jobs have."""
+    return RequestError("AMBIGUOUS", f"several jobs begin with {beginning}: give more digits", field="job")
 
 
 def unknown_field(name: str, known) -> RequestError:

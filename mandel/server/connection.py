@@ -17,8 +17,8 @@ from mandel.server import strips
 from mandel.server.jobs import Job
 from mandel.server.log import clients
 from mandel.server.reading import Reading
+from mandel.store.files import StoredFile
 from mandel.store.states import CANCELLED, DONE
-from mandel.store.store import StoredFile
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
@@ -26,6 +26,10 @@ _LONGEST_PROGRESS_SECONDS = 10.0
 _LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
 # A job that would take more than the disk has, even if its pictures are plain, is refused.
 _LEAST_BYTES_PER_PIXEL = 0.02
+
+
+class _Gone(Exception):
+    """The client does not take what is sent; the OSError that said so."""
 
 
 class Connection:
@@ -57,9 +61,14 @@ class Connection:
         except MandelError as error:
             clients.log(_level(error), "%s: %s: %s", self.peer, error.code, error.message)
             self._refuse(error)
-        except OSError as error:
+        except _Gone as gone:
+            error = gone.args[0]
             clients.info("%s: went away: %s", self.peer, error.strerror or error or type(error).__name__)
             self._drop()
+        except OSError as error:  # not of the socket: of the disk
+            clients.error("%s: DISK_FAILED: %s", self.peer, error)
+            self._refuse(StoreError("DISK_FAILED", f"{error.strerror or error}: the service cannot use its DB/; its log "
+                                    "says more"))
         except Exception as error:  # a fault of ours; the service must go on
             clients.error("%s: INTERNAL: %r", self.peer, error)
             self._refuse(failed())
@@ -67,9 +76,11 @@ class Connection:
     def _carry_out(self, asked: Request) -> None:
         answer = {
             RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach,
-            "status": self._status, "list": self._list,
+            "status": self._status, "list": self._list, "delete": self._delete,
         }
         self._service.admit(asked.token)
+        if asked.op != RENDER and isinstance(asked.fields.get("job"), str):
+            asked.fields["job"] = self._service.register.resolve(asked.fields["job"])
         answer.get(asked.op, self._change)(asked)
 
     def cut(self) -> None:
@@ -125,7 +136,12 @@ class Connection:
             self._send(self._reply.result(self._service.status()))
 
     def _list(self, request: Request) -> None:
-        self._send(self._reply.result({"jobs": self._service.register.list()}))
+        self._send(self._reply.result_of(b'{"jobs":' + self._service.register.list() + b"}"))
+
+    def _delete(self, request: Request) -> None:
+        if (told := self._service.register.delete(request.fields["job"])) is None:
+            raise not_found()
+        self._send(self._reply.result(told))
 
     @staticmethod
     def _found(job: Job | None) -> Job:
@@ -166,19 +182,25 @@ class Connection:
 
     def _send(self, data: bytes) -> None:
         """Sends all; TimeoutError when not a byte is taken within the stall limit."""
-        self.socket.settimeout(self._service.settings.stall_timeout)
         view = memoryview(data)
-        while view:
-            view = view[self.socket.send(view):]
+        try:
+            self.socket.settimeout(self._service.settings.stall_timeout)
+            while view:
+                view = view[self.socket.send(view):]
+        except OSError as error:
+            raise _Gone(error) from error
 
     def _send_video(self, stored: StoredFile) -> None:
         """Sends a whole file, and notes how fast it is read."""
         reading, piece, began = self.reading, _LEAST_PIECE, time.monotonic()
         reading.took(0, began)
         while reading.taken < stored.bytes:
-            sent = self.socket.sendfile(stored.file, reading.taken, min(piece, stored.bytes - reading.taken))
+            try:
+                sent = self.socket.sendfile(stored.file, reading.taken, min(piece, stored.bytes - reading.taken))
+            except OSError as error:
+                raise _Gone(error) from error
             if not sent:
-                raise ConnectionAbortedError("the video shrank while it was sent")
+                raise _Gone(ConnectionAbortedError("the video shrank while it was sent"))
             before, began = began, time.monotonic()
             reading.took(sent, began)
             piece = min(2 * piece, _MOST_PIECE) if began - before < 0.1 else _LEAST_PIECE
@@ -187,7 +209,7 @@ class Connection:
         try:
             self._send(self._reply.error(error))
             self._hang_up()
-        except (OSError, ValueError):  # gone, or in the middle of a video
+        except (_Gone, OSError, ValueError):  # gone, or in the middle of a video
             self._drop()
 
     def _hang_up(self) -> None:

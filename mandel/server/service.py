@@ -9,6 +9,7 @@ from functools import partial
 
 from mandel.server.access import Access
 from mandel.server.connection import Connection
+from mandel.server.housekeeping import Housekeeper
 from mandel.server.jobs import Job
 from mandel.server.listener import Listener
 from mandel.server.register import Register
@@ -16,6 +17,7 @@ from mandel.server.supervisor import Supervisor
 from mandel.settings import Settings
 from mandel.store.states import QUEUED
 from mandel.store.store import Store
+from mandel.store.usage import share_of_disk
 from mandel.version import VERSION
 
 _CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way
@@ -44,13 +46,16 @@ class Service:
         self.listener = Listener(settings, self.access.tls, partial(Connection, service=self))
         self.store = Store(settings.db)
         self.register = Register(
-            self.store, settings.max_db_bytes, settings.max_jobs, settings.max_jobs_per_client)
+            self.store, settings.max_db_bytes or share_of_disk(self.store.usage(), settings.max_db_share),
+            settings.max_jobs, settings.max_jobs_per_client, settings.max_ended_jobs)
+        self.housekeeper = Housekeeper(self.register)
         self.supervisor = Supervisor(self.register, command, settings.driver_timeout)
         self._began = time.monotonic()
 
     def start(self) -> None:
         """Starts driver and listener."""
         self.supervisor.start()
+        self.housekeeper.start()
         self.listener.start()
 
     def stop(self) -> None:
@@ -62,6 +67,7 @@ class Service:
         self.register.close()
         self.supervisor.stop(self.settings.drain_timeout)
         self.listener.close(_CLIENT_SECONDS)
+        self.housekeeper.stop()
         self.store.close()
 
     def progress(self, job: Job) -> dict:
@@ -76,7 +82,7 @@ class Service:
         return {
             "version": VERSION, "uptime": round(time.monotonic() - self._began, 1),
             "driver": dict(self.supervisor.facts), "cluster": dict(self.supervisor.cluster),
-            "jobs": self.register.count(),
+            "jobs": self.register.count(), "storage": self.register.storage(),
             "live": self.register.live_progress(), "connections": self.listener.connections,
         }
 

@@ -205,7 +205,6 @@ class Supervisor:
             _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message.get("address"),
                       f"http://{dashboard}" if dashboard else "off", len(message.get("nodes", [])))
         elif event == "cluster":
-            self._register.make_room()
             self._learn(message)
         elif event == "unavailable":
             self.facts["error"] = message["message"]

@@ -46,7 +46,7 @@ CONVERSATIONS = [
     ((b'{"op": "status"}',), (Request("status", {}),)),
     ((b'{"op": "render", "maxiter": 7}',), (Request("render", {"maxiter": Number("7")}),)),
     *(((json.dumps({"op": op, "job": JOB}).encode(),), (Request(op, {"job": JOB}),))
-      for op in ("status", "attach", "cancel", "pause", "resume", "retry", "pin", "unpin")),
+      for op in ("status", "attach", "cancel", "pause", "resume", "retry", "pin", "unpin", "delete")),
     ((b'{"fps": 7, "priority": -3, "token": "t"}',), (Request("render", {"fps": Number("7")}, "t", -3),)),
     ((b'{"op": "list", "token": "t"}',), (Request("list", {}, "t"),)),
     ((b'{"token": 1}',), ("WRONG_TYPE",)),
