@@ -6,7 +6,6 @@ text of it becomes a path, but a name of a file in the folder that it was given 
 
 from __future__ import annotations
 
-import math
 import re
 import stat
 from collections.abc import Callable
@@ -37,7 +36,7 @@ def _matches(pattern: re.Pattern) -> Check:
 
 
 def _number(value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGE
 
 
 def _flag(value) -> bool:

@@ -162,7 +162,7 @@ class Register:
         if found is None:
             return None
         with found.ending:
-            if found.state in states:
+            if found.state in states and found.state != state:
                 self.store.set_state(job, state)
                 with self.lock:
                     act(found)
