@@ -43,10 +43,10 @@ class Cluster:
             command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=600, cwd=ROOT
         )
 
-    def head(self, *options: str) -> subprocess.CompletedProcess:
+    def head(self) -> subprocess.CompletedProcess:
         return self.run(
             "./spawn_ray_head.sh", "--port", str(self.port), "--dashboard-port", str(self.dashboard),
-            "--num-cpus", "1", "--num-gpus", "0", *options, "--", "--temp-dir", str(self.folder / "ray"),
+            "--num-cpus", "1", "--num-gpus", "0", "--", "--temp-dir", str(self.folder / "ray"),
         )
 
     def worker(self, **environment: str) -> subprocess.CompletedProcess:
