@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mandel import settings
+from mandel import secret, settings
 from mandel.cli import asked, command_line
 from mandel.cli.arguments import joined
 from mandel.cli.conversation import converse, trust
@@ -50,10 +50,13 @@ def _output(args: argparse.Namespace, job: str | None) -> Path:
 
 def _token(file: str) -> dict:
     try:
-        return {"token": Path(file).expanduser().read_text().strip()}
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "no text"
+        token, word = secret.read(Path(file).expanduser())
+    except (OSError, MandelError) as error:
+        why = error.message if isinstance(error, MandelError) else error.strerror
         raise RequestError("BAD_FILE", f"--token-file {file}: {why}; name a copy of the service's token file") from None
+    if word:
+        print(word, file=sys.stderr)
+    return {"token": token}
 
 
 class _Session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -54,15 +55,15 @@ def _opencl(wanted: str) -> bool:
 
 def _ray(address: str) -> bool:
     _section("Ray")
+    from mandel.cluster.find import find_cluster
     from mandel.cluster.token import ensure_token, token_path
 
-    ensure_token()
-    try:
-        from mandel.cluster.ray_executor import find_cluster
-    except ImportError as error:
-        _row("missing", f"{error}; run `make setup`")
+    if importlib.util.find_spec("ray") is None:
+        _row("missing", "Ray is not installed; run `make setup`")
         return False
     try:
+        if word := ensure_token():
+            _row("token", word)
         found = find_cluster(address)
     except MandelError as error:
         _row("cluster", error.message)

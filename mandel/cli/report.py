@@ -187,7 +187,7 @@ def _hosts(nodes) -> str:
 # Facts whose text is more than their value: name shown, how.
 _FORMS = {
     "job": ("job", _id), "asked": ("asked", _moment), "uptime": ("up", _duration),
-    "seconds": ("took", _duration), "seconds_left": ("left", _left), "jobs": ("jobs", _counts),
-    "driver": ("renderer", _renderer), "error": ("error", _error), "bytes": ("size", _size), "kept": ("kept", _size),
-    "storage": ("DB", _storage),
+    "seconds": ("took", _duration), "waited": ("first frames", _duration), "seconds_left": ("left", _left),
+    "jobs": ("jobs", _counts), "driver": ("renderer", _renderer), "error": ("error", _error),
+    "bytes": ("size", _size), "kept": ("kept", _size), "storage": ("DB", _storage),
 }

@@ -134,6 +134,9 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         seconds = time.monotonic() - began
         took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
         print(f"{video}  {size(video.stat().st_size)}, {took}")
+        if not options.quiet:
+            print("Most of a short zoom is Ray's start; a service that runs (`python ray_head.py`) has it behind it.",
+                  file=sys.stderr)
 
     where = ["--host", "127.0.0.1", "--port", str(_free_port())]
     command = [*_HEAD, *where]

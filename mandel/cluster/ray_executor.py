@@ -12,7 +12,6 @@ import os
 import pickle
 import re
 import secrets
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,13 +24,13 @@ from ray.util import metrics
 import mandel
 from mandel.cluster import tasks
 from mandel.cluster.executor import Outcome, Task
+from mandel.cluster.find import find_cluster
 from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT
 from mandel.errors import RenderError
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
 _REFRESH_SECONDS = 2.0
-_PROBE_SECONDS = 3.0
 # Ray 2.60 now and then aborts a process that cancels a task which begins or ends just then ("Tried to
 # complete task that was not pending"). Short tasks end by themselves meanwhile.
 _GRACE_SECONDS = 1.0
@@ -51,43 +50,6 @@ _WATCH = {
 _METRICS = "RAY_enable_metrics_collection"
 # What the control store keeps of tasks for the dashboard, 3 KB each; Ray's own limit is 100,000.
 _TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
-
-
-def find_cluster(address: str) -> str | None:
-    """The HOST:PORT of the cluster to join, or None to start Ray here.
-
-    Args:
-        address: HOST:PORT, ``auto`` (the one that RAY_ADDRESS names or that
-            runs on this machine, if any) or ``local`` (never join).
-
-    Raises:
-        RenderError: NO_CLUSTER when a named address does not answer.
-    """
-    if address == "local":
-        return None
-    named = address if address != "auto" else os.environ.get("RAY_ADDRESS", "")
-    if named in ("", "auto", "local"):
-        current = Path("/tmp/ray/ray_current_cluster")
-        found = current.read_text().strip() if current.exists() else ""
-        return found if found and _answers(found) else None
-    # ray.init would retry for two minutes where nothing listens.
-    if not _answers(named):
-        raise RenderError(
-            "NO_CLUSTER",
-            f"no Ray head answers at {named}. Start one with ./spawn_ray_head.sh, name another with "
-            "--address, or use --address local to start Ray on this machine.",
-            field="address",
-        )
-    return named
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
-        return True
-    except (OSError, ValueError):
-        return False
 
 
 class _Asked(NamedTuple):

@@ -160,8 +160,10 @@ class Job:
         told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
                 "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage,
                 **({"again": self.again} if self.again else {})}
+        now = time.monotonic()
+        if self.state == RUNNING and not self._fresh:
+            told["waited"] = round(now - self._began, 1)  # or a client would see nothing move
         if self.state == RUNNING and len(self._fresh) > 1:
-            now = time.monotonic()
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)
             overall = len(self._fresh) / max(now - self._began, 1e-3)
             left, window = self.frames - self.done, len(self._times) - 1

@@ -169,7 +169,7 @@ class Register(Shelf):
         if found is None:
             return None
         with found.ending:
-            if found.state in states:
+            if found.state in states and found.state != state:
                 try:
                     self.store.set_state(job, state)
                     self._unsaved.pop(job, None)

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
-from mandel.server import strips
+from mandel.server import machines, messages, strips
+from mandel.server.chatter import Chatter
 from mandel.server.driver import DriverProcess
 from mandel.server.jobs import RUNNING, Job, check_engine
 from mandel.server.register import Register
@@ -42,6 +43,7 @@ class Supervisor:
     Attributes:
         facts: state of the driver, how often it was started, its last error.
         cluster: what it told of its cluster: address, dashboard, nodes, slots, tasks.
+        unready_since: from when on there was no driver that was ready; monotonic time in s, None: there is one.
     """
 
     def __init__(self, register: Register, command: Sequence[str], silence: float):
@@ -49,6 +51,9 @@ class Supervisor:
         self.cluster: dict = {"nodes": []}
         self._register = register
         self._command = tuple(command)
+        self._joined: tuple[str, ...] = ()  # the cluster that a driver joined: this one is waited for
+        self._chatter = Chatter(register.store.names.renderer_log)
+        self.unready_since: float | None = time.monotonic()
         self._silence = silence
         self._driver: DriverProcess | None = None
         self._outbox: deque[dict] = deque()
@@ -156,7 +161,7 @@ class Supervisor:
 
     def _one_life(self) -> None:
         """One life of a driver, from its start to the end of its process group."""
-        driver = DriverProcess(self._command, _START_SECONDS)
+        driver = DriverProcess((*self._command, *self._joined), _START_SECONDS, self._chatter.pipe())
         self.facts |= {"state": "starting", "starts": self.facts["starts"] + 1, "pid": driver.pid}
         with self._register.lock:
             self._driver = driver
@@ -165,18 +170,25 @@ class Supervisor:
         why = ""
         try:
             for message in driver.messages():
-                self._carry_out(driver, message)
+                self._carry_out(driver, messages.checked(message))
+        except RenderError as error:
+            why = f"it said what cannot be: {error.message}"
         except TimeoutError:
             why = "it said nothing for too long"
         except Exception as error:  # whatever it said, the service must outlive it
             why = f"what it said could not be carried out: {error!r}"
+        if self.unready_since is None:
+            self.unready_since = time.monotonic()
         with self._register.lock:
             self._driver = None
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
         status = driver.end(0.0 if why else 2.0)
-        why = why or f"it ended with status {status}"
+        if not why:
+            why = f"it ended with status {status}"
+            if words := status and self._chatter.last():
+                why += f": {words}"
         if not self._stopping.is_set():
             _log.error("driver %d: %s; starting another", driver.pid, why)
             self.facts["error"] = self.facts["error"] or why
@@ -198,23 +210,36 @@ class Supervisor:
         elif event == "ready":
             self._learn(message)
             self.facts |= {"state": "ready", "error": None}
+            self.unready_since = None
+            if message.get("joined"):
+                self._joined = ("--address", message["address"])
             with self._register.lock:
                 driver.is_ready(self._silence)
                 self._register.work.notify_all()
             dashboard = message.get("dashboard")
-            _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message.get("address"),
-                      f"http://{dashboard}" if dashboard else "off", len(message.get("nodes", [])))
+            _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message["address"],
+                      f"http://{dashboard}" if dashboard else "off", len(machines.alive(message["nodes"])))
         elif event == "cluster":
+            for line in machines.changes(self.cluster["nodes"], message["nodes"]):
+                _log.info("%s", line)
             self._learn(message)
         elif event == "unavailable":
-            self.facts["error"] = message["message"]
-            _log.error("driver: %s", message["message"])
+            words = message["message"]
+            if self._joined:
+                words = (f"the Ray cluster at {self._joined[1]}, which this service joined, has gone; its jobs wait for "
+                         f"it and go on when it is back (to go on without it, start the service anew). {words}")
+            self.facts["error"] = words
+            _log.error("driver: %s", words)
         else:
+            with self._register.lock:
+                folder = self._folders.get(message["job"])
             job = self._register.live(message["job"])
-            if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
-                self._carry_out_for(job, event, message)
-            elif "path" in message:
-                remove(Path(message["path"]))
+            if folder is not None:  # else nothing of it was asked for, or it is over
+                message = messages.of_job(message, job.frames if job else messages.LARGE, folder)
+                if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
+                    self._carry_out_for(job, event, message)
+                elif "path" in message:
+                    remove(message["path"])
             if event in ("video", "failed", "cancelled"):
                 with self._register.lock:
                     folder = self._folders.pop(message["job"], None)
@@ -240,7 +265,7 @@ class Supervisor:
                     job.stage = None if over else {key: message[key] for key in ("stage", "done", "total")}
             elif event == "segment":
                 number = message["index"]
-                self._register.add_segment(job, number, Path(message["path"]), message["frames"],
+                self._register.add_segment(job, number, message["path"], message["frames"],
                                            message["sha256"])
                 final = str(self._register.store.names.file(job.id, SEGMENT, number))
                 with self._register.lock:
@@ -251,8 +276,7 @@ class Supervisor:
             elif event == "unneeded":
                 strips.unneeded(job, self._register.store, message["strips"])
             elif event == "video":
-                poster = Path(message["poster"]) if message.get("poster") else None
-                self._register.finish(job, Path(message["path"]), poster, message["frames"],
+                self._register.finish(job, message["path"], message.get("poster"), message["frames"],
                                       message["sha256"])
             elif event == "failed":
                 frame = message.get("frame")

@@ -57,6 +57,11 @@ class Names:
         return self.root / "lost"
 
     @property
+    def renderer_log(self) -> Path:
+        """What the driver and its Ray print; the one before it has ``.1`` behind its name."""
+        return self.root / "renderer.log"
+
+    @property
     def tmp(self) -> Path:
         return self.root / "tmp"
 
