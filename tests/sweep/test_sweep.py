@@ -16,7 +16,7 @@ VIEWS = {kind: range(32) for kind in KINDS} | {
 FOUND = [
     ("minibrot", 631300829), ("minibrot", 793625122), ("minibrot", 195634722), ("minibrot", 724223642),
     ("minibrot", 228116175), ("minibrot", 325739463), ("nucleus", 67760436), ("axis", 494931586), ("tip", 469727620),
-    ("minibrot", 374217922), ("minibrot", 871688355),
+    ("minibrot", 374217922), ("minibrot", 871688355), ("minibrot", 550809377), ("tip", 215800691), ("axis", 173354647),
 ]  # fmt: skip
 
 
