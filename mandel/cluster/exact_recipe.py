@@ -9,6 +9,7 @@ from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Grade,
 from mandel.colour.look import Look
 from mandel.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.autoiter import Limit
 from mandel.plan.precision import precision
 from mandel.plan.zoom import Zoom
 from mandel.render.unit import FrameUnit, LimitUnit, ReferenceUnit
@@ -47,8 +48,11 @@ class ExactRecipe:
     def grade(self, item: Item) -> Grade:
         return Grade(item.kind, item.kind == FRAME and self._is_deep(item.index))
 
-    def learn(self, item: Item, value: int) -> None:
+    def learn(self, item: Item, value: Limit) -> None:
         self._limits.learn(item.index, value)
+
+    def given_up(self) -> list[tuple[str, Limit]]:
+        return self._limits.given_up()
 
     def last_frame(self, item: Item) -> int:
         return self._payload.num_frames - 1

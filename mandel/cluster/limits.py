@@ -5,7 +5,7 @@ from __future__ import annotations
 from mandel.cluster.recipe import LIMIT, Item
 from mandel.payload import AUTO, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
-from mandel.plan.autoiter import CEILING, Schedule, key_deltas, small
+from mandel.plan.autoiter import CEILING, Limit, Schedule, key_deltas, small
 from mandel.plan.view import View
 from mandel.render.unit import LimitUnit
 
@@ -23,7 +23,7 @@ class Limits:
         self.most = CEILING if self._given is None else self._given
         # From the shallowest to the deepest.
         self._deltas = [] if self._given else key_deltas(payload.start_delta, payload.end_delta)
-        self._learned: dict[int, int] = {}
+        self._learned: dict[int, Limit] = {}
 
     def needs(self, delta: str) -> tuple[Item, ...]:
         """The key views whose limits decide that of ``delta``."""
@@ -40,16 +40,21 @@ class Limits:
         """The unit of work that finds the limit of a key view."""
         return LimitUnit(self._view(key))
 
-    def learn(self, key: int, limit: int) -> None:
+    def learn(self, key: int, limit: Limit) -> None:
         """Notes a key view's limit."""
         self._learned[key] = limit
+
+    def given_up(self) -> list[tuple[str, Limit]]:
+        """The key views learned so far that were given up: their deltas and limits, the shallowest first."""
+        return [(self._deltas[key], limit) for key, limit in sorted(self._learned.items()) if not limit.resolved]
 
     def of(self, delta: str) -> int:
         """maxiter at ``delta``; all that ``needs`` names must have been learned."""
         if self._given is not None:
             return self._given
         keys = [item.index for item in self.needs(delta)]
-        return Schedule.of([self._deltas[k] for k in keys], [self._learned[k] for k in keys]).limit(delta)
+        limits = [self._learned[key].maxiter for key in keys]
+        return Schedule.of([self._deltas[key] for key in keys], limits).limit(delta)
 
     def _view(self, key: int) -> View:
         p = self._payload

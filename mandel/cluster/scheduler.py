@@ -320,8 +320,8 @@ class Scheduler:
         except MandelError as error:
             return replace(outcome, error=error.as_dict())
         self._of(job, job.learn, item, value)
-        if not outcome.info.get("resolved", True):
-            self._say(job, f"{item} gave up; what is black in its frames may lack iterations")
+        if not value.resolved:
+            self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
         return outcome
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:

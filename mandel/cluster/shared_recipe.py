@@ -14,6 +14,7 @@ from mandel.cluster.strip_files import StripFiles
 from mandel.colour.look import Look
 from mandel.payload import Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.autoiter import Limit
 from mandel.plan.map import Map
 from mandel.plan.precision import precision
 from mandel.plan.strips import SPLIT, Layout, Strips
@@ -90,8 +91,11 @@ class SharedRecipe:
         iterated = item.kind == STRIP and not self._can_be_read(item.index)
         return Grade(item.kind, iterated and self._is_deep(item.index))
 
-    def learn(self, item: Item, value: int) -> None:
+    def learn(self, item: Item, value: Limit) -> None:
         self._limits.learn(item.index, value)
+
+    def given_up(self) -> list[tuple[str, Limit]]:
+        return self._limits.given_up()
 
     @cached_property
     def held_bytes(self) -> int:

@@ -22,6 +22,7 @@ from mandel.cluster import fault
 from mandel.cluster.interrupt import held_back
 from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
+from mandel.plan.autoiter import Limit
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.autolimit import view_limit
 from mandel.render.frame import FrameRenderer
@@ -134,13 +135,12 @@ def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]
     return reference, {"iterations": reference.last}
 
 
-def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[int, dict]:
+def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[Limit, dict]:
     """The iteration limit that a key view needs."""
     own = studio(slot)
     for reference in references:
         own.frames.keep_reference(unit.view.re, unit.view.im, reference)
-    limit = view_limit(own.frames, unit.view)
-    return limit.maxiter, {**own.facts, "resolved": limit.resolved}
+    return view_limit(own.frames, unit.view), own.facts
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:

@@ -48,12 +48,14 @@ class Limit:
 
     Attributes:
         maxiter: enough iterations for it.
-        resolved: False when samples still escaped near the ceiling, or none ever
+        resolved: False when samples still escaped where it was given up, or none ever
             did: what is black may be so for lack of iterations.
+        reason: why it was given up, in words for people; "" when it was not.
     """
 
     maxiter: int
     resolved: bool
+    reason: str = ""
 
 
 def _rounded_up(value: float) -> int:
@@ -84,7 +86,7 @@ def settle(
             enough = _HEADROOM * np.percentile(escaped, _PERCENTILE)
             return Limit(min(_rounded_up(max(enough, limit)), ceiling), True)
         limit = higher
-    return Limit(ceiling, False)
+    return Limit(ceiling, False, f"samples still escape near {ceiling} iterations, or none do")
 
 
 @dataclass(frozen=True)
