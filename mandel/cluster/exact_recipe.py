@@ -38,7 +38,7 @@ class ExactRecipe:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = max((0, p.num_frames - 1), key=lambda frame: precision(self._grid(frame)).bits)
-            return ReferenceUnit(p.re, p.im, precision(self._grid(deepest)).bits, self._limits.most)
+            return self._limits.reference(precision(self._grid(deepest)).bits)
         view = self._zoom.view(item.index)
         return FrameUnit(
             view, self._limits.of(view.delta), VIDEO_BAILOUT, self._look, p.supersampling,

@@ -19,7 +19,7 @@ from mandel.plan.map import Map
 from mandel.plan.precision import precision
 from mandel.plan.strips import SPLIT, Layout, Strips
 from mandel.plan.zoom import Zoom
-from mandel.render.unit import MipsUnit, Part, ReferenceUnit, RepaintUnit, ResampleUnit, StripUnit
+from mandel.render.unit import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit
 
 MIPS = "mips"
 # Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
@@ -77,7 +77,7 @@ class SharedRecipe:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
-            return ReferenceUnit(p.re, p.im, precision(deepest).bits, self._limits.most)
+            return self._limits.reference(precision(deepest).bits)
         if item.kind == MIPS:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)

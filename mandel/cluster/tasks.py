@@ -131,16 +131,14 @@ def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray
 
 def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
     """The reference orbit that all deep frames of a job share."""
-    reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, report)
+    reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, report, unit.radius)
     return reference, {"iterations": reference.last}
 
 
 def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[Limit, dict]:
     """The iteration limit that a key view needs."""
     own = studio(slot)
-    for reference in references:
-        own.frames.keep_reference(unit.view.re, unit.view.im, reference)
-    return view_limit(own.frames, unit.view), own.facts
+    return view_limit(own.frames, unit.view, *references), own.facts
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:

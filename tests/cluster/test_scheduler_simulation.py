@@ -25,6 +25,7 @@ from mandel.cluster.job import Job
 from mandel.cluster.scheduler import Scheduler
 from mandel.errors import RenderError
 from mandel.payload import parse
+from mandel.plan.autoiter import Limit
 from mandel.plan.segments import cut
 from mandel.protocol.strict_json import loads
 from mandel.settings import Limits
@@ -128,7 +129,7 @@ class Cluster:
         if handle.node not in self.alive:
             raise RenderError("NODE_LOST", "a result was lost")
         if " limit " in handle.label:
-            return 1000
+            return Limit(1000, True)
         return np.zeros(8, np.uint8)
 
     def publish(self, value):
