@@ -139,7 +139,8 @@ def settle(
     found, shares, centred = np.zeros(0, np.int64), np.zeros(0), False
     while True:
         higher = min(limit * _GROWTH, most)
-        affordable = max(int(_BUDGET * max(scale.ease, 1) / higher), _LEAST_SAMPLES)
+        ease = max(scale.ease, 1.0) if len(found) else scale.ease  # to learn that nothing escapes, fewer will do
+        affordable = max(int(_BUDGET * ease / higher), _LEAST_SAMPLES)
         if affordable < len(left[1]):
             left[1], weight = left[1][:affordable], weight * len(left[1]) / affordable
         each = np.repeat((1 / size, weight), [len(part) for part in left])
@@ -166,6 +167,8 @@ def settle(
     many = f"{late:.1%} of the view escape between {limit} and {higher} iterations"
     if higher >= most and late > _CHANGED * max(price, 1):
         return Limit(most, False, f"{many}, the most tried")
+    if higher <= _GROWTH * scale.period:  # so few periods are worth their price
+        return Limit(higher, False, f"{many}, and more would for what costs too much")
     return Limit(limit if (found <= limit).any() else 0, False, f"{many}, too few for what they cost")
 
 

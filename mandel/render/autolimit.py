@@ -29,7 +29,8 @@ def view_limit(
         ceiling: the largest limit tried where no period asks for more.
     """
     grid = small(view).grid()
-    scale = Scale()
+    # What the limit costs it costs the view itself, which may be perturbed where the small one is not yet.
+    scale = Scale.of(0, 0.0, None) if arithmetic(view.grid()).engine == PERTURBED else Scale()
     if arithmetic(grid).engine == PERTURBED:
         reference = reference or view_reference(view)
         renderer.keep_reference(view.re, view.im, reference)

@@ -103,6 +103,8 @@ def test_a_period_takes_the_limit_beyond_the_ceiling():
     assert limit.resolved and 40 * period < limit.maxiter <= 2_000_000_000
     without = Counted(counts).settle(Scale.of(0, 350, None))
     assert not without.resolved and without.maxiter == 0
+    dear = Counted(np.where(np.arange(10_000) % 25, np.inf, 3 * period)).settle(Scale.of(period, 350, None))
+    assert not dear.resolved and dear.maxiter == 4 * period  # some escape in the first periods
     short = Counted(counts).settle(Scale.of(period, 350, 2 * period))
     assert not short.resolved and short.maxiter <= 2 * period  # no orbit serves more
 
