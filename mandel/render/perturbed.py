@@ -26,8 +26,8 @@ _GPU_GROUP = (8, 4)
 
 # Below that of any number, and far from overflow when others are added.
 _EXPONENT_OF_ZERO = -(2**28)
-# Steps of a group that a core surely does in a second.
-_STEPS = 2e7
+# Blocks or groups of single steps that a core surely does in a second.
+_STEPS = 1e7
 
 
 @dataclass
