@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import time
@@ -41,6 +42,7 @@ def wait_for(condition, seconds: float, what: str):
         if value := condition():
             return value
         time.sleep(0.05)
+    faulthandler.dump_traceback(all_threads=True)  # what its threads were at shows what was waited for
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
