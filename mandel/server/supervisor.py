@@ -19,6 +19,7 @@ from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
 from mandel.server.driver import DriverProcess
 from mandel.server.jobs import RUNNING, Job, check_engine
+from mandel.server.messages import ENDS, check
 from mandel.server.register import Register
 from mandel.store.durable import remove
 from mandel.store.names import SEGMENT
@@ -26,9 +27,12 @@ from mandel.store.names import SEGMENT
 _log = logging.getLogger("mandel")
 
 _LONGEST_PAUSE = 30.0
+_SHORT_PAUSE = 3.0  # after one that was ready: starting it took its time
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
 _START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
 _END_SECONDS = 4.0  # of the drain time, for the driver to leave Ray
+_LOST_RAY = 4  # the driver's exit status when it was well, and its Ray was not
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the leash, or the driver as the leash tells it
 _DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
 
 
@@ -143,29 +147,32 @@ class Supervisor:
         pause = 0.0
         while not self._stopping.wait(pause):
             began = time.monotonic()
+            longest = _LONGEST_PAUSE
             try:
-                self._one_life()
+                if self._one_life():
+                    longest = _SHORT_PAUSE
             except Exception as error:  # out of processes or memory: tried again
                 self.facts["error"] = f"could not start it: {error}"
                 _log.error("driver: %s", self.facts["error"])
             if time.monotonic() - began > _HEALTHY_SECONDS:
                 pause = 0.0
-            pause = min(_LONGEST_PAUSE, 2 * pause + 0.2)
+            pause = min(longest, 2 * pause + 0.2)
             self.facts["state"] = "restarting"
         self.facts["state"] = "stopped"
 
-    def _one_life(self) -> None:
-        """One life of a driver, from its start to the end of its process group."""
+    def _one_life(self) -> bool:
+        """One life of a driver, from its start to the end of its process group; whether it was ever ready."""
         driver = DriverProcess(self._command, _START_SECONDS)
         self.facts |= {"state": "starting", "starts": self.facts["starts"] + 1, "pid": driver.pid}
         with self._register.lock:
             self._driver = driver
             if self._stopping.is_set():
                 driver.signal(signal.SIGKILL)
-        why = ""
+        why, ready = "", 0.0
         try:
             for message in driver.messages():
                 self._carry_out(driver, message)
+                ready = ready or driver.ready and time.monotonic()
         except TimeoutError:
             why = "it said nothing for too long"
         except Exception as error:  # whatever it said, the service must outlive it
@@ -175,7 +182,7 @@ class Supervisor:
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
-        status = driver.end(0.0 if why else 2.0)
+        status, ended_here = driver.end(0.0 if why else 2.0), bool(why)
         why = why or f"it ended with status {status}"
         if not self._stopping.is_set():
             _log.error("driver %d: %s; starting another", driver.pid, why)
@@ -183,9 +190,19 @@ class Supervisor:
         self.cluster = {"nodes": []}
         for folder in folders:
             remove(folder)
-        self._register.driver_died(why, blame=not self._stopping.is_set())
+        outside = status in _KILLED and not ended_here or status == _LOST_RAY
+        self._register.driver_died(why, time.monotonic() - ready if ready else 0.0, outside)
+        return driver.ready
 
     def _carry_out(self, driver: DriverProcess, message: dict) -> None:
+        with self._register.lock:
+            folder = self._folders.get(str(message.get("job")))
+        try:
+            check(message, folder)
+        except ValueError as error:
+            if not self._disbelieve(message, str(error)):
+                raise
+            return
         event = message["event"]
         if event == "alive":
             return
@@ -207,21 +224,46 @@ class Supervisor:
         elif event == "cluster":
             self._register.make_room()
             self._learn(message)
+            with self._register.lock:
+                self._register.work.notify_all()  # suspects' trials end by the clock
         elif event == "unavailable":
             self.facts["error"] = message["message"]
             _log.error("driver: %s", message["message"])
         else:
             job = self._register.live(message["job"])
             if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
-                self._carry_out_for(job, event, message)
+                try:
+                    self._carry_out_for(job, event, message)
+                except Exception as error:  # the message in hand is this job's: no other is to blame
+                    if not self._disbelieve(message, f"it could not be carried out: {error!r}"):
+                        raise
+                    return
             elif "path" in message:
                 remove(Path(message["path"]))
-            if event in ("video", "failed", "cancelled"):
-                with self._register.lock:
-                    folder = self._folders.pop(message["job"], None)
-                if folder is not None:
-                    remove(folder)
-                self._register.let_go(message["job"])
+            if event in ENDS:
+                self._let_go(message["job"])
+
+    def _let_go(self, job: str) -> None:
+        """The driver does nothing more for this job."""
+        with self._register.lock:
+            folder = self._folders.pop(job, None)
+        if folder is not None:
+            remove(folder)
+        self._register.let_go(job)
+
+    def _disbelieve(self, message: dict, why: str) -> bool:
+        """Takes a job from the driver that said nonsense of it; False if it was of none that it has."""
+        name = message.get("job")
+        job = self._register.live(name) if isinstance(name, str) else None
+        if job is None or job.state != RUNNING:
+            return False
+        _log.error("job %s: what the driver said is not right: %s", job.id[:12], why)
+        if message.get("event") in ENDS:
+            self._let_go(job.id)
+        else:
+            self._register.drop(job)
+        self._register.give_back(job, why)
+        return True
 
     def _learn(self, message: dict) -> None:
         self.cluster |= {key: value for key, value in message.items() if key != "event"}
@@ -247,6 +289,9 @@ class Supervisor:
                 with self._register.lock:
                     self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})
                     self._register.work.notify_all()
+            elif event == "spoilt":
+                _log.warning("job %s: segment %d is not right and is made again", job.id[:12], message["index"])
+                self._register.discard_segment(job, message["index"])
             elif event == "strip":
                 strips.made(job, self._register.store, message)
             elif event == "unneeded":
