@@ -157,6 +157,8 @@ def main(argv: list[str] | None = None) -> int:
         "event": "ready", "address": executor.address, "dashboard": executor.dashboard,
         "joined": executor.joined, "nodes": executor.nodes(),
     })
+    if executor.notice:
+        channel.send({"event": "log", "level": "warning", "message": executor.notice})
     lost = False
     try:
         _drive(channel, executor, pulse)
