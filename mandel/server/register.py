@@ -359,13 +359,13 @@ class Register:
         self.fail(job, RenderError(
             "DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row without a finished segment: {why}"))
 
-    def driver_died(self, why: str, seconds: float, outside: bool) -> None:
+    def driver_died(self, why: str, seconds: float, status: int | None) -> None:
         """Nothing is running any more: all is queued again but for a job that must be to blame; see ``Suspects``."""
         with self.lock:
             self.letting_go.clear()
             self._orders.clear()
             running = [] if self.closing else [job for job in self._jobs.values() if job.state == RUNNING]
-            culprit = self._suspects.died(running, seconds, outside)
+            culprit = self._suspects.died(running, seconds, status)
             for job in running:
                 if job is not culprit:
                     job.apply("requeue")

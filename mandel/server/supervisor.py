@@ -31,8 +31,6 @@ _SHORT_PAUSE = 3.0  # after one that was ready: starting it took its time
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
 _START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
 _END_SECONDS = 4.0  # of the drain time, for the driver to leave Ray
-_LOST_RAY = 4  # the driver's exit status when it was well, and its Ray was not
-_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # the leash, or the driver as the leash tells it
 _DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
 
 
@@ -182,7 +180,7 @@ class Supervisor:
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
-        status, ended_here = driver.end(0.0 if why else 2.0), bool(why)
+        status, hung = driver.end(0.0 if why else 2.0), bool(why)
         why = why or f"it ended with status {status}"
         if not self._stopping.is_set():
             _log.error("driver %d: %s; starting another", driver.pid, why)
@@ -190,8 +188,8 @@ class Supervisor:
         self.cluster = {"nodes": []}
         for folder in folders:
             remove(folder)
-        outside = status in _KILLED and not ended_here or status == _LOST_RAY
-        self._register.driver_died(why, time.monotonic() - ready if ready else 0.0, outside)
+        lived = time.monotonic() - ready if ready else 0.0
+        self._register.driver_died(why, lived, None if hung else status)
         return driver.ready
 
     def _carry_out(self, driver: DriverProcess, message: dict) -> None:

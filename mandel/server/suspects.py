@@ -10,6 +10,7 @@ finished, is a suspect no more.
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Collection, Iterable
 
@@ -17,10 +18,13 @@ from mandel.errors import RenderError
 from mandel.server.jobs import RUNNING, Job
 from mandel.store.states import QUEUED
 
-# What a death counts: one that came from outside (a signal, the loss of its Ray) tells next to nothing of jobs.
-_OWN, _OUTSIDE = 3, 1
+# What a death counts. One from outside tells next to nothing of jobs: SIGKILL (of the leash, or of the driver as the
+# leash tells it), and status 4, the loss of Ray. With status 1 Ray ends a driver whose control store is gone, and
+# Python one that it cannot go on with.
+_OWN = 3
+_WEIGHTS = {-signal.SIGKILL: 1, 128 + signal.SIGKILL: 1, 4: 1, 1: 2}
 _SUSPECT = 2 * _OWN
-MOST_DEATHS = 4  # of its own, in a row; three times as many from outside
+MOST_DEATHS = 4  # of its own, in a row; up to three times as many from outside
 # A trial lasts twice as long as the drivers lived, within these bounds: others wait meanwhile.
 _TRIAL_SECONDS = (30.0, 600.0)
 
@@ -39,14 +43,14 @@ class Suspects:
         self._until = 0.0
         self._longest = 0.0  # that a driver lived with suspects
 
-    def died(self, running: Collection[Job], seconds: float, outside: bool) -> Job | None:
+    def died(self, running: Collection[Job], seconds: float, status: int | None) -> Job | None:
         """A driver died that had ``running`` and had been ready for ``seconds``; the job that must be to blame.
 
         Args:
-            outside: whether it was ended, and did not end by itself.
+            status: its exit status; None if the head ended it, as it hung or talked nonsense.
         """
         for job in running:
-            job.deaths += _OUTSIDE if outside else _OWN
+            job.deaths += _WEIGHTS.get(status, _OWN)
         self._trial.clear()
         self._longest = max(self._longest, seconds)
         if len(running) == 1 and (only := next(iter(running))).deaths >= MOST_DEATHS * _OWN:

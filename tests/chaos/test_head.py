@@ -134,7 +134,7 @@ def test_kills_at_random_moments(embedded, tmp_path):
     assert decoded(reply.video) == calm(**payload)
     assert head.stop() == 0
     tell("T5 T7", kills=killed.total(), victims=dict(killed), lost_jobs=0, frames=frames, frames_begun_again=again,
-         again_per_kill=f"{again / killed:.1f}", finished_segments_rendered_again=0,
+         again_per_kill=f"{again / killed.total():.1f}", finished_segments_rendered_again=0,
          longest_gap_of_the_port_ms=f"{max(gaps, default=0):.0f}", orphans=0,
          seconds_to_the_end_of_its_processes=spans_of(ended), seconds_to_recovery=spans_of(recovery))
 
