@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test chaos soak doctor clean
+.PHONY: help setup demo test sweep chaos soak doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -31,6 +31,12 @@ demo: $(VENV)/.runs   ## the seed's payload to an mp4
 
 test: $(VENV)/.tests  ## all tests
 	$(BIN)/python -m pytest tests
+
+SWEEP_SECONDS ?= 1800
+SWEEP_DEVICE ?= cpu
+
+sweep: $(VENV)/.tests ## random views of all kinds, half an hour (SWEEP_SECONDS, SWEEP_SEED, SWEEP_DEVICE)
+	$(BIN)/python -m tests.sweep --seconds $(SWEEP_SECONDS) --device $(SWEEP_DEVICE) $(if $(SWEEP_SEED),--seed $(SWEEP_SEED))
 
 chaos: $(VENV)/.tests ## the promises of docs/resilience.md at length, with figures (about an hour)
 	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/server tests/store -s -rs

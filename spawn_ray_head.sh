@@ -16,7 +16,7 @@ Options:
   --node-ip ADDRESS       address of this machine that workers reach  (Ray's choice)
   --dashboard-host HOST   where the dashboard listens; 0.0.0.0 opens
                           it to the network                           (127.0.0.1)
-  --dashboard-port PORT   the dashboard's port                        (8265)
+  --dashboard-port PORT   the dashboard's port, or the next free one  (8265)
   --num-cpus N            CPU slots, one frame each                   (all cores)
   --num-gpus N            GPUs                                        (all found)
   --stop                  stop the head that this script started here at
@@ -47,6 +47,27 @@ stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are 
     kill -KILL $pids 2>/dev/null || true
 }
 
+told=""
+tell() { # says what is being done, and for how many seconds, until it is ended; rewrites its line on a terminal
+    local began=$SECONDS
+    if [[ -t 2 ]]; then echo -n "$1 ... " >&2; else echo "$1 ..." >&2; fi
+    while sleep 1 >/dev/null 2>&1; do # which would hold this output open for a while
+        if [[ -t 2 ]]; then
+            echo -ne "\r$1 ... $((SECONDS - began)) s " >&2
+        elif (((SECONDS - began) % 10 == 0)); then
+            echo "$1 ... $((SECONDS - began)) s" >&2
+        fi
+    done
+}
+begin() { end; tell "$1" & told=$!; }
+end() {
+    [[ $told ]] || return 0
+    kill "$told" 2>/dev/null || true
+    wait "$told" 2>/dev/null || true
+    told=""
+    [[ ! -t 2 ]] || echo >&2
+}
+
 stopping="" port=6379 node_ip="" dashboard_host=127.0.0.1 dashboard_port=8265 cpus="" gpus=""
 while (($#)); do
     case $1 in
@@ -68,16 +89,23 @@ while (($#)); do
     esac
 done
 for number in "$port" "$dashboard_port" ${cpus:+"$cpus"} ${gpus:+"$gpus"}; do
-    [[ $number =~ ^[0-9]+$ ]] || fail "'$number' is not a number; see --help" 2
+    [[ $number =~ ^[0-9]{1,9}$ ]] || fail "'$number' is not a number; see --help" 2
 done
 for number in "$port" "$dashboard_port"; do
     ((10#$number >= 1 && 10#$number <= 65535)) || fail "there is no port $number; ports go from 1 to 65535" 2
 done
+port=$((10#$port)) dashboard_port=$((10#$dashboard_port))
+for host in "$dashboard_host" ${node_ip:+"$node_ip"}; do
+    [[ $host =~ ^([A-Za-z0-9][A-Za-z0-9._-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+)$ ]] || fail "'$host' is no address; see --help" 2
+done
 
 if [[ $stopping ]]; then
     stop "head:$port" || { echo "No head that this script started runs here at port $port."; exit 0; }
-    current=/tmp/ray/ray_current_cluster
-    if [[ -f $current && $(<"$current") == *:"$port" ]]; then rm -f "$current"; fi
+    # Ray's note of the cluster; its folder is open to all users, so it counts only if it is a file of ours.
+    current=${RAY_TMPDIR:-${TMPDIR:-/tmp}}/ray/ray_current_cluster
+    if [[ -f $current && ! -L $current && -O $current ]] && [[ $(head -c 300 "$current" | tr -d '\0\n') == *:"$port" ]]; then
+        rm -f "$current"
+    fi
     echo "The Ray head at port $port has stopped; its workers leave within a minute."
     exit 0
 fi
@@ -102,44 +130,111 @@ export RAY_AUTH_MODE=token
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
 if [[ -z ${RAY_AUTH_TOKEN:-} ]]; then
     if [[ ! -s $token ]]; then
-        (umask 077; mkdir -p "$(dirname "$token")"; python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$token")
+        (umask 077; mkdir -p "$(dirname "$token")" \
+            && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$token") \
+            || fail "the token $token cannot be made; make its folder writable, or name another file in RAY_AUTH_TOKEN_PATH"
         echo "Made a new cluster token: $token"
+    fi
+    [[ -f $token && -O $token ]] || fail "the token $token is no file of yours; copy it to one, and name that in RAY_AUTH_TOKEN_PATH"
+    if [[ -n $(find -L "$token" -maxdepth 0 -perm /077) ]]; then
+        echo "Other users could use the token $token; its mode is 0600 now. If there are such users, replace it: \
+--stop, remove the file, start again, copy it to the workers." >&2
     fi
     chmod 600 "$token"
 fi
 
+trap end EXIT
 address=${node_ip:-127.0.0.1}
 if (exec 3<>"/dev/tcp/$address/$port") 2>/dev/null; then
-    echo "Something already listens at $address:$port; if it is this cluster's head, all is well:"
+    begin "Something listens at $address:$port already; looking whether it is this cluster's head"
+    facts=$("$here/spawn_ray_server.sh" --probe "$address:$port" 2>&1) || {
+        end
+        fail "$(sed -n 's/^spawn_ray_server.sh: //p' <<<"$facts")
+What listens at $address:$port is not this cluster's head. Choose another port (--port), or end what listens there$(
+            [[ -z $(started "head:$port") ]] || echo " (this script started it: --stop --port $port)")."
+    }
+    end
+    echo "The Ray head runs at $address:$port already, with your token: all is well."
+    slots=$(sed -n 's/^head CPUs: //p' <<<"$facts")
+    if [[ -n $cpus && $slots != "$((10#$cpus))" ]]; then
+        echo "It keeps the ${slots:-0} CPU slots that it was started with. For --num-cpus $cpus stop it first: \
+./spawn_ray_head.sh --stop --port $port"
+    elif [[ -n $gpus$node_ip ]] || (($#)); then
+        echo "It keeps the options that it was started with. For others stop it first: ./spawn_ray_head.sh --stop --port $port"
+    fi
     echo "  RAY_AUTH_MODE=token ray status --address $address:$port"
     exit 0
 fi
 
 if [[ -z $gpus ]]; then
+    begin "Looking for devices"
     # Ray finds NVIDIA GPUs by itself; OpenCL knows the others too.
     found=$(cd "$here" && python -m mandel doctor --gpus 2>/dev/null || true)
     if [[ $found =~ ^[0-9]+$ && $found -gt 0 ]]; then gpus=$found; fi
+    end
+fi
+
+# Where another program has the dashboard's port Ray would go on without a dashboard.
+free=$(python - "$dashboard_host" "$dashboard_port" <<'EOF' || true
+import socket, sys
+
+host, first = sys.argv[1], int(sys.argv[2])
+for port in range(first, min(first + 50, 65536)):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            continue
+        print(port)
+        break
+EOF
+)
+if [[ -n $free && $free != "$dashboard_port" ]]; then
+    echo "Port $dashboard_port of $dashboard_host is taken; the dashboard takes $free."
+    dashboard_port=$free
 fi
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'end; rm -f "$log"' EXIT
+begin "Starting Ray (10 to 40 s)"
+# Whatever ends this script before Ray runs: nothing that it started stays.
+trap 'end; stop "head:$port" || true; rm -f "$log"; exit 130' INT TERM
 MANDEL_RAY=head:$port ray start --head --port "$port" \
     --dashboard-host "$dashboard_host" --dashboard-port "$dashboard_port" \
     --disable-usage-stats \
     ${node_ip:+--node-ip-address "$node_ip"} ${cpus:+--num-cpus "$cpus"} ${gpus:+--num-gpus "$gpus"} \
-    "$@" >"$log" 2>&1 \
-    || { cat "$log" >&2; fail "ray start failed, see above"; }
+    "$@" >"$log" 2>&1 || {
+    end
+    cat "$log" >&2
+    stop "head:$port" || true
+    fail "ray start failed, see above; what it had started has been ended. On a busy machine try again"
+}
+trap - INT TERM
+end
 joinable=$(grep -oE -m1 "[^ ']+:$port" "$log" || echo "THIS_MACHINE:$port")
+# Ray tells of the dashboard only if there is one.
+if grep -q 'view the dashboard at' "$log"; then
+    dashboard="http://$dashboard_host:$dashboard_port/#/cluster  (asks for the token)"
+else
+    dashboard="none: it did not start ($(grep -im1 -E 'dashboard.*(fail|error|occupied)|failed to bind' "$log" | tr -d '\033' | cut -c1-200 || true)); all else works"
+fi
 
+echo "The Ray head runs at $joinable."
+if [[ $joinable == 127.* ]]; then
+    echo "Machines beside this one cannot reach 127.0.0.1$([[ $node_ip ]] || echo ": Ray found no route out of here"). \
+For workers elsewhere stop it and give this machine's address: --node-ip ADDRESS"
+    addresses=$(hostname -I 2>/dev/null | xargs || true)
+    [[ -z $addresses ]] || echo "It has: $addresses"
+fi
 cat <<EOF
-The Ray head runs at $joinable.
 
 Next:
   1. From here, once for     ssh WORKER 'mkdir -p -m 700 .ray'
      each worker:            scp -p $token WORKER:.ray/auth_token
      then on the worker:     ./spawn_ray_server.sh $joinable
-  2. Look at the cluster:    RAY_AUTH_MODE=token ray status
-     Dashboard:              http://$dashboard_host:$dashboard_port/#/cluster  (asks for the token)
+  2. Look at the cluster:    RAY_AUTH_MODE=token ray status --address $joinable
+     Dashboard:              $dashboard
   3. Start the service:      python ray_head.py   (--address $joinable, if several Rays run here)
   4. Send a payload:         python client.py
   5. Stop the head again:    ./spawn_ray_head.sh --stop$([[ $port == 6379 ]] || echo " --port $port")

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -28,9 +27,6 @@ from mandel.version import ENGINE
 AUTO = "auto"
 EXACT, SHARED = "exact", "shared"
 FULL, ADAPTIVE = "full", "adaptive"
-
-# Zooms beyond this have maxiter "auto" unless they say otherwise.
-_DEEP = Decimal("1e-8")
 
 
 class _Wire(BaseModel):
@@ -97,11 +93,6 @@ class Payload:
     keep_strips: bool
 
     @property
-    def deepest(self) -> Decimal:
-        """The smaller of the two deltas."""
-        return min(Decimal(self.start_delta), Decimal(self.end_delta))
-
-    @property
     def samples(self) -> int:
         """Samples of the whole job; of shared sampling about, the pixels that are resampled among them."""
         pixels = self.num_frames * self.frame_width * self.frame_height
@@ -141,9 +132,7 @@ _NO_LIMITS = Limits(
 
 
 def parse(obj: dict, limits: Limits = Limits()) -> Payload:
-    """The payload that a JSON object asks for; fields not given have the seed's values.
-
-    Only ``maxiter`` depends on another field: not given, it is ``"auto"`` beyond delta 1e-8.
+    """The payload that a JSON object asks for; fields not given have the seed's values, ``maxiter`` is ``"auto"``.
 
     Args:
         obj: numbers as ``Number`` (as the strict JSON reader gives them) or int;
@@ -160,9 +149,6 @@ def parse(obj: dict, limits: Limits = Limits()) -> Payload:
             "CONFLICT", f'keep_strips: only sampling "{SHARED}" has strips; ask for that, or leave keep_strips out',
             field="keep_strips",
         )
-    if "maxiter" not in obj and payload.deepest < _DEEP:
-        # A default made for shallow views would paint a deep one black.
-        payload = replace(payload, maxiter=AUTO)
     if payload.num_frames > limits.max_frames:
         _too_big(payload, f"{limits.max_frames} frames are", "num_frames", limits.max_frames)
     if payload.samples > limits.max_pixels:

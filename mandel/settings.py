@@ -56,8 +56,15 @@ class Settings:
         "there is one every 2 s", 3,
     )
     max_db_bytes: int = _option(
-        0, "bytes that DB/ may hold; beyond, jobs that ended are evicted, the longest unused first; 0: no limit",
-        0,
+        0, "bytes that DB/ may take, everything in it counted; beyond, jobs that ended are evicted, the longest unused "
+        "first; 0: by --max-db-share", 0,
+    )
+    max_db_share: float = _option(
+        0.8, "where --max-db-bytes is 0: the share that DB/ may take of what it has and what is free on its disk when "
+        "the service starts; 1: all of it", 0.01, 1,
+    )
+    max_ended_jobs: int = _option(
+        10_000, "ended jobs kept; beyond, the longest unused are evicted, those without a video first", 1
     )
     token_file: str = _option(
         "", "file with the token that clients must send; the service makes it if it is missing. Beyond loopback it "

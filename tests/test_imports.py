@@ -15,6 +15,7 @@ ALLOWED = {
     "errors": set(),
     "version": set(),
     "settings": set(),
+    "secret": set(),
     "": {"version"},
     "__main__": set(),
     "checks": {"settings", "protocol"},
@@ -25,16 +26,16 @@ ALLOWED = {
     "colour": {"plan"},
     "video": set(),
     "render": {"plan", "kernels", "device", "colour"},
-    "cluster": {"plan", "colour", "render", "device", "video", "payload", "settings", "version", ""},
+    "cluster": {"plan", "colour", "render", "device", "video", "payload", "settings", "version", "secret", ""},
     "store": {"video", "version", "", "settings"},
     "protocol": {"version", ""},
-    "server": {"store", "protocol", "payload", "settings", "version", "plan", ""},
+    "server": {"store", "protocol", "payload", "settings", "version", "plan", "secret", ""},
 }
 # who alone may import these
 ONLY = {
     "ray": {"mandel/cluster/ray_executor.py", "mandel/cluster/ray_worker.py"},
     "pyopencl": {"mandel/device"},
-    "socket": {"mandel/server", "mandel/cli", "mandel/cluster/ray_executor.py", "mandel/cluster/driver.py",
+    "socket": {"mandel/server", "mandel/cli", "mandel/cluster/find.py", "mandel/cluster/driver.py",
                "mandel/cluster/tasks.py"},
     "sqlite3": {"mandel/store"},
     "pydantic": {"mandel/payload.py", "mandel/checks.py"},

@@ -55,17 +55,17 @@ def test_names_of_the_bad_inputs_are_unique():
     assert len({row.name for row in bad_inputs.ROWS}) == len(bad_inputs.ROWS)
 
 
-def test_the_defaults_are_the_seeds_payload():
-    assert parse(SEED) == parse({}) == read(Path("payload.json").read_bytes())
+def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
+    assert parse(SEED) == parse({"maxiter": 1000}) == read(Path("payload.json").read_bytes())
     assert parse({}).canonical() == SEED | {
-        "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1,
+        "maxiter": "auto", "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1,
         "supersampling_mode": "full", "sampling": "exact", "strip_density": "1.1",
         "easing": "0", "rotation": "0", "keep_strips": False,
     }
 
 
 @pytest.mark.parametrize("text", [
-    '{"maxiter": 1000.0}', '{"maxiter": 1E3}', '{"maxiter": 10000e-1}', '{"fps": "20.0", "num_frames": 5e1}',
+    '{"maxiter": "auto"}', '{"fps": "20.0", "num_frames": 5e1}',
     '{"start_delta": "2.50", "end_delta": 1e-4}', '{"end_delta": 100e-6, "start_delta": 25e-1}',
     '{"point": "-1.3382386350, -5.7237059e-2"}', '{"supersampling": 1, "palette": "%s"}' % palettes.DEFAULT,
     '{"op": "render"}', '{"fps": "20/1"}', '{"fps": "020000/1000"}',
@@ -75,16 +75,21 @@ def test_same_job(text):
     assert parse(receiver.feed(text.encode()).fields).job_id() == parse({}).job_id()
 
 
+@pytest.mark.parametrize("text", ['{"maxiter": 1000.0}', '{"maxiter": 1E3}', '{"maxiter": 10000e-1}'])
+def test_same_number(text):
+    assert read(text).job_id() == parse({"maxiter": 1000}).job_id()
+
+
 @given(st.permutations(list(SEED.items())))
 @settings(deadline=None)
 def test_order_of_keys_does_not_matter(items):
-    assert parse(dict(items)).job_id() == parse({}).job_id()
+    assert parse(dict(items)).job_id() == parse({"maxiter": 1000}).job_id()
 
 
 @pytest.mark.parametrize("name, value", [
     ("point", "-1.338238635,-0.05723705900000000000000000000000000000001"), ("num_frames", 51),
     ("frame_width", 998),
-    ("maxiter", "auto"), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"),
+    ("maxiter", 1000), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"),
     ("palette", "silver"),
     ("end_delta", "1e-1000"), ("supersampling", 2), ("supersampling_mode", "adaptive"), ("sampling", "shared"), ("strip_density", 2), ("easing", 1), ("rotation", -90),
 ])
@@ -97,7 +102,7 @@ def test_another_job(name, value):
 
 def test_the_id_covers_the_seeds_fields_and_what_differs_from_a_default():
     """So a field that is added later changes no id of before."""
-    said = {"engine": ENGINE, "payload": SEED | {"fps": "20"}}
+    said = {"engine": ENGINE, "payload": SEED | {"maxiter": "auto", "fps": "20"}}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     assert parse({"palette": palettes.DEFAULT}).job_id() == hashlib.sha256(text.encode()).hexdigest()
 
@@ -232,14 +237,15 @@ def test_one_table():
 
 
 @pytest.mark.parametrize("fields, maxiter", [
-    ({}, 1000),
-    ({"end_delta": "1e-8"}, 1000),
+    ({}, "auto"),
+    ({"end_delta": "1e-8"}, "auto"),
+    ({"maxiter": 1000}, 1000),
     ({"end_delta": "1e-9"}, "auto"),
     ({"start_delta": "1e-1000", "end_delta": 2}, "auto"),
     ({"end_delta": "1e-300", "maxiter": 5000}, 5000),
     ({"maxiter": "auto"}, "auto"),
 ])
-def test_deep_zooms_find_their_own_maxiter(fields, maxiter):
+def test_maxiter_is_found_unless_it_is_given(fields, maxiter):
     found = parse(strict_json.loads(json.dumps(fields).encode()), Limits())
     assert found.maxiter == maxiter
     assert Payload.from_canonical(found.canonical()) == found

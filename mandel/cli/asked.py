@@ -17,8 +17,8 @@ DEFAULT_PAYLOAD = Path("payload.json")
 
 _DELTAS = ("start_delta", "end_delta")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-# The service finds maxiter itself where a delta is below 1e-8 and none is given.
-_DEEP_MAGNITUDE = -9
+# What a zoom shows; a file's maxiter was made for that.
+_PLACE = ("point", *_DELTAS)
 _SHOWN = 24
 
 
@@ -44,8 +44,8 @@ def field_words(args: argparse.Namespace) -> list[str]:
 def payload(args: argparse.Namespace) -> tuple[dict, list[str]]:
     """The payload to send, and lines for the person who sends it.
 
-    A payload file that was not named is a default. Its ``maxiter`` was made for its own depth: when
-    options take the zoom below 1e-8 and name no ``maxiter``, it is left out, so that the service finds one.
+    A file's ``maxiter`` was made for the file's own place: where options name another point or delta and no
+    ``maxiter``, it is left out, so that the service finds one.
 
     Raises:
         RequestError: no such file, or no JSON object in it; a bad option.
@@ -58,10 +58,14 @@ def payload(args: argparse.Namespace) -> tuple[dict, list[str]]:
     if not named:
         file = DEFAULT_PAYLOAD if base else "the service's default payload"
         told.append(f"sending {file}" + (f" with {_listed(given)}" if given else ""))
-        deepened = any(name in given for name in _DELTAS) and _deepest(asked) <= _DEEP_MAGNITUDE
-        if deepened and "maxiter" in base and "maxiter" not in given:
-            was = _shown(asked.pop("maxiter"))
-            told[0] += f", without its maxiter {was}: this deep the service finds it (or give --maxiter)"
+    limit = base.get("maxiter")
+    if isinstance(limit, Number) and "maxiter" not in given and any(name in given for name in _PLACE):
+        del asked["maxiter"]
+        shown = _shown(limit)
+        told.append(
+            f"maxiter {shown} of {args.payload or DEFAULT_PAYLOAD} was made for another place and is left out: the "
+            f"service finds one (--maxiter {shown} keeps it)"
+        )
     return asked, told + _warnings(asked)
 
 

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from mandel import settings
+from mandel import secret, settings
 from mandel.cli import asked, command_line
 from mandel.cli.arguments import joined
 from mandel.cli.conversation import converse, trust
@@ -29,7 +29,6 @@ from mandel.protocol.reply_reader import JsonPart, ReplyEnd, VideoData, VideoHea
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
 _JOB = re.compile(r"[0-9a-f]{64}")
-_BEGINNING = re.compile(r"[0-9a-f]{4,63}")
 _CONNECT_SECONDS = 10.0
 
 
@@ -51,10 +50,13 @@ def _output(args: argparse.Namespace, job: str | None) -> Path:
 
 def _token(file: str) -> dict:
     try:
-        return {"token": Path(file).expanduser().read_text().strip()}
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "no text"
+        token, word = secret.read(Path(file).expanduser())
+    except (OSError, MandelError) as error:
+        why = error.message if isinstance(error, MandelError) else error.strerror
         raise RequestError("BAD_FILE", f"--token-file {file}: {why}; name a copy of the service's token file") from None
+    if word:
+        print(word, file=sys.stderr)
+    return {"token": token}
 
 
 class _Session:
@@ -93,8 +95,6 @@ class _Session:
             check_writable(_output(self._args, None))
         if told and not self._args.quiet:
             print(*told, sep="\n", file=sys.stderr)
-        if "job" in message:
-            message["job"] = self._whole_id(message["job"])
         try:
             for event in self._converse(message):
                 self._take(event)
@@ -113,17 +113,6 @@ class _Session:
     def _converse(self, message: dict):
         request = strict_json.dumps(message | self._token)
         return converse(self._host, self._port, request, _CONNECT_SECONDS, self._tls)
-
-    def _whole_id(self, job: str) -> str:
-        """The one listed job that begins with ``job``; else ``job`` as it is, for the service to judge."""
-        if not _BEGINNING.fullmatch(job):
-            return job
-        parts = [event.fields for event in self._converse({"op": "list"}) if isinstance(event, JsonPart)]
-        rows = parts[-1].get("jobs") if parts else None
-        rows = rows if isinstance(rows, list) else []
-        ids = {row["job"] for row in rows if isinstance(row, dict) and isinstance(row.get("job"), str)}
-        matching = [known for known in ids if known.startswith(job) and _JOB.fullmatch(known)]
-        return matching[0] if len(matching) == 1 else job
 
     def _take(self, event) -> None:
         match event:

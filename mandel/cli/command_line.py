@@ -15,18 +15,18 @@ _USAGE = """client.py [PAYLOAD] [-o OUT] [options] [fields of the payload]
        client.py --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
 _EPILOG = """\
 Without PAYLOAD, payload.json of the present folder is sent; without that, the
-service's defaults. If options then take the zoom below 1e-8 and --maxiter is
-not among them, the maxiter of payload.json is left out and the service finds
-one ("auto"); a file that is named is sent as it is. The video is checked
-against its length and SHA-256 and then put in place in one step: the file is
-absent or complete. It is named after the payload file (zoom.json: zoom.mp4) or
-else after the job. The first digits of a job's id, four or more, are enough if
-no other job begins with them.
+service's defaults. If options name another point or delta than the file and
+no --maxiter, the file's maxiter is left out and the service finds one
+("auto"). The video is checked against its length and SHA-256 and then put in
+place in one step: the file is absent or complete. It is named after the
+payload file (zoom.json: zoom.mp4) or else after the job. The first digits of a
+job's id, four or more, are enough if no other job begins with them.
 
 standard output:
   a video             its file's name, once it is in place
   --status            facts, one a line
-  --list              a table: the 1,000 jobs last asked for, newest first
+  --list              a table: the 1,000 jobs last asked for, newest first, with
+                      what they take on the service's disk
   --cancel, --pin, .. one line: what the job is now, and its id
   with --json         of a video {"job", "video", "bytes", "sha256"}, video being
                       its file's name; else the service's answer as it came, its
@@ -61,6 +61,7 @@ _CHANGES = {
     "retry": "try a failed or cancelled job again",
     "pin": "never evict a job to make room",
     "unpin": "let a pinned job be evicted again",
+    "delete": "remove a job that has ended, its video and all that it kept",
 }
 _SERVICE = object()  # whose status is asked for, when it is no job's
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -11,7 +12,10 @@ import sys
 from pathlib import Path
 
 from mandel import ENGINE, VERSION, settings
+from mandel.cli.words import size
 from mandel.errors import MandelError
+from mandel.store.names import Names
+from mandel.store.usage import of_folder
 
 _PACKAGES = ("ray", "pyopencl", "numpy", "imageio", "imageio-ffmpeg", "gmpy2", "pydantic", "intel-opencl-rt")
 _LITTLE_DISK = 1 << 30
@@ -51,15 +55,15 @@ def _opencl(wanted: str) -> bool:
 
 def _ray(address: str) -> bool:
     _section("Ray")
+    from mandel.cluster.find import find_cluster
     from mandel.cluster.token import ensure_token, token_path
 
-    ensure_token()
-    try:
-        from mandel.cluster.ray_executor import find_cluster
-    except ImportError as error:
-        _row("missing", f"{error}; run `make setup`")
+    if importlib.util.find_spec("ray") is None:
+        _row("missing", "Ray is not installed; run `make setup`")
         return False
     try:
+        if word := ensure_token():
+            _row("token", word)
         found = find_cluster(address)
     except MandelError as error:
         _row("cluster", error.message)
@@ -90,13 +94,20 @@ def _ffmpeg() -> bool:
     return able
 
 
-def _disk(db: str) -> bool:
+def _disk(chosen: settings.Settings) -> bool:
     _section("Disk")
-    folder = Path(db).resolve()
+    folder = Path(chosen.db).resolve()
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     free = shutil.disk_usage(existing).free
     writable = os.access(existing, os.W_OK)
     _row("DB", f"{folder}" + ("" if writable else " (NOT WRITABLE)"))
+    taken = of_folder(folder)
+    limit = chosen.max_db_bytes or int(chosen.max_db_share * (taken + free))
+    by = "--max-db-bytes" if chosen.max_db_bytes else f"--max-db-share {chosen.max_db_share:g} of that and what is free"
+    _row("takes", f"{size(taken)}; may take {size(limit)} ({by}), then old videos make room")
+    if lost := of_folder(Names(folder).lost):
+        _row("lost", f"{size(lost)} in {Names(folder).lost}: what the service found and does not know; look, and "
+             "remove it")
     _row("free", f"{free / 2**30:.1f} GiB" + ("" if free > _LITTLE_DISK else " (LITTLE)"))
     return writable and free > _LITTLE_DISK
 
@@ -121,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
         "Exit codes: 0 all is well, 1 something is missing, 2 a bad option.",
     )
     parser.add_argument("--gpus", action="store_true", help="print only the number of usable GPUs")
-    settings.add_options(parser, only=("device", "address", "db"))
+    settings.add_options(parser, only=("device", "address", "db", "max_db_bytes", "max_db_share"))
     options = parser.parse_args(argv)
     if options.gpus:
         from mandel.device.choose import devices
@@ -135,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print(f"Mandelbrot zoom service {VERSION} on {platform.platform()}")
     checks = [
-        _opencl(chosen.device), _ray(chosen.address), _ffmpeg(), _disk(chosen.db), _versions(),
+        _opencl(chosen.device), _ray(chosen.address), _ffmpeg(), _disk(chosen), _versions(),
     ]
     print("\nAll is well." if all(checks) else "\nSomething is missing, see above.")
     return 0 if all(checks) else 1

@@ -11,8 +11,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from mandel import settings as settings_module
+from mandel.cli.words import size
 from mandel.errors import MandelError
 from mandel.server.service import Service, driver_command
 from mandel.settings import Limits, Settings
@@ -25,6 +27,9 @@ EXIT_FORCED = 130
 
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # to listen on, not to connect to
 _LONGEST_LINE = 2_000
+_EACH = 3  # descriptors of a connection
+# Of all else: what is comfortable, as the driver and its Ray inherit the limit, and what the service needs itself.
+_BESIDE, _LEAST_BESIDE = 1024, 100
 
 
 class _OneLine(logging.Formatter):
@@ -50,13 +55,64 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _allow_descriptors(connections: int) -> None:
-    """A connection takes two descriptors; the usual soft limit is 1,024."""
+def _allow_descriptors(settings: Settings) -> Settings:
+    """Has room made for all connections; allows fewer, and says so, where the system lends too few descriptors.
+
+    A connection takes two, and one more may be closing; the usual soft limit is 1,024.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 3 * connections + 1024
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    wanted = _EACH * settings.max_connections + _BESIDE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return settings
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    most = max(1, (allowed - _LEAST_BESIDE) // _EACH)
+    if most >= settings.max_connections:
+        return settings
+    _log.warning(
+        "the system lends this process %d descriptors: %d connections are served at once instead of %d. "
+        "Raise the hard limit (ulimit -Hn, LimitNOFILE=) to %d for all of them",
+        allowed, most, settings.max_connections, wanted)
+    return replace(settings, max_connections=most)
+
+
+class _Signals:
+    """SIGINT and SIGTERM from now on, none lost: the kernel's handler itself writes each into a socket.
+
+    A handler in Python runs on the main thread only, when that wakes, and may find any lock held there;
+    signals that are blocked instead would be blocked in all that this process starts. Make it on the main thread.
+    """
+
+    def __init__(self):
+        self._asked = threading.Event()
+        wake, self._woken = socket.socketpair()
+        wake.setblocking(False)
+        self._wake = wake  # open as long as this object
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, lambda *_: None)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, name="signals", daemon=True).start()
+
+    def wait(self) -> None:
+        """Until the first one."""
+        self._asked.wait()
+
+    def _watch(self) -> None:
+        count = 0
+        while count < 2:
+            count += sum(number in (signal.SIGINT, signal.SIGTERM) for number in self._woken.recv(64))
+            if count:
+                self._asked.set()
+        _log.warning("stopped at once; accepted jobs are kept")
+        os._exit(EXIT_FORCED)  # the driver dies with us
+
+
+def room(service: Service, settings: Settings) -> str:
+    """What DB/ takes and may take, in a line."""
+    taken, most = service.store.usage().total, service.register.most_bytes
+    why = "--max-db-bytes" if settings.max_db_bytes else (
+        f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
+    return f"it takes {size(taken)} and may take {size(most)} ({why}); then old videos make room for new ones"
 
 
 def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] = driver_command) -> int:
@@ -74,21 +130,12 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         settings = settings_module.read(options)
-        _allow_descriptors(settings.max_connections)
+        settings = _allow_descriptors(settings)
         service = Service(settings, driver(settings))
     except MandelError as error:
         print(f"ray_head.py: {error.code}: {error.message}", file=sys.stderr)
         return EXIT_BAD_SETTING if error.code == "BAD_SETTING" else EXIT_CANNOT_START
-    asked_to_stop = threading.Event()
-
-    def stop(signum, frame) -> None:
-        if asked_to_stop.is_set():
-            _log.warning("stopped at once; accepted jobs are kept")
-            os._exit(EXIT_FORCED)  # the driver dies with us
-        asked_to_stop.set()
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
+    signals = _Signals()
     if not service.listener.is_private:
         _log.warning("%s is open to the network: whoever has the token can start jobs", service.listener.host)
     service.start()
@@ -96,14 +143,14 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     token = f" --token-file {service.access.token_file}" if service.access.token_file else ""
     print(f"listening on {host}:{port}\n"
           f"storing under {service.store.names.root}: {service.store.recovery}\n"
+          f"{room(service, settings)}\n"
           "the renderer is starting; send a payload with: python client.py "
           f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}", flush=True)
     if token:
         print("clients on other machines need a copy of that token", flush=True)
         if not service.access.encrypted:
             print("the token and the videos travel in clear; --tls-cert turns TLS on", flush=True)
-    while not asked_to_stop.wait(1.0):
-        pass  # a signal that comes just before a wait begins is noticed only after it
+    signals.wait()
     _log.info("stopping: no more connections; finishing what is in hand (again to stop at once)")
     service.stop()
     _log.info("stopped; accepted jobs go on at the next start")

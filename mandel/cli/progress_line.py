@@ -33,6 +33,8 @@ def describe(fields: dict) -> str:
         words.append(again(fields))
     if is_number(rate):
         words.append(f"{rate:.1f} frames/s" if rate >= 1 else f"{rate:.3g} frames/s")
+    if is_number(fields.get("waited")):
+        words.append(f"the first ones are under way, {duration(fields['waited'])}")
     if isinstance(left, list) and len(left) == 2 and all(map(is_number, left)):
         low, high = map(duration, left)
         words.append(f"{low} left" if low == high else f"{low} to {high} left")
@@ -42,6 +44,8 @@ def describe(fields: dict) -> str:
         words.append(f"{plain(stage.get('stage', ''), 20)}{share}")
     if isinstance(renderer, dict):
         words.append(plain(f"renderer {renderer.get('state', '?')}", 40))
+        if is_number(renderer.get("seconds")):
+            words.append(duration(renderer["seconds"]))
         if renderer.get("error"):
             words.append(plain(renderer["error"], 200))
     return ", ".join(words)

@@ -6,11 +6,12 @@ import time
 from collections import Counter
 
 from mandel.cli.progress_line import again, describe
-from mandel.cli.words import duration, is_number, plain
+from mandel.cli.words import duration, is_number, plain, size
 
 ID_DIGITS = 12  # of a job or a node; the client takes the beginning of a job's id
 
 _PAYLOAD_VALUE = 60
+_FOLDER = 4096  # bytes that an empty one takes
 
 
 def report(op: str, result: dict) -> str:
@@ -20,6 +21,8 @@ def report(op: str, result: dict) -> str:
     if op not in ("status", "list") and isinstance(result.get("job"), str):
         done = result.get("state", "?") if op not in ("pin", "unpin") else op + "ned"
         cost = f"; {_done(result, ' frames are stored')}" if op == "pause" and again(result) else ""
+        cost += f"; {_size(result['bytes'])} are free" if op == "delete" and is_number(result.get("bytes")) else ""
+        cost += f"; {plain(result['unsaved'])}" if result.get("unsaved") else ""
         return f"{plain(done, 20)} {_id(result['job'])}{cost}"
     return _facts(_rows(result))
 
@@ -27,11 +30,12 @@ def report(op: str, result: dict) -> str:
 def _table(jobs: list[dict]) -> str:
     if not jobs:
         return "no jobs"
-    lines = [["job", "state", "frames", "left", "asked"]]
+    lines = [["job", "state", "frames", "size", "left", "asked"]]
     for job in jobs:
         done, frames = job.get("done"), job.get("frames")
         lines.append([
             _id(job.get("job")), plain(job.get("state", "-"), 20), f"{_words(done)} of {_words(frames)}",
+            _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
             _left(job.get("seconds_left")), _moment(job.get("asked")),
         ])
     widths = [max(map(len, column)) for column in zip(*lines)]
@@ -107,6 +111,21 @@ def _duration(value) -> str:
     return duration(value) if is_number(value) else _words(value)
 
 
+def _size(value) -> str:
+    return size(value) if is_number(value) and 0 <= value < 1e24 else _words(value)
+
+
+def _storage(value) -> str:
+    """What the service's DB/ takes, of what it may."""
+    if not isinstance(value, dict) or "total" not in value:
+        return _words(value)
+    limit = f" of {_size(value['limit'])}" if value.get("limit") else ""
+    parts = [f"{name} {_size(value[name])}" for name in ("pinned", "cache", "lost")
+             if is_number(value.get(name)) and value[name] > _FOLDER]
+    return f"{_size(value.get('total'))}{limit}" + (f" ({', '.join(parts)})" if parts else "") + (
+        f"; {_size(value['free'])} free on its disk" if value.get("free") is not None else "")
+
+
 def _left(value) -> str:
     if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):
         low, high = map(duration, value)
@@ -168,6 +187,7 @@ def _hosts(nodes) -> str:
 # Facts whose text is more than their value: name shown, how.
 _FORMS = {
     "job": ("job", _id), "asked": ("asked", _moment), "uptime": ("up", _duration),
-    "seconds": ("took", _duration), "seconds_left": ("left", _left), "jobs": ("jobs", _counts),
-    "driver": ("renderer", _renderer), "error": ("error", _error),
+    "seconds": ("took", _duration), "waited": ("first frames", _duration), "seconds_left": ("left", _left),
+    "jobs": ("jobs", _counts), "driver": ("renderer", _renderer), "error": ("error", _error),
+    "bytes": ("size", _size), "kept": ("kept", _size), "storage": ("DB", _storage),
 }

@@ -13,14 +13,20 @@ import numpy as np
 
 from mandel import payload
 from mandel.cli.arguments import joined, one_delta
+from mandel.cli.asked import number
 from mandel.cli.place import Placed, check_writable
 from mandel.colour import palettes
 from mandel.colour.look import Look
+from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
+from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.autoiter import FIRST_LIMIT
 from mandel.plan.view import View
 from mandel.protocol import codes
 from mandel.protocol.number import Number
+from mandel.render.autolimit import view_limit, view_reference
 from mandel.render.direct import check_limits
+from mandel.render.frame import FrameRenderer
 from mandel.settings import Limits
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
@@ -45,7 +51,10 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--delta", required=True, metavar="D", help="extent along the shorter side")
     p.add_argument("--width", type=int, default=1000)
     p.add_argument("--height", type=int, default=1000)
-    p.add_argument("--maxiter", default="1000", metavar="N", help="iteration limit (default 1000)")
+    p.add_argument(
+        "--maxiter", default=payload.AUTO, metavar="N",
+        help='iteration limit, or "auto" (the default): found by small renderings of the view',
+    )
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
     p.add_argument("--palette", default=palettes.DEFAULT, choices=palettes.NAMES)
@@ -67,38 +76,46 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
             )
     if not options.out.endswith((".png", ".npz")):
         raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
-    if options.maxiter == payload.AUTO:
-        raise PayloadError(
-            "WRONG_TYPE", 'maxiter: "auto" is for zooms; a still needs a number, such as --maxiter 5000',
-            field="maxiter",
-        )
     with one_delta():
         asked = payload.parse({
             "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
-            "num_frames": 1, "maxiter": Number(options.maxiter), "palette": options.palette,
+            "num_frames": 1, "maxiter": number(options.maxiter), "palette": options.palette,
             "supersampling": Number(options.supersampling),
         }, limits)
-    check_limits(asked.maxiter, options.bailout)
+    check_limits(1 if asked.maxiter == payload.AUTO else asked.maxiter, options.bailout)
     return asked
+
+
+def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> int:
+    """maxiter; where it is found, the reference orbit of a deep view is made for that and kept for the picture."""
+    if asked.maxiter != payload.AUTO:
+        return asked.maxiter
+    reference = None
+    if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:
+        reference = view_reference(view, asked.supersampling)
+        renderer.keep_reference(view.re, view.im, reference)
+    limit = view_limit(renderer, view, reference)
+    if not limit.resolved:
+        print(f"warning: the iteration limit was given up: {limit.reason}", file=sys.stderr)
+    return limit.maxiter or FIRST_LIMIT
 
 
 def _render(options: argparse.Namespace) -> None:
     asked, out = _validated(options), Path(options.out)
     check_writable(out)
     view = View(asked.re, asked.im, asked.start_delta, options.width, options.height)
-    from mandel.device.context import device_context
-    from mandel.render.frame import FrameRenderer
-
     started = perf_counter()
     ctx = device_context(options.device)
     renderer = FrameRenderer(ctx, timed=options.timing)
     ready, data = perf_counter(), io.BytesIO()
+    maxiter = _limit(renderer, view, asked)
+    begun = perf_counter()
     if out.suffix == ".npz":
-        count, smooth = renderer.raw(view, asked.maxiter, options.bailout)
+        count, smooth = renderer.raw(view, maxiter, options.bailout)
         rendered = perf_counter()
         settings = {
             "point": f"{asked.re},{asked.im}", "delta": asked.start_delta, "width": view.width,
-            "height": view.height, "maxiter": asked.maxiter, "bailout": options.bailout,
+            "height": view.height, "maxiter": maxiter, "bailout": options.bailout,
             "arithmetic": renderer.timing.arithmetic, "device": ctx.device.name,
         }
         np.savez_compressed(data, iterations=count.astype(np.int64), smooth=smooth, settings=json.dumps(settings))
@@ -107,7 +124,7 @@ def _render(options: argparse.Namespace) -> None:
 
         look = Look(palette=asked.palette)
         picture = renderer.picture(
-            view, asked.maxiter, options.bailout, look, asked.supersampling, adaptive=options.adaptive
+            view, maxiter, options.bailout, look, asked.supersampling, adaptive=options.adaptive
         )
         rendered = perf_counter()
         imageio.imwrite(data, picture, extension=".png")
@@ -115,12 +132,12 @@ def _render(options: argparse.Namespace) -> None:
     if options.timing:
         timing = renderer.timing
         rows = [
-            ("device", ready - started), ("reference", timing.reference), ("table", timing.table),
+            ("device", ready - started), ("limit", begun - ready), ("reference", timing.reference), ("table", timing.table),
             ("kernel", timing.samples - timing.reference - timing.table),
             ("colour", timing.total - timing.samples), ("file", perf_counter() - rendered),
         ]
         refined = f", {timing.refined:.1%} of the pixels refined" if options.adaptive else ""
-        print(f"{ctx.device.name}, {timing.arithmetic}{refined}")
+        print(f"{ctx.device.name}, {timing.arithmetic}, maxiter {maxiter}{refined}")
         for name, seconds in rows:
             print(f"  {name:10} {seconds:9.4f} s")
     print(out)

@@ -26,5 +26,8 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float, of: float | None = None) -> str:
-    """Bytes in kB or MB; in the unit that suits ``of``, if that is given."""
-    return f"{count / 1e6:.1f} MB" if (count if of is None else of) >= 1e6 else f"{count / 1e3:.1f} kB"
+    """Bytes in kB, MB or GB; in the unit that suits ``of``, if that is given."""
+    suits = count if of is None else of
+    if suits >= 1e10:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if suits >= 1e6 else f"{count / 1e3:.1f} kB"

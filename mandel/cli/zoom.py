@@ -27,6 +27,7 @@ from mandel.errors import MandelError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _HEAD = (sys.executable, "-m", "mandel", "head")
+_PASSED_ON = ("db", "address", "device", "max_db_bytes", "max_db_share")  # options that are the service's
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-o", "--output", type=Path, default=Path("zoom.mp4"), metavar="OUT",
                         help="file for the video, may exist (default zoom.mp4)")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
-    settings.add_options(parser, only=("db", "address", "device"))
+    settings.add_options(parser, only=_PASSED_ON)
     asked.add_field_options(parser)
     return parser
 
@@ -133,12 +134,15 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         seconds = time.monotonic() - began
         took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
         print(f"{video}  {size(video.stat().st_size)}, {took}")
+        if not options.quiet:
+            print("Most of a short zoom is Ray's start; a service that runs (`python ray_head.py`) has it behind it.",
+                  file=sys.stderr)
 
     where = ["--host", "127.0.0.1", "--port", str(_free_port())]
     command = [*_HEAD, *where]
-    for name in ("db", "address", "device"):
+    for name in _PASSED_ON:
         if (value := getattr(options, name)) is not None:
-            command += [f"--{name}", value]
+            command += [f"--{name.replace('_', '-')}", str(value)]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     # A session of its own: Ctrl-C is for the client; the service is ended below.

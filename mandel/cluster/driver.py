@@ -33,6 +33,7 @@ _STEP_SECONDS = 0.2
 _CLUSTER_SECONDS = 2.0
 # Exit statuses, as server/suspects.py weighs them. Ray ends this process with 1 when its control store is gone.
 _LOST_RAY, _FAILED = 4, 5
+_LATE_SECONDS = 60.0  # on a machine at full load Ray starts in 40 s
 
 
 class Channel:
@@ -135,6 +136,13 @@ def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
         scheduler.close()
 
 
+def _tell_late(channel: Channel, address: str) -> None:
+    channel.send({
+        "event": "log", "level": "error", "message": f"Ray ({address}) has not answered for {_LATE_SECONDS:.0f} s. If "
+        "it is a head's address, something else may answer there, or not take this token; --address names another",
+    })
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs until told to stop or until the supervisor is gone."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -148,14 +156,20 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     channel = Channel(options.fd)
     pulse = Pulse(channel.send)
-    ensure_token()
-    from mandel.cluster.ray_executor import RayExecutor
-
+    late = threading.Timer(_LATE_SECONDS, _tell_late, (channel, options.address))
+    late.daemon = True
+    late.start()
     try:
+        if word := ensure_token():
+            channel.send({"event": "log", "level": "warning", "message": word})
+        from mandel.cluster.ray_executor import RayExecutor
+
         executor = RayExecutor(options.address, options.device)
     except MandelError as error:
         channel.send({"event": "unavailable", "code": error.code, "message": error.message})
         return 3
+    finally:
+        late.cancel()
     channel.send({
         "event": "ready", "address": executor.address, "dashboard": executor.dashboard,
         "joined": executor.joined, "nodes": executor.nodes(),

@@ -9,6 +9,7 @@ from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, Grade,
 from mandel.colour.look import Look
 from mandel.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.autoiter import Limit
 from mandel.plan.precision import precision
 from mandel.plan.zoom import Zoom
 from mandel.render.unit import FrameUnit, LimitUnit, ReferenceUnit
@@ -37,7 +38,7 @@ class ExactRecipe:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = max((0, p.num_frames - 1), key=lambda frame: precision(self._grid(frame)).bits)
-            return ReferenceUnit(p.re, p.im, precision(self._grid(deepest)).bits, self._limits.most)
+            return self._limits.reference(precision(self._grid(deepest)).bits)
         view = self._zoom.view(item.index)
         return FrameUnit(
             view, self._limits.of(view.delta), VIDEO_BAILOUT, self._look, p.supersampling,
@@ -47,8 +48,11 @@ class ExactRecipe:
     def grade(self, item: Item) -> Grade:
         return Grade(item.kind, item.kind == FRAME and self._is_deep(item.index))
 
-    def learn(self, item: Item, value: int) -> None:
+    def learn(self, item: Item, value: Limit) -> None:
         self._limits.learn(item.index, value)
+
+    def given_up(self) -> list[tuple[str, Limit]]:
+        return self._limits.given_up()
 
     def last_frame(self, item: Item) -> int:
         return self._payload.num_frames - 1

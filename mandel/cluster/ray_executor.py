@@ -12,7 +12,6 @@ import os
 import pickle
 import re
 import secrets
-import socket
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from ray.experimental import internal_kv
 import mandel
 from mandel.cluster import ray_folder, tasks
 from mandel.cluster.executor import Outcome, Task
+from mandel.cluster.find import find_cluster
 from mandel.cluster.ray_worker import Asked, Meter, by_value, sign_key
 from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT
 from mandel.cluster.results import bad_result
@@ -33,7 +33,6 @@ from mandel.errors import RenderError
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
 _REFRESH_SECONDS = 2.0
-_PROBE_SECONDS = 3.0
 # Workers that neither end a task nor give a sign of life for so long, though slots are free, do not work any more.
 # (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
 _QUIET_SECONDS = 120.0
@@ -56,43 +55,6 @@ _WATCH = {
 _METRICS = "RAY_enable_metrics_collection"
 # What the control store keeps of tasks for the dashboard, 3 KB each; Ray's own limit is 100,000.
 _TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
-
-
-def find_cluster(address: str) -> str | None:
-    """The HOST:PORT of the cluster to join, or None to start Ray here.
-
-    Args:
-        address: HOST:PORT, ``auto`` (the one that RAY_ADDRESS names or that
-            runs on this machine, if any) or ``local`` (never join).
-
-    Raises:
-        RenderError: NO_CLUSTER when a named address does not answer.
-    """
-    if address == "local":
-        return None
-    named = address if address != "auto" else os.environ.get("RAY_ADDRESS", "")
-    if named in ("", "auto", "local"):
-        current = Path("/tmp/ray/ray_current_cluster")
-        found = current.read_text().strip() if current.exists() else ""
-        return found if found and _answers(found) else None
-    # ray.init would retry for two minutes where nothing listens.
-    if not _answers(named):
-        raise RenderError(
-            "NO_CLUSTER",
-            f"no Ray head answers at {named}. Start one with ./spawn_ray_head.sh, name another with "
-            "--address, or use --address local to start Ray on this machine.",
-            field="address",
-        )
-    return named
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_PROBE_SECONDS).close()
-        return True
-    except (OSError, ValueError):
-        return False
 
 
 class _Call(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from mandel.plan.autoiter import Limit
+
 # Smooth colouring wants a large radius; 2**10 keeps |z|^2 of the next steps finite.
 VIDEO_BAILOUT = 1024.0
 
@@ -64,6 +66,9 @@ class Recipe(Protocol):
 
     def learn(self, item: Item, value) -> None:
         """Takes the value of an item of a LEARNED kind."""
+
+    def given_up(self) -> list[tuple[str, Limit]]:
+        """Key views of maxiter "auto", learned so far, whose limit was given up: deltas and limits."""
 
     def last_frame(self, item: Item) -> int:
         """The last frame that needs ``item``, which is dropped once no frame up to it is left."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from mandel.cluster.executor import Outcome
 from mandel.errors import MandelError, RenderError
+from mandel.plan.autoiter import Limit
 from mandel.plan.reference import Reference
 from mandel.video import ffmpeg
 from mandel.video.segment import count_frames
@@ -18,7 +19,7 @@ from mandel.video.segment import count_frames
 # By task function: the type of its result, and the dtype of arrays.
 _RESULTS: dict[str, tuple[type, type | None]] = {
     "frame": (np.ndarray, np.uint8), "segment": (np.ndarray, np.uint8), "reference": (Reference, None),
-    "limit": (int, None), "strip": (np.ndarray, np.uint32), "mips": (np.ndarray, np.uint32),
+    "limit": (Limit, None), "strip": (np.ndarray, np.uint32), "mips": (np.ndarray, np.uint32),
 }
 # An encoded segment is smaller than its pictures, but for its headers.
 _HEADERS = 1 << 16
@@ -37,8 +38,13 @@ def as_told(error: Exception) -> dict:
 def check_result(function: str, result: Any) -> None:
     """Raises RenderError BAD_RESULT unless ``result`` has the type that the task function makes."""
     kind, dtype = _RESULTS.get(function, (object, None))
-    if not isinstance(result, kind) or isinstance(result, bool):
+    if not isinstance(result, kind):
         raise bad_result(f"{type(result).__name__} as {function}")
+    if isinstance(result, Limit) and not (
+        isinstance(result.maxiter, (int, np.integer)) and result.maxiter >= 0
+        and isinstance(result.resolved, (bool, np.bool_)) and isinstance(result.reason, str)
+    ):
+        raise bad_result(f"{str(result)[:100]} as {function}")
     if dtype is not None and (result.dtype != dtype or not result.size):
         raise bad_result(f"{result.size} of {result.dtype} as {function}")
 

@@ -299,8 +299,8 @@ class Scheduler:
         value = self._executor.fetch(outcome.handle)
         check_result(item.kind, value)
         self._of(job, job.learn, item, value)
-        if not outcome.info.get("resolved", True):
-            self._say(job, f"{item} gave up; what is black in its frames may lack iterations")
+        if not value.resolved:
+            self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
 
     def _save(self, flight: Flight, outcome: Outcome) -> None:
         """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""

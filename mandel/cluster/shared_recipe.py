@@ -14,11 +14,12 @@ from mandel.cluster.strip_files import StripFiles
 from mandel.colour.look import Look
 from mandel.payload import Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.autoiter import Limit
 from mandel.plan.map import Map
 from mandel.plan.precision import precision
 from mandel.plan.strips import SPLIT, Layout, Strips
 from mandel.plan.zoom import Zoom
-from mandel.render.unit import MipsUnit, Part, ReferenceUnit, RepaintUnit, ResampleUnit, StripUnit
+from mandel.render.unit import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit
 
 MIPS = "mips"
 # Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
@@ -76,7 +77,7 @@ class SharedRecipe:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
-            return ReferenceUnit(p.re, p.im, precision(deepest).bits, self._limits.most)
+            return self._limits.reference(precision(deepest).bits)
         if item.kind == MIPS:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)
@@ -90,8 +91,11 @@ class SharedRecipe:
         iterated = item.kind == STRIP and not self._can_be_read(item.index)
         return Grade(item.kind, iterated and self._is_deep(item.index))
 
-    def learn(self, item: Item, value: int) -> None:
+    def learn(self, item: Item, value: Limit) -> None:
         self._limits.learn(item.index, value)
+
+    def given_up(self) -> list[tuple[str, Limit]]:
+        return self._limits.given_up()
 
     @cached_property
     def held_bytes(self) -> int:

@@ -23,6 +23,7 @@ from mandel.cluster.interrupt import held_back
 from mandel.cluster.results import check_result
 from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
+from mandel.plan.autoiter import Limit
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.autolimit import view_limit
 from mandel.render.frame import FrameRenderer
@@ -131,17 +132,14 @@ def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray
 
 def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
     """The reference orbit that all deep frames of a job share."""
-    reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, report)
+    reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, report, unit.radius)
     return reference, {"iterations": reference.last}
 
 
-def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[int, dict]:
+def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[Limit, dict]:
     """The iteration limit that a key view needs."""
     own = studio(slot)
-    for reference in references:
-        own.frames.keep_reference(unit.view.re, unit.view.im, reference)
-    limit = view_limit(own.frames, unit.view)
-    return limit.maxiter, {**own.facts, "resolved": limit.resolved}
+    return view_limit(own.frames, unit.view, *references), own.facts
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:

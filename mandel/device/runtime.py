@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -38,10 +39,10 @@ def _vendor_folder(runtime: Path) -> str:
     """A folder of .icd files: our CPU runtime and the system's drivers.
 
     The system's PoCL or Intel runtime stays out: two CPU runtimes bring two
-    LLVMs into one process, which crashes while building.
+    LLVMs into one process, which crashes while building. The loader runs what
+    the folder names: it is made here, so that nobody else can have put anything in.
     """
-    folder = Path(tempfile.gettempdir()) / f"mandel-opencl-{os.getuid()}-{os.getpid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="mandel-opencl-"))
     (folder / "mandel-cpu.icd").write_text(f"{runtime}\n")
     if SYSTEM_VENDORS.is_dir():
         for icd in SYSTEM_VENDORS.glob("*.icd"):
@@ -77,8 +78,6 @@ def opencl():
         pass  # no platform at all: choose.devices() says so in words
     if folder is not None:
         del os.environ["OCL_ICD_VENDORS"]
-        for icd in Path(folder).glob("*.icd"):
-            icd.unlink()
-        Path(folder).rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
     warnings.filterwarnings("ignore", category=cl.CompilerWarning)
     return cl

@@ -280,10 +280,9 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DERIVATIVE
             {
                 const V most = fmax(fabs(dx), fabs(dy));
-                if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0)))) {
+                if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0))))
                     normalise(&dx, &dy, &g, scale_exponent);
-                    own_unit = unit * powers2(scale_exponent - g);
-                }
+                own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
             }
 #endif
             m += length;

@@ -27,6 +27,10 @@ REFUSED = {
     "TOO_DEEP_ZOOM": "deeper than the service allows",
     "JOB_TOO_BIG": "each field is legal, all together are too much work",
     "NOT_FOUND": "no such job",
+    "AMBIGUOUS": "several jobs begin with these digits",
+    "NOT_ENDED": "the job has not ended, and is not deleted before",
+    "IN_USE": "another job is made from this one's strips",
+    "TOO_MANY_PINS": "pinned jobs take all that they may",
     "NO_STRIPS": "the job keeps no strips to recolour",
     "UNAUTHORIZED": "the service wants its token",
 }

@@ -1,4 +1,4 @@
-"""The fields of a payload: names, defaults (the seed's payload) and help.
+"""The fields of a payload: names, defaults (the seed's payload, but for its maxiter) and help.
 
 The one table that the service, the client's options and the documentation
 share. What each field may hold is said by the checks of mandel/payload.py.
@@ -41,9 +41,8 @@ TABLE = (
     Field("frame_width", WHOLE, 1000, "pixels, even", True),
     Field("frame_height", WHOLE, 1000, "pixels, even", True),
     Field(
-        "maxiter", WHOLE, 1000,
-        'iteration limit of a sample, or "auto": found by small renderings; the default where a delta is below 1e-8',
-        True,
+        "maxiter", WHOLE, "auto",
+        'iteration limit of a sample, or "auto": found along the zoom by small renderings', True,
     ),
     Field("fps", DECIMAL, "20", "frames per second, such as 29.97 or 30000/1001", True),
     Field("start_delta", DECIMAL, "2.5", "extent of the first frame's shorter side", True),

@@ -6,14 +6,14 @@ A request without ``op`` is a payload to render.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mandel.errors import RequestError
-from mandel.protocol.number import Number
+from mandel.protocol.number import Number, exact
 
 RENDER, RECOLOUR = "render", "recolour"
-_SMALL = re.compile(r"-?[0-9]")
-_JOB = re.compile(r"[0-9a-f]{64}")
+_JOB = re.compile(r"[0-9a-f]{4,64}")  # an id, or the beginning of one
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,13 @@ TABLE = {
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
-    **{name: Operation(required=("job",)) for name in ("cancel", "pause", "resume", "retry", "pin", "unpin")},
+    **{name: Operation(required=("job",)) for name in ("cancel", "pause", "resume", "retry", "pin", "unpin",
+                                                           "delete")},
 }
 # Beside the payload's own fields and no part of the job's identity.
 PRIORITY = "priority"
 HIGHEST = 9
+_DOUBLE_MAGNITUDE = 308
 CLIENT = "client"
 LONGEST_CLIENT = 64
 
@@ -58,14 +60,12 @@ class Request:
     Attributes:
         op: the operation's name.
         fields: its fields, numbers as ``Number``.
-        token: what the peer shows to be let in.
         priority: of a job to render; None when nothing was said.
         client: on whose account a job is rendered, as the peer says; often nothing.
     """
 
     op: str
     fields: dict
-    token: str | None = None
     priority: int | None = None
     client: str = ""
 
@@ -73,6 +73,11 @@ class Request:
 def not_found() -> RequestError:
     """The one answer to every job id that is unknown, malformed or not ours."""
     return RequestError("NOT_FOUND", "no such job here; `list` names all jobs (client.py --list)", field="job")
+
+
+def ambiguous(beginning: str) -> RequestError:
+    """The answer to the beginning of an id that several jobs have."""
+    return RequestError("AMBIGUOUS", f"several jobs begin with {beginning}: give more digits", field="job")
 
 
 def unknown_field(name: str, known) -> RequestError:
@@ -99,13 +104,17 @@ def _not_recoloured(name: str) -> RequestError:
 def _priority(value) -> int:
     if not isinstance(value, Number):
         raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
-    known = _SMALL.fullmatch(value.text)
-    if known is None:
+    known = exact(value.text)  # None: NaN or Infinity
+    if known is None or known.scientific and known.magnitude > _DOUBLE_MAGNITUDE:
+        raise RequestError("NOT_FINITE", "priority must be a whole number, and finite", field=PRIORITY)
+    if known.exponent < 0:
+        raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
+    if known.magnitude > 0 or int(known.text()) not in range(-HIGHEST, HIGHEST + 1):
         raise RequestError(
             "OUT_OF_RANGE", f"priority is a whole number from {-HIGHEST} to {HIGHEST}; 0 is usual",
             field=PRIORITY, limit=[-HIGHEST, HIGHEST],
         )
-    return int(known[0])
+    return int(known.text())
 
 
 def _client(value) -> str:
@@ -119,8 +128,16 @@ def _client(value) -> str:
     return value
 
 
-def request(value) -> Request:
+def anybody(token: str | None) -> None:
+    """Lets a request in, whatever its token."""
+
+
+def request(value, admit: Callable[[str | None], None] = anybody) -> Request:
     """The request that a JSON value is.
+
+    Args:
+        admit: called with the token that the peer shows, None where there is none, before anything
+            else is looked at; raises what the peer is told who is not let in.
 
     Raises:
         RequestError: NOT_OBJECT, WRONG_TYPE, UNKNOWN_VALUE, UNKNOWN_FIELD,
@@ -129,6 +146,9 @@ def request(value) -> Request:
     if not isinstance(value, dict):
         raise RequestError("NOT_OBJECT", "a request is one JSON object, { ... }")
     fields = dict(value)
+    if "token" in fields and not isinstance(fields["token"], str):
+        raise RequestError("WRONG_TYPE", "token must be a string", field="token")
+    admit(fields.pop("token", None))
     op = fields.pop("op", RENDER)
     if not isinstance(op, str):
         raise RequestError("WRONG_TYPE", "op must be a string", field="op", limit=list(TABLE))
@@ -136,15 +156,12 @@ def request(value) -> Request:
         raise RequestError(
             "UNKNOWN_VALUE", f"op {op[:60]!r} is not one of {', '.join(TABLE)}", field="op", limit=list(TABLE)
         )
-    token = fields.pop("token", None)
-    if not isinstance(token, str | None):
-        raise RequestError("WRONG_TYPE", "token must be a string", field="token")
     row, priority, client = TABLE[op], None, ""
     if op in (RENDER, RECOLOUR):
         priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
         client = _client(fields.pop(CLIENT, ""))
     if row.optional is None:
-        return Request(op, fields, token, priority, client)
+        return Request(op, fields, priority, client)
     for name in fields:
         if name not in row.required + row.optional:
             raise _not_recoloured(name) if op == RECOLOUR else unknown_field(
@@ -155,4 +172,4 @@ def request(value) -> Request:
             raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)
     if "job" in fields and not (isinstance(fields["job"], str) and _JOB.fullmatch(fields["job"])):
         raise not_found()
-    return Request(op, fields, token, priority, client)
+    return Request(op, fields, priority, client)

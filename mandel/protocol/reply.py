@@ -70,6 +70,10 @@ class ReplyWriter:
         """The ``result`` part of status, list or cancel, and the end of the reply."""
         return self._json(RESULT, fields) + self.end()
 
+    def result_of(self, body: bytes) -> bytes:
+        """The same, of JSON that is encoded already."""
+        return self._part(RESULT, body) + self.end()
+
     def error(self, error: MandelError) -> bytes:
         """The ``error`` part and the end of the reply."""
         return self._json(ERROR, error.as_dict()) + self.end()
@@ -92,7 +96,9 @@ class ReplyWriter:
         return f"\r\n--{self.boundary}--\r\n".encode()
 
     def _json(self, name: str, fields: dict) -> bytes:
-        body = json.dumps(fields, allow_nan=False).encode()
+        return self._part(name, json.dumps(fields, allow_nan=False).encode())
+
+    def _part(self, name: str, body: bytes) -> bytes:
         return self._open(name, f"{name}.json", JSON_TYPE, len(body)) + body
 
     def _open(self, name: str, filename: str, content_type: str, size: int, extra: str = "") -> bytes:

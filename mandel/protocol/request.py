@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
 from mandel.errors import RequestError
 from mandel.protocol import strict_json
-from mandel.protocol.operation import Request, request
+from mandel.protocol.operation import Request, anybody, request
 from mandel.protocol.strict_json import bad_json, bad_utf8
 
 _BLANKS = b" \t\r\n"
@@ -66,10 +67,13 @@ class RequestReceiver:
 
     Args:
         limit: the most bytes that a request may have, blanks before it included.
+        admit: raises a RequestError for a token, or None, that is not what is wanted; a peer who is not
+            let in is told that and nothing else, whatever he said.
     """
 
-    def __init__(self, limit: int = 65_536):
+    def __init__(self, limit: int = 65_536, admit: Callable[[str | None], None] = anybody):
         self.limit = limit
+        self._admit, self._admitted = admit, False
         self.received = 0
         self._data = bytearray()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
@@ -91,7 +95,12 @@ class RequestReceiver:
         except RequestError as error:
             self._error = error
             self._data.clear()
-            raise
+            if not self._admitted:
+                try:
+                    self._admit(None)
+                except RequestError as refusal:
+                    self._error = refusal
+            raise self._error from None
 
     def _feed(self, data: bytes):
         if not data:
@@ -164,9 +173,13 @@ class RequestReceiver:
         self._at_end = self._closed
         whole = bytes(self._data)
         self._data.clear()
-        answer = request(strict_json.loads(whole))
+        answer = request(strict_json.loads(whole), self._let_in)
         self._done(data[end:])
         return answer
+
+    def _let_in(self, token: str | None) -> None:
+        self._admit(token)
+        self._admitted = True
 
     def _number(self, data: bytes):
         """A number is over when something else follows."""

@@ -23,7 +23,7 @@ from mandel.plan.view import View
 from mandel.render import rounds
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
-from mandel.render.place import ListedPlaces
+from mandel.render.place import ListedPlaces, chosen_place
 from mandel.render.samples import LOCKSTEP_ROWS, Ink, Outputs, Samples
 
 BAND_BYTES = 64 * 2**20
@@ -131,6 +131,18 @@ class FrameRenderer:
         self.timing.reference += engine.timing.reference
         self.timing.table += engine.timing.table
         return samples
+
+    def counts(self, grid: Grid, maxiter: int, bailout: float, chosen: np.ndarray) -> np.ndarray:
+        """Counts of chosen samples of a grid that lies straight, int32.
+
+        Args:
+            chosen: row-major indices, at least one.
+        """
+        row = arithmetic(grid)
+        engine = self._engine(row.engine)
+        place = chosen_place(self.context, grid, chosen, row.engine == PERTURBED, engine.list_width)
+        samples = engine.iterate(grid, maxiter, bailout, place=place)
+        return self.context.download(samples.count, np.empty(place.rows * place.cols, np.int32))[:len(chosen)]
 
     def picture(
         self, view: View, maxiter: int, bailout: float, look: Look, supersampling: int = 1,

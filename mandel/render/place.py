@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mandel.device.context import DeviceContext
-from mandel.plan.axes import LISTED, axes
+from mandel.plan.axes import LISTED, STRAIGHT, axes
 from mandel.plan.grid import Grid
 from mandel.render.painter import Pixels
 
@@ -44,6 +44,24 @@ def place_of(ctx: DeviceContext, grid: Grid, relative: bool = False, width: int 
     table = axes(grid, relative, width)
     across, down = ctx.upload(table.across), ctx.upload(table.down)
     return Place(grid.cols, grid.rows, table.geometry, across, down, table.spacing)
+
+
+def chosen_place(ctx: DeviceContext, grid: Grid, chosen: np.ndarray, relative: bool, width: int) -> Place:
+    """Chosen samples of a grid that lies straight, one after the other, in rows of ``width``.
+
+    The last row is filled up with the last sample.
+
+    Args:
+        chosen: row-major indices.
+        relative: as ``plan.axes.axes`` takes it.
+    """
+    table = axes(grid, relative)
+    if table.geometry != STRAIGHT:
+        raise ValueError("only samples of a grid that lies straight can be chosen")
+    rows = -(-len(chosen) // width)
+    row, col = np.divmod(np.append(chosen, np.full(rows * width - len(chosen), chosen[-1])).astype(int), grid.cols)
+    across, down = ctx.upload(table.across[col]), ctx.upload(table.down[row])
+    return Place(width, rows, LISTED, across, down, table.spacing)
 
 
 class ListedPlaces:

@@ -58,12 +58,14 @@ class ReferenceUnit:
         re, im: the point, decimal strings.
         bits: bits after the binary point.
         limit: iterations.
+        radius: as ``reference_orbit`` takes it.
     """
 
     re: str
     im: str
     bits: int
     limit: int
+    radius: str | None = None
 
 
 @dataclass(frozen=True)

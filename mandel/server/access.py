@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
-import secrets
+import logging
 import ssl
 from pathlib import Path
 
+from mandel import secret
 from mandel.errors import MandelError, RequestError
 from mandel.settings import Settings
+
+_log = logging.getLogger("mandel")
 
 _DEFAULT = Path("~/.mandel/token")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens on ``host``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches what listens at an address, as the socket has it: no name."""
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 class Access:
     """What a peer must show.
 
     Args:
-        settings: of the service; ``host`` decides whether a token is wanted anyway.
+        settings: of the service.
+        bound: the address that it listens at, which decides whether a token is wanted anyway. What
+            ``settings.host`` says does not: a name is whatever the resolver makes of it.
 
     Attributes:
         token_file: where the token is; None when none is wanted.
@@ -37,8 +38,8 @@ class Access:
         MandelError: BAD_SETTING.
     """
 
-    def __init__(self, settings: Settings):
-        path = settings.token_file or ("" if is_loopback(settings.host) else _DEFAULT)
+    def __init__(self, settings: Settings, bound: str):
+        path = settings.token_file or ("" if is_loopback(bound) else _DEFAULT)
         self.token_file = Path(path).expanduser() if path else None
         self._token = _token(self.token_file) if self.token_file else None
         self.tls = None
@@ -69,7 +70,7 @@ class Access:
         raise RequestError(
             "UNAUTHORIZED",
             "this service wants its token: copy the head's token file here and name it with --token-file "
-            "(in JSON: the field \"token\")" if token is None else "the token is not this service's",
+            "(in JSON: the field \"token\"; what is no JSON object, or too large a one, shows none)" if token is None else "the token is not this service's",
             field="token",
         )
 
@@ -77,18 +78,15 @@ class Access:
 def _token(path: Path) -> str:
     """The token in ``path``, which is made if it is missing, for this user alone."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
-        except FileExistsError:
-            pass
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
+        secret.make(path, "\n")
+        token, word = secret.read(path)
+    except (OSError, MandelError) as error:
+        why = error.message if isinstance(error, MandelError) else error.strerror
         raise MandelError(
-            "BAD_SETTING", f"cannot read the token {path}: {getattr(error, 'strerror', error)}; check --token-file",
-            field="token_file",
+            "BAD_SETTING", f"cannot read the token {path}: {why}; check --token-file", field="token_file",
         ) from error
+    if word:
+        _log.warning("%s", word)
     if len(token) < 16:
         raise MandelError(
             "BAD_SETTING",

@@ -6,18 +6,23 @@ import ipaddress
 import selectors
 import socket
 import ssl
+from collections.abc import Callable
 
-from mandel.protocol.operation import Request
+from mandel.protocol.operation import Request, anybody
 from mandel.protocol.request import NEED_MORE, Event, Foreign, RequestReceiver
 
 _PIECE = 1 << 14  # of one client, before the next one's turn
 
 
 def owner(address: str) -> str:
-    """Who is behind an address: of IPv6 all 2^64 addresses of a network, as they cost their owner nothing."""
-    if ":" not in address or address == "::1":
-        return address
-    return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
+    """Who is behind an address: all that cost their owner nothing are one.
+
+    Of IPv6 that are the 2^64 addresses of a network, of loopback all 127.0.0.0/8.
+    """
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if found.version == 6 and not found.is_loopback:
+        return str(ipaddress.IPv6Network((found, 64), strict=False))
+    return "127.0.0.1" if found.version == 4 and found.is_loopback else address
 
 
 class Arrival:
@@ -28,6 +33,7 @@ class Arrival:
         address, port: the client's.
         most_bytes: the most that the request may have.
         tls: what the port speaks, if it speaks TLS.
+        admit: as RequestReceiver takes it.
 
     Attributes:
         address, peer: whom the connection counts for, see ``owner``; address and port for the log.
@@ -39,14 +45,14 @@ class Arrival:
     """
 
     def __init__(self, sock: socket.socket, address: str, port: int, most_bytes: int,
-                 tls: ssl.SSLContext | None):
+                 tls: ssl.SSLContext | None, admit: Callable[[str | None], None] = anybody):
         sock.setblocking(False)
         self.socket, self.address, self.peer = sock, owner(address), f"{address}:{port}"
         if tls is not None:
             self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.talking = tls is None
         self.wants = selectors.EVENT_READ
-        self._receiver = RequestReceiver(most_bytes)
+        self._receiver = RequestReceiver(most_bytes, admit)
 
     def advance(self) -> Request | Foreign | Event:
         """Takes what has come; NEED_MORE until the request is whole.

@@ -7,18 +7,20 @@ import logging
 import socket
 import struct
 import time
+from contextlib import contextmanager
 from functools import partial
 
 from mandel import payload
 from mandel.errors import MandelError, RenderError, StoreError, TransferError
-from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
+from mandel.protocol.operation import RECOLOUR, RENDER, TABLE, Request, not_found
 from mandel.protocol.reply import ReplyWriter
 from mandel.server import strips
 from mandel.server.jobs import Job
+from mandel.server.lingering import end_tls
 from mandel.server.log import clients
 from mandel.server.reading import Reading
-from mandel.store.states import CANCELLED, DONE
-from mandel.store.store import StoredFile
+from mandel.store.files import StoredFile
+from mandel.store.states import CANCELLED, DONE, PAUSED
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
@@ -26,6 +28,10 @@ _LONGEST_PROGRESS_SECONDS = 10.0
 _LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
 # A job that would take more than the disk has, even if its pictures are plain, is refused.
 _LEAST_BYTES_PER_PIXEL = 0.02
+
+
+class _Gone(Exception):
+    """The client does not take what is sent; the OSError that said so."""
 
 
 class Connection:
@@ -41,11 +47,14 @@ class Connection:
     Attributes:
         closed: whether the socket is closed already; else the client still has to take what was said.
         reading: how fast the video is read.
+        streams: whether the reply goes on until a job ends.
+        since: when its turn came; monotonic time in s.
     """
 
     def __init__(self, sock: socket.socket, address: str, peer: str, asked: Request, service):
         self.socket, self.address, self.peer = sock, address, peer
         self.closed, self.reading = False, Reading()
+        self.streams, self.since = TABLE[asked.op].streams, time.monotonic()
         self._asked, self._service = asked, service
         self._reply = ReplyWriter()
 
@@ -55,11 +64,15 @@ class Connection:
             self._carry_out(self._asked)
             self._hang_up()
         except MandelError as error:
-            clients.log(_level(error), "%s: %s: %s", self.peer, error.code, error.message)
+            clients.log(level(error), "%s: %s: %s", self.peer, error.code, error.message)
             self._refuse(error)
-        except OSError as error:
-            clients.info("%s: went away: %s", self.peer, error.strerror or error or type(error).__name__)
+        except _Gone as error:
+            clients.info("%s: went away: %s", self.peer, error)
             self._drop()
+        except OSError as error:
+            failure = StoreError("DISK_FAILED", f"the service's disk failed: {error.strerror or error}")
+            clients.error("%s: %s: %r", self.peer, failure.code, error)
+            self._refuse(failure)
         except Exception as error:  # a fault of ours; the service must go on
             clients.error("%s: INTERNAL: %r", self.peer, error)
             self._refuse(failed())
@@ -67,9 +80,10 @@ class Connection:
     def _carry_out(self, asked: Request) -> None:
         answer = {
             RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach,
-            "status": self._status, "list": self._list,
+            "status": self._status, "list": self._list, "delete": self._delete,
         }
-        self._service.admit(asked.token)
+        if asked.op != RENDER and isinstance(asked.fields.get("job"), str):
+            asked.fields["job"] = self._service.register.resolve(asked.fields["job"])
         answer.get(asked.op, self._change)(asked)
 
     def cut(self) -> None:
@@ -125,7 +139,12 @@ class Connection:
             self._send(self._reply.result(self._service.status()))
 
     def _list(self, request: Request) -> None:
-        self._send(self._reply.result({"jobs": self._service.register.list()}))
+        self._send(self._reply.result_of(b'{"jobs":' + self._service.register.list() + b"}"))
+
+    def _delete(self, request: Request) -> None:
+        if (told := self._service.register.delete(request.fields["job"])) is None:
+            raise not_found()
+        self._send(self._reply.result(told))
 
     @staticmethod
     def _found(job: Job | None) -> Job:
@@ -147,7 +166,8 @@ class Connection:
                         "attach to it then",
                     )
                 waited_hours = (time.monotonic() - began) / 3600
-                register.wait(job, min(_PROGRESS_SECONDS + waited_hours, _LONGEST_PROGRESS_SECONDS))
+                pause = min(_PROGRESS_SECONDS + waited_hours, _LONGEST_PROGRESS_SECONDS)
+                register.wait(job, _LONGEST_PROGRESS_SECONDS if job.state == PAUSED else pause)
             elif job.state != DONE:
                 break
             elif (stored := register.open(job.id)) is not None:
@@ -165,20 +185,22 @@ class Connection:
     # -- the socket -------------------------------------------------------
 
     def _send(self, data: bytes) -> None:
-        """Sends all; TimeoutError when not a byte is taken within the stall limit."""
-        self.socket.settimeout(self._service.settings.stall_timeout)
+        """Sends all. Raises _Gone, also when not a byte is taken within the stall limit."""
         view = memoryview(data)
-        while view:
-            view = view[self.socket.send(view):]
+        with _to_the_client():
+            self.socket.settimeout(self._service.settings.stall_timeout)
+            while view:
+                view = view[self.socket.send(view):]
 
     def _send_video(self, stored: StoredFile) -> None:
         """Sends a whole file, and notes how fast it is read."""
         reading, piece, began = self.reading, _LEAST_PIECE, time.monotonic()
         reading.took(0, began)
         while reading.taken < stored.bytes:
-            sent = self.socket.sendfile(stored.file, reading.taken, min(piece, stored.bytes - reading.taken))
+            with _to_the_client():
+                sent = self.socket.sendfile(stored.file, reading.taken, min(piece, stored.bytes - reading.taken))
             if not sent:
-                raise ConnectionAbortedError("the video shrank while it was sent")
+                raise _Gone("the video shrank while it was sent")
             before, began = began, time.monotonic()
             reading.took(sent, began)
             piece = min(2 * piece, _MOST_PIECE) if began - before < 0.1 else _LEAST_PIECE
@@ -187,11 +209,12 @@ class Connection:
         try:
             self._send(self._reply.error(error))
             self._hang_up()
-        except (OSError, ValueError):  # gone, or in the middle of a video
+        except (_Gone, ValueError):  # or in the middle of a video
             self._drop()
 
     def _hang_up(self) -> None:
         """Says that this is all."""
+        end_tls(self.socket)
         try:
             self.socket.shutdown(socket.SHUT_WR)
         except OSError:  # the client has, too
@@ -207,7 +230,20 @@ class Connection:
         self.socket.close()
 
 
-def _level(error: MandelError) -> int:
+class _Gone(Exception):
+    """Nothing more can be said to the client."""
+
+
+@contextmanager
+def _to_the_client():
+    """Tells what the socket raises apart from the OSErrors of a disk."""
+    try:
+        yield
+    except OSError as error:
+        raise _Gone(error.strerror or error or type(error).__name__) from error
+
+
+def level(error: MandelError) -> int:
     """Of a refusal in the log: a client's mistake concerns nobody here, a wrong token or a disk does."""
     ours = isinstance(error, StoreError) and error.code not in ("STOPPING", "EVICTED")
     return logging.WARNING if ours or error.code == "UNAUTHORIZED" else logging.INFO
@@ -218,9 +254,9 @@ def failed() -> MandelError:
     return MandelError("INTERNAL", "the service failed on this request; its log says why")
 
 
-def busy(most: int, whose: str = "") -> TransferError:
+def busy(most: int, what: str = "connections") -> TransferError:
     """The answer to a connection beyond a cap."""
     return TransferError(
-        "BUSY", f"{most} connections{whose} are served already; try again in a few seconds",
+        "BUSY", f"{most} {what} are served already; try again in a few seconds",
         limit={"connections": most, "retry_after": 5},
     )

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mandel.errors import RenderError
+
 _LEASH = Path(__file__).parent / "leash.py"
 _PACKAGES = Path(__file__).parents[2]  # for a head that was not started where the packages are
 _LONGEST_LINE = 16 << 20
@@ -29,21 +31,26 @@ class DriverProcess:
     Args:
         command: program and arguments.
         silence: seconds without a word, or without listening, after which it counts as hung while it starts.
+        output: a descriptor for all that it prints, which is closed here; None: where this program prints.
 
     Attributes:
         ready: whether it takes orders.
     """
 
-    def __init__(self, command: Sequence[str], silence: float):
+    def __init__(self, command: Sequence[str], silence: float, output: int | None = None):
         self._socket, theirs = socket.socketpair()
         self._bound(silence)
         path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
-        with theirs:
+        try:
             self._process = subprocess.Popen(
                 leash_command(os.getpid(), theirs.fileno(), command),
                 pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
-                env=os.environ | {"PYTHONPATH": path},
+                env=os.environ | {"PYTHONPATH": path}, stdout=output, stderr=output,
             )
+        finally:
+            theirs.close()
+            if output is not None:
+                os.close(output)
         self.pid = self._process.pid
         self.ready = False
 
@@ -62,9 +69,10 @@ class DriverProcess:
             return self._socket.recv(1 << 16)
 
     def messages(self) -> Iterator[dict]:
-        """What it says, until it closes the line or talks no JSON.
+        """What it says, until it closes the line.
 
         Raises:
+            RenderError: BAD_MESSAGE: a line that is no JSON object, or too long.
             TimeoutError: it was silent for too long.
         """
         buffer = bytearray()
@@ -80,11 +88,12 @@ class DriverProcess:
             for line in lines:
                 try:
                     message = json.loads(line)
-                except ValueError:
-                    return
+                except (ValueError, RecursionError):
+                    message = None
                 if not isinstance(message, dict):
-                    return
+                    raise RenderError("BAD_MESSAGE", f"{bytes(line[:60])!r} is no JSON object")
                 yield message
+        raise RenderError("BAD_MESSAGE", f"a line of more than {_LONGEST_LINE} bytes")
 
     def send(self, message: dict) -> bool:
         """Says ``message``; False when the driver is gone or does not listen."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 from mandel.errors import MandelError, RenderError
 from mandel.payload import Payload
@@ -70,10 +71,12 @@ class Job:
         lock: the supervisor's lock.
         record: the job in the store.
         segments: frames of each segment that is stored, by number.
+        load: reads its payload, where the record has none.
     """
 
-    def __init__(self, lock: threading.RLock, record, segments: dict[int, int] | None = None):
-        self.id, self.payload, self.frames = record.id, record.payload, record.frames
+    def __init__(self, lock: threading.RLock, record, segments: dict[int, int] | None = None,
+                 load: Callable[[], dict] | None = None):
+        self.id, self._payload, self._load, self.frames = record.id, record.payload, load, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
         self.priority, self.pinned, self.client = record.priority, record.pinned, record.client
@@ -83,10 +86,18 @@ class Job:
         # Since its last finished segment; a frame alone proves nothing, as it may be the same one each time.
         self.faults = 0  # times that the driver failed it
         self.deaths = 0  # of drivers that had it; see suspects.py
+        self.unsaved = False  # the disk has no room for its state; it is stored as soon as there is some
         self.nodes: Counter[str] = Counter()
         self.hosts: dict[str, str] = {}
         self.segments: dict[int, int] = {}
         self.begin(segments or {})
+
+    @property
+    def payload(self) -> dict:
+        """What was asked for, read from the disk when first needed. Raises StoreError PAYLOAD_LOST."""
+        if self._payload is None:
+            self._payload = self._load()
+        return self._payload
 
     @property
     def live(self) -> bool:
@@ -155,8 +166,10 @@ class Job:
         told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
                 "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage,
                 **({"again": self.again} if self.again else {})}
+        now = time.monotonic()
+        if self.state == RUNNING and not self._fresh:
+            told["waited"] = round(now - self._began, 1)  # or a client would see nothing move
         if self.state == RUNNING and len(self._fresh) > 1:
-            now = time.monotonic()
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)
             overall = len(self._fresh) / max(now - self._began, 1e-3)
             left, window = self.frames - self.done, len(self._times) - 1
@@ -167,3 +180,10 @@ class Job:
             told["seconds_left"] = [round(left / max(recent, overall), 1),
                                     round(left * (1 / min(recent, overall) + growth * (window + left) / 2), 1)]
         return told
+
+
+def ended(row) -> dict:
+    """What a ``progress`` part says of a job that has ended, from its row: id, state, frames, ready."""
+    done = row["frames"] if row["state"] == DONE else min(row["frames"], row["ready"])
+    return {"job": row["id"], "state": row["state"], "frames": row["frames"], "done": done, "rate": None,
+            "seconds_left": None, "stage": None}

@@ -5,19 +5,35 @@ from __future__ import annotations
 import math
 import selectors
 import socket
+import ssl
 import time
 from functools import partial
 
+_NOTIFY_SECONDS = 0.5  # for a client of TLS to confirm the end
 _SECONDS = 2.0  # time to read the reply before the socket is closed
 _BYTES = 1 << 20  # that the client may still send
 _MOST = 256
 
 
-class Lingering:
-    """Takes what clients still send, until they close their side; by the thread of ``selector`` alone."""
+def end_tls(sock: socket.socket, seconds: float = _NOTIFY_SECONDS) -> None:
+    """Says the end of a conversation in TLS, without which it looks cut off; nothing where there is no TLS."""
+    if isinstance(sock, ssl.SSLSocket):
+        try:
+            sock.settimeout(seconds)
+            sock.unwrap()
+        except (OSError, ValueError):  # it was said, and is not confirmed in time; or the client has gone
+            pass
 
-    def __init__(self, selector: selectors.BaseSelector):
-        self._selector = selector
+
+class Lingering:
+    """Takes what clients still send, until they close their side; by the thread of ``selector`` alone.
+
+    Args:
+        most: how many there are at most; beyond, the first ones are closed.
+    """
+
+    def __init__(self, selector: selectors.BaseSelector, most: int = _MOST):
+        self._selector, self._most = selector, min(most, _MOST)
         # When each ends, the first one first, and the bytes taken from it.
         self._sockets: dict[socket.socket, tuple[float, int]] = {}
 
@@ -42,7 +58,7 @@ class Lingering:
 
     def expire(self, now: float) -> None:
         """Closes those whose time is over, or that are too many."""
-        while self._sockets and (len(self) > _MOST or self.deadline <= now):
+        while self._sockets and (len(self) > self._most or self.deadline <= now):
             self._close(next(iter(self._sockets)))
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import math
 import selectors
 import socket
@@ -14,19 +13,22 @@ from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 
-from mandel.errors import MandelError, RequestError
-from mandel.protocol.operation import Request
+from mandel.errors import MandelError, RequestError, TransferError
+from mandel.protocol.operation import TABLE, Request, anybody
 from mandel.protocol.reply import ReplyWriter
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign
+from mandel.server.access import is_loopback
 from mandel.server.arrival import Arrival
-from mandel.server.connection import Connection, busy, failed
-from mandel.server.lingering import Lingering
+from mandel.server.connection import Connection, busy, failed, level
+from mandel.server.lingering import Lingering, end_tls
 from mandel.server.log import clients
 from mandel.server.reading import SEND_BUFFER
 from mandel.server.threads import Threads
 from mandel.settings import Settings
 
 _BACKLOG = 1024  # with 5, as is usual, hundreds of clients at once wait seconds to connect
+_SILENT_SECONDS = 1.0  # a request comes at once, as a rule
+_STUCK_SECONDS = 5.0  # so is an answer that is no stream taken
 _ACCEPTED_AT_ONCE = 64  # before others have a turn
 _STACK_BYTES = 512 << 10
 _CUT_SECONDS = 1.0  # for threads to notice that their connections were cut
@@ -38,20 +40,23 @@ class Listener:
     All that changes here is changed by the listener's own thread; others ask it to, by ``_soon``.
 
     Args:
-        settings: where to listen, and how many clients, how long, and how large requests may be.
+        port: listens already, see ``listen``; belongs to this object.
+        settings: how many clients, how long, and how large requests may be.
         tls: what the port speaks; None: no TLS. Whom there is no room for is then turned away without a word.
         begin: makes the Connection that answers a whole request, of socket, whom it counts for, peer and request.
-
-    Raises:
-        MandelError: PORT_TAKEN, CANNOT_LISTEN.
+        admit: raises what a peer is told whose token, or None, is not what is wanted.
     """
 
-    def __init__(self, settings: Settings, tls: ssl.SSLContext | None,
-                 begin: Callable[[socket.socket, str, str, Request], Connection]):
-        self._settings, self._tls, self._begin = settings, tls, begin
+    def __init__(self, port: socket.socket, settings: Settings, tls: ssl.SSLContext | None,
+                 begin: Callable[[socket.socket, str, str, Request], Connection],
+                 admit: Callable[[str | None], None] = anybody):
+        self._settings, self._tls, self._begin, self._admit = settings, tls, begin, admit
         self._most = settings.max_connections
         self._most_of_one = self._most - self._most // 4  # one address can never take all
-        self._socket = _listen(settings.host, settings.port)
+        # An eighth is kept for requests that stream nothing: cancel, status, list always get in.
+        kept = -(-self._most // 8) if self._most > 1 else 0
+        self._most_streams, self._most_streams_of_one = self._most - kept, max(1, self._most_of_one - kept)
+        self._socket = port
         self.host, self.port = self._socket.getsockname()[:2]
         self._wake, self._woken = socket.socketpair()
         for sock in (self._socket, self._wake, self._woken):
@@ -61,8 +66,9 @@ class Listener:
         self._arrivals: dict[Arrival, float] = {}  # and when they end, the first one first
         self._serving: set[Connection] = set()
         self._threads = Threads()
-        self._lingering = Lingering(self._selector)
+        self._lingering = Lingering(self._selector, self._most)
         self._held: Counter[str] = Counter()  # connections by address
+        self._streams: Counter[str] = Counter()  # those that stream
         self._ending = self._ended = False
         self._port_closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="listener")
@@ -75,7 +81,7 @@ class Listener:
     @property
     def is_private(self) -> bool:
         """Whether only this machine can connect."""
-        return ipaddress.ip_address(self.host).is_loopback
+        return is_loopback(self.host)
 
     @property
     def connections(self) -> int:
@@ -166,7 +172,7 @@ class Listener:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # or a slow reader takes more
                 most = self._settings.limits.max_request_bytes
-                arrival = Arrival(sock, address, port, most, self._tls)
+                arrival = Arrival(sock, address, port, most, self._tls, self._admit)
                 self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
             except OSError:  # it has gone already
                 sock.close()
@@ -177,21 +183,62 @@ class Listener:
                 self._say(arrival, ReplyWriter().error(full))
 
     def _full(self, address: str) -> MandelError | None:
-        """BUSY when there is no room for one more, not even by closing somebody who reads too slowly."""
+        """BUSY when there is no room for one more, not even by closing somebody whom it costs little."""
         everybody = self._held[address] <= self._most_of_one
         if everybody and self.connections <= self._most:
             return None
+        whose = None if everybody else address
+        if (self._close_silent(whose, _SILENT_SECONDS) or self._close_slow(whose) or self._close_stuck(whose)
+                or self._close_silent(whose, 0.0)):
+            return None
+        return busy(self._most) if everybody else busy(self._most_of_one, "connections of your address")
+
+    def _full_of_streams(self, address: str) -> MandelError | None:
+        """BUSY when there is no room for one more that streams."""
+        everybody = self._streams[address] < self._most_streams_of_one
+        if everybody and self._streams.total() < self._most_streams or self._close_slow(None if everybody else address):
+            return None
+        return busy(self._most_streams, "connections that follow jobs") if everybody else busy(
+            self._most_streams_of_one, "connections of your address that follow jobs")
+
+    def _close_silent(self, address: str | None, seconds: float) -> bool:
+        """Closes who has said no whole request for longest, and at least so long; of one address, or of all."""
+        now, limit = time.monotonic(), self._settings.request_timeout
+        for arrival, deadline in list(self._arrivals.items())[:-1]:  # the last one has just come
+            if deadline - limit + seconds > now:
+                break
+            if address in (None, arrival.address) and arrival in self._arrivals:
+                self._receive(arrival)  # if it has spoken, it is served
+                if arrival in self._arrivals:
+                    self._refuse(arrival, TransferError(
+                        "BUSY", "others wanted this place, and no whole request had come; try again",
+                        limit={"connections": self._most, "retry_after": 1}))
+                    return True
+        return False
+
+    def _close_slow(self, address: str | None) -> bool:
+        """Closes who reads his video most slowly, if too slowly for others to wait for."""
         now = time.monotonic()
-        slow = [one for one in self._serving
-                if (everybody or one.address == address) and one.reading.is_slow(now)]
+        slow = [one for one in self._serving if address in (None, one.address) and one.reading.is_slow(now)]
         if not slow:
-            return busy(self._most) if everybody else busy(self._most_of_one, " of your address")
+            return False
         slowest = min(slow, key=lambda one: one.reading.rate(now))
-        clients.info("%s: closed: it read %.0f bytes a second while others waited",
-                     slowest.peer, slowest.reading.rate(now))
-        self._release(slowest)
-        slowest.cut()
-        return None
+        self._close(slowest, f"it read {slowest.reading.rate(now):.0f} bytes a second while others waited")
+        return True
+
+    def _close_stuck(self, address: str | None) -> bool:
+        """Closes who has not taken the answer to a request that streams nothing for longest."""
+        since = time.monotonic() - _STUCK_SECONDS
+        stuck = [one for one in self._serving
+                 if address in (None, one.address) and not one.streams and one.since < since]
+        if stuck:
+            self._close(min(stuck, key=lambda one: one.since), "it took no answer while others waited")
+        return bool(stuck)
+
+    def _close(self, connection: Connection, why: str) -> None:
+        clients.info("%s: closed: %s", connection.peer, why)
+        self._release(connection)
+        connection.cut()
 
     def _receive(self, arrival: Arrival) -> None:
         if arrival not in self._arrivals:  # ended by what came just before
@@ -230,11 +277,12 @@ class Listener:
         self._held[address] -= 1
         if not self._held[address]:
             del self._held[address]
+            self._streams.pop(address, None)
 
     # -- and is answered --------------------------------------------------
 
     def _refuse(self, arrival: Arrival, error: MandelError) -> None:
-        clients.info("%s: %s: %s", arrival.peer, error.code, error.message)
+        clients.log(level(error), "%s: %s: %s", arrival.peer, error.code, error.message)
         self._say(arrival, ReplyWriter().error(error))
 
     def _say(self, arrival: Arrival, words: bytes) -> None:
@@ -246,13 +294,19 @@ class Listener:
         except OSError:
             arrival.socket.close()
         else:
+            if arrival.talking:
+                end_tls(arrival.socket, 0.0)
             self._lingering.add(arrival.socket)
 
     def _serve(self, arrival: Arrival, asked: Request) -> None:
+        if TABLE[asked.op].streams and (full := self._full_of_streams(arrival.address)) is not None:
+            self._refuse(arrival, full)
+            return
         self._leave(arrival)
         connection = self._begin(arrival.socket, arrival.address, arrival.peer, asked)
         self._held[arrival.address] += 1
         self._serving.add(connection)
+        self._streams[connection.address] += connection.streams
         try:
             self._threads.run(partial(self._answer, connection))
         except RuntimeError as error:  # no more threads; the client hears nothing
@@ -275,10 +329,16 @@ class Listener:
     def _release(self, connection: Connection) -> None:
         if connection in self._serving:
             self._serving.remove(connection)
+            self._streams[connection.address] -= connection.streams
             self._leave_address(connection.address)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address or name.
+
+    Raises:
+        MandelError: PORT_TAKEN, CANNOT_LISTEN.
+    """
     if not 0 <= port <= 65_535:  # getaddrinfo would take it modulo 65,536
         raise MandelError("CANNOT_LISTEN", f"there is no port {port}; --port takes 0 to 65535", field="port")
     try:

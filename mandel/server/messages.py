@@ -1,94 +1,156 @@
-"""What a driver may say, checked whole before any of it is carried out (docs/design.md has the messages)."""
+"""What the driver may say (docs/design.md): each message is checked whole before anything is done about it.
+
+The driver unpickles what workers return, so what it says is not taken on trust: above all no
+text of it becomes a path, but a name of a file in the folder that it was given for a job.
+What is wrong costs the job that it is about an attempt; if it is about none, the driver is replaced.
+"""
 
 from __future__ import annotations
 
-import math
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from mandel.errors import RenderError
+
+LARGE = 2**62
+_LONGEST_MESSAGE = 1 << 20  # characters; a compiler says much
+_MOST = 100_000  # of what is listed
+_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
+_ID = re.compile(r"[0-9a-f]{64}")
+_FILES = ("path", "poster")
 ENDS = ("video", "failed", "cancelled")  # after one of these a driver says nothing more of a job
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+Check = Callable[[object], bool]
 
 
-def _is_text(value) -> bool:
-    return isinstance(value, str)
+def _text(most: int = 400) -> Check:
+    return lambda value: isinstance(value, str) and len(value) <= most
 
 
-def _is_whole(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _whole(low: int = 0) -> Check:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= LARGE
 
 
-def _is_count(value) -> bool:
-    return _is_whole(value) and value >= 0
+def _matches(pattern: re.Pattern) -> Check:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _number(value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGE
 
 
-def _is_digest(value) -> bool:
-    return _is_text(value) and _DIGEST.fullmatch(value) is not None
+def _flag(value) -> bool:
+    return isinstance(value, bool)
 
 
-def _list_of(check: Callable) -> Callable:
-    return lambda value: isinstance(value, list) and all(map(check, value))
+def _counts(value) -> bool:
+    return isinstance(value, dict) and len(value) <= _MOST and all(
+        _text()(name) and _number(count) for name, count in value.items())
 
 
-def _is_object(value) -> bool:
-    return isinstance(value, dict)
+def _list_of(check: Check) -> Check:
+    return lambda value: isinstance(value, list) and len(value) <= _MOST and all(map(check, value))
 
 
-# By event: what it must say, and what it may say (or leave null).
-_EVENTS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
-    "alive": ({}, {}),
-    "log": ({"level": _is_text, "message": _is_text}, {}),
-    "ready": ({"nodes": _list_of(_is_object)}, {"address": _is_text, "dashboard": _is_text}),
-    "cluster": ({"nodes": _list_of(_is_object)}, {"slots": _is_object, "tasks": _is_count}),
-    "unavailable": ({"code": _is_text, "message": _is_text}, {}),
-    "frame": ({"job": _is_text, "frame": _is_count}, {"node": _is_text, "host": _is_text, "attempt": _is_count}),
-    "kept": ({"job": _is_text, "frame": _is_count}, {}),
-    "stage": ({"job": _is_text, "stage": _is_text, "done": _is_number, "total": _is_number}, {}),
-    "segment": ({"job": _is_text, "index": _is_count, "path": _is_text, "frames": _is_count, "sha256": _is_digest}, {}),
-    "spoilt": ({"job": _is_text, "index": _is_count}, {}),
-    "strip": ({"job": _is_text, "strip": _is_whole},
-              {"found": lambda value: isinstance(value, bool), "path": _is_text, "base": _is_whole,
-               "bytes": _is_count, "sha256": _is_digest, "error": _is_text}),
-    "unneeded": ({"job": _is_text, "strips": _list_of(_is_whole)}, {}),
-    "video": ({"job": _is_text, "path": _is_text, "frames": _is_count, "sha256": _is_digest}, {"poster": _is_text}),
-    "failed": ({"job": _is_text, "code": _is_text, "message": _is_text}, {"frame": _is_count}),
-    "cancelled": ({"job": _is_text}, {}),
+class _May:
+    """A field that may be missing or null."""
+
+    def __init__(self, check: Check):
+        self._check = check
+
+    def __call__(self, value) -> bool:
+        return value is None or self._check(value)
+
+
+def _fields(row: dict[str, Check]) -> Check:
+    return lambda value: isinstance(value, dict) and _wrong(value, row) is None
+
+
+_JOB = {"job": _matches(_ID)}
+_WORK = {"seconds": _May(_number), "cpu_seconds": _May(_number), "node": _May(_text()), "host": _May(_text()),
+         "device": _May(_text())}
+_WRITTEN = {"bytes": _whole(), "sha256": _matches(_ID)}
+_NODES = _list_of(_fields({
+    "id": _text(), "host": _May(_text()), "address": _May(_text()), "alive": _May(_flag), "resources": _May(_counts),
+}))
+# The fields of each event; those that are not here are passed over.
+TABLE: dict[str, dict[str, Check]] = {
+    "alive": {},
+    "log": {"level": _text(20), "message": _text(_LONGEST_MESSAGE)},
+    "ready": {"address": _text(), "dashboard": _May(_text()), "joined": _May(_flag), "nodes": _NODES},
+    "cluster": {"nodes": _NODES, "slots": _May(_counts), "tasks": _May(_whole())},
+    "unavailable": {"code": _matches(_CODE), "message": _text(_LONGEST_MESSAGE)},
+    "frame": {**_JOB, **_WORK, "frame": _whole(), "attempt": _May(_whole(1))},
+    "kept": {**_JOB, "frame": _whole()},
+    "stage": {**_JOB, "stage": _text(40), "done": _whole(), "total": _whole()},
+    "segment": {**_JOB, **_WORK, **_WRITTEN, "index": _whole(), "frames": _whole(1), "path": _text(4096)},
+    "spoilt": {**_JOB, "index": _whole()},
+    "strip": {**_JOB, "strip": _whole(-LARGE), "found": _flag, "error": _May(_text(_LONGEST_MESSAGE)),
+              "path": _May(_text(4096)), "base": _May(_whole(-LARGE)),
+              **{name: _May(check) for name, check in _WRITTEN.items()}},
+    "unneeded": {**_JOB, "strips": _list_of(_whole(-LARGE))},
+    "video": {**_JOB, **_WRITTEN, "frames": _whole(1), "path": _text(4096), "poster": _May(_text(4096))},
+    "failed": {**_JOB, "code": _matches(_CODE), "message": _text(_LONGEST_MESSAGE), "frame": _May(_whole())},
+    "cancelled": _JOB,
 }
 
 
-def check(message: dict, folder: Path | None) -> None:
-    """Raises ValueError, in words, unless ``message`` is one that a driver may say.
+def _wrong(value: dict, row: dict[str, Check]) -> str | None:
+    """The first field that is missing or not what it must be."""
+    for name, check in row.items():
+        if name not in value and not isinstance(check, _May) or not check(value.get(name)):
+            return name
+    return None
 
-    Args:
-        folder: the tmp folder of the message's job: files that it names lie right in it, and are no links.
+
+def checked(message: dict) -> dict:
+    """A message with the fields of its event only, all of them right; those that are null are left out.
+
+    Raises:
+        RenderError: BAD_MESSAGE.
     """
     event = message.get("event")
-    if not _is_text(event) or event not in _EVENTS:
-        raise ValueError(f"{str(event)[:40]!r} is no event of a driver")
-    must, may = _EVENTS[event]
-    for field, is_right in must.items():
-        if not is_right(message.get(field)):
-            raise ValueError(f"{field} of the event {event} is missing or wrong")
-    for field, is_right in may.items():
-        if message.get(field) is not None and not is_right(message[field]):
-            raise ValueError(f"{field} of the event {event} is wrong")
-    if event == "strip" and message.get("path") and not (
-        _is_whole(message.get("base")) and _is_digest(message.get("sha256"))
-    ):
-        raise ValueError("a strip's file comes without its level or its digest")
-    for field in ("path", "poster"):
-        if message.get(field) is not None and not is_inside(folder, message[field]):
-            raise ValueError(f"{field} of the event {event} does not lie in the job's folder")
+    if not isinstance(event, str) or event not in TABLE:
+        raise RenderError("BAD_MESSAGE", f"there is no event {str(event)[:40]!r}")
+    if (name := _wrong(message, TABLE[event])) is not None:
+        raise RenderError("BAD_MESSAGE", f"{event}: {name} cannot be {str(message.get(name))[:100]!r}", field=name)
+    if event == "strip" and message.get("path") is not None and (
+            lacking := [name for name in ("base", "bytes", "sha256") if message.get(name) is None]):
+        raise RenderError("BAD_MESSAGE", f"strip: a file without {lacking[0]}", field=lacking[0])
+    return {"event": event} | {name: message[name] for name in TABLE[event] if message.get(name) is not None}
 
 
-def is_inside(folder: Path | None, path: str) -> bool:
-    """Whether ``path`` names something right in ``folder``, and is no link to anywhere else."""
-    found = Path(path)
-    return (folder is not None and "\0" not in path and found.name not in ("", ".", "..")
-            and found.parent == folder and not found.is_symlink())
+def of_job(message: dict, frames: int, folder: Path) -> dict:
+    """A checked message about a job, whose files it names as Paths.
+
+    Args:
+        frames: how many the job has.
+        folder: where the driver may write for it; no links lead to it.
+
+    Raises:
+        RenderError: BAD_MESSAGE: a frame or segment that the job cannot have, or a file that is no
+            regular one of that folder.
+    """
+    for name, most in (("frame", frames - 1), ("index", frames - 1), ("frames", frames)):
+        if message.get(name, 0) > most:
+            raise RenderError("BAD_MESSAGE", f"{message['event']}: {name} is {message[name]}, of {frames} frames")
+    return message | {name: _file(message[name], folder) for name in _FILES if name in message}
+
+
+def _file(text: str, folder: Path) -> Path:
+    """The file that is meant: ``folder`` and a name; one that is not there (any more) is no fault."""
+    name = text.rpartition("/")[2]
+    path = folder / name
+    try:
+        if name in ("", ".", "..") or "\0" in text or text != str(path) or folder.resolve() != folder:
+            raise RenderError("BAD_MESSAGE", f"{text[:200]!r} is no file of {folder}")
+        facts = path.lstat()
+    except FileNotFoundError:
+        return path
+    except OSError as error:
+        raise RenderError("BAD_MESSAGE", f"{text[:200]!r}: {error.strerror}") from error
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+        raise RenderError("BAD_MESSAGE", f"{text[:200]!r} is no regular file of its own")
+    return path

@@ -11,28 +11,34 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
 from mandel.server.jobs import LIVE, RUNNING, Job
+from mandel.server.shelf import Shelf
 from mandel.server.suspects import Suspects, guilty
 from mandel.server.turns import check_queue, next_job
+from mandel.store.evict import MOST_ENDED
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
-from mandel.store.store import Record, Store, StoredFile
+from mandel.store.store import Record, Store
 
 _log = logging.getLogger("mandel")
+
+_UNSAVED = "the disk is full: the job's state is not stored yet, and lost if the service ends before there is room"
 
 MOST_FAULTS = 4  # times in a row that the driver may fail a job
 
 
-class Register:
+class Register(Shelf):
     """The jobs of ``store``; unfinished ones are live from the start, oldest first.
 
     Args:
-        most_bytes: what the store's files may take; beyond, jobs that ended are evicted. 0: no limit.
+        most_bytes: what DB/ may take; beyond, jobs that ended are evicted. 0: no limit.
         most_jobs, most_of_one: unfinished jobs that may be accepted, of all clients and of one.
+        most_ended: jobs that have ended, that are kept.
 
     Attributes:
         lock: guards all that is in memory.
@@ -41,15 +47,14 @@ class Register:
         closing: the service stops; nothing more will be begun.
     """
 
-    def __init__(self, store: Store, most_bytes: int, most_jobs: int, most_of_one: int):
-        self.store = store
-        self._most_bytes, self._most_jobs, self._most_of_one = most_bytes, most_jobs, most_of_one
-        self.lock = threading.RLock()
+    def __init__(self, store: Store, most_bytes: int, most_jobs: int, most_of_one: int,
+                 most_ended: int = MOST_ENDED):
+        super().__init__(store, most_bytes, most_ended)
+        self._most_jobs, self._most_of_one = most_jobs, most_of_one
         self.work = threading.Condition(self.lock)
         self.letting_go: set[str] = set()
-        self._accepting = threading.Lock()
         self._orders: deque[dict] = deque()  # what the driver must hear of jobs it has
-        self._jobs = {record.id: self._job(record) for record in store.queue()}
+        self._jobs |= {record.id: self._job(record) for record in store.queue()}
         self._suspects = Suspects()
         self.closing = False
 
@@ -81,6 +86,7 @@ class Register:
                     record = self.store.add(job, payload, canonical, frames, priority or 0, client, source)
                     _log.info("job %s accepted: %d frames", job[:12], frames)
                 elif record.state in (FAILED, CANCELLED):
+                    self.store.keep_payload(job, canonical)  # it may have been lost
                     record = self._again(record, client, record.source if source is None else source)
                 found = self._admit(self._job(record))
             wishes = {} if priority is None else {"priority": priority}
@@ -90,7 +96,8 @@ class Register:
             return found
 
     def _job(self, record: Record) -> Job:
-        return Job(self.lock, record, {} if record.state == DONE else self.store.stored_frames(record.id))
+        return Job(self.lock, record, {} if record.state == DONE else self.store.stored_frames(record.id),
+                   partial(self.store.payload, record.id))
 
     def _check_queue(self, client: str) -> None:
         with self.lock:
@@ -126,7 +133,7 @@ class Register:
 
     def find(self, job: str) -> Job | None:
         """A job by id, live or stored; None when there is none."""
-        if (live := self.live(job)) is not None:
+        if (live := self.live(job) or self._unsaved.get(job)) is not None:
             return live
         record = self.store.get(job)
         if record is None or record.state not in (QUEUED, PAUSED):
@@ -164,8 +171,16 @@ class Register:
         if found is None:
             return None
         with found.ending:
-            if found.state in states:
-                self.store.set_state(job, state)
+            if found.state in states and found.state != state:
+                try:
+                    self.store.set_state(job, state)
+                    self._unsaved.pop(job, None)
+                except StoreError as error:
+                    if state not in (CANCELLED, PAUSED):
+                        raise
+                    # A full disk must not keep a job going, least of all the one that fills it.
+                    _log.error("job %s is %s, which is not stored yet: %s", job[:12], state, error.message)
+                    self._leave_unsaved(found)
                 with self.lock:
                     act(found)
                 _log.info("job %s is %s", job[:12], state)
@@ -181,52 +196,6 @@ class Register:
                 record = self._again(record, record.client, record.source)
             return self._admit(self._job(record)) if record else None
 
-    def pin(self, job: str, pinned: bool) -> Job | None:
-        """Keeps a job from being evicted, or no longer. None when there is no such job."""
-        found = self.find(job)
-        with self._accepting:  # not while jobs are being evicted
-            if found is None or (not found.live and self.store.get(job) is None):
-                return None
-            self.store.set_wish(job, "pinned", pinned)
-            found.pinned = pinned
-            return found
-
-    def make_room(self) -> None:
-        """Evicts what is beyond the limit; call it now and then. Never raises StoreError."""
-        if self._most_bytes:
-            try:
-                with self._accepting:
-                    for job in self.store.evict(self._most_bytes):
-                        _log.info("job %s evicted", job[:12])
-            except StoreError as error:  # tried again soon
-                _log.error("could not make room: %s", error.message)
-
-    def open(self, job: str) -> StoredFile | None:
-        """The proven video of a done job; None when it was damaged: the job is live again.
-
-        Raises:
-            StoreError: EVICTED.
-        """
-        try:
-            stored = self.store.open(job)
-            self.store.touch(job)
-            return stored
-        except StoreError as error:
-            _log.warning("job %s: %s", job[:12], error.message)
-        with self._accepting:
-            if self.live(job) is not None:
-                return None
-            try:
-                return self.store.open(job)  # somebody else had it repaired
-            except StoreError:
-                if self.store.get(job) is None:
-                    raise StoreError(
-                        "EVICTED", "the video was removed to make room; send its payload to have it made again"
-                    ) from None
-                self.store.discard_video(job)
-                self._admit(self._job(self.store.get(job)))
-                return None
-
     def wait(self, job: Job, seconds: float) -> None:
         """Returns when the job changes state, after ``seconds``, or when the service closes."""
         with self.lock:
@@ -240,24 +209,20 @@ class Register:
 
     def describe(self, job: Job) -> dict:
         """All that is known of a job; ``kept``: bytes of its raw strips."""
-        kept = self.store.strips.bytes(job.id)
+        kept, size = self.store.strips.bytes(job.id), self.store.bytes(job.id)
+        try:
+            payload = job.payload
+        except StoreError:  # it is lost, which is no reason to say nothing
+            payload = None
         with self.lock:
             return job.progress() | {
-                "payload": job.payload, "asked": job.asked, "client": job.client, "priority": job.priority,
+                "payload": payload, "bytes": size, "asked": job.asked, "client": job.client, "priority": job.priority,
                 "pinned": job.pinned,
                 **job.account(), **({"kept": kept} if kept else {}),
                 **({"source": job.source} if job.source else {}),
+                **({"unsaved": _UNSAVED} if job.unsaved else {}),
                 "error": job.error.as_dict() if job.error else None,
             }
-
-    def list(self, most: int = 1000) -> list[dict]:
-        """The jobs last asked for, newest first."""
-        records = self.store.latest(most)
-        with self.lock:
-            live = dict(self._jobs)
-        jobs = [live.get(record.id) or self._job(record) for record in records]
-        with self.lock:
-            return [{**job.progress(), "asked": job.asked} for job in jobs]
 
     def live_progress(self, most: int = 100) -> list[dict]:
         """Progress of the oldest live jobs."""
@@ -342,8 +307,9 @@ class Register:
             _log.error("job %s failed: %s: %s", job.id[:12], error.code, error.message)
             try:
                 self.store.set_state(job.id, FAILED, error)
-            except StoreError as trouble:  # a full disk; the next start will try the job again
-                _log.error("job %s: its failure could not be stored: %s", job.id[:12], trouble.message)
+            except StoreError as trouble:  # a full disk; a start before there is room will try the job again
+                _log.error("job %s: its failure is not stored yet: %s", job.id[:12], trouble.message)
+                self._leave_unsaved(job)
             self._end(job, "fail", error)
 
     def give_back(self, job: Job, why: str) -> None:
@@ -384,6 +350,7 @@ class Register:
     def _admit(self, job: Job) -> Job:
         with self.lock:
             if job.live:
+                self._unsaved.pop(job.id, None)
                 self._jobs[job.id] = job
                 self.work.notify_all()
         return job

@@ -9,13 +9,15 @@ from functools import partial
 
 from mandel.server.access import Access
 from mandel.server.connection import Connection
+from mandel.server.housekeeping import Housekeeper
 from mandel.server.jobs import Job
-from mandel.server.listener import Listener
+from mandel.server.listener import Listener, listen
 from mandel.server.register import Register
 from mandel.server.supervisor import Supervisor
 from mandel.settings import Settings
 from mandel.store.states import QUEUED
 from mandel.store.store import Store
+from mandel.store.usage import share_of_disk
 from mandel.version import VERSION
 
 _CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way
@@ -35,22 +37,31 @@ class Service:
         command: how to start the driver.
 
     Raises:
-        MandelError: from Listener and Store.
+        MandelError: from ``listen``, Access and Store.
     """
 
     def __init__(self, settings: Settings, command: Sequence[str]):
         self.settings = settings
-        self.access = Access(settings)
-        self.listener = Listener(settings, self.access.tls, partial(Connection, service=self))
-        self.store = Store(settings.db)
+        port = listen(settings.host, settings.port)
+        try:
+            self.access = Access(settings, port.getsockname()[0])
+            self.store = Store(settings.db)
+        except BaseException:
+            port.close()
+            raise
+        self.listener = Listener(
+            port, settings, self.access.tls, partial(Connection, service=self), self.access.admit)
         self.register = Register(
-            self.store, settings.max_db_bytes, settings.max_jobs, settings.max_jobs_per_client)
+            self.store, settings.max_db_bytes or share_of_disk(self.store.usage(), settings.max_db_share),
+            settings.max_jobs, settings.max_jobs_per_client, settings.max_ended_jobs)
+        self.housekeeper = Housekeeper(self.register)
         self.supervisor = Supervisor(self.register, command, settings.driver_timeout)
         self._began = time.monotonic()
 
     def start(self) -> None:
         """Starts driver and listener."""
         self.supervisor.start()
+        self.housekeeper.start()
         self.listener.start()
 
     def stop(self) -> None:
@@ -62,13 +73,16 @@ class Service:
         self.register.close()
         self.supervisor.stop(self.settings.drain_timeout)
         self.listener.close(_CLIENT_SECONDS)
+        self.housekeeper.stop()
         self.store.close()
 
     def progress(self, job: Job) -> dict:
         """What a ``progress`` part says of a job, and of the renderer while the job waits for that."""
         told, facts = self.register.progress(job), self.supervisor.facts
         if told["state"] == QUEUED and facts["state"] != "ready":
-            told["renderer"] = {"state": facts["state"], "error": facts["error"]}
+            since = self.supervisor.unready_since
+            told["renderer"] = {"state": facts["state"], "error": facts["error"],
+                                "seconds": round(time.monotonic() - since, 1) if since else 0.0}
         return told
 
     def status(self) -> dict:
@@ -76,10 +90,6 @@ class Service:
         return {
             "version": VERSION, "uptime": round(time.monotonic() - self._began, 1),
             "driver": dict(self.supervisor.facts), "cluster": dict(self.supervisor.cluster),
-            "jobs": self.register.count(),
+            "jobs": self.register.count(), "storage": self.register.storage(),
             "live": self.register.live_progress(), "connections": self.listener.connections,
         }
-
-    def admit(self, token: str | None) -> None:
-        """Raises RequestError UNAUTHORIZED when this is not the token that is wanted."""
-        self.access.admit(token)

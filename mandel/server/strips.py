@@ -8,7 +8,6 @@ a strip that is lost is iterated again.
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from mandel.errors import PayloadError, RenderError, StoreError
 from mandel.payload import SHARED, Payload, parse
@@ -47,10 +46,10 @@ def made(job: Job, store: Store, message: dict) -> None:
         return
     try:
         store.strips.add(
-            job.source or job.id, message["strip"], message["base"], Path(message["path"]), message["sha256"]
+            job.source or job.id, message["strip"], message["base"], message["path"], message["sha256"]
         )
     except StoreError as error:
-        remove(Path(message["path"]))
+        remove(message["path"])
         if not job.strips_lost:
             _log.warning("job %s: a strip was not stored: %s", job.id[:12], error.message)
         job.strips_lost = True

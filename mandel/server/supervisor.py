@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
-from mandel.server import strips
+from mandel.server import machines, messages, strips
+from mandel.server.chatter import Chatter
 from mandel.server.driver import DriverProcess
 from mandel.server.jobs import RUNNING, Job, check_engine
-from mandel.server.messages import ENDS, check
 from mandel.server.register import Register
 from mandel.store.durable import remove
 from mandel.store.names import SEGMENT
@@ -44,6 +44,7 @@ class Supervisor:
     Attributes:
         facts: state of the driver, how often it was started, its last error.
         cluster: what it told of its cluster: address, dashboard, nodes, slots, tasks.
+        unready_since: from when on there was no driver that was ready; monotonic time in s, None: there is one.
     """
 
     def __init__(self, register: Register, command: Sequence[str], silence: float):
@@ -51,6 +52,9 @@ class Supervisor:
         self.cluster: dict = {"nodes": []}
         self._register = register
         self._command = tuple(command)
+        self._joined: tuple[str, ...] = ()  # the cluster that a driver joined: this one is waited for
+        self._chatter = Chatter(register.store.names.renderer_log)
+        self.unready_since: float | None = time.monotonic()
         self._silence = silence
         self._driver: DriverProcess | None = None
         self._outbox: deque[dict] = deque()
@@ -160,7 +164,7 @@ class Supervisor:
 
     def _one_life(self) -> bool:
         """One life of a driver, from its start to the end of its process group; whether it was ever ready."""
-        driver = DriverProcess(self._command, _START_SECONDS)
+        driver = DriverProcess((*self._command, *self._joined), _START_SECONDS, self._chatter.pipe())
         self.facts |= {"state": "starting", "starts": self.facts["starts"] + 1, "pid": driver.pid}
         with self._register.lock:
             self._driver = driver
@@ -171,17 +175,24 @@ class Supervisor:
             for message in driver.messages():
                 self._carry_out(driver, message)
                 ready = ready or driver.ready and time.monotonic()
+        except RenderError as error:
+            why = f"it said what cannot be: {error.message}"
         except TimeoutError:
             why = "it said nothing for too long"
         except Exception as error:  # whatever it said, the service must outlive it
             why = f"what it said could not be carried out: {error!r}"
+        if self.unready_since is None:
+            self.unready_since = time.monotonic()
         with self._register.lock:
             self._driver = None
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
         status, hung = driver.end(0.0 if why else 2.0), bool(why)
-        why = why or f"it ended with status {status}"
+        if not why:
+            why = f"it ended with status {status}"
+            if words := status and self._chatter.last():
+                why += f": {words}"
         if not self._stopping.is_set():
             _log.error("driver %d: %s; starting another", driver.pid, why)
             self.facts["error"] = self.facts["error"] or why
@@ -193,12 +204,10 @@ class Supervisor:
         return driver.ready
 
     def _carry_out(self, driver: DriverProcess, message: dict) -> None:
-        with self._register.lock:
-            folder = self._folders.get(str(message.get("job")))
         try:
-            check(message, folder)
-        except ValueError as error:
-            if not self._disbelieve(message, str(error)):
+            message = messages.checked(message)
+        except RenderError as error:
+            if not self._disbelieve(message, error.message):
                 raise
             return
         event = message["event"]
@@ -213,33 +222,52 @@ class Supervisor:
         elif event == "ready":
             self._learn(message)
             self.facts |= {"state": "ready", "error": None}
+            self.unready_since = None
+            if message.get("joined"):
+                self._joined = ("--address", message["address"])
             with self._register.lock:
                 driver.is_ready(self._silence)
                 self._register.work.notify_all()
             dashboard = message.get("dashboard")
-            _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message.get("address"),
-                      f"http://{dashboard}" if dashboard else "off", len(message.get("nodes", [])))
+            _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message["address"],
+                      f"http://{dashboard}" if dashboard else "off", len(machines.alive(message["nodes"])))
         elif event == "cluster":
-            self._register.make_room()
+            for line in machines.changes(self.cluster["nodes"], message["nodes"]):
+                _log.info("%s", line)
             self._learn(message)
             with self._register.lock:
                 self._register.work.notify_all()  # suspects' trials end by the clock
         elif event == "unavailable":
-            self.facts["error"] = message["message"]
-            _log.error("driver: %s", message["message"])
+            words = message["message"]
+            if self._joined:
+                words = (f"the Ray cluster at {self._joined[1]}, which this service joined, has gone; its jobs wait for "
+                         f"it and go on when it is back (to go on without it, start the service anew). {words}")
+            self.facts["error"] = words
+            _log.error("driver: %s", words)
         else:
-            job = self._register.live(message["job"])
-            if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
-                try:
+            self._hear_of(event, message)
+
+    def _hear_of(self, event: str, message: dict) -> None:
+        """Carries out a checked message about a job; one that the driver does not have is passed over."""
+        job, folder = self._register.live(message["job"]), self._folder(message["job"])
+        if folder is not None:
+            try:
+                message = messages.of_job(message, job.frames if job else messages.LARGE, folder)
+                if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
                     self._carry_out_for(job, event, message)
-                except Exception as error:  # the message in hand is this job's: no other is to blame
-                    if not self._disbelieve(message, f"it could not be carried out: {error!r}"):
-                        raise
-                    return
-            elif "path" in message:
-                remove(Path(message["path"]))
-            if event in ENDS:
-                self._let_go(message["job"])
+                elif "path" in message:
+                    remove(message["path"])
+            except Exception as error:  # the message in hand is this job's: no other is to blame
+                words = error.message if isinstance(error, MandelError) else f"it could not be carried out: {error!r}"
+                self._disbelieve(message, words)
+                return
+        if event in messages.ENDS:
+            self._let_go(message["job"])
+
+    def _folder(self, job) -> Path | None:
+        """Where the driver writes for a job; None when it does not have it."""
+        with self._register.lock:
+            return self._folders.get(job) if isinstance(job, str) else None
 
     def _let_go(self, job: str) -> None:
         """The driver does nothing more for this job."""
@@ -250,17 +278,19 @@ class Supervisor:
         self._register.let_go(job)
 
     def _disbelieve(self, message: dict, why: str) -> bool:
-        """Takes a job from the driver that said nonsense of it; False if it was of none that it has."""
+        """Takes the job from the driver that it said nonsense of; False if it is of none that it has."""
         name = message.get("job")
-        job = self._register.live(name) if isinstance(name, str) else None
-        if job is None or job.state != RUNNING:
+        if self._folder(name) is None:
             return False
-        _log.error("job %s: what the driver said is not right: %s", job.id[:12], why)
-        if message.get("event") in ENDS:
-            self._let_go(job.id)
-        else:
+        _log.error("job %s: what the driver said is not right: %s", name[:12], why)
+        job = self._register.live(name)
+        blamed = job is not None and job.state == RUNNING and name not in self._register.letting_go
+        if message.get("event") in messages.ENDS:
+            self._let_go(name)
+        elif blamed:
             self._register.drop(job)
-        self._register.give_back(job, why)
+        if blamed:  # else it is being taken from it already
+            self._register.give_back(job, why)
         return True
 
     def _learn(self, message: dict) -> None:
@@ -281,7 +311,7 @@ class Supervisor:
                     job.stage = None if over else {key: message[key] for key in ("stage", "done", "total")}
             elif event == "segment":
                 number = message["index"]
-                self._register.add_segment(job, number, Path(message["path"]), message["frames"],
+                self._register.add_segment(job, number, message["path"], message["frames"],
                                            message["sha256"])
                 final = str(self._register.store.names.file(job.id, SEGMENT, number))
                 with self._register.lock:
@@ -295,8 +325,7 @@ class Supervisor:
             elif event == "unneeded":
                 strips.unneeded(job, self._register.store, message["strips"])
             elif event == "video":
-                poster = Path(message["poster"]) if message.get("poster") else None
-                self._register.finish(job, Path(message["path"]), poster, message["frames"],
+                self._register.finish(job, message["path"], message.get("poster"), message["frames"],
                                       message["sha256"])
             elif event == "failed":
                 frame = message.get("frame")
@@ -305,7 +334,7 @@ class Supervisor:
             elif event == "cancelled":  # not asked by us: it gave the job up
                 self._register.give_back(job, "it gave the job up")
         except StoreError as error:
-            if event == "segment":
+            if event not in messages.ENDS:
                 self._register.drop(job)
             if error.code in _DISK_CODES:
                 self._register.fail(job, error)

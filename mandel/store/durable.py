@@ -13,6 +13,7 @@ from mandel.errors import StoreError
 from mandel.store.failpoint import failpoint
 
 _CHUNK = 1 << 20
+_BLOCK = 4096
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -36,21 +37,40 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def make_folder(folder: Path) -> None:
+def room(size: int) -> int:
+    """What a file of ``size`` bytes, or a folder (of 1), takes on a disk: whole blocks."""
+    return -(-size // _BLOCK) * _BLOCK
+
+
+def make_folder(folder: Path, mode: int = 0o700) -> None:
     """Makes ``folder`` and its parents durably; fine when it is there."""
     if folder.is_dir():
         return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    make_folder(folder.parent, mode)
+    folder.mkdir(mode, exist_ok=True)
     sync_folder(folder.parent)
 
 
+def is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder itself, not a link to one."""
+    return path.is_dir() and not path.is_symlink()
+
+
 def remove(path: Path) -> None:
-    """Removes a file or a folder with all in it; fine when it is not there."""
-    if path.is_dir() and not path.is_symlink():
+    """Removes a file, a link or a folder with all in it, never what a link names; fine when it is not there."""
+    if is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def check_no_links(root: Path, path: Path) -> None:
+    """Raises OSError (ELOOP) if what is between the folder ``root`` and ``path`` leads out of it by a link."""
+    for folder in path.parents:
+        if folder == root:
+            return
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, f"{folder.relative_to(root)} is a link", str(folder))
 
 
 def digest(file) -> tuple[int, str]:
@@ -64,17 +84,26 @@ def digest(file) -> tuple[int, str]:
     return size, sha.hexdigest()
 
 
-def adopt(tmp: Path, final: Path, label: str) -> tuple[int, str]:
-    """Moves the closed file ``tmp`` to ``final`` so that ``final`` is never torn.
+def adopt(tmp: Path, final: Path, label: str, sha256: str | None = None) -> tuple[int, str]:
+    """Moves the closed file ``tmp`` to ``final`` so that ``final`` is never torn, for this user alone.
+
+    Args:
+        sha256: what the file must hold, if that is known; another one stays where it is.
 
     Returns:
         Size in bytes and SHA-256 (hex), read back from the file itself.
+
+    Raises:
+        StoreError: DIGEST_MISMATCH.
     """
     make_folder(final.parent)
-    with open(tmp, "rb") as file:
+    with os.fdopen(os.open(tmp, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         with failpoint(f"{label}.fsync"):
+            os.fchmod(file.fileno(), 0o600)
             os.fsync(file.fileno())
         found = digest(file)
+    if sha256 not in (None, found[1]):
+        raise StoreError("DIGEST_MISMATCH", f"{final.name} is not what its writer wrote")
     with failpoint(f"{label}.rename"):
         os.replace(tmp, final)
     with failpoint(f"{label}.folder"):

@@ -1,63 +1,178 @@
-"""Makes room in DB/: removes what is missed least."""
+"""Makes room in DB/: removes what is missed least. And forgets jobs by number and age."""
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
+from mandel.errors import StoreError
 from mandel.store import durable
 from mandel.store.index import Index
 from mandel.store.names import SEGMENT, Names
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
+from mandel.store.usage import usage
 
 IDLE_SECONDS = 60.0  # somebody may be about to fetch the video of a job that was used since
+MOST_ENDED = 10_000  # jobs that have ended, with a video or without
+WITHOUT_VIDEO_SECONDS = 30 * 86_400.0  # after which a job that failed or was cancelled is forgotten
+PINNED_SHARE = 0.5  # of the bytes that DB/ may hold
+MOST_PINNED = 1_000
 
-_TAKEN = "SELECT (SELECT coalesce(sum(bytes), 0) FROM files) + (SELECT coalesce(sum(bytes), 0) FROM strips)"
-_ENDED = """
-    SELECT j.id, j.state, total(f.bytes) AS bytes, total(f.bytes * (f.kind = ?)) AS segments,
-           total(f.bytes * (f.kind = 'strip')) AS strips,
-           max(coalesce(j.used, 0), j.asked, coalesce(j.ended, 0)) AS last
-    FROM jobs j LEFT JOIN (
-        SELECT job, kind, bytes FROM files UNION ALL SELECT job, 'strip', bytes FROM strips
-    ) f ON f.job = j.id
-    WHERE j.state IN (?, ?, ?) AND NOT j.pinned AND NOT last BETWEEN ? AND ?
-    AND j.id NOT IN (SELECT source FROM jobs WHERE source NOT NULL AND state IN (?, ?))
-    GROUP BY j.id ORDER BY last
+_LAST = "max(coalesce(used, 0), asked, coalesce(ended, 0))"
+# Jobs that may go: ended, not used of late (nor in the future, as a clock that was wrong may say), needed by no other.
+_MAY_GO = f"""
+    state IN ('{DONE}', '{FAILED}', '{CANCELLED}') AND pinned <= :pinned AND NOT {_LAST} BETWEEN :since AND :until
+    AND id NOT IN (SELECT source FROM jobs WHERE source NOT NULL AND state IN ('{QUEUED}', '{PAUSED}'))
 """
 
 
-def evict(index: Index, names: Names, most: int, idle: float = IDLE_SECONDS) -> list[str]:
-    """Removes files until they take at most ``most`` bytes; ids of the jobs forgotten.
+@dataclass(frozen=True)
+class Goal:
+    """How much may stay.
 
-    First segments of done jobs, whose videos stay, then raw strips, then whole
-    jobs that have ended, the longest unused first. Unfinished and pinned jobs,
-    those whose strips an unfinished one is made from, and those used within
-    ``idle`` seconds, stay; those used in the future, as a clock that was wrong may say,
-    do not. Jobs without files go with the others of their age.
+    Attributes:
+        bytes: of all of DB/; None: as much as there is.
+        ended: jobs that have ended.
+        few: jobs that are touched at most, of each kind; -1: all that it takes.
     """
-    excess = index.read(_TAKEN)[0][0] - most
-    if excess <= 0:
-        return []
-    now = time.time()
-    jobs = index.read(_ENDED, SEGMENT, DONE, FAILED, CANCELLED, now - idle, now + idle, QUEUED, PAUSED)
-    for row in jobs:
-        if excess > 0 and row["state"] == DONE:
-            # In this order: a row without its file is found by its digest, a file without a row would stay.
-            durable.remove(names.file(row["id"], SEGMENT).parent)
-            with index.write("discard") as db:
-                db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (row["id"], SEGMENT))
-            excess -= row["segments"]
-    for row in jobs:
-        if excess > 0 and row["strips"]:
-            durable.remove(names.strips(row["id"]))
-            with index.write("discard") as db:
-                db.execute("DELETE FROM strips WHERE job = ?", (row["id"],))
-            excess -= row["strips"]
-    forgotten = []
-    for row in jobs:
-        if excess > 0:
-            with index.write("discard") as db:  # a folder without a row is removed at the next start
-                db.execute("DELETE FROM jobs WHERE id = ?", (row["id"],))
-            durable.remove(names.job(row["id"]))
-            excess -= row["bytes"] - row["strips"] - (row["segments"] if row["state"] == DONE else 0)
-            forgotten.append(row["id"])
-    return forgotten
+
+    bytes: int | None
+    ended: int = MOST_ENDED
+    few: int = -1
+
+
+class Evictor:
+    """One turn of making room.
+
+    Args:
+        hold: taken around the moment in which a job is forgotten, so that nobody asks for it at the same time.
+    """
+
+    def __init__(self, index: Index, names: Names, idle: float = IDLE_SECONDS,
+                 hold: AbstractContextManager = nullcontext()):
+        self._index, self._names, self._hold = index, names, hold
+        now = time.time()
+        self._bounds = {"since": now - idle, "until": now + idle, "pinned": 0}
+        self.forgotten: list[str] = []
+        self.freed = 0
+
+    def run(self, goal: Goal) -> None:
+        """First files of the cache, then segments of done jobs, which older versions kept beside their videos, then
+        raw strips, then whole jobs, the longest unused first. Pinned ones last, and only where all that are pinned
+        take more than their share."""
+        self._forget_by_number(goal)
+        if goal.bytes is None:
+            return
+        taken = usage(self._index, self._names)
+        excess = taken.total - goal.bytes
+        for step in (self._cache, self._segments, self._strips, self._jobs):
+            if excess > self.freed and not self._had_enough(goal):
+                step(excess, goal.few)
+        pinned_excess = taken.pinned - int(goal.bytes * PINNED_SHARE)
+        if excess > self.freed and pinned_excess > 0 and not self._had_enough(goal):
+            self._bounds["pinned"] = 1
+            self._jobs(min(excess, self.freed + pinned_excess), goal.few)
+
+    def _had_enough(self, goal: Goal) -> bool:
+        return 0 <= goal.few <= len(self.forgotten)
+
+    def _forget_by_number(self, goal: Goal) -> None:
+        old = self._index.read(f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} AND state != '{DONE}' AND {_LAST} < :old "
+                               "LIMIT :few", **self._bounds, old=time.time() - WITHOUT_VIDEO_SECONDS, few=goal.few)
+        for row in old:
+            self._forget(row)
+        ended = self._index.read(f"SELECT count(*) FROM jobs WHERE state IN ('{DONE}', '{FAILED}', '{CANCELLED}')")
+        if (most := ended[0][0] - goal.ended) > 0:
+            rows = self._index.read(
+                f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} ORDER BY state = '{DONE}', {_LAST} LIMIT :few",
+                **self._bounds, few=most if goal.few < 0 else min(most, goal.few))
+            for row in rows:
+                self._forget(row)
+
+    def _cache(self, excess: int, few: int) -> None:
+        """The driver misses nothing for good; what it used of late stays."""
+        files = []
+        try:
+            for entry in os.scandir(self._names.cache):
+                stat = entry.stat(follow_symlinks=False)
+                if self._names.is_ours_in_cache(entry.name) and entry.is_file(follow_symlinks=False):
+                    files.append((stat.st_mtime, stat.st_size, entry.path))
+        except OSError:
+            pass  # it goes on with what it has seen
+        for used, size, path in sorted(files):
+            if excess > self.freed and not self._bounds["since"] <= used <= self._bounds["until"]:
+                durable.remove(Path(path))
+                self.freed += durable.room(size)
+
+    def _segments(self, excess: int, few: int) -> None:
+        self._parts(excess, few, "files", f"kind = '{SEGMENT}'", f"state = '{DONE}'", self._names.segments)
+
+    def _strips(self, excess: int, few: int) -> None:
+        self._parts(excess, few, "strips", "1", "1", self._names.strips)
+
+    def _parts(self, excess: int, few: int, table: str, which: str, whose: str, folder) -> None:
+        rows = self._index.read(
+            f"SELECT id, (SELECT sum((bytes + 4095) / 4096 * 4096) FROM {table} WHERE job = id AND {which}) AS parts "
+            f"FROM jobs WHERE {_MAY_GO} AND {whose} AND parts NOT NULL ORDER BY {_LAST} LIMIT :few",
+            **self._bounds, few=few)
+        for row in rows:
+            if excess > self.freed:
+                # In this order: a row without its file is found by its digest, a file without a row would stay.
+                durable.check_no_links(self._names.root, folder(row["id"]))
+                durable.remove(folder(row["id"]))
+                with self._index.write("discard") as db:
+                    db.execute(f"DELETE FROM {table} WHERE job = ? AND {which}", (row["id"],))
+                self.freed += row["parts"]
+
+    def _jobs(self, excess: int, few: int) -> None:
+        rows = self._index.read(f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} ORDER BY {_LAST} LIMIT :few",
+                                **self._bounds, few=few)
+        for row in rows:
+            if excess > self.freed:
+                self._forget(row)
+
+    def _forget(self, row) -> None:
+        with self._hold:
+            gone = forget(self._index, self._names, row["id"], _MAY_GO, self._bounds)
+        if gone is not None:
+            durable.remove(gone)
+            self.freed += row["bytes"]
+            self.forgotten.append(row["id"])
+
+
+def forget(index: Index, names: Names, job: str, unless: str = "1", bounds: dict | None = None) -> Path | None:
+    """Takes a job out of the index and its folder out of sight, at once.
+
+    Args:
+        unless: a condition of SQL, with ``bounds``, that must hold now, whatever was so before.
+
+    Returns:
+        What is to be removed now, which may take long; None if the job stays.
+
+    Raises:
+        StoreError.
+    """
+    gone, delete = names.new_gone(), f"DELETE FROM jobs WHERE id = :job AND ({unless})"
+    values = {"job": job, **(bounds or {})}
+    moved = False
+    try:
+        with index.write("discard") as db:
+            if not db.execute(delete, values).rowcount:
+                return None
+            with suppress(FileNotFoundError):
+                durable.check_no_links(names.root, names.job(job))
+                os.rename(names.job(job), gone)
+                moved = True
+    except StoreError as error:
+        if not moved:
+            raise
+        if error.code != "DISK_FULL":
+            os.rename(gone, names.job(job))
+            raise
+        durable.remove(gone)  # there is no room even to note that it is gone: the room comes first
+        with index.write("discard") as db:
+            db.execute(delete, values)
+    return gone

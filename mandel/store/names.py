@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 SEGMENT = "segment"
@@ -11,6 +12,19 @@ VIDEO = "video"
 POSTER = "poster"
 
 _ID = re.compile(r"[0-9a-f]{64}")
+_BEGINNING = re.compile(r"[0-9a-f]{4,64}")
+# What may lie in a job's folder. Whatever else is found there is not ours.
+_FILES = re.compile(
+    r"payload\.json|video\.json|video\.mp4|poster\.png|segments/[0-9]{5,9}\.h264|strips/-?[0-9]{4,9}\.strip")
+_TMP = re.compile(r"[0-9a-f]{16}-[0-9]+|[0-9a-f]{64}(-video)?\.json|gone-[0-9]+")
+_CACHED = re.compile(r"[0-9a-f]{64}")
+_gone = count()
+_HALF_CACHED = re.compile(r"tmp[a-z0-9_]{8}")
+
+
+def is_beginning(text: str) -> bool:
+    """Whether ``text`` can be the beginning of a job id, or all of it: 4 to 64 hex digits."""
+    return _BEGINNING.fullmatch(text) is not None
 
 
 def is_job_id(text: object) -> bool:
@@ -33,8 +47,27 @@ class Names:
         return self.root / "lock"
 
     @property
+    def marker(self) -> Path:
+        """Says that the folder is this program's."""
+        return self.root / "mandel-db.txt"
+
+    @property
+    def lost(self) -> Path:
+        """Where goes what was found under DB/ and is not known to be this program's."""
+        return self.root / "lost"
+
+    @property
+    def renderer_log(self) -> Path:
+        """What the driver and its Ray print; the one before it has ``.1`` behind its name."""
+        return self.root / "renderer.log"
+
+    @property
     def tmp(self) -> Path:
         return self.root / "tmp"
+
+    def new_gone(self) -> Path:
+        """Where something is moved that is to be removed: never used twice, as tmp is emptied at the start."""
+        return self.tmp / f"gone-{next(_gone)}"
 
     @property
     def cache(self) -> Path:
@@ -54,6 +87,14 @@ class Names:
     def payload(self, job: str) -> Path:
         return self.job(job) / "payload.json"
 
+    def proof(self, job: str) -> Path:
+        """What is known of a job's video, beside it: enough for its row in the index."""
+        return self.job(job) / "video.json"
+
+    def segments(self, job: str) -> Path:
+        """Folder of a job's segments."""
+        return self.job(job) / "segments"
+
     def strips(self, job: str) -> Path:
         """Folder of a job's raw strips."""
         return self.job(job) / "strips"
@@ -64,5 +105,23 @@ class Names:
     def file(self, job: str, kind: str, number: int = 0) -> Path:
         """A job's segment ``number``, its video or its poster."""
         if kind == SEGMENT:
-            return self.job(job) / "segments" / f"{number:05d}.h264"
+            return self.segments(job) / f"{number:05d}.h264"
         return self.job(job) / {VIDEO: "video.mp4", POSTER: "poster.png"}[kind]
+
+    @staticmethod
+    def is_ours_in_job(name: str) -> bool:
+        """Whether a file of a job's folder can be so called; ``name`` is relative to the folder."""
+        return _FILES.fullmatch(name) is not None
+
+    @staticmethod
+    def is_ours_in_tmp(name: str) -> bool:
+        return _TMP.fullmatch(name) is not None
+
+    @staticmethod
+    def is_ours_in_cache(name: str) -> bool:
+        return _CACHED.fullmatch(name) is not None
+
+    @staticmethod
+    def is_half_cached(name: str) -> bool:
+        """Whether the driver died before it gave this file of the cache its name."""
+        return _HALF_CACHED.fullmatch(name) is not None

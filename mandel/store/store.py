@@ -7,34 +7,42 @@ its size and SHA-256 are those of the row.
 
 from __future__ import annotations
 
-import fcntl
 import json
+import logging
 import os
 import shutil
-import threading
+import sqlite3
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from mandel.errors import MandelError, StoreError
-from mandel.store import durable
-from mandel.store.evict import IDLE_SECONDS, evict
-from mandel.store.index import Index
-from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
-from mandel.store.recovery import recover
-from mandel.store.states import DONE, PAUSED, QUEUED
+from mandel.store import claim, durable, proof
+from mandel.store.evict import IDLE_SECONDS, MOST_ENDED, MOST_PINNED, PINNED_SHARE, Evictor, Goal, forget
+from mandel.store.files import Files
+from mandel.store.index import Damaged, Index
+from mandel.store.lost import Lost
+from mandel.store.names import Names, is_beginning
+from mandel.store.recovery import Recoverer, Recovery, base
+from mandel.store.states import PAUSED, QUEUED
 from mandel.store.strips import Strips
+from mandel.store.usage import Usage, usage
+
+_log = logging.getLogger("mandel")
 
 _LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running ones can end
 
 
 @dataclass(frozen=True)
 class Record:
-    """A job as the index holds it; ``asked`` is in Unix seconds."""
+    """A job as the index holds it; ``asked`` is in Unix seconds.
+
+    ``payload`` lies beside the job's video: None where it was not read, or is lost.
+    """
 
     id: str
-    payload: dict
+    payload: dict | None
     frames: int
     state: str
     asked: float
@@ -46,85 +54,76 @@ class Record:
     source: str | None = None
 
 
-@dataclass(frozen=True)
-class Segment:
-    """A finished segment whose digest was proven."""
-
-    number: int
-    path: Path
-    frames: int
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A proven file, open for reading; the digest is that of these very bytes."""
-
-    file: BinaryIO
-    bytes: int
-    sha256: str
+def _record(row, payload: dict | None = None) -> Record:
+    try:
+        error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
+        report = json.loads(row["report"] or "{}")
+    except (ValueError, AttributeError) as trouble:
+        raise StoreError("INDEX_FAILED", "the index of DB/ is damaged; restart the service, which mends it") from trouble
+    return Record(row["id"], payload, row["frames"], row["state"], row["asked"], error, report, row["priority"],
+                  bool(row["pinned"]), row["client"], row["source"])
 
 
-def _record(row) -> Record:
-    error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
-    return Record(row["id"], json.loads(row["payload"]), row["frames"], row["state"], row["asked"], error,
-                  json.loads(row["report"] or "{}"), row["priority"], bool(row["pinned"]),
-                  row["client"], row["source"])
-
-
-class Store:
+class Store(Files):
     """Opens the folder ``root`` for this process alone and recovers what a crash left.
 
     Raises:
-        StoreError: DB_NOT_WRITABLE, DB_LOCKED, or those of ``Index``.
+        StoreError: DB_NOT_OURS, DB_NOT_WRITABLE, DB_LOCKED, or those of ``Index``.
     """
 
     def __init__(self, root: str | Path):
         self.names = Names(Path(root).resolve())
-        self._verifying = [threading.Lock() for _ in range(16)]
-        self._verified: dict[tuple[str, str], tuple] = {}
-        self._folders = 0
+        super().__init__()
+        self._fds: tuple[int, ...] = ()
         try:
-            durable.make_folder(self.names.root)
-            self._lock = open(self.names.lock, "a+")
-            self._folder = os.open(self.names.root, os.O_RDONLY | os.O_DIRECTORY)
-            durable.make_folder(self.names.jobs)
-            durable.make_folder(self.names.tmp)
+            claim.claim(self.names)
+            self._fds = claim.lock(self.names), os.open(self.names.root, os.O_RDONLY | os.O_DIRECTORY)
+            claim.take_lock(self.names, self._fds)  # whoever removes the file is kept out by the folder
+            for folder in (self.names.jobs, self.names.tmp, self.names.cache):
+                durable.make_folder(folder)
+            self._jobs_stat = self.names.jobs.stat()
+            self._lost = Lost(self.names)
+            self.recovery = self._recover()
         except OSError as error:
+            self._unlock()
             raise StoreError(
                 "DB_NOT_WRITABLE",
                 f"cannot write to {self.names.root}: {error.strerror or error}; "
                 "make it writable or choose another folder with --db",
             ) from error
-        self._take_lock()
-        try:
-            self._index = Index(self.names.index)
-            durable.sync_folder(self.names.root)
-            self.strips = Strips(self._index, self.names)
-            self.recovery = recover(self._index, self.names, self.discard_video)
         except BaseException:
             self._unlock()
             raise
 
-    def _unlock(self) -> None:
-        self._lock.close()
-        os.close(self._folder)
+    def _recover(self) -> Recovery:
+        """Opens the index, or makes one anew where it is lost or damaged, and mends what a crash left."""
+        doubtful = not _has_bytes(self.names.index)
+        for _ in range(2):
+            index = None
+            try:
+                index = Index(self.names.index)
+                found = Recoverer(index, self.names, self._lost, doubtful).run()
+                durable.sync_folder(self.names.root)
+                self._index, self.strips = index, Strips(index, self.names)
+                return found
+            except (Damaged, StoreError, sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
+                if index is not None:
+                    index.close()
+                if isinstance(error, StoreError) and (error.code != "INDEX_FAILED" or index is None):
+                    raise  # nothing is damaged: the disk is full, say
+                _log.warning("the index of DB/ is damaged (%s); it is made anew from the files beside the videos",
+                             getattr(error, "message", error))
+            for end in ("-wal", "-shm", "-journal", ""):
+                if os.path.lexists(path := Path(f"{self.names.index}{end}")):
+                    self._lost.put(path, "is damaged")
+            doubtful = True
+        raise StoreError(
+            "INDEX_FAILED", f"the index of {self.names.root} cannot be made anew; the videos are in jobs/*/*/video.mp4: "
+            "copy those that you need and choose another folder with --db")
 
-    def _take_lock(self) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fcntl.flock(self._folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # whoever removes the file gets no further
-        except OSError:
-            self._lock.seek(0)
-            owner = self._lock.read().strip() or "unknown"
-            self._unlock()
-            raise StoreError(
-                "DB_LOCKED",
-                f"{self.names.root} is in use by another server (process {owner}); "
-                "stop that one or choose another folder with --db",
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n")
-        self._lock.flush()
+    def _unlock(self) -> None:
+        for fd in self._fds:
+            os.close(fd)
 
     def close(self) -> None:
         """Writes everything back and lets another server have the folder."""
@@ -144,23 +143,51 @@ class Store:
             StoreError: DISK_FULL, DISK_FAILED.
         """
         now = time.time()
-        with durable.disk_errors("accepting a job"):
-            durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), canonical.encode(), "job")
+        self.keep_payload(job, canonical)
         with self._index.write("job") as db:
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source) "
-                       "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                       (job, canonical, frames, QUEUED, now, priority, client, source))
+            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source, bytes) "
+                       "VALUES (?, '', ?, ?, ?, ?, ?, ?, ?)",
+                       (job, frames, QUEUED, now, priority, client, source, base(len(canonical))))
         return Record(job, payload, frames, QUEUED, now, None, {}, priority, client=client, source=source)
 
+    def keep_payload(self, job: str, canonical: str) -> None:
+        """Puts a job's payload beside its video, unless it is there. Raises StoreError."""
+        data = canonical.encode()
+        if proof.read_json(self.names.payload(job)) != data:
+            with durable.disk_errors("accepting a job"):
+                durable.check_no_links(self.names.root, self.names.payload(job))
+                durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), data, "job")
+
+    def payload(self, job: str) -> dict:
+        """What a job was asked for. Raises StoreError PAYLOAD_LOST."""
+        if (payload := proof.payload_of(self.names, job)) is None:
+            raise StoreError("PAYLOAD_LOST", "this job's payload is lost; send it again, and the job goes on")
+        return payload
+
     def check_space(self, need: int = 0) -> None:
-        """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes."""
-        free, need = shutil.disk_usage(self.names.root).free, need + _LEAST_FREE
+        """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes; DB_GONE."""
+        self.check_there()
+        need += _LEAST_FREE
+        with durable.disk_errors("looking at the disk"):
+            free = shutil.disk_usage(self.names.root).free
         if free < need:
             raise StoreError(
                 "DISK_FULL",
                 f"only {free >> 20} MiB free under {self.names.root}, {need >> 20} needed; "
                 "free some and ask again",
                 limit=need,
+            )
+
+    def check_there(self) -> None:
+        """Raises StoreError DB_GONE when DB/ was removed, or unmounted, or is another one."""
+        try:
+            there = os.path.samestat(self.names.jobs.stat(), self._jobs_stat)
+        except OSError:
+            there = False
+        if not there:
+            raise StoreError(
+                "DB_GONE", f"{self.names.root} is gone, or another one, below the running service: put it back, and "
+                "restart the service"
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
@@ -177,7 +204,27 @@ class Store:
 
     def get(self, job: str) -> Record | None:
         rows = self._index.read("SELECT * FROM jobs WHERE id = ?", job)
-        return _record(rows[0]) if rows else None
+        return _record(rows[0], proof.payload_of(self.names, job)) if rows else None
+
+    def resolve(self, beginning: str) -> list[str]:
+        """Ids of jobs that begin so; not more than two."""
+        if not is_beginning(beginning):
+            return []
+        return [row["id"] for row in self._index.read(
+            "SELECT id FROM jobs WHERE id >= ? AND id < ? LIMIT 2", beginning, beginning + "g")]
+
+    def table(self, most: int) -> list[sqlite3.Row]:
+        """The jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes."""
+        return self._index.read("SELECT id, state, frames, ready, asked, pinned, bytes FROM jobs "
+                                "ORDER BY asked DESC, id LIMIT ?", most)
+
+    def bytes(self, job: str) -> int:
+        """What a job takes on the disk, in blocks of 4 KiB."""
+        return next((row[0] for row in self._index.read("SELECT bytes FROM jobs WHERE id = ?", job)), 0)
+
+    def usage(self) -> Usage:
+        """What all of DB/ takes. Raises StoreError, OSError."""
+        return usage(self._index, self.names)
 
     def set_wish(self, job: str, wish: str, value: int | str | None) -> None:
         """Commits a job's ``priority``, its ``client`` or ``source``, or whether it is ``pinned``."""
@@ -190,162 +237,73 @@ class Store:
         return [_record(row) for row in self._index.read(
             "SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY asked, id", QUEUED, PAUSED)]
 
-    def latest(self, most: int) -> list[Record]:
-        """The jobs last asked for, newest first."""
-        return [_record(row) for row in self._index.read(
-            "SELECT * FROM jobs ORDER BY asked DESC, id LIMIT ?", most)]
-
     def count(self) -> dict[str, int]:
         """How many jobs are in each state."""
         return dict(self._index.read("SELECT state, count(*) FROM jobs GROUP BY state"))
 
-    # -- files ------------------------------------------------------------
-
-    def new_tmp(self, job: str) -> Path:
-        """A fresh folder under tmp; never used twice, so that a late writer meets nobody."""
-        self._folders += 1
-        folder = self.names.tmp / f"{job[:16]}-{self._folders}"
-        with durable.disk_errors("making a temporary folder"):
-            folder.mkdir()
-        return folder
-
-    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str) -> None:
-        """Adopts a closed segment.
-
-        Args:
-            tmp: the file, on the same file system as the store.
-            sha256: what its writer says it wrote; must be what the disk holds.
-
-        Raises:
-            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
-        """
-        row = self._adopt(job, SEGMENT, number, tmp, frames, sha256)
-        with self._index.write(SEGMENT) as db:
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
-
-    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str,
-               report: dict) -> None:
-        """Adopts the video and the poster, and commits that the job is done.
-
-        Args:
-            report: how it was rendered, for people; JSON-ready.
-
-        Raises:
-            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
-        """
-        rows = [self._adopt(job, POSTER, 0, poster, 1, None)] if poster else []
-        rows.append(self._adopt(job, VIDEO, 0, tmp, frames, sha256))
-        with self._index.write(VIDEO) as db:
-            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
-            db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL, report = ? WHERE id = ?",
-                       (DONE, time.time(), json.dumps(report), job))
-
-    def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> tuple:
-        final = self.names.file(job, kind, number)
-        with durable.disk_errors(f"storing a {kind}"):
-            size, found = durable.adopt(tmp, final, kind)
-        if sha256 is not None and found != sha256:
-            durable.remove(final)
-            raise StoreError("DIGEST_MISMATCH", f"{kind} {number} is not what its writer wrote")
-        if kind == VIDEO:
-            self._remember(job, kind, _mark(final.stat(), (size, found)))  # the digest was read from the file
-        return job, kind, number, frames, size, found
-
-    def stored_frames(self, job: str) -> dict[int, int]:
-        """Frames of each finished segment, by number; what their digests say is not looked at."""
-        return dict(self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT))
-
-    def segments(self, job: str) -> list[Segment]:
-        """The finished segments that their digests prove; the others are removed, row and file."""
-        proven = []
-        for row in self._index.read("SELECT * FROM files WHERE job = ? AND kind = ? ORDER BY number",
-                                    job, SEGMENT):
-            path = self.names.file(job, SEGMENT, row["number"])
-            try:
-                with open(path, "rb") as file:
-                    good = durable.digest(file) == (row["bytes"], row["sha256"])
-            except OSError:
-                good = False
-            if good:
-                proven.append(Segment(row["number"], path, row["frames"]))
-            else:
-                self.discard_segment(job, row["number"])
-        return proven
-
-    def discard_segment(self, job: str, number: int) -> None:
-        """Removes a segment that cannot be used, row and file; fine if there is none."""
-        with self._index.write("discard") as db:
-            db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND number = ?", (job, SEGMENT, number))
-        with durable.disk_errors("removing a damaged segment"):
-            durable.remove(self.names.file(job, SEGMENT, number))
-
-    def forget_segments(self, job: str) -> None:
-        """The finished segments count no more; new ones take their places."""
-        with self._index.write("discard") as db:
-            db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, SEGMENT))
-
-    def open(self, job: str, kind: str = VIDEO) -> StoredFile:
-        """A video or poster, proven by its digest; the caller closes it.
-
-        The whole file is read the first time, and again whenever its inode,
-        size or times have changed.
-
-        Raises:
-            StoreError: DAMAGED when it is missing or not what was stored.
-        """
-        damaged = StoreError("DAMAGED", f"the stored {kind} is damaged and must be made again")
-        rows = self._index.read("SELECT * FROM files WHERE job = ? AND kind = ?", job, kind)
-        try:
-            file = open(self.names.file(job, kind), "rb")
-        except OSError:
-            raise damaged from None
-        try:
-            if not rows or not self._proven(job, kind, file, (rows[0]["bytes"], rows[0]["sha256"])):
-                raise damaged
-        except BaseException:
-            file.close()
-            raise
-        return StoredFile(file, rows[0]["bytes"], rows[0]["sha256"])
-
-    def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:
-        mark = _mark(stat := os.fstat(file.fileno()), wanted)
-        with self._verifying[int(job[:1], 16)]:
-            if self._verified.get((job, kind)) == mark:
-                return True
-            try:
-                if stat.st_size != wanted[0] or durable.digest(file) != wanted:
-                    return False
-            except OSError:
-                return False
-            self._remember(job, kind, mark)
-            return True
-
-    def _remember(self, job: str, kind: str, mark: tuple) -> None:
-        if len(self._verified) > 1000:
-            self._verified.clear()
-        self._verified[job, kind] = mark
-
     def touch(self, job: str) -> None:
-        """Notes that a job's video is used; to the minute, as each note is a commit."""
+        """Notes that a job's video is used; to the minute, as each note is a commit. A full disk only forgets it."""
         now = time.time()
-        if self._index.read("SELECT 1 FROM jobs WHERE id = ? AND coalesce(used, 0) < ?", job, now - 60):
-            with self._index.write("wish") as db:
-                db.execute("UPDATE jobs SET used = ? WHERE id = ?", (now, job))
+        try:
+            if self._index.read("SELECT 1 FROM jobs WHERE id = ? AND coalesce(used, 0) < ?", job, now - 60):
+                with self._index.write("wish") as db:
+                    db.execute("UPDATE jobs SET used = ? WHERE id = ?", (now, job))
+        except StoreError as error:
+            _log.info("job %s: its use could not be noted: %s", job[:12], error.message)
 
-    def evict(self, most: int, idle: float = IDLE_SECONDS) -> list[str]:
-        """Removes what is missed least; see ``mandel.store.evict``."""
-        return evict(self._index, self.names, most, idle)
+    def pin(self, job: str, pinned: bool, most: int | None) -> None:
+        """Keeps a job from being evicted, or no longer.
 
-    def discard_video(self, job: str) -> None:
-        """Forgets a damaged video and its poster and queues the job; good segments stay."""
-        with self._index.write("discard") as db:
-            db.execute("DELETE FROM files WHERE job = ? AND kind != ?", (job, SEGMENT))
-            db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?",
-                       (QUEUED, time.time(), job))
-        for kind in (VIDEO, POSTER):
-            durable.remove(self.names.file(job, kind))
+        Args:
+            most: bytes that DB/ may hold; None: as many as there are.
+
+        Raises:
+            StoreError: TOO_MANY_PINS, or as ``set_wish``.
+        """
+        if pinned:
+            count, taken = self._index.read("SELECT count(*), coalesce(sum(bytes), 0) FROM jobs "
+                                            "WHERE pinned != 0 AND id != ?", job)[0]
+            share = None if most is None else int(most * PINNED_SHARE)
+            if count >= MOST_PINNED or share is not None and taken + self.bytes(job) > share:
+                allowed = f"{MOST_PINNED} jobs" + ("" if share is None else f" and {share} bytes, {PINNED_SHARE:.0%} "
+                                                   "of what DB/ may hold")
+                raise StoreError(
+                    "TOO_MANY_PINS", f"{count} jobs of {taken} bytes are pinned and this one has {self.bytes(job)}; "
+                    f"allowed are {allowed}: unpin some, or have a larger --max-db-bytes",
+                    limit={"jobs": MOST_PINNED, "bytes": share},
+                )
+        self.set_wish(job, "pinned", int(pinned))
+
+    def evict(self, most: int | None, idle: float = IDLE_SECONDS, ended: int = MOST_ENDED, few: int = -1,
+              hold: AbstractContextManager = nullcontext()) -> list[str]:
+        """Removes what is missed least until DB/ takes at most ``most`` bytes; ids of the jobs forgotten.
+
+        Args:
+            idle: seconds for which what was used stays.
+            ended: jobs that have ended, that may stay.
+            few: jobs that are touched at most; -1: as many as it takes.
+            hold: see ``Evictor``.
+        """
+        turn = Evictor(self._index, self.names, idle, hold)
+        with durable.disk_errors("making room"):
+            turn.run(Goal(most, ended, few))
+        return turn.forgotten
+
+    def delete(self, job: str) -> Path | None:
+        """Forgets a job and takes its files out of sight; the caller removes what is returned. None: no such job.
+
+        Raises:
+            StoreError: IN_USE when another job is made from its strips.
+        """
+        used = self._index.read("SELECT id FROM jobs WHERE source = ? AND state IN (?, ?) LIMIT 1", job, QUEUED, PAUSED)
+        if used:
+            raise StoreError("IN_USE", f"job {used[0]['id'][:12]} is made from its strips; cancel that first")
+        with durable.disk_errors("deleting a job"):
+            return forget(self._index, self.names, job)
 
 
-def _mark(stat: os.stat_result, wanted: tuple[int, str]) -> tuple:
-    """What changes whenever a file does, and what it was proven to hold."""
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted
+def _has_bytes(path: Path) -> bool:
+    try:
+        return path.lstat().st_size > 0
+    except OSError:
+        return False

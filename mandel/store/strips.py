@@ -52,13 +52,11 @@ class Strips:
             with durable.disk_errors("storing a strip"):
                 if shutil.disk_usage(self._names.root).free < _LEAST_FREE:
                     raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free")
-                size, found = durable.adopt(tmp, final, "strip")
+                durable.check_no_links(self._names.root, final)
+                size, found = durable.adopt(tmp, final, "strip", sha256)
         except StoreError:
             durable.remove(tmp)
             raise
-        if found != sha256:
-            durable.remove(final)
-            raise StoreError("DIGEST_MISMATCH", f"strip {number} is not what its writer wrote")
         with self._index.write("strip") as db:
             row = job, number, base, size, found
             db.execute("INSERT OR REPLACE INTO strips VALUES (?, ?, ?, ?, ?)", row)
@@ -85,6 +83,7 @@ class Strips:
             paths = [self._names.strip(*value) for value in values]
         with durable.disk_errors("removing strips"):
             for path in paths:
+                durable.check_no_links(self._names.root, path)
                 durable.remove(path)
         with self._index.write("discard") as db:
             db.executemany(f"DELETE FROM strips WHERE {where}", values)

@@ -1,6 +1,10 @@
 """Clusters of several nodes on one machine, brought up by the two scripts."""
 
 import json
+import os
+import re
+import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -25,7 +29,11 @@ def test_the_token_is_for_this_user_alone(cluster):
 
 def test_the_head_can_be_started_twice(cluster):
     again = cluster.head()
-    assert again.returncode == 0 and "already" in again.stdout
+    assert again.returncode == 0 and "all is well" in again.stdout, again.stderr
+    more = cluster.run("./spawn_ray_head.sh", "--port", str(cluster.port), "--num-cpus", "7")
+    assert more.returncode == 0 and "keeps the 1 CPU slots" in more.stdout
+    stranger = cluster.run("./spawn_ray_head.sh", "--port", str(cluster.port), RAY_AUTH_TOKEN="0" * 64)
+    assert stranger.returncode == 1 and "refuses this machine's token" in stranger.stderr, stranger.stderr
 
 
 @pytest.mark.parametrize("script", ["./spawn_ray_head.sh", "./spawn_ray_server.sh"])
@@ -77,9 +85,23 @@ def test_the_dashboard_asks_for_the_token(cluster):
 
 def test_stop_ends_what_the_script_started_and_nothing_else():
     cluster = Cluster()
+    taken = socket.create_server(("127.0.0.1", cluster.dashboard))
     try:
-        for started in (cluster.head(), cluster.worker()):
-            assert started.returncode == 0, started.stderr + started.stdout
+        with taken:
+            started = cluster.head()
+        assert started.returncode == 0, started.stderr + started.stdout
+        assert "Starting Ray (10 to 40 s) ..." in started.stderr
+        # newcomer.md B1: the page of another program was named.
+        dashboard = int(re.search(r"http://127.0.0.1:(\d+)/", started.stdout)[1])
+        assert f"Port {cluster.dashboard} of 127.0.0.1 is taken; the dashboard takes {dashboard}." in started.stdout
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{dashboard}/api/jobs/", timeout=10)
+        with refused.value:
+            assert refused.value.code == 401
+        joined = cluster.worker()
+        assert joined.returncode == 0, joined.stderr + joined.stdout
+        twice = cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{cluster.port}")  # B4
+        assert twice.returncode == 1 and "works for the cluster" in twice.stderr and len(cluster.raylets()) == 1
         for options in (["./spawn_ray_server.sh", "--stop", f"127.0.0.1:{free_port()}"],
                         ["./spawn_ray_head.sh", "--stop", "--port", str(free_port())]):
             nothing = cluster.run(*options)
@@ -89,6 +111,11 @@ def test_stop_ends_what_the_script_started_and_nothing_else():
         left = cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{cluster.port}", "--stop")
         assert left.returncode == 0 and "has left" in left.stdout and not cluster.raylets()
         assert head <= set(processes.marked(cluster.mark))
+        # B3: a head whose raylet is gone is no head, though something answers.
+        (raylet,) = [pid for pid, command in processes.marked(cluster.mark).items()
+                     if "raylet/raylet" in command and "--head" in command]
+        os.kill(raylet, signal.SIGKILL)
+        processes.wait_for(lambda: "has died" in cluster.head().stderr, PATIENCE, "it is told from one that works")
         stopped = cluster.run("./spawn_ray_head.sh", "--stop", "--port", str(cluster.port))
         assert stopped.returncode == 0 and "has stopped" in stopped.stdout
         processes.wait_for(lambda: not processes.marked(cluster.mark), PATIENCE, "nothing is left")

@@ -34,16 +34,25 @@ def test_the_file_that_was_not_named_is_told():
 
 
 @pytest.mark.parametrize("argv, maxiter", [
-    (("--end-delta", "1e-30"), None), (("--end-delta", "9.99e-9"), None), (("--set", "start_delta=1e-30"), None),
-    (("--end-delta", "1e-8"), "1000"), (("--fps", "30"), "1000"), (("named.json", "--end-delta", "1e-30"), "1000"),
-    (("--end-delta", "1e-30", "--maxiter", "70"), "70"), (("--end-delta", "1e-30", "--maxiter", "auto"), "auto"),
-    (("--end-delta", "deep"), "1000"),
+    (("--end-delta", "1e-30"), None), (("--end-delta", "1e-3"), None), (("--set", "start_delta=1e-30"), None),
+    (("named.json", "--end-delta", "1e-30"), None), (("named.json", EXACT_POINT), None),
+    (("--fps", "30"), "1000"), (("named.json",), "1000"), (("named.json", "--frame-width", "64"), "1000"),
+    (("--end-delta", "1e-30", "--maxiter", "70"), "70"), (("named.json", "--end-delta", "1e-30", "--maxiter", "1000"), "1000"),
+    (("--end-delta", "1e-30", "--maxiter", "auto"), "auto"),
 ])
-def test_a_default_limit_is_not_sent_deeper_than_it_was_made_for(argv, maxiter):
-    sent, told = ask(EXACT_POINT, *argv)
+def test_a_files_limit_is_not_sent_for_another_place(argv, maxiter):
+    sent, told = ask(*argv)
     found = sent.get("maxiter")
     assert (found.text if isinstance(found, Number) else found) == maxiter
-    assert ("without its maxiter 1000" in " ".join(told)) == (maxiter is None)
+    file = "named.json" if "named.json" in argv else "payload.json"
+    said = f"maxiter 1000 of {file} was made for another place and is left out"
+    assert (said in " ".join(told)) == (maxiter is None)
+
+
+def test_a_file_without_a_limit_is_sent_as_it_is():
+    Path("auto.json").write_text(json.dumps(SEED | {"maxiter": "auto"}))
+    assert ask("auto.json", "--end-delta", "1e-3") == (
+        {"point": SEED["point"], "maxiter": "auto", "num_frames": Number("50"), "end_delta": Number("1e-3")}, [])
 
 
 @pytest.mark.parametrize("point, delta, decimals", [
@@ -53,6 +62,7 @@ def test_a_default_limit_is_not_sent_deeper_than_it_was_made_for(argv, maxiter):
     ("x,0", "1e-30", None), ("1", "1e-30", None), ("-0.7,0.1", "x", None), ("-0.7,0.1", "1e-99999999999", 1),
 ])
 def test_a_zoom_deeper_than_its_point_is_warned_of(point, delta, decimals):
+    Path("named.json").write_text("{}")
     _, told = ask("named.json", f"--point={point}", "--end-delta", delta)
     assert len(told) == (decimals is not None)
     assert decimals is None or f"the point has {decimals} decimals" in told[0] and "locate" in told[0]

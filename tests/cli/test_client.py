@@ -158,16 +158,17 @@ def test_a_pause_says_what_it_cost(capsys):
 
 def test_list_is_a_table(capsys):
     rows = [
-        {"job": JOB, "state": "done", "frames": 50, "done": 50, "asked": None},
+        {"job": JOB, "state": "done", "frames": 50, "done": 50, "asked": None, "bytes": 12_345_678, "pinned": True},
         {"job": JOB, "state": "running", "done": 3, "seconds_left": [60, 185]},
     ]
     with answering(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
         run(port, "--list")
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["job", "state", "frames", "left", "asked"]
+    assert lines[0].split() == ["job", "state", "frames", "size", "left", "asked"]
     assert lines[1].split("  ")[0] == JOB[:12] and "50 of 50" in lines[1]
-    assert lines[2].split() == [JOB[:12], "running", "3", "of", "-", "1:00", "to", "3:05", "-"]
+    assert "12.3 MB, pinned" in lines[1]
+    assert lines[2].split() == [JOB[:12], "running", "3", "of", "-", "-", "1:00", "to", "3:05", "-"]
     assert lines[3] == "no jobs"
 
 
@@ -193,7 +194,7 @@ def test_exit_codes_and_nothing_is_left(data, code, capsys):
 
 
 def test_a_video_where_none_was_asked_for():
-    with answering(good(), good(), good(), read=json.loads) as (port, _):
+    with answering(good(), good(), read=json.loads) as (port, _):
         assert run(port, "--list") == client.DAMAGED
         assert run(port, "--cancel", JOB[:9]) == client.DAMAGED
     assert os.listdir() == []
@@ -222,16 +223,23 @@ def test_a_lost_connection_says_how_to_attach(capsys):
     assert f"client.py --attach {JOB} -o a.mp4 --host 127.0.0.1 --port {port}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("known, sent", [
-    ([JOB], JOB), ([JOB, "f" * 64], JOB), ([JOB, JOB[:-1] + "0"], JOB[:8]), ([], JOB[:8]),
-    ([JOB[:8] + "../x"], JOB[:8]),
-])
-def test_the_beginning_of_an_id_is_enough(known, sent):
-    """The client looks it up; the service gets whole ids, or refuses."""
-    jobs = ReplyWriter().result({"jobs": [{"job": job} for job in known]})
-    with answering(jobs, ReplyWriter().result({}), read=json.loads) as (port, requests):
+def test_the_beginning_of_an_id_is_sent_as_it_is():
+    """The service finds the job."""
+    with answering(ReplyWriter().result({}), read=json.loads) as (port, requests):
         assert run(port, "--cancel", JOB[:8]) == client.OK
-    assert requests == [{"op": "list"}, {"op": "cancel", "job": sent}]
+    assert requests == [{"op": "cancel", "job": JOB[:8]}]
+
+
+def test_a_deleted_job_says_what_it_gave_back(capsys):
+    with answering(ReplyWriter().result({"job": JOB, "state": "deleted", "bytes": 5_000_000})) as (port, _):
+        assert run(port, "--delete", JOB) == client.OK
+    assert capsys.readouterr().out == f"deleted {JOB[:12]}; 5.0 MB are free\n"
+
+
+def test_a_cancel_that_is_not_stored_yet_says_so(capsys):
+    with answering(ReplyWriter().result({"job": JOB, "state": "cancelled", "unsaved": "the disk is full"})) as (port, _):
+        assert run(port, "--cancel", JOB) == client.OK
+    assert capsys.readouterr().out == f"cancelled {JOB[:12]}; the disk is full\n"
 
 
 def test_nobody_there(capsys):
@@ -340,7 +348,7 @@ def test_help_is_complete(capsys):
     assert caught.value.code == 0
     out = capsys.readouterr().out
     options = ["--" + field.name.replace("_", "-") for field in fields.TABLE]
-    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", "verdigris", "below 1e-8", *options):
+    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", "verdigris", "another point or delta", *options):
         assert words in out
 
 

@@ -47,8 +47,18 @@ def test_the_service_in_words():
     assert not set("{}[]\"") & set(text) and "dashboard" not in text
 
 
+def test_what_the_service_stores_in_words():
+    storage = {"total": 3_400_000_000, "limit": 60e9, "free": 80e9, "jobs": 3e9, "cache": 5e6, "lost": 4096,
+               "pinned": 12_300_000}
+    told = lines({"storage": storage, "bytes": 12_345_678, "kept": 5_000})
+    assert told["DB"] == "3400.0 MB of 60.0 GB (pinned 12.3 MB, cache 5.0 MB); 80.0 GB free on its disk"
+    assert told["size"] == "12.3 MB" and told["kept"] == "5.0 kB"
+    assert lines({"storage": {"error": "gone"}})["DB"] == "error gone"
+
+
 @pytest.mark.parametrize("result", [
-    {}, {"job": 3, "nodes": {"": "x"}, "hosts": 1}, {"jobs": [3, {"job": None, "seconds_left": [1]}]},
+    {}, {"storage": {"total": "x", "limit": [], "free": {}, "lost": "y"}, "bytes": -1, "kept": 1e300},
+    {"storage": 3}, {"jobs": [{"bytes": "x", "pinned": 7}]}, {"job": 3, "nodes": {"": "x"}, "hosts": 1}, {"jobs": [3, {"job": None, "seconds_left": [1]}]},
     {"jobs": 3, "driver": [], "cluster": {"nodes": 5}, "live": [1]}, {"cluster": {"nodes": [{}, 3]}},
     {"asked": 1e300, "uptime": "x", "error": 7, "payload": None, "frames": {"a": [{}]}},
 ])

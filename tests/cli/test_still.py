@@ -41,6 +41,34 @@ def test_png_and_timing(tmp_path, capsys):
     assert all(word in said for word in ("double", "kernel", "colour", "refined"))
 
 
+@pytest.mark.parametrize("point, delta", [
+    ("-0.743643887037158704752191506114774,0.131825904205311970493132056385139", "2e-8"),
+    ("-1.7490812690053707442832620219208639942586460813548838,0", "5.414e-21"),
+], ids=["a view of the double spiral", "a minibrot"])
+def test_the_limit_is_found(point, delta, tmp_path, capsys):
+    """With 1000, the default of once, both views are black."""
+    found = []
+    for limit in ([], ["--maxiter", "auto"], ["--maxiter", "20000"], ["--maxiter", "1000"]):
+        out = tmp_path / "a.npz"
+        assert still.main([f"--point={point}", "--delta", delta, *limit, "--bailout", "2", *SMALL, "-o", str(out)]) == 0
+        with np.load(out) as file:
+            found.append((file["iterations"], json.loads(str(file["settings"]))["maxiter"]))
+    (default, limit), (auto, _), (right, _), (low, _) = found
+    assert 2_000 < limit <= 64_000 and (default == auto).all()
+    assert (default > limit).mean() <= (right > 20_000).mean() + 0.005
+    assert (low > 1_000).mean() > (right > 20_000).mean() + 0.2
+    assert capsys.readouterr().err == ""
+
+
+def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):
+    out = tmp_path / "a.npz"
+    assert still.main(["--point=-1.36,0.005", "--delta", "1e-5", *SMALL, "-o", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "the iteration limit was given up: nothing escapes within 16000000 iterations" in said.err
+    with np.load(out) as file:
+        assert (file["iterations"] == 1_001).all()
+
+
 @pytest.mark.parametrize(
     "options, code",
     [
@@ -48,7 +76,7 @@ def test_png_and_timing(tmp_path, capsys):
         (["--point", "0,0", "--delta", "0"], "OUT_OF_RANGE"),
         (["--point", "0,0", "--delta", "1", "--width", "0"], "OUT_OF_RANGE"),
         (["--point", "0,0", "--delta", "1", "--maxiter", "0"], "OUT_OF_RANGE"),
-        (["--point", "0,0", "--delta", "1", "--maxiter", "auto"], 'WRONG_TYPE: maxiter: "auto" is for zooms'),
+        (["--point", "0,0", "--delta", "1", "--maxiter", "automatic"], "WRONG_TYPE"),
         (["--point", "0,0", "--delta", "1", "--bailout", "1"], "OUT_OF_RANGE"),
         (["--point", "0,0", "--delta", "1", "-o", "a.gif"], "UNKNOWN_VALUE"),
         (["--point", "0,0", "--delta", "1", "--device", "no such"], "UNKNOWN_DEVICE"),

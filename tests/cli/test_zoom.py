@@ -37,9 +37,10 @@ def test_the_last_line_is_the_video_and_the_service_is_silent(folder, capfd):
     for noise in ("listening on", "storing under", "INFO", "client.py"):
         assert noise not in err
     store = Store("DB")
-    (record,) = store.latest(2)
+    (row,) = store.table(2)
+    payload = store.payload(row["id"])
     store.close()
-    asked = {name: record.payload[name] for name in ("palette", "easing", "fps", "point")}
+    asked = {name: payload[name] for name in ("palette", "easing", "fps", "point")}
     assert asked == {"palette": "ember", "easing": "0.5", "fps": "30", "point": "-1,0"}
 
 

@@ -12,6 +12,7 @@ from mandel.cluster.local_executor import LocalExecutor
 from mandel.cluster.results import check_segment
 from mandel.cluster.scheduler import MAX_ATTEMPTS, Scheduler
 from mandel.errors import RenderError
+from mandel.plan.autoiter import Limit
 from mandel.video.encode import encode_segment
 from tests.cluster.test_scheduler import Events, Faulty, payload
 from tests.support.video import stream
@@ -96,11 +97,13 @@ def test_wrong_facts_cost_an_attempt(function, info, tmp_path):
 
 @pytest.mark.parametrize("function, result", [
     ("frame", None), ("frame", np.zeros((54, 64), np.float32)), ("strip", np.zeros(4, np.uint8)), ("limit", "many"),
-    ("limit", True), ("reference", {}), ("segment", b"bytes"),
+    ("limit", 1000), ("limit", Limit("many", True)), ("limit", Limit(-1, True)), ("limit", Limit(1000, "no")),
+    ("limit", Limit(1000, False, None)), ("reference", {}), ("segment", b"bytes"),
 ])
 def test_a_task_that_returns_another_type_has_failed(monkeypatch, function, result):
     monkeypatch.setitem(tasks.FUNCTIONS, function, lambda unit, slot: (result, {}))
-    returned, facts = tasks.run(function, None, tasks.Slot(), label=f"{function}-{type(result).__name__}-{result!r} 1")
+    job = f"{function}-{result!r}".replace(" ", "")  # each its own, or a task is handed back for the failure before it
+    returned, facts = tasks.run(function, None, tasks.Slot(), label=f"{job} 1")
     assert returned is None and facts["error"]["code"] == "BAD_RESULT"
 
 

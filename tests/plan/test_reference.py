@@ -115,3 +115,12 @@ def test_storage_is_exact_and_damage_is_seen():
         with pytest.raises(RenderError) as error:
             Reference.from_bytes(broken)
         assert error.value.code == "BAD_REFERENCE"
+
+
+@pytest.mark.parametrize("re, im", [("-1.768778833", "0.001738996"), ("-0.75", "1e-3"), ("0", "1"), ("0.25", "2e-30")])
+def test_the_orbit_of_a_conjugate_is_the_conjugate(re, im):
+    """Or mirror images would differ in the last bits of samples."""
+    one, other = (reference_orbit(re, y, 94, 3_000) for y in (im, "-" + im))
+    assert np.array_equal(one.re, other.re) and np.array_equal(one.im, -other.im)
+    assert np.array_equal(one.exponent, other.exponent) and np.array_equal(one.edge, other.edge)
+    assert (one.wrap, one.period, one.escaped) == (other.wrap, other.period, other.escaped)

@@ -6,20 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mandel.cluster.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, Item
-from mandel.cluster.shared_recipe import MIPS, STRIP, SharedRecipe
-from mandel.colour.look import Look
+from mandel.cluster.recipe import Item
+from mandel.cluster.shared_recipe import STRIP
 from mandel.colour.oracle import average
 from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import device_context
 from mandel.payload import Payload, parse
 from mandel.plan.arithmetic import arithmetic
-from mandel.plan.reference import reference_orbit
-from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
-from mandel.render.frame import FrameRenderer
-from mandel.render.resampler import Resampler
-from mandel.render.strip import StripRenderer
+from tests.support.zooms import Zoomed, psnr
 
 SMALL = {"frame_width": 160, "frame_height": 90, "maxiter": 500, "sampling": "shared"}
 
@@ -28,60 +23,22 @@ def payload(**fields) -> Payload:
     return parse(loads(json.dumps({**SMALL, **fields}).encode()))
 
 
-class Shared:
-    """A shared zoom made step by step."""
-
-    def __init__(self, p: Payload):
-        self.payload = p
-        self.recipe = SharedRecipe(p)
-        context = device_context("cpu")
-        self.renderer = FrameRenderer(context)
-        self.strip_renderer = StripRenderer(self.renderer)
-        self.resampler = Resampler(context)
-        self.made = {}
-
-    def make(self, item: Item):
-        if item not in self.made:
-            inputs = [self.make(need) for need in self.recipe.needs(item)]
-            self.made[item] = self._make(item, self.recipe.unit(item), inputs)
-        return self.made[item]
-
-    def _make(self, item, unit, inputs):
-        if item.kind == REFERENCE:
-            return reference_orbit(unit.re, unit.im, unit.bits, unit.limit)
-        if item.kind == STRIP:
-            for reference in inputs:
-                self.renderer.keep_reference(unit.re, unit.im, reference)
-            return self.strip_renderer.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look)
-        if item.kind == MIPS:
-            return inputs[0][unit.layout.offset(unit.level):]
-        return self.resampler.picture(unit, inputs, "rgb")
-
-    def frame(self, index: int) -> np.ndarray:
-        return self.make(Item(FRAME, index)).astype(int)
-
-    def exact(self, index: int, n: int) -> np.ndarray:
-        p = self.payload
-        view = Zoom.of(p).view(index)
-        return self.renderer.picture(view, p.maxiter, VIDEO_BAILOUT, Look(palette=p.palette), n).astype(int)
+def zoomed(p: Payload) -> Zoomed:
+    return Zoomed(device_context("cpu"), p)
 
 
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    return 10 * np.log10(255**2 / np.mean((a - b) ** 2))
-
-
-def truth(shared: Shared, index: int) -> np.ndarray:
+def truth(shared: Zoomed, index: int) -> np.ndarray:
     """64 samples a pixel: a frame of twice the size at 16, averaged in linear light."""
     p = shared.payload
-    large = Shared(replace(p, frame_width=2 * p.frame_width, frame_height=2 * p.frame_height))
-    light = average(decode_srgb(large.exact(index, 4) / 255), 2)
+    large = zoomed(replace(p, frame_width=2 * p.frame_width, frame_height=2 * p.frame_height))
+    light = average(decode_srgb(large.alone(index, 4) / 255), 2)
     return encode_srgb(light) * 255
 
 
-def assert_good(shared: Shared, index: int):
+def assert_good(shared: Zoomed, index: int):
     """At least about as good as four samples a pixel; so few pixels are a matter of luck, too."""
     wanted = truth(shared, index)
-    assert psnr(shared.frame(index), wanted) > psnr(shared.exact(index, 2), wanted) - 0.8
+    assert psnr(shared.frame(index), wanted) > psnr(shared.alone(index, 2), wanted) - 0.8
 
 
 SPIRAL = "-0.743643887037151,0.131825904205330"
@@ -102,20 +59,20 @@ SPIRAL = "-0.743643887037151,0.131825904205330"
      "frame_height": 20},
 ], ids=lambda fields: "-".join(f"{v}" for k, v in fields.items() if k != "point"))  # fmt: skip
 def test_frames_are_as_good_as_four_samples_a_pixel(fields):
-    shared = Shared(payload(**fields))
+    shared = zoomed(payload(**fields))
     for index in sorted({0, fields["num_frames"] // 2, fields["num_frames"] - 1}):
         assert_good(shared, index)
 
 
 def test_no_seam_where_the_arithmetic_changes():
     p = payload(num_frames=9, start_delta="1e-5", end_delta="1e-8", point="0,1", rotation="30")
-    shared = Shared(p)
+    shared = zoomed(p)
     rows = [arithmetic(shared.recipe.strips.whole(k)).name for k in range(shared.recipe.strips.last + 1)]
     assert len(set(rows)) == 2
     gains = []
     for index in range(9):
         wanted = truth(shared, index)
-        gains.append(psnr(shared.frame(index), wanted) - psnr(shared.exact(index, 2), wanted))
+        gains.append(psnr(shared.frame(index), wanted) - psnr(shared.alone(index, 2), wanted))
     # A frame whose detail all lies at one edge has fewer samples there.
     assert min(gains) > -2 and np.mean(gains) > 0.5
 
@@ -123,23 +80,23 @@ def test_no_seam_where_the_arithmetic_changes():
 def test_no_seam_anywhere_in_a_smooth_picture():
     """Far outside the set all is smooth: no pixel may differ by more than rounding."""
     p = payload(num_frames=12, start_delta="0.4", end_delta="0.001", point="1.5,1.5", rotation="-100")
-    shared = Shared(p)
+    shared = zoomed(p)
     for index in range(12):
-        assert np.abs(shared.frame(index) - shared.exact(index, 4)).max() <= 3
+        assert np.abs(shared.frame(index) - shared.alone(index, 4)).max() <= 3
 
 
 @pytest.mark.parametrize("width, height", [(2, 2), (2, 40), (40, 2), (6, 4)])
 def test_tiny_frames(width, height):
     p = payload(num_frames=3, start_delta="0.02", end_delta="0.01", point="1.5,1.5", frame_width=width,
                 frame_height=height)  # fmt: skip
-    shared = Shared(p)
+    shared = zoomed(p)
     for index in range(3):
-        assert np.abs(shared.frame(index) - shared.exact(index, 4)).max() <= 3
+        assert np.abs(shared.frame(index) - shared.alone(index, 4)).max() <= 3
 
 
 def test_a_zoom_out_is_a_zoom_in_backwards():
-    there = Shared(payload(num_frames=5, start_delta="1", end_delta="0.1", point=SPIRAL))
-    back = Shared(payload(num_frames=5, start_delta="0.1", end_delta="1", point=SPIRAL))
+    there = zoomed(payload(num_frames=5, start_delta="1", end_delta="0.1", point=SPIRAL))
+    back = zoomed(payload(num_frames=5, start_delta="0.1", end_delta="1", point=SPIRAL))
     for index in range(5):
         assert np.abs(there.frame(index) - back.frame(4 - index)).max() <= 1
 
@@ -147,14 +104,14 @@ def test_a_zoom_out_is_a_zoom_in_backwards():
 def test_neighbouring_frames_agree_where_they_overlap():
     """A step of one part in 10,000 changes next to nothing: nothing pops from level to level."""
     p = payload(num_frames=2, start_delta="0.01", end_delta="0.009999", point=SPIRAL)
-    first, second = (Shared(p).frame(index) for index in range(2))
+    first, second = (zoomed(p).frame(index) for index in range(2))
     assert np.abs(first - second).mean() < 0.5
 
 
 def test_strips_serve_every_frame_rate():
     """The strips depend on the way, not on how many frames it is cut into."""
     way = {"start_delta": "1", "end_delta": "0.1", "point": SPIRAL}
-    few, many = (Shared(payload(num_frames=n, **way)) for n in (11, 101))
+    few, many = (zoomed(payload(num_frames=n, **way)) for n in (11, 101))
     kept = [few.make(Item(STRIP, k)) for k in range(3)]
     for k, strip in enumerate(kept):
         assert np.array_equal(strip, many.make(Item(STRIP, k)))
@@ -162,10 +119,10 @@ def test_strips_serve_every_frame_rate():
 
 def test_black_where_the_set_is():
     p = payload(num_frames=2, start_delta="0.1", end_delta="0.05", point="-0.2,0")
-    assert Shared(p).frame(1).max() == 0
+    assert zoomed(p).frame(1).max() == 0
 
 
 def test_another_palette_needs_another_strip():
     p = payload(num_frames=2, point=SPIRAL)
     other = replace(p, palette="silver")
-    assert not np.array_equal(Shared(p).make(Item(STRIP, 0)), Shared(other).make(Item(STRIP, 0)))
+    assert not np.array_equal(zoomed(p).make(Item(STRIP, 0)), zoomed(other).make(Item(STRIP, 0)))

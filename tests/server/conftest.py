@@ -16,7 +16,7 @@ def heads(tmp_path):
     for head in started:
         head.end()
     for head in started:
-        assert "Traceback" not in head.said(), head.said()
+        assert "Traceback" not in head.said() + head.chatter(), head.said() + head.chatter()
 
 
 @pytest.fixture

@@ -66,18 +66,18 @@ class Reply:
 class Head:
     """A running head. ``orders`` is the folder that commands its stand-in driver."""
 
-    def __init__(self, folder: Path, *options: str, failpoint: str = "", wait: bool = True):
+    def __init__(self, folder: Path, *options: str, failpoint: str = "", wait: bool = True, hook: str = "", **how):
         self.db, self.orders = folder / "DB", folder / "orders"
         self.orders.mkdir(exist_ok=True)
         self.port, self.mark = free_port(), processes.new_mark()
         self.log = folder / f"head-{self.port}.log"
         env = os.environ | {"STAND_IN": str(self.orders), "MANDEL_FAILPOINT": failpoint,
-                            processes.VARIABLE: self.mark, "PYTHONPATH": str(ROOT)}
+                            processes.VARIABLE: self.mark, "PYTHONPATH": f"{hook}:{ROOT}" if hook else str(ROOT)}
         command = [sys.executable, str(ROOT / "tests/server/stand_in_head.py"), "--db", str(self.db),
                    "--port", str(self.port), *options]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env,
-                                            start_new_session=True)
+                                            start_new_session=True, **how)
         if wait:
             try:
                 processes.wait_for(lambda: "listening on" in self.said() or self.process.poll() is not None,
@@ -88,6 +88,16 @@ class Head:
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")
+
+    def chatter(self) -> str:
+        """What its drivers printed."""
+        path = self.db / "renderer.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def tell(self, order: str, text: str) -> None:
+        """Gives an order that has a text, all of it at once."""
+        (self.orders / "new").write_text(text)
+        (self.orders / "new").rename(self.orders / order)
 
     def order(self, name: str) -> None:
         (self.orders / name).touch()

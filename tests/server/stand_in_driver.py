@@ -4,10 +4,12 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 (begin no segment while it is there), ``crash`` (die at the next frame, once),
 ``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
 (fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
-(never become ready), ``stop`` (say nothing more, as if stopped, once), ``culprit`` (die at the
-frames of the job that it names, ``before`` or ``after`` telling of one), ``slow`` (begin each job so many seconds
-late), ``nonsense`` (a JSON object to be said of the next job, once), ``large`` (as many
-bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
+(never become ready), ``lie`` (say the lines in it at the next frame, once; {job} and {tmp} are those of the
+frame), ``say`` (say the lines in it, once), ``joined`` (it has joined the cluster at the address in it), ``gone``
+(there is no cluster), ``print`` (print what is in it, then end with status 1, once), ``stop`` (say nothing more, as
+if stopped, once), ``culprit`` (die at the frames of the job that it names, ``before`` or ``after`` telling of one),
+``slow`` (begin each job so many seconds late), ``nonsense`` (a JSON object to be said of the next job, once),
+``large`` (as many bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
 ``lives``, each job ranked anew to ``changes``.
 """
 
@@ -73,6 +75,13 @@ class Work:
                     return True
                 with open(ORDERS / "rendered", "a") as file:
                     file.write(f"{self.job} {frame}\n")
+                if (ORDERS / "lie").exists():
+                    text = (ORDERS / "lie").read_text().replace("{job}", self.job).replace("{tmp}", str(self.tmp))
+                    (ORDERS / "lie").rename(ORDERS / "lied")
+                    for link in ("symbolic", "hard"):
+                        if f"/{link}" in text:
+                            (os.symlink if link == "symbolic" else os.link)(ORDERS / "theirs", self.tmp / link)
+                    LINE.sendall(text.encode() + b"\n")
                 say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
                     device="none", attempt=1)
                 if culprit == [self.job, "after"]:
@@ -97,10 +106,24 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: None if ordered("deaf", once=False) else sys.exit(0))
     while ordered("mute", once=False):
         time.sleep(0.05)
-    say("ready", address="none", dashboard="", nodes=[{"id": "here"}])
+    with open(ORDERS / "commands", "a") as file:
+        file.write(" ".join(sys.argv[1:]) + "\n")
+    if (ORDERS / "print").exists():
+        print((ORDERS / "print").read_text(), flush=True)
+        (ORDERS / "print").unlink()
+        sys.exit(1)
+    if ordered("gone", once=False):
+        say("unavailable", code="NO_CLUSTER", message="no Ray head answers")
+        sys.exit(3)
+    joined = (ORDERS / "joined").exists()
+    say("ready", address=(ORDERS / "joined").read_text() if joined else "none", dashboard="", joined=joined,
+        nodes=[{"id": "here", "resources": {"CPU": 1}}, {"id": "dead", "alive": False, "resources": {"CPU": 9}}])
     works: dict[str, Work] = {}
     buffer, alive = b"", 0.0
     while True:
+        if (ORDERS / "say").exists():
+            LINE.sendall((ORDERS / "say").read_bytes() + b"\n")
+            (ORDERS / "say").unlink()
         if ordered("stop"):
             os.kill(os.getpid(), signal.SIGSTOP)
         if time.monotonic() > alive + 0.5:

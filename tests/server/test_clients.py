@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import socket
 import struct
 import time
@@ -25,6 +26,11 @@ def threads(head: Head) -> int:
 def resident_kib(head: Head) -> int:
     text = Path(f"/proc/{head.process.pid}/status").read_text()
     return int(text.split("VmRSS:")[1].split()[0])
+
+
+def cpu_seconds(head: Head) -> float:
+    fields = Path(f"/proc/{head.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def reset(sock: socket.socket) -> None:
@@ -57,28 +63,80 @@ def test_slow_clients_hold_up_nobody(heads):
 
 
 def test_connections_are_capped(heads):
-    """T11: so many of one address, so many in all, each with a thread; all others are answered BUSY."""
-    most, attempts = amount((20, 100), (200, 2_000))
+    """T11: so many that follow jobs, each with a thread; more are answered BUSY, and who streams nothing never is."""
+    most, attempts = amount((32, 100), (200, 2_000))
     head = heads("--max-connections", str(most))
     usual = threads(head)
     head.order("hold")
-    waiting = [head.send(source="127.0.0.2", **SMALL) for _ in range(most - most // 4)]
-    wait_for(lambda: threads(head) == usual + len(waiting), PATIENCE, "all are served")
-    assert "of your address" in head.ask(source="127.0.0.2", **SMALL).last["message"]
-    waiting += [head.send(**SMALL) for _ in range(most // 4)]
-    wait_for(lambda: threads(head) == usual + most, PATIENCE, "all are served")
+    cap = most - most // 4 - -(-most // 8)  # of one address, which loopback is
+    waiting = [head.send(source=f"127.0.0.{2 + number % 9}", **SMALL) for number in range(cap)]
+    wait_for(lambda: head.ask(op="status").last["connections"] == cap + 1, PATIENCE, "all are served")
     busiest = 0
     for _ in range(attempts):
-        reply = head.ask(op="status")
+        reply = head.ask(**SMALL)
         assert reply.code == "BUSY" and reply.last["limit"]["retry_after"] > 0
+        assert "of your address" in reply.last["message"]
+        assert head.ask(op="status").code is None
         busiest = max(busiest, threads(head))
-    tell("T11", connects=most + attempts, served=most, answered_BUSY=attempts, most_threads=busiest,
-         cap=usual + most)
+    tell("T11", connects=cap + 2 * attempts, served_streams=cap, answered_BUSY=attempts, status_answered=attempts,
+         most_threads=busiest, cap=usual + most)
     assert busiest <= usual + most
     for sock, _ in waiting:
         sock.close()
-    wait_for(lambda: head.ask(op="status").code is None, PATIENCE, "there is room again")
+    head.withdraw("hold")
+    wait_for(lambda: head.ask(**SMALL).video, PATIENCE, "there is room again")
     wait_for(lambda: threads(head) <= usual + MOST_IDLE, PATIENCE, "the threads ended")
+
+
+def enough_descriptors(wanted: int) -> int:
+    """Raises this process's limit; what it is then."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+    return max(soft, limit)
+
+
+def test_who_says_nothing_keeps_nobody_out(head):
+    """T10: silent connections of two loopback addresses, as many as the caps of two addresses and more."""
+    count = min(1_400, enough_descriptors(2_048) - 200)
+    job = head.ask(**SMALL).parts[0].fields["job"]
+    silent = [head.connect(source=f"127.0.0.{1 + number % 2}") for number in range(count)]
+    answered = [head.ask(op=op, job=job).code for op in ("status", "cancel", "pause") for _ in range(20)]
+    tell("T10", silent=count, status_cancel_and_pause_answered=answered.count(None), of=len(answered))
+    assert answered == [None] * len(answered) and head.ask(**SMALL).video
+    for sock in silent:
+        sock.close()
+
+
+def test_who_waits_for_a_paused_job_keeps_nobody_out_and_costs_little(head):
+    """T11: attached to one paused job from two addresses of loopback, as many as the service has connections."""
+    count = min(1_024, enough_descriptors(2_048) - 200)
+    head.order("hold")
+    sock, reply = head.send(**SMALL)
+    job = reply.step() and reply.last["job"]
+    sock.close()
+    assert head.ask(op="pause", job=job).last["state"] == "paused"
+    told = [head.send(source=f"127.0.0.{1 + number % 2}", op="attach", job=job) for number in range(count)]
+    followed = 1_024 - 256 - 128
+    wait_for(lambda: head.ask(op="status").last["connections"] >= min(count, followed), PATIENCE, "they are attached")
+    answered = [head.ask(**fields).code for _ in range(20) for fields in (
+        {"op": "status"}, {"op": "status", "job": job}, {"op": "pause", "job": job}, {"op": "list"})]
+    codes = []
+    for sock, reply in told[followed:]:
+        codes.append(reply.read().code)
+    assert codes == ["BUSY"] * max(0, count - followed)
+    before, began = cpu_seconds(head), time.monotonic()
+    time.sleep(3)
+    cpu = (cpu_seconds(head) - before) / (time.monotonic() - began)
+    received = sum(len(sock.recv(1 << 20)) > 0 for sock, _ in told[:10])
+    tell("T11", attached_to_a_paused_job=min(count, followed), answered_BUSY=len(codes),
+         status_list_and_pause_answered=answered.count(None), of=len(answered), cpu=f"{100 * cpu:.1f} %")
+    assert answered == [None] * len(answered) and received == 10
+    assert head.ask(op="cancel", job=job).last["state"] == "cancelled"
+    for sock, reply in told[10:15]:
+        assert reply.read().code == "CANCELLED" and len(reply.parts) <= 4
+    for sock, _ in told:
+        sock.close()
 
 
 def test_vanishing_clients_leave_nothing_and_lose_nothing(head):

@@ -14,8 +14,9 @@ from tests.support.processes import wait_for
 STEPS = [
     "job.write.after", "job.fsync.after", "job.rename.after", "job.folder.after", "job.commit.before",
     "job.commit.after", "segment.fsync.before", "segment.rename.before", "segment.rename.after",
-    "segment.commit.before", "segment.commit.after", "poster.rename.after", "video.fsync.after",
+    "segment.commit.before", "segment.commit.after", "poster.rename.after", "proof.rename.after", "video.fsync.after",
     "video.rename.before", "video.rename.after", "video.folder.after", "video.commit.before", "video.commit.after",
+    "thin.commit.before", "thin.commit.after",
 ]
 
 
@@ -24,10 +25,11 @@ def whole_files(db) -> None:
     store = Store(db)
     try:
         assert store.recovery.removed == store.recovery.damaged == 0
-        for record in store.latest(1000):
-            with store.open(record.id).file as file:
-                assert file.read() == expected_video(record.id, record.frames)
-            assert len(store.segments(record.id)) == -(-record.frames // 5)
+        assert store.recovery.lost == store.recovery.rebuilt == store.recovery.forgotten == 0
+        for row in store.table(1000):
+            with store.open(row["id"]).file as file:
+                assert file.read() == expected_video(row["id"], row["frames"])
+        assert not list(db.glob("jobs/*/*/segments"))  # their pictures lie once on the disk
     finally:
         store.close()
 

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from mandel.server.arrival import owner
 from mandel.server.connection import Connection
-from mandel.server.listener import Listener
+from mandel.server import arrival
+from mandel.server.listener import Listener, listen as listen_at
 from mandel.server.reading import Reading
 from mandel.settings import Settings
 from tests.server.heads import Reply
@@ -39,7 +39,7 @@ class Held(Connection):
         try:
             self.socket.settimeout(20)
             self.socket.sendall(self._reply.result({"op": self._asked.op}))
-            self.socket.shutdown(socket.SHUT_WR)
+            self._hang_up()
         except OSError:
             self._drop()
 
@@ -51,7 +51,7 @@ def listen():
 
     def start(tls=None, **settings) -> Listener:
         Held.allowed.clear()
-        started.append(Listener(Settings(port=0, **settings), tls, Held))
+        started.append(Listener(listen_at("127.0.0.1", 0), Settings(**settings), tls, Held))
         started[-1].start()
         return started[-1]
 
@@ -63,8 +63,16 @@ def listen():
     assert not any(thread.name == "listener" for thread in threading.enumerate())
 
 
+@pytest.fixture
+def apart(monkeypatch):
+    """Addresses of this machine stand for those of other machines: each counts for itself."""
+    monkeypatch.setattr(arrival, "owner", lambda address: address)
+
+
 def test_who_is_behind_an_address():
-    assert [owner(address) for address in ("127.0.0.1", "::1")] == ["127.0.0.1", "::1"]
+    owner = arrival.owner
+    assert [owner(address) for address in ("127.0.0.1", "127.9.8.7", "::1")] == ["127.0.0.1", "127.0.0.1", "::1"]
+    assert owner("192.0.2.7") == "192.0.2.7"
     assert owner("2001:db8::1") == owner("2001:db8::ffff:0:0:2") == "2001:db8::/64" != owner("2001:db8:0:1::1")
     assert owner("fe80::1%eth0") == "fe80::/64"
 
@@ -144,6 +152,17 @@ def test_tls_in_any_pieces(listen):
     wait_for(lambda: listener.connections == 0, 20, "all have gone")
 
 
+def test_tls_ends_with_a_word(listen):
+    """Without close_notify a strict client takes what it has for cut off."""
+    listener = listen(server_tls(), request_timeout=2.0)
+    Held.allowed.set()
+    trust = ssl.create_default_context(cafile=CERTIFICATE)
+    for said, wanted in ((b'{"op": "list"}', b"list"), (b"nonsense", b"BAD_JSON"), (b"", b"TIMEOUT")):
+        with trust.wrap_socket(connect(listener), server_hostname="localhost", suppress_ragged_eofs=False) as sock:
+            sock.sendall(said)
+            assert wanted in b"".join(iter(lambda: sock.recv(1 << 14), b""))
+
+
 def test_silent_clients_end_at_the_deadline(listen):
     plain, encrypted = listen(request_timeout=0.3), listen(server_tls(), request_timeout=0.3)
     with connect(plain) as sock:
@@ -153,35 +172,69 @@ def test_silent_clients_end_at_the_deadline(listen):
     wait_for(lambda: plain.connections == encrypted.connections == 0, 20, "all have gone")
 
 
-def test_one_address_never_takes_all(listen):
+def test_who_says_nothing_makes_way(listen, apart):
+    """Of one address when it has its share, of all when there is no room: the one that has come first."""
     listener = listen(max_connections=8)
-    held = [connect(listener, "127.0.0.2") for _ in range(6)]
-    with connect(listener, "127.0.0.2") as sock:
-        assert "6 connections of your address" in Reply(sock).read().last["message"]
-    held += [connect(listener, "127.0.0.3") for _ in range(2)]
-    with connect(listener) as sock:
-        assert Reply(sock).read().last["limit"]["connections"] == 8
-    for sock in held:
+    silent = [connect(listener, "127.0.0.2") for _ in range(6)]
+    wait_for(lambda: listener.connections == 6, 20, "all are there")
+    silent += [connect(listener, "127.0.0.2")]
+    assert Reply(silent[0]).read().code == "BUSY"
+    silent += [connect(listener, "127.0.0.3") for _ in range(2)]
+    wait_for(lambda: listener.connections == 8, 20, "all are there")
+    Held.allowed.set()
+    for _ in range(3):
+        with ask(listener, op="list") as sock:
+            assert Reply(sock).read().last == {"op": "list"}
+    assert Reply(silent[1]).read().code == "BUSY"
+    for sock in silent:
         sock.close()
     wait_for(lambda: listener.connections == 0, 20, "all have gone")
-    Held.allowed.set()
-    with ask(listener, "127.0.0.2", op="list") as sock:
-        assert Reply(sock).read().last == {"op": "list"}
 
 
-def test_slow_readers_make_way_when_others_wait(listen):
-    listener = listen(max_connections=4)
-    waiting = [ask(listener, "127.0.0.2"), ask(listener, "127.0.0.3")]
-    slow = [ask(listener, source, client="slow") for source in ("127.0.0.2", "127.0.0.3")]
-    wait_for(lambda: len(listener._serving) == 4, 20, "all are served")
-    fresh = [ask(listener, op="list") for _ in range(2)]  # each in the place of a slow one
-    wait_for(lambda: len(listener._serving) == 4, 20, "they are served")
+def test_streams_leave_room_for_what_streams_nothing(listen, apart):
+    """Of 16 places 14 are for streams, and 10 for those of one address."""
+    listener = listen(max_connections=16)
+    held = [ask(listener, "127.0.0.2", op="attach", job="0" * 64) for _ in range(10)]
+    wait_for(lambda: len(listener._serving) == 10, 20, "they are served")
+    with ask(listener, "127.0.0.2") as sock:
+        said = Reply(sock).read()
+        assert said.code == "BUSY" and "10 connections of your address that follow jobs" in said.last["message"]
+    held += [ask(listener, "127.0.0.3") for _ in range(4)]
+    wait_for(lambda: len(listener._serving) == 14, 20, "they are served")
+    with ask(listener, "127.0.0.4") as sock:
+        assert "14 connections that follow jobs" in Reply(sock).read().last["message"]
+    stuck = [ask(listener, "127.0.0.2", op="list"), ask(listener, op="list")]
+    wait_for(lambda: len(listener._serving) == 16, 20, "they are served")
     with connect(listener) as sock:
+        assert Reply(sock).read().code == "BUSY"
+    for one in listener._serving:  # as if their answers had not been taken for a minute
+        one.since -= 60 * (not one.streams)
+    fresh = ask(listener, "127.0.0.4", op="status")
+    wait_for(lambda: sorted(one._asked.op for one in listener._serving if not one.streams) == ["list", "status"],
+             20, "it has the place of one that took no answer")
+    Held.allowed.set()
+    with fresh:
+        assert Reply(fresh).read().last == {"op": "status"}
+    for sock in held + stuck:
+        sock.close()
+    wait_for(lambda: listener.connections == 0, 20, "all have gone")
+    assert not +listener._streams and not listener._held
+
+
+def test_slow_readers_make_way_when_others_wait(listen, apart):
+    listener = listen(max_connections=6)  # five streams, four of one address
+    waiting = [ask(listener, "127.0.0.2"), ask(listener, "127.0.0.3")]
+    slow = [ask(listener, source, client="slow") for source in ("127.0.0.2", "127.0.0.3", "127.0.0.2")]
+    wait_for(lambda: len(listener._serving) == 5, 20, "all are served")
+    fresh = [ask(listener, source) for source in ("127.0.0.1", "127.0.0.3", "127.0.0.1")]  # in the places of slow ones
+    wait_for(lambda: not any(one.reading.is_slow(0) for one in listener._serving) and len(listener._serving) == 5,
+             20, "they are served")
+    with ask(listener) as sock:
         assert Reply(sock).read().code == "BUSY"  # who waits for a job is not slow
     Held.allowed.set()
-    for sock, op in zip(waiting + fresh, ("render", "render", "list", "list")):
+    for sock in waiting + fresh:
         with sock:
-            assert Reply(sock).read().last == {"op": op}
+            assert Reply(sock).read().last == {"op": "render"}
     for sock in slow:
         with sock:
             assert sock.recv(1_000) == b""

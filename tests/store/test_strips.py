@@ -36,6 +36,7 @@ def test_strips_are_stored_replaced_and_removed(store):
     assert [(s.number, s.base, s.bytes) for s in strips] == [(-1, 0, 700), (0, 0, 700), (7, 3, 1400)]
     assert [s.path.read_bytes() for s in strips] == [DATA, DATA, DATA * 2]
     assert strips[2].sha256 == hashlib.sha256(DATA * 2).hexdigest() and store.strips.bytes(JOB) == 2800
+    assert store.bytes(JOB) == 3 * 4096 + 3 * 4096
     store.strips.remove(JOB, [0, 99])
     assert [s.number for s in store.strips.of(JOB)] == [-1, 7] and not strips[1].path.exists()
     store.strips.remove(JOB)
@@ -88,8 +89,9 @@ def test_strips_are_evicted_before_jobs_but_not_those_in_use(store):
     assert store.get(OTHER).source == JOB
     assert store.evict(0, idle=0) == [] and store.strips.of(JOB)  # being recoloured
     store.set_state(OTHER, CANCELLED)
-    assert store.evict(len(DATA), idle=0) == [] and store.strips.of(JOB)  # there is room
-    store.evict(len(DATA) - 1, idle=0)
+    taken = store.usage().total
+    assert store.evict(taken, idle=0) == [] and store.strips.of(JOB)  # there is room
+    assert store.evict(taken - 1, idle=0) == []
     assert not store.strips.of(JOB) and not store.names.strips(JOB).exists()
 
 

@@ -51,7 +51,8 @@ class Cluster:
 
     def worker(self, **environment: str) -> subprocess.CompletedProcess:
         return self.run(
-            "./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", "--num-gpus", "0", **environment
+            "./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", "--num-gpus", "0", "--again",
+            **environment
         )
 
     def status(self) -> str:

@@ -1,0 +1,89 @@
+"""How fast an orbit's neighbours leave it: |dz_n/dc|, and the first return to a disc's image of 0.
+
+When a disc of radius R around c is iterated, its image after n steps is, to first order, the disc of radius
+R |dz_n/dc| around z_n. The first n at which that covers 0 is the period of the nucleus that lies in the disc, if
+one does (https://mathr.co.uk/web/m-period.html); in any case nothing about the disc repeats sooner, so it is the
+unit in which counts of a view are measured.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_BLOCK = 32  # |2 z| is below 2**3 but for the last steps of an escape: no block overflows a double
+_CHUNK = 4_096
+
+
+class Growth:
+    """dz_n/dc along one orbit, from n = 0, handed over piece by piece."""
+
+    def __init__(self):
+        self._value, self._exponent = 0j, 0  # dz_0/dc = 0
+
+    def advance(self, re: np.ndarray, im: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+        """log2 of |dz_n/dc|, float64, for the next entries z_n = (re + 1j*im) * 2**exponent of the orbit."""
+        factors, shifts = (2 * (re + 1j * im)).tolist(), exponent.tolist()
+        special = np.flatnonzero(exponent).tolist()  # these take a block each
+        cuts = sorted({*range(0, len(factors), _BLOCK), *special, *(k + 1 for k in special), len(factors)})
+        values, exponents = [], np.zeros(len(factors))
+        for first, end in zip(cuts, cuts[1:], strict=False):
+            exponents[first:end] = self._exponent
+            value, shift = self._value, shifts[first]
+            if shift:
+                values.append(value)
+                self._set(factors[first] * value, self._exponent + shift)
+                self._set(self._value + _power2(-self._exponent), self._exponent)
+                continue
+            unit = _power2(-self._exponent)
+            for factor in factors[first:end]:
+                values.append(value)
+                value = factor * value + unit
+            self._set(value, self._exponent)
+        with np.errstate(divide="ignore"):
+            return np.log2(np.abs(np.array(values, complex))) + exponents
+
+    def _set(self, value: complex, exponent: int) -> None:
+        shift = math.frexp(max(abs(value.real), abs(value.imag)))[1]
+        value, exponent = complex(math.ldexp(value.real, -shift), math.ldexp(value.imag, -shift)), exponent + shift
+        if value == 0 or exponent < -900:  # next to nothing beside the 1 that each step adds
+            value, exponent = 0j, 0
+        self._value, self._exponent = value, exponent
+
+
+def _power2(k: int) -> float:
+    return math.ldexp(1.0, k) if k > -1_000 else 0.0
+
+
+def _log2_abs(re: np.ndarray, im: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log2(np.hypot(re, im)) + exponent
+
+
+def returned(
+    log_radius: float, growth: np.ndarray, re: np.ndarray, im: np.ndarray, exponent: np.ndarray
+) -> np.ndarray:
+    """Where |z_n| < 2 R |dz_n/dc|: bool, one for each entry.
+
+    Args:
+        log_radius: log2 of R.
+        growth: what ``Growth.advance`` gave for the entries.
+    """
+    return _log2_abs(re, im, exponent) < growth + (log_radius + 1)
+
+
+def first_return(re: np.ndarray, im: np.ndarray, exponent: np.ndarray, log_radius: float) -> int:
+    """The first n > 0 of an orbit with |z_n| < 2 R |dz_n/dc|; 0 when there is none.
+
+    Args:
+        re, im, exponent: the orbit from z_0 = 0, as in ``Reference``.
+        log_radius: log2 of R.
+    """
+    growth = Growth()
+    for first in range(0, len(re), _CHUNK):
+        part = [array[first:first + _CHUNK] for array in (re, im, exponent)]
+        found = np.flatnonzero(returned(log_radius, growth.advance(*part), *part))
+        if len(found):  # not at n = 0, where dz/dc is 0
+            return first + int(found[0])
+    return 0

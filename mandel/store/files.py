@@ -1,0 +1,253 @@
+"""The files of jobs: segments and videos, stored before they count, proven before they are used."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from mandel.errors import StoreError
+from mandel.store import durable, proof
+from mandel.store.index import Index
+from mandel.store.lost import Lost
+from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
+from mandel.store.proof import Proof
+from mandel.store.states import DONE, QUEUED
+
+_log = logging.getLogger("mandel")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A finished segment whose digest was proven."""
+
+    number: int
+    path: Path
+    frames: int
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A proven file, open for reading; the digest is that of these very bytes."""
+
+    file: BinaryIO
+    bytes: int
+    sha256: str
+
+
+class Files:
+    """What a store does with the files of its jobs; the index has a row for each that counts."""
+
+    names: Names
+    _index: Index
+    _lost: Lost
+
+    def __init__(self):
+        self._verifying = [threading.Lock() for _ in range(16)]
+        self._verified: dict[tuple[str, str], tuple] = {}
+        self._folders = 0
+        self._thick: set[str] = set()
+
+    def new_tmp(self, job: str) -> Path:
+        """A fresh folder under tmp; never used twice, so that a late writer meets nobody."""
+        self._folders += 1
+        folder = self.names.tmp / f"{job[:16]}-{self._folders}"
+        with durable.disk_errors("making a temporary folder"):
+            folder.mkdir(0o700)
+        return folder
+
+    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str) -> None:
+        """Adopts a closed segment.
+
+        Args:
+            tmp: the file, on the same file system as the store.
+            sha256: what its writer says it wrote; must be what the disk holds.
+
+        Raises:
+            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
+        """
+        row = self._adopt(job, SEGMENT, number, tmp, frames, sha256)
+        with self._index.write(SEGMENT) as db:
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str,
+               report: dict) -> None:
+        """Adopts the video and the poster, and commits that the job is done.
+
+        Args:
+            report: how it was rendered, for people; JSON-ready.
+
+        Raises:
+            StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
+        """
+        now = time.time()
+        rows = [self._adopt(job, POSTER, 0, poster, 1, None)] if poster else []
+        with durable.disk_errors("storing a video"):
+            known = Proof(frames, tmp.stat().st_size, sha256, now, report)
+            durable.write(self.names.tmp / f"{job}-video.json", self.names.proof(job), known.encode(), "proof")
+        rows.append(self._adopt(job, VIDEO, 0, tmp, frames, sha256))
+        with self._index.write(VIDEO) as db:
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+            db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL, report = ? WHERE id = ?",
+                       (DONE, now, json.dumps(report), job))
+        self.drop_segments(job)
+
+    def drop_segments(self, job: str) -> None:
+        """Removes the segments of a job whose video is durable: its pictures lie once on the disk. Never raises."""
+        try:
+            durable.check_no_links(self.names.root, self.names.segments(job))
+            with self._index.write("thin") as db:
+                if not db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND job IN (SELECT id FROM jobs WHERE "
+                                  "state = ?)", (job, SEGMENT, DONE)).rowcount:
+                    return
+                with suppress(FileNotFoundError):
+                    os.rename(self.names.segments(job), gone := self.names.new_gone())
+            durable.remove(gone)
+        except (StoreError, OSError) as error:  # tried again, now and then
+            _log.warning("job %s: its segments could not be removed: %s", job[:12], error)
+
+    def thin(self) -> bool:
+        """Drops the segments that an older version, or a full disk, left beside a video, of one job whose video is
+        proven; whether there was one."""
+        rows = self._index.read(
+            "SELECT DISTINCT job FROM files WHERE kind = ? AND job IN (SELECT id FROM jobs WHERE state = ?)",
+            SEGMENT, DONE)
+        for row in rows:
+            if (job := row["job"]) not in self._thick:
+                self._thick.add(job)  # looked at once
+                try:
+                    self.open(job).file.close()
+                    self.drop_segments(job)
+                except StoreError:
+                    pass  # whoever asks for the video has it joined from these segments
+                return True
+        return False
+
+    def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> tuple:
+        final = self.names.file(job, kind, number)
+        with durable.disk_errors(f"storing a {kind}"):
+            durable.check_no_links(self.names.root, final)
+            size, found = durable.adopt(tmp, final, kind, sha256)
+        if kind == VIDEO:
+            self._remember(job, kind, _mark(final.stat(), (size, found)))  # the digest was read from the file
+        return job, kind, number, frames, size, found
+
+    def stored_frames(self, job: str) -> dict[int, int]:
+        """Frames of each finished segment, by number; what their digests say is not looked at."""
+        return dict(self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT))
+
+    def segments(self, job: str) -> list[Segment]:
+        """The finished segments that their digests prove; the others are removed, row and file."""
+        proven = []
+        for row in self._index.read("SELECT * FROM files WHERE job = ? AND kind = ? ORDER BY number",
+                                    job, SEGMENT):
+            path = self.names.file(job, SEGMENT, row["number"])
+            try:
+                with proof.open_plain(path) as file:
+                    good = durable.digest(file) == (row["bytes"], row["sha256"])
+            except OSError:
+                good = False
+            if good:
+                proven.append(Segment(row["number"], path, row["frames"]))
+            else:
+                self.discard_segment(job, row["number"])
+        return proven
+
+    def discard_segment(self, job: str, number: int) -> None:
+        """Removes a segment that cannot be used, row and file; fine if there is none."""
+        path = self.names.file(job, SEGMENT, number)
+        with self._index.write("discard") as db:
+            db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND number = ?", (job, SEGMENT, number))
+        with durable.disk_errors("removing a damaged segment"):
+            durable.check_no_links(self.names.root, path)
+            durable.remove(path)
+
+    def forget_segments(self, job: str) -> None:
+        """The finished segments count no more; new ones take their places."""
+        with self._index.write("discard") as db:
+            db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, SEGMENT))
+
+    def open(self, job: str, kind: str = VIDEO) -> StoredFile:
+        """A video or poster, proven by its digest; the caller closes it.
+
+        The whole file is read the first time, and again whenever its inode,
+        size or times have changed.
+
+        Raises:
+            StoreError: DAMAGED when it is missing or not what was stored; NO_JOB when there is no such job.
+        """
+        rows = self._index.read("SELECT bytes, sha256 FROM files WHERE job = ? AND kind = ?", job, kind)
+        if not rows and not self._index.read("SELECT 1 FROM jobs WHERE id = ?", job):
+            raise StoreError("NO_JOB", "there is no such job any more")
+        wanted = [tuple(row) for row in rows]
+        if kind == VIDEO and (beside := proof.read(self.names, job)) is not None and beside.content not in wanted:
+            wanted.append(beside.content)
+        try:
+            file = proof.open_plain(self.names.file(job, kind))
+        except OSError:
+            wanted, file = [], None
+        for known in wanted:
+            try:
+                if self._proven(job, kind, file, known):
+                    if known not in map(tuple, rows):
+                        self._correct(job, beside)
+                    return StoredFile(file, *known)
+            except BaseException:
+                file.close()
+                raise
+        if file is not None:
+            file.close()
+        raise StoreError("DAMAGED", f"the stored {kind} is damaged and must be made again")
+
+    def _correct(self, job: str, beside: Proof) -> None:
+        """The index is wrong about a video that is what is written beside it."""
+        with self._index.write("discard") as db:
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?)",
+                       (job, VIDEO, beside.frames, *beside.content))
+
+    def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:
+        mark = _mark(stat := os.fstat(file.fileno()), wanted)
+        with self._verifying[int(job[:1], 16)]:
+            if self._verified.get((job, kind)) == mark:
+                return True
+            try:
+                if stat.st_size != wanted[0] or durable.digest(file) != wanted:
+                    return False
+            except OSError:
+                return False
+            self._remember(job, kind, mark)
+            return True
+
+    def _remember(self, job: str, kind: str, mark: tuple) -> None:
+        if len(self._verified) > 1000:
+            self._verified.clear()
+        self._verified[job, kind] = mark
+
+    def discard_video(self, job: str) -> None:
+        """Forgets a damaged video and its poster and queues the job; good segments stay.
+
+        What index and proof together say is damaged is removed; any other goes to lost/.
+        """
+        rows = self._index.read("SELECT bytes, sha256 FROM files WHERE job = ? AND kind = ?", job, VIDEO)
+        beside = proof.read(self.names, job)
+        with self._index.write("discard") as db:
+            db.execute("DELETE FROM files WHERE job = ? AND kind != ?", (job, SEGMENT))
+            db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?",
+                       (QUEUED, time.time(), job))
+        with durable.disk_errors("removing a damaged video"):
+            durable.check_no_links(self.names.root, self.names.file(job, VIDEO))
+            if not (beside is not None and beside.witness and beside.content in map(tuple, rows)):
+                self._lost.put(self.names.file(job, VIDEO), "is not the video that was stored there")
+            for path in (self.names.file(job, VIDEO), self.names.file(job, POSTER), self.names.proof(job)):
+                durable.remove(path)
+
+
+def _mark(stat: os.stat_result, wanted: tuple[int, str]) -> tuple:
+    """What changes whenever a file does, and what it was proven to hold."""
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted

@@ -1,0 +1,118 @@
+"""``video.json``: what is known of a video, beside it, so that no loss of the index loses the video.
+
+It is written before the video gets its name. Nothing waits for its fsync at a
+start: one that is missing or torn is made again from the index, and the other way round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from typing import BinaryIO
+
+from mandel.store import durable
+from mandel.store.names import VIDEO, Names
+from mandel.video.shape import frames_of
+
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Facts of a video; ``ended`` is in Unix seconds, ``report`` how it was rendered.
+
+    ``witness``: it was written with the video, not copied from the index later.
+    """
+
+    frames: int
+    bytes: int
+    sha256: str
+    ended: float = 0.0
+    report: dict = field(default_factory=dict)
+    witness: bool = True
+
+    @property
+    def content(self) -> tuple[int, str]:
+        return self.bytes, self.sha256
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Proof | None:
+        """What ``encode`` wrote; None for anything else."""
+        try:
+            proof = cls(**json.loads(data))
+        except (ValueError, TypeError, RecursionError):
+            return None
+        types = ((proof.frames, int), (proof.bytes, int), (proof.sha256, str), (proof.ended, (int, float)),
+                 (proof.report, dict), (proof.witness, bool))
+        return proof if all(isinstance(value, kind) for value, kind in types) else None
+
+
+def open_plain(path) -> BinaryIO:
+    """Opens a regular file to read, never through a link at its end. Raises OSError."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+
+
+def read_json(path, most: int = _MOST_BYTES) -> bytes | None:
+    """A small file; None if it is missing, a link, or too large."""
+    try:
+        with open_plain(path) as file:
+            data = file.read(most + 1)
+        return data if len(data) <= most else None
+    except OSError:
+        return None
+
+
+def read(names: Names, job: str) -> Proof | None:
+    """The proof beside a job's video, if there is one that can be read."""
+    data = read_json(names.proof(job))
+    return Proof.decode(data) if data is not None else None
+
+
+def write(names: Names, job: str, proof: Proof) -> None:
+    """Puts a proof beside a video that is there already, whole or not at all."""
+    tmp = names.tmp / f"{job}-video.json"
+    tmp.write_bytes(proof.encode())
+    tmp.chmod(0o600)
+    os.replace(tmp, names.proof(job))
+
+
+def payload_of(names: Names, job: str) -> dict | None:
+    """The payload beside a job's video; None if it is lost."""
+    try:
+        payload = json.loads(read_json(names.payload(job)) or b"")
+    except (ValueError, RecursionError):
+        return None
+    return payload if isinstance(payload, dict) else None
+
+
+def frames_asked(names: Names, job: str) -> int | None:
+    """How many frames the payload beside a job's video asks for."""
+    frames = (payload_of(names, job) or {}).get("num_frames")
+    return frames if isinstance(frames, int) and not isinstance(frames, bool) and 0 < frames < 1 << 40 else None
+
+
+def prove(names: Names, job: str, *known: Proof | None) -> Proof | None:
+    """What a job's video is: the one of ``known`` that its digest is of.
+
+    Where nothing is known of it, whether it is a whole mp4 of as many frames
+    as the payload asks for. None if it is missing, damaged, or no video.
+    """
+    known = tuple(proof for proof in known if proof is not None)
+    try:
+        with open_plain(names.file(job, VIDEO)) as file:
+            content = durable.digest(file)
+            for proof in known:
+                if proof.content == content:
+                    return proof
+            frames = None if known else frames_of(file)
+            ended = os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return None
+    asked = frames_asked(names, job)
+    if not frames or asked not in (None, frames):
+        return None
+    return Proof(frames, *content, ended, witness=False)

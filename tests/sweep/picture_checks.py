@@ -1,0 +1,151 @@
+"""Pictures: that neither bands, nor how they are painted, nor what came before shows; and zooms."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+
+from mandel.colour.look import Look
+from mandel.payload import EXACT, SHARED, Payload, parse
+from mandel.plan.arithmetic import DIRECT, log2_of
+from mandel.plan.view import View
+from mandel.protocol.strict_json import loads
+from mandel.render.frame import FrameRenderer
+from mandel.render.samples import Outputs
+from tests.support.zooms import Zoomed, psnr
+from tests.sweep import views
+from tests.sweep.judge import WELL_CONDITIONED
+from tests.sweep.runs import Bench, fetched
+from tests.sweep.tally import Report
+from tests.sweep.views import Case
+
+ZOOM = "zoom"
+# Shared frames at density 1.1 against frames of 2 x 2 samples a pixel, both against 4 x 4: dB (docs/sampling.md).
+SHARED_LOSS, ENOUGH = 3.0, 36.0
+# Pixels of a perturbed picture that may be near the set, and by how many levels others may differ.
+ROUNDED, LEVELS = 0.02, 2
+
+
+def _equal(
+    report: Report, check: str, one: np.ndarray, other: np.ndarray, exactly: bool, sure: np.ndarray | None = None
+) -> None:
+    """Args: sure: the pixels, flat, whose samples are well conditioned; None: all."""
+    off = np.abs(one.astype(int) - other).reshape(-1, 3).max(axis=1)
+    many = int(np.count_nonzero(off > (0 if exactly else LEVELS)))
+    if exactly:
+        right = many == 0
+    else:
+        worst = off if sure is None else off[sure]
+        right = np.count_nonzero(worst > LEVELS) <= (max(ROUNDED * off.size, 2) if sure is None else 0)
+    report.count(check, off.size, 0 if right else many, many if right else 0)
+    if not right:
+        report.fail(check, f"{many} of {off.size} pixels differ by up to {off.max()} levels")
+
+
+def _sure(ctx, case: Case) -> np.ndarray:
+    """Which samples of a perturbed view leave and are well conditioned."""
+    samples = FrameRenderer(ctx).samples(case.grid, case.maxiter, case.bailout, Outputs(distance=True))
+    raw = fetched(ctx, samples)
+    return (raw.distance > WELL_CONDITIONED) & np.isfinite(raw.distance)
+
+
+def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
+    """The checks of pictures, of every third small view."""
+    view, direct = case.view, case.engine == DIRECT
+    if view is None or rng.random() > 0.35:
+        return
+    size = view.width * view.height
+    if size * case.maxiter > 1_000_000 or size > 12_000:
+        return
+    look = Look() if rng.random() < 0.6 else Look(relief=0.5, edge=1.0)
+    args = case.maxiter, case.bailout, look
+    fresh = FrameRenderer(bench.ctx)
+    whole = fresh.picture(view, *args)
+    sure = None if direct else _sure(bench.ctx, case)
+    few = 2 * 20 * view.width * rng.randint(1, max(view.height // 2, 1))
+    _equal(report, "pictures in bands", FrameRenderer(bench.ctx, few).picture(view, *args), whole, direct, sure)
+    _equal(report, "painted as made", FrameRenderer(bench.ctx, timed=True).picture(view, *args), whole, True)
+    im = view.im[1:] if view.im.startswith("-") else "-" + view.im
+    flipped = FrameRenderer(bench.ctx).picture(replace(view, im=im, turn=view.turn.conjugate()), *args)
+    if look.relief == 0:  # light falls from one side
+        _equal(report, "mirrored pictures", flipped[::-1], whole, direct or view.height % 4 == 0, sure)
+    used = FrameRenderer(bench.ctx)
+    for _ in range(2):
+        used.picture(_another(view, rng), 200, 1000.0, look)
+    _equal(report, "pictures rendered before", used.picture(view, *args), whole, True)
+    _equal(report, "pictures rendered again", used.picture(view, *args), whole, True)
+    if size * case.maxiter <= 250_000:
+        _adaptive(report, fresh, view, args, direct)
+
+
+def _another(view: View, rng: random.Random) -> View:
+    """Another view of the same centre: deeper or less deep."""
+    delta = Decimal(view.delta) * views.power(rng.uniform(-30, 3))
+    return View(view.re, view.im, f"{delta:.17e}", rng.randint(1, 20), rng.randint(1, 20))
+
+
+def _adaptive(report: Report, renderer: FrameRenderer, view: View, args, direct: bool) -> None:
+    once, full = (renderer.picture(view, *args, n) for n in (1, 2))
+    adaptive = renderer.picture(view, *args, 2, adaptive=True).astype(int)
+    off = np.minimum(*(np.abs(adaptive - other).max(axis=2) for other in (once, full)))
+    many = int(np.count_nonzero(off > (0 if direct else LEVELS)))
+    right = many <= (0 if direct else max(ROUNDED * off.size, 1))
+    report.count("adaptive pixels", off.size, 0 if right else many, many if right else 0)
+    if not right:
+        report.fail("adaptive pixels", f"{many} of {off.size} are neither single nor full, by {off.max()} levels")
+
+
+def payload_of(**fields) -> Payload:
+    return parse(loads(json.dumps(fields).encode()))
+
+
+def zoom(seed: int) -> dict:
+    """The fields of a random zoom's payload: few small frames, deep or not."""
+    rng = random.Random(f"{ZOOM} {seed}")
+    kind = rng.choice(["boundary", "misiurewicz", "julia", "nucleus", "tip", "axis", "minibrot"])
+    place = views.KINDS[kind](rng)
+    start = place.delta * views.power(rng.uniform(0, 2))
+    if rng.random() < 0.5:
+        start = min(place.delta * views.power(rng.uniform(0, 200)), Decimal("2.5"))
+    limit = max(100, min(int(place.limits[0]), 6_000))
+    return {
+        "point": f"{place.re},{place.im}", "num_frames": rng.randint(2, 5), "frame_width": 2 * rng.randint(16, 40),
+        "frame_height": 2 * rng.randint(12, 30), "maxiter": limit, "start_delta": f"{start:e}",
+        "end_delta": f"{min(place.delta, start):e}", "rotation": str(rng.choice([0, 0, rng.randint(-360, 360)])),
+        "easing": str(rng.choice([0, 0.5])),
+    }  # fmt: skip
+
+
+def check_zoom(bench: Bench, seed: int, report: Report) -> float:
+    """A zoom: about another reference, out as in, and shared as good as exact; returns its depth."""
+    fields = zoom(seed)
+    there = Zoomed(bench.ctx, payload_of(**fields, sampling=EXACT))
+    last = fields["num_frames"] - 1
+    for k in (0, last):
+        own = there.alone(k)
+        _close(report, "zooms about the deepest reference", there.frame(k), own)
+    if fields["rotation"] == "0":
+        back = fields | {"start_delta": fields["end_delta"], "end_delta": fields["start_delta"]}
+        out = Zoomed(bench.ctx, payload_of(**back, sampling=EXACT))
+        for k in range(last + 1):
+            _close(report, "zoom out as in", out.frame(last - k), there.frame(k))
+    shared = Zoomed(bench.ctx, payload_of(**fields, sampling=SHARED))
+    for k in (0, last):
+        wanted = there.alone(k, 4)
+        gain = psnr(shared.frame(k), wanted) - psnr(there.alone(k, 2), wanted)
+        good = gain > -SHARED_LOSS or psnr(shared.frame(k), wanted) > ENOUGH
+        report.count("shared zooms", wanted.size // 3, int(not good))
+        if not good:
+            report.fail("shared zooms", f"frame {k}: {psnr(shared.frame(k), wanted):.1f} dB, {-gain:.1f} less "
+                        f"than 2 x 2 samples; {json.dumps(fields)[:300]}")  # fmt: skip
+    return -log2_of(Decimal(fields["end_delta"])) / math.log2(10)
+
+
+def _close(report: Report, check: str, one: np.ndarray, other: np.ndarray) -> None:
+    """All but the last bits of samples: no pixel of the frame, but for a handful next to the set, changes."""
+    _equal(report, check, one, other, False)
