@@ -1,6 +1,7 @@
 """Workers that take long say that they are at work, and the driver hears when they fall silent."""
 
 import threading
+import time
 
 from mandel.cluster import sign
 from mandel.cluster.sign import Sign, Signs
@@ -45,6 +46,8 @@ def test_a_short_call_says_nothing():
 
 
 class Clock:
+    sleep = staticmethod(time.sleep)  # for the threads of other tests' signs, which do not end
+
     now = 1000.0
 
     def monotonic(self):

@@ -82,6 +82,8 @@ class Work:
                         if f"/{link}" in text:
                             (os.symlink if link == "symbolic" else os.link)(ORDERS / "theirs", self.tmp / link)
                     LINE.sendall(text.encode() + b"\n")
+                    if '"video"' in text:  # whoever says so has ended the job
+                        return True
                 say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
                     device="none", attempt=1)
                 if culprit == [self.job, "after"]:
