@@ -16,6 +16,7 @@
 #include "outputs.h"
 #include "parked.h"
 
+ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define NORM(x, y) fma(x, x, (y) * (y))
 // Below |z| = 2^-500 scaled steps begin, and from 2^PLAIN_AGAIN on plain ones again.
 #define LEAST_PLAIN_SQUARE 0x1p-1000
@@ -105,6 +106,13 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
 
     while (ANY(pending)) {
+#if ROUNDS
+        if (--budget < 0) {
+            keep(&parked, pending, turn, state, items);
+            atomic_inc(left_over);
+            return;
+        }
+#endif
         M active = ANY(turn) ? turn : pending;
         turn = 0;
         int leader = 0;
@@ -126,14 +134,6 @@ void perturb(__global const double *across, __global const double *down, __globa
         V own_unit = unit * powers2(scale_exponent - g);
 #endif
         while (ANY(active)) {
-#if ROUNDS
-            if (--budget < 0) {
-                PARK(parked, active, x, y, e, (M)m, (M)n)
-                keep(&parked, pending, active, state, items);
-                atomic_inc(left_over);
-                return;
-            }
-#endif
             if (n >= maxiter) {
                 for (int k = 0; k < WIDTH; ++k)
                     if (LANE_L(active, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
@@ -142,7 +142,15 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             // The longest block that every sample of the group may take.
             int level = -1, block = 0;
-            if (m > 0 && ((m - 1) & LOW_MASK) == 0) {
+            if (((m - 1) & LOW_MASK) == 0) {
+#if ROUNDS
+                if (--budget < 0) {
+                    PARK(parked, active, x, y, e, (M)m, (M)n)
+                    keep(&parked, pending, active, state, items);
+                    atomic_inc(left_over);
+                    return;
+                }
+#endif
                 const int s = (m - 1) >> LOW;
                 block = first_block(s, tops);
                 const int most = s == 0 ? tops : min(32 - (int)clz(s & -s), tops);
@@ -234,7 +242,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             if (level < 0) {
                 double2 z = orbit[m];
 #if DEEP
-                z *= power2(orbit_exponent[m]);
+                if (orbit_exponent[m] != 0) z *= power2(orbit_exponent[m]);
 #endif
                 const V tx = fma((V)(2.0), (V)(z.x), x), ty = fma((V)(2.0), (V)(z.y), y);
                 const V rx = fma(tx, x, fma(-ty, y, px));
@@ -263,8 +271,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             V size = NORM(x, y);
 #if DEEP
+            const M tiny = active & (size < LEAST_PLAIN_SQUARE);
             // A z of 0 that stays 0 is none too small: the centre's own.
-            if (!was_scaled && ANY(active & (size < LEAST_PLAIN_SQUARE) & (moving | (old_x != 0) | (old_y != 0)))) {
+            if (!was_scaled && ANY(tiny) && ANY(tiny & (moving | (old_x != 0) | (old_y != 0)))) {
                 // Too small for plain double: the same step again, scaled.
                 x = old_x;
                 y = old_y;
@@ -310,10 +319,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             } else
 #endif
             {
+                double2 zp = z;
 #if DEEP
-                const double2 zp = z * power2(ez);
-#else
-                const double2 zp = z;
+                if (ez != 0) zp *= power2(ez);
 #endif
                 fx = sum_x = zp.x + x;
                 fy = sum_y = zp.y + y;

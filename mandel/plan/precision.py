@@ -10,8 +10,9 @@ from mandel.errors import RenderError
 from mandel.plan.arithmetic import DEEP_EXPONENT, log2_of
 from mandel.plan.grid import POLAR, Grid
 
-# 64 bits below the spacing give the same counts as 200 bits below it.
-GUARD_BITS = 64
+# 64 bits below the spacing would give the same counts. With 64 more, orbits of other precisions round to the same
+# doubles (all but one entry in 2**64): a picture does not depend on which one it was made with.
+GUARD_BITS = 128
 # One BLA table serves many octaves of a zoom; its |c| is rounded up to these.
 OCTAVES = 64
 # The kernels' logarithms are int32 with 12 fraction bits.

@@ -26,8 +26,8 @@ _GPU_GROUP = (8, 4)
 
 # Below that of any number, and far from overflow when others are added.
 _EXPONENT_OF_ZERO = -(2**28)
-# Steps of a group that a core surely does in a second.
-_STEPS = 2e7
+# Blocks or groups of single steps that a core surely does in a second.
+_STEPS = 1e7
 
 
 @dataclass
@@ -56,6 +56,7 @@ class PerturbedIterator:
         self._centre: tuple[str, str] | None = None
         self._reference: Reference | None = None
         self._reference_key: tuple | None = None
+        self._given = False  # by the caller
         self._ends: dict[float, int] = {}
         self._orbits: dict[bool, list] = {}
         self._edge = None
@@ -64,22 +65,25 @@ class PerturbedIterator:
         self._table_buffers = None
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
-        """The kept reference orbit if it serves ``grid``, else a new one, kept from now on."""
+        """The orbit that was given for this centre if it serves ``grid``, else the grid's own.
+
+        One that was computed for another grid would serve too, but near the set it may give samples other
+        last bits: pictures must not depend on what was rendered before.
+        """
         need = precision(grid)
         kept = self._reference if self._centre == (grid.re, grid.im) else None
-        if kept is None or not kept.serves(need.bits, maxiter):
+        own = kept is not None and kept.bits == need.bits and (kept.complete or kept.limit == maxiter)
+        if kept is None or not (own or self._given) or not kept.serves(need.bits, maxiter):
             began = perf_counter()
             kept = reference_orbit(grid.re, grid.im, need.bits, maxiter, self._progress)
             self.keep(grid.re, grid.im, kept)
+            self._given = False
             self.timing.reference = perf_counter() - began
         return kept
 
     def keep(self, re: str, im: str, reference: Reference) -> None:
-        """Keeps a reference, computed elsewhere perhaps, in place of whatever was kept.
-
-        Another orbit of the centre may serve as well, but near a boundary it gives samples other
-        last bits: pictures must not depend on what was rendered before.
-        """
+        """Keeps a reference, computed elsewhere, in place of whatever was kept; it is used where it serves."""
+        self._given = True
         # An orbit follows from these; a copy of the one kept brings nothing new.
         key = re, im, reference.bits, reference.limit, reference.last
         if key != self._reference_key:
@@ -146,14 +150,16 @@ class PerturbedIterator:
         self.timing = PerturbedTiming()
         need = precision(grid, whole)
         if reference is None:
-            reference = self.reference(whole or grid, maxiter)
+            self.reference(whole or grid, maxiter)
         elif not reference.serves(need.bits, maxiter):
             raise RenderError(
                 "BAD_REFERENCE",
                 f"the reference has {reference.bits} bits and {reference.limit} iterations; "
                 f"this grid needs {need.bits} and {maxiter}.",
             )
-        self.keep(grid.re, grid.im, reference)
+        else:
+            self.keep(grid.re, grid.im, reference)
+        reference = self._reference
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
         place = place or place_of(self.ctx, grid, relative=True)

@@ -19,8 +19,8 @@ from mandel.device.context import DeviceContext
 
 # A launch is meant to take this long; the first ones are shorter, since the device's pace is not known yet.
 TARGET_SECONDS = 0.4
-# Budgets are ints that kernels multiply with the length of a block.
-_MOST_STEPS = 10_000_000
+# Budgets are ints that kernels multiply with the length of a block. With less than two perturb.cl might get nowhere.
+_LEAST_STEPS, _MOST_STEPS = 2, 10_000_000
 _GROWTH = 8
 # Iterations that surely take no longer than a second: such work is done in one launch.
 _SHORT_ON_A_CORE, _SHORT_ON_A_GPU = 1e9, 2e10
@@ -45,7 +45,7 @@ class Pace:
     def budget(self, items: int) -> int:
         """Steps that ``items`` work items can each do in the target time."""
         turns = max(items / self.parallel, 1.0)
-        return int(min(max(self.steps * TARGET_SECONDS / turns, 1), _MOST_STEPS))
+        return int(min(max(self.steps * TARGET_SECONDS / turns, _LEAST_STEPS), _MOST_STEPS))
 
     def learn(self, items: int, budget: int, seconds: float) -> None:
         """``items`` work items used up ``budget`` within a round of ``seconds``, which others took part in."""

@@ -116,13 +116,25 @@ def test_bands_turns_and_strips_see_the_same_samples(iterator, spacing):
         assert counts(iterator, one, 9_000)[0, 0] == got[j, i]
 
 
+def test_orbits_of_any_precision_give_the_same_picture():
+    """One of more bits is a deeper frame's: with 64 guard bits last bits differed."""
+    re, im = "-1.999999999999999999999999999999999999", "-2e-989"
+    view, look, maxiter = View(re, im, "3e-41", 64, 48), Look(), 2_000
+    want = FrameRenderer(device_context()).picture(view, maxiter, 1000.0, look)
+    for more in (0, 1, 64, 700):
+        renderer = FrameRenderer(device_context())
+        bits = precision(view.grid()).bits + more
+        renderer.keep_reference(re, im, reference_orbit(re, im, bits, maxiter))
+        assert (renderer.picture(view, maxiter, 1000.0, look) == want).all(), more
+
+
 def test_pictures_do_not_depend_on_what_was_rendered_before():
-    """An orbit of the same centre with more bits would serve as well, with other last bits."""
+    """An orbit with more bits repeats later, and gives samples near the set other last bits."""
     re = "-0.702774470674683447992653153836494075405252182637866827209"
     im = "0.293423055261040764424793502871432007963553679195245572252"
     view, look, maxiter = View(re, im, "1.18e-24", 64, 48), Look(), 11_900
     bits = precision(view.grid()).bits
-    own, longer = (reference_orbit(re, im, n, maxiter) for n in (bits, bits + 64))
+    own, longer = (reference_orbit(re, im, n, maxiter) for n in (bits, bits + 700))
     pictures = []
     for before in (own, longer):
         renderer = FrameRenderer(device_context())
@@ -131,3 +143,6 @@ def test_pictures_do_not_depend_on_what_was_rendered_before():
             pictures.append(renderer.picture(view, maxiter, 1000.0, look))
     assert (pictures[0] != pictures[2]).any(), "the other orbit's picture is the same: this tests nothing"
     assert (pictures[1] == pictures[0]).all() and (pictures[3] == pictures[0]).all()
+    renderer = FrameRenderer(device_context())
+    renderer.picture(View(re, im, "1e-200", 8, 8), maxiter, 1000.0, look)
+    assert (renderer.picture(view, maxiter, 1000.0, look) == pictures[0]).all()

@@ -61,7 +61,7 @@ def assert_rounds_change_nothing(ctx, make, grid, maxiter, outputs, budgets):
         pace = Fixed(steps)
         got = fetched(ctx, make(pace).iterate(grid, maxiter, 1000.0, outputs))
         assert all(np.array_equal(a, b) for a, b in zip(got, want, strict=True)), steps
-        assert steps > 50 or pace.rounds > 2
+        assert steps >= 50 or pace.rounds > 2
 
 
 OUTPUTS = pytest.mark.parametrize("outputs", [Outputs(), Outputs(distance=True, slope=True)], ids=["plain", "derivative"])
@@ -121,4 +121,4 @@ def test_a_pace_is_learned_within_bounds():
     assert pace.steps == 8000.0
     pace.learn(2, 400, 1e9)
     assert pace.steps == 1000.0
-    assert Pace(2, 1e-9).budget(10**6) == 1  # never none: rounds come to an end
+    assert Pace(2, 1e-9).budget(10**6) == 2  # rounds come to an end
