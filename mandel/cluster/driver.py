@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from mandel.payload import Payload
 
 _STEP_SECONDS = 0.2
 _CLUSTER_SECONDS = 2.0
+# Exit statuses, as server/suspects.py weighs them. Ray ends this process with 1 when its control store is gone.
+_LOST_RAY, _FAILED = 4, 5
 _LATE_SECONDS = 60.0  # on a machine at full load Ray starts in 40 s
 
 
@@ -171,16 +174,19 @@ def main(argv: list[str] | None = None) -> int:
         "event": "ready", "address": executor.address, "dashboard": executor.dashboard,
         "joined": executor.joined, "nodes": executor.nodes(),
     })
-    lost = False
+    if executor.notice:
+        channel.send({"event": "log", "level": "warning", "message": executor.notice})
     try:
         _drive(channel, executor, pulse)
     except MandelError as error:
         channel.send({"event": "log", "level": "error", "message": error.message})
-        lost = True
-    finally:
-        if not lost:  # else closing may wait for ever; the supervisor ends what is left
-            executor.close()
-    return 4 if lost else 0
+        return _LOST_RAY  # closing may wait for ever; the supervisor ends what is left
+    except Exception as error:
+        traceback.print_exc()
+        channel.send({"event": "log", "level": "error", "message": f"the program failed: {error!r}"})
+        return _FAILED
+    executor.close()
+    return 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ scheduler passes handles on and fetches only what it must have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -79,6 +79,9 @@ class Executor(Protocol):
 
     def progress(self, ticket: int) -> tuple[int, int] | None:
         """How far a long task says it is, (done, total); None while it has said nothing."""
+
+    def heard(self, tickets: Iterable[int]) -> Mapping[int, float]:
+        """Seconds since a worker was last heard to be at work at tasks, of those that it was heard of at all."""
 
     def fetch(self, handle: Any) -> Any:
         """The result behind a handle."""

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
 
 from mandel.cluster.job import Job
-from mandel.video.join import Joiner
+from mandel.cluster.results import check_segment
+from mandel.errors import RenderError
+from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
 
 # Far enough in to be worth a look, not yet the very end.
 _POSTER_AT = 0.8
+# Decoding takes half as long as encoding, which all workers do.
+_MOST_CHECKING = 4
+
+
+class Spoilt(RenderError):
+    """BAD_SEGMENT: the segments of these numbers, durable as they are, cannot be joined."""
+
+    def __init__(self, numbers: list[int], why: str):
+        super().__init__("BAD_SEGMENT", why)
+        self.numbers = numbers
 
 
 class Film:
@@ -40,15 +55,33 @@ class Film:
                     path, p.frame_width, p.frame_height, p.fps, p.num_frames, len(job.segments)
                 )
             while not self.waits:
-                self._joiner.add(job.paths[self._joiner.added])
+                number = self._joiner.added
+                try:
+                    self._joiner.add(job.paths[number], job.segments[number].count)
+                except (RenderError, FileNotFoundError) as error:
+                    raise Spoilt([number], f"segment {number} cannot be used: {error}") from error
             if self._joiner.added < len(job.segments):
                 return None
-            video = self._joiner.finish()
+            video = self._finish()
         except BaseException:
             self.drop()
             raise
         self._joiner.drop()
         return {"path": str(video.path), "frames": video.frames, "bytes": video.bytes, "sha256": video.sha256}
+
+    def _finish(self) -> Video:
+        try:
+            return self._joiner.finish()
+        except RenderError as error:  # some segment is not what it seems
+            p, numbers = self._job.payload, []
+            for segment in self._job.segments:
+                try:
+                    check_segment(self._job.paths[segment.index], segment.count, p.frame_width, p.frame_height)
+                except (RenderError, FileNotFoundError):
+                    numbers.append(segment.index)
+            if not numbers:
+                raise
+            raise Spoilt(numbers, f"segments {numbers} cannot be used: {error.message}") from error
 
     def drop(self) -> None:
         """Removes what was not finished."""
@@ -57,7 +90,7 @@ class Film:
 
 
 class Finisher:
-    """Two threads, so that the poster does not hold up the video.
+    """Two threads, so that the poster does not hold up the video, and some that decode what was encoded.
 
     Args:
         wake: called by them when something is over.
@@ -66,6 +99,8 @@ class Finisher:
     def __init__(self, wake: Callable[[], None] = lambda: None):
         self._wake = wake
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
+        self._checking = ThreadPoolExecutor(min(_MOST_CHECKING, os.cpu_count() or 1), "mandel-check")
+        self._checks: list[tuple[Any, Future]] = []
         self._posters: dict[str, Future] = {}
         self._films: dict[str, tuple[Film, Future]] = {}
 
@@ -79,6 +114,24 @@ class Finisher:
             if not film.waits:
                 self._films[job.name] = film, self._start(film.go_on)
 
+    def check(self, job: Job, number: int, path: Path, note: Any) -> None:
+        """Starts to decode a segment that was encoded and is not durable yet; ``checked`` tells what came of it."""
+        p, frames = job.payload, job.segments[number].count
+        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height)
+        future.add_done_callback(lambda _: self._wake())
+        self._checks.append((note, future))
+
+    @property
+    def checking(self) -> bool:
+        """Whether ``checked`` has something to tell, now or later."""
+        return bool(self._checks)
+
+    def checked(self) -> list[tuple[Any, Future]]:
+        """The notes of segments that were decoded; the futures raise as ``check_segment`` does. Told once."""
+        over = [check for check in self._checks if check[1].done()]
+        self._checks = [check for check in self._checks if not check[1].done()] if over else self._checks
+        return over
+
     def _start(self, function: Callable, *given) -> Future:
         future = self._pool.submit(function, *given)
         future.add_done_callback(lambda _: self._wake())
@@ -86,7 +139,7 @@ class Finisher:
 
     @property
     def active(self) -> bool:
-        """Whether a poster or a video is being made."""
+        """Whether a poster or a video is being made, or a segment decoded."""
         return any(not future.done() for future in self._futures())
 
     def wait(self, timeout: float) -> None:
@@ -94,7 +147,8 @@ class Finisher:
         wait([future for future in self._futures() if not future.done()], timeout, FIRST_COMPLETED)
 
     def _futures(self) -> list[Future]:
-        return [*self._posters.values(), *(future for _, future in self._films.values())]
+        films = (future for _, future in self._films.values())
+        return [*self._posters.values(), *films, *(future for _, future in self._checks)]
 
     def ended(self) -> list[tuple[str, Future]]:
         """Jobs whose poster and video have been made, or failed; the video event's facts. Told once."""
@@ -128,11 +182,17 @@ class Finisher:
         for name in list(self._films):
             self.forget(name)
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._checking.shutdown(wait=True, cancel_futures=True)
 
 
 def _make_poster(job: Job, index: int) -> dict:
     poster = job.tmp / f"{job.name[:16]}.png"
-    save_poster(job.paths[index], poster, job.payload.frame_width, job.payload.frame_height)
+    try:
+        save_poster(job.paths[index], poster, job.payload.frame_width, job.payload.frame_height)
+    except (RenderError, FileNotFoundError) as error:
+        if isinstance(error, RenderError) and error.code not in ("BAD_SEGMENT", "FFMPEG_FAILED"):
+            raise
+        raise Spoilt([index], f"segment {index} cannot be used: {error}") from error
     return {"poster": str(poster)}
 
 

@@ -68,14 +68,16 @@ class InFlight:
             self._tasks.setdefault((job, task.kind), Counter())[item.kind] += 1
             self.calls[task.kind] += not self._sizes[call]
             self._sizes[call] += 1
-            self._stragglers.begun(ticket, job.name, item.kind, task.kind, copies)
+            self._stragglers.submitted(ticket, call, job.name, item.kind, task.kind, copies)
 
     def end(self, outcome: Outcome) -> Flight | None:
         """Takes an ended task out, and copies of it as well; None if a copy of it was sooner."""
         if outcome.ticket not in self._flights:
             self._abandoned.discard(outcome.ticket)
+            self._stragglers.ended(outcome.ticket)
             return None
-        flight = self._take_out(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
+        flight = self._take_out(outcome.ticket)
+        self._stragglers.ended(outcome.ticket, None if outcome.error else outcome.info.get("seconds"))
         if (flight.job, flight.item) in self._copied:
             self.abandon(flight.job, flight.item)
         return flight
@@ -85,13 +87,13 @@ class InFlight:
         self._copied.discard((job, item))
         for ticket in self._copies(job, item):
             self._take_out(ticket)
+            self._stragglers.unwanted(ticket)
             self._abandoned.add(ticket)
             self._executor.cancel(ticket)
 
-    def _take_out(self, ticket: int, seconds: float | None = None) -> Flight:
+    def _take_out(self, ticket: int) -> Flight:
         flight = self._flights.pop(ticket)
         self._heard.pop(ticket, None)
-        self._stragglers.ended(ticket, seconds)
         job, item, task, call = flight
         tasks = self._tasks[job, task.kind]
         tasks[item.kind] -= 1
@@ -113,17 +115,16 @@ class InFlight:
     def late(self, slots: dict[str, int], jobs: Iterable[Job]) -> Iterator[tuple[Flight, int]]:
         """Tasks of ``jobs`` that take suspiciously long and say nothing, and how many make the same item."""
         wanted = {job.name: job for job in jobs}
-        for ticket in self._stragglers.late(slots):
+        for ticket in self._stragglers.late(slots, self._executor.heard):
             if (flight := self._flights.get(ticket)) is None:
                 continue  # abandoned with another copy of it
-            self._stragglers.ended(ticket)
-            job, item, task, _ = flight
+            job, item = flight.job, flight.item
             if wanted.get(job.name) is not job:
                 continue
             said = self._executor.progress(ticket) if item.kind == REFERENCE else None
             if said != self._heard.get(ticket):
                 self._heard[ticket] = said
-                self._stragglers.begun(ticket, job.name, item.kind, task.kind)
+                self._stragglers.goes_on(ticket)
             else:
                 yield flight, len(self._copies(job, item))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -42,6 +43,7 @@ class Kept:
         self._executor = executor
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mandel-kept")
         self._under_way: list[Future] = []
+        self._removing: list[Future] = []
         self._frames: dict[str, set[int]] = {}  # by job's name, those on disk or about to be
 
     def keep(self, job: Job, item: Item, task: Task, handle: Any, seconds: float) -> None:
@@ -56,12 +58,13 @@ class Kept:
             if seconds >= job.frame_bytes * slots / _BYTES_PER_SECOND:
                 self._submit(job, item.index, handle)
 
-    def keep_all(self, job: Job) -> None:
+    def keep_all(self, jobs: Iterable[Job]) -> None:
         """The driver stops: keeps every picture that is not in a durable segment, if rendering is the dearer."""
-        dearest = max((seconds for (grade, _), seconds in job.pace.items() if grade.kind == FRAME), default=0.0)
-        if dearest >= _WORTH_AT_STOP:
-            for frame, handle in job.pictures():
-                self._submit(job, frame, handle)
+        for job in jobs:
+            dearest = max((seconds for (grade, _), seconds in job.pace.items() if grade.kind == FRAME), default=0.0)
+            if dearest >= _WORTH_AT_STOP:
+                for frame, handle in job.pictures():
+                    self._submit(job, frame, handle)
 
     def recall(self, job: Job, item: Item, task: Task) -> Any:
         """A handle of what ``task`` would make if it was kept and is intact, else None."""
@@ -95,7 +98,8 @@ class Kept:
         """A segment is durable: its frames are needed no more."""
         kept = self._frames.get(job.name, set())
         for frame in kept.intersection(segment.frames):  # on the thread that may just be writing them
-            self._writer.submit(job.cache.remove, _key(job, frame))
+            self._removing = [future for future in self._removing if not future.done()]
+            self._removing.append(self._writer.submit(job.cache.remove, _key(job, frame)))
             kept.discard(frame)
 
     def release(self, name: str) -> None:
@@ -103,8 +107,8 @@ class Kept:
         self._frames.pop(name, None)
 
     def close(self, deadline: float) -> None:
-        """Ends the thread; waits until ``deadline`` (time.monotonic) for what is being written."""
-        wait(self._under_way, max(0.0, deadline - time.monotonic()))
+        """Ends the thread; waits until ``deadline`` (time.monotonic) for what is being written and removed."""
+        wait([*self._under_way, *self._removing], max(0.0, deadline - time.monotonic()))
         self._writer.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, job: Job, frame: int, handle: Any) -> None:

@@ -1,4 +1,4 @@
-"""The executor on a Ray cluster; the only module that imports ray.
+"""The executor on a Ray cluster; with ``ray_worker`` the only module that imports ray.
 
 Call ``token.ensure_token`` before importing it.
 """
@@ -13,24 +13,29 @@ import pickle
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 from ray.experimental import internal_kv
-from ray.util import metrics
 
 import mandel
-from mandel.cluster import tasks
+from mandel.cluster import ray_folder, tasks
 from mandel.cluster.executor import Outcome, Task
 from mandel.cluster.find import find_cluster
+from mandel.cluster.ray_worker import Asked, Meter, by_value, sign_key
 from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT
+from mandel.cluster.results import bad_result
+from mandel.cluster.sign import LEAST_SECONDS, Signs
 from mandel.errors import RenderError
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
 _REFRESH_SECONDS = 2.0
+# Workers that neither end a task nor give a sign of life for so long, though slots are free, do not work any more.
+# (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
+_QUIET_SECONDS = 120.0
 # Ray 2.60 now and then aborts a process that cancels a task which begins or ends just then ("Tried to
 # complete task that was not pending"). Short tasks end by themselves meanwhile.
 _GRACE_SECONDS = 1.0
@@ -52,84 +57,13 @@ _METRICS = "RAY_enable_metrics_collection"
 _TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
 
 
-class _Asked(NamedTuple):
-    """One task of a call; ``inputs`` are places in the call's inputs, which tasks share."""
-
-    function: str
-    argument: Any
-    inputs: tuple[int, ...]
-    label: str
-    failures: int
-    key: bytes
-
-
-def _by_value():
-    """The function that workers call, with all of it inside, so that it travels as it is.
-
-    Nothing of this program is imported or unpacked before interrupts are held back.
-    """
-
-    def call(packed: bytes, *inputs):
-        from mandel.cluster.interrupt import held_back
-
-        with held_back():
-            from mandel.cluster.ray_executor import run_call
-        return run_call(packed, *inputs)
-
-    return call
-
-
-def run_call(packed: bytes, *inputs):
-    """A call on a worker: ``tasks.run`` for each, plus what only Ray knows there.
-
-    Args:
-        packed: a list of ``_Asked`` and the slot, pickled.
-
-    Returns:
-        The results, and as the last one the facts about each run.
-    """
-    asked, slot = pickle.loads(packed)
-    node = ray.get_runtime_context().get_node_id()
-    results, facts = [], []
-    for one in asked:
-        result, about = tasks.run(
-            one.function, one.argument, slot, *(inputs[place] for place in one.inputs), label=one.label,
-            failures=one.failures, tell=lambda done, total, key=one.key: internal_kv._internal_kv_put(
-                key, f"{done} {total}".encode()),
-        )
-        results.append(result)
-        facts.append({**about, "node": node})
-    return *results, facts
-
-
 class _Call(NamedTuple):
     """What was submitted together: tickets, task functions and the results' references, in order."""
 
     tickets: list[int]
     functions: list[str]
     results: list
-
-
-class _Meter:
-    """This program's metrics, in an actor of their own."""
-
-    def __init__(self):
-        self._frames = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
-        self._segments = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
-        self._seconds = metrics.Histogram(
-            "mandel_frame_seconds", "Seconds to render one frame.",
-            boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
-        )
-        self._queue = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
-
-    def tell(self, seconds: list[float], segments: int, queue: int) -> None:
-        """Counts frames, by the seconds that each took, and segments; notes the tasks not ended."""
-        self._queue.set(queue)
-        if segments:
-            self._segments.inc(segments)
-        for value in seconds:
-            self._frames.inc()
-            self._seconds.observe(value)
+    sign: bytes  # the key of its signs of life
 
 
 _PACKAGE = Path(mandel.__file__).parent
@@ -145,16 +79,18 @@ def _join(cluster: str):
     return ray.init(address=cluster, runtime_env=environment, **_QUIET)
 
 
-def _start():
+def _start(folder: str | None):
     # Workers inherit the environment: the package is importable wherever the driver ran.
     path = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
     cores = len(os.sched_getaffinity(0))
-    return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", **_QUIET)
+    return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", _temp_dir=folder, **_QUIET)
 
 
-def _told_by(error: ray.exceptions.RayError) -> tuple[dict, dict]:
+def _told_by(error: Exception) -> tuple[dict, dict]:
     """What an outcome says of a call that ended so: facts and error."""
+    if not isinstance(error, ray.exceptions.RayError):
+        return {}, bad_result(f"{type(error).__name__}: {error}").as_dict()
     if isinstance(error, ray.exceptions.TaskCancelledError):
         return {}, {"code": "CANCELLED", "message": "cancelled"}
     gone = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError)
@@ -173,6 +109,11 @@ class RayExecutor:
         device: the setting ``device``: ``auto`` uses CPUs and GPUs, ``cpu`` and
             ``gpu`` only those, anything else names the device on every worker.
 
+    Attributes:
+        joined: whether it joined a cluster, and did not start Ray.
+        address, dashboard: where its control store and its dashboard are.
+        notice: what a person should know of how it was started; mostly nothing.
+
     Raises:
         RenderError: NO_CLUSTER.
     """
@@ -181,8 +122,9 @@ class RayExecutor:
         for name, value in {**_WATCH, **_TASKS_SHOWN, _METRICS: "0"}.items():
             os.environ.setdefault(name, value)
         cluster = find_cluster(address)
+        folder, self.notice = (None, "") if cluster else ray_folder.choose()
         try:
-            context = _join(cluster) if cluster else _start()
+            context = _join(cluster) if cluster else _start(folder and str(folder))
         except Exception as error:  # when a node takes too long to start, Ray raises just that
             where = f"join the Ray cluster at {cluster}" if cluster else "start Ray here"
             raise RenderError(
@@ -196,14 +138,17 @@ class RayExecutor:
         self.dashboard = context.dashboard_url or ""
         self._node = ray.get_runtime_context().get_node_id()
         self._device = device
-        self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(_by_value())
+        self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(by_value())
+        self._session = context.address_info["session_dir"]
+        self._sockets = [context.address_info[name] for name in ("raylet_socket_name", "object_store_address")]
         self._tickets = itertools.count(1)
+        self._signs = Signs(self._read)
         self._running: dict[Any, _Call] = {}  # by the ref of the facts
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
         self._meter = None
         if self.joined or os.environ[_METRICS] == "1":
             options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
-            self._meter = ray.remote(**options)(_Meter).remote()
+            self._meter = ray.remote(**options)(Meter).remote()
         self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
@@ -241,7 +186,8 @@ class RayExecutor:
         return int(self._now().get("object_store_memory", 1 << 30))
 
     def nodes(self) -> list[dict]:
-        """As the interface says. Raises RenderError NODE_LOST when this process's own node died."""
+        """As the interface says. Raises RenderError NODE_LOST when this process's own node died, RAY_LOST."""
+        self._check_folder()
         nodes = ray.nodes()
         if any(node["NodeID"] == self._node and not node["Alive"] for node in nodes):
             # Ray would let this process live, but every further task would wait for ever.
@@ -272,14 +218,16 @@ class RayExecutor:
         inputs = list({id(handle): handle for task in together for handle in task.inputs}.values())
         places = {id(handle): place for place, handle in enumerate(inputs)}
         asked = [
-            _Asked(task.function, task.argument, tuple(places[id(handle)] for handle in task.inputs),
+            Asked(task.function, task.argument, tuple(places[id(handle)] for handle in task.inputs),
                    task.label or task.function, task.failures, self._key(ticket))
             for ticket, task in zip(tickets, together)
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
         *results, facts = remote.remote(pickle.dumps((asked, slot)), *inputs)
-        self._running[facts] = _Call(tickets, [task.function for task in together], results)
+        if not self._running:
+            self._signs.note()
+        self._running[facts] = _Call(tickets, [task.function for task in together], results, sign_key(asked[0].key))
         return tickets
 
     def _key(self, ticket: int) -> bytes:
@@ -296,7 +244,38 @@ class RayExecutor:
             ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
         outcomes = [outcome for ref in ready for outcome in self._outcomes(ref)]
         self._cancel()
+        if outcomes:
+            self._signs.note()
+        self._listen()
         return outcomes
+
+    def _listen(self) -> None:
+        """Hears what is under way; raises RenderError RAY_LOST when nothing was heard for too long."""
+        self._signs.listen([call.sign for call in self._running.values()])
+        if self._signs.quiet > _QUIET_SECONDS and self._running:
+            self._signs.note()  # else asked again and again
+            # In a cluster that others use as well, what is asked of it may wait for them.
+            if not self.joined or any(ray.available_resources().get(kind, 0) >= 1 for kind in ("CPU", "GPU")):
+                raise RenderError(
+                    "RAY_LOST", f"Ray does not work any more: no task has ended and no worker was heard for "
+                    f"{_QUIET_SECONDS:g} s, though {len(self._running)} calls wait"
+                )
+
+    def _read(self, keys: list[bytes]) -> dict[bytes, bytes]:
+        try:
+            return internal_kv.internal_kv_get_gcs_client().internal_kv_multi_get(keys, None)
+        except Exception:  # the control store is away; it comes back, or Ray ends this process
+            return {}
+
+    def _check_folder(self) -> None:
+        if (gone := ray_folder.missing(self._session, self._sockets)) is not None:
+            raise RenderError("RAY_LOST", f"Ray cannot work any more: {gone} was removed")
+
+    def heard(self, tickets: Iterable[int]) -> dict[int, float]:
+        wanted = set(tickets)
+        calls = [call for call in self._running.values() if not wanted.isdisjoint(call.tickets)]
+        ages = [(call, self._signs.age(call.sign)) for call in calls]
+        return {ticket: age for call, age in ages if age is not None for ticket in call.tickets}
 
     def _outcomes(self, ref) -> list[Outcome]:
         call = self._running.pop(ref)
@@ -304,18 +283,25 @@ class RayExecutor:
             self._unwanted.pop(ticket, None)
             if function == REFERENCE:
                 internal_kv._internal_kv_del(self._key(ticket))
+        self._signs.forget(call.sign)
         try:
             facts = ray.get(ref)
-        except ray.exceptions.RayError as error:
+            outcomes = [
+                Outcome(ticket, None if about.get("error") else result, about, about.pop("error", None))
+                for ticket, result, about in zip(call.tickets, call.results, facts, strict=True)
+            ]
+            seconds = [outcome.info["seconds"] for outcome in outcomes]
+        except Exception as error:  # of Ray, or of whoever makes sense of what a worker returned
+            internal_kv._internal_kv_del(call.sign)
+            self._check_folder()  # workers fail by the dozen when it was removed
             about, told = _told_by(error)
             return [Outcome(ticket, None, {} if n else about, told) for n, ticket in enumerate(call.tickets)]
-        outcomes = []
-        for ticket, function, result, about in zip(*call, facts):
-            error = about.pop("error", None)
-            if error is None and function == FRAME:
-                self._seconds.append(about["seconds"])
-            self._segments += error is None and function == SEGMENT
-            outcomes.append(Outcome(ticket, None if error else result, about, error))
+        if sum(seconds) > LEAST_SECONDS / 2:
+            internal_kv._internal_kv_del(call.sign)
+        for function, outcome in zip(call.functions, outcomes):
+            if outcome.error is None and function == FRAME:
+                self._seconds.append(outcome.info["seconds"])
+            self._segments += outcome.error is None and function == SEGMENT
         return outcomes
 
     def progress(self, ticket: int) -> tuple[int, int] | None:
@@ -326,11 +312,13 @@ class RayExecutor:
         """The result behind a handle.
 
         Raises:
-            RenderError: NODE_LOST when its node is gone.
+            RenderError: NODE_LOST when its node is gone, BAD_RESULT when nobody can make sense of it.
         """
         try:
             return ray.get(handle)
-        except ray.exceptions.RayError as error:
+        except Exception as error:
+            if not isinstance(error, ray.exceptions.RayError):
+                raise bad_result(f"{type(error).__name__}: {error}") from error
             raise RenderError("NODE_LOST", f"a result was lost: {type(error).__name__}") from error
 
     def publish(self, value):

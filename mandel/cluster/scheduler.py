@@ -18,22 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from mandel.cluster.accounts import Accounts
+from mandel.cluster.copies import Copies
+from mandel.cluster.events import frame_event, segment_event
 from mandel.cluster.executor import Executor, Outcome, Task
-from mandel.cluster.finish import Finisher
+from mandel.cluster.finish import Finisher, Spoilt
 from mandel.cluster.in_flight import Flight, InFlight
 from mandel.cluster.job import Job
 from mandel.cluster.kept import Kept
 from mandel.cluster.memory import Taken, room, room_ahead, taken
 from mandel.cluster.pace import frames_together, unwise
 from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
+from mandel.cluster.results import as_told, check_result, segment_bytes, sound
 from mandel.cluster.segment_files import disk_error, write_segment
 from mandel.errors import MandelError, RenderError
 
 MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.
 MAX_LOSSES = 30
-# A node that failed one of a job's tasks gets none of them for a while; one that fails that many
-# in a row gets no more of them.
+# A node that failed one of a job's tasks gets none of them for a while, one that fails so many in a row no more.
 MAX_BLAME = 2
 _SUSPECT_SECONDS = 15.0
 # More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
@@ -62,6 +64,7 @@ class Scheduler:
         self._told = 0.0
         self._finisher = Finisher(wake)
         self._kept = Kept(executor)
+        self._copies = Copies(self._in_flight, self._jobs, self._say, self._addressed)
 
     @property
     def busy(self) -> bool:
@@ -111,14 +114,19 @@ class Scheduler:
     def step(self, timeout: float) -> None:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
         self._fill()
+        self._await(timeout)
+        for name, future in self._finisher.ended():
+            self._joined(name, future)
+        self._tell_stages()
+
+    def _await(self, timeout: float) -> None:
+        """Waits for tasks, or else for what the finisher does; a task that was encoded ends when it was decoded."""
         if self._in_flight:
             for outcome in self._executor.wait(timeout):
                 self._ended(outcome)
         elif self._finisher.active:
             self._finisher.wait(timeout)
-        for name, future in self._finisher.ended():
-            self._joined(name, future)
-        self._tell_stages()
+        self._look_at_checked()
 
     def drain(self, seconds: float, beat: Callable[[], None] = lambda: None) -> None:
         """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.
@@ -127,14 +135,11 @@ class Scheduler:
             beat: called every second or so.
         """
         deadline = time.monotonic() + seconds
-        for job in self._jobs.values():
-            self._kept.keep_all(job)
-        while self._in_flight.wanted and (left := deadline - time.monotonic()) > 0:
+        self._kept.keep_all(self._jobs.values())
+        while (self._in_flight.wanted or self._finisher.checking) and (left := deadline - time.monotonic()) > 0:
             beat()
-            for outcome in self._executor.wait(min(left, _STAGE_SECONDS)):
-                self._ended(outcome)
-        for job in self._jobs.values():
-            self._kept.keep_all(job)
+            self._await(min(left, _STAGE_SECONDS))
+        self._kept.keep_all(self._jobs.values())
         self._kept.close(deadline)
 
     def close(self) -> None:
@@ -157,35 +162,9 @@ class Scheduler:
             while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
                 pass
             if len(slots) > 1 and calls[kind] < count:
-                self._take_over(kind, count - calls[kind], slots)
-        for flight, copies in list(self._in_flight.late(slots, self._jobs.values())):
-            self._hurry(flight, copies, slots)
-
-    def _take_over(self, kind: str, free: int, slots: dict[str, int]) -> None:
-        """Has idle slots make what frames wait for while slower ones are at it; the first to end counts."""
-        for job, item, task, _ in self._in_flight.slower(kind):
-            if not free:
-                return
-            left = unwise(job, kind, slots, self._in_flight.of(job, kind))
-            if self._jobs.get(job.name) is job and job.grade(item) not in left:
-                free -= 1
-                self._say(job, f"{item} is started once more, on a {kind} that is idle", "info")
-                self._in_flight.copy(job, item, self._addressed(job, replace(task, kind=kind)))
-
-    def _hurry(self, flight: Flight, copies: int, slots: dict[str, int]) -> None:
-        """Starts a late task once more."""
-        job, item, task, _ = flight
-        if item.kind == SEGMENT and copies > 1:
-            # Encoding takes its time, but not that long: the pictures cannot be had.
-            self._in_flight.abandon(job, item)
-            error = {"code": "NODE_LOST", "message": "it was started twice and never ended"}
+                self._copies.take_over(kind, count - calls[kind], slots)
+        for job, item, error in self._copies.hurry(slots):
             self._failed(job, item, Outcome(0, None, {}, error))
-            return
-        self._say(job, f"{item} takes suspiciously long and is started once more")
-        others = [kind for kind in slots if kind != task.kind]
-        if item.kind != SEGMENT and others and (copies > 1 or task.kind not in slots):
-            task = replace(task, kind=others[0])  # slots of its kind may all be gone, or hang
-        self._in_flight.copy(job, item, self._addressed(job, task))
 
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one slot of ``kind`` something to do; whether there was anything."""
@@ -250,6 +229,7 @@ class Scheduler:
 
     def _ended(self, outcome: Outcome) -> None:
         self._failures += outcome.error is not None
+        outcome = sound(outcome)
         if (flight := self._in_flight.end(outcome)) is None:
             return
         job, item, task, _ = flight
@@ -259,14 +239,23 @@ class Scheduler:
         if outcome.error is not None and outcome.error["code"] == "HANDED_BACK":
             self._submit(job, [(item, task)])
             return
-        if outcome.error is None and item.kind == SEGMENT:
-            outcome = self._save(job, item, outcome)
-        elif outcome.error is None and item.kind in LEARNED:
-            outcome = self._learn(job, item, outcome)
-        if outcome.error is not None:
-            job.failed_on[item] = task.kind
-            self._failed(job, item, outcome)
+        try:
+            if outcome.error is None and item.kind == SEGMENT:
+                self._save(flight, outcome)
+                return  # and goes on when it has been decoded
+            if outcome.error is None and item.kind in LEARNED:
+                self._learn(job, item, outcome)
+        except Exception as error:  # whatever a worker returned, it costs its task an attempt and nobody anything else
+            outcome = replace(outcome, error=as_told(error))
+        if outcome.error is None:
+            self._made(flight, outcome)
             return
+        job.failed_on[item] = task.kind
+        self._failed(job, item, outcome)
+
+    def _made(self, flight: Flight, outcome: Outcome) -> None:
+        """A task went well, and what it made is what it should be."""
+        job, item, task, _ = flight
         if job.blamed[outcome.info["node"]] < MAX_BLAME:
             del job.blamed[outcome.info["node"]]
         job.note_pace(item, task.kind, outcome.info["seconds"])
@@ -277,7 +266,7 @@ class Scheduler:
             if made := self._of(job, job.strips.made, item.index, layout.finest, raw):
                 self._emit(made)
         if item.kind == FRAME:
-            self._tell_frame(job, item, outcome)
+            self._emit(frame_event(job, item, outcome))
         if self._jobs.get(job.name) is not job:
             return  # a step of its own failed
         self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
@@ -297,14 +286,6 @@ class Scheduler:
             self._give_up(job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}"))
             return None
 
-    def _tell_frame(self, job: Job, item: Item, outcome: Outcome) -> None:
-        info, seconds = outcome.info, outcome.info["seconds"]
-        self._emit({
-            "event": "frame", "job": job.name, "frame": item.index, "seconds": round(seconds, 4),
-            "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
-            "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
-        })
-
     def _tell_stages(self) -> None:
         """Tells, about once a second, how far the long tasks are that frames wait for."""
         if time.monotonic() - self._told < _STAGE_SECONDS:
@@ -313,33 +294,42 @@ class Scheduler:
         for job, item, done, total in self._in_flight.progress():
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
 
-    def _learn(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
-        """Tells the job the value of an item that it wants to know."""
-        try:
-            value = self._executor.fetch(outcome.handle)
-        except MandelError as error:
-            return replace(outcome, error=error.as_dict())
+    def _learn(self, job: Job, item: Item, outcome: Outcome) -> None:
+        """Tells the job the value of an item that it wants to know. Raises RenderError."""
+        value = self._executor.fetch(outcome.handle)
+        check_result(item.kind, value)
         self._of(job, job.learn, item, value)
         if not value.resolved:
             self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
-        return outcome
 
-    def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
-        """Writes an encoded segment to the job's tmp folder and tells of it."""
-        try:
-            data = self._executor.fetch(outcome.handle)
-        except MandelError as error:
-            return replace(outcome, error=error.as_dict())
+    def _save(self, flight: Flight, outcome: Outcome) -> None:
+        """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""
+        job, item = flight.job, flight.item
+        data = segment_bytes(
+            self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes)
         try:
             written = write_segment(job.tmp, job.name, item.index, data)
         except OSError as error:
             self._give_up(job, disk_error(error))
-            return outcome
-        self._emit({
-            "event": "segment", "job": job.name, "index": item.index, "frames": job.segments[item.index].count,
-            "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"], **written,
-        })
-        return outcome
+        else:
+            self._finisher.check(job, item.index, Path(written["path"]), (flight, outcome, written))
+
+    def _look_at_checked(self) -> None:
+        """Tells of segments that were decoded and are right; the others have failed."""
+        for (flight, outcome, written), future in self._finisher.checked():
+            job, item = flight.job, flight.item
+            if self._jobs.get(job.name) is not job:
+                continue
+            try:
+                future.result()
+            except OSError as error:
+                self._give_up(job, disk_error(error))
+            except Exception as error:
+                job.failed_on[item] = flight.task.kind
+                self._failed(job, item, replace(outcome, error=as_told(error)))
+            else:
+                self._emit(segment_event(job, item, outcome, written))
+                self._made(flight, outcome)
 
     def _failed(self, job: Job, item: Item, outcome: Outcome) -> None:
         """One attempt failed: try again elsewhere, or give the job up and say why."""
@@ -386,15 +376,25 @@ class Scheduler:
             return
         try:
             facts = future.result()
-        except MandelError as error:
-            self._failed(job, _VIDEO, Outcome(0, None, {}, error.as_dict()))
-            if name in self._jobs:
-                self._finisher.look_at(job)
         except OSError as error:
             self._give_up(job, disk_error(error))
+        except Exception as error:
+            self._join_again(job, error)
         else:
             del self._jobs[name]
             self._accounts.close()
             self._kept.release(name)
             self._in_flight.cancel(name)
             self._emit({"event": "video", "job": name, **facts})
+
+    def _join_again(self, job: Job, error: Exception) -> None:
+        """A video could not be made; segments that cannot be joined are made again, whatever becomes of the job."""
+        numbers = error.numbers if isinstance(error, Spoilt) else []
+        for number in numbers:
+            job.paths.pop(number, None)
+            self._emit({"event": "spoilt", "job": job.name, "index": number})
+        for item in [Item(SEGMENT, number) for number in numbers] or [_VIDEO]:
+            if self._jobs.get(job.name) is job:
+                self._failed(job, item, Outcome(0, None, {}, as_told(error)))
+        if self._jobs.get(job.name) is job:
+            self._finisher.look_at(job)

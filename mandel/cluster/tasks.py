@@ -20,6 +20,7 @@ import numpy as np
 
 from mandel.cluster import fault
 from mandel.cluster.interrupt import held_back
+from mandel.cluster.results import check_result
 from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
 from mandel.plan.autoiter import Limit
@@ -192,8 +193,9 @@ def run(
             raise RenderError("HANDED_BACK", "this worker failed another task of the job meanwhile")
         fault.strike(label)
         result, facts = FUNCTIONS[function](unit, slot, *inputs)
+        check_result(function, result)
     except MandelError as error:
-        facts = {"error": {"code": error.code, "message": error.message}}
+        result, facts = None, {"error": {"code": error.code, "message": error.message}}
     except Exception as error:  # the worker must live on; the scheduler counts the attempt
         traceback.print_exc()
         facts = {"error": {"code": "INTERNAL", "message": f"{type(error).__name__}: {error}"}}

@@ -18,6 +18,11 @@ _PACKAGES = Path(__file__).parents[2]  # for a head that was not started where t
 _LONGEST_LINE = 16 << 20
 
 
+def leash_command(head: int, descriptor: int, command: Sequence[str]) -> list[str]:
+    """How to start ``command`` on a leash that the process ``head`` holds."""
+    return [sys.executable, "-S", str(_LEASH), str(head), str(descriptor), *command]
+
+
 class DriverProcess:
     """Starts ``command --fd N`` in a session of its own, on a leash (leash.py).
 
@@ -38,7 +43,7 @@ class DriverProcess:
         path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", str(_LEASH), str(os.getpid()), str(theirs.fileno()), *command],
+                leash_command(os.getpid(), theirs.fileno(), command),
                 pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
                 env=os.environ | {"PYTHONPATH": path}, stdout=output, stderr=output,
             )

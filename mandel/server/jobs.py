@@ -83,8 +83,10 @@ class Job:
         self.source: str | None = record.source  # the job whose strips it is made from
         self.changed = threading.Condition(lock)
         self.ending = threading.Lock()
+        # Since its last finished segment; a frame alone proves nothing, as it may be the same one each time.
+        self.faults = 0  # times that the driver failed it
+        self.deaths = 0  # of drivers that had it; see suspects.py
         self.unsaved = False  # the disk has no room for its state; it is stored as soon as there is some
-        self.faults = 0  # times in a row that the driver failed it without any progress
         self.nodes: Counter[str] = Counter()
         self.hosts: dict[str, str] = {}
         self.segments: dict[int, int] = {}
@@ -134,11 +136,15 @@ class Job:
             self.nodes[node] += 1
             if host:
                 self.hosts[node] = host
-            self.faults = 0
 
     def recalled(self, number: int) -> None:
         """A frame of an earlier driver was still there."""
         self._kept.add(number)
+
+    def lost_segment(self, number: int) -> None:
+        """A finished segment was thrown away."""
+        frames = self.segments.pop(number, 0)
+        self._before = max(0, self._before - frames)
 
     @property
     def done(self) -> int:

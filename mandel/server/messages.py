@@ -2,6 +2,7 @@
 
 The driver unpickles what workers return, so what it says is not taken on trust: above all no
 text of it becomes a path, but a name of a file in the folder that it was given for a job.
+What is wrong costs the job that it is about an attempt; if it is about none, the driver is replaced.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _MOST = 100_000  # of what is listed
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 _ID = re.compile(r"[0-9a-f]{64}")
 _FILES = ("path", "poster")
+ENDS = ("video", "failed", "cancelled")  # after one of these a driver says nothing more of a job
 
 Check = Callable[[object], bool]
 
@@ -84,6 +86,7 @@ TABLE: dict[str, dict[str, Check]] = {
     "kept": {**_JOB, "frame": _whole()},
     "stage": {**_JOB, "stage": _text(40), "done": _whole(), "total": _whole()},
     "segment": {**_JOB, **_WORK, **_WRITTEN, "index": _whole(), "frames": _whole(1), "path": _text(4096)},
+    "spoilt": {**_JOB, "index": _whole()},
     "strip": {**_JOB, "strip": _whole(-LARGE), "found": _flag, "error": _May(_text(_LONGEST_MESSAGE)),
               "path": _May(_text(4096)), "base": _May(_whole(-LARGE)),
               **{name: _May(check) for name, check in _WRITTEN.items()}},

@@ -19,6 +19,7 @@ from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
 from mandel.server.jobs import LIVE, RUNNING, Job
 from mandel.server.shelf import Shelf
+from mandel.server.suspects import Suspects, guilty
 from mandel.server.turns import check_queue, next_job
 from mandel.store.evict import MOST_ENDED
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
@@ -28,7 +29,7 @@ _log = logging.getLogger("mandel")
 
 _UNSAVED = "the disk is full: the job's state is not stored yet, and lost if the service ends before there is room"
 
-MOST_FAULTS = 4  # times in a row that a job may fail the driver, or the driver the job
+MOST_FAULTS = 4  # times in a row that the driver may fail a job
 
 
 class Register(Shelf):
@@ -54,6 +55,7 @@ class Register(Shelf):
         self.letting_go: set[str] = set()
         self._orders: deque[dict] = deque()  # what the driver must hear of jobs it has
         self._jobs |= {record.id: self._job(record) for record in store.queue()}
+        self._suspects = Suspects()
         self.closing = False
 
     # -- for connections --------------------------------------------------
@@ -249,7 +251,8 @@ class Register(Shelf):
                 return self._orders.popleft()
             if self.closing:
                 return None
-            if (job := next_job(self._jobs.values(), self.letting_go, len(self.letting_go))) is not None:
+            jobs = self._suspects.among(self._jobs.values())
+            if (job := next_job(jobs, self.letting_go, len(self.letting_go))) is not None:
                 job.apply("start")
             return job
 
@@ -273,7 +276,15 @@ class Register(Shelf):
                 self.store.add_segment(job.id, number, path, frames, sha256)
                 with self.lock:
                     job.segments[number] = frames
-                    job.faults = 0
+                    job.faults = job.deaths = 0
+
+    def discard_segment(self, job: Job, number: int) -> None:
+        """A stored segment of a running job cannot be used: it counts no more, and is made again."""
+        with job.ending:
+            if job.state == RUNNING:
+                self.store.discard_segment(job.id, number)
+                with self.lock:
+                    job.lost_segment(number)
 
     def finish(self, job: Job, path: Path, poster: Path | None, frames: int, sha256: str) -> None:
         """Stores the video of a running job, which ends it. Raises StoreError."""
@@ -312,16 +323,21 @@ class Register(Shelf):
                 self.work.notify_all()
                 return
         self.fail(job, RenderError(
-            "DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row without a frame: {why}"))
+            "DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row without a finished segment: {why}"))
 
-    def driver_died(self, why: str, blame: bool) -> None:
-        """Nothing is running any more; ``blame``: it may have been a job's fault."""
+    def driver_died(self, why: str, seconds: float, status: int | None) -> None:
+        """Nothing is running any more: all is queued again but for a job that must be to blame; see ``Suspects``."""
         with self.lock:
             self.letting_go.clear()
             self._orders.clear()
-            running = [job for job in self._jobs.values() if job.state == RUNNING]
-        for job in running if blame else ():
-            self.give_back(job, why)
+            running = [] if self.closing else [job for job in self._jobs.values() if job.state == RUNNING]
+            culprit = self._suspects.died(running, seconds, status)
+            for job in running:
+                if job is not culprit:
+                    job.apply("requeue")
+            self.work.notify_all()
+        if culprit is not None:
+            self.fail(culprit, guilty(why))
 
     def close(self) -> None:
         """Wakes all who wait: nothing more will happen. No job is lost."""

@@ -27,6 +27,7 @@ from mandel.store.names import SEGMENT
 _log = logging.getLogger("mandel")
 
 _LONGEST_PAUSE = 30.0
+_SHORT_PAUSE = 3.0  # after one that was ready: starting it took its time
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
 _START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
 _END_SECONDS = 4.0  # of the drain time, for the driver to leave Ray
@@ -148,29 +149,32 @@ class Supervisor:
         pause = 0.0
         while not self._stopping.wait(pause):
             began = time.monotonic()
+            longest = _LONGEST_PAUSE
             try:
-                self._one_life()
+                if self._one_life():
+                    longest = _SHORT_PAUSE
             except Exception as error:  # out of processes or memory: tried again
                 self.facts["error"] = f"could not start it: {error}"
                 _log.error("driver: %s", self.facts["error"])
             if time.monotonic() - began > _HEALTHY_SECONDS:
                 pause = 0.0
-            pause = min(_LONGEST_PAUSE, 2 * pause + 0.2)
+            pause = min(longest, 2 * pause + 0.2)
             self.facts["state"] = "restarting"
         self.facts["state"] = "stopped"
 
-    def _one_life(self) -> None:
-        """One life of a driver, from its start to the end of its process group."""
+    def _one_life(self) -> bool:
+        """One life of a driver, from its start to the end of its process group; whether it was ever ready."""
         driver = DriverProcess((*self._command, *self._joined), _START_SECONDS, self._chatter.pipe())
         self.facts |= {"state": "starting", "starts": self.facts["starts"] + 1, "pid": driver.pid}
         with self._register.lock:
             self._driver = driver
             if self._stopping.is_set():
                 driver.signal(signal.SIGKILL)
-        why = ""
+        why, ready = "", 0.0
         try:
             for message in driver.messages():
-                self._carry_out(driver, messages.checked(message))
+                self._carry_out(driver, message)
+                ready = ready or driver.ready and time.monotonic()
         except RenderError as error:
             why = f"it said what cannot be: {error.message}"
         except TimeoutError:
@@ -184,7 +188,7 @@ class Supervisor:
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
-        status = driver.end(0.0 if why else 2.0)
+        status, hung = driver.end(0.0 if why else 2.0), bool(why)
         if not why:
             why = f"it ended with status {status}"
             if words := status and self._chatter.last():
@@ -195,9 +199,17 @@ class Supervisor:
         self.cluster = {"nodes": []}
         for folder in folders:
             remove(folder)
-        self._register.driver_died(why, blame=not self._stopping.is_set())
+        lived = time.monotonic() - ready if ready else 0.0
+        self._register.driver_died(why, lived, None if hung else status)
+        return driver.ready
 
     def _carry_out(self, driver: DriverProcess, message: dict) -> None:
+        try:
+            message = messages.checked(message)
+        except RenderError as error:
+            if not self._disbelieve(message, error.message):
+                raise
+            return
         event = message["event"]
         if event == "alive":
             return
@@ -223,6 +235,8 @@ class Supervisor:
             for line in machines.changes(self.cluster["nodes"], message["nodes"]):
                 _log.info("%s", line)
             self._learn(message)
+            with self._register.lock:
+                self._register.work.notify_all()  # suspects' trials end by the clock
         elif event == "unavailable":
             words = message["message"]
             if self._joined:
@@ -231,21 +245,53 @@ class Supervisor:
             self.facts["error"] = words
             _log.error("driver: %s", words)
         else:
-            with self._register.lock:
-                folder = self._folders.get(message["job"])
-            job = self._register.live(message["job"])
-            if folder is not None:  # else nothing of it was asked for, or it is over
+            self._hear_of(event, message)
+
+    def _hear_of(self, event: str, message: dict) -> None:
+        """Carries out a checked message about a job; one that the driver does not have is passed over."""
+        job, folder = self._register.live(message["job"]), self._folder(message["job"])
+        if folder is not None:
+            try:
                 message = messages.of_job(message, job.frames if job else messages.LARGE, folder)
                 if job is not None and job.state == RUNNING and job.id not in self._register.letting_go:
                     self._carry_out_for(job, event, message)
                 elif "path" in message:
                     remove(message["path"])
-            if event in ("video", "failed", "cancelled"):
-                with self._register.lock:
-                    folder = self._folders.pop(message["job"], None)
-                if folder is not None:
-                    remove(folder)
-                self._register.let_go(message["job"])
+            except Exception as error:  # the message in hand is this job's: no other is to blame
+                words = error.message if isinstance(error, MandelError) else f"it could not be carried out: {error!r}"
+                self._disbelieve(message, words)
+                return
+        if event in messages.ENDS:
+            self._let_go(message["job"])
+
+    def _folder(self, job) -> Path | None:
+        """Where the driver writes for a job; None when it does not have it."""
+        with self._register.lock:
+            return self._folders.get(job) if isinstance(job, str) else None
+
+    def _let_go(self, job: str) -> None:
+        """The driver does nothing more for this job."""
+        with self._register.lock:
+            folder = self._folders.pop(job, None)
+        if folder is not None:
+            remove(folder)
+        self._register.let_go(job)
+
+    def _disbelieve(self, message: dict, why: str) -> bool:
+        """Takes the job from the driver that it said nonsense of; False if it is of none that it has."""
+        name = message.get("job")
+        if self._folder(name) is None:
+            return False
+        _log.error("job %s: what the driver said is not right: %s", name[:12], why)
+        job = self._register.live(name)
+        blamed = job is not None and job.state == RUNNING and name not in self._register.letting_go
+        if message.get("event") in messages.ENDS:
+            self._let_go(name)
+        elif blamed:
+            self._register.drop(job)
+        if blamed:  # else it is being taken from it already
+            self._register.give_back(job, why)
+        return True
 
     def _learn(self, message: dict) -> None:
         self.cluster |= {key: value for key, value in message.items() if key != "event"}
@@ -271,6 +317,9 @@ class Supervisor:
                 with self._register.lock:
                     self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})
                     self._register.work.notify_all()
+            elif event == "spoilt":
+                _log.warning("job %s: segment %d is not right and is made again", job.id[:12], message["index"])
+                self._register.discard_segment(job, message["index"])
             elif event == "strip":
                 strips.made(job, self._register.store, message)
             elif event == "unneeded":
@@ -285,7 +334,7 @@ class Supervisor:
             elif event == "cancelled":  # not asked by us: it gave the job up
                 self._register.give_back(job, "it gave the job up")
         except StoreError as error:
-            if event == "segment":
+            if event not in messages.ENDS:
                 self._register.drop(job)
             if error.code in _DISK_CODES:
                 self._register.fail(job, error)

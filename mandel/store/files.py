@@ -156,13 +156,17 @@ class Files:
             if good:
                 proven.append(Segment(row["number"], path, row["frames"]))
             else:
-                with self._index.write("discard") as db:
-                    db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND number = ?",
-                               (job, SEGMENT, row["number"]))
-                with durable.disk_errors("removing a damaged segment"):
-                    durable.check_no_links(self.names.root, path)
-                    durable.remove(path)
+                self.discard_segment(job, row["number"])
         return proven
+
+    def discard_segment(self, job: str, number: int) -> None:
+        """Removes a segment that cannot be used, row and file; fine if there is none."""
+        path = self.names.file(job, SEGMENT, number)
+        with self._index.write("discard") as db:
+            db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND number = ?", (job, SEGMENT, number))
+        with durable.disk_errors("removing a damaged segment"):
+            durable.check_no_links(self.names.root, path)
+            durable.remove(path)
 
     def forget_segments(self, job: str) -> None:
         """The finished segments count no more; new ones take their places."""

@@ -17,6 +17,7 @@ from mandel.errors import RenderError
 from mandel.video.encode import rate
 from mandel.video.mp4 import Mp4Writer
 from mandel.video.probe import packet_times
+from mandel.video.segment import count_frames
 
 # Ticks per second where a whole number of them a frame would be too many.
 _CLOCK = 1_200_000
@@ -93,14 +94,20 @@ class Joiner:
     def __exit__(self, *_) -> None:
         self.drop()
 
-    def add(self, segment: Path) -> None:
+    def add(self, segment: Path, frames: int | None = None) -> None:
         """Appends a file of ``encode_segment``'s bytes, of the same size, rate and coding as those before.
+
+        Args:
+            frames: how many it must hold; None if that is not known.
 
         Raises:
             RenderError: BAD_SEGMENT.
             OSError: it cannot be read, or the video not be written.
         """
-        self._writer.add(Path(segment).read_bytes())
+        data = Path(segment).read_bytes()
+        if frames is not None and (found := count_frames(data)) != frames:
+            raise RenderError("BAD_SEGMENT", f"a segment holds {found} frames instead of {frames}.")
+        self._writer.add(data)
         self.added += 1
 
     def finish(self) -> Video:

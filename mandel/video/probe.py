@@ -18,6 +18,8 @@ def packet_times(path: Path) -> list[Fraction]:
     text = ffmpeg.run([
         "-i", f"file:{Path(path).absolute()}", "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "pipe:1",
     ]).decode()
-    base = Fraction(re.search(r"^#tb 0: (\S+)", text, re.MULTILINE)[1])
+    if (found := re.search(r"^#tb 0: (\S+)", text, re.MULTILINE)) is None:
+        return []  # not a single packet
+    base = Fraction(found[1])
     rows = [line.split(",") for line in text.splitlines() if line and not line.startswith("#")]
     return [int(row[2]) * base for row in rows]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import processes
-from tests.support.chaos import PATIENCE, Faults
+from tests.support.chaos import PATIENCE, Faults, amount
 from tests.support.cluster import Cluster
 from tests.support.ffmpeg import Encoders
 from tests.support.service import Service
@@ -15,6 +15,13 @@ from tests.support.service import Service
 def encoders(tmp_path_factory):
     """Brings faults upon the encoders on all nodes of the cluster."""
     return Encoders(tmp_path_factory.mktemp("encoders"))
+
+
+def pytest_collection_modifyitems(items):
+    """These wait up to PATIENCE for each of many things; the long forms take hours."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(amount(2 * PATIENCE, 8 * 3600)))
 
 
 _running = []  # what is ended after the last test of this folder

@@ -8,6 +8,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 
 from mandel.errors import MandelError
 from mandel.server.threads import MOST_IDLE
@@ -97,24 +98,35 @@ class Load(threading.Thread):
 
 
 class Kills:
-    """SIGKILL to a process of some role, each role in its own rhythm, if there was a video since the last."""
+    """SIGKILL to a process of some role, each role in its own rhythm, if there was a video since the last.
 
-    def __init__(self, seconds: dict[str, float]):
-        self.done = 0
+    Args:
+        seconds: the rhythm by role.
+        planned: how many there must be at least of each role.
+    """
+
+    def __init__(self, seconds: dict[str, float], planned: int):
+        self.done = Counter()
+        self._planned = planned
         self._seconds = seconds
         self._last = dict.fromkeys(seconds, (time.monotonic(), 0))
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Planned and not done yet, by role."""
+        return {role: self._planned - self.done[role] for role in self._seconds if self.done[role] < self._planned}
 
     def kill(self, running: dict[int, str], videos: int) -> None:
         """Kills what is due, of processes by pid; ``videos`` there have been so far."""
         for role, seconds in self._seconds.items():
             pids = [pid for pid, command in running.items()
-                    if role_of(command) == role and "Agent" not in command and "--head" not in command]
+                    if role_of(command) == role and "--head" not in command]
             moment, before = self._last[role]
             if pids and time.monotonic() - moment > seconds and videos > before:
                 self._last[role] = time.monotonic(), videos
                 with contextlib.suppress(ProcessLookupError):  # it ended by itself meanwhile
                     os.kill(pids[0], signal.SIGKILL)
-                    self.done += 1
+                    self.done[role] += 1
 
 
 def test_nothing_grows(cluster, faults, tmp_path):
@@ -125,10 +137,11 @@ def test_nothing_grows(cluster, faults, tmp_path):
         long = SECONDS >= LONG_SECONDS
         watch = Watch()
         kills = Kills({"worker": 30, "driver": SECONDS / 6, "raylet": SECONDS / 4} if long
-                      else {"worker": 5, "driver": 8})
+                      else {"worker": 5, "driver": 8}, planned=2 if long else 1)
         folders = {"DB": service.db, "Ray's folder": cluster.folder / "ray"}
         began, told = time.monotonic(), 0.0
-        while (seconds := time.monotonic() - began) < SECONDS:
+        while (seconds := time.monotonic() - began) < SECONDS or kills.missing:
+            assert seconds < SECONDS + PATIENCE, f"kills that never hit: {kills.missing}"
             time.sleep(5 if long else 1)  # the rhythm of the samples
             running = processes.marked(cluster.mark) | service.processes()
             watch.look(running, folders, service.db)
@@ -138,13 +151,13 @@ def test_nothing_grows(cluster, faults, tmp_path):
             if seconds > told + 600:
                 told = seconds
                 right, wrong = sum(load.videos for load in loads), [word for load in loads for word in load.wrong]
-                print(f"\n{seconds:.0f} s, {kills.done} kills, {right} videos right, wrong: {wrong}\n"
+                print(f"\n{seconds:.0f} s, {kills.done.total()} kills, {right} videos right, wrong: {wrong}\n"
                       f"    {watch.report()}", flush=True)
         for load in loads:
             load.ended.set()
         for load in loads:
             load.join(PATIENCE)
-        tell("T21", seconds=SECONDS, kills=kills.done, visits=sum(load.visits for load in loads),
+        tell("T21", seconds=SECONDS, kills=dict(kills.done), visits=sum(load.visits for load in loads),
              videos_equal_to_a_calm_run=sum(load.videos for load in loads),
              unanswered=sum(load.broken for load in loads), growth=f"\n    {watch.report()}")
         wrong = [word for load in loads for word in load.wrong]

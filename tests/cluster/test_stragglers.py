@@ -4,6 +4,8 @@ import itertools
 from dataclasses import replace
 from types import SimpleNamespace
 
+import pytest
+
 from mandel.cluster import stragglers
 from mandel.cluster.executor import Outcome, Task
 from mandel.cluster.in_flight import InFlight
@@ -22,34 +24,116 @@ class Clock:
         return self.now
 
 
-def test_a_task_is_late_by_the_measure_of_its_like(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(stragglers, "time", clock)
-    watch = stragglers.Stragglers()
-    for ticket in range(3):
-        watch.begun(ticket, "j", "frame", "cpu")
-    watch.ended(0, 4.0)
-    clock.now += 19
-    assert watch.late({"cpu": 2}) == []
-    clock.now += 2
-    assert watch.late({"cpu": 2}) == [1, 2]  # five times four seconds have passed, and slots are idle
-    clock.now += 2
-    for ticket in (3, 4):
-        watch.begun(ticket, "j", "frame", "cpu")
-    assert watch.late({"cpu": 2}) == []  # two others may be what keeps them from a slot
-    clock.now += 100
-    assert watch.late({"cpu": 2}) == [1, 2, 3, 4]
-    for ticket in (1, 3, 4):
-        watch.ended(ticket)
+class Watch(stragglers.Stragglers):
+    """Each task a call of its own; ``signs`` are what is heard of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.signs = {}
+
+    def submit(self, ticket, kind="cpu", item="frame", job="j", copies=0):
+        self.submitted(ticket, ticket, job, item, kind, copies)
+
+    def found(self, cpu=2, **others):
+        return self.late({"cpu": cpu, **others}, lambda tickets: {t: self.signs[t] for t in tickets if t in self.signs})
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    own = Clock()
+    monkeypatch.setattr(stragglers, "time", own)
+    return own
+
+
+@pytest.fixture
+def watch(clock):
+    """Frames take up to four seconds."""
+    own = Watch()
+    own.submit(0)
+    own.ended(0, 4.0)
+    return own
+
+
+def look(watch, clock, seconds, **slots):
+    clock.now += seconds
+    return watch.found(**slots)
+
+
+def test_a_task_is_late_by_the_measure_of_its_like(watch, clock):
+    watch.submit(1)
+    assert look(watch, clock, 2) == []
+    assert look(watch, clock, 19) == []
+    assert look(watch, clock, 2) == [1]  # five times four seconds have passed since it began, and a slot is idle
+    assert look(watch, clock, 100) == []  # told once
+    watch.submit(2, copies=1)
+    assert look(watch, clock, 2) == []
+    assert look(watch, clock, 79) == []  # a copy is given four times as long
+    assert look(watch, clock, 2) == [2]
+    watch.submit(3, kind="gpu", job="other")
+    look(watch, clock, 2, gpu=2)
+    assert 3 not in look(watch, clock, 100, gpu=2)  # nobody knows yet what its like takes
+
+
+def test_patience_counts_from_when_a_slot_took_the_task(watch, clock):
+    for ticket in (1, 2, 3, 4):
+        watch.submit(ticket)
+    assert look(watch, clock, 2) == []
+    for _ in range(10):  # two long ones are at work, and say so
+        watch.signs = {1: 1.0, 2: 2.0}
+        assert look(watch, clock, 10) == []
+    watch.ended(1, 102.0)
+    watch.ended(2, 102.0)
+    assert look(watch, clock, 2) == []
+    watch.signs = {}
+    assert look(watch, clock, 450) == []
+    assert look(watch, clock, 70) == [3, 4]  # began when the first two ended
+
+
+def test_what_is_slow_and_says_that_it_is_at_work_is_copied_only_to_an_idle_slot(watch, clock):
+    for ticket in (1, 2):
+        watch.submit(ticket)
+    watch.signs = {1: 1.0, 2: 1.0}
+    look(watch, clock, 2)
+    assert look(watch, clock, 10_000) == []  # a copy would wait behind them
     watch.ended(2)
-    watch.begun(5, "j", "frame", "cpu", 1)
-    clock.now += 79
-    assert watch.late({"cpu": 2}) == []  # a copy is given four times as long
-    clock.now += 2
-    assert watch.late({"cpu": 2}) == [5]
-    watch.begun(6, "other", "frame", "gpu")
-    clock.now += 100
-    assert 6 not in watch.late({"cpu": 2, "gpu": 2})  # nobody knows yet what its like takes
+    assert look(watch, clock, 2) == [1]
+
+
+def test_what_fell_silent_is_late_before_what_is_slow(watch, clock):
+    watch.submit(1)
+    watch.signs = {1: 1.0}
+    look(watch, clock, 2)
+    assert look(watch, clock, 30) == []
+    watch.signs = {1: 11.0}
+    assert look(watch, clock, 2) == [1]
+
+
+def test_what_a_lost_node_swallowed_takes_no_slot(watch, clock):
+    """Ray never answers for it; the slots that are left take what comes behind it."""
+    for ticket in (1, 2, 3, 4):
+        watch.submit(ticket)
+    look(watch, clock, 2)
+    assert look(watch, clock, 21) == []  # two others wait behind them, it seems
+    watch.ended(3, 4.0)
+    watch.ended(4, 4.0)
+    assert look(watch, clock, 2) == [1, 2]
+
+
+def test_what_is_cancelled_has_its_slot_until_it_ends(watch, clock):
+    for ticket in (1, 2):
+        watch.submit(ticket)
+    look(watch, clock, 2)
+    watch.forget("j")
+    watch.signs = {1: 1.0, 2: 1.0}
+    for ticket in (3, 4):
+        watch.submit(ticket, job="other")
+    for _ in range(30):
+        assert look(watch, clock, 100) == []
+    watch.ended(1)
+    watch.ended(2)
+    look(watch, clock, 2)
+    assert look(watch, clock, 110) == []
+    assert look(watch, clock, 20) == [3, 4]
 
 
 def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
@@ -88,16 +172,17 @@ def test_idle_cores_leave_frames_queued_for_a_gpu_that_will_need_them_to_encode(
         begun.extend(task.kind for task in together)
         return [len(begun)]
 
-    scheduler = Scheduler(SimpleNamespace(submit=submit, cancel=lambda ticket: None), lambda event: None)
+    executor = SimpleNamespace(submit=submit, cancel=lambda ticket: None)
+    scheduler = Scheduler(executor, lambda event: None)
     own = scheduler._jobs["j"] = Job("j", payload(num_frames=40), tmp_path, {})
     own.pace |= {(Grade(FRAME), "gpu"): 0.015, (Grade(FRAME), "cpu"): 0.6, (Grade(SEGMENT), "cpu"): 0.1}
     for frame in range(4):
         scheduler._in_flight.submit(own, [(Item(FRAME, frame), Task(FRAME, None, kind="gpu"))])
     clock.now += 60
-    scheduler._take_over("cpu", 16, slots)
+    scheduler._copies.take_over("cpu", 16, slots)
     assert begun == ["gpu"] * 4
     own.pace[Grade(FRAME), "gpu"] = 20.0  # it is slow: they had better
-    scheduler._take_over("cpu", 3, slots)
+    scheduler._copies.take_over("cpu", 3, slots)
     assert begun == ["gpu"] * 4 + ["cpu"] * 3
     scheduler.close()
 

@@ -6,8 +6,10 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 (fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
 (never become ready), ``lie`` (say the lines in it at the next frame, once; {job} and {tmp} are those of the
 frame), ``say`` (say the lines in it, once), ``joined`` (it has joined the cluster at the address in it), ``gone``
-(there is no cluster), ``print`` (print what is in it, then end with status 1, once), ``stop`` (say nothing more, as if stopped, once), ``large`` (as many
-bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
+(there is no cluster), ``print`` (print what is in it, then end with status 1, once), ``stop`` (say nothing more, as
+if stopped, once), ``culprit`` (die at the frames of the job that it names, ``before`` or ``after`` telling of one),
+``slow`` (begin each job so many seconds late), ``nonsense`` (a JSON object to be said of the next job, once),
+``large`` (as many bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
 ``lives``, each job ranked anew to ``changes``.
 """
 
@@ -49,15 +51,23 @@ class Work:
         self.job, self.tmp = message["job"], Path(message["tmp"])
         frames = message["payload"]["num_frames"]
         self.spans = {i: min(PER_SEGMENT, frames - i * PER_SEGMENT) for i in range(-(-frames // PER_SEGMENT))}
-        self.frames = frames
+        self.frames, self.begun = frames, time.monotonic()
         self.adopted = {int(i): Path(p) for i, p in message["segments"].items()}
         self.todo = [i for i in self.spans if i not in self.adopted]
+
+    def is_due(self, slow: float) -> bool:
+        """Whether a job begins that is begun ``slow`` seconds late; the one that ends drivers is a little sooner."""
+        name = (ORDERS / "culprit").read_text() if (ORDERS / "culprit").exists() else ""
+        return time.monotonic() > self.begun + (slow / 4 if self.job in name else slow)
 
     def step(self) -> bool:
         """One segment, or the video; True when the job is over."""
         if self.todo and len(self.adopted) + len(self.todo) == len(self.spans):  # one at a time
             index = self.todo.pop(0)
             for frame in range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index]):
+                culprit = (ORDERS / "culprit").read_text().split() if (ORDERS / "culprit").exists() else []
+                if culprit == [self.job, "before"]:
+                    os._exit(7)
                 if ordered("crash") or ordered("poison", once=False):
                     os._exit(7)
                 if ordered("fail"):
@@ -72,8 +82,12 @@ class Work:
                         if f"/{link}" in text:
                             (os.symlink if link == "symbolic" else os.link)(ORDERS / "theirs", self.tmp / link)
                     LINE.sendall(text.encode() + b"\n")
+                    if '"video"' in text:  # whoever says so has ended the job
+                        return True
                 say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
                     device="none", attempt=1)
+                if culprit == [self.job, "after"]:
+                    os._exit(7)
             data = f"{self.job} {index}\n".encode() * 200
             say("segment", job=self.job, index=index, frames=self.spans[index],
                 **make(self.tmp / f"{index}.h264", data))
@@ -138,8 +152,16 @@ def main() -> None:
                     file.write(f"{message['job']} {message['priority']} {message['client']}\n")
             elif not ordered("deaf", once=False):
                 return
+        slow = float((ORDERS / "slow").read_text()) if (ORDERS / "slow").exists() else 0.0
         for job in list(works) if not holding else ():
-            if works[job].step():
+            if (ORDERS / "nonsense").exists():
+                said = json.loads((ORDERS / "nonsense").read_text().replace("TMP", str(works[job].tmp)))
+                (ORDERS / "nonsense").unlink()
+                say(**{"job": job} | said)
+                if said["event"] == "video":
+                    del works[job]
+                    continue
+            if works[job].is_due(slow) and works[job].step():
                 del works[job]
 
 

@@ -1,5 +1,6 @@
 """The driver dies, lies, hangs or fails: jobs end well, or clearly."""
 
+import json
 import os
 import signal
 import time
@@ -44,6 +45,74 @@ def test_a_job_that_kills_every_driver_fails_and_others_go_on(head):
     job = reply.parts[0].fields["job"]
     assert head.ask(op="status", job=job).last["error"]["code"] == "DRIVER_FAILED"
     assert head.ask(**SMALL).video == expected_video(job)  # asked again, tried again
+
+
+def states(head, jobs) -> list[str]:
+    return [head.ask(op="status", job=job).last["state"] for job in jobs]
+
+
+@pytest.mark.parametrize("when, place", [("before", 4), ("after", 0)])
+def test_a_job_that_ends_its_driver_fails_alone(head, when, place):
+    """Before its first frame, and after telling of one each time, beside six jobs that take longer than it."""
+    payloads = [SMALL | {"maxiter": 20 + number} for number in range(7)]
+    head.order("hold")
+    jobs = []
+    for fields in payloads:
+        sock, reply = head.send(**fields)
+        with sock:
+            jobs.append(reply.step() and reply.last["job"])
+    (head.orders / "culprit").write_text(f"{jobs[place]} {when}")
+    (head.orders / "slow").write_text("1")
+    wait_for(lambda: states(head, jobs) == ["running"] * 7, 20, "all are in the driver's hands")
+    head.withdraw("hold")
+    wait_for(lambda: states(head, jobs[place:place + 1]) == ["failed"], 120, "the culprit fails")
+    wait_for(lambda: states(head, jobs).count("done") == 6, 120, "the others are done")
+    error = head.ask(op="status", job=jobs[place]).last["error"]
+    assert error["code"] == "DRIVER_FAILED" and "4 times" in error["message"]
+    print(f"{len(head.lines('lives'))} drivers")
+    assert len(head.lines("lives")) <= 10
+
+
+def test_a_driver_killed_from_outside_is_no_fault_of_its_job(head):
+    """Five times in a row without a finished segment: as an operator, or the kernel, may do."""
+    head.order("hold")
+    sock, reply = head.send(**SMALL)
+    job = reply.step() and reply.last["job"]
+    for life in range(1, 6):
+        wait_for(lambda: len(head.lines("lives")) == life and states(head, [job]) == ["running"], 30, "it runs")
+        os.kill(int(head.lines("lives")[-1]), signal.SIGKILL)
+    head.withdraw("hold")
+    with sock:
+        assert reply.read().video == expected_video(job)
+
+
+@pytest.mark.parametrize("said", [
+    {"event": "frame", "frame": "one"},
+    {"event": "frame"},
+    {"event": "segment", "index": 0, "path": "PRECIOUS", "frames": 5, "sha256": "0" * 64},
+    {"event": "segment", "index": 0, "path": "TMP/../../../precious", "frames": 5, "sha256": "0" * 64},
+    {"event": "video", "path": "PRECIOUS", "frames": 12, "sha256": "0" * 64},
+    {"event": "strip", "strip": 1, "path": "PRECIOUS"},
+    {"event": "stage", "stage": "reference", "done": None, "total": 1},
+])
+def test_nonsense_that_a_driver_says_costs_the_job_in_hand_an_attempt_and_nobody_anything_else(head, tmp_path, said):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    text = json.dumps(said).replace("PRECIOUS", str(precious))
+    (head.orders / "nonsense").write_text(text)
+    reply = head.ask(**SMALL)
+    assert reply.video == expected_video(reply.parts[0].fields["job"])
+    assert not (head.orders / "nonsense").exists(), "it was said"
+    assert precious.read_text() == "mine" and "is not right" in head.said()
+    assert len(head.lines("lives")) == 1
+
+
+def test_a_file_named_for_a_job_that_nobody_knows_is_left_alone(head, tmp_path):
+    (folder := tmp_path / "folder").mkdir()
+    said = {"event": "segment", "job": "0" * 64, "index": 0, "path": str(folder), "frames": 5, "sha256": "0" * 64}
+    (head.orders / "nonsense").write_text(json.dumps(said))
+    reply = head.ask(**SMALL)
+    assert reply.video and folder.is_dir()
 
 
 def test_a_file_that_is_not_what_the_driver_said_is_made_again(head):

@@ -23,6 +23,7 @@ GOOD = [
     {"event": "kept", "job": JOB, "frame": 0},
     {"event": "stage", "job": JOB, "stage": "reference", "done": 1, "total": 2},
     {"event": "segment", "job": JOB, "index": 0, "frames": 12, "path": "p", "bytes": 1, "sha256": SHA},
+    {"event": "spoilt", "job": JOB, "index": 11},
     {"event": "strip", "job": JOB, "strip": -3, "found": False},
     {"event": "strip", "job": JOB, "strip": 3, "found": False, "path": "p", "base": -1, "bytes": 1, "sha256": SHA},
     {"event": "unneeded", "job": JOB, "strips": [1, 2]},
@@ -93,15 +94,28 @@ def test_a_job_has_so_many_frames(tmp_path, name, value):
         messages.of_job({"event": "frame", name: value}, 12, tmp_path)
 
 
+UNKNOWN = "0" * 64
+
+
 @pytest.mark.parametrize("lie", [
-    {"event": "segment", "job": "0" * 64, "index": 0, "frames": 5, "path": "{theirs}", "bytes": 1, "sha256": SHA},
+    {"event": "segment", "job": UNKNOWN, "index": 0, "frames": 5, "path": "{theirs}", "bytes": 1, "sha256": SHA},
     {"event": "segment", "job": "{job}", "index": 0, "frames": 5, "path": "{theirs}", "bytes": 1, "sha256": SHA},
+    {"event": "segment", "job": "{job}", "index": 12, "frames": 5, "path": "{tmp}/x", "bytes": 1, "sha256": SHA},
     {"event": "video", "job": "{job}", "frames": 12, "path": "{tmp}/symbolic", "bytes": 6, "sha256": "{sha}"},
     {"event": "video", "job": "{job}", "frames": 12, "path": "{tmp}/hard", "bytes": 6, "sha256": "{sha}"},
+    {"event": "spoilt", "job": "{job}", "index": -1},
+    {"event": "nosuch", "job": "{job}"},
+    {"event": "frame", "job": UNKNOWN, "frame": "one"},
+    {"event": "frame", "job": [], "frame": 1},
+    {"event": "cluster", "nodes": "all"},
     "no JSON",
 ])
-def test_a_driver_that_lies_is_replaced_and_harms_nobody(heads, lie):
-    """attacks.md 1 f: a folder of others was removed, and a file of others was sent to a client as its video."""
+def test_a_driver_that_lies_harms_nobody(heads, lie):
+    """attacks.md 1 f: a folder of others was removed, and a file of others was sent to a client as its video.
+
+    A lie about the job in hand costs that job an attempt; one about no job of the driver's costs the driver its life.
+    What is right in itself, about a job that it does not have, is passed over.
+    """
     import hashlib
 
     head = heads()
@@ -111,12 +125,14 @@ def test_a_driver_that_lies_is_replaced_and_harms_nobody(heads, lie):
     folder.mkdir()
     (folder / "mine").touch()
     text = lie if isinstance(lie, str) else json.dumps(lie)
-    victim = folder if isinstance(lie, dict) and lie["job"][0] == "0" else theirs
-    (head.orders / "lie").write_text(
-        text.replace("{theirs}", str(victim)).replace("{sha}", hashlib.sha256(b"secret").hexdigest()))
+    unknown = "path" in lie and lie["job"] == UNKNOWN
+    (head.orders / "lie").write_text(text.replace("{theirs}", str(folder if unknown else theirs)).replace(
+        "{sha}", hashlib.sha256(b"secret").hexdigest()))
     reply = head.ask(**SMALL)
     assert (head.orders / "lied").exists() and reply.video == expected_video(reply.parts[0].fields["job"])
     assert theirs.read_text() == "secret" and (folder / "mine").exists()
-    if victim is not folder:  # of a job that it does not have the driver may say what it likes
-        assert "said what cannot be" in head.said() and len(head.lines("lives")) == 2
+    of_job = "{job}" in text
+    assert ("what the driver said is not right" in head.said()) == of_job
+    assert ("said what cannot be" in head.said()) == (not of_job and not unknown)
+    assert len(head.lines("lives")) == (1 if of_job or unknown else 2)
     wait_for(lambda: not list((head.db / "tmp").iterdir()), 20, "nothing is left of it")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
+import subprocess
+import sys
 import time
 import uuid
 from pathlib import Path
 
 VARIABLE = "MANDEL_TEST_MARK"
+_marks: list[str] = []  # all that were given out
 
 
 def new_mark() -> str:
     """A value for VARIABLE in a child's environment; all its descendants inherit it."""
-    return uuid.uuid4().hex
+    _marks.append(uuid.uuid4().hex)
+    return _marks[-1]
 
 
 def marked(mark: str) -> dict[int, str]:
@@ -34,6 +39,16 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
+def show_stacks() -> None:
+    """Prints what every thread is at: of this process, and of all Python processes that tests have marked."""
+    faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
+    for pid, command in (found for mark in _marks for found in marked(mark).items()):
+        told = subprocess.run(["py-spy", "dump", "--pid", str(pid)], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+        if told.returncode == 0:  # else it is no Python process, or has ended
+            print(told.stdout, file=sys.__stderr__, flush=True)
+
+
 def wait_for(condition, seconds: float, what: str):
     """The first true value of ``condition()``; fails the test after ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -41,6 +56,7 @@ def wait_for(condition, seconds: float, what: str):
         if value := condition():
             return value
         time.sleep(0.05)
+    show_stacks()
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 

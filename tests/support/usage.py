@@ -10,13 +10,24 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The first that fits a command line is what the process is; the leash names its child on its own.
+from mandel.server.driver import leash_command
+from mandel.server.service import driver_command
+from mandel.settings import Settings
+
+def _words(command: list[str]) -> str:
+    """A pattern for these words of a command line, one behind the other."""
+    return re.escape(" ".join(command))
+
+
+# The first that fits a command line is what the process is; the leash names its child on its own. Those that this
+# program starts are told from the commands that start them, so that no pattern looks for what has moved.
 ROLES = (
     ("listener", r"ray_head\.py"),
-    ("leash", r"/leash\.py"),
-    ("driver", r"-m mandel\.render\.driver"),
+    ("leash", _words(leash_command(0, 0, [])[2:3])),
+    ("driver", _words(driver_command(Settings())[1:3])),
     ("gcs", r"gcs/gcs_server"),
     ("raylet", r"raylet/raylet"),
+    ("agent", r"^ray::\w*Agent"),
     ("worker", r"^ray::"),
 )
 # A process loads and warms up first: what it took earlier in its life says nothing about growth.

@@ -1,0 +1,25 @@
+"""What the driver tells of a job's items (docs/design.md has all messages)."""
+
+from __future__ import annotations
+
+from mandel.cluster.executor import Outcome
+from mandel.cluster.job import Job
+from mandel.cluster.recipe import Item
+
+
+def frame_event(job: Job, item: Item, outcome: Outcome) -> dict:
+    """A frame was rendered."""
+    info = outcome.info
+    return {
+        "event": "frame", "job": job.name, "frame": item.index, "seconds": round(info["seconds"], 4),
+        "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
+        "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
+    }
+
+
+def segment_event(job: Job, item: Item, outcome: Outcome, written: dict) -> dict:
+    """A segment was encoded, and ``written`` as ``write_segment`` tells."""
+    return {
+        "event": "segment", "job": job.name, "index": item.index, "frames": job.segments[item.index].count,
+        "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"], **written,
+    }
