@@ -16,6 +16,7 @@ from mandel.plan.view import View
 from mandel.render.direct import MAX_TILE, VARIANTS, DirectIterator
 from mandel.render.painter import Painter
 from mandel.render.place import Place
+from mandel.render.rounds import Pace
 from mandel.render.samples import Outputs
 
 WIDE = tuple(name for name, v in VARIANTS.items() if v.width > 1)
@@ -26,6 +27,21 @@ SEED = ("-1.338238635", "-0.057237059")
 SEAHORSES = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 PERIOD_5 = ("-0.50434017544624", "0.56276576145298")  # a nucleus: interior about it
 TURN = complex(0.6, 0.8)
+
+
+class Budgets(Pace):
+    """Rounds of few steps, now one, now more."""
+
+    def __init__(self):
+        super().__init__(1, 1.0)
+        self.round = 0
+
+    def budget(self, items: int) -> int:
+        self.round += 1
+        return (1, 7, 50, 3, 400)[self.round % 5]
+
+    def learn(self, items: int, budget: int, seconds: float) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -112,12 +128,13 @@ def raw(ctx, samples) -> dict[str, np.ndarray]:
 
 
 def iterate(
-    ctx, variant: str, cases: list[Case], geometry: str, proof: bool = True, outputs: Outputs = Outputs()
+    ctx, variant: str, cases: list[Case], geometry: str, proof: bool = True, outputs: Outputs = Outputs(),
+    rounds: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Raw samples of some cases."""
-    iterator, made = DirectIterator(ctx, variant, prove_interior=proof), {}
+    """Raw samples of some cases; in many rounds, if wanted."""
+    iterator, made = DirectIterator(ctx, variant, proof, Budgets() if rounds else None), {}
     for case in cases:
-        if not proof and case.maxiter > 10_000:
+        if (rounds or not proof) and case.maxiter > 10_000:
             continue
         if geometry == "listed":
             grid, place = case.grid, listed(ctx, case, 16)
@@ -128,10 +145,14 @@ def iterate(
     return made
 
 
-def paint(ctx, variant: str, cases: list[Case], geometry: str, rgb: bool) -> dict[str, np.ndarray]:
+def paint(
+    ctx, variant: str, cases: list[Case], geometry: str, rgb: bool, rounds: bool = False
+) -> dict[str, np.ndarray]:
     """Samples painted as they are made, into a band that does not begin with the first row."""
-    iterator, painter, made = DirectIterator(ctx, variant), Painter(ctx), {}
+    iterator, painter, made = DirectIterator(ctx, variant, pace=Budgets() if rounds else None), Painter(ctx), {}
     for case in cases:
+        if rounds and case.maxiter > 10_000:
+            continue
         grid = in_geometry(case.grid, geometry)
         canvas = painter.canvas(grid.cols, grid.rows, rgb)
         for first, rows in ((0, grid.rows // 2), (grid.rows // 2, grid.rows - grid.rows // 2)):

@@ -150,6 +150,16 @@ BUILTIN uint clz(uint a) { return a ? (uint)__builtin_clz(a) : 32u; }
 BUILTIN long clz(long a) { return a ? __builtin_clzl((ulong)a) : 64; }
 BUILTIN ulong clz(ulong a) { return a ? (ulong)__builtin_clzl(a) : 64ul; }
 
+// One work item runs at a time.
+#define ATOMIC_(T, SPACE) \
+    BUILTIN T atomic_add(volatile SPACE T *p, T by) { T was = *p; *p = was + by; return was; } \
+    BUILTIN T atomic_inc(volatile SPACE T *p) { return atomic_add(p, (T)1); } \
+    BUILTIN T atomic_dec(volatile SPACE T *p) { return atomic_add(p, (T)-1); } \
+    BUILTIN T atomic_max(volatile SPACE T *p, T with) { T was = *p; *p = max(was, with); return was; } \
+    BUILTIN T atomic_min(volatile SPACE T *p, T with) { T was = *p; *p = min(was, with); return was; } \
+    BUILTIN T atomic_or(volatile SPACE T *p, T with) { T was = *p; *p = was | with; return was; }
+ATOMIC_(int, __global) ATOMIC_(uint, __global) ATOMIC_(int, __local) ATOMIC_(uint, __local)
+
 // Conversions, checked lane by lane (-fsanitize=float-cast-overflow); saturating ones clamp first.
 #define CONVERT_(FROM, TO) \
     BUILTIN TO convert_##TO(FROM a) { return (TO)a; } \

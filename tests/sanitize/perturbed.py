@@ -17,7 +17,7 @@ from mandel.render.painter import Pixels
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.place import ListedPlaces
 from mandel.render.samples import Outputs
-from tests.sanitize.direct import SEED, TURN, Case, raw
+from tests.sanitize.direct import SEED, TURN, Budgets, Case, raw
 
 REFERENCE = Path(__file__).parent.parent / "reference"
 OUTPUTS = {
@@ -69,10 +69,10 @@ def _orbit(re: str, im: str, bits: int, limit: int) -> Reference:
     return reference_orbit(re, im, bits, limit)
 
 
-def iterate(ctx, outputs: Outputs, geometry: str, chosen: list[Case] | None = None) -> dict[str, np.ndarray]:
-    """Raw samples of some cases; of all, unless ``chosen``."""
-    iterator, made = PerturbedIterator(ctx), {}
-    for case in cases() if chosen is None else chosen:
+def iterate(ctx, outputs: Outputs, geometry: str, rounds: bool = False) -> dict[str, np.ndarray]:
+    """Raw samples of all cases; in many rounds, if wanted."""
+    iterator, made = PerturbedIterator(ctx, pace=Budgets() if rounds else None), {}
+    for case in cases():
         grid, place = in_geometry(case.grid, geometry), None
         if geometry == "listed":  # of 2 x 2 samples a pixel every other pixel
             n = 2

@@ -58,20 +58,22 @@ class Scenario:
 
 def _tiles(ctx, variant: str, ways, cases) -> Arrays:
     made = {}
-    for geometry, way in ways:
+    for geometry, way, rounds in ways:
         if way in ("canvas", "rgb"):
-            made |= direct.paint(ctx, variant, cases, geometry, way == "rgb")
+            made |= direct.paint(ctx, variant, cases, geometry, way == "rgb", rounds)
         else:
-            made |= direct.iterate(ctx, variant, cases, geometry, proof=way == "proof")
+            made |= direct.iterate(ctx, variant, cases, geometry, way == "proof", rounds=rounds)
     return made
 
 
 def _tile_scenarios() -> dict[str, Scenario]:
     """Every variant in some ways, and, in the long form, in all."""
-    made, ways = {}, [(g, w) for g in direct.GEOMETRIES for w in ("proof", "no proof", "canvas", "rgb")
-                      if g != "listed" or "proof" in w]
+    made, ways = {}, [
+        (geometry, way, rounds) for geometry in direct.GEOMETRIES for way in ("proof", "no proof", "canvas", "rgb")
+        for rounds in (False, True) if geometry != "listed" or "proof" in way
+    ]
     for k, name in enumerate(direct.WIDE):
-        some = [("straight", "proof"), *(ways[(4 * k + step) % len(ways)] for step in (1, 4, 7, 10))]
+        some = [("straight", "proof", False), *(ways[(5 * k + step) % len(ways)] for step in (1, 8, 14, 21))]
         cases = direct.small_cases(VARIANTS[name].width)
         for title, chosen, is_long in (("", some, False), (", all ways", ways, True)):
             made[f"tiles, {name}{title}"] = Scenario(
@@ -84,9 +86,10 @@ def _tile_scenarios() -> dict[str, Scenario]:
                 want=partial(_full_tile_wanted, width=VARIANTS[name].width, pattern=pattern),
                 settings=(("quick", True),), long=pattern == "any" and name not in ("4 lanes x 4", "16 lanes x 2"),
             )
+        large_way = [("straight", "proof", False)]
         made[f"seahorses 640x360, {name}"] = Scenario(
-            partial(_tiles, variant=name, ways=[("straight", "proof")], cases=[direct.large_case()]),
-            ("direct_tiles",), want=partial(_tiles_wanted, ways=[("straight", "proof")], cases=[direct.large_case()]),
+            partial(_tiles, variant=name, ways=large_way, cases=[direct.large_case()]),
+            ("direct_tiles",), want=partial(_tiles_wanted, ways=large_way, cases=[direct.large_case()]),
             settings=(("quick", True), ("cores", 1)), long=name not in ("4 lanes x 4", "16 lanes x 2"),
         )
     return made
@@ -94,15 +97,21 @@ def _tile_scenarios() -> dict[str, Scenario]:
 
 def _tiles_wanted(ctx, ways, cases) -> Arrays:
     """The scalar kernel's samples; colours by the kernels that shade them."""
-    painted = [way for way in ways if way[1] in ("canvas", "rgb")]
-    return _tiles(ctx, "scalar", [way for way in ways if way not in painted], cases) | {
-        key: picture for geometry, way in painted for key, picture in _shaded(ctx, cases, geometry, way).items()
-    }
+    made = {}
+    for geometry, way, rounds in ways:
+        if way in ("canvas", "rgb"):
+            made |= _shaded(ctx, cases, geometry, way, rounds)
+        else:
+            made |= direct.iterate(ctx, "scalar", [c for c in cases if not rounds or c.maxiter <= 10_000], geometry,
+                                   way == "proof")
+    return made
 
 
-def _shaded(ctx, cases, geometry: str, way: str) -> Arrays:
+def _shaded(ctx, cases, geometry: str, way: str, rounds: bool) -> Arrays:
     iterator, painter, made = direct.DirectIterator(ctx, "scalar"), direct.Painter(ctx), {}
     for case in cases:
+        if rounds and case.maxiter > 10_000:
+            continue
         samples = iterator.iterate(direct.in_geometry(case.grid, geometry), case.maxiter, case.bailout)
         made[f"{case.name}, {geometry}, {way}: picture"] = painter.paint(samples, direct.Look()).copy()
     return made
@@ -112,20 +121,20 @@ def _full_tile_wanted(ctx, width: int, pattern: str) -> Arrays:
     return direct.one_tile(ctx, "scalar", pattern, width)
 
 
-def _scalar(ctx, variant: str) -> Arrays:
+def _scalar(ctx, variant: str, rounds: bool = False) -> Arrays:
     made = {}
     cases = [case for case in direct.small_cases(16) if case.maxiter <= 10_000]
     for geometry in direct.GEOMETRIES:
         for outputs in (Outputs(), Outputs(distance=True), Outputs(slope=True), DERIVATIVES):
-            part = direct.iterate(ctx, variant, cases, geometry, outputs=outputs)
+            part = direct.iterate(ctx, variant, cases, geometry, outputs=outputs, rounds=rounds)
             made |= {f"{outputs.distance} {outputs.slope} {key}": array for key, array in part.items()}
     return made
 
 
-def _perturbed(ctx, outputs: Outputs) -> Arrays:
+def _perturbed(ctx, outputs: Outputs, rounds: bool = False) -> Arrays:
     made = perturbed.deeper_reference(ctx, outputs)
     for geometry in direct.GEOMETRIES:
-        made |= perturbed.iterate(ctx, outputs, geometry)
+        made |= perturbed.iterate(ctx, outputs, geometry, rounds)
     return made
 
 
@@ -134,11 +143,16 @@ def _all() -> dict[str, Scenario]:
     for name in direct.SCALAR:
         made[f"direct, {name}"] = Scenario(
             partial(_scalar, variant=name), ("direct",), want=partial(_scalar, variant="scalar"))
+    made["direct, in rounds"] = Scenario(
+        partial(_scalar, variant="scalar, 8 x 8", rounds=True), ("direct",), want=partial(_scalar, variant="scalar"))
     for kind in ("cpu", "gpu"):
         settings = (("kind", kind),)
         for name, outputs in perturbed.OUTPUTS.items():
             made[f"perturbed, {kind}, {name}"] = Scenario(
                 partial(_perturbed, outputs=outputs), ("perturb", "locate"), settings=settings)
+            made[f"perturbed, {kind}, {name}, in rounds"] = Scenario(
+                partial(_perturbed, outputs=outputs, rounds=True), ("perturb", "locate"),
+                want=partial(_perturbed, outputs=outputs), settings=settings, long=name in ("distance", "slope"))
         for look in pictures.LOOKS:
             made[f"frames, {kind}, {look}"] = Scenario(
                 partial(pictures.frames, look=look), ("shade", "to_yuv420"), settings=settings)

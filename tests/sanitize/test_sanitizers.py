@@ -10,6 +10,7 @@ import pytest
 
 from mandel import kernels
 from tests.sanitize import compiler, sanitized
+from tests.sanitize.child import ENDED
 from tests.sanitize.scenarios import SCENARIOS
 
 WANTED = os.environ.get("SANITIZE", "")
@@ -20,46 +21,54 @@ pytestmark = [
 NAMES = [name for name, scenario in SCENARIOS.items() if WANTED == "long" or not scenario.long]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def runs(request, tmp_path_factory):
     """The scenarios that this session's tests want, begun."""
-    names = [item.callspec.params["name"] for item in request.session.items if "runs" in item.fixturenames]
+    names = [item.callspec.params["name"] for item in request.session.items if item.name.startswith("test_scenario[")]
     begun = sanitized.Runs(names, tmp_path_factory.mktemp("sanitized"))
     yield begun
     begun.stop()
 
 
-FAULTS = compiler.HERE / "faults.cl"
+FAULTS = {
+    "private_array 8 64b": ("stack-buffer-overflow", "faults.h:3", "faults.cl:8"),
+    "private_array -1 64b": ("stack-buffer-underflow", "faults.h:3", "faults.cl:8"),
+    "read_buffer 16 64b": ("heap-buffer-overflow", "faults.cl:11"),
+    "read_buffer -1 64b": ("heap-buffer-overflow", "faults.cl:11"),
+    "vector_store 1 16b": ("heap-buffer-overflow", "faults.cl:15"),
+    "overflow 1073741824 4b": ("signed integer overflow", "faults.cl:18"),
+    "index_overflow 65536 65536 4b": ("signed integer overflow", "faults.cl:22"),
+    "conversion 3000000000.0 4b": ("outside the range", "faults.cl:25"),
+    "vector_conversion -3000000000.0 64b": ("outside the range", "faults.cl:29"),
+    "division 0 4b": ("division by zero", "faults.cl:32"),
+    "misaligned 2 16b": ("misaligned address", "faults.cl:36"),
+    "negation -2147483648 4b": ("negation of", "faults.cl:39"),
+}
+RIGHT = (
+    "private_array 7 64b", "read_buffer 15 64b", "vector_store 1 20b", "overflow 1073741823 4b",
+    "index_overflow 46340 46340 4b", "conversion 2000000000.0 4b", "division 1 4b", "misaligned 4 16b",
+)
 
 
-@pytest.mark.parametrize("kernel, arguments, words, where", [
-    ("private_array", ["8", "64b"], "stack-buffer-overflow", "faults.h:3"),
-    ("private_array", ["8", "64b"], "stack-buffer-overflow", "faults.cl:8"),
-    ("private_array", ["-1", "64b"], "stack-buffer-underflow", "faults.h:3"),
-    ("read_buffer", ["16", "64b"], "heap-buffer-overflow", "faults.cl:11"),
-    ("read_buffer", ["-1", "64b"], "heap-buffer-overflow", "faults.cl:11"),
-    ("vector_store", ["1", "16b"], "heap-buffer-overflow", "faults.cl:15"),
-    ("overflow", ["1073741824", "4b"], "signed integer overflow", "faults.cl:18"),
-    ("index_overflow", ["65536", "65536", "4b"], "signed integer overflow", "faults.cl:22"),
-    ("conversion", ["3000000000.0", "4b"], "outside the range", "faults.cl:25"),
-    ("vector_conversion", ["-3000000000.0", "4b"], "outside the range", "faults.cl:29"),
-    ("division", ["0", "4b"], "division by zero", "faults.cl:32"),
-    ("misaligned", ["2", "16b"], "misaligned address", "faults.cl:36"),
-    ("negation", ["-2147483648", "4b"], "negation of", "faults.cl:39"),
-])  # fmt: skip
-def test_a_fault_is_reported_with_file_and_line(kernel, arguments, words, where):
-    ended = sanitized.run("--launch", str(FAULTS), kernel, *arguments)
-    said = sanitized.report(ended.stdout)
-    assert ended.returncode and words in said and where in said, ended.stdout
+@pytest.fixture(scope="module")
+def launches():
+    """What each of FAULTS and RIGHT said."""
+    ended = sanitized.run("--launch", str(compiler.HERE / "faults.cl"), *FAULTS, *RIGHT)
+    said = dict(part.split("\n", 1) for part in ended.stdout.split(ENDED)[1:])
+    assert said.keys() == {*FAULTS, *RIGHT}, ended.stdout
+    return said
 
 
-@pytest.mark.parametrize("kernel, arguments", [
-    ("private_array", ["7", "64b"]), ("read_buffer", ["15", "64b"]), ("vector_store", ["1", "20b"]),
-    ("overflow", ["1073741823", "4b"]), ("conversion", ["2000000000.0", "4b"]),
-])  # fmt: skip
-def test_what_is_right_is_not_reported(kernel, arguments):
-    ended = sanitized.run("--launch", str(FAULTS), kernel, *arguments)
-    assert ended.returncode == 0, ended.stdout
+@pytest.mark.parametrize("launch", FAULTS)
+def test_a_fault_is_reported_with_file_and_line(launch, launches):
+    report = sanitized.report(launches[launch])
+    assert all(words in report for words in FAULTS[launch]), launches[launch]
+    assert "status 0" not in launches[launch]
+
+
+@pytest.mark.parametrize("launch", RIGHT)
+def test_what_is_right_is_not_reported(launch, launches):
+    assert launches[launch].strip() == "status 0"
 
 
 @pytest.mark.parametrize("path", sorted(compiler.KERNELS.glob("*.cl")), ids=lambda path: path.name)
