@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 
 ENDED = "launch: "
+# What this process starts, as clang, must not load the sanitizers.
+os.environ.pop("LD_PRELOAD", None)
 
 
 def _launch(file: str, *launches: str) -> None:

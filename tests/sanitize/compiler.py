@@ -81,7 +81,9 @@ def marked(path: Path, seen: set[str] | None = None) -> str:
     lines = [f'#line 1 "{path}"']
     for number, line in enumerate(path.read_text().split("\n"), 1):
         if found := _INCLUDE.match(line):
-            lines += [marked(path.parent / found[1], seen), f'#line {number + 1} "{path}"']
+            beside = path.parent / found[1]
+            header = beside if beside.exists() else KERNELS / found[1]
+            lines += [marked(header, seen), f'#line {number + 1} "{path}"']
         else:
             lines.append(line)
     return "\n".join(lines)
@@ -128,8 +130,7 @@ def _launchers(kernels: list[Kernel]) -> str:
 
 
 def _run(arguments: list[str], **options) -> str:
-    environment = {k: v for k, v in os.environ.items() if k not in ("LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
-    ran = subprocess.run([clang(), *arguments], capture_output=True, text=True, env=environment, **options)
+    ran = subprocess.run([clang(), *arguments], capture_output=True, text=True, **options)
     if ran.returncode:
         raise CompileError(f"{' '.join(arguments)}\n{ran.stderr}")
     return ran.stdout

@@ -8,7 +8,7 @@ kernel void private_array(int at, global int *out)
     out[0] = through_pointer(own, at);                   // line 8
 }
 
-kernel void read_buffer(int at, global int *out) { out[0] += out[at]; }  // line 11
+kernel void read_buffer(int at, global int *out) { out[0] = out[at]; }  // line 11
 
 kernel void vector_store(int at, global int *out)
 {

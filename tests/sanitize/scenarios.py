@@ -15,7 +15,7 @@ import numpy as np
 from mandel.device.context import DeviceContext, device_context
 from mandel.render.direct import VARIANTS
 from mandel.render.samples import Outputs
-from tests.sanitize import direct, perturbed, pictures
+from tests.sanitize import direct, perturbed, pictures, ranges
 from tests.sanitize.context import SanitizedContext
 
 Arrays = dict[str, np.ndarray]
@@ -163,6 +163,8 @@ def _all() -> dict[str, Scenario]:
             made[f"shared, {kind}, {number}"] = Scenario(
                 partial(pictures.shared, number=number),
                 ("resample", "polar", "to_texels", "settle", "differences", "split"), settings=settings)
+    for name, run in ranges.ALL.items():
+        made[f"greatest numbers, {name}"] = Scenario(run, (), want=ranges.nothing)
     made["raw strips"] = Scenario(pictures.raw_strips, ("settle", "differences", "split"))
     return made
 
