@@ -30,17 +30,23 @@ LOOKS = {
 _SIZES = ((1, 1), (1, 9), (9, 1), (2, 2), (4, 4), (5, 3), (8, 2), (16, 1), (17, 1), (15, 9), (64, 1), (65, 1), (66, 130))
 
 
-def frames(ctx, look: str) -> dict[str, np.ndarray]:
-    """Pictures of awkward sizes, all supersamplings, layouts and ways, in one band and in many."""
+def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
+    """Pictures of awkward sizes, all supersamplings, layouts and ways, in one band and in many.
+
+    Args:
+        every: makes every such picture of those with several samples a pixel.
+    """
     made = {}
-    for width, height in _SIZES:
-        for view, maxiter in (
+    for at, (width, height) in enumerate(_SIZES):
+        for kind, (view, maxiter) in enumerate((
             (View(*SEED, "1e-3", width, height), 300), (View(*SEED, "1e-3", width, height, TURN), 300),
             (View(*NUCLEUS, "5.414e-21", width, height), 3000),
-        ):
+        )):
             if view.re == NUCLEUS[0] and width * height > 600:
                 continue
             for n in (1, 2, 3, 4):
+                if n > 1 and (at + kind + n) % every:
+                    continue
                 for adaptive in ((False, True) if n > 1 else (False,)):
                     for layout in (RGB, YUV420) if not (width % 2 or height % 2) else (RGB,):
                         small_bands = (width + height + n) % 2 == 0

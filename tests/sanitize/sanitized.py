@@ -7,7 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 from tests.sanitize.compiler import BUILT, ROOT, runtime
@@ -16,6 +18,7 @@ SECONDS = int(os.environ.get("SANITIZE_SECONDS", 1800))  # a scenario that hangs
 _REPORT = re.compile(r"==ERROR: AddressSanitizer|runtime error:|^SUMMARY: ", re.M)
 
 
+@cache
 def _symbolizer() -> str:
     """What names files and lines in reports, without the sanitizers in it: they made it hang at its end."""
     found = shutil.which("llvm-symbolizer") or shutil.which("addr2line")
@@ -23,7 +26,7 @@ def _symbolizer() -> str:
         return ""
     BUILT.mkdir(parents=True, exist_ok=True)
     script = BUILT / Path(found).name
-    draft = script.with_suffix(f".{os.getpid()}")
+    draft = script.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
     draft.write_text(f'#!/bin/sh\nunset LD_PRELOAD\nexec {found} "$@"\n')
     draft.chmod(0o755)
     draft.replace(script)

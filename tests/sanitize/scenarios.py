@@ -149,13 +149,16 @@ def _all() -> dict[str, Scenario]:
         settings = (("kind", kind),)
         for name, outputs in perturbed.OUTPUTS.items():
             made[f"perturbed, {kind}, {name}"] = Scenario(
-                partial(_perturbed, outputs=outputs), ("perturb", "locate"), settings=settings)
+                partial(_perturbed, outputs=outputs), ("perturb", "locate"), settings=settings,
+                long=name in ("distance", "slope"))
             made[f"perturbed, {kind}, {name}, in rounds"] = Scenario(
                 partial(_perturbed, outputs=outputs, rounds=True), ("perturb", "locate"),
                 want=partial(_perturbed, outputs=outputs), settings=settings, long=name in ("distance", "slope"))
         for look in pictures.LOOKS:
             made[f"frames, {kind}, {look}"] = Scenario(
                 partial(pictures.frames, look=look), ("shade", "to_yuv420"), settings=settings)
+            made[f"all frames, {kind}, {look}"] = Scenario(
+                partial(pictures.frames, look=look, every=1), ("shade", "to_yuv420"), settings=settings, long=True)
         made[f"extreme colours, {kind}"] = Scenario(pictures.extremes, ("shade",), settings=settings)
         made[f"edges, {kind}"] = Scenario(
             pictures.edges, ("mark_edges", "count_marked", "list_marked"), settings=settings)
