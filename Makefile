@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test sweep chaos soak doctor clean
+.PHONY: help setup demo test sweep sanitize chaos soak doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -37,6 +37,9 @@ SWEEP_DEVICE ?= cpu
 
 sweep: $(VENV)/.tests ## random views of all kinds, half an hour (SWEEP_SECONDS, SWEEP_SEED, SWEEP_DEVICE)
 	$(BIN)/python -m tests.sweep --seconds $(SWEEP_SECONDS) --device $(SWEEP_DEVICE) $(if $(SWEEP_SEED),--seed $(SWEEP_SEED))
+
+sanitize: $(VENV)/.tests ## all kernels under clang's sanitizers (SANITIZE=long: every combination)
+	@SANITIZE=$${SANITIZE:-1} $(BIN)/python -m tests.sanitize
 
 chaos: $(VENV)/.tests ## the promises of docs/resilience.md at length, with figures (about an hour)
 	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/server tests/store -s -rs

@@ -17,6 +17,7 @@ from mandel import checks
 from mandel.colour import palettes
 from mandel.errors import PayloadError
 from mandel.plan.map import samples_of
+from mandel.plan.strips import densest, most_texels
 from mandel.plan.zoom import Zoom
 from mandel.protocol import fields
 from mandel.protocol.number import Number
@@ -153,7 +154,21 @@ def parse(obj: dict, limits: Limits = Limits()) -> Payload:
         _too_big(payload, f"{limits.max_frames} frames are", "num_frames", limits.max_frames)
     if payload.samples > limits.max_pixels:
         _too_big(payload, f"{limits.max_pixels} are", None, limits.max_pixels)
+    if payload.sampling == SHARED:
+        _refuse_too_dense(payload)
     return payload
+
+
+def _refuse_too_dense(payload: Payload) -> None:
+    zoom = Zoom.of(payload)
+    if most_texels(zoom, float(payload.strip_density)) >= 2**31:
+        most = densest(zoom)
+        raise PayloadError(
+            "JOB_TOO_BIG",
+            f"frames of {payload.frame_width}x{payload.frame_height} pixels allow a strip_density of {most} at most, "
+            f"not {payload.strip_density}. Ask for smaller frames or a lower strip_density",
+            field="strip_density", limit=most,
+        )
 
 
 def _too_big(payload: Payload, allowed: str, field: str | None, limit: int):

@@ -24,7 +24,7 @@ class Limits:
     """The most that a payload may ask for. All are inclusive."""
 
     max_frames: int = _option(100_000, "frames in one job", 1)
-    max_side: int = _option(16_384, "pixels along one side of a frame", 2)
+    max_side: int = _option(16_384, "pixels along one side of a frame", 2, 16_384)  # kernels number bytes by int32
     max_maxiter: int = _option(2_000_000_000, "iterations of one sample", 1)
     max_fps: int = _option(240, "frames per second", 1)
     max_depth: int = _option(20_000, "deepest delta is 1e-DEPTH", 0)

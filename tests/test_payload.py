@@ -179,6 +179,17 @@ def test_limits_are_inclusive():
         assert caught.value.code == code
 
 
+def test_strips_of_more_texels_than_int32_numbers_are_refused_with_the_density_that_fits():
+    shared = {"sampling": "shared", "num_frames": 2, "frame_width": 16_384, "frame_height": 16_384}
+    with pytest.raises(PayloadError) as caught:
+        parse(shared | {"strip_density": "2"})
+    assert (caught.value.code, caught.value.field) == ("JOB_TOO_BIG", "strip_density")
+    most = caught.value.limit
+    assert 1 < most < 2 and str(most) in caught.value.message
+    assert parse(shared | {"strip_density": str(most)}).strip_density == str(most)
+    assert parse(shared | {"frame_width": 7680, "frame_height": 4320, "strip_density": "4"})
+
+
 def test_a_stored_payload_is_read_whatever_the_limits_are_now():
     payload = parse({"num_frames": 100_000, "end_delta": "1e-20000"})
     assert Payload.from_canonical(payload.canonical()) == payload

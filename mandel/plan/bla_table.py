@@ -67,7 +67,8 @@ def _reach(radius: Scaled) -> np.ndarray:
     mantissa, shift = np.frexp(radius.mantissa**2)
     exponent = shift + 2 * radius.exponent.astype(np.int64) - 1
     rough = exponent * 4096 + np.floor((2 * mantissa - 1) * 4096).astype(np.int64) - 1
-    return np.where(radius.mantissa > 0, rough, NEVER).astype(np.int32)
+    # Beyond the range of int32 less is claimed, never more.
+    return np.where(radius.mantissa > 0, np.clip(rough, NEVER, 2**31 - 1), NEVER).astype(np.int32)
 
 
 def _pairs(*numbers: np.ndarray) -> np.ndarray:

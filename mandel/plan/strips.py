@@ -282,6 +282,19 @@ class Strips:
         return inside & (np.abs(radius * np.sin(angle)) <= self.zoom.height / 2 + reach)
 
 
+def most_texels(zoom: Zoom, density: float) -> int:
+    """The texels that kernels number at once: of all levels of a strip, or of what a frame sees of all."""
+    strips = Strips(zoom, density)
+    frame = sum((rows.last - rows.first + 3) * (strips.around >> rows.level) for rows in strips.seen(0))
+    return max(frame, Layout(strips.around, strips.rows, 0).size)
+
+
+def densest(zoom: Zoom) -> float:
+    """The largest density, in hundredths up to 4, with which int32 numbers all texels."""
+    fit = bisect_left(range(50, 401), True, key=lambda hundredths: most_texels(zoom, hundredths / 100) >= 2**31)
+    return (49 + fit) / 100
+
+
 def _runs(visible: np.ndarray) -> list[tuple[int, int]]:
     """(first, length) of the runs of true."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], visible, [False])).astype(np.int8)))

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mandel.plan.bla import levels
-from mandel.plan.bla_table import NEVER, Start, bla_table, common_start, first_block, first_blocks
+from mandel.plan.bla_table import NEVER, Start, _reach, bla_table, common_start, first_block, first_blocks
 from mandel.plan.reference import reference_orbit
+from mandel.plan.scaled import Scaled
 
 RE, IM = "-1.7687788000474986", "0.0017388996616"
 
@@ -86,3 +87,9 @@ def test_common_start_is_what_the_samples_do(reference):
     for c in (2.0**-70, 2.0**-75 * (0.3 - 0.9j)):
         want = stepped(reference, 0, start.index, 0, c)
         assert abs(start.factor * 2.0**start.exponent * c - want) < 2.0**-36 * abs(want)
+
+
+def test_a_reach_beyond_int32_is_never_taken_for_a_larger_one():
+    radius = Scaled.of(np.array([1.0, 1.0, 1.0, 0.0]), np.array([-131_000, -300_000, -1_000_000, 0]))
+    reach = _reach(radius)
+    assert (np.abs(reach[0] + 131_000 * 8192) <= 8192) and (reach[1:] == NEVER).all()

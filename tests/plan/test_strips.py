@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mandel.plan.strips import SPLIT, TAPS, Strips, level_at_one_pixel
+from mandel.plan.strips import SPLIT, TAPS, Layout, Strips, densest, level_at_one_pixel, most_texels
 from mandel.plan.zoom import Zoom
 
 
@@ -21,6 +21,22 @@ ZOOMS = [
     strips(end="1e-40", frames=3), strips(density=3.0), strips(easing=1.0), strips(rotation=200.0),
     strips(end="1e-1000", frames=9000),
 ]
+
+
+@pytest.mark.parametrize("plan", ZOOMS[:-2] + [strips(width=16_384, height=16_384, density=1.4)])
+def test_the_texels_that_kernels_number_at_once(plan):
+    density = plan.around / (2 * math.pi * plan.corner)
+    most = most_texels(plan.zoom, density)
+    assert most >= Layout(plan.around, plan.rows, 0).size
+    for frame in range(plan.zoom.num_frames):
+        assert most >= sum((r.last - r.first + 1) * (plan.around >> r.level) for r in plan.seen(frame))
+
+
+@pytest.mark.parametrize("side", [2, 1000, 8192, 12_000, 16_384])
+def test_the_densest_strips_that_int32_numbers(side):
+    zoom = strips(width=side, height=side).zoom
+    most = densest(zoom)
+    assert most_texels(zoom, most) < 2**31 and (most == 4 or most_texels(zoom, most + 0.01) >= 2**31)
 
 
 def _pixels(plan: Strips, frame: int):

@@ -1,0 +1,180 @@
+"""Scenarios of everything that makes pictures: frames, strips, raw strips, resampling; on any context."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+
+import numpy as np
+
+from mandel.cluster.recipe import FRAME, REFERENCE, STRIP, Item
+from mandel.cluster.shared_recipe import SharedRecipe
+from mandel.colour.look import Look
+from mandel.payload import parse
+from mandel.plan.reference import reference_orbit
+from mandel.plan.view import View
+from mandel.protocol.strict_json import loads
+from mandel.render.frame import FrameRenderer
+from mandel.render.painter import EDGE_CONTRAST, RGB, YUV420, Painter
+from mandel.render.raw_strip import RawStrip, RawStripWriter, least_fraction, settle
+from mandel.render.resampler import Resampler
+from mandel.render.samples import Samples
+from mandel.render.strip import StripRenderer
+from tests.sanitize.direct import SEED, TURN
+from tests.sanitize.perturbed import NUCLEUS
+
+LOOKS = {
+    "plain": Look(), "relief": Look(relief=0.7), "edge": Look(edge=2.0), "both": Look(relief=1.0, edge=0.5, density=30.0),
+}
+_SIZES = ((1, 1), (1, 9), (9, 1), (2, 2), (4, 4), (5, 3), (8, 2), (16, 1), (17, 1), (15, 9), (64, 1), (65, 1), (66, 130))
+
+
+def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
+    """Pictures of awkward sizes, all supersamplings, layouts and ways, in one band and in many.
+
+    Args:
+        every: makes every such picture of those with several samples a pixel.
+    """
+    made = {}
+    for at, (width, height) in enumerate(_SIZES):
+        for kind, (view, maxiter) in enumerate((
+            (View(*SEED, "1e-3", width, height), 300), (View(*SEED, "1e-3", width, height, TURN), 300),
+            (View(*NUCLEUS, "5.414e-21", width, height), 3000),
+        )):
+            if view.re == NUCLEUS[0] and width * height > 600:
+                continue
+            for n in (1, 2, 3, 4):
+                if n > 1 and (at + kind + n) % every:
+                    continue
+                for adaptive in ((False, True) if n > 1 else (False,)):
+                    for layout in (RGB, YUV420) if not (width % 2 or height % 2) else (RGB,):
+                        small_bands = (width + height + n) % 2 == 0
+                        renderer = FrameRenderer(ctx, band_bytes=4096 if small_bands else 64 << 20)
+                        out = None if n % 2 else np.empty(
+                            (height, width, 3) if layout == RGB else (height * 3 // 2, width), np.uint8)
+                        key = f"{view.delta} {view.turn} {width}x{height} {n} {adaptive} {layout}"
+                        picture = renderer.picture(view, maxiter, 1000.0, LOOKS[look], n, layout, out, adaptive)
+                        made[f"{key}: {'adaptive ' if adaptive else ''}picture"] = picture.copy()
+    return made
+
+
+def extremes(ctx) -> dict[str, np.ndarray]:
+    """Samples of any legal payload's extremes, coloured: counts up to 2e9 + 1, fractions, distances, slopes."""
+    made, i, f = {}, np.int32, np.float32
+    count = np.resize(np.array([1, 2, 54, 10**6, 2_000_000_000, 2_000_000_001], i), (6, 8))
+    frac = np.resize(np.array([-4.5, -1.0, 0.0, 0.999, 1.0, 1.6, 3.0], f), (6, 8))
+    distance = np.resize(np.array([0.0, 1e-30, 0.5, 1e30, np.inf], f), (6, 8))
+    slope = np.resize(np.array([0.0, 1.0, -1.0, 0.6, 0.8], f), (6, 8, 2))
+    for density, offset in ((1e-6, -1e6), (0.3, 0.4), (1e6, 1e6)):
+        for name, look in LOOKS.items():
+            look = Look(look.palette, density, offset, look.relief, 360.0, 1e6 * look.edge / 2.0)
+            for n in (1, 2):
+                samples = Samples(6, 8, 2_000_000_000, *map(ctx.upload, (count, frac, distance, slope)))
+                made[f"{name} {density} {n}: any"] = Painter(ctx).paint(samples, look, n)
+    return made
+
+
+def edges(ctx) -> dict[str, np.ndarray]:
+    """Pixels that differ from neighbours: none, some, all."""
+    made, painter = {}, Painter(ctx)
+    for width, height in _SIZES:
+        for name, step in (("none", 0), ("all", 700), ("some", 1)):
+            y, x = np.mgrid[:height, :width]
+            count = (5 + step * ((x + y) % 2 if name == "all" else (x * y) % 7)).astype(np.int32)
+            samples = Samples(height, width, 10**6, ctx.upload(count), ctx.upload(np.zeros_like(count, np.float32)))
+            canvas = painter.canvas(width, height)
+            painter.shade(samples, Look(), canvas)
+            pixels = painter.edges(canvas, EDGE_CONTRAST)
+            made[f"{name} {width}x{height}: length"] = np.array([pixels.length], np.int32)
+            if pixels.length:
+                made[f"{name} {width}x{height}: list"] = ctx.download(pixels.buffer, np.empty(pixels.length, np.int32))
+    return made
+
+
+def raw_strips(ctx) -> dict[str, np.ndarray]:
+    """Samples packed and unpacked, up to the greatest counts and over the whole range of fractions."""
+    made = {}
+    for maxiter in (1, 1000, 2_000_000_000):
+        for bailout in (2.0, 1024.0, 1e9):
+            for rows, cols in ((1, 1), (1, 9), (9, 1), (24, 40)):
+                random = np.random.default_rng(rows)
+                count = random.integers(1, maxiter, (rows, cols), endpoint=True).astype(np.int32)
+                count.flat[0], count.flat[-1] = maxiter, 1
+                low = least_fraction(bailout) / 4096
+                frac = (low + random.random((rows, cols)) * 1.001).astype(np.float32)
+                inside = random.random((rows, cols)) < 0.2
+                count[inside], frac[inside] = maxiter + 1, 0
+                samples = Samples(rows, cols, maxiter, ctx.upload(count), ctx.upload(frac))
+                settle(ctx, samples, bailout)
+                writer = RawStripWriter(maxiter, bailout)
+                writer.take(ctx, samples, 0, 0, time.monotonic())
+                for piece in RawStrip(writer.data()).pieces(ctx):
+                    key = f"{maxiter} {bailout} {rows}x{cols}"
+                    back = ctx.download(piece.samples.count, np.empty((rows, cols), np.int32))
+                    settled = ctx.download(samples.frac, np.empty((rows, cols), np.float32))
+                    assert (back == count).all(), key
+                    made[f"{key}: count"] = back
+                    made[f"{key}: frac"] = ctx.download(piece.samples.frac, np.empty((rows, cols), np.float32))
+                    assert (made[f"{key}: frac"] == settled).all(), key
+    return made
+
+
+ZOOMS = (
+    {}, {"frame_width": 2, "frame_height": 2}, {"frame_width": 2, "frame_height": 160, "num_frames": 5},
+    {"frame_width": 128, "frame_height": 4, "strip_density": 4}, {"strip_density": 0.5, "rotation": 200},
+    {"strip_density": 2.5, "num_frames": 1}, {"start_delta": "1e-4", "end_delta": "3", "easing": "0.7"},
+    {"point": ",".join(NUCLEUS), "start_delta": "1e-9", "end_delta": "5.414e-21", "maxiter": 3000, "num_frames": 9},
+    {"num_frames": 3, "start_delta": "1e6", "end_delta": "1e5"},
+)
+
+
+class Shared:
+    """A shared zoom made step by step: references, strips, levels, frames."""
+
+    def __init__(self, ctx, **fields):
+        payload = {
+            "point": ",".join(SEED), "num_frames": 7, "frame_width": 64, "frame_height": 36, "maxiter": 300,
+            "start_delta": "2.5", "end_delta": "1e-3", "sampling": "shared", **fields,
+        }
+        self.recipe = SharedRecipe(parse(loads(json.dumps(payload).encode())))
+        self._renderer = FrameRenderer(ctx, band_bytes=16384)
+        self.strips, self._resampler, self.made = StripRenderer(self._renderer), Resampler(ctx), {}
+        self.raw = {}
+
+    def make(self, item: Item):
+        """What an item is, its needs made before it."""
+        if item not in self.made:
+            inputs = [self.make(need) for need in self.recipe.needs(item)]
+            self.made[item] = self._make(item, self.recipe.unit(item), inputs)
+        return self.made[item]
+
+    def _make(self, item: Item, unit, inputs: list):
+        if item.kind == REFERENCE:
+            return reference_orbit(unit.re, unit.im, unit.bits, unit.limit)
+        if item.kind == FRAME:
+            return self._resampler.picture(unit, inputs, RGB)
+        if item.kind != STRIP:
+            return inputs[0][unit.layout.offset(unit.level):]
+        for reference in inputs:
+            self._renderer.keep_reference(unit.re, unit.im, reference)
+        writer = RawStripWriter(unit.maxiter, unit.bailout)
+        made = self.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look, writer)
+        self.raw[item] = unit, writer.data()
+        return made
+
+
+def shared(ctx, number: int) -> dict[str, np.ndarray]:
+    """All frames of a zoom out of strips; its strips painted anew as they are and one level finer."""
+    zoom = Shared(ctx, **ZOOMS[number])
+    frames_ = ZOOMS[number].get("num_frames", 7)
+    made = {f"frame {k}: resampled picture": zoom.make(Item(FRAME, k)) for k in range(frames_)}
+    for item, (unit, data) in zoom.raw.items():
+        base = unit.layout.finest
+        texels = zoom.strips.repaint(unit.layout, base, RawStrip(data), unit.look)
+        assert np.array_equal(texels, zoom.made[item]), f"{item}: painted anew it is another"
+        if base:
+            finer = type(unit.layout)(unit.layout.around, unit.layout.rows, base - 1)
+            zoom.strips.repaint(finer, base, RawStrip(data), unit.look)
+    assert math.prod(next(iter(made.values())).shape) > 0
+    return made
