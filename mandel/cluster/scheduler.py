@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mandel.cluster import events
 from mandel.cluster.accounts import Accounts
 from mandel.cluster.executor import Executor, Outcome, Task
 from mandel.cluster.finish import Finisher
@@ -224,7 +225,7 @@ class Scheduler:
         if (handle := self._kept.recall(job, item, task)) is None:
             return False
         if item.kind == FRAME:
-            self._emit({"event": "kept", "job": job.name, "frame": item.index})
+            self._emit(events.kept(job, item))
         self._encode(job, item, handle)
         return True
 
@@ -272,12 +273,13 @@ class Scheduler:
         job.note_pace(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
+        self._of(job, job.found, item, outcome.info.pop("found", None))
         if item.kind == STRIP:
             layout, raw = task.argument.layout, outcome.info.pop("raw", None)
             if made := self._of(job, job.strips.made, item.index, layout.finest, raw):
                 self._emit(made)
         if item.kind == FRAME:
-            self._tell_frame(job, item, outcome)
+            self._emit(events.frame(job, item, outcome.info))
         if self._jobs.get(job.name) is not job:
             return  # a step of its own failed
         self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
@@ -297,14 +299,6 @@ class Scheduler:
             self._give_up(job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}"))
             return None
 
-    def _tell_frame(self, job: Job, item: Item, outcome: Outcome) -> None:
-        info, seconds = outcome.info, outcome.info["seconds"]
-        self._emit({
-            "event": "frame", "job": job.name, "frame": item.index, "seconds": round(seconds, 4),
-            "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
-            "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
-        })
-
     def _tell_stages(self) -> None:
         """Tells, about once a second, how far the long tasks are that frames wait for."""
         if time.monotonic() - self._told < _STAGE_SECONDS:
@@ -322,6 +316,7 @@ class Scheduler:
         self._of(job, job.learn, item, value)
         if not value.resolved:
             self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
+            self._emit(events.limit(job))
         return outcome
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
@@ -335,10 +330,7 @@ class Scheduler:
         except OSError as error:
             self._give_up(job, disk_error(error))
             return outcome
-        self._emit({
-            "event": "segment", "job": job.name, "index": item.index, "frames": job.segments[item.index].count,
-            "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"], **written,
-        })
+        self._emit(events.segment(job, item, outcome.info, written))
         return outcome
 
     def _failed(self, job: Job, item: Item, outcome: Outcome) -> None:
