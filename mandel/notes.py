@@ -13,6 +13,8 @@ What is not there did not happen, or is not known yet.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 # Share of a picture's samples that may be black for lack of iterations without a word.
 LEAST_MISSING = 0.01
 
@@ -27,6 +29,11 @@ def missing(share: float, late: float) -> float:
         late: of samples that escaped after more than half of it; twice the limit would let as many escape.
     """
     return min(share, late)
+
+
+def decimals(re: str, im: str) -> int:
+    """Decimals of a point, of the coordinate that has more of them."""
+    return max(0, *(-Decimal(it).as_tuple().exponent for it in (re, im)))
 
 
 def of_frame(frame: int, found: dict) -> dict:

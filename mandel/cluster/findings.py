@@ -44,7 +44,7 @@ class Findings:
             told["maxiter"] = max(seen, key=lambda part: (part[0] * part[1]["reached"], part[1]["maxiter"]))[1]["maxiter"]
         if found["flat"]:
             told["delta"] = f"{Decimal(self._zoom.delta(frame)):.2e}"
-            told["decimals"] = max(0, *(-Decimal(it).as_tuple().exponent for it in (self._payload.re, self._payload.im)))
+            told["decimals"] = notes.decimals(self._payload.re, self._payload.im)
         self._frames[frame] = told
         return told
 

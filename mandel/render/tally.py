@@ -17,6 +17,7 @@ _RUN = 4096  # as there
 _GPU_GROUP = 256
 # Levels of 255 between pixels that nobody tells apart.
 _FLAT_LEVELS = 2
+_LEAST_PIXELS = 64
 
 
 @dataclass(frozen=True)
@@ -80,16 +81,19 @@ class Tally:
 
 
 def is_flat(picture: np.ndarray) -> bool:
-    """Whether all of a picture is of one colour, to the eye.
+    """Whether all of a picture is of one colour, to the eye; one of few pixels is never said to be.
 
     Args:
         picture: uint8, (H, W, 3), or yuv420 of (H * 3 / 2, W).
     """
     if picture.ndim == 3:
+        height = len(picture)
         planes = [picture[..., channel] for channel in range(3)]
-    else:
+    else:  # luma, then each chroma
         height = len(picture) * 2 // 3
         planes = [picture[:height], *np.split(picture[height:].reshape(-1), 2)]
+    if picture.shape[1] * height < _LEAST_PIXELS:
+        return False
     # A few pixels tell nearly all pictures that are not.
     few = (plane[tuple(slice(None, None, max(side // 8, 1)) for side in plane.shape)] for plane in planes)
     return all(map(_is_even, few)) and all(map(_is_even, planes))

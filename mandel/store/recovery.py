@@ -237,8 +237,8 @@ class Recoverer:
         except OSError:
             pass  # there is none
         with self._index.write("recover") as db:
-            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?)", rows)
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?)",
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)", rows)
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
                        (job, VIDEO, true.frames, true.bytes, true.sha256))
             db.execute("UPDATE jobs SET state = ?, frames = ?, ended = ?, asked = coalesce(asked, ?), error = NULL, "
                        "report = ? WHERE id = ?",
