@@ -7,7 +7,7 @@ Files in the folder that the variable STAND_IN names are its orders: ``hold``
 (never become ready), ``lie`` (say the lines in it at the next frame, once; {job} and {tmp} are those of the
 frame), ``say`` (say the lines in it, once), ``joined`` (it has joined the cluster at the address in it), ``gone``
 (there is no cluster), ``print`` (print what is in it, then end with status 1, once), ``stop`` (say nothing more, as if stopped, once), ``large`` (as many
-bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
+bytes as it says follow each video), ``found`` (what was found of every frame: JSON). Each frame appends a line to ``rendered``, each life to
 ``lives``, each job ranked anew to ``changes``.
 """
 
@@ -19,7 +19,10 @@ import signal
 import socket
 import sys
 import time
+from functools import reduce
 from pathlib import Path
+
+from mandel import notes
 
 PER_SEGMENT = 5
 ORDERS = Path(os.environ["STAND_IN"])
@@ -50,6 +53,7 @@ class Work:
         frames = message["payload"]["num_frames"]
         self.spans = {i: min(PER_SEGMENT, frames - i * PER_SEGMENT) for i in range(-(-frames // PER_SEGMENT))}
         self.frames = frames
+        self.found = json.loads((ORDERS / "found").read_text()) if (ORDERS / "found").exists() else None
         self.adopted = {int(i): Path(p) for i, p in message["segments"].items()}
         self.todo = [i for i in self.spans if i not in self.adopted]
 
@@ -73,10 +77,12 @@ class Work:
                             (os.symlink if link == "symbolic" else os.link)(ORDERS / "theirs", self.tmp / link)
                     LINE.sendall(text.encode() + b"\n")
                 say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
-                    device="none", attempt=1)
+                    device="none", attempt=1, found=self.found)
             data = f"{self.job} {index}\n".encode() * 200
-            say("segment", job=self.job, index=index, frames=self.spans[index],
-                **make(self.tmp / f"{index}.h264", data))
+            span = range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index])
+            known = [notes.of_frame(frame, self.found) for frame in span if self.found]
+            say("segment", job=self.job, index=index, first=span[0], frames=self.spans[index],
+                notes=reduce(notes.merged, known, {}), **make(self.tmp / f"{index}.h264", data))
         elif len(self.adopted) == len(self.spans):
             video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
             if (ORDERS / "large").exists():
