@@ -29,24 +29,27 @@ class Findings:
         """Takes what is known of a strip: ``samples``, ``reached``, ``late``, ``maxiter``."""
         self._strips[strip] = found
 
-    def frame(self, frame: int, found: dict) -> dict:
-        """Takes what is known of a frame, ``flat`` and, if it was iterated, the same; it as ``notes.of_frame`` wants it."""
+    def frame(self, frame: int, found: dict) -> None:
+        """Takes what is known of a frame: ``flat``, and the same of its samples or which share is ``black``."""
         told = {"flat": found["flat"], "auto": self._payload.maxiter == AUTO}
-        parts = self._recipe.strips_shown(frame)
-        sources = [(1.0, found)] if "samples" in found else [
-            (share, self._strips[strip]) for strip, share in parts.items() if strip in self._strips
-        ]
-        seen = [(share, it) for share, it in sources if it["samples"]]
-        if whole := sum(share for share, _ in seen):
-            for name in ("reached", "late"):
-                told[name] = round(sum(share * it[name] / it["samples"] for share, it in seen) / whole, _DIGITS)
-            # Of several limits, the one of what reached it.
-            told["maxiter"] = max(seen, key=lambda part: (part[0] * part[1]["reached"], part[1]["maxiter"]))[1]["maxiter"]
+        if "samples" in found:
+            told |= {"reached": found["reached"] / found["samples"], "late": found["late"] / found["samples"],
+                     "maxiter": found["maxiter"]}
+        elif seen := self._seen(frame):
+            # Strips show more than a frame does: they tell what its black is from, but not how much of it there is.
+            told |= {"reached": found["black"], "late": sum(area * it["late"] / it["samples"] for area, it in seen),
+                     "maxiter": max(seen, key=lambda part: (part[0] * part[1]["reached"], part[1]["maxiter"]))[1]["maxiter"]}
+        told |= {name: round(told[name], _DIGITS) for name in ("reached", "late") if name in told}
         if found["flat"]:
             told["delta"] = f"{Decimal(self._zoom.delta(frame)):.2e}"
             told["decimals"] = notes.decimals(self._payload.re, self._payload.im)
         self._frames[frame] = told
-        return told
+
+    def _seen(self, frame: int) -> list[tuple[float, dict]]:
+        """What is known of the strips that a frame is made from, and which part of its area shows each."""
+        areas = self._recipe.strips_shown(frame).items()
+        known = [(area, self._strips[strip]) for strip, area in areas if strip in self._strips]
+        return [(area, it) for area, it in known if it["samples"]]
 
     def recalled(self, frame: int, told: dict | None) -> None:
         """Takes what ``frame`` gave to an earlier driver."""

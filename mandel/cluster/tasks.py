@@ -29,7 +29,7 @@ from mandel.render.frame import FrameRenderer
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
-from mandel.render.tally import is_flat
+from mandel.render.tally import black_share, is_flat
 from mandel.render.unit import (
     FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, RepaintUnit, ResampleUnit, SegmentUnit, StripUnit,
 )
@@ -91,7 +91,8 @@ def _forget() -> None:
 def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
     """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
 
-    The fact ``found``: whether it is ``flat``, and of an iterated one how many samples reached the limit.
+    The fact ``found``: whether it is ``flat``; of an iterated one how many samples reached the limit, of another
+    the share that is ``black``.
 
     Args:
         inputs: the reference orbit, if the frame is deep; or the strips that ``unit`` names.
@@ -99,7 +100,7 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[n
     own = studio(slot)
     if isinstance(unit, ResampleUnit):
         picture = own.resampler.picture(unit, inputs)
-        return picture, own.facts | {"found": {"flat": is_flat(picture)}}
+        return picture, own.facts | {"found": {"flat": is_flat(picture), "black": black_share(picture)}}
     for reference in inputs:
         own.frames.keep_reference(unit.view.re, unit.view.im, reference)
     picture = own.frames.picture(

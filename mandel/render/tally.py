@@ -18,6 +18,8 @@ _GPU_GROUP = 256
 # Levels of 255 between pixels that nobody tells apart.
 _FLAT_LEVELS = 2
 _LEAST_PIXELS = 64
+_BLACK = 16  # its luma
+_LOOKED_AT = 200_000  # pixels, at least where there are so many
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,17 @@ def is_flat(picture: np.ndarray) -> bool:
     # A few pixels tell nearly all pictures that are not.
     few = (plane[tuple(slice(None, None, max(side // 8, 1)) for side in plane.shape)] for plane in planes)
     return all(map(_is_even, few)) and all(map(_is_even, planes))
+
+
+def black_share(picture: np.ndarray) -> float:
+    """The share of a picture's pixels that are black, as only the interior is, by some rows in even steps.
+
+    Args:
+        picture: uint8, yuv420 of (H * 3 / 2, W).
+    """
+    luma = picture[:len(picture) * 2 // 3]
+    rows = luma[::max(luma.size // _LOOKED_AT, 1)]
+    return np.count_nonzero(rows <= _BLACK) / rows.size
 
 
 def _is_even(values: np.ndarray) -> bool:

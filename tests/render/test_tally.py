@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.device.context import device_context
 from mandel.plan.grid import POLAR, Grid
@@ -19,7 +20,7 @@ from mandel.render.painter import Painter
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.samples import Outputs
 from mandel.render.strip import StripRenderer
-from mandel.render.tally import Reached, Tally, is_flat
+from mandel.render.tally import Reached, Tally, black_share, is_flat
 
 LIMIT = 150
 # The period-2 bulb's edge, a minibrot far off the bulbs, all inside, all outside.
@@ -133,3 +134,13 @@ def test_flat_pictures():
     yuv[45, 30] -= 5
     assert not is_flat(yuv)
     assert not is_flat(np.zeros((6, 8, 3), np.uint8)), "too few pixels to speak of"
+
+
+def test_only_the_interior_is_black():
+    """No palette comes near, so that black pixels can be counted."""
+    renderer = FrameRenderer(device_context("cpu"))
+    for palette in palettes.NAMES:
+        for view in (View("-0.75", "0.1", "0.3", 960, 540), View("-1.338238635", "-0.057237059", "1e-4", 960, 540)):
+            look = Look(palette=palette)
+            share = black_share(renderer.picture(view, 2000, 1000.0, look, layout="yuv420"))
+            assert share == pytest.approx(renderer.reached.reached / renderer.reached.samples, abs=2e-3)
