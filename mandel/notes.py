@@ -2,7 +2,8 @@
 
 ``reached``: ``frame``, ``share``, ``maxiter``: the frame of whose samples the largest share reached the limit.
 ``short``: frames whose limit seems too low: how many ``frames``, ``first``, ``last``; of the worst of them
-``frame``, ``share`` (that reached ``maxiter``); ``auto``: whether that was found, not given.
+``frame``, ``share`` (that reached ``maxiter``), ``missing`` (about as many would escape, or more); ``auto``:
+whether that limit was found, not given.
 ``flat``: frames of one colour: ``frames``, ``first``, ``last``, the ``deltas`` of these two, how many are
 ``inside`` (no sample escaped), ``maxiter``, ``auto``, the point's ``decimals``.
 ``gave_up``: maxiter "auto" was given up: of how many ``views``, the shallowest one's ``delta`` and ``reason``,
@@ -48,8 +49,8 @@ def of_frame(frame: int, found: dict) -> dict:
     run = {"frames": 1, "first": frame, "last": frame}
     if share is not None:
         notes["reached"] = {"frame": frame, "share": share, "maxiter": found["maxiter"]}
-        if missing(share, found["late"]) >= LEAST_MISSING:
-            notes["short"] = {**run, "frame": frame, "share": share, **limit}
+        if (lacking := missing(share, found["late"])) >= LEAST_MISSING:
+            notes["short"] = {**run, "frame": frame, "share": share, "missing": lacking, **limit}
     if found["flat"]:
         notes["flat"] = {**run, "deltas": [found["delta"]] * 2, "inside": int(share == 1), **limit,
                          "decimals": found["decimals"]}
@@ -66,7 +67,7 @@ def merged(a: dict, b: dict) -> dict:
         elif name == "gave_up":
             both[name] = max(one, other, key=lambda notes: notes["views"])
         else:
-            worst = max(one, other, key=lambda notes: notes["share"]) if name == "short" else one
+            worst = max(one, other, key=lambda notes: notes["missing"]) if name == "short" else one
             low, high = sorted((one, other), key=lambda notes: notes["first"])
             last = max(low, high, key=lambda notes: notes["last"])
             both[name] = {**worst, "frames": one["frames"] + other["frames"], "first": low["first"],

@@ -28,7 +28,7 @@ def test_a_frame_of_which_only_its_picture_is_known():
 def test_many_frames_in_any_order():
     found = {}
     for frame in range(100):
-        found[frame] = BASE | {"reached": round(0.1 + frame / 1000, 3), "late": 0.02 * (40 <= frame != 50)}
+        found[frame] = BASE | {"reached": round(0.1 + frame / 1000, 3), "late": round(0.03 - frame / 10000, 4) * (40 <= frame != 50)}
     for frame in range(80, 100):
         found[frame] = FLAT | {"delta": f"1.00e-{frame}", "reached": float(frame > 89), "maxiter": 1000 + frame}
     order = list(found)
@@ -38,7 +38,8 @@ def test_many_frames_in_any_order():
     assert notes.merged(*halves) == one_by_one == json.loads(json.dumps(one_by_one))
     assert one_by_one["reached"]["share"] == 1.0 and one_by_one["reached"]["frame"] >= 90
     assert one_by_one["short"] == {
-        "frames": 39, "first": 40, "last": 79, "frame": 79, "share": 0.179, "maxiter": 1000, "auto": False}
+        "frames": 39, "first": 40, "last": 79, "frame": 40, "share": 0.14, "missing": 0.026, "maxiter": 1000,
+        "auto": False}
     assert one_by_one["flat"] == {
         "frames": 20, "first": 80, "last": 99, "deltas": ["1.00e-80", "1.00e-99"], "inside": 10, "maxiter": 1099,
         "auto": False, "decimals": 2}

@@ -93,12 +93,14 @@ def _run(note: dict, frames) -> str:
 
 
 def _short(note, frames) -> str:
-    if not _has(note, "frames", "first", "last", "frame", "share", "maxiter"):
+    if not _has(note, "frames", "first", "last", "frame", "share", "missing", "maxiter"):
         return ""
-    where = f"what is black in {_run(note, frames)} may lie outside of the set"
+    most = note["missing"] > 0.8 * note["share"]
+    much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
+    others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
     return (
-        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping, and "
-        f"many others escaped only just: {where}; try {_higher(note)}"
+        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping; with a "
+        f"higher one {much} would hardly be black{others}: try {_higher(note)}"
     )
 
 

@@ -7,7 +7,8 @@ from mandel.cli.progress_line import describe
 from mandel.cli.report import report
 
 REACHED = {"frame": 49, "share": 0.141, "maxiter": 1000}
-SHORT = {"frames": 12, "first": 38, "last": 49, "frame": 49, "share": 0.816, "maxiter": 1000, "auto": False}
+SHORT = {"frames": 12, "first": 38, "last": 49, "frame": 49, "share": 0.816, "missing": 0.184, "maxiter": 1000,
+         "auto": False}
 FLAT = {"frames": 200, "first": 40, "last": 239, "deltas": ["9.31e-4", "1.00e-60"], "inside": 0, "maxiter": 1000,
         "auto": False, "decimals": 3}
 
@@ -19,14 +20,15 @@ def only(**notes) -> str:
 
 def test_a_limit_that_seems_too_low():
     assert only(short=SHORT, reached=REACHED) == (
-        "warning: 82 % of the last frame's samples reached maxiter 1,000 without escaping, and many others escaped only "
-        "just: what is black in frames 38 to 49 may lie outside of the set; try --maxiter auto")
+        "warning: 82 % of the last frame's samples reached maxiter 1,000 without escaping; with a higher one some 18 % of "
+        "it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto")
     assert "try --maxiter 4000" in only(short=SHORT | {"auto": True})
     assert "12 of frames 8 to 49" in only(short=SHORT | {"first": 8})
-    assert "frame 7's samples" in only(short=SHORT | {"frame": 7}) and "black in frame 38 may" in only(
-        short=SHORT | {"frames": 1, "last": 38})
+    assert "higher one most of that would hardly be black" in only(short=SHORT | {"missing": 0.7})
+    assert "frame 7's samples" in only(short=SHORT | {"frame": 7})
+    assert "like" not in only(short=SHORT | {"frames": 1, "last": 38})
     (still,) = sentences({"short": SHORT | {"frames": 1, "first": 0, "last": 0, "frame": 0}}, 1)
-    assert "82 % of the picture's samples" in still and "black in the picture may" in still
+    assert "82 % of the picture's samples" in still and still.endswith("or more, would hardly be black: try --maxiter auto")
 
 
 @pytest.mark.parametrize("share, text", [
