@@ -70,15 +70,13 @@ class Tally:
         )
 
     def read(self) -> Reached:
-        """What was found; waits for what was enqueued."""
-        if any(buffer is None for _, buffer in self._found):
-            self._ctx.settle()
+        """What was found; only when all that was enqueued is over."""
         reached = late = 0
         for found, buffer in self._found:
             if buffer is not None:
                 self._ctx.download(buffer, found)
-            sums = found.sum(axis=0, dtype=np.int64)
-            reached, late = reached + int(sums[0]), late + int(sums[1])
+            sums = np.add.reduce(found, axis=0, dtype=np.int64).tolist()
+            reached, late = reached + sums[0], late + sums[1]
         return Reached(self._samples, reached, late, self._maxiter)
 
 

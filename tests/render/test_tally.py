@@ -62,6 +62,7 @@ def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
         for rgb in (False, True):
             tally, canvas = Tally(ctx, LIMIT), painter.canvas(cols, rows, rgb)
             iterator.iterate(grid, LIMIT, 1000.0, ink=painter.ink(Look(), canvas), tally=tally)
+            ctx.settle()
             assert tally.read() == expected
 
 
@@ -117,6 +118,7 @@ def test_a_limit_near_the_largest():
     tally = Tally(ctx, most)
     DirectIterator(ctx).iterate(View("-0.1", "0.1", "1e-3", 67, 41).grid(), most, 1000.0, tally=tally)
     DirectIterator(ctx, "scalar").iterate(View("-0.7", "0.5", "1e-3", 67, 41).grid(), most, 1000.0, tally=tally)
+    ctx.settle()
     assert tally.read() == Reached(2 * 67 * 41, 67 * 41, 0, most)
 
 
