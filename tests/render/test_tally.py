@@ -146,3 +146,19 @@ def test_only_the_interior_is_black():
             look = Look(palette=palette)
             share = black_share(renderer.picture(view, 2000, 1000.0, look, layout="yuv420"))
             assert share == pytest.approx(renderer.reached.reached / renderer.reached.samples, abs=2e-3)
+
+
+@pytest.mark.parametrize("group", [1, 64, 256])
+@pytest.mark.parametrize("length", [1, 15, 4096, 4097, 100_003])
+def test_the_kernel_in_the_forms_for_cpus_and_gpus(group, length):
+    """CPUs run both."""
+    ctx, limit = device_context("cpu"), 1001
+    count = np.random.default_rng(length).integers(1, 2 * limit, length, np.int32)
+    count[::7], count[::11] = limit, limit // 2
+    runs = -(-length // 4096)
+    out = ctx.empty(8 * runs)
+    ctx.kernel("tally.cl", "tally", (("GROUP", group),))(
+        ctx.queue, (runs * group,), (group,), ctx.upload(count), np.int32(length), np.int32(limit), out)
+    sums = ctx.download(out, np.empty((runs, 2), np.int32)).sum(axis=0)
+    expected = found(count, limit)
+    assert tuple(sums) == (expected.reached, expected.late)
