@@ -36,10 +36,10 @@ void tally(global const int *restrict count, int length, int maxiter, global int
         b += count[at] > half_way;
     }
     sums[own] = (int2)(r, b - r);
-    for (int half = GROUP / 2; half > 0; half /= 2) {
+    for (int other = GROUP / 2; other > 0; other /= 2) {
         barrier(CLK_LOCAL_MEM_FENCE);
-        if (own < half)
-            sums[own] += sums[own + half];
+        if (own < other)
+            sums[own] += sums[own + other];
     }
     if (own == 0)
         found[get_group_id(0)] = sums[0];
