@@ -23,7 +23,7 @@ LEAST_MISSING = 0.01
 def missing(share: float, late: float) -> float:
     """The share of samples that would escape if the limit were higher, roughly.
 
-    Where it is far too low this is less than the truth, but seldom little (docs/colour.md).
+    Where it is far too low this is less than the truth, but seldom little (docs/depth.md).
 
     Args:
         share: of samples that reached the limit.

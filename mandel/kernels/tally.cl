@@ -1,5 +1,5 @@
 /* How many samples reached the limit, and how many escaped late, after more than half of it:
- * about as many as these would escape if the limit were higher (docs/colour.md).
+ * about as many as these would escape if the limit were higher (docs/depth.md).
  *
  * Each work group takes RUN samples. Defines: GROUP (its work items; 1 on CPUs). */
 #ifndef GROUP

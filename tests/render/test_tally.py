@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mandel import notes
 from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.device.context import device_context
@@ -162,3 +163,23 @@ def test_the_kernel_in_the_forms_for_cpus_and_gpus(group, length):
     sums = ctx.download(out, np.empty((runs, 2), np.int32)).sum(axis=0)
     expected = found(count, limit)
     assert tuple(sums) == (expected.reached, expected.late)
+
+
+@pytest.mark.parametrize("re, im, delta, maxiter, short", [
+    ("-0.75", "0", "2.5", 1000, False), ("-1.338238635", "-0.057237059", "4.2e-4", 1000, True),
+    ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", "2e-8", 1000, True),
+    ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", "9.2e-3", 1000, True),
+    ("-1.7548776662466927", "0", "0.05", 1000, False), ("0.2501", "0", "4.4e-6", 5000, True),
+    ("-0.16", "1.04", "1e-2", 1000, False), ("-0.7", "0.3", "1e-3", 100, False),
+])
+def test_frames_that_lack_iterations_are_told_from_those_that_do_not(re, im, delta, maxiter, short):
+    """By what the same samples do with 32 times the limit."""
+    renderer, view = FrameRenderer(device_context("cpu")), View(re, im, delta, 160, 90)
+    count, _ = renderer.raw(view, 32 * maxiter)
+    lacking = ((count > maxiter) & (count <= 32 * maxiter)).mean()
+    assert (lacking >= 0.01) == short
+    renderer.picture(view, maxiter, 1000.0, Look())
+    reached = renderer.reached
+    told = notes.of_frame(0, {"flat": False, "reached": reached.reached / reached.samples,
+                              "late": reached.late / reached.samples, "maxiter": maxiter})
+    assert ("short" in told) == short
