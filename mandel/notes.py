@@ -7,7 +7,7 @@ whether that limit was found, not given.
 ``flat``: frames of one colour: ``frames``, ``first``, ``last``, the ``deltas`` of these two, how many are
 ``inside`` (no sample escaped), ``maxiter``, ``auto``, the point's ``decimals``.
 ``gave_up``: maxiter "auto" was given up: of how many ``views``, the shallowest one's ``delta`` and ``reason``,
-the largest ``maxiter``.
+the largest ``maxiter`` that was found for them all the same, or 0.
 
 What is not there did not happen, or is not known yet.
 """

@@ -44,7 +44,7 @@ def brief(notes) -> str:
     notes = notes if isinstance(notes, dict) else {}
     words = []
     if _has(notes.get("gave_up"), "maxiter"):
-        words.append(f"auto gave up at {notes['gave_up']['maxiter']:,}")
+        words.append("a limit was given up")
     if _has(short := notes.get("short"), "frame", "share", "maxiter"):
         words.append(f"{_percent(short['share'])} of frame {short['frame']} at {_limit(short)}")
     if _has(flat := notes.get("flat"), "frames"):
@@ -115,10 +115,13 @@ def _flat(note, frames) -> str:
     one = note["first"] == note["last"]
     run = _run(note, frames)
     if _inside(note):
-        shown = f"{run} {'is' if one else 'are'} black all over, as no sample escaped within {_limit(note)}"
+        shown = f"{run} {'is' if one else 'are'} black all over"
         if note.get("auto"):
             return f"{shown}: the point lies inside of the set, as far as can be told{_digits(note)}"
-        return f"{shown}: the point lies inside of the set, or that is too few; try --maxiter auto{_digits(note)}"
+        return (
+            f"{shown}, as no sample escaped within {_limit(note)}: the point lies inside of the set, or that is too few; "
+            f"try --maxiter auto{_digits(note)}"
+        )
     shown = f"{run} {'shows' if one else 'show'} one flat colour"
     if min(map(_value, _deltas(note)), default=math.inf) >= _WIDE:
         return f"{shown}: the set is small or out of sight there; choose a smaller delta"
@@ -170,4 +173,4 @@ def _gave_up(note) -> str:
     delta, reason = note.get("delta"), note.get("reason")
     where = f" for frames near delta {plain(delta, 30)}" if isinstance(delta, str) else ""
     why = f" ({plain(reason, 200)})" if isinstance(reason, str) and reason else ""
-    return f"maxiter auto gave up at {note['maxiter']:,}{where}{why}: what is black there may lie outside of the set"
+    return f"maxiter auto was given up{where}{why}: what is black there may lie outside of the set"

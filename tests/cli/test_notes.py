@@ -62,14 +62,14 @@ def test_black_frames():
 def test_auto_gave_up():
     gave_up = {"views": 2, "delta": "1.00e-9", "maxiter": 16_000_000, "reason": "nothing escapes"}
     assert only(gave_up=gave_up) == (
-        "warning: maxiter auto gave up at 16,000,000 for frames near delta 1.00e-9 (nothing escapes): what is black "
-        "there may lie outside of the set")
+        "warning: maxiter auto was given up for frames near delta 1.00e-9 (nothing escapes): what is black there may lie "
+        "outside of the set")
     assert len(sentences({"gave_up": gave_up, "short": SHORT, "flat": FLAT, "reached": REACHED}, 240)) == 3
 
 
 def test_in_a_line_of_progress():
     notes = {"short": SHORT, "flat": FLAT, "gave_up": {"maxiter": 16_000_000}}
-    assert brief(notes) == "auto gave up at 16,000,000, 82 % of frame 49 at maxiter 1,000, 200 flat frames"
+    assert brief(notes) == "a limit was given up, 82 % of frame 49 at maxiter 1,000, 200 flat frames"
     assert describe({"state": "running", "notes": notes}) == f"running, {brief(notes)}"
     assert describe({"state": "running", "notes": {"reached": REACHED}}) == "running"
 

@@ -168,7 +168,7 @@ def test_that_auto_gave_up_is_said(service, payload_file, tmp_path):
     inside = {"point": "-0.1,0.1", "num_frames": 2, "start_delta": "1e-3", "end_delta": "1e-4", "maxiter": "auto"}
     run = service.client(payload_file(**inside), "-o", str(tmp_path / "w4.mp4"))
     assert run.returncode == 0, run.stderr
-    assert "maxiter auto gave up at" in run.stderr and "frames 0 to 1 are black all over" in run.stderr
+    assert "maxiter auto was given up for frames near delta" in run.stderr and "frames 0 to 1 are black all over" in run.stderr
     reply = ask(service, (tmp_path / "payload.json").read_bytes())
     told = json.loads(reply.get_payload()[0].get_payload(decode=True))
     assert told["notes"]["gave_up"]["reason"] and told["notes"]["flat"]["inside"] == 2
