@@ -19,6 +19,7 @@ from mandel.render.direct import VARIANTS, DirectIterator
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Painter
 from mandel.render.raw_strip import RawStrip, RawStripWriter
+from mandel.render.rounds import Pace
 from mandel.render.samples import Outputs
 from mandel.render.strip import StripRenderer
 from mandel.render.tally import Reached, Tally, black_share, is_flat
@@ -183,3 +184,14 @@ def test_frames_that_lack_iterations_are_told_from_those_that_do_not(re, im, del
     told = notes.of_frame(0, {"flat": False, "reached": reached.reached / reached.samples,
                               "late": reached.late / reached.samples, "maxiter": maxiter})
     assert ("short" in told) == short
+
+
+@pytest.mark.parametrize("variant", ["scalar", "4 lanes x 4", "16 lanes x 2"])
+def test_work_in_rounds_is_counted_once(variant):
+    ctx, grid = device_context("cpu"), View("-0.75", "0.1", "0.3", 67, 41).grid()
+    pace = Pace(1, 1e-9)
+    iterator, tally = DirectIterator(ctx, variant, pace=pace), Tally(ctx, LIMIT)
+    samples = iterator.iterate(grid, LIMIT, 1000.0, tally=tally)
+    expected = found(ctx.download(samples.count, np.empty((41, 67), np.int32)), LIMIT)
+    assert tally.read() == expected and expected.reached > 100
+    assert pace.steps != 1e-9, "there was more than one round"
