@@ -44,16 +44,15 @@ def of_frame(frame: int, found: dict) -> dict:
         found: ``flat``; where that is known ``reached`` and ``late``, shares of its samples, and ``maxiter``;
             ``auto``; of a flat frame ``delta`` and ``decimals``.
     """
-    notes, share, auto = {}, found.get("reached"), found.get("auto", False)
-    limit = {"maxiter": found.get("maxiter"), "auto": auto}
-    run = {"frames": 1, "first": frame, "last": frame}
-    if share is not None:
-        notes["reached"] = {"frame": frame, "share": share, "maxiter": found["maxiter"]}
-        if (lacking := missing(share, found["late"])) >= LEAST_MISSING:
+    notes, (share, late, maxiter) = {}, map(found.get, ("reached", "late", "maxiter"))
+    limit, run = {"maxiter": maxiter, "auto": found.get("auto", False)}, {"frames": 1, "first": frame, "last": frame}
+    if None not in (share, late, maxiter):
+        notes["reached"] = {"frame": frame, "share": share, "maxiter": maxiter}
+        if (lacking := missing(share, late)) >= LEAST_MISSING:
             notes["short"] = {**run, "frame": frame, "share": share, "missing": lacking, **limit}
     if found["flat"]:
-        notes["flat"] = {**run, "deltas": [found["delta"]] * 2, "inside": int(share == 1), **limit,
-                         "decimals": found["decimals"]}
+        delta, decimals = found.get("delta") or "", found.get("decimals") or 0
+        notes["flat"] = {**run, "deltas": [delta] * 2, "inside": int(share == 1), **limit, "decimals": decimals}
     return notes
 
 

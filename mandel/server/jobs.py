@@ -11,6 +11,7 @@ from functools import reduce
 from mandel import notes
 from mandel.errors import MandelError, RenderError
 from mandel.payload import Payload
+from mandel.server.messages import NOTES
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 
 # Never stored: it is a fact about a living driver. A restart finds the job queued.
@@ -118,7 +119,7 @@ class Job:
         """
         self.segments = segments
         if known is not None:
-            self._known = reduce(notes.merged, known, {})
+            self._known = reduce(notes.merged, filter(NOTES, known), {})
         self._found: dict[int, dict] = {}  # what was found of frames whose segments are not stored yet
         self._before = sum(segments.values())
         self._fresh: set[int] = set()

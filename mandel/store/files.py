@@ -146,7 +146,11 @@ class Files:
     def notes(self, job: str) -> list[dict]:
         """What people should know of the frames of each finished segment."""
         rows = self._index.read("SELECT notes FROM files WHERE job = ? AND kind = ?", job, SEGMENT)
-        return [json.loads(row["notes"] or "{}") for row in rows]
+        known = []
+        for row in rows:
+            with suppress(ValueError):  # whatever an index holds; it is only not told
+                known.append(json.loads(row["notes"] or "{}"))
+        return known
 
     def segments(self, job: str) -> list[Segment]:
         """The finished segments that their digests prove; the others are removed, row and file."""

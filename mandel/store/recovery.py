@@ -78,7 +78,7 @@ class Recoverer:
         self._move_payloads()
         rows = {row["id"]: row for row in self._index.read("SELECT * FROM jobs")}
         files: dict[str, dict[str, tuple]] = {}
-        for row in self._index.read("SELECT * FROM files WHERE kind != ?", SEGMENT):
+        for row in self._index.read("SELECT job, kind, number, frames, bytes, sha256 FROM files WHERE kind != ?", SEGMENT):
             files.setdefault(row["job"], {})[row["kind"]] = tuple(row)
         for job, row in rows.items():
             self._check(job, row, files.get(job, {}))

@@ -8,7 +8,6 @@ import pytest
 
 from mandel.errors import TransferError
 from mandel.store import index
-from mandel.store.store import Store
 from tests.server.heads import SMALL, expected_video
 from tests.support.processes import wait_for
 
@@ -43,9 +42,10 @@ def test_while_it_is_rendered_and_paused(heads):
     head.ask(op="cancel", job=job)
 
 
-def test_after_the_head_died_with_all_segments_stored(heads):
+@pytest.mark.parametrize("step", ["video.rename.before", "video.commit.before"])
+def test_after_the_head_died_with_all_segments_stored(heads, step):
     """The next head renders none of them."""
-    head = heads(failpoint="video.commit.before:kill")
+    head = heads(failpoint=f"{step}:kill")
     (head.orders / "found").write_text(json.dumps(SHORT))
     with pytest.raises((TransferError, ConnectionError)):
         sock, reply = head.send(**SMALL)
@@ -67,19 +67,35 @@ def test_a_driver_that_says_nothing(head):
 
 def test_an_index_without_notes(tmp_path):
     """As the version before left it, with a segment."""
-    (tmp_path / "DB").mkdir()
     steps = sorted((Path(index.__file__).parent / "migrations").glob("*.sql"))
     before = [step for step in steps if step.name < "0007"]
-    db = sqlite3.connect(tmp_path / "DB" / "index.sqlite3")
+    db = sqlite3.connect(tmp_path / "index.sqlite3")
     for step in before:
         db.executescript(step.read_text())
-    db.execute(f"PRAGMA user_version={len(before)}")
+    db.execute("PRAGMA user_version=6")
     db.execute("INSERT INTO jobs (id, payload, frames, state, asked) VALUES ('a', '{}', 10, 'queued', 1.0)")
     db.execute("INSERT INTO files VALUES ('a', 'segment', 0, 5, 1, 'x')")
     db.commit()
     db.close()
-    store = Store(tmp_path / "DB")
+    opened = index.Index(tmp_path / "index.sqlite3")
     try:
-        assert store.notes("a") == [{}] and store.stored_frames("a") == {0: 5}
+        assert [tuple(row) for row in opened.read("SELECT frames, notes FROM files")] == [(5, None)]
     finally:
-        store.close()
+        opened.close()
+
+
+def test_notes_in_an_index_that_make_no_sense_are_not_told(heads):
+    head = heads(failpoint="video.rename.before:kill")
+    (head.orders / "found").write_text(json.dumps(SHORT))
+    with pytest.raises((TransferError, ConnectionError)):
+        sock, reply = head.send(**SMALL)
+        with sock:
+            reply.read()
+    wait_for(lambda: not head.processes(), 20, "the driver died with its head")
+    db = sqlite3.connect(head.db / "index.sqlite3")
+    for number, text in enumerate(['{"short": {"frames": "x"}}', "no JSON", "[]"]):
+        db.execute("UPDATE files SET notes = ? WHERE kind = 'segment' AND number = ?", (text, number))
+    db.commit()
+    db.close()
+    reply = heads().ask(op="attach", job=reply.parts[0].fields["job"])
+    assert reply.video and "notes" not in reply.last
