@@ -1,13 +1,15 @@
-"""What the scheduler tells of a job's progress (docs/design.md)."""
+"""What the driver tells of a job's items (docs/design.md has all messages)."""
 
 from __future__ import annotations
 
+from mandel.cluster.executor import Outcome
 from mandel.cluster.job import Job
 from mandel.cluster.recipe import Item
 
 
-def frame(job: Job, item: Item, info: dict) -> dict:
-    """A frame was rendered; ``info`` as its outcome has it."""
+def frame_event(job: Job, item: Item, outcome: Outcome) -> dict:
+    """A frame was rendered."""
+    info = outcome.info
     return {
         "event": "frame", "job": job.name, "frame": item.index, "seconds": round(info["seconds"], 4),
         "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
@@ -16,20 +18,21 @@ def frame(job: Job, item: Item, info: dict) -> dict:
     }
 
 
-def kept(job: Job, item: Item) -> dict:
+def kept_event(job: Job, item: Item) -> dict:
     """A frame of an earlier driver was still there."""
     return {"event": "kept", "job": job.name, "frame": item.index, "found": job.findings.of(item.index)}
 
 
-def segment(job: Job, item: Item, info: dict, written: dict) -> dict:
-    """A segment was encoded and ``written``."""
+def segment_event(job: Job, item: Item, outcome: Outcome, written: dict) -> dict:
+    """A segment was encoded, and ``written`` as ``write_segment`` tells."""
     own = job.segments[item.index]
     return {
         "event": "segment", "job": job.name, "index": item.index, "first": own.first, "frames": own.count,
-        "notes": job.findings.notes(own.frames), "seconds": round(info["seconds"], 4), "host": info["host"], **written,
+        "notes": job.findings.notes(own.frames), "seconds": round(outcome.info["seconds"], 4),
+        "host": outcome.info["host"], **written,
     }
 
 
-def limit(job: Job) -> dict:
+def limit_event(job: Job) -> dict:
     """An iteration limit was given up."""
     return {"event": "limit", "job": job.name, "notes": job.findings.given_up()}

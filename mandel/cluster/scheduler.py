@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mandel.cluster import events
 from mandel.cluster.accounts import Accounts
+from mandel.cluster.events import frame_event, kept_event, limit_event, segment_event
 from mandel.cluster.executor import Executor, Outcome, Task
 from mandel.cluster.finish import Finisher
 from mandel.cluster.in_flight import Flight, InFlight
@@ -225,7 +225,7 @@ class Scheduler:
         if (handle := self._kept.recall(job, item, task)) is None:
             return False
         if item.kind == FRAME:
-            self._emit(events.kept(job, item))
+            self._emit(kept_event(job, item))
         self._encode(job, item, handle)
         return True
 
@@ -279,7 +279,7 @@ class Scheduler:
             if made := self._of(job, job.strips.made, item.index, layout.finest, raw):
                 self._emit(made)
         if item.kind == FRAME:
-            self._emit(events.frame(job, item, outcome.info))
+            self._emit(frame_event(job, item, outcome))
         if self._jobs.get(job.name) is not job:
             return  # a step of its own failed
         self._kept.keep(job, item, task, outcome.handle, outcome.info["seconds"])
@@ -316,7 +316,7 @@ class Scheduler:
         self._of(job, job.learn, item, value)
         if not value.resolved:
             self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
-            self._emit(events.limit(job))
+            self._emit(limit_event(job))
         return outcome
 
     def _save(self, job: Job, item: Item, outcome: Outcome) -> Outcome:
@@ -330,7 +330,7 @@ class Scheduler:
         except OSError as error:
             self._give_up(job, disk_error(error))
             return outcome
-        self._emit(events.segment(job, item, outcome.info, written))
+        self._emit(segment_event(job, item, outcome, written))
         return outcome
 
     def _failed(self, job: Job, item: Item, outcome: Outcome) -> None:
