@@ -20,6 +20,8 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What a zoom shows; a file's maxiter was made for that.
 _PLACE = ("point", *_DELTAS)
 _SHOWN = 24
+# A point of fewer decimals was hardly cut off: -1.25, 0.25.
+_LEAST_DECIMALS = 5
 
 
 def add_field_options(parser: argparse.ArgumentParser) -> None:
@@ -138,16 +140,18 @@ def _decimals(text: str) -> int:
 
 
 def _warnings(asked: dict) -> list[str]:
-    """Says when the zoom goes deeper than its point was written down. Whole numbers count as exact."""
+    """Says when the zoom goes deeper than its point was written down, if that may have been cut off.
+
+    Of others the service finds out whether their frames are flat.
+    """
     point, deepest = asked.get("point", fields.BY_NAME["point"].default), _deepest(asked)
     parts = [part.strip(" ") for part in point.split(",")] if isinstance(point, str) else []
-    if not parts or any(exact(part) is None for part in parts):
+    if len(parts) != 2 or any(exact(part) is None for part in parts):
         return []  # the service says what is wrong
     decimals = max(map(_decimals, parts))
-    if decimals == 0 or deepest >= -decimals:
+    if decimals < _LEAST_DECIMALS or deepest >= -decimals:
         return []
     return [
-        f"warning: the point has {decimals} decimals, the zoom ends near 1e{deepest}: unless the point is "
-        f"exact, all frames beyond about 1e-{max(decimals - 1, 1)} show the same spot; "
-        "`python -m mandel locate` finds a centre with all digits"
+        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, frames "
+        f"beyond about 1e-{decimals - 1} may show one flat colour; `python -m mandel locate` finds a centre with all digits"
     ]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mandel import secret, settings
-from mandel.cli import asked, command_line
+from mandel.cli import asked, command_line, notes
 from mandel.cli.arguments import joined
 from mandel.cli.conversation import converse, trust
 from mandel.cli.place import Placed, check_writable
@@ -81,6 +81,7 @@ class _Session:
         self._video = VideoHead(0, "")
         self._arrived = 0
         self._result: dict = {}
+        self._last: dict = {}  # what was said of the job at last
         self._streams = False
 
     def run(self) -> None:
@@ -102,9 +103,13 @@ class _Session:
             self._line.close()
             if self._placed is not None:
                 self._placed.discard()
+        known = self._last.get("notes")
+        if self._placed is not None and not self._args.quiet:
+            for sentence in notes.sentences(known, self._last.get("frames")):
+                print(sentence, file=sys.stderr)
         if self._placed is not None and self._args.json:
             facts = {"job": self.job, "video": str(self._placed.path), "bytes": self._arrived}
-            print(json.dumps(facts | {"sha256": self._video.sha256}))
+            print(json.dumps(facts | {"sha256": self._video.sha256, **({"notes": known} if known else {})}))
         elif self._placed is not None:
             self._finished(self._placed.path)
         else:
@@ -121,6 +126,7 @@ class _Session:
                     if self.job is None and not self._args.quiet:
                         print(f"job {said['job']}", file=sys.stderr)
                     self.job = said["job"]
+                self._last = said
                 self._line.show(said)
             case JsonPart(reply.ERROR, said):
                 error = MandelError.from_dict(said)

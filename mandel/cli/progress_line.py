@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TextIO
 
+from mandel.cli import notes
 from mandel.cli.words import duration, is_number, plain, size
 
 # Where the line cannot be rewritten (a log file), one line in so many seconds.
@@ -42,6 +43,8 @@ def describe(fields: dict) -> str:
     if isinstance(stage, dict) and is_number(stage.get("done")) and is_number(stage.get("total")):
         share = f" {100 * stage['done'] // stage['total']:.0f} %" if stage["total"] > 0 else ""
         words.append(f"{plain(stage.get('stage', ''), 20)}{share}")
+    if said := notes.brief(fields.get("notes")):
+        words.append(said)
     if isinstance(renderer, dict):
         words.append(plain(f"renderer {renderer.get('state', '?')}", 40))
         if is_number(renderer.get("seconds")):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from mandel.cli import notes
 from mandel.cli.progress_line import again, describe
 from mandel.cli.words import duration, is_number, plain, size
 
@@ -56,6 +57,10 @@ def _rows(result: dict) -> list[tuple[str, str]]:
             rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
         elif name == "frames":
             rows.append(("frames", _done(result)))
+        elif name == "notes" and isinstance(value, dict):
+            frames = result.get("frames")
+            rows.append(("at the limit", notes.reached(value.get("reached"), frames) or "no sample"))
+            rows += [("warning", sentence) for sentence in notes.warnings(value, frames)]
         elif name == "payload" and isinstance(value, dict):
             rows.append(("payload", ""))
             rows += [(f"  {plain(key)}", plain(_words(it), _PAYLOAD_VALUE)) for key, it in value.items()]

@@ -11,9 +11,10 @@ from time import perf_counter
 
 import numpy as np
 
-from mandel import payload
+from mandel import notes, payload
 from mandel.cli.arguments import joined, one_delta
 from mandel.cli.asked import number
+from mandel.cli.notes import sentences
 from mandel.cli.place import Placed, check_writable
 from mandel.colour import palettes
 from mandel.colour.look import Look
@@ -27,15 +28,18 @@ from mandel.protocol.number import Number
 from mandel.render.autolimit import view_limit, view_reference
 from mandel.render.direct import check_limits
 from mandel.render.frame import FrameRenderer
+from mandel.render.tally import Reached, is_flat
 from mandel.settings import Limits
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
+_FLAT = 0.01  # iterations between smooth counts that are one colour
 _USAGE_CODES = (*codes.REFUSED, "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
 _EPILOG = """\
 Prints the file's name when it is in place, with --timing before it the device,
-the arithmetic and the seconds of each step. Errors go to stderr, as CODE: what
-to do. An npz holds iterations (int64, height x width; maxiter + 1 inside),
+the arithmetic and the seconds of each step. To stderr go which share of the
+samples reached the limit, whether that seems too low or all is one colour, and
+errors, as CODE: what to do. An npz holds iterations (int64, height x width; maxiter + 1 inside),
 smooth (float32, the smooth count; 0 inside) and settings (JSON).
 
 exit codes: 0 done, 2 wrong usage, 1 it could not be rendered or stored
@@ -129,6 +133,7 @@ def _render(options: argparse.Namespace) -> None:
         rendered = perf_counter()
         imageio.imwrite(data, picture, extension=".png")
     _store(data.getvalue(), out)
+    _say(renderer.reached, asked, flat=is_flat(picture) if out.suffix == ".png" else np.ptp(smooth) < _FLAT)
     if options.timing:
         timing = renderer.timing
         rows = [
@@ -141,6 +146,18 @@ def _render(options: argparse.Namespace) -> None:
         for name, seconds in rows:
             print(f"  {name:10} {seconds:9.4f} s")
     print(out)
+
+
+def _say(reached: Reached, asked: payload.Payload, flat: bool) -> None:
+    """What there is to say of the picture, to stderr."""
+    samples = max(reached.samples, 1)
+    known = notes.of_frame(0, {
+        "reached": reached.reached / samples, "late": reached.late / samples, "maxiter": reached.maxiter,
+        "flat": flat, "delta": asked.start_delta, "decimals": notes.decimals(asked.re, asked.im),
+        "auto": asked.maxiter == payload.AUTO,
+    })
+    for sentence in sentences(known, 1):
+        print(sentence, file=sys.stderr)
 
 
 def _store(data: bytes, out: Path) -> None:

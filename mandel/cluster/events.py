@@ -14,12 +14,25 @@ def frame_event(job: Job, item: Item, outcome: Outcome) -> dict:
         "event": "frame", "job": job.name, "frame": item.index, "seconds": round(info["seconds"], 4),
         "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
         "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
+        "found": job.findings.of(item.index),
     }
+
+
+def kept_event(job: Job, item: Item) -> dict:
+    """A frame of an earlier driver was still there."""
+    return {"event": "kept", "job": job.name, "frame": item.index, "found": job.findings.of(item.index)}
 
 
 def segment_event(job: Job, item: Item, outcome: Outcome, written: dict) -> dict:
     """A segment was encoded, and ``written`` as ``write_segment`` tells."""
+    own = job.segments[item.index]
     return {
-        "event": "segment", "job": job.name, "index": item.index, "frames": job.segments[item.index].count,
-        "seconds": round(outcome.info["seconds"], 4), "host": outcome.info["host"], **written,
+        "event": "segment", "job": job.name, "index": item.index, "first": own.first, "frames": own.count,
+        "notes": job.findings.notes(own.frames), "seconds": round(outcome.info["seconds"], 4),
+        "host": outcome.info["host"], **written,
     }
+
+
+def limit_event(job: Job) -> dict:
+    """An iteration limit was given up."""
+    return {"event": "limit", "job": job.name, "notes": job.findings.given_up()}

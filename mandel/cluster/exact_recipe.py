@@ -54,6 +54,9 @@ class ExactRecipe:
     def given_up(self) -> list[tuple[str, Limit]]:
         return self._limits.given_up()
 
+    def strips_shown(self, frame: int) -> dict[int, float]:
+        return {}
+
     def last_frame(self, item: Item) -> int:
         return self._payload.num_frames - 1
 

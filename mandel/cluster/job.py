@@ -14,6 +14,7 @@ from typing import Any
 
 from mandel.cluster.cache import Cache
 from mandel.cluster.executor import Task
+from mandel.cluster.findings import Findings
 from mandel.cluster.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Grade, Item
 from mandel.cluster.recipes import recipe_of
 from mandel.cluster.strip_files import StripFiles
@@ -50,6 +51,7 @@ class Job:
         begun: segments of which a frame was handed out; their memory is spoken for.
         paths: where each durable segment lies, by index.
         strips: those that are on disk.
+        findings: what people should know of its frames.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Job:
         self.begun: set[int] = set()
         self.strips = strips or StripFiles(name, tmp, keeps=payload.keep_strips)
         self._recipe = recipe_of(payload, self.strips, source)
+        self.findings = Findings(payload, self._recipe)
         self._firsts = [segment.first for segment in self.segments]
         self._todo = deque(f for s in self.segments if s.index not in finished for f in s.frames)
         self._made: dict[Item, Any] = {}
@@ -224,6 +227,7 @@ class Job:
         self._making.discard(item)
         if item.kind == SEGMENT:
             self._forget(self.segments[item.index])
+            self.findings.forget(self.segments[item.index].frames)
             self.begun.discard(item.index)
             return []
         self._made[item] = handle
@@ -281,6 +285,11 @@ class Job:
         if self.attempts[item] < most - 1 or self.failed_on.get(item) != task.kind or not others:
             return task
         return task if item.kind == SEGMENT else replace(task, kind=others[0])
+
+    def found(self, item: Item, facts: dict | None) -> None:
+        """Notes what people should know of a frame or strip that was made, if its task told."""
+        if facts is not None:
+            (self.findings.frame if item.kind == FRAME else self.findings.strip)(item.index, facts)
 
     def learn(self, item: Item, value: Any) -> None:
         """Tells the recipe the value of an item that it wants to know."""

@@ -8,6 +8,7 @@ must not be lost with those that are not.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -86,13 +87,14 @@ class Kept:
         key = _key(job, frame)
         if (data := job.cache.get(key)) is None:
             return None
-        view = memoryview(data)
-        if len(data) != _DIGEST + job.frame_bytes or hashlib.sha256(view[_DIGEST:]).digest() != data[:_DIGEST]:
+        view, end = memoryview(data), _DIGEST + job.frame_bytes
+        if len(data) < end or hashlib.sha256(view[_DIGEST:]).digest() != data[:_DIGEST]:
             job.cache.remove(key)
             return None
+        job.findings.recalled(frame, json.loads(data[end:] or b"null"))
         self._frames.setdefault(job.name, set()).add(frame)
         shape = (job.payload.frame_height * 3 // 2, job.payload.frame_width)
-        return self._executor.publish(np.frombuffer(data, np.uint8, offset=_DIGEST).reshape(shape))
+        return self._executor.publish(np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST).reshape(shape))
 
     def forget(self, job: Job, segment: Segment) -> None:
         """A segment is durable: its frames are needed no more."""
@@ -115,7 +117,9 @@ class Kept:
         kept = self._frames.setdefault(job.name, set())
         if job.cache is not None and frame not in kept:
             kept.add(frame)
-            self._under_way.append(self._writer.submit(self._write_picture, job.cache, _key(job, frame), handle))
+            found = json.dumps(job.findings.of(frame)).encode()
+            key = _key(job, frame)
+            self._under_way.append(self._writer.submit(self._write_picture, job.cache, key, handle, found))
 
     def _write_reference(self, cache: Cache, task: Task, handle: Any) -> None:
         try:
@@ -123,12 +127,13 @@ class Kept:
         except MandelError:
             pass  # lost with its node: the frames that need it will ask for it again
 
-    def _write_picture(self, cache: Cache, key: str, handle: Any) -> None:
+    def _write_picture(self, cache: Cache, key: str, handle: Any, found: bytes) -> None:
         try:
             picture = np.ascontiguousarray(self._executor.fetch(handle)).data.cast("B")
         except MandelError:
             return  # lost with its node
-        cache.put(key, hashlib.sha256(picture).digest() + bytes(picture))
+        data = bytes(picture) + found
+        cache.put(key, hashlib.sha256(data).digest() + data)
 
 
 def _key(job: Job, frame: int) -> str:

@@ -70,5 +70,8 @@ class Recipe(Protocol):
     def given_up(self) -> list[tuple[str, Limit]]:
         """Key views of maxiter "auto", learned so far, whose limit was given up: deltas and limits."""
 
+    def strips_shown(self, frame: int) -> dict[int, float]:
+        """The strips that a frame is made from, and which part of its area shows each."""
+
     def last_frame(self, item: Item) -> int:
         """The last frame that needs ``item``, which is dropped once no frame up to it is left."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from mandel.cluster.accounts import Accounts
 from mandel.cluster.copies import Copies
-from mandel.cluster.events import frame_event, segment_event
+from mandel.cluster.events import frame_event, kept_event, limit_event, segment_event
 from mandel.cluster.executor import Executor, Outcome, Task
 from mandel.cluster.finish import Finisher, Spoilt
 from mandel.cluster.in_flight import Flight, InFlight
@@ -203,7 +203,7 @@ class Scheduler:
         if (handle := self._kept.recall(job, item, task)) is None:
             return False
         if item.kind == FRAME:
-            self._emit({"event": "kept", "job": job.name, "frame": item.index})
+            self._emit(kept_event(job, item))
         self._encode(job, item, handle)
         return True
 
@@ -261,9 +261,9 @@ class Scheduler:
         job.note_pace(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
+        self._of(job, job.found, item, outcome.info.pop("found", None))
         if item.kind == STRIP:
-            layout, raw = task.argument.layout, outcome.info.pop("raw", None)
-            if made := self._of(job, job.strips.made, item.index, layout.finest, raw):
+            if made := self._of(job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)):
                 self._emit(made)
         if item.kind == FRAME:
             self._emit(frame_event(job, item, outcome))
@@ -301,12 +301,12 @@ class Scheduler:
         self._of(job, job.learn, item, value)
         if not value.resolved:
             self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
+            self._emit(limit_event(job))
 
     def _save(self, flight: Flight, outcome: Outcome) -> None:
         """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""
         job, item = flight.job, flight.item
-        data = segment_bytes(
-            self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes)
+        data = segment_bytes(self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes)
         try:
             written = write_segment(job.tmp, job.name, item.index, data)
         except OSError as error:

@@ -97,6 +97,9 @@ class SharedRecipe:
     def given_up(self) -> list[tuple[str, Limit]]:
         return self._limits.given_up()
 
+    def strips_shown(self, frame: int) -> dict[int, float]:
+        return self.strips.areas(frame)
+
     @cached_property
     def held_bytes(self) -> int:
         """A window of strips and their mips: it moves with the frames and does not grow."""

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ from mandel.render.frame import FrameRenderer
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
+from mandel.render.tally import black_share, is_flat
 from mandel.render.unit import (
     FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, RepaintUnit, ResampleUnit, SegmentUnit, StripUnit,
 )
@@ -91,38 +92,44 @@ def _forget() -> None:
 def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
     """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
 
+    The fact ``found``: whether it is ``flat``; of an iterated one how many samples reached the limit, of another
+    the share that is ``black``.
+
     Args:
         inputs: the reference orbit, if the frame is deep; or the strips that ``unit`` names.
     """
     own = studio(slot)
     if isinstance(unit, ResampleUnit):
-        return own.resampler.picture(unit, inputs), own.facts
+        picture = own.resampler.picture(unit, inputs)
+        return picture, own.facts | {"found": {"flat": is_flat(picture), "black": black_share(picture)}}
     for reference in inputs:
         own.frames.keep_reference(unit.view.re, unit.view.im, reference)
     picture = own.frames.picture(
         unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420",
         adaptive=unit.adaptive,
     )
-    return picture, own.facts
+    return picture, own.facts | {"found": {"flat": is_flat(picture), **asdict(own.frames.reached)}}
 
 
 def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
     """A strip of the exponential map with all its levels, uint32, flat.
 
-    The fact ``raw``: its samples as ``render.raw_strip`` packs them, uint8, if they are worth keeping.
+    The fact ``raw``: its samples as ``render.raw_strip`` packs them, uint8, if they are worth keeping; ``found``:
+    how many reached the limit.
 
     Args:
         inputs: the reference orbit, if the strip is deep; or such samples, to be painted.
     """
     own = studio(slot)
     if isinstance(unit, RepaintUnit):
-        return own.strips.repaint(unit.layout, unit.base, RawStrip(inputs[0]), unit.look), own.facts
+        strip = own.strips.repaint(unit.layout, unit.base, RawStrip(inputs[0]), unit.look)
+        return strip, own.facts | {"found": asdict(own.strips.reached)}
     for reference in inputs:
         own.frames.keep_reference(unit.re, unit.im, reference)
     writer = RawStripWriter(unit.maxiter, unit.bailout, unit.pace)
     strip = own.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look, writer)
-    raw = writer.data()
-    return strip, own.facts if raw is None else own.facts | {"raw": np.frombuffer(raw, np.uint8)}
+    raw, facts = writer.data(), own.facts | {"found": asdict(own.strips.reached)}
+    return strip, facts if raw is None else facts | {"raw": np.frombuffer(raw, np.uint8)}
 
 
 def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, dict]:

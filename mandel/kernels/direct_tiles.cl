@@ -99,7 +99,7 @@ inline int put_back(bool whole, V x, V y, K n, K who, M in, double *xs, double *
 __kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(V)))
 void direct_tiles(__global const double *across, __global const double *down,
                   int cols, int rows, int maxiter, double bailout, int per_tile,
-                  TARGET_PARAMETERS LOOK_PARAMETERS ROUND_PARAMETERS)
+                  __global int2 *tally, TARGET_PARAMETERS LOOK_PARAMETERS ROUND_PARAMETERS)
 {
     const Task task = {across, down, cols, rows}, *t = &task;
     const int per_row = (cols + WIDTH - 1) / WIDTH;
@@ -388,7 +388,8 @@ void direct_tiles(__global const double *across, __global const double *down,
         }
     }
 
-    conclude(state, norms, vectors, maxiter LOOK_ARGUMENTS);
+    const int idle = (int)((begin + vectors) / per_row - begin / per_row) * (per_row * WIDTH - cols);  // at rows' ends
+    tally[get_global_id(0)] = conclude(state, norms, vectors, maxiter LOOK_ARGUMENTS) - (int2)(idle, 0);
     for (int v = 0; v < vectors;) {  // row by row; all at once where no row ends in idle lanes
         const int first = (int)((begin + v) % per_row) * WIDTH;
         const size_t pixel = (size_t)((begin + v) / per_row) * cols + first;

@@ -30,11 +30,15 @@
 
 // Makes of states that are all FINAL, and of norms, what is to be written: counts and fractions,
 // or places on the ring. A loop of long chains of arithmetic that waits for no memory, so that
-// many samples are under way at once.
-inline void conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARAMETERS)
+// many samples are under way at once. Returns how many reached maxiter, and how many escaped late
+// (tally.cl); lanes beyond a row's end are counted with the former.
+inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARAMETERS)
 {
+    K reached = (K)(0), beyond = (K)(0);
     for (int at = 0; at < vectors * WIDTH; at += WIDTH) {
         const K n = FINAL(LOAD(state + at)), inside = n > maxiter;
+        reached -= inside;
+        beyond -= n > maxiter / 2;
 #if PAINT
         if (all(inside)) {
             STORE((K)(size), state + at);
@@ -49,6 +53,13 @@ inline void conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
         STORE(f, norm + at);
 #endif
     }
+    int sums[2 * WIDTH];
+    int2 found = (int2)(0);
+    STORE(reached, sums);
+    STORE(beyond, sums + WIDTH);
+    for (int l = 0; l < WIDTH; ++l)
+        found += (int2)(sums[l], sums[WIDTH + l] - sums[l]);
+    return found;
 }
 
 // Writes concluded samples that follow each other in the picture, from the one numbered `pixel` on.

@@ -190,6 +190,16 @@ class Strips:
         height = self.rows >> rows.level
         return range(rows.first // height, rows.last // height + 1)
 
+    def areas(self, frame: int) -> dict[int, float]:
+        """Which part of a frame's area shows each strip, as far as there are any for it; together 1."""
+        shown = [strip for rows in self.seen(frame) for strip in self.strips_of(rows)]
+        strips, origin = range(min(shown), max(shown) + 1), self.origin(frame)
+        within = [
+            _disc_in_rectangle(math.exp((origin - strip * self.rows) / self._per_e), self.zoom.width, self.zoom.height)
+            for strip in strips
+        ] + [0.0]
+        return {strip: (within[k] - within[k + 1]) / within[0] for k, strip in enumerate(strips)}
+
     # Strips to frames
 
     def frames(self, strip: int, levels: range) -> range | None:
@@ -293,6 +303,16 @@ def densest(zoom: Zoom) -> float:
     """The largest density, in hundredths up to 4, with which int32 numbers all texels."""
     fit = bisect_left(range(50, 401), True, key=lambda hundredths: most_texels(zoom, hundredths / 100) >= 2**31)
     return (49 + fit) / 100
+
+def _disc_in_rectangle(radius: float, width: float, height: float) -> float:
+    """The area that a disc and a rectangle about the same centre have in common."""
+    if 2 * radius >= math.hypot(width, height):
+        return float(width * height)
+    beyond = 0.0
+    for side in (width / 2, height / 2):
+        if radius > side:
+            beyond += 2 * (radius**2 * math.acos(side / radius) - side * math.sqrt(radius**2 - side**2))
+    return math.pi * radius**2 - beyond
 
 
 def _runs(visible: np.ndarray) -> list[tuple[int, int]]:

@@ -13,6 +13,7 @@ from mandel.plan.grid import Grid
 from mandel.render.place import Place, place_of
 from mandel.render.rounds import Pace, Rounds
 from mandel.render.samples import Ink, Outputs, Samples
+from mandel.render.tally import Tally
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
 MAX_MAXITER = 2_000_000_000
@@ -142,7 +143,7 @@ class DirectIterator:
 
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        place: Place | None = None, ink: Ink | None = None,
+        place: Place | None = None, ink: Ink | None = None, tally: Tally | None = None,
     ) -> Samples | None:
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
@@ -150,6 +151,7 @@ class DirectIterator:
             place: other samples of the grid, in place of all of them; in rows of
                 a multiple of ``list_width``.
             ink: paints the samples and keeps none: returns None; where ``paints`` says so.
+            tally: counts the samples.
             maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
@@ -160,7 +162,7 @@ class DirectIterator:
         ctx = self.ctx
         place = place or place_of(ctx, grid, width=self.variant.width)
         if ink is not None:
-            self._tiles(place, maxiter, bailout, 2 if ink.rgb else 1, (
+            self._tiles(place, maxiter, bailout, tally, 2 if ink.rgb else 1, (
                 ink.ring, np.int32(ink.first), ink.target,
                 np.int32(ink.entries), np.float32(ink.density), np.float32(ink.offset),
             ))
@@ -173,9 +175,11 @@ class DirectIterator:
         )
         # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
         if self._in_tiles(outputs):
-            self._tiles(place, maxiter, bailout, 0, (samples.count, samples.frac))
+            self._tiles(place, maxiter, bailout, tally, 0, (samples.count, samples.frac))
         else:
             self._one_by_one(place, samples, bailout, outputs)
+            if tally is not None:
+                tally.add(samples)
         return samples
 
     def _in_tiles(self, outputs: Outputs) -> bool:
@@ -206,7 +210,9 @@ class DirectIterator:
             samples.count, samples.frac, *wanted,
         ), samples.cols * samples.rows, samples.maxiter, 8 * (7 if outputs.derivative else 5))
 
-    def _tiles(self, place: Place, maxiter: int, bailout: float, paint: int, target: tuple) -> None:
+    def _tiles(
+        self, place: Place, maxiter: int, bailout: float, tally: Tally | None, paint: int, target: tuple
+    ) -> None:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
         ctx, width = self.ctx, self.variant.width
         vectors = -(-place.cols // width) * place.rows
@@ -219,7 +225,9 @@ class DirectIterator:
                 ("GEOMETRY", place.geometry), ("PAINT", paint), ("ROUNDS", rounds), self._proof, *self._defines,
             ))
 
-        self._rounds.launch(build, (-(-vectors // tile),), (1,), (
+        tiles = -(-vectors // tile)
+        found = ctx.empty(8 * tiles) if tally is None else tally.slots(tiles, place.rows * place.cols)
+        self._rounds.launch(build, (tiles,), (1,), (
             place.across, place.down, np.int32(place.cols), np.int32(place.rows),
-            np.int32(maxiter), np.float64(bailout), np.int32(tile), *target,
+            np.int32(maxiter), np.float64(bailout), np.int32(tile), found, *target,
         ), place.cols * place.rows, maxiter, 8 * (1 + 3 * tile * width))

@@ -25,6 +25,7 @@ from mandel.render.direct import DirectIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
 from mandel.render.place import ListedPlaces, chosen_place
 from mandel.render.samples import LOCKSTEP_ROWS, Ink, Outputs, Samples
+from mandel.render.tally import Reached, Tally
 
 BAND_BYTES = 64 * 2**20
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
@@ -78,6 +79,10 @@ class FrameRenderer:
         band_bytes: the most that raw samples take on the device.
         timed: waits after each step, so that ``timing`` can tell them apart; without it
             CPUs colour samples while they are in their caches.
+
+    Attributes:
+        reached: how many samples of the last picture reached the limit; of one that was refined,
+            of the first sample of each pixel.
     """
 
     def __init__(self, ctx: DeviceContext, band_bytes: int = BAND_BYTES, timed: bool = False):
@@ -85,6 +90,7 @@ class FrameRenderer:
         self.timed = timed
         self.band_bytes = band_bytes
         self.timing = Timing()
+        self.reached = Reached()
         self._painter = Painter(ctx)
         self._engines = {}
 
@@ -114,20 +120,21 @@ class FrameRenderer:
 
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
-        whole: Grid | None = None, ink: Ink | None = None,
+        whole: Grid | None = None, ink: Ink | None = None, tally: Tally | None = None,
     ) -> Samples | None:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
 
         Args:
             whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
             ink: paints the samples and keeps none, returns None; where the engine can.
+            tally: counts the samples.
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
         engine = self._engine(row.engine)
         if row.engine == DIRECT:
-            return engine.iterate(grid, maxiter, bailout, outputs, ink=ink)
-        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole)
+            return engine.iterate(grid, maxiter, bailout, outputs, ink=ink, tally=tally)
+        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally)
         self.timing.reference += engine.timing.reference
         self.timing.table += engine.timing.table
         return samples
@@ -161,16 +168,17 @@ class FrameRenderer:
         """
         self.timing = Timing()
         begun, grid = perf_counter(), view.grid(supersampling)
-        row, refined = arithmetic(grid), adaptive and supersampling > 1
+        row, refined, tally = arithmetic(grid), adaptive and supersampling > 1, Tally(self.context, maxiter)
         rgb = layout == RGB and not refined and self._paints(row, look, supersampling)
         with self.context.settled():
             canvas = self._painter.canvas(view.width, view.height, rgb, out)
             if refined:
-                self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1)
+                self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1, tally)
                 self._refine(grid, maxiter, bailout, look, canvas, supersampling)
             else:
-                self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling)
+                self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling, tally)
             picture = self._painter.develop(canvas, layout, out)
+            self.reached = tally.read()
         self.timing.total = perf_counter() - begun
         return picture
 
@@ -181,19 +189,20 @@ class FrameRenderer:
         return self._engine(DIRECT).paints(outputs(look))
 
     def _shade(
-        self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
+        self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int,
+        tally: Tally,
     ) -> None:
         """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
         paints = self._paints(arithmetic(whole), look, n)
         all_bands = self.bands(grid, maxiter, n)
         if paints and len(all_bands) == 1:  # no other band waits for this one: no marker
-            self.samples(grid, maxiter, bailout, outputs(look), whole, self._painter.ink(look, canvas))
+            self.samples(grid, maxiter, bailout, outputs(look), whole, self._painter.ink(look, canvas), tally)
             return
 
         def pieces():
             for first, rows in all_bands:
                 ink = self._painter.ink(look, canvas, first) if paints else None
-                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink)
+                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink, tally)
                 yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)
 
         self._paint(pieces())
@@ -241,13 +250,14 @@ class FrameRenderer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts (int32) and smooth counts (float32, 0 for interior) of a view, (H, W)."""
         grid, started = view.grid(), perf_counter()
-        self.timing = Timing()
+        self.timing, tally = Timing(), Tally(self.context, maxiter)
         count = np.empty((grid.rows, grid.cols), np.int32)
         frac = np.empty((grid.rows, grid.cols), np.float32)
         for first, rows in self.bands(grid, maxiter):
-            samples = self.samples(grid.band(first, rows), maxiter, bailout, whole=grid)
+            samples = self.samples(grid.band(first, rows), maxiter, bailout, whole=grid, tally=tally)
             self.context.download(samples.count, count[first:first + rows])
             self.context.download(samples.frac, frac[first:first + rows])
         smooth = np.where(count > maxiter, np.float32(0), (count + frac.astype(np.float64)).astype(np.float32))
         self.timing.samples = self.timing.total = perf_counter() - started
+        self.reached = tally.read()
         return count, smooth

@@ -18,6 +18,7 @@ from mandel.render.direct import check_limits
 from mandel.render.place import Place, place_of
 from mandel.render.rounds import KEPT_BYTES, Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
+from mandel.render.tally import Tally
 
 # Samples in lockstep: columns x rows of a tile.
 _CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
@@ -131,6 +132,7 @@ class PerturbedIterator:
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
         reference: Reference | None = None, place: Place | None = None, whole: Grid | None = None,
+        tally: Tally | None = None,
     ) -> Samples:  # fmt: skip
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
@@ -141,6 +143,7 @@ class PerturbedIterator:
                 higher one; computed here, and kept, when not given.
             place: other samples of the grid, relative, in place of all of them.
             whole: the grid that ``grid`` is a part of, if it is one.
+            tally: counts the samples.
 
         Raises:
             RenderError: OUT_OF_RANGE for another maxiter or bailout, TOO_DEEP_ZOOM,
@@ -163,7 +166,10 @@ class PerturbedIterator:
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
         place = place or place_of(self.ctx, grid, relative=True)
-        return self._launch(place, maxiter, bailout, outputs, need, table, start)
+        samples = self._launch(place, maxiter, bailout, outputs, need, table, start)
+        if tally is not None:
+            tally.add(samples)
+        return samples
 
     @property
     def list_width(self) -> int:

@@ -13,16 +13,22 @@ from mandel.plan.strips import Block, Layout
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Canvas, Painter, outputs
 from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, settle
+from mandel.render.tally import Reached, Tally
 
 _FILE = "resample.cl"
 
 
 class StripRenderer:
-    """Makes strips with a frame renderer's engines; like it, one for each thread."""
+    """Makes strips with a frame renderer's engines; like it, one for each thread.
+
+    Attributes:
+        reached: how many samples of the last strip reached the limit.
+    """
 
     def __init__(self, renderer: FrameRenderer):
         self._renderer = renderer
         self._painter = Painter(renderer.context)
+        self.reached = Reached()
 
     def render(
         self, layout: Layout, blocks: Sequence[Block], maxiter: int, bailout: float, look: Look,
@@ -35,7 +41,7 @@ class StripRenderer:
         Args:
             writer: takes the raw samples as well.
         """
-        ctx = self._renderer.context
+        ctx, tally = self._renderer.context, Tally(self._renderer.context, maxiter)
 
         def pieces() -> Iterator[Piece]:
             for block in blocks:
@@ -43,14 +49,14 @@ class StripRenderer:
                 for first, rows in self._renderer.bands(grid, maxiter):
                     begun, row = time.monotonic(), block.row + first
                     samples = self._renderer.samples(
-                        grid.band(first, rows), maxiter, bailout, outputs(look), grid
+                        grid.band(first, rows), maxiter, bailout, outputs(look), grid, tally=tally
                     )
                     settle(ctx, samples, bailout)
                     if writer is not None and writer.wanted:
                         writer.take(ctx, samples, row, block.col, begun)
                     yield Piece(row, block.col, samples)
 
-        return self._paint(layout, layout.finest, pieces(), look)
+        return self._paint(layout, layout.finest, pieces(), look, tally)
 
     def repaint(self, layout: Layout, base: int, raw: RawStrip, look: Look) -> np.ndarray:
         """The same out of raw samples that were kept; nothing is iterated.
@@ -64,9 +70,18 @@ class StripRenderer:
         rows, cols = layout.shape(base)
         if any(piece.row + piece.rows > rows or piece.col + piece.cols > cols for piece in raw.places):
             raise RenderError("BAD_STRIP", "a kept strip has another size")
-        return self._paint(layout, base, raw.pieces(self._renderer.context), look)
+        tally = Tally(self._renderer.context, raw.maxiter)
 
-    def _paint(self, layout: Layout, base: int, pieces: Iterator[Piece], look: Look) -> np.ndarray:
+        def pieces() -> Iterator[Piece]:
+            for piece in raw.pieces(self._renderer.context):
+                tally.add(piece.samples)
+                yield piece
+
+        return self._paint(layout, base, pieces(), look, tally)
+
+    def _paint(
+        self, layout: Layout, base: int, pieces: Iterator[Piece], look: Look, tally: Tally
+    ) -> np.ndarray:
         if look.needs_distance:
             raise RenderError("BAD_SAMPLES", "distance colours have a width in pixels, strips have no pixels")
         ctx = self._renderer.context
@@ -83,7 +98,9 @@ class StripRenderer:
             if len(passed) > 1:
                 ctx.wait(passed.pop(0))  # two pieces in flight, so memory is bounded
         self._average(layout, base, texels)
-        return ctx.download(texels, np.empty(layout.size, np.uint32))
+        strip = ctx.download(texels, np.empty(layout.size, np.uint32))
+        self.reached = tally.read()
+        return strip
 
     def _place(self, canvas: Canvas, at: int, stride: int, texels) -> None:
         self._renderer.context.kernel(_FILE, "to_texels")(

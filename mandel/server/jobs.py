@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 
+from mandel import notes
 from mandel.errors import MandelError, RenderError
 from mandel.payload import Payload
+from mandel.server.messages import NOTES
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 
 # Never stored: it is a fact about a living driver. A restart finds the job queued.
@@ -71,11 +74,12 @@ class Job:
         lock: the supervisor's lock.
         record: the job in the store.
         segments: frames of each segment that is stored, by number.
+        known: the notes on these (mandel/notes.py).
         load: reads its payload, where the record has none.
     """
 
     def __init__(self, lock: threading.RLock, record, segments: dict[int, int] | None = None,
-                 load: Callable[[], dict] | None = None):
+                 load: Callable[[], dict] | None = None, known: Iterable[dict] = ()):
         self.id, self._payload, self._load, self.frames = record.id, record.payload, load, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
@@ -90,7 +94,7 @@ class Job:
         self.nodes: Counter[str] = Counter()
         self.hosts: dict[str, str] = {}
         self.segments: dict[int, int] = {}
-        self.begin(segments or {})
+        self.begin(segments or {}, known)
 
     @property
     def payload(self) -> dict:
@@ -109,9 +113,16 @@ class Job:
         self.error = error
         self.changed.notify_all()
 
-    def begin(self, segments: dict[int, int]) -> None:
-        """A driver starts on it, ``segments`` (number -> frames) being finished."""
+    def begin(self, segments: dict[int, int], known: Iterable[dict] | None = None) -> None:
+        """A driver starts on it, ``segments`` (number -> frames) being finished.
+
+        Args:
+            known: the notes on these; None for those there are.
+        """
         self.segments = segments
+        if known is not None:
+            self._known = reduce(notes.merged, filter(NOTES, known), {})
+        self._found: dict[int, dict] = {}  # what was found of frames whose segments are not stored yet
         self._before = sum(segments.values())
         self._fresh: set[int] = set()
         self._kept: set[int] = set()
@@ -127,8 +138,10 @@ class Job:
         """A strip has been made."""
         self.strips["found" if found else "iterated"] += 1
 
-    def frame(self, number: int, node: str, attempt: int, host: str = "") -> None:
-        """A frame has been rendered on a node of ``host``, at the ``attempt``-th try."""
+    def frame(self, number: int, node: str, attempt: int, host: str = "", found: dict | None = None) -> None:
+        """A frame has been rendered on a node of ``host``, at the ``attempt``-th try; ``found``: notes.of_frame."""
+        if found:
+            self._found[number] = found
         if number not in self._fresh:
             self.retried += attempt > 1
             self._fresh.add(number)
@@ -137,14 +150,29 @@ class Job:
             if host:
                 self.hosts[node] = host
 
-    def recalled(self, number: int) -> None:
+    def recalled(self, number: int, found: dict | None = None) -> None:
         """A frame of an earlier driver was still there."""
+        if found:
+            self._found[number] = found
         self._kept.add(number)
 
     def lost_segment(self, number: int) -> None:
         """A finished segment was thrown away."""
         frames = self.segments.pop(number, 0)
         self._before = max(0, self._before - frames)
+
+    def note(self, known: dict, frames: range = range(0)) -> None:
+        """Takes notes on limits, or on the ``frames`` of a segment that is stored."""
+        for frame in frames:
+            self._found.pop(frame, None)
+        self._known = notes.merged(self._known, known)
+
+    @property
+    def notes(self) -> dict:
+        """The notes on all that is known of its frames."""
+        if self.state == DONE:
+            return self.report.get("notes", {})
+        return reduce(notes.merged, (notes.of_frame(*found) for found in self._found.items()), self._known)
 
     @property
     def done(self) -> int:
@@ -158,14 +186,16 @@ class Job:
             return self.report
         return {"nodes": dict(self.nodes), "hosts": dict(self.hosts), "retried": self.retried,
                 "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3),
-                **({"strips": dict(self.strips)} if any(self.strips.values()) else {})}
+                **({"strips": dict(self.strips)} if any(self.strips.values()) else {}),
+                **({"notes": known} if (known := self.notes) else {})}
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
         segments = self.report.get("segments", 0) if self.state == DONE else len(self.segments)
         told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
                 "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage,
-                **({"again": self.again} if self.again else {})}
+                **({"again": self.again} if self.again else {}),
+                **({"notes": known} if (known := self.notes) else {})}
         now = time.monotonic()
         if self.state == RUNNING and not self._fresh:
             told["waited"] = round(now - self._began, 1)  # or a client would see nothing move

@@ -68,7 +68,34 @@ def _fields(row: dict[str, Check]) -> Check:
     return lambda value: isinstance(value, dict) and _wrong(value, row) is None
 
 
+def _only(row: dict[str, Check]) -> Check:
+    """These fields, and no others: what is kept and told as it is."""
+    return lambda value: isinstance(value, dict) and value.keys() <= row.keys() and _wrong(value, row) is None
+
+
+def _share(value) -> bool:
+    return _number(value) and value <= 1
+
+
+def _pair(value) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_text(40), value))
+
+
 _JOB = {"job": _matches(_ID)}
+# What mandel/notes.py takes, and NOTES: what it gives.
+_LIMIT = {"maxiter": _whole(), "auto": _flag}
+_RUN = {"frames": _whole(1), "first": _whole(), "last": _whole()}
+_FOUND = _only({
+    "flat": _flag, "auto": _flag, "reached": _May(_share), "late": _May(_share), "maxiter": _May(_whole()),
+    "delta": _May(_text(40)), "decimals": _May(_whole()),
+})
+NOTES = _only({
+    "reached": _May(_only({"frame": _whole(), "share": _share, "maxiter": _whole()})),
+    "short": _May(_only({**_RUN, **_LIMIT, "frame": _whole(), "share": _share, "missing": _share})),
+    "flat": _May(_only({**_RUN, "deltas": _pair, "inside": _whole(), "maxiter": _May(_whole()), "auto": _flag,
+                        "decimals": _whole()})),
+    "gave_up": _May(_only({"views": _whole(1), "delta": _text(40), "maxiter": _whole(), "reason": _text(1000)})),
+})
 _WORK = {"seconds": _May(_number), "cpu_seconds": _May(_number), "node": _May(_text()), "host": _May(_text()),
          "device": _May(_text())}
 _WRITTEN = {"bytes": _whole(), "sha256": _matches(_ID)}
@@ -82,10 +109,13 @@ TABLE: dict[str, dict[str, Check]] = {
     "ready": {"address": _text(), "dashboard": _May(_text()), "joined": _May(_flag), "nodes": _NODES},
     "cluster": {"nodes": _NODES, "slots": _May(_counts), "tasks": _May(_whole())},
     "unavailable": {"code": _matches(_CODE), "message": _text(_LONGEST_MESSAGE)},
-    "frame": {**_JOB, **_WORK, "frame": _whole(), "attempt": _May(_whole(1))},
-    "kept": {**_JOB, "frame": _whole()},
+    "frame": {**_JOB, **_WORK, "frame": _whole(), "attempt": _May(_whole(1)),
+              "found": _May(_FOUND)},
+    "kept": {**_JOB, "frame": _whole(), "found": _May(_FOUND)},
+    "limit": {**_JOB, "notes": NOTES},
     "stage": {**_JOB, "stage": _text(40), "done": _whole(), "total": _whole()},
-    "segment": {**_JOB, **_WORK, **_WRITTEN, "index": _whole(), "frames": _whole(1), "path": _text(4096)},
+    "segment": {**_JOB, **_WORK, **_WRITTEN, "index": _whole(), "first": _May(_whole()),
+                "frames": _whole(1), "path": _text(4096), "notes": _May(NOTES)},
     "spoilt": {**_JOB, "index": _whole()},
     "strip": {**_JOB, "strip": _whole(-LARGE), "found": _flag, "error": _May(_text(_LONGEST_MESSAGE)),
               "path": _May(_text(4096)), "base": _May(_whole(-LARGE)),
@@ -133,7 +163,7 @@ def of_job(message: dict, frames: int, folder: Path) -> dict:
         RenderError: BAD_MESSAGE: a frame or segment that the job cannot have, or a file that is no
             regular one of that folder.
     """
-    for name, most in (("frame", frames - 1), ("index", frames - 1), ("frames", frames)):
+    for name, most in (("frame", frames - 1), ("index", frames - 1), ("first", frames - 1), ("frames", frames)):
         if message.get(name, 0) > most:
             raise RenderError("BAD_MESSAGE", f"{message['event']}: {name} is {message[name]}, of {frames} frames")
     return message | {name: _file(message[name], folder) for name in _FILES if name in message}

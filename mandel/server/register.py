@@ -96,8 +96,9 @@ class Register(Shelf):
             return found
 
     def _job(self, record: Record) -> Job:
-        return Job(self.lock, record, {} if record.state == DONE else self.store.stored_frames(record.id),
-                   partial(self.store.payload, record.id))
+        done = record.state == DONE
+        return Job(self.lock, record, {} if done else self.store.stored_frames(record.id),
+                   partial(self.store.payload, record.id), () if done else self.store.notes(record.id))
 
     def _check_queue(self, client: str) -> None:
         with self.lock:
@@ -269,12 +270,15 @@ class Register(Shelf):
             self.letting_go.discard(job)
             self.work.notify_all()
 
-    def add_segment(self, job: Job, number: int, path: Path, frames: int, sha256: str) -> None:
-        """Stores a segment of a running job. Raises StoreError."""
+    def add_segment(
+        self, job: Job, number: int, path: Path, frames: int, sha256: str, first: int = 0, notes: dict | None = None
+    ) -> None:
+        """Stores a segment of a running job, from frame ``first`` on, and the notes on it. Raises StoreError."""
         with job.ending:
             if job.state == RUNNING:
-                self.store.add_segment(job.id, number, path, frames, sha256)
+                self.store.add_segment(job.id, number, path, frames, sha256, notes)
                 with self.lock:
+                    job.note(notes or {}, range(first, first + frames))
                     job.segments[number] = frames
                     job.faults = job.deaths = 0
 

@@ -124,6 +124,7 @@ class Supervisor:
         try:
             check_engine(job)
             segments = self._register.store.segments(job.id)
+            notes = self._register.store.notes(job.id)
             strips_there = strips.order(job, self._register.store)
             folder = self._register.store.new_tmp(job.id)
         except Exception as error:  # whatever is wrong with this job, the others go on
@@ -137,7 +138,7 @@ class Supervisor:
                 remove(folder)
                 return None
             self._folders[job.id] = folder
-            job.begin({segment.number: segment.frames for segment in segments})
+            job.begin({segment.number: segment.frames for segment in segments}, notes)
         return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
                 "priority": job.priority, "client": job.client, "cache": str(self._register.store.names.cache),
                 "segments": {str(segment.number): str(segment.path) for segment in segments},
@@ -301,18 +302,21 @@ class Supervisor:
             if event == "frame":
                 with self._register.lock:
                     job.frame(message["frame"], message.get("node") or "", message.get("attempt", 1),
-                              message.get("host") or "")
+                              message.get("host") or "", message.get("found"))
             elif event == "kept":
                 with self._register.lock:
-                    job.recalled(message["frame"])
+                    job.recalled(message["frame"], message.get("found"))
+            elif event == "limit":
+                with self._register.lock:
+                    job.note(message["notes"])
             elif event == "stage":
                 over = message["done"] >= message["total"]
                 with self._register.lock:
                     job.stage = None if over else {key: message[key] for key in ("stage", "done", "total")}
             elif event == "segment":
                 number = message["index"]
-                self._register.add_segment(job, number, message["path"], message["frames"],
-                                           message["sha256"])
+                self._register.add_segment(job, number, message["path"], message["frames"], message["sha256"],
+                                           message.get("first", 0), message.get("notes"))
                 final = str(self._register.store.names.file(job.id, SEGMENT, number))
                 with self._register.lock:
                     self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})

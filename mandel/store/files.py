@@ -62,19 +62,20 @@ class Files:
             folder.mkdir(0o700)
         return folder
 
-    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str) -> None:
+    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str, notes: dict | None = None) -> None:
         """Adopts a closed segment.
 
         Args:
             tmp: the file, on the same file system as the store.
             sha256: what its writer says it wrote; must be what the disk holds.
+            notes: what people should know of its frames; JSON-ready.
 
         Raises:
             StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
         """
         row = self._adopt(job, SEGMENT, number, tmp, frames, sha256)
         with self._index.write(SEGMENT) as db:
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(notes or {})))
 
     def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str,
                report: dict) -> None:
@@ -93,7 +94,7 @@ class Files:
             durable.write(self.names.tmp / f"{job}-video.json", self.names.proof(job), known.encode(), "proof")
         rows.append(self._adopt(job, VIDEO, 0, tmp, frames, sha256))
         with self._index.write(VIDEO) as db:
-            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", rows)
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
             db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL, report = ? WHERE id = ?",
                        (DONE, now, json.dumps(report), job))
         self.drop_segments(job)
@@ -141,6 +142,15 @@ class Files:
     def stored_frames(self, job: str) -> dict[int, int]:
         """Frames of each finished segment, by number; what their digests say is not looked at."""
         return dict(self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT))
+
+    def notes(self, job: str) -> list[dict]:
+        """What people should know of the frames of each finished segment."""
+        rows = self._index.read("SELECT notes FROM files WHERE job = ? AND kind = ?", job, SEGMENT)
+        known = []
+        for row in rows:
+            with suppress(ValueError):  # whatever an index holds; it is only not told
+                known.append(json.loads(row["notes"] or "{}"))
+        return known
 
     def segments(self, job: str) -> list[Segment]:
         """The finished segments that their digests prove; the others are removed, row and file."""
@@ -208,7 +218,7 @@ class Files:
     def _correct(self, job: str, beside: Proof) -> None:
         """The index is wrong about a video that is what is written beside it."""
         with self._index.write("discard") as db:
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?)",
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
                        (job, VIDEO, beside.frames, *beside.content))
 
     def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:

@@ -78,7 +78,7 @@ class Recoverer:
         self._move_payloads()
         rows = {row["id"]: row for row in self._index.read("SELECT * FROM jobs")}
         files: dict[str, dict[str, tuple]] = {}
-        for row in self._index.read("SELECT * FROM files WHERE kind != ?", SEGMENT):
+        for row in self._index.read("SELECT job, kind, number, frames, bytes, sha256 FROM files WHERE kind != ?", SEGMENT):
             files.setdefault(row["job"], {})[row["kind"]] = tuple(row)
         for job, row in rows.items():
             self._check(job, row, files.get(job, {}))
@@ -237,8 +237,8 @@ class Recoverer:
         except OSError:
             pass  # there is none
         with self._index.write("recover") as db:
-            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?)", rows)
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?)",
+            db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)", rows)
+            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
                        (job, VIDEO, true.frames, true.bytes, true.sha256))
             db.execute("UPDATE jobs SET state = ?, frames = ?, ended = ?, asked = coalesce(asked, ?), error = NULL, "
                        "report = ? WHERE id = ?",

@@ -58,10 +58,11 @@ def test_a_file_without_a_limit_is_sent_as_it_is():
 @pytest.mark.parametrize("point, delta, decimals", [
     ("-1.338238635,-0.057237059", "1e-30", 9), ("-1.338238635,-0.057237059", "1e-9", None),
     ("-1.3382386350000,0", "1e-13", None), ("-1.3382386350000,0", "1e-14", 13),
-    ("-2,0", "1e-300", None), ("-20e-1,0.0", "1e-300", 1), ("-1.25e-3,0", "1e-6", 5),
-    ("x,0", "1e-30", None), ("1", "1e-30", None), ("-0.7,0.1", "x", None), ("-0.7,0.1", "1e-99999999999", 1),
+    ("-2,0", "1e-300", None), ("-20e-1,0.0", "1e-300", None), ("-1.25e-3,0", "1e-6", 5),
+    ("-1.25,0", "1e-30", None), ("0.5", "1e-30", None), ("1.23456", "1e-30", None),
+    ("x,0", "1e-30", None), ("1", "1e-30", None), ("-0.7,0.1", "x", None), ("-0.70001,0.1", "1e-99999999999", 5),
 ])
-def test_a_zoom_deeper_than_its_point_is_warned_of(point, delta, decimals):
+def test_a_zoom_deeper_than_a_point_that_may_be_rounded_is_told_of(point, delta, decimals):
     Path("named.json").write_text("{}")
     _, told = ask("named.json", f"--point={point}", "--end-delta", delta)
     assert len(told) == (decimals is not None)

@@ -51,13 +51,14 @@ def test_the_limit_is_found(point, delta, tmp_path, capsys):
     for limit in ([], ["--maxiter", "auto"], ["--maxiter", "20000"], ["--maxiter", "1000"]):
         out = tmp_path / "a.npz"
         assert still.main([f"--point={point}", "--delta", delta, *limit, "--bailout", "2", *SMALL, "-o", str(out)]) == 0
+        said = capsys.readouterr().err
+        assert ("warning" in said) == ("1000" in limit)
         with np.load(out) as file:
             found.append((file["iterations"], json.loads(str(file["settings"]))["maxiter"]))
     (default, limit), (auto, _), (right, _), (low, _) = found
     assert 2_000 < limit <= 64_000 and (default == auto).all()
     assert (default > limit).mean() <= (right > 20_000).mean() + 0.005
     assert (low > 1_000).mean() > (right > 20_000).mean() + 0.2
-    assert capsys.readouterr().err == ""
 
 
 def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):
@@ -65,6 +66,7 @@ def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):
     assert still.main(["--point=-1.36,0.005", "--delta", "1e-5", *SMALL, "-o", str(out)]) == 0
     said = capsys.readouterr()
     assert "the iteration limit was given up: nothing escapes within 16000000 iterations" in said.err
+    assert "the picture is black all over: the point lies inside of the set, as far as can be told" in said.err
     with np.load(out) as file:
         assert (file["iterations"] == 1_001).all()
 

@@ -132,3 +132,43 @@ def test_cancel_status_list_attach(service, payload_file, tmp_path):
     assert service.client("--attach", "0" * 64).returncode == 2
     # The service goes on with other work.
     assert service.client(payload_file(num_frames=2), "-o", str(tmp_path / "yes.mp4")).returncode == 0
+
+W5 = {"point": "-0.743643887037158704752191506114774,0.131825904205311970493132056385139", "num_frames": 4,
+      "end_delta": "2e-8", "maxiter": 1000}
+W7 = {"point": "-1.338238635,-0.057237059", "num_frames": 4, "start_delta": "1e-3", "end_delta": "1e-40", "maxiter": 2000}
+
+
+@pytest.mark.parametrize("sampling", ["exact", "shared"])
+def test_a_limit_that_is_too_low_is_said(service, payload_file, tmp_path, sampling):
+    path, out = payload_file(**W5, sampling=sampling), str(tmp_path / "w5.mp4")
+    for _ in range(2):  # the second time it comes from the store
+        run = service.client(path, "-o", out)
+        assert run.returncode == 0, run.stderr
+        assert "% of the last frame's samples reached maxiter 1,000 without escaping" in run.stderr
+        assert run.stderr.rstrip().endswith("try --maxiter auto") and run.stdout == f"{out}\n"
+    run = service.client(path, "-o", out, "--json")
+    facts = json.loads(run.stdout)
+    short = facts["notes"]["short"]
+    assert (short["last"], short["frame"], short["maxiter"]) == (3, 3, 1000) and 0.5 < short["share"] < 1
+    run = service.client(path, "-o", out, "--quiet")
+    assert (run.returncode, run.stderr) == (0, "")
+    status = service.client("--status", facts["job"])
+    assert "at the limit" in status.stdout and "try --maxiter auto" in status.stdout
+    assert json.loads(service.client("--status", facts["job"], "--json").stdout)["notes"] == facts["notes"]
+
+
+@pytest.mark.parametrize("sampling", ["exact", "shared"])
+def test_flat_frames_are_said(service, payload_file, tmp_path, sampling):
+    run = service.client(payload_file(**W7, sampling=sampling), "-o", str(tmp_path / "w7.mp4"))
+    assert run.returncode == 0, run.stderr
+    assert "warning: frames 1 to 3 show one flat colour" in run.stderr and "its 9 decimals will do" in run.stderr
+
+
+def test_that_auto_gave_up_is_said(service, payload_file, tmp_path):
+    inside = {"point": "-0.1,0.1", "num_frames": 2, "start_delta": "1e-3", "end_delta": "1e-4", "maxiter": "auto"}
+    run = service.client(payload_file(**inside), "-o", str(tmp_path / "w4.mp4"))
+    assert run.returncode == 0, run.stderr
+    assert "maxiter auto was given up for frames near delta" in run.stderr and "frames 0 to 1 are black all over" in run.stderr
+    reply = ask(service, (tmp_path / "payload.json").read_bytes())
+    told = json.loads(reply.get_payload()[0].get_payload(decode=True))
+    assert told["notes"]["gave_up"]["reason"] and told["notes"]["flat"]["inside"] == 2

@@ -9,7 +9,8 @@ frame), ``say`` (say the lines in it, once), ``joined`` (it has joined the clust
 (there is no cluster), ``print`` (print what is in it, then end with status 1, once), ``stop`` (say nothing more, as
 if stopped, once), ``culprit`` (die at the frames of the job that it names, ``before`` or ``after`` telling of one),
 ``slow`` (begin each job so many seconds late), ``nonsense`` (a JSON object to be said of the next job, once),
-``large`` (as many bytes as it says follow each video). Each frame appends a line to ``rendered``, each life to
+``large`` (as many bytes as it says follow each video), ``found`` (what was found of every frame: JSON). Each frame
+appends a line to ``rendered``, each life to
 ``lives``, each job ranked anew to ``changes``.
 """
 
@@ -21,7 +22,10 @@ import signal
 import socket
 import sys
 import time
+from functools import reduce
 from pathlib import Path
+
+from mandel import notes
 
 PER_SEGMENT = 5
 ORDERS = Path(os.environ["STAND_IN"])
@@ -52,6 +56,7 @@ class Work:
         frames = message["payload"]["num_frames"]
         self.spans = {i: min(PER_SEGMENT, frames - i * PER_SEGMENT) for i in range(-(-frames // PER_SEGMENT))}
         self.frames, self.begun = frames, time.monotonic()
+        self.found = json.loads((ORDERS / "found").read_text()) if (ORDERS / "found").exists() else None
         self.adopted = {int(i): Path(p) for i, p in message["segments"].items()}
         self.todo = [i for i in self.spans if i not in self.adopted]
 
@@ -85,12 +90,14 @@ class Work:
                     if '"video"' in text:  # whoever says so has ended the job
                         return True
                 say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
-                    device="none", attempt=1)
+                    device="none", attempt=1, found=self.found)
                 if culprit == [self.job, "after"]:
                     os._exit(7)
             data = f"{self.job} {index}\n".encode() * 200
-            say("segment", job=self.job, index=index, frames=self.spans[index],
-                **make(self.tmp / f"{index}.h264", data))
+            span = range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index])
+            known = [notes.of_frame(frame, self.found) for frame in span if self.found]
+            say("segment", job=self.job, index=index, first=span[0], frames=self.spans[index],
+                notes=reduce(notes.merged, known, {}), **make(self.tmp / f"{index}.h264", data))
         elif len(self.adopted) == len(self.spans):
             video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
             if (ORDERS / "large").exists():

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from mandel import notes
 from mandel.errors import RenderError
 from mandel.server import messages
 from tests.server.heads import SMALL, expected_video
@@ -19,10 +20,13 @@ GOOD = [
                                     "resources": {"CPU": 2.0, "memory": 1e10}}], "slots": {"cpu": 2}, "tasks": 3},
     {"event": "unavailable", "code": "NO_CLUSTER", "message": "none"},
     {"event": "log", "level": "warning", "message": "words"},
-    {"event": "frame", "job": JOB, "frame": 11, "seconds": 0.1, "node": "a", "host": "h", "device": "d", "attempt": 1},
-    {"event": "kept", "job": JOB, "frame": 0},
+    {"event": "frame", "job": JOB, "frame": 11, "seconds": 0.1, "node": "a", "host": "h", "device": "d", "attempt": 1,
+     "found": {"flat": True, "auto": False, "reached": 0.5, "late": 0, "maxiter": 9, "delta": "1.00e-9", "decimals": 3}},
+    {"event": "kept", "job": JOB, "frame": 0, "found": {"flat": False, "auto": True}},
+    {"event": "limit", "job": JOB, "notes": {"gave_up": {"views": 1, "delta": "2.50e+0", "maxiter": 0, "reason": "r"}}},
     {"event": "stage", "job": JOB, "stage": "reference", "done": 1, "total": 2},
-    {"event": "segment", "job": JOB, "index": 0, "frames": 12, "path": "p", "bytes": 1, "sha256": SHA},
+    {"event": "segment", "job": JOB, "index": 0, "first": 0, "frames": 12, "path": "p", "bytes": 1, "sha256": SHA,
+     "notes": {"reached": {"frame": 3, "share": 1.0, "maxiter": 9}}},
     {"event": "spoilt", "job": JOB, "index": 11},
     {"event": "strip", "job": JOB, "strip": -3, "found": False},
     {"event": "strip", "job": JOB, "strip": 3, "found": False, "path": "p", "base": -1, "bytes": 1, "sha256": SHA},
@@ -50,12 +54,12 @@ def test_what_drivers_say_is_taken():
 @pytest.mark.parametrize("message", GOOD, ids=lambda message: message["event"])
 def test_each_field_is_of_its_kind(message):
     for name in set(message) - {"event"}:
-        wrong = [{} if name != "slots" else 7, -(2**63), 2**63, float("nan"), "x" * (2 << 20)]
+        wrong = [{} if name not in ("slots", "notes") else 7, -(2**63), 2**63, float("nan"), "x" * (2 << 20)]
         wrong += [[1.5]] if isinstance(message[name], list) else [[], "" if name in ("job", "sha256", "code") else []]
         for value in wrong:
             assert name in refused({**message, name: value}), (name, value)
         if name not in ("dashboard", "joined", "slots", "tasks", "node", "host", "device", "attempt", "seconds",
-                        "poster") and (message["event"], name) != ("strip", "path"):
+                        "poster", "found", "first") and (message["event"], name) != ("segment", "notes") and (message["event"], name) != ("strip", "path"):
             assert name in refused({key: it for key, it in message.items() if key != name})
 
 
@@ -136,3 +140,35 @@ def test_a_driver_that_lies_harms_nobody(heads, lie):
     assert ("said what cannot be" in head.said()) == (not of_job and not unknown)
     assert len(head.lines("lives")) == (1 if of_job or unknown else 2)
     wait_for(lambda: not list((head.db / "tmp").iterdir()), 20, "nothing is left of it")
+
+
+FOUND = {"flat": True, "auto": False, "reached": 0.5, "late": 0.2, "maxiter": 9, "delta": "1.00e-9", "decimals": 3}
+
+
+@pytest.mark.parametrize("found", [
+    FOUND, FOUND | {"flat": False}, {"flat": True, "auto": False}, FOUND | {"reached": None}, FOUND | {"late": None},
+    FOUND | {"maxiter": None}, FOUND | {"delta": None}, FOUND | {"decimals": None, "reached": 1}, FOUND | {"maxiter": 0},
+])
+def test_what_is_found_of_frames_becomes_notes_whatever_is_missing(found):
+    """What a driver may say of frames can be told, merged and said again of a segment."""
+    said = messages.checked({"event": "frame", "job": JOB, "frame": 1, "found": found})["found"]
+    one, two = notes.of_frame(1, said), notes.of_frame(2, FOUND)
+    for known in (one, notes.merged(one, two), notes.merged(two, one)):
+        assert messages.checked({"event": "limit", "job": JOB, "notes": known})["notes"] == known
+
+
+@pytest.mark.parametrize("wrong", [
+    {"reached": 1.1}, {"reached": "x"}, {"late": -0.1}, {"maxiter": 1.5}, {"flat": None}, {"delta": "1" * 41}, {"more": 1},
+    {"decimals": float("nan")}, {"auto": 1},
+])
+def test_what_is_found_of_frames_is_nothing_else(wrong):
+    refused({"event": "frame", "job": JOB, "frame": 1, "found": FOUND | wrong})
+
+
+@pytest.mark.parametrize("wrong", [
+    {"short": {}}, {"reached": {"frame": 1, "share": 2, "maxiter": 1}}, {"flat": {"frames": 1, "first": 0, "last": 0}},
+    {"gave_up": {"views": 1, "delta": "1", "maxiter": 1, "reason": "x" * 1001}}, {"more": {}}, {"reached": {
+        "frame": 1, "share": 1, "maxiter": 1, "more": 1}},
+])
+def test_notes_are_nothing_else(wrong):
+    refused({"event": "limit", "job": JOB, "notes": wrong})

@@ -1,0 +1,114 @@
+"""How many of a picture's samples reached the iteration limit, and whether it shows one flat colour.
+
+Counted on the device, on the samples' way; nothing waits for it before the picture is waited for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+from mandel.render.samples import Samples
+
+_FILE = "tally.cl"
+_RUN = 4096  # as there
+_GPU_GROUP = 256
+# Levels of 255 between pixels that nobody tells apart.
+_FLAT_LEVELS = 2
+_LEAST_PIXELS = 64
+_BLACK = 16  # its luma
+_LOOKED_AT = 200_000  # pixels, at least where there are so many
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What became of samples at the limit.
+
+    Attributes:
+        samples: all of them.
+        reached: those that did not escape within ``maxiter`` iterations.
+        late: those that escaped, after more than half of ``maxiter``.
+        maxiter: the limit.
+    """
+
+    samples: int = 0
+    reached: int = 0
+    late: int = 0
+    maxiter: int = 0
+
+
+class Tally:
+    """Counts samples piece by piece; must live until what was enqueued with it is over.
+
+    Args:
+        maxiter: the samples' limit.
+    """
+
+    def __init__(self, ctx: DeviceContext, maxiter: int):
+        self._ctx, self._maxiter = ctx, maxiter
+        self._samples = 0
+        self._found: list[tuple[np.ndarray, object]] = []  # and its buffer, where the device cannot write to it
+
+    def slots(self, count: int, samples: int):
+        """A kernel's argument: ``count`` int2 (reached, late), each to be written, of ``samples`` samples."""
+        self._samples += samples
+        found = np.empty((count, 2), np.int32)
+        target = self._ctx.target(found)
+        buffer = self._ctx.empty(found.nbytes) if target is None else None
+        self._found.append((found, buffer))
+        return buffer if target is None else target
+
+    def add(self, samples: Samples) -> None:
+        """Counts samples that lie on the device; enqueued, not waited for."""
+        length = samples.rows * samples.cols
+        group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // _RUN)
+        self._ctx.kernel(_FILE, "tally", (("GROUP", group),))(
+            self._ctx.queue, (runs * group,), (group,),
+            samples.count, np.int32(length), np.int32(self._maxiter), self.slots(runs, length),
+        )
+
+    def read(self) -> Reached:
+        """What was found; only when all that was enqueued is over."""
+        reached = late = 0
+        for found, buffer in self._found:
+            if buffer is not None:
+                self._ctx.download(buffer, found)
+            sums = np.add.reduce(found, axis=0, dtype=np.int64).tolist()
+            reached, late = reached + sums[0], late + sums[1]
+        return Reached(self._samples, reached, late, self._maxiter)
+
+
+def is_flat(picture: np.ndarray) -> bool:
+    """Whether all of a picture is of one colour, to the eye; one of few pixels is never said to be.
+
+    Args:
+        picture: uint8, (H, W, 3), or yuv420 of (H * 3 / 2, W).
+    """
+    if picture.ndim == 3:
+        height = len(picture)
+        planes = [picture[..., channel] for channel in range(3)]
+    else:  # luma, then each chroma
+        height = len(picture) * 2 // 3
+        planes = [picture[:height], *np.split(picture[height:].reshape(-1), 2)]
+    if picture.shape[1] * height < _LEAST_PIXELS:
+        return False
+    # A few pixels tell nearly all pictures that are not.
+    few = (plane[tuple(slice(None, None, max(side // 8, 1)) for side in plane.shape)] for plane in planes)
+    return all(map(_is_even, few)) and all(map(_is_even, planes))
+
+
+def black_share(picture: np.ndarray) -> float:
+    """The share of a picture's pixels that are black, as only the interior is, by some rows in even steps.
+
+    Args:
+        picture: uint8, yuv420 of (H * 3 / 2, W).
+    """
+    luma = picture[:len(picture) * 2 // 3]
+    rows = luma[::max(luma.size // _LOOKED_AT, 1)]
+    return np.count_nonzero(rows <= _BLACK) / rows.size
+
+
+def _is_even(values: np.ndarray) -> bool:
+    return int(values.max()) - int(values.min()) <= _FLAT_LEVELS
