@@ -1,5 +1,8 @@
 """What the head starts, as the fault tests find it."""
 
+import os
+import signal
+import subprocess
 import threading
 
 from mandel.server.driver import DriverProcess
@@ -22,3 +25,19 @@ def test_the_fault_tests_know_the_leash_and_the_driver_by_the_commands_that_star
     finally:
         processes.end_all(mark)
         driver.end(0)
+
+
+def test_the_fault_tests_find_what_has_lost_its_mark():
+    """As Ray's agents, whose titles lie over their environment; also when all that carried the mark have ended."""
+    mark = processes.new_mark()
+    shell = subprocess.Popen(["sh", "-c", "env -i sleep 600 & wait"], start_new_session=True,
+                             env=os.environ | {processes.VARIABLE: mark})
+    try:
+        processes.wait_for(lambda: any(c.startswith("sleep") for c in processes.marked(mark).values()), 20, "it sleeps")
+        assert len(processes.marked(mark)) == 2
+        os.kill(shell.pid, signal.SIGKILL)
+        shell.wait()
+        assert [command.split() for command in processes.marked(mark).values()] == [["sleep", "600"]]
+    finally:
+        processes.end_all(mark)
+    assert not processes.marked(mark)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 VARIABLE = "MANDEL_TEST_MARK"
 _marks: list[str] = []  # all that were given out
+_sessions: dict[str, set[int]] = {}  # by mark, those that its processes were seen in
 
 
 def new_mark() -> str:
@@ -22,21 +23,29 @@ def new_mark() -> str:
 
 
 def marked(mark: str) -> dict[int, str]:
-    """Command line by pid of every living process that carries ``mark``."""
+    """Command line by pid of every living process that carries ``mark``, or is of a session that one of these began.
+
+    Ray's agents write their titles over their environment, and carry no mark any more.
+    """
     wanted = f"{VARIABLE}={mark}".encode()
-    found = {}
+    found, others = {}, {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+            state, _, _, session = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:4]
+            if state == "Z":
                 continue
-            if (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                continue
-            found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            carries = wanted in (entry / "environ").read_bytes().split(b"\0")
+            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue  # ended meanwhile, or another user's
-    return found
+        (found if carries else others)[int(entry.name)] = int(session), command
+    # A session that ended is forgotten, as its number may come again; ours has other tests' processes too.
+    seen = _sessions.get(mark, set()) & {session for session, _ in others.values()}
+    _sessions[mark] = seen = (seen | {session for session, _ in found.values()}) - {os.getsid(0)}
+    found |= {pid: about for pid, about in others.items() if about[0] in seen}
+    return {pid: command for pid, (_, command) in found.items()}
 
 
 def show_stacks() -> None:

@@ -14,6 +14,7 @@ from mandel.server.driver import leash_command
 from mandel.server.service import driver_command
 from mandel.settings import Settings
 
+
 def _words(command: list[str]) -> str:
     """A pattern for these words of a command line, one behind the other."""
     return re.escape(" ".join(command))
