@@ -184,7 +184,7 @@ def _built(stem: str, text: str, options: list[str]) -> Path:
     with open(BUILT / f"{stem}-{key}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            source, part = (BUILT / f"{stem}-{key}.{end}" for end in ("cl", "o"))
+            source, part = (BUILT / f"{stem}-{key}.{end}" for end in ("i", "o"))
             source.write_text(text)
             _run([*options, "-c", str(source), "-o", str(part)])
             draft = BUILT / f"{stem}-{key}.draft"

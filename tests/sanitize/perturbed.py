@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mandel.plan.grid import POLAR, Grid
+from mandel.plan.precision import precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.plan.view import View
 from mandel.render.painter import Pixels
@@ -88,11 +89,12 @@ def iterate(ctx, outputs: Outputs, geometry: str, rounds: bool = False) -> dict[
 def deeper_reference(ctx, outputs: Outputs) -> dict[str, np.ndarray]:
     """All frames of a zoom with the one reference of its end, as the service makes them."""
     iterator, made = PerturbedIterator(ctx), {}
-    for point, deltas, bits, maxiter in (
-        (("-1", "1e-130"), ("1e-6", "1e-40", "1e-100", "1e-140"), 600, 2000),
-        ((NUCLEUS[0], "0"), ("1e-9", "5.414e-21", "1e-120"), 500, 3000),
+    for point, deltas, maxiter in (
+        (("-1", "1e-130"), ("1e-6", "1e-40", "1e-100", "1e-140"), 2000),
+        (NUCLEUS, ("1e-9", "5.414e-21", "1e-120"), 3000),
     ):
-        reference = _orbit(*point, bits, maxiter)
+        deepest = _case(point, deltas[-1], 15, 9, maxiter).grid
+        reference = _orbit(*point, precision(deepest).bits, maxiter)
         for delta in deltas:
             case = _case(point, delta, 15, 9, maxiter)
             samples = iterator.iterate(case.grid, case.maxiter, case.bailout, outputs, reference)

@@ -36,7 +36,7 @@ def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
     Args:
         every: makes every such picture of those with several samples a pixel.
     """
-    made = {}
+    made, renderers = {}, [FrameRenderer(ctx, band_bytes=nbytes) for nbytes in (4096, 64 << 20)]
     for at, (width, height) in enumerate(_SIZES):
         for kind, (view, maxiter) in enumerate((
             (View(*SEED, "1e-3", width, height), 300), (View(*SEED, "1e-3", width, height, TURN), 300),
@@ -49,8 +49,7 @@ def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
                     continue
                 for adaptive in ((False, True) if n > 1 else (False,)):
                     for layout in (RGB, YUV420) if not (width % 2 or height % 2) else (RGB,):
-                        small_bands = (width + height + n) % 2 == 0
-                        renderer = FrameRenderer(ctx, band_bytes=4096 if small_bands else 64 << 20)
+                        renderer = renderers[(width + height + n) % 2]
                         out = None if n % 2 else np.empty(
                             (height, width, 3) if layout == RGB else (height * 3 // 2, width), np.uint8)
                         key = f"{view.delta} {view.turn} {width}x{height} {n} {adaptive} {layout}"
