@@ -24,6 +24,7 @@ from mandel.protocol.number import Number
 from mandel.protocol.operation import unknown_field
 from mandel.settings import Limits
 from mandel.version import ENGINE
+from mandel.video.size import encodable, nearest
 
 AUTO = "auto"
 EXACT, SHARED = "exact", "shared"
@@ -156,6 +157,14 @@ def parse(obj: dict, limits: Limits = Limits()) -> Payload:
         _too_big(payload, f"{limits.max_pixels} are", None, limits.max_pixels)
     if payload.sampling == SHARED:
         _refuse_too_dense(payload)
+    if not encodable(payload.frame_width, payload.frame_height):
+        width, height = nearest(payload.frame_width, payload.frame_height)
+        raise PayloadError(
+            "OUT_OF_RANGE",
+            f"frame_width, frame_height: H.264 frames of {payload.frame_width}x{payload.frame_height} pixels cannot be "
+            f"encoded here; the largest of this shape are {width}x{height}",
+            field="frame_width", limit={"frame_width": width, "frame_height": height},
+        )
     return payload
 
 

@@ -20,7 +20,7 @@ ALLOWED = {
     "": {"version"},
     "__main__": set(),
     "checks": {"settings", "protocol"},
-    "payload": {"checks", "settings", "version", "colour", "protocol", "plan", ""},
+    "payload": {"checks", "settings", "version", "colour", "protocol", "plan", "video", ""},
     "plan": set(),
     "kernels": set(),
     "device": {"kernels"},
