@@ -90,7 +90,7 @@ class Cluster:
 def test_frames_wait_for_the_encoder(tmp_path):
     """T13"""
     frames = amount(2_000, 10_000)
-    text = f'{{"num_frames": {frames}, "frame_width": 1920, "frame_height": 1080}}'
+    text = f'{{"num_frames": {frames}, "frame_width": 1920, "frame_height": 1080, "maxiter": 1000}}'
     job = Job("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(cluster, lambda event: segments.append(event) if event["event"] == "segment" else None)
