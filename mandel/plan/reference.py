@@ -27,6 +27,8 @@ ESCAPE_RADIUS = 65_536.0
 # Below 2 to this power entries keep an exponent of their own.
 _TINY = -400
 _CHUNK = 4_096
+# A longer orbit is refused: with its table it takes 5 GB by then, and on a real axis it never ends.
+MOST_STEPS = 64_000_000
 _FORMAT = 4
 _ARRAYS = ("re", "im", "exponent", "edge", "edge_gap", "edge_exponent")
 # Steps that an orbit is followed whose neighbours hardly leave it.
@@ -217,7 +219,8 @@ def reference_orbit(
     23 us at 10,000; memory 20 bytes per step.
 
     Raises:
-        RenderError: BAD_NUMBER when re or im is not a decimal number.
+        RenderError: BAD_NUMBER when re or im is not a decimal number; JOB_TOO_BIG when the orbit does not
+            end within MOST_STEPS and more are asked for.
     """
     # Further out than this nothing but an escape after one step is to be told apart.
     most = mpz(1) << (bits + 64)
@@ -271,6 +274,13 @@ def reference_orbit(
             limit = last
         if progress is not None:
             progress(last, limit)
+        if last >= MOST_STEPS and last < limit and not (escaped or period or wrap):
+            raise RenderError(
+                "JOB_TOO_BIG",
+                f"the reference orbit of this point has not ended after {last} iterations, and there is room for no more; "
+                f"a maxiter of {MOST_STEPS} can be had here. Ask for that or less, or for another point",
+                field="maxiter", limit=MOST_STEPS,
+            )
     orbit = np.concatenate(parts)
     if mirrored:
         orbit[:, 1] *= -1
