@@ -181,7 +181,7 @@ def test_bad_priorities(head):
 
 def test_a_job_that_cannot_fit_the_disk_is_refused(heads):
     head = heads("--max-pixels", str(10**18))
-    reply = head.ask(num_frames=100_000, frame_width=16_384, frame_height=16_384, maxiter=10)
+    reply = head.ask(num_frames=100_000, frame_width=16_384, frame_height=16_128, maxiter=10)
     assert reply.code == "DISK_FULL" and "needed" in reply.last["message"]
     assert head.ask(op="list").last["jobs"] == []
 
