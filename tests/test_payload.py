@@ -180,7 +180,7 @@ def test_limits_are_inclusive():
 
 
 def test_strips_of_more_texels_than_int32_numbers_are_refused_with_the_density_that_fits():
-    shared = {"sampling": "shared", "num_frames": 2, "frame_width": 16_384, "frame_height": 16_384}
+    shared = {"sampling": "shared", "num_frames": 2, "frame_width": 16_384, "frame_height": 16_128}
     with pytest.raises(PayloadError) as caught:
         parse(shared | {"strip_density": "2"})
     assert (caught.value.code, caught.value.field) == ("JOB_TOO_BIG", "strip_density")
