@@ -97,35 +97,29 @@ class Kernel:
     parameters: tuple[str, ...]
 
 
+def _without_marks(text: str) -> str:
+    return re.sub(r"^#.*$", "", text, flags=re.M)
+
+
 def _kernels(text: str) -> list[Kernel]:
     """The kernels of a preprocessed source."""
     found = []
-    for name, parameters in _KERNEL.findall(re.sub(r"^#.*$", "", text, flags=re.M)):
+    for name, parameters in _KERNEL.findall(_without_marks(text)):
         words = [p.replace("*", " * ").split() for p in parameters.split(",")]
         kinds = ["*" if "*" in p else next(w for w in p if w != "const") for p in words]
         found.append(Kernel(name, tuple(kinds)))
     return found
 
 
-def _launchers(kernels: list[Kernel]) -> str:
-    """OpenCL C that runs all work items of a kernel, with arguments out of an array of 8 bytes each."""
-    lines = [
-        '#line 1 "launchers"', "void of_global_size(size_t x, size_t y, size_t z);",
-        "void at_work_item(size_t x, size_t y, size_t z);",
-    ]
+def _items(kernels: list[Kernel]) -> str:
+    """OpenCL C that runs one work item of a kernel, with arguments out of an array of 8 bytes each."""
+    lines = ['#line 1 "launchers"']
     for k in kernels:
         taken = [
             f"(__global void *)argument[{at}]" if kind == "*" else f"*({kind} *)&argument[{at}]"
             for at, kind in enumerate(k.parameters)
         ]
-        lines += [
-            f"void launch_{k.name}(ulong *argument, ulong *first, ulong *size)", "{",
-            "    of_global_size(size[0], size[1], size[2]);",
-            "    for (size_t z = first[2]; z < size[2]; z++)", "        for (size_t y = first[1]; y < size[1]; y++)",
-            "            for (size_t x = first[0]; x < size[0]; x++) {",
-            "                at_work_item(x, y, z);", f"                {k.name}({', '.join(taken)});",
-            "            }", "}",
-        ]
+        lines.append(f"void item_{k.name}(ulong *argument) {{ {k.name}({', '.join(taken)}); }}")
     return "\n".join(lines) + "\n"
 
 
@@ -152,16 +146,18 @@ class Library:
         options = [*_FLAGS, *(_QUICK if quick else _QUICKLY_MADE), *_host_flags(), *(f"-D{k}={v}" for k, v in defines)]
         text = _run(["-E", *options, "-include", str(HERE / "opencl.h"), "-"], input=marked(path))
         self.kernels = {k.name: k for k in _kernels(text)}
-        text += "\n" + _launchers(list(self.kernels.values()))
+        self._waits = text.count("barrier(") > 1  # opencl.h declares it
+        text += "\n" + _items(list(self.kernels.values()))
         self._loaded = ctypes.CDLL(str(_built(path.stem, text, options)))
 
-    def launch(self, name: str, arguments, first, size) -> None:
-        """Runs the work items of a kernel from ``first`` to below ``size``, one after the other.
+    def launch(self, name: str, arguments, first, size, group) -> None:
+        """Runs the work items of a kernel from ``first`` to below ``size``; those of a group wait for each other.
 
         Args:
-            arguments, first, size: ctypes arrays of c_uint64.
+            arguments, first, size, group: ctypes arrays of c_uint64.
         """
-        getattr(self._loaded, f"launch_{name}")(arguments, first, size)
+        item = getattr(self._loaded, f"item_{name}")
+        self._loaded.run_work_items(item, arguments, first, size, group, int(self._waits))
 
 
 def _host_flags() -> list[str]:
@@ -189,7 +185,7 @@ def _built(stem: str, text: str, options: list[str]) -> Path:
             _run([*options, "-c", str(source), "-o", str(part)])
             draft = BUILT / f"{stem}-{key}.draft"
             _run([
-                "-shared", "-O1", "-fPIC", str(part), "-x", "c", str(HERE / "work_items.c"), "-lm", "-o", str(draft),
+                "-shared", "-O1", "-fPIC", str(part), "-x", "c", str(HERE / "work_items.c"), "-lm", "-pthread", "-o", str(draft),
             ])
             draft.replace(made)
             source.unlink()

@@ -1,7 +1,8 @@
 """A stand-in for ``mandel.device.context.DeviceContext`` that runs kernels built by compiler.py.
 
-Kernels run at once, on this thread, one work item after the other. Buffers are of exactly the bytes
-asked for, from the allocator of AddressSanitizer, and hold a pattern until they are written.
+Kernels run at once, one work item after the other; those of a group that waits at barriers run at the same
+time. Buffers are of exactly the bytes asked for, from the allocator of AddressSanitizer, and hold a pattern
+until they are written.
 """
 
 from __future__ import annotations
@@ -169,7 +170,8 @@ class SanitizedContext:
             for at, (kind, argument) in enumerate(zip(parameters, arguments, strict=True)):
                 _put(slots, at, kind, argument)
             self.launched[name] = self.launched.get(name, 0) + 1
-            library.launch(name, slots, (ctypes.c_uint64 * 3)(*first), (ctypes.c_uint64 * 3)(*sides))
+            numbers = ctypes.c_uint64 * 3
+            library.launch(name, slots, numbers(*first), numbers(*sides), numbers(*[*(group or (1,)), 1, 1][:3]))
             return _Event()
 
         return launch

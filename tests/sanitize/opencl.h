@@ -11,8 +11,13 @@
 
 size_t get_global_id(uint side);  // work_items.c
 size_t get_global_size(uint side);
-#define get_local_id(side) ((size_t)0)
+size_t get_local_id(uint side);
+size_t get_local_size(uint side);
+size_t get_group_id(uint side);
+size_t get_num_groups(uint side);
 #define get_global_offset(side) ((size_t)0)
+void barrier(uint flags);
+#define mem_fence(flags)
 
 #define SCALARS_(DO, A) DO(A, char) DO(A, uchar) DO(A, short) DO(A, ushort) DO(A, int) DO(A, uint) DO(A, long) DO(A, ulong)
 #define REALS_(DO, A) DO(A, float) DO(A, double)

@@ -55,7 +55,14 @@ def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
                         key = f"{view.delta} {view.turn} {width}x{height} {n} {adaptive} {layout}"
                         picture = renderer.picture(view, maxiter, 1000.0, LOOKS[look], n, layout, out, adaptive)
                         made[f"{key}: {'adaptive ' if adaptive else ''}picture"] = picture.copy()
+                        if not adaptive:
+                            made[f"{key}: reached"] = _reached(renderer)
     return made
+
+
+def _reached(renderer) -> np.ndarray:
+    """What became of the samples of the last picture or strip at the limit."""
+    return np.array([renderer.reached.samples, renderer.reached.reached, renderer.reached.late], np.int64)
 
 
 def extremes(ctx) -> dict[str, np.ndarray]:
@@ -139,7 +146,7 @@ class Shared:
         self.recipe = SharedRecipe(parse(loads(json.dumps(payload).encode())))
         self._renderer = FrameRenderer(ctx, band_bytes=16384)
         self.strips, self._resampler, self.made = StripRenderer(self._renderer), Resampler(ctx), {}
-        self.raw = {}
+        self.raw, self.reached = {}, {}
 
     def make(self, item: Item):
         """What an item is, its needs made before it."""
@@ -160,6 +167,7 @@ class Shared:
         writer = RawStripWriter(unit.maxiter, unit.bailout)
         made = self.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look, writer)
         self.raw[item] = unit, writer.data()
+        self.reached[item] = _reached(self.strips)
         return made
 
 
@@ -168,10 +176,12 @@ def shared(ctx, number: int) -> dict[str, np.ndarray]:
     zoom = Shared(ctx, **ZOOMS[number])
     frames_ = ZOOMS[number].get("num_frames", 7)
     made = {f"frame {k}: resampled picture": zoom.make(Item(FRAME, k)) for k in range(frames_)}
+    made |= {f"{item}: reached": found for item, found in zoom.reached.items()}
     for item, (unit, data) in zoom.raw.items():
         base = unit.layout.finest
         texels = zoom.strips.repaint(unit.layout, base, RawStrip(data), unit.look)
         assert np.array_equal(texels, zoom.made[item]), f"{item}: painted anew it is another"
+        assert np.array_equal(zoom.reached[item], _reached(zoom.strips)), f"{item}: painted anew, others reached the limit"
         if base:
             finer = type(unit.layout)(unit.layout.around, unit.layout.rows, base - 1)
             zoom.strips.repaint(finer, base, RawStrip(data), unit.look)

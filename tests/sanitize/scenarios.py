@@ -165,7 +165,7 @@ def _all() -> dict[str, Scenario]:
         for number, fields in enumerate(pictures.ZOOMS):
             made[f"shared, {kind}, {number}"] = Scenario(
                 partial(pictures.shared, number=number),
-                ("resample", "polar", "to_texels", "settle", "differences", "split"), settings=settings)
+                ("resample", "polar", "to_texels", "settle", "differences", "split", "tally"), settings=settings)
     for name, run in ranges.ALL.items():
         made[f"greatest numbers, {name}"] = Scenario(run, (), want=ranges.nothing)
     made["raw strips"] = Scenario(pictures.raw_strips, ("settle", "differences", "split"))

@@ -42,11 +42,12 @@ FAULTS = {
     "vector_conversion -3000000000.0 64b": ("outside the range", "faults.cl:29"),
     "division 0 4b": ("division by zero", "faults.cl:32"),
     "misaligned 2 16b": ("misaligned address", "faults.cl:36"),
+    "local_array 4 4b": ("out of bounds", "faults.cl:44"),
     "negation -2147483648 4b": ("negation of", "faults.cl:39"),
 }
 RIGHT = (
     "private_array 7 64b", "read_buffer 15 64b", "vector_store 1 20b", "overflow 1073741823 4b",
-    "index_overflow 46340 46340 4b", "conversion 2000000000.0 4b", "division 1 4b", "misaligned 4 16b",
+    "index_overflow 46340 46340 4b", "conversion 2000000000.0 4b", "division 1 4b", "local_array 3 4b", "misaligned 4 16b",
 )
 
 
