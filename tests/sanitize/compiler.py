@@ -185,7 +185,7 @@ def _built(stem: str, text: str, options: list[str]) -> Path:
             _run([*options, "-c", str(source), "-o", str(part)])
             draft = BUILT / f"{stem}-{key}.draft"
             _run([
-                "-shared", "-O1", "-fPIC", str(part), "-x", "c", str(HERE / "work_items.c"), "-lm", "-pthread", "-o", str(draft),
+                "-shared", "-O1", "-fPIC", str(part), "-x", "c", str(HERE / "work_items.c"), "-lm", "-o", str(draft),
             ])
             draft.replace(made)
             source.unlink()

@@ -1,7 +1,7 @@
 """A stand-in for ``mandel.device.context.DeviceContext`` that runs kernels built by compiler.py.
 
-Kernels run at once, one work item after the other; those of a group that waits at barriers run at the same
-time. Buffers are of exactly the bytes asked for, from the allocator of AddressSanitizer, and hold a pattern
+Kernels run at once, one work item after the other; those of a group from barrier to barrier.
+Buffers are of exactly the bytes asked for, from the allocator of AddressSanitizer, and hold a pattern
 until they are written.
 """
 

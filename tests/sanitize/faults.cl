@@ -37,11 +37,3 @@ kernel void misaligned(int at, global int *out)
 }
 
 kernel void negation(int value, global int *out) { out[0] = -value; }  // line 39
-
-kernel void local_array(int at, global int *out)
-{
-    local int own[4];
-    own[get_local_id(0) + at] = 1;                       // line 44
-    barrier(CLK_LOCAL_MEM_FENCE);
-    out[0] = own[0];
-}
