@@ -1,7 +1,8 @@
 """Speaks as the driver does, renders nothing, and fails on request.
 
 Files in the folder that the variable STAND_IN names are its orders: ``hold``
-(begin no segment while it is there), ``crash`` (die at the next frame, once),
+(begin no segment while it is there), ``crash`` (die at the next frame, once; at the frame
+whose number is in it, if one is),
 ``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
 (fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
 (never become ready), ``lie`` (say the lines in it at the next frame, once; {job} and {tmp} are those of the
@@ -40,6 +41,11 @@ def ordered(name: str, once: bool = True) -> bool:
     return True
 
 
+def is_to_crash(frame: int) -> bool:
+    named = (ORDERS / "crash").read_text() if (ORDERS / "crash").exists() else ""
+    return named in ("", str(frame)) and ordered("crash")
+
+
 def say(event: str, **fields) -> None:
     LINE.sendall(json.dumps({"event": event, **fields}).encode() + b"\n")
 
@@ -73,7 +79,7 @@ class Work:
                 culprit = (ORDERS / "culprit").read_text().split() if (ORDERS / "culprit").exists() else []
                 if culprit == [self.job, "before"]:
                     os._exit(7)
-                if ordered("crash") or ordered("poison", once=False):
+                if is_to_crash(frame) or ordered("poison", once=False):
                     os._exit(7)
                 if ordered("fail"):
                     say("failed", job=self.job, code="FRAME_FAILED", message="as ordered", frame=frame)
