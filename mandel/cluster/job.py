@@ -18,8 +18,11 @@ from mandel.cluster.findings import Findings
 from mandel.cluster.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Grade, Item
 from mandel.cluster.recipes import recipe_of
 from mandel.cluster.strip_files import StripFiles
-from mandel.payload import Payload
+from mandel.errors import PayloadError
+from mandel.payload import SHARED, Payload
+from mandel.plan.held import check_frame, check_held
 from mandel.plan.segments import Segment, cut
+from mandel.plan.zoom import Zoom
 from mandel.render.unit import RepaintUnit, SegmentUnit
 
 # Frames ahead of the next one that are looked at one by one; beyond, only what they need is made.
@@ -96,6 +99,18 @@ class Job:
     def set_priority(self, priority: int) -> None:
         """What is used from now on counts by the new share."""
         self.share = 2.0**priority
+
+    def refusal(self, store: int, nodes: Iterable[dict]) -> PayloadError | None:
+        """Why it cannot be made in an object store of so many bytes, on these nodes."""
+        p, memory = self.payload, [node["resources"].get("memory", 0) for node in nodes]
+        try:
+            if any(memory):  # else it is not known
+                check_frame(p.frame_width, p.frame_height, int(max(memory)))
+            if p.sampling == SHARED:
+                check_held(Zoom.of(p), float(p.strip_density), store, self._recipe.held_bytes)
+        except PayloadError as error:
+            return error
+        return None
 
     @property
     def held_bytes(self) -> int:
@@ -212,8 +227,10 @@ class Job:
 
     def _is_full(self, is_first: bool) -> bool:
         """Whether strips take what they may: frames far apart share next to none. One frame gets its own."""
-        strips = sum(item.kind == STRIP for item in chain(self._made, self._making))
-        if strips * self._recipe.pitch.bytes < self._recipe.held_bytes + self._ahead_bytes:
+        held = sum(
+            self._recipe.strip_bytes(item.index) for item in chain(self._made, self._making) if item.kind == STRIP
+        )
+        if held < self._recipe.held_bytes + self._ahead_bytes:
             return False
         return not is_first or any(item.kind == FRAME for item in self._making)
 

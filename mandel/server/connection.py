@@ -14,7 +14,7 @@ from mandel import payload
 from mandel.errors import MandelError, RenderError, StoreError, TransferError
 from mandel.protocol.operation import RECOLOUR, RENDER, TABLE, Request, not_found
 from mandel.protocol.reply import ReplyWriter
-from mandel.server import strips
+from mandel.server import door, strips
 from mandel.server.jobs import Job
 from mandel.server.lingering import end_tls
 from mandel.server.log import clients
@@ -96,7 +96,11 @@ class Connection:
     # -- operations -------------------------------------------------------
 
     def _render(self, request: Request) -> None:
-        self._ask(request, payload.parse(request.fields, self._service.settings.limits))
+        asked = payload.parse(request.fields, self._service.settings.limits)
+        register = self._service.register
+        if register.find(asked.job_id()) is None:  # what is there, or was accepted, is none the bigger
+            door.check(asked, self._service.supervisor.cluster)
+        self._ask(request, asked)
 
     def _recolour(self, request: Request) -> None:
         register, changes = self._service.register, dict(request.fields)

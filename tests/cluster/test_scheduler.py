@@ -189,7 +189,7 @@ def test_a_job_whose_bookkeeping_fails_fails_alone(run, monkeypatch, step):
 
 def test_strips_that_no_store_can_hold_are_refused_in_words(run):
     events = run(LocalExecutor(), {"j": payload(
-        sampling="shared", frame_width=16_384, frame_height=2, num_frames=2, strip_density=2)})
+        sampling="shared", frame_width=16_384, frame_height=2, num_frames=2)})
     (failed,) = events.of("failed")
     assert failed["code"] == "JOB_TOO_BIG" and "strip_density" in failed["message"]
 
