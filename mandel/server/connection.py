@@ -26,8 +26,6 @@ _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for t
 _LONGEST_PROGRESS_SECONDS = 10.0
 # Bytes of a video between looks at how fast it is read: few for a slow reader, many for a fast one.
 _LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
-# A job that would take more than the disk has, even if its pictures are plain, is refused.
-_LEAST_BYTES_PER_PIXEL = 0.02
 
 
 class _Gone(Exception):
@@ -113,9 +111,8 @@ class Connection:
     def _ask(self, request: Request, asked: payload.Payload, source: str | None = None) -> None:
         canonical = asked.canonical()
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
-        room = int(asked.num_frames * asked.frame_width * asked.frame_height * _LEAST_BYTES_PER_PIXEL)
         self._stream(self._service.register.ask(
-            asked.job_id(), canonical, text, asked.num_frames, room, request.priority, self._client(request),
+            asked.job_id(), canonical, text, asked.num_frames, asked.least_bytes, request.priority, self._client(request),
             source))
 
     def _client(self, request: Request) -> str:

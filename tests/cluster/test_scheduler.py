@@ -191,7 +191,7 @@ def test_strips_that_no_store_can_hold_are_refused_in_words(run):
     events = run(LocalExecutor(), {"j": payload(
         sampling="shared", frame_width=16_384, frame_height=2, num_frames=2)})
     (failed,) = events.of("failed")
-    assert failed["code"] == "JOB_TOO_BIG" and "strip_density" in failed["message"]
+    assert failed["code"] == "JOB_TOO_BIG" and "frames of" in failed["message"] and "exact" in failed["message"]
 
 
 def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
