@@ -20,7 +20,7 @@ from mandel.cluster.recipes import recipe_of
 from mandel.cluster.strip_files import StripFiles
 from mandel.errors import PayloadError
 from mandel.payload import SHARED, Payload
-from mandel.plan.held import check_frame, check_held
+from mandel.plan.held import check_frame, check_held, frame_bytes
 from mandel.plan.segments import Segment, cut
 from mandel.plan.zoom import Zoom
 from mandel.render.unit import RepaintUnit, SegmentUnit
@@ -29,6 +29,8 @@ from mandel.render.unit import RepaintUnit, SegmentUnit
 _AHEAD = 64
 # Of how many items of a grade the least time tells how fast a slot is.
 _RECENT = 16
+# Bytes of memory beyond which tasks ask for it.
+_LARGE_TASK = 1 << 30
 
 
 class Job:
@@ -260,7 +262,7 @@ class Job:
         p = self.payload
         unit = SegmentUnit(p.frame_width, p.frame_height, p.fps)
         inputs = tuple(self._made[Item(FRAME, f)] for f in segment.frames)
-        return [(encoding, Task(SEGMENT, unit, inputs, label=self._label(encoding)))]
+        return [(encoding, Task(SEGMENT, unit, inputs, label=self._label(encoding), memory=self._memory))]
 
     def failed(self, item: Item, lost: bool) -> None:
         """Puts ``item`` back; if something was ``lost``, what it was made from as well."""
@@ -349,7 +351,14 @@ class Job:
             if (raw := self.strips.read(item.index)) is None:
                 return None
             inputs = (raw,)
-        return Task(item.kind, unit, inputs, self._label(item), kind)
+        memory = self._memory if item.kind == FRAME else 0
+        return Task(item.kind, unit, inputs, self._label(item), kind, memory=memory)
+
+    @property
+    def _memory(self) -> int:
+        """What a frame's tasks ask for beforehand, where it is more than cores usually have."""
+        need = frame_bytes(self.payload.frame_width, self.payload.frame_height)
+        return need if need > _LARGE_TASK else 0
 
     def _label(self, item: Item) -> str:
         return f"{self.name[:8]} {item}"

@@ -211,6 +211,8 @@ class RayExecutor:
             # A node whose OpenCL knows no CPU lends its GPU to these tasks as well.
             named = self._device if self._device not in ("auto", "gpu") else "cpu,auto"
             slot, needs = tasks.Slot(named, 1), {"num_cpus": 1}
+        if memory := max(task.memory for task in together):
+            needs["memory"] = memory
         if first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
         tickets = list(itertools.islice(self._tickets, len(together)))

@@ -260,7 +260,7 @@ class Strips:
         return radius, _REACH * 2**shown * radius / self._per_e
 
     def held_bytes(self) -> int:
-        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows, and two.
+        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows, and one more.
 
         Strips that no frame shows close up are small ones.
         """
@@ -270,7 +270,7 @@ class Strips:
     def _shown_bytes(self, frame: int) -> int:
         shown = [strip for rows in self.seen(frame) for strip in self.strips_of(rows)]
         sizes = [self.layout(strip).size for strip in range(min(shown), max(shown) + 1)]
-        return 4 * (sum(sizes) + 2 * max(sizes)) * 9 // 8
+        return 4 * (sum(sizes) + max(sizes)) * 9 // 8
 
 
 def most_texels(zoom: Zoom, density: float) -> int:

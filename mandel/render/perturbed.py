@@ -79,6 +79,7 @@ class PerturbedIterator:
         self._reference: Reference | None = None
         self._reference_key: tuple | None = None
         self._given = False  # by the caller
+        self._radius: str | None = None  # that it was computed for, if it was not
         self._ends: dict[float, int] = {}
         self._orbits: dict[bool, list] = {}
         self._edge = None
@@ -93,16 +94,17 @@ class PerturbedIterator:
         last bits: pictures must not depend on what was rendered before.
         """
         need = precision(grid)
+        radius = _text_of_power2(need.c_max) if grid.kind == PLANE else None
         kept = self._reference if self._centre == (grid.re, grid.im) else None
-        own = kept is not None and kept.bits == need.bits and (kept.complete or kept.limit == maxiter)
+        own = kept is not None and kept.bits == need.bits and self._radius == radius and (
+            kept.complete or kept.limit == maxiter)
         if kept is None or not (own or self._given) or not kept.serves(need.bits, maxiter):
             began = perf_counter()
-            radius = _text_of_power2(need.c_max) if grid.kind == PLANE else None
             kept = reference_orbit(
                 grid.re, grid.im, need.bits, maxiter, self._progress, radius, room=orbit_room(self._workers)
             )
             self.keep(grid.re, grid.im, kept)
-            self._given = False
+            self._given, self._radius = False, radius
             self.timing.reference = perf_counter() - began
         return kept
 

@@ -148,8 +148,6 @@ def test_pictures_do_not_depend_on_what_was_rendered_before():
     assert (renderer.picture(view, maxiter, 1000.0, look) == pictures[0]).all()
 
 
-
-
 def test_an_orbit_from_a_machine_with_more_memory_is_refused_before_its_table_is_made(monkeypatch):
     grid = View("-0.75", "0", "1e-12", 16, 9).grid()
     reference = reference_orbit("-0.75", "0", precision(grid).bits, 20_000)
