@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mandel.errors import RenderError
-from mandel.plan import reference
 from mandel.plan.reference import Reference, fixed_point, reference_orbit
 
 
