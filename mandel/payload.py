@@ -29,6 +29,8 @@ from mandel.video.size import encodable, nearest
 AUTO = "auto"
 EXACT, SHARED = "exact", "shared"
 FULL, ADAPTIVE = "full", "adaptive"
+# Measured: 0.03 of the whole set at 1920x1080, 0.26 of a seahorse; uniform pictures take 0.002 and less.
+_LEAST_BYTES_PER_PIXEL = 0.02
 
 
 class _Wire(BaseModel):
@@ -101,6 +103,11 @@ class Payload:
         if self.sampling == SHARED:
             return pixels + samples_of(Zoom.of(self), float(self.strip_density))
         return pixels * self.supersampling**2
+
+    @property
+    def least_bytes(self) -> int:
+        """Bytes that its video takes at least, unless its pictures are plainer than a view of the whole set."""
+        return int(self.num_frames * self.frame_width * self.frame_height * _LEAST_BYTES_PER_PIXEL)
 
     def canonical(self) -> dict:
         """The payload in its one form: every field, JSON-ready; itself a valid payload."""

@@ -124,7 +124,7 @@ def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
                 told = time.monotonic()
                 channel.send({
                     "event": "cluster", "nodes": executor.nodes(), "slots": executor.slots(),
-                    "tasks": scheduler.tasks,
+                    "tasks": scheduler.tasks, "store": executor.memory(),
                 })
             # With tasks under way the driver waits for the next outcome, else for the next message.
             for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):

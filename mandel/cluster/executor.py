@@ -25,6 +25,8 @@ class Task:
         avoid: ids of nodes that must not run it.
         failures: failed attempts known of when it was submitted. A worker that has failed its job since
             then hands it back (``HANDED_BACK``) instead of trying it.
+        memory: bytes that it takes, where these are so many that not every slot of a node may have them at
+            once: it starts where and when a node has them left. 0: as few as any.
     """
 
     function: str
@@ -34,6 +36,7 @@ class Task:
     kind: str = "cpu"
     avoid: frozenset[str] = frozenset()
     failures: int = 0
+    memory: int = 0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ for in the task's label (``"3f2a9c01 frame 17"``):
     sleep:0.2 frame        wait first, in seconds
     raise frame 17$        fail with RuntimeError
     kill 3f2a.* frame 4$   end the worker's process by SIGKILL
+    deaf:60 frame 9$       wait first, and take no notice of the first interrupt
     eat:4 frame 9$         take that many GiB of memory, then fail
 """
 
@@ -38,10 +39,19 @@ def strike(label: str) -> None:
 
 def _do(action: str, amount: str, log: Path, label: str) -> None:
     if action == "note":
-        with open(log, "a") as file:
-            file.write(f"{os.getpid()} {label}\n")
+        _note(log, label)
     elif action == "sleep":
         time.sleep(float(amount))
+    elif action == "deaf":
+        heard, end = False, time.monotonic() + float(amount)
+        while time.monotonic() < end:
+            try:
+                time.sleep(0.1)
+            except KeyboardInterrupt:
+                if heard:
+                    raise
+                heard = True
+                _note(log, "deaf " + label)
     elif action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "eat":
@@ -49,3 +59,8 @@ def _do(action: str, amount: str, log: Path, label: str) -> None:
         raise MemoryError(f"{eaten.nbytes} bytes were eaten, as a test wished")
     else:
         raise RuntimeError("a test wished it")
+
+
+def _note(log: Path, text: str) -> None:
+    with open(log, "a") as file:
+        file.write(f"{os.getpid()} {text}\n")

@@ -18,14 +18,19 @@ from mandel.cluster.findings import Findings
 from mandel.cluster.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, Grade, Item
 from mandel.cluster.recipes import recipe_of
 from mandel.cluster.strip_files import StripFiles
-from mandel.payload import Payload
+from mandel.errors import PayloadError
+from mandel.payload import SHARED, Payload
+from mandel.plan.held import check_frame, check_held, frame_bytes
 from mandel.plan.segments import Segment, cut
+from mandel.plan.zoom import Zoom
 from mandel.render.unit import RepaintUnit, SegmentUnit
 
 # Frames ahead of the next one that are looked at one by one; beyond, only what they need is made.
 _AHEAD = 64
 # Of how many items of a grade the least time tells how fast a slot is.
 _RECENT = 16
+# Bytes of memory beyond which tasks ask for it.
+_LARGE_TASK = 1 << 30
 
 
 class Job:
@@ -96,6 +101,18 @@ class Job:
     def set_priority(self, priority: int) -> None:
         """What is used from now on counts by the new share."""
         self.share = 2.0**priority
+
+    def refusal(self, store: int, nodes: Iterable[dict]) -> PayloadError | None:
+        """Why it cannot be made in an object store of so many bytes, on these nodes."""
+        p, memory = self.payload, [node["resources"].get("memory", 0) for node in nodes]
+        try:
+            if any(memory):  # else it is not known
+                check_frame(p.frame_width, p.frame_height, int(max(memory)))
+            if p.sampling == SHARED:
+                check_held(Zoom.of(p), float(p.strip_density), store, self._recipe.held_bytes)
+        except PayloadError as error:
+            return error
+        return None
 
     @property
     def held_bytes(self) -> int:
@@ -212,8 +229,10 @@ class Job:
 
     def _is_full(self, is_first: bool) -> bool:
         """Whether strips take what they may: frames far apart share next to none. One frame gets its own."""
-        strips = sum(item.kind == STRIP for item in chain(self._made, self._making))
-        if strips * self._recipe.pitch.bytes < self._recipe.held_bytes + self._ahead_bytes:
+        held = sum(
+            self._recipe.strip_bytes(item.index) for item in chain(self._made, self._making) if item.kind == STRIP
+        )
+        if held < self._recipe.held_bytes + self._ahead_bytes:
             return False
         return not is_first or any(item.kind == FRAME for item in self._making)
 
@@ -243,7 +262,7 @@ class Job:
         p = self.payload
         unit = SegmentUnit(p.frame_width, p.frame_height, p.fps)
         inputs = tuple(self._made[Item(FRAME, f)] for f in segment.frames)
-        return [(encoding, Task(SEGMENT, unit, inputs, label=self._label(encoding)))]
+        return [(encoding, Task(SEGMENT, unit, inputs, label=self._label(encoding), memory=self._memory))]
 
     def failed(self, item: Item, lost: bool) -> None:
         """Puts ``item`` back; if something was ``lost``, what it was made from as well."""
@@ -332,7 +351,14 @@ class Job:
             if (raw := self.strips.read(item.index)) is None:
                 return None
             inputs = (raw,)
-        return Task(item.kind, unit, inputs, self._label(item), kind)
+        memory = self._memory if item.kind == FRAME else 0
+        return Task(item.kind, unit, inputs, self._label(item), kind, memory=memory)
+
+    @property
+    def _memory(self) -> int:
+        """What a frame's tasks ask for beforehand, where it is more than cores usually have."""
+        need = frame_bytes(self.payload.frame_width, self.payload.frame_height)
+        return need if need > _LARGE_TASK else 0
 
     def _label(self, item: Item) -> str:
         return f"{self.name[:8]} {item}"

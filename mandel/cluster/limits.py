@@ -40,17 +40,19 @@ class Limits:
         return LimitUnit(self._view(key))
 
     def reference(self, bits: int) -> ReferenceUnit:
-        """The unit of work that makes the orbit for all that is deep.
+        """The unit of work that makes the orbit for all that is deep; it ends where it has no more to tell of the
+        deepest view.
 
         Args:
             bits: bits after the binary point that frames or strips need.
         """
         p = self._payload
         if self._given is not None:
-            return ReferenceUnit(p.re, p.im, bits, self._given)
-        # However many iterations will be asked for: the orbit ends where it has no more to tell about the job.
+            deepest = min(p.start_delta, p.end_delta, key=Decimal)
+            return ReferenceUnit(p.re, p.im, bits, self._given, deepest)
+        # However many iterations will be asked for.
         bits = max(bits, precision(small(self._view(len(self._deltas) - 1)).grid()).bits)
-        return ReferenceUnit(p.re, p.im, bits, REFERENCE_STEPS, self._deltas[-1])
+        return ReferenceUnit(p.re, p.im, bits, REFERENCE_STEPS, self._deltas[-1], gives_up=True)
 
     def learn(self, key: int, limit: Limit) -> None:
         """Notes a key view's limit."""

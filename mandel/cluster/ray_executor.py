@@ -39,6 +39,8 @@ _QUIET_SECONDS = 120.0
 # Ray 2.60 now and then aborts a process that cancels a task which begins or ends just then ("Tried to
 # complete task that was not pending"). Short tasks end by themselves meanwhile.
 _GRACE_SECONDS = 1.0
+# An interrupt may be lost in a worker (seen: an orbit was computed for minutes after it): it is sent again.
+_AGAIN_SECONDS = 2.0
 _NODE_IN_TEXT = re.compile(r"[Nn]ode(?: ID|_id)?:? ?([0-9a-f]{56})")
 
 # Ray notices a dead raylet after 15 s, a stopped one after a minute and the death of its control
@@ -211,6 +213,8 @@ class RayExecutor:
             # A node whose OpenCL knows no CPU lends its GPU to these tasks as well.
             named = self._device if self._device not in ("auto", "gpu") else "cpu,auto"
             slot, needs = tasks.Slot(named, 1), {"num_cpus": 1}
+        if memory := max(task.memory for task in together):
+            needs["memory"] = memory
         if first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
         tickets = list(itertools.islice(self._tickets, len(together)))
@@ -337,7 +341,7 @@ class RayExecutor:
             since = [unwanted.setdefault(t, self._unwanted[t]) for t in call.tickets if t in self._unwanted]
             if len(since) == len(call.tickets) and max(since) < now:
                 ray.cancel(ref, force=False)
-                unwanted |= dict.fromkeys(call.tickets, math.inf)  # not twice
+                unwanted |= dict.fromkeys(call.tickets, now + _AGAIN_SECONDS)
         self._unwanted = unwanted
 
     def close(self) -> None:

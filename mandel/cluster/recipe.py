@@ -55,6 +55,9 @@ class Recipe(Protocol):
     held_bytes: int
     pitch: Pitch
 
+    def strip_bytes(self, strip: int) -> int:
+        """Bytes of an item of kind STRIP."""
+
     def needs(self, item: Item) -> tuple[Item, ...]:
         """What must have been made before ``item``: its task's inputs, in order, and what is learned."""
 

@@ -1,9 +1,8 @@
 """Shares a cluster's slots among jobs, and follows every task to its end.
 
-Each slot that frees up goes to the client that has used the least worker time, and
-there to the job that has, so a short job does not wait for a long one, nor one
-client's only job for another's forty. What is in flight is bounded twice: by
-the number of slots, and by the bytes of pictures rendered and not yet encoded.
+Each slot that frees up goes to the client that has used the least worker time, and there to the job that
+has, so a short job does not wait for a long one, nor one client's only job for another's forty. What is in
+flight is bounded twice: by the number of slots, and by the bytes of pictures rendered and not yet encoded.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Ite
 from mandel.cluster.results import as_told, check_result, segment_bytes, sound
 from mandel.cluster.segment_files import disk_error, write_segment
 from mandel.errors import MandelError, RenderError
+from mandel.plan.orbit_room import announcement
 
 MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.
@@ -82,15 +82,10 @@ class Scheduler:
             return
         self._accounts.open(job)
         self._jobs[job.name] = job
-        if (held := self._of(job, lambda: job.held_bytes)) is None:
-            return
-        if held > (most := self._executor.memory()):
-            self._give_up(job, RenderError(
-                "JOB_TOO_BIG", f"the strips that its frames are made from take {held >> 20} MiB at a time; the "
-                f"cluster's object store holds {most >> 20} MiB. Ask for smaller frames or a lower strip_density",
-            ))
-            return
-        self._finisher.look_at(job)
+        if (error := self._of(job, job.refusal, self._executor.memory(), self._executor.nodes())) is not None:
+            self._give_up(job, error)
+        if self._jobs.get(job.name) is job:
+            self._finisher.look_at(job)
 
     def change(self, name: str, priority: int, client: str) -> None:
         """Ranks a job anew, from the next slot on; unknown names are ignored."""
@@ -215,6 +210,9 @@ class Scheduler:
         if self._jobs.get(job.name) is job:  # and not given up meanwhile
             kinds = self._executor.slots()
             tasks = [(item, job.last_resort(item, task, MAX_ATTEMPTS, kinds)) for item, task in together]
+            for item, task in tasks:
+                if item.kind == REFERENCE:
+                    self._say(job, announcement(task.argument.limit), "info")
             self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in tasks])
 
     def _addressed(self, job: Job, task: Task) -> Task:
@@ -340,6 +338,8 @@ class Scheduler:
             job.attempts[item] += 1
             if node := outcome.info.get("node"):
                 job.blame(node)
+        if error["code"] == "JOB_TOO_BIG":  # so it is on every try
+            return self._give_up(job, RenderError(error["code"], error["message"]))
         if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
             failures = job.attempts[item] + job.losses[item]
             message = f"{item} failed {failures} times; the last error: {error['message']}"

@@ -15,6 +15,7 @@ from mandel.colour.look import Look
 from mandel.payload import Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.autoiter import Limit
+from mandel.plan.blocks import blocks
 from mandel.plan.map import Map
 from mandel.plan.precision import precision
 from mandel.plan.strips import SPLIT, Layout, Strips
@@ -70,9 +71,9 @@ class SharedRecipe:
         if item.kind == STRIP and self._can_be_read(item.index):
             return RepaintUnit(strips.layout(item.index), self._files.base(item.index), self._look)
         if item.kind == STRIP:
-            blocks, maxiter = tuple(strips.blocks(item.index)), self._limits.of(self._deepest(item.index))
+            parts, maxiter = tuple(blocks(strips, item.index)), self._limits.of(self._deepest(item.index))
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
-            return StripUnit(p.re, p.im, layout, blocks, maxiter, VIDEO_BAILOUT, self._look, pace)
+            return StripUnit(p.re, p.im, layout, parts, maxiter, VIDEO_BAILOUT, self._look, pace)
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
@@ -103,10 +104,10 @@ class SharedRecipe:
     @cached_property
     def held_bytes(self) -> int:
         """A window of strips and their mips: it moves with the frames and does not grow."""
-        strips = self.strips
-        seen = [strip for rows in strips.seen(0) for strip in strips.strips_of(rows)]
-        window = max(seen) - min(seen) + 2
-        return 4 * window * Layout(strips.around, strips.rows, 0).size * 9 // 8
+        return self.strips.held_bytes()
+
+    def strip_bytes(self, strip: int) -> int:
+        return 4 * self.strips.layout(strip).size
 
     @cached_property
     def pitch(self) -> Pitch:

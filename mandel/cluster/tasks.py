@@ -21,12 +21,14 @@ import numpy as np
 from mandel.cluster import fault
 from mandel.cluster.interrupt import held_back
 from mandel.cluster.results import check_result
+from mandel.device import machine
 from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
 from mandel.plan.autoiter import Limit
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.autolimit import view_limit
 from mandel.render.frame import FrameRenderer
+from mandel.render.perturbed import orbit_room
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
@@ -55,7 +57,7 @@ class Studio:
 
     def __init__(self, slot: Slot):
         self.context = device_context(slot.device, slot.cores)
-        self.frames = FrameRenderer(self.context)
+        self.frames = FrameRenderer(self.context, workers=machine.cores())
 
     @cached_property
     def strips(self) -> StripRenderer:
@@ -139,7 +141,9 @@ def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray
 
 def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
     """The reference orbit that all deep frames of a job share."""
-    reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, report, unit.radius)
+    reference = reference_orbit(
+        unit.re, unit.im, unit.bits, unit.limit, report, unit.radius, unit.gives_up, orbit_room(machine.cores()),
+    )
     return reference, {"iterations": reference.last}
 
 

@@ -6,6 +6,7 @@ any fork, and holds every program it has built.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from functools import cache
 import numpy as np
 
 from mandel import kernels
+from mandel.device import program_cache
 from mandel.device.choose import Device, choose
 from mandel.device.runtime import opencl
 from mandel.errors import DeviceError
@@ -107,15 +109,30 @@ class DeviceContext:
         Raises:
             DeviceError: BUILD_FAILED with the compiler's words.
         """
-        text = "#pragma OPENCL FP_CONTRACT OFF\n" + text
+        text, options = "#pragma OPENCL FP_CONTRACT OFF\n" + text, ["-cl-std=CL1.2", *options]
         try:
             with warnings.catch_warnings():  # compilers talk even when all is well
                 warnings.simplefilter("ignore", self.cl.CompilerWarning)
-                return self.cl.Program(self.context, text).build(["-cl-std=CL1.2", *options])
+                return self._built(text, options)
         except self.cl.Error as error:
             raise DeviceError(
                 "BUILD_FAILED", f"{name} does not build on {self.device.name}: {_first_error(str(error))}"
             ) from error
+
+    def _built(self, text: str, options: list[str]):
+        if self.cl.characterize.has_src_build_cache(self.handle):  # the driver has a cache of its own
+            return self.cl.Program(self.context, text).build(options)
+        key = program_cache.key(self.device, text, options)
+        if (binary := program_cache.load(key)) is not None:
+            try:
+                return self.cl.Program(self.context, [self.handle], [binary]).build(options)
+            except self.cl.Error:
+                pass  # another version's, whatever its driver calls itself
+        with tempfile.TemporaryDirectory(prefix="mandel-build-") as own:  # in place of pyopencl's cache
+            program = self.cl.Program(self.context, text).build(options, cache_dir=own)
+        [binary] = program.get_info(self.cl.program_info.BINARIES)
+        program_cache.keep(key, binary)
+        return program
 
     def empty(self, nbytes: int):
         """An uninitialised device buffer of at least ``nbytes``, out of a pool.

@@ -70,6 +70,7 @@ def opencl():
     # PoCL 3.0 finds no kernels in the programs that its own cache gives back: every second start failed.
     os.environ.setdefault("POCL_KERNEL_CACHE", "0")
     import pyopencl as cl
+    import pyopencl.characterize
     import pyopencl.tools  # memory pools
 
     try:

@@ -14,6 +14,7 @@ Z_0 = 0 leaves nothing to linearise about.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ from mandel.plan.scaled import Scaled, least
 EPSILON_BITS = 40
 # Inside a block |z| stays below |Z| / 2**_MARGIN_BITS, so that no rebase is missed.
 _MARGIN_BITS = 2
+
+# Steps whose least levels are made together; a multiple of any 2**low.
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,24 @@ def _zero_unless(keep: np.ndarray, number: Scaled) -> Scaled:
     return Scaled(np.where(keep, number.mantissa, 0.0), np.where(keep, number.exponent, 0))
 
 
-def _singles(reference: Reference, last: int) -> Level:
-    part = slice(1, last)
+def _joined(levels: list[Level]) -> Level:
+    def join(name: str) -> Scaled:
+        parts = [getattr(level, name) for level in levels]
+        return Scaled(np.concatenate([p.mantissa for p in parts]), np.concatenate([p.exponent for p in parts]))
+
+    return Level(join("a"), join("b"), join("d"), join("radius"))
+
+
+def _singles(reference: Reference, first: int, last: int) -> Level:
+    part = slice(first, last)
     z = Scaled.of(reference.re[part] + 1j * reference.im[part], reference.exponent[part])
     size = z.magnitude()
     one = Scaled.of(np.ones(len(z), complex))
     # No sample may leave the disc of radius 2 inside a block: the count would be lost.
     gap = np.maximum(4.0 - size.at(0) ** 2 - 2.0**-40, 0.0)
     exponent = np.zeros(len(gap), np.int32)
-    edge = reference.edge < last
-    at = reference.edge[edge] - 1
+    edge = (reference.edge >= first) & (reference.edge < last)
+    at = reference.edge[edge] - first
     gap[at], exponent[at] = np.maximum(-reference.edge_gap[edge], 0.0), reference.edge_exponent[edge]
     room = Scaled.of(gap, exponent - 2)
     return Level(z.shifted(1), one, one, least(size.shifted(-_MARGIN_BITS), room))
@@ -81,21 +93,31 @@ def _merge(level: Level, c_max: Scaled, bits: int) -> Level:
     return Level(a, b, d, _zero_unless(useful, least(radius, reach.over(growth))))
 
 
-def levels(reference: Reference, last: int, c_max_exponent: int, bits: int = EPSILON_BITS) -> list[Level]:
-    """Every level of the table for steps 1 ... last - 1 of the reference.
+def levels(
+    reference: Reference, last: int, c_max_exponent: int, bits: int = EPSILON_BITS, low: int = 0
+) -> Iterator[Level]:
+    """The levels of the table for steps 1 ... last - 1 of the reference, from level ``low`` on.
 
     Args:
         last: the index at which samples rebase at the latest (``Reference.end``).
         c_max_exponent: |c| < 2**c_max_exponent for every offset c from the centre.
         bits: -log2 of the relative error allowed.
 
-    The first level has last - 1 blocks of one iteration; each next one half as
-    many, a remainder that does not fill a block being left out.
+    Level 0 has last - 1 blocks of one iteration; each next one half as many, a remainder that does not fill a
+    block being left out. Levels below ``low`` are made in pieces, and all as they are taken: at once they, and
+    what is computed on the way, are 200 bytes a step.
     """
-    if last < 2:
-        return []
-    found = [_singles(reference, last)]
-    c_max = Scaled.of(np.ones(1), c_max_exponent)
-    while len(found[-1].a) >= 2:
-        found.append(_merge(found[-1], c_max, bits))
-    return found
+    c_max, parts = Scaled.of(np.ones(1), c_max_exponent), []
+    for first in range(1, last, _PIECE):
+        level = _singles(reference, first, min(first + _PIECE, last))
+        for _ in range(low):
+            level = _merge(level, c_max, bits)
+        parts.append(level)
+    if not parts or not sum(len(part.a) for part in parts):
+        return
+    level = _joined(parts)
+    del parts
+    yield level
+    while len(level.a) >= 2:
+        level = _merge(level, c_max, bits)
+        yield level

@@ -110,13 +110,13 @@ def bla_table(
         deep: also make the extended-range blocks.
         low, bits: see BlaTable.low and plan/bla.py.
     """
-    kept = levels(reference, last, c_max_exponent, bits)[low:]
-    starts, tops = (len(kept[0].a), len(kept)) if kept else (0, 0)
+    starts = max(last - 1, 0) >> low  # blocks of the least level kept; of each higher one half as many
+    tops = starts.bit_length()
     rows = first_blocks(starts, tops)
     size = tops + 2 * (starts + 1)
     blocks, reach = np.zeros((size, 8)), np.full(size, NEVER, np.int32)
     deep_blocks, deep_reach = (np.zeros((size, 8)), np.full(size, NEVER, np.int32)) if deep else (None, None)
-    for k, level in enumerate(kept):
+    for k, level in enumerate(levels(reference, last, c_max_exponent, bits, low)):
         at = rows[:: 1 << k][: len(level.a)] + k
         blocks[at], reach[at] = _plain(level, c_max_exponent)
         if deep:

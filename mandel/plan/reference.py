@@ -20,6 +20,7 @@ from gmpy2 import mpz
 from mandel.errors import RenderError
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.growth import Growth, returned
+from mandel.plan.orbit_room import OrbitRoom
 
 # The orbit is followed this far past radius 2, so that large bailouts, which
 # smooth colouring wants, meet the reference's end as late as possible.
@@ -27,8 +28,6 @@ ESCAPE_RADIUS = 65_536.0
 # Below 2 to this power entries keep an exponent of their own.
 _TINY = -400
 _CHUNK = 4_096
-# A longer orbit is refused: with its table it takes 5 GB by then, and on a real axis it never ends.
-MOST_STEPS = 64_000_000
 _FORMAT = 4
 _ARRAYS = ("re", "im", "exponent", "edge", "edge_gap", "edge_exponent")
 # Steps that an orbit is followed whose neighbours hardly leave it.
@@ -71,8 +70,8 @@ class Reference:
         wrap: an index w > 0 when Z_last = Z_w to the last bit, the orbit of an
             interior centre having settled on a cycle: it goes on as it did
             from w. 0 otherwise: samples rebase at the end.
-        limit: the number of iterations that it serves even so: what was asked for, or less where a
-            ``radius`` was given and nothing was to be expected any more.
+        limit: the number of iterations that it serves even so: what was asked for, or less where it was
+            given up.
         edge: int32, the indices where |Z_m| is so close to 2 that a double
             cannot tell on which side of the escape radius a sample is.
         edge_gap, edge_exponent: |Z_m|**2 - 4 = gap * 2**exponent there.
@@ -201,6 +200,8 @@ def reference_orbit(
     limit: int,
     progress: Callable[[int, int], object] | None = None,
     radius: str | None = None,
+    gives_up: bool = False,
+    room: OrbitRoom | None = None,
 ) -> Reference:
     """The orbit of ``re + 1j*im`` up to index ``limit``, its escape or its period.
 
@@ -212,15 +213,17 @@ def reference_orbit(
             whatever it raises ends the computation.
         radius: decimal string. The orbit also ends at the first n with |z_n| < 2 radius |dz_n/dc|
             (plan/growth.py). A sample's z, rounded there beside Z_n, is off by 2**-52 radius in the plane
-            at most: nothing beside the spacing of views whose extent is about ``radius``, or more. Where
-            nothing comes near to that within four million steps, they are not followed further.
+            at most: nothing beside the spacing of views whose extent is about ``radius``, or more.
+        gives_up: where nothing comes near to a return within ``radius`` in four million steps, the orbit
+            is not followed further.
+        room: how long it may become; None: as long as ``limit``.
 
     Takes, per step on one Zen 4 core: 1 us at 600 bits, 5.5 us at 3,500,
-    23 us at 10,000; memory 20 bytes per step.
+    23 us at 10,000; memory 70 bytes per step, of which 20 stay.
 
     Raises:
-        RenderError: BAD_NUMBER when re or im is not a decimal number; JOB_TOO_BIG when the orbit does not
-            end within MOST_STEPS and more are asked for.
+        RenderError: BAD_NUMBER when re or im is not a decimal number; JOB_TOO_BIG when the orbit has not ended
+            within its ``room``.
     """
     # Further out than this nothing but an escape after one step is to be told apart.
     most = mpz(1) << (bits + 64)
@@ -242,6 +245,7 @@ def reference_orbit(
     # Brent's search for a cycle of the fixed-point orbit.
     seen_x, seen_y, seen, renew = x, y, 0, 1_000
     watch = _Watch(radius) if radius is not None else None
+    longest = room.steps(bits) if room is not None else limit
     while last < limit and not (escaped or period or wrap):
         rows = []
         for n in range(last + 1, min(last + _CHUNK, limit) + 1):
@@ -270,17 +274,12 @@ def reference_orbit(
             escaped, period, wrap = False, last + stop, 0
         parts.append(part)
         last += len(part)
-        if watch is not None and watch.is_idle(last):
+        if gives_up and watch is not None and watch.is_idle(last):
             limit = last
+        if last >= longest and last < limit and not (escaped or period or wrap):
+            raise room.refusal(bits)
         if progress is not None:
             progress(last, limit)
-        if last >= MOST_STEPS and last < limit and not (escaped or period or wrap):
-            raise RenderError(
-                "JOB_TOO_BIG",
-                f"the reference orbit of this point has not ended after {last} iterations, and there is room for no more; "
-                f"a maxiter of {MOST_STEPS} can be had here. Ask for that or less, or for another point",
-                field="maxiter", limit=MOST_STEPS,
-            )
     orbit = np.concatenate(parts)
     if mirrored:
         orbit[:, 1] *= -1

@@ -19,11 +19,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
-
-import numpy as np
 
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.grid import POLAR, Grid
@@ -40,8 +38,6 @@ FINEST = 2.0
 _REACH = 4
 # Kernels compute the radii at which levels change in single precision.
 _SLACK = 1e-3
-# Bands of a strip that are cropped on their own.
-_BANDS = 8
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
@@ -58,15 +54,6 @@ class Rows:
     level: int
     first: int
     last: int
-
-
-@dataclass(frozen=True)
-class Block:
-    """Samples of a strip to iterate: ``grid`` begins at (row, col) of its finest level."""
-
-    row: int
-    col: int
-    grid: Grid
 
 
 @dataclass(frozen=True)
@@ -132,7 +119,7 @@ class Strips:
         self._coarser = coarser
         # Larger frames will look further in: to a density of a half, the least there is.
         self._nearest = math.sqrt(0.5) / (1 if cropped or map else max(2 * density, 1))
-        self._cropped = cropped
+        self.cropped = cropped
         self._per_e = self.around / (2 * math.pi)  # rows in which the radius falls by e
         start, end = Decimal(zoom.start_delta), Decimal(zoom.end_delta)
         self._inward = start >= end
@@ -257,39 +244,33 @@ class Strips:
             around=around,
         )
 
-    def blocks(self, strip: int) -> list[Block]:
-        """The samples of a strip that frames can see, as grids; together at most the whole strip."""
-        level, grid = self.base(strip), self.whole(strip)
-        if not self._cropped:
-            return [Block(0, 0, grid)]
-        rows = grid.rows
-        height = max(rows // _BANDS, 1)
-        bands = [(row, self._visible(strip, level, row + height)) for row in range(0, rows, height)]
-        if all(visible.all() for _, visible in bands):
-            return [Block(0, 0, grid)]
-        return [
-            Block(row, col, replace(grid, cols=cols, rows=height, x0=0.5 + col, y0=0.5 + row))
-            for row, visible in bands for col, cols in _runs(visible)
-        ]
-
-    def _visible(self, strip: int, level: int, row: int) -> np.ndarray:
-        """Which columns of a strip some frame can see above ``row``; bool (columns of the level,)."""
-        around = self.around >> level
-        frames = self.frames(strip, range(self.coarsest + 1))
+    def radius_shown(self, strip: int, row: int) -> tuple[float, float] | None:
+        """At which radius, in pixels of the widest frame that shows a strip, a row of its base level lies, and how
+        much farther out samples count there; None: all directions are seen.
+        """
+        level, frames = self.base(strip), self.frames(strip, range(self.coarsest + 1))
         if self.zoom.rotation or frames is None:
-            return np.ones(around, bool)
+            return None
         # Frames are star-shaped: what is visible at a radius is visible further in, and
         # the widest frame shows the strip furthest in.
         depth = self.depth(frames[0] if self._inward else frames[-1])
         v = strip * self.rows + (row << level) - self._start - depth
         radius = self.corner * math.exp(-v / self._per_e)
         shown = min(max(math.floor(self._level_at(radius)), level, 0), self.coarsest)
-        reach = _REACH * 2**shown * radius / self._per_e
-        if radius + reach < min(self.zoom.width, self.zoom.height) / 2:
-            return np.ones(around, bool)
-        angle = (np.arange(around) + 0.5) * (2 * np.pi / around)
-        inside = np.abs(radius * np.cos(angle)) <= self.zoom.width / 2 + reach
-        return inside & (np.abs(radius * np.sin(angle)) <= self.zoom.height / 2 + reach)
+        return radius, _REACH * 2**shown * radius / self._per_e
+
+    def held_bytes(self) -> int:
+        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows, and one more.
+
+        Strips that no frame shows close up are small ones.
+        """
+        last = self.zoom.num_frames - 1
+        return max(self._shown_bytes(frame) for frame in {0, last // 2, last})
+
+    def _shown_bytes(self, frame: int) -> int:
+        shown = [strip for rows in self.seen(frame) for strip in self.strips_of(rows)]
+        sizes = [self.layout(strip).size for strip in range(min(shown), max(shown) + 1)]
+        return 4 * (sum(sizes) + max(sizes)) * 9 // 8
 
 
 def most_texels(zoom: Zoom, density: float) -> int:
@@ -304,6 +285,7 @@ def densest(zoom: Zoom) -> float:
     fit = bisect_left(range(50, 401), True, key=lambda hundredths: most_texels(zoom, hundredths / 100) >= 2**31)
     return (49 + fit) / 100
 
+
 def _disc_in_rectangle(radius: float, width: float, height: float) -> float:
     """The area that a disc and a rectangle about the same centre have in common."""
     if 2 * radius >= math.hypot(width, height):
@@ -313,9 +295,3 @@ def _disc_in_rectangle(radius: float, width: float, height: float) -> float:
         if radius > side:
             beyond += 2 * (radius**2 * math.acos(side / radius) - side * math.sqrt(radius**2 - side**2))
     return math.pi * radius**2 - beyond
-
-
-def _runs(visible: np.ndarray) -> list[tuple[int, int]]:
-    """(first, length) of the runs of true."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], visible, [False])).astype(np.int8)))
-    return [(int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]

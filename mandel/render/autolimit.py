@@ -14,6 +14,7 @@ from mandel.plan.precision import precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
+from mandel.render.perturbed import orbit_room
 
 
 def view_limit(
@@ -53,12 +54,13 @@ def _middle(grid: Grid) -> np.ndarray:
     return (rows[:, None] * grid.cols + cols).ravel()
 
 
-def view_reference(view: View, supersampling: int = 1, progress=None) -> Reference:
+def view_reference(view: View, supersampling: int = 1, progress=None, workers: int = 1) -> Reference:
     """The reference orbit that ``view_limit`` and the view itself share, whatever the limit turns out to be.
 
     Args:
         supersampling: of the view.
         progress: as ``reference_orbit`` takes it.
+        workers: processes of this machine that will use it.
     """
     bits = max(precision(grid).bits for grid in (view.grid(supersampling), small(view).grid()))
-    return reference_orbit(view.re, view.im, bits, REFERENCE_STEPS, progress, radius=view.delta)
+    return reference_orbit(view.re, view.im, bits, REFERENCE_STEPS, progress, view.delta, True, orbit_room(workers))

@@ -79,17 +79,19 @@ class FrameRenderer:
         band_bytes: the most that raw samples take on the device.
         timed: waits after each step, so that ``timing`` can tell them apart; without it
             CPUs colour samples while they are in their caches.
+        workers: processes that render on this machine and share its memory.
 
     Attributes:
         reached: how many samples of the last picture reached the limit; of one that was refined,
             of the first sample of each pixel.
     """
 
-    def __init__(self, ctx: DeviceContext, band_bytes: int = BAND_BYTES, timed: bool = False):
+    def __init__(self, ctx: DeviceContext, band_bytes: int = BAND_BYTES, timed: bool = False, workers: int = 1):
         self.context = ctx
         self.timed = timed
         self.band_bytes = band_bytes
         self.timing = Timing()
+        self._workers = workers
         self.reached = Reached()
         self._painter = Painter(ctx)
         self._engines = {}
@@ -105,7 +107,7 @@ class FrameRenderer:
     def _perturbed(self):
         from mandel.render.perturbed import PerturbedIterator
 
-        return PerturbedIterator(self.context)
+        return PerturbedIterator(self.context, workers=self._workers)
 
     def keep_reference(self, re: str, im: str, reference: Reference) -> None:
         """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
+from mandel.device import machine
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
 from mandel.plan.bla_table import BlaTable, bla_table, common_start
-from mandel.plan.grid import Grid
+from mandel.plan.grid import PLANE, Grid
+from mandel.plan.orbit_room import OrbitRoom
 from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.direct import check_limits
@@ -31,6 +34,21 @@ _EXPONENT_OF_ZERO = -(2**28)
 _STEPS = 1e7
 
 
+# Of a machine's memory, for an orbit and what its workers make of it.
+_ORBIT_SHARE = 0.6
+
+
+def orbit_room(workers: int) -> OrbitRoom:
+    """What a reference orbit may take on this machine, where so many processes use it."""
+    return OrbitRoom(int(_ORBIT_SHARE * machine.memory_bytes()), workers)
+
+
+def _text_of_power2(exponent: float) -> str:
+    """2**exponent, roughly, as a decimal string of any range."""
+    power = exponent * math.log10(2)
+    return f"{10 ** (power - math.floor(power)):.6f}e{math.floor(power)}"
+
+
 @dataclass
 class PerturbedTiming:
     """Seconds spent on the host for the last grid; 0 where a kept result served."""
@@ -45,11 +63,14 @@ class PerturbedIterator:
     Args:
         progress: called as ``progress(done, limit)`` while a reference is computed.
         pace: work in rounds of this pace, however short it is (for tests).
+        workers: processes on this machine that keep the same orbit, each with a table of its own.
     """
 
     def __init__(
-        self, ctx: DeviceContext, progress: Callable[[int, int], object] | None = None, pace: Pace | None = None
+        self, ctx: DeviceContext, progress: Callable[[int, int], object] | None = None, pace: Pace | None = None,
+        workers: int = 1,
     ):
+        self._workers = workers
         self.ctx = ctx
         self._rounds = Rounds(ctx, _STEPS, pace)
         self.timing = PerturbedTiming()
@@ -58,6 +79,7 @@ class PerturbedIterator:
         self._reference: Reference | None = None
         self._reference_key: tuple | None = None
         self._given = False  # by the caller
+        self._radius: str | None = None  # that it was computed for, if it was not
         self._ends: dict[float, int] = {}
         self._orbits: dict[bool, list] = {}
         self._edge = None
@@ -72,13 +94,17 @@ class PerturbedIterator:
         last bits: pictures must not depend on what was rendered before.
         """
         need = precision(grid)
+        radius = _text_of_power2(need.c_max) if grid.kind == PLANE else None
         kept = self._reference if self._centre == (grid.re, grid.im) else None
-        own = kept is not None and kept.bits == need.bits and (kept.complete or kept.limit == maxiter)
+        own = kept is not None and kept.bits == need.bits and self._radius == radius and (
+            kept.complete or kept.limit == maxiter)
         if kept is None or not (own or self._given) or not kept.serves(need.bits, maxiter):
             began = perf_counter()
-            kept = reference_orbit(grid.re, grid.im, need.bits, maxiter, self._progress)
+            kept = reference_orbit(
+                grid.re, grid.im, need.bits, maxiter, self._progress, radius, room=orbit_room(self._workers)
+            )
             self.keep(grid.re, grid.im, kept)
-            self._given = False
+            self._given, self._radius = False, radius
             self.timing.reference = perf_counter() - began
         return kept
 
@@ -121,6 +147,8 @@ class PerturbedIterator:
         key = last, need.table_exponent, need.deep
         if key != self._table_key:
             began = perf_counter()
+            if last > (room := orbit_room(self._workers)).steps(need.bits):
+                raise room.refusal(need.bits)  # another machine had more for it
             table = bla_table(self._reference, last, need.table_exponent, need.deep)
             parts = [table.blocks, table.reach]
             parts += [table.deep_blocks, table.deep_reach] if need.deep else parts

@@ -9,7 +9,8 @@ import numpy as np
 
 from mandel.colour.look import Look
 from mandel.errors import RenderError
-from mandel.plan.strips import Block, Layout
+from mandel.plan.blocks import Block
+from mandel.plan.strips import Layout
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Canvas, Painter, outputs
 from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, settle

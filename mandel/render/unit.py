@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mandel.colour.look import Look
-from mandel.plan.strips import Block, Layout, Rows
+from mandel.plan.blocks import Block
+from mandel.plan.strips import Layout, Rows
 from mandel.plan.view import View
 
 
@@ -58,7 +59,7 @@ class ReferenceUnit:
         re, im: the point, decimal strings.
         bits: bits after the binary point.
         limit: iterations.
-        radius: as ``reference_orbit`` takes it.
+        radius, gives_up: as ``reference_orbit`` takes them.
     """
 
     re: str
@@ -66,6 +67,7 @@ class ReferenceUnit:
     bits: int
     limit: int
     radius: str | None = None
+    gives_up: bool = False
 
 
 @dataclass(frozen=True)

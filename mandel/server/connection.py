@@ -14,7 +14,7 @@ from mandel import payload
 from mandel.errors import MandelError, RenderError, StoreError, TransferError
 from mandel.protocol.operation import RECOLOUR, RENDER, TABLE, Request, not_found
 from mandel.protocol.reply import ReplyWriter
-from mandel.server import strips
+from mandel.server import door, strips
 from mandel.server.jobs import Job
 from mandel.server.lingering import end_tls
 from mandel.server.log import clients
@@ -26,8 +26,6 @@ _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for t
 _LONGEST_PROGRESS_SECONDS = 10.0
 # Bytes of a video between looks at how fast it is read: few for a slow reader, many for a fast one.
 _LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
-# A job that would take more than the disk has, even if its pictures are plain, is refused.
-_LEAST_BYTES_PER_PIXEL = 0.02
 
 
 class _Gone(Exception):
@@ -96,7 +94,11 @@ class Connection:
     # -- operations -------------------------------------------------------
 
     def _render(self, request: Request) -> None:
-        self._ask(request, payload.parse(request.fields, self._service.settings.limits))
+        asked = payload.parse(request.fields, self._service.settings.limits)
+        register = self._service.register
+        if register.find(asked.job_id()) is None:  # what is there, or was accepted, is none the bigger
+            door.check(asked, self._service.supervisor.cluster)
+        self._ask(request, asked)
 
     def _recolour(self, request: Request) -> None:
         register, changes = self._service.register, dict(request.fields)
@@ -109,9 +111,8 @@ class Connection:
     def _ask(self, request: Request, asked: payload.Payload, source: str | None = None) -> None:
         canonical = asked.canonical()
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
-        room = int(asked.num_frames * asked.frame_width * asked.frame_height * _LEAST_BYTES_PER_PIXEL)
         self._stream(self._service.register.ask(
-            asked.job_id(), canonical, text, asked.num_frames, room, request.priority, self._client(request),
+            asked.job_id(), canonical, text, asked.num_frames, asked.least_bytes, request.priority, self._client(request),
             source))
 
     def _client(self, request: Request) -> str:

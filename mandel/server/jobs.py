@@ -64,6 +64,14 @@ def check_engine(job: Job) -> None:
         )
 
 
+def least_bytes(job: Job) -> int:
+    """As ``Payload.least_bytes``; 0 where its payload is lost or none to this version, which others say."""
+    try:
+        return Payload.from_canonical(job.payload).least_bytes
+    except MandelError:
+        return 0
+
+
 class Job:
     """A job in memory: its state and, while it is live, its progress.
 
@@ -93,6 +101,7 @@ class Job:
         self.unsaved = False  # the disk has no room for its state; it is stored as soon as there is some
         self.nodes: Counter[str] = Counter()
         self.hosts: dict[str, str] = {}
+        self.room = 0  # bytes that its video takes at least, if that is known
         self.segments: dict[int, int] = {}
         self.begin(segments or {}, known)
 
@@ -102,6 +111,11 @@ class Job:
         if self._payload is None:
             self._payload = self._load()
         return self._payload
+
+    @property
+    def room_left(self) -> int:
+        """Bytes that are still to be written for it, at least."""
+        return self.room * (self.frames - sum(self.segments.values())) // self.frames
 
     @property
     def live(self) -> bool:

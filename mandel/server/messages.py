@@ -107,7 +107,7 @@ TABLE: dict[str, dict[str, Check]] = {
     "alive": {},
     "log": {"level": _text(20), "message": _text(_LONGEST_MESSAGE)},
     "ready": {"address": _text(), "dashboard": _May(_text()), "joined": _May(_flag), "nodes": _NODES},
-    "cluster": {"nodes": _NODES, "slots": _May(_counts), "tasks": _May(_whole())},
+    "cluster": {"nodes": _NODES, "slots": _May(_counts), "tasks": _May(_whole()), "store": _May(_whole())},
     "unavailable": {"code": _matches(_CODE), "message": _text(_LONGEST_MESSAGE)},
     "frame": {**_JOB, **_WORK, "frame": _whole(), "attempt": _May(_whole(1)),
               "found": _May(_FOUND)},

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
 from mandel.server import strips
-from mandel.server.jobs import LIVE, RUNNING, Job
+from mandel.server.jobs import LIVE, RUNNING, Job, least_bytes
 from mandel.server.shelf import Shelf
 from mandel.server.suspects import Suspects, guilty
 from mandel.server.turns import check_queue, next_job
@@ -65,7 +65,8 @@ class Register(Shelf):
         """The job of a payload: joined when it is live, done when stored, else queued durably.
 
         Args:
-            room: bytes that it will take on the disk at least.
+            room: bytes that its video will take at least. As much and what other unfinished jobs still need must fit
+                into DB/, and on the disk as much again, where segments lie beside the video while they are joined.
             priority: what it is from now on; None leaves it as it is.
             client: who asks. A job that several ask for counts for the one who has the fewest.
             source: the job whose strips it is made from, if it is another one.
@@ -82,13 +83,13 @@ class Register(Shelf):
                 record = self.store.get(job)
                 if record is None:
                     self._check_queue(client)
-                    self.store.check_space(room)
+                    self._check_room(room)
                     record = self.store.add(job, payload, canonical, frames, priority or 0, client, source)
                     _log.info("job %s accepted: %d frames", job[:12], frames)
                 elif record.state in (FAILED, CANCELLED):
                     self.store.keep_payload(job, canonical)  # it may have been lost
-                    record = self._again(record, client, record.source if source is None else source)
-                found = self._admit(self._job(record))
+                    record = self._again(record, client, record.source if source is None else source, room)
+                found = self._admit(self._job(record), room)
             wishes = {} if priority is None else {"priority": priority}
             if found.live and self._has_fewer(client, found.client):
                 wishes["client"] = client
@@ -121,9 +122,14 @@ class Register(Shelf):
                 self._orders.append({"do": "change", "job": job.id, "priority": job.priority, "client": job.client})
                 self.work.notify_all()
 
-    def _again(self, record: Record, client: str, source: str | None) -> Record:
+    def _check_room(self, room: int) -> None:
+        with self.lock:
+            promised = sum(job.room_left for job in self._jobs.values())
+        self.store.check_space(2 * room + promised, room + promised, self.most_bytes)
+
+    def _again(self, record: Record, client: str, source: str | None, room: int) -> Record:
         self._check_queue(client)
-        self.store.check_space()
+        self._check_room(room)
         if source != record.source:
             self.store.forget_segments(record.id)  # their frames are of another map
             self.store.set_wish(record.id, "source", source)
@@ -194,7 +200,9 @@ class Register(Shelf):
                 return live
             record = self.store.get(job)
             if record is not None and record.state in (FAILED, CANCELLED):
-                record = self._again(record, record.client, record.source)
+                room = least_bytes(self._job(record))
+                record = self._again(record, record.client, record.source, room)
+                return self._admit(self._job(record), room)
             return self._admit(self._job(record)) if record else None
 
     def wait(self, job: Job, seconds: float) -> None:
@@ -351,7 +359,8 @@ class Register(Shelf):
             for job in self._jobs.values():
                 job.changed.notify_all()
 
-    def _admit(self, job: Job) -> Job:
+    def _admit(self, job: Job, room: int = 0) -> Job:
+        job.room = room
         with self.lock:
             if job.live:
                 self._unsaved.pop(job.id, None)

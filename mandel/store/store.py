@@ -164,8 +164,17 @@ class Store(Files):
             raise StoreError("PAYLOAD_LOST", "this job's payload is lost; send it again, and the job goes on")
         return payload
 
-    def check_space(self, need: int = 0) -> None:
-        """Raises StoreError DISK_FULL when there is no room to take on a job of ``need`` bytes; DB_GONE."""
+    def check_space(self, need: int = 0, lasting: int = 0, most: int | None = None) -> None:
+        """Looks whether there is room to take on a job.
+
+        Args:
+            need: bytes that it and others take at most at a time, beside what there is.
+            lasting: those of them that stay.
+            most: bytes that DB/ may take; what unfinished jobs take cannot be evicted.
+
+        Raises:
+            StoreError: DISK_FULL, DB_GONE.
+        """
         self.check_there()
         need += _LEAST_FREE
         with durable.disk_errors("looking at the disk"):
@@ -177,6 +186,15 @@ class Store(Files):
                 "free some and ask again",
                 limit=need,
             )
+        if most is not None and lasting:
+            has = self._index.read(f"SELECT coalesce(sum(bytes), 0) FROM jobs WHERE state IN ('{QUEUED}', '{PAUSED}')")
+            if has[0][0] + lasting > most:
+                raise StoreError(
+                    "DISK_FULL",
+                    f"the video would take {lasting >> 20} MiB at least, with those that are under way; {self.names.root} "
+                    f"may take {most >> 20} MiB (--max-db-bytes), of which {has[0][0] >> 20} are taken by unfinished jobs",
+                    limit=most,
+                )
 
     def check_there(self) -> None:
         """Raises StoreError DB_GONE when DB/ was removed, or unmounted, or is another one."""

@@ -90,3 +90,13 @@ def test_errors_are_one_line_with_a_code(options, code, capsys):
     assert still.main(options) != 0
     said = capsys.readouterr().err
     assert said.startswith(code) and said.count("\n") == 1
+
+
+def test_a_reference_orbit_that_outgrows_the_memory_is_refused(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("mandel.device.machine.memory_bytes", lambda: 32 << 20)
+    out = tmp_path / "still.png"
+    options = ["--delta", "1e-12", "--width", "16", "--height", "8", "--maxiter", "2000000000", "-o", str(out)]
+    assert still.main(["--point=-0.75,0", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("JOB_TOO_BIG: ") and "maxiter may be up to" in error and not out.exists()
+    assert still.main(["--point=-1.9,0", *options]) == 0 and out.exists()  # ends with the view

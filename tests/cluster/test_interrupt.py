@@ -73,8 +73,8 @@ def wait(seconds, ticket=None):
             if outcome.ticket == ticket:
                 return outcome
 
-for seconds in (0.9, 0.3, 0.0, 0.6):  # the first is about when the worker begins to import
-    [ticket] = own.submit([Task("reference", long, label="job reference")])
+for seconds, name in ((0.9, "job"), (0.3, "job"), (0.6, "deaf"), (0.0, "job")):  # the first: about when it imports
+    [ticket] = own.submit([Task("reference", long, label=f"job {name}")])
     wait(seconds)
     own.cancel(ticket)
     [ticket] = own.submit([Task("frame", short, label="job frame")])
@@ -84,13 +84,16 @@ own.close()
 """
 
 
-def test_a_worker_whose_calls_are_cancelled_goes_on():
-    mark = processes.new_mark()
+def test_a_worker_whose_calls_are_cancelled_goes_on(tmp_path):
+    """Whenever the interrupt comes, and though the first one of the third call is lost."""
+    faults, mark = tmp_path / "faults", processes.new_mark()
+    faults.write_text("deaf:300 job deaf\n")
     try:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=240,
-            env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark},
+            env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark, "MANDEL_TASK_FAULTS": str(faults)},
         )
     finally:
         processes.end_all(mark)
     assert done.stdout.splitlines() == ["frame None"] * 4, done.stdout + done.stderr
+    assert "deaf job deaf" in Path(f"{faults}.log").read_text()

@@ -83,9 +83,9 @@ def test_a_frame_asks_only_for_key_views_that_it_needs():
 def test_one_orbit_serves_any_limit_that_is_found(sampling):
     recipe = recipe_of(payload(end_delta="1e-30", sampling=sampling))
     unit = recipe.unit(Item(REFERENCE, 0))
-    assert (unit.limit, unit.radius) == (REFERENCE_STEPS, "1E-30") and unit.bits >= 99 + 64 + 6
+    assert (unit.limit, unit.radius, unit.gives_up) == (REFERENCE_STEPS, "1E-30", True) and unit.bits >= 99 + 64 + 6
     given = recipe_of(payload(end_delta="1e-30", sampling=sampling, maxiter=700)).unit(Item(REFERENCE, 0))
-    assert (given.limit, given.radius) == (700, None)
+    assert (given.limit, float(given.radius), given.gives_up) == (700, 1e-30, False)  # that limit is to be served
 
 
 def test_a_given_limit_needs_no_view():

@@ -189,9 +189,9 @@ def test_a_job_whose_bookkeeping_fails_fails_alone(run, monkeypatch, step):
 
 def test_strips_that_no_store_can_hold_are_refused_in_words(run):
     events = run(LocalExecutor(), {"j": payload(
-        sampling="shared", frame_width=16_384, frame_height=2, num_frames=2, strip_density=2)})
+        sampling="shared", frame_width=16_384, frame_height=2, num_frames=2)})
     (failed,) = events.of("failed")
-    assert failed["code"] == "JOB_TOO_BIG" and "strip_density" in failed["message"]
+    assert failed["code"] == "JOB_TOO_BIG" and "frames of" in failed["message"] and "exact" in failed["message"]
 
 
 def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
@@ -365,3 +365,23 @@ def test_short_frames_share_calls_and_those_of_a_lost_call_are_tried_one_by_one(
     attempts = {e["frame"]: e["attempt"] for e in events.of("frame")}
     assert {f"j frame {f}" for f, attempt in attempts.items() if attempt == 2} == again
     assert len(executor.calls) < 50
+
+
+ENDLESS = {"point": "-0.75,0", "start_delta": "1e-10", "end_delta": "1e-10", "num_frames": 2, "maxiter": 2_000_000_000}
+
+
+def test_a_reference_orbit_that_outgrows_its_memory_ends_its_job_at_once(run, monkeypatch):
+    monkeypatch.setattr("mandel.device.machine.memory_bytes", lambda: 64 << 20)
+    events = run(LocalExecutor(), {"j": payload(**ENDLESS)})
+    (failed,) = events.of("failed")
+    assert failed["code"] == "JOB_TOO_BIG" and "maxiter may be up to" in failed["message"]
+    said = [event["message"] for event in events.of("log")]
+    assert sum("2,000,000,000 steps long" in text for text in said) == 1  # before it is begun, which is once
+
+
+def test_one_that_seemed_endless_ends_with_the_view(run, monkeypatch):
+    """At 70 bytes a step and 2e9 steps it took the machine's memory."""
+    monkeypatch.setattr("mandel.device.machine.memory_bytes", lambda: 64 << 20)
+    events = run(LocalExecutor(), {"j": payload(**ENDLESS | {
+        "point": "-1.9,0", "start_delta": "1e-30", "end_delta": "1e-30"})})
+    assert events.of("video")

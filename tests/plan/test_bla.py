@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mandel.plan import bla
 from mandel.plan.bla import levels
 from mandel.plan.bla_table import NEVER, Start, _reach, bla_table, common_start, first_block, first_blocks
 from mandel.plan.reference import reference_orbit
@@ -42,7 +43,7 @@ def test_blocks_are_right_up_to_their_radius(reference):
 
 
 def test_radius_falls_with_the_level(reference):
-    table = levels(reference, reference.last, -60)
+    table = list(levels(reference, reference.last, -60))
     for lower, upper in zip(table, table[1:], strict=False):
         assert np.all(upper.radius.at(0) <= lower.radius.at(0)[: 2 * len(upper.a) : 2])
 
@@ -57,7 +58,7 @@ def test_the_layout_is_the_kernels_closed_form():
 
 @pytest.mark.parametrize("deep", [False, True])
 def test_table_rows(reference, deep):
-    table, found = bla_table(reference, 400, -60, deep), levels(reference, 400, -60)
+    table, found = bla_table(reference, 400, -60, deep), list(levels(reference, 400, -60))
     for k, level in enumerate(found[table.low :]):
         for j in range(len(level.a)):
             row = first_block(j << k, table.tops) + k
@@ -93,3 +94,11 @@ def test_a_reach_beyond_int32_is_never_taken_for_a_larger_one():
     radius = Scaled.of(np.array([1.0, 1.0, 1.0, 0.0]), np.array([-131_000, -300_000, -1_000_000, 0]))
     reach = _reach(radius)
     assert (np.abs(reach[0] + 131_000 * 8192) <= 8192) and (reach[1:] == NEVER).all()
+
+
+def test_the_table_is_made_in_little_memory_and_in_pieces_like_the_whole(reference, monkeypatch):
+    whole = bla_table(reference, 400, -60, True)
+    monkeypatch.setattr(bla, "_PIECE", 64)
+    pieces = bla_table(reference, 400, -60, True)
+    for name in ("blocks", "reach", "deep_blocks", "deep_reach"):
+        assert np.array_equal(getattr(whole, name).view(np.int32), getattr(pieces, name).view(np.int32))

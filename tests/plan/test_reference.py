@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from mandel.errors import RenderError
-from mandel.plan import reference
 from mandel.plan.reference import Reference, fixed_point, reference_orbit
 
 
@@ -125,12 +124,3 @@ def test_the_orbit_of_a_conjugate_is_the_conjugate(re, im):
     assert np.array_equal(one.re, other.re) and np.array_equal(one.im, -other.im)
     assert np.array_equal(one.exponent, other.exponent) and np.array_equal(one.edge, other.edge)
     assert (one.wrap, one.period, one.escaped) == (other.wrap, other.period, other.escaped)
-
-
-def test_an_orbit_that_does_not_end_is_refused_before_it_fills_the_memory(monkeypatch):
-    monkeypatch.setattr(reference, "MOST_STEPS", 10_000)
-    with pytest.raises(RenderError) as error:
-        reference_orbit("-1.9", "0", 164, 2_000_000_000)
-    assert (error.value.code, error.value.limit) == ("JOB_TOO_BIG", 10_000) and "10000" in error.value.message
-    assert reference_orbit("-1.9", "0", 164, 10_000).last == 10_000
-    assert reference_orbit("-1.9", "1e-3", 164, 2_000_000_000).escaped

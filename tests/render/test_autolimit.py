@@ -53,7 +53,7 @@ class Zoom:
             deltas = self.payload.start_delta, self.payload.end_delta
             bits = max(precision(self.view(delta).grid()).bits for delta in deltas)
             unit = self.limits.reference(bits)
-            self._reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, radius=unit.radius)
+            self._reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up)
         return self._reference
 
     def counts(self, delta, limit, chosen):

@@ -143,6 +143,17 @@ def test_pictures_do_not_depend_on_what_was_rendered_before():
             pictures.append(renderer.picture(view, maxiter, 1000.0, look))
     assert (pictures[0] != pictures[2]).any(), "the other orbit's picture is the same: this tests nothing"
     assert (pictures[1] == pictures[0]).all() and (pictures[3] == pictures[0]).all()
-    renderer = FrameRenderer(device_context())
-    renderer.picture(View(re, im, "1e-200", 8, 8), maxiter, 1000.0, look)
-    assert (renderer.picture(view, maxiter, 1000.0, look) == pictures[0]).all()
+    renderer, fresh = FrameRenderer(device_context()), FrameRenderer(device_context())
+    for before in (View(re, im, "1e-200", 8, 8), View(re, im, "5.9e-24", 320, 240)):  # the latter of the same bits
+        renderer.picture(before, maxiter, 1000.0, look)
+        assert (renderer.picture(view, maxiter, 1000.0, look) == fresh.picture(view, maxiter, 1000.0, look)).all()
+
+
+def test_an_orbit_from_a_machine_with_more_memory_is_refused_before_its_table_is_made(monkeypatch):
+    grid = View("-0.75", "0", "1e-12", 16, 9).grid()
+    reference = reference_orbit("-0.75", "0", precision(grid).bits, 20_000)
+    iterator = PerturbedIterator(device_context(), workers=4)
+    monkeypatch.setattr("mandel.device.machine.memory_bytes", lambda: 1 << 20)
+    with pytest.raises(RenderError) as caught:
+        iterator.iterate(grid, 20_000, 2.0, reference=reference)
+    assert caught.value.code == "JOB_TOO_BIG" and "4 workers" in caught.value.message

@@ -1,5 +1,6 @@
 """Pause, resume, retry, priority, pins and eviction, with the stand-in driver."""
 
+import json
 import socket
 import struct
 import threading
@@ -203,3 +204,36 @@ def test_mistakes_and_hang_ups_of_clients_are_no_warnings(head):
     wait_for(lambda: "went away" in head.said(), 20, "the hang-up is told")
     assert "UNKNOWN_FIELD" in head.said() and "speaks http" in head.said()
     assert "WARNING" not in head.said()
+
+
+def test_a_job_that_may_not_fit_db_is_refused(heads):
+    head = heads("--max-db-bytes", str(40 << 20))
+    reply = head.ask(num_frames=1_100, frame_width=1920, frame_height=1080, maxiter=10)
+    assert reply.code == "DISK_FULL" and "--max-db-bytes" in reply.last["message"]
+    assert head.ask(op="list").last["jobs"] == [] and head.ask(**SMALL).video
+
+
+def test_unfinished_jobs_keep_their_room(heads):
+    """Each of them would fit alone."""
+    head = heads("--max-db-bytes", str(100 << 20))
+    head.order("hold")
+    sizes = {"frame_width": 1920, "frame_height": 1080, "num_frames": 1_500, "maxiter": 10}  # 62 MB
+    job = start(head, **sizes)
+    reply = head.ask(**sizes | {"maxiter": 11})
+    assert reply.code == "DISK_FULL" and "under way" in reply.last["message"]
+    head.ask(op="cancel", job=job)
+    other = start(head, **sizes | {"maxiter": 11})
+    assert head.ask(op="retry", job=job).code == "DISK_FULL"
+    head.ask(op="cancel", job=other)
+
+
+def test_what_the_cluster_cannot_hold_is_refused_before_it_is_accepted(head):
+    said = {"event": "cluster", "store": 10**9, "nodes": [{"id": "here", "resources": {"CPU": 1, "memory": 2 << 30}}]}
+    head.tell("say", json.dumps(said))
+    wait_for(lambda: "store" in head.ask(op="status").last["cluster"], 20, "the head knows the cluster")
+    reply = head.ask(frame_width=16_384, frame_height=2, num_frames=2, sampling="shared", maxiter=10)
+    assert reply.code == "JOB_TOO_BIG" and 'sampling "exact"' in reply.last["message"]
+    reply = head.ask(frame_width=16_384, frame_height=16_128, num_frames=1, maxiter=10)
+    assert reply.code == "JOB_TOO_BIG" and "2048 MiB" in reply.last["message"]
+    assert head.ask(op="list").last["jobs"] == []
+    assert head.ask(**SMALL, sampling="shared").video

@@ -38,7 +38,7 @@ class Zoomed:
 
     def _make(self, item, unit, inputs):
         if item.kind == REFERENCE:
-            return reference_orbit(unit.re, unit.im, unit.bits, unit.limit)
+            return reference_orbit(unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up)
         if item.kind == STRIP:
             for reference in inputs:
                 self.renderer.keep_reference(unit.re, unit.im, reference)

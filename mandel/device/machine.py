@@ -1,0 +1,26 @@
+"""What this machine has, or the container that the program runs in."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+@cache
+def memory_bytes() -> int:
+    """Bytes of memory, whatever is free now: what is judged by it is judged the same way every time."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _LIMITS:
+        try:
+            found.append(int(Path(path).read_text()))
+        except (OSError, ValueError):  # not there, or "max"
+            pass
+    return min(found)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))

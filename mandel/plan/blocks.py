@@ -1,0 +1,56 @@
+"""Which samples of a strip are iterated: those that frames can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mandel.plan.grid import Grid
+from mandel.plan.strips import Strips
+
+# Bands of a strip that are cropped on their own.
+_BANDS = 8
+
+
+@dataclass(frozen=True)
+class Block:
+    """Samples of a strip to iterate: ``grid`` begins at (row, col) of its finest level."""
+
+    row: int
+    col: int
+    grid: Grid
+
+
+def blocks(strips: Strips, strip: int) -> list[Block]:
+    """The samples of a strip that frames can see, as grids; together at most the whole strip."""
+    grid = strips.whole(strip)
+    if not strips.cropped:
+        return [Block(0, 0, grid)]
+    rows = grid.rows
+    height = max(rows // _BANDS, 1)
+    bands = [(row, _visible(strips, strip, row + height)) for row in range(0, rows, height)]
+    if all(visible.all() for _, visible in bands):
+        return [Block(0, 0, grid)]
+    return [
+        Block(row, col, replace(grid, cols=cols, rows=height, x0=0.5 + col, y0=0.5 + row))
+        for row, visible in bands for col, cols in _runs(visible)
+    ]
+
+
+def _visible(strips: Strips, strip: int, row: int) -> np.ndarray:
+    """Which columns of a strip some frame can see above ``row``; bool (columns of the level,)."""
+    around, zoom = strips.around >> strips.base(strip), strips.zoom
+    shown = strips.radius_shown(strip, row)
+    if shown is None or sum(shown) < min(zoom.width, zoom.height) / 2:
+        return np.ones(around, bool)
+    radius, reach = shown
+    angle = (np.arange(around) + 0.5) * (2 * np.pi / around)
+    inside = np.abs(radius * np.cos(angle)) <= zoom.width / 2 + reach
+    return inside & (np.abs(radius * np.sin(angle)) <= zoom.height / 2 + reach)
+
+
+def _runs(visible: np.ndarray) -> list[tuple[int, int]]:
+    """(first, length) of the runs of true."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], visible, [False])).astype(np.int8)))
+    return [(int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]
