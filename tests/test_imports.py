@@ -35,6 +35,7 @@ ALLOWED = {
 # who alone may import these
 ONLY = {
     "ray": {"mandel/cluster/ray_executor.py", "mandel/cluster/ray_worker.py"},
+    "grpc": {"mandel/cluster/find.py"},
     "pyopencl": {"mandel/device"},
     "socket": {"mandel/server", "mandel/cli", "mandel/cluster/find.py", "mandel/cluster/driver.py",
                "mandel/cluster/tasks.py"},

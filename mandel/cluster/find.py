@@ -17,6 +17,9 @@ _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 # How a client of gRPC begins, with no settings of its own; a server answers with its settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _SETTINGS = 4
+# What Ray's control store answers, if only with a refusal, as it is not told the token; and what nobody knows. Whoever
+# treats both alike is another gRPC server.
+_RAYS, _NOBODYS = "/ray.rpc.NodeInfoGcsService/CheckAlive", "/mandel.Nobody/Knows"
 _LISTENING = "0A"
 
 
@@ -88,7 +91,8 @@ def why_not(address: str, own: bool = False) -> str | None:
             if own and here and not _is_ours(parts[1]):
                 return "another user's program listens"
             connection.sendall(_PREFACE)
-            return None if _is_settings(connection) else "something that is no Ray head answers"
+            is_grpc = _is_settings(connection)
+        return None if is_grpc and _is_ray(address) else "something that is no Ray head answers"
     except (OSError, ValueError, OverflowError):
         return "no Ray head answers"
 
@@ -102,6 +106,22 @@ def _is_settings(connection: socket.socket) -> bool:
     except OSError:  # it waits for something else
         return False
     return len(head) == 9 and head[:1] == b"\0" and head[3] == _SETTINGS and head[5:] == bytes(4)
+
+
+def _is_ray(address: str) -> bool:
+    """Whether the gRPC server there knows Ray's methods; it is told no token."""
+    import grpc  # a tenth of a second that nobody pays who joins no cluster
+
+    known = []
+    with grpc.insecure_channel(
+            address, [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]) as channel:
+        for method in (_RAYS, _NOBODYS):
+            try:
+                channel.unary_unary(method)(b"", timeout=_PROBE_SECONDS)
+                known.append(True)
+            except grpc.RpcError as error:
+                known.append(error.code() is grpc.StatusCode.UNAUTHENTICATED)
+    return known == [True, False]
 
 
 def _is_ours(port: int) -> bool:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import selectors
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 
 from mandel.protocol.operation import Request, anybody
 from mandel.protocol.request import NEED_MORE, Event, Foreign, RequestReceiver
 
 _PIECE = 1 << 14  # of one client, before the next one's turn
+# Of Linux's sock_diag(7): protocol, type and flag of the message that asks for one socket, where the answer has its uid.
+_SOCK_DIAG, _BY_FAMILY, _REQUEST, _UID = 4, 20, 1, 80
 
 
 def owner(address: str) -> str:
@@ -25,6 +29,30 @@ def owner(address: str) -> str:
     return "127.0.0.1" if found.version == 4 and found.is_loopback else address
 
 
+def user(sock: socket.socket) -> str:
+    """Which user of this machine is at the other end, to be added to the address; empty for our own.
+
+    Users of one machine share its addresses. Who has closed his end already is not known any more, and whoever
+    does so counts as one: ``,uid=?``. Where the kernel does not tell, all are ours.
+    """
+    (here, port), (there, theirs) = sock.getsockname()[:2], sock.getpeername()[:2]
+    if here != there and not ipaddress.ip_address(there.partition("%")[0]).is_loopback:
+        return ""
+    ends = (socket.inet_pton(sock.family, end.partition("%")[0]).ljust(16, b"\0") for end in (there, here))
+    asked = struct.pack("=BBxxI", sock.family, socket.IPPROTO_TCP, 0xFFFFFFFF) + struct.pack(
+        "!HH16s16s", theirs, port, *ends) + struct.pack("=IQ", 0, 0xFFFFFFFFFFFFFFFF)  # any interface, any cookie
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
+            kernel.send(struct.pack("=IHHII", 16 + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
+            told = kernel.recv(1 << 12, socket.MSG_DONTWAIT)
+    except (AttributeError, OSError):  # another system, or forbidden
+        return ""
+    uid, inode = struct.unpack_from("=II", told, _UID) if len(told) >= _UID + 8 else (0, 0)
+    if not inode:
+        return ",uid=?"
+    return "" if uid == os.geteuid() else f",uid={uid}"
+
+
 class Arrival:
     """Receives one request from a socket that does not block, the TLS handshake before it.
 
@@ -36,7 +64,7 @@ class Arrival:
         admit: as RequestReceiver takes it.
 
     Attributes:
-        address, peer: whom the connection counts for, see ``owner``; address and port for the log.
+        address, peer: whom the connection counts for, see ``owner`` and ``user``; address and port for the log.
         wants: what to wait for before the next ``advance``: EVENT_READ or EVENT_WRITE.
         talking: whether the client can be answered in words: not before TLS is agreed upon.
 
@@ -47,7 +75,7 @@ class Arrival:
     def __init__(self, sock: socket.socket, address: str, port: int, most_bytes: int,
                  tls: ssl.SSLContext | None, admit: Callable[[str | None], None] = anybody):
         sock.setblocking(False)
-        self.socket, self.address, self.peer = sock, owner(address), f"{address}:{port}"
+        self.socket, self.address, self.peer = sock, owner(address) + user(sock), f"{address}:{port}"
         if tls is not None:
             self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.talking = tls is None

@@ -1,9 +1,10 @@
 """Runs a command that dies with the head: ``python leash.py HEAD_PID FD COMMAND...``.
 
-A small process that leads the group of the command and of all that it starts
+A small process that leads the session of the command and of all that it starts
 (Ray's daemons, ffmpeg). When the head dies, however it dies, the kernel tells
-this process, which ends the whole group at once; Ray's own agents would linger
-for a minute. FD is passed on to the command as ``--fd FD``.
+this process, which ends the whole session at once; Ray's own agents would linger
+for a minute or for ever. A second one, its guard, does the same when this one
+dies. FD is passed on to the command as ``--fd FD``.
 """
 
 import ctypes
@@ -11,13 +12,51 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
 
 
-def _end_group(*_) -> None:
-    os.killpg(0, signal.SIGKILL)
+def _end_session(*_) -> None:
+    """Not only the group: Ray's workers lead groups of their own."""
+    own, killed = os.getsid(0), {os.getpid()}
+    while found := set(_members(own)) - killed:  # whoever is killed begins nobody any more
+        killed |= found
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except OSError:  # it has ended
+                pass
+    os.killpg(0, signal.SIGKILL)  # and this process
+
+
+def _members(session: int) -> Iterator[int]:
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        try:
+            if name.isdigit() and os.getsid(int(name)) == session:
+                yield int(name)
+        except OSError:  # it has ended
+            pass
+
+
+def _end_with(parent: int) -> None:
+    """Has the kernel end this session when the thread of ``parent`` that started this process dies."""
+    signal.signal(signal.SIGUSR1, _end_session)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+    if os.getppid() != parent:
+        _end_session()
+
+
+def _guard(leash: int, descriptor: int) -> int:
+    """Starts the guard, in a group of its own: who kills the leash's group does not meet it. Its pid."""
+    if pid := os.fork():
+        return pid
+    os.close(descriptor)
+    os.setpgid(0, 0)
+    _end_with(leash)
+    while True:
+        signal.pause()
 
 
 def _die_with_parent() -> None:
@@ -26,17 +65,17 @@ def _die_with_parent() -> None:
 
 
 def main(head: int, descriptor: int, command: list[str]) -> int:
-    signal.signal(signal.SIGUSR1, _end_group)
     signal.signal(signal.SIGTERM, lambda *_: None)  # meant for the command; SIG_IGN would be inherited
-    # At the death of the head's thread that started us, to be exact: the keeper.
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
-    if os.getppid() != head:
-        return 1
+    _end_with(head)  # at the death of its thread that started us, to be exact: the keeper
+    guard = _guard(os.getpid(), descriptor) if sys.platform == "linux" else 0
     child = subprocess.Popen(
         [*command, "--fd", str(descriptor)], pass_fds=(descriptor,), preexec_fn=_die_with_parent
     )
     os.close(descriptor)  # or the head would not see the command's end
-    status = child.wait()
+    pid, status = os.wait()
+    if pid == guard:
+        _end_session()
+    child.returncode = status = os.waitstatus_to_exitcode(status)
     return status if status >= 0 else 128 - status
 
 

@@ -6,6 +6,10 @@ half of those that were there most often are given out alone, half of that half
 when this driver dies as well, until one job is left. It fails if it was alone at
 the last of several deaths. Whoever lives through its trial, or has a segment
 finished, is a suspect no more.
+
+All others wait meanwhile, so each driver begins with one short time for trials;
+when that is over, all jobs are given out. A driver that dies after it shows that
+it was too short, and the next one is twice as long.
 """
 
 from __future__ import annotations
@@ -25,8 +29,9 @@ _OWN = 3
 _WEIGHTS = {-signal.SIGKILL: 1, 128 + signal.SIGKILL: 1, 4: 1, 1: 2}
 _SUSPECT = 2 * _OWN
 MOST_DEATHS = 4  # of its own, in a row; up to three times as many from outside
-# A trial lasts twice as long as the drivers lived, within these bounds: others wait meanwhile.
-_TRIAL_SECONDS = (30.0, 600.0)
+# Of each driver's life, for trials: others wait meanwhile.
+LEAST_TRIAL, _LONGEST_TRIAL = 60.0, 600.0
+
 
 def guilty(why: str) -> RenderError:
     """What is told of a job that ``Suspects.died`` named; ``why`` the last driver ended."""
@@ -40,8 +45,8 @@ class Suspects:
 
     def __init__(self):
         self._trial: set[str] = set()
-        self._until = 0.0
-        self._longest = 0.0  # that a driver lived with suspects
+        self._until: float | None = None  # when this driver's time for trials is over, from its first one on
+        self._seconds = LEAST_TRIAL  # how long that is
 
     def died(self, running: Collection[Job], seconds: float, status: int | None) -> Job | None:
         """A driver died that had ``running`` and had been ready for ``seconds``; the job that must be to blame.
@@ -51,8 +56,12 @@ class Suspects:
         """
         for job in running:
             job.deaths += _WEIGHTS.get(status, _OWN)
+        if self._until is not None and time.monotonic() > self._until:
+            self._seconds = min(2 * self._seconds, _LONGEST_TRIAL)
+        if seconds > 2 * _LONGEST_TRIAL:
+            self._seconds = LEAST_TRIAL
         self._trial.clear()
-        self._longest = max(self._longest, seconds)
+        self._until = None
         if len(running) == 1 and (only := next(iter(running))).deaths >= MOST_DEATHS * _OWN:
             return only
         return None
@@ -60,21 +69,20 @@ class Suspects:
     def among(self, jobs: Iterable[Job]) -> list[Job]:
         """Those of the live ``jobs`` that may be in a driver's hands now: all, or the suspects on trial."""
         jobs = list(jobs)
-        if self._trial and time.monotonic() > self._until:
+        if self._until is not None and time.monotonic() > self._until:
             for job in jobs:
                 job.deaths *= job.id not in self._trial
             self._trial.clear()
+            return jobs
         suspects = [job for job in jobs if job.deaths >= _SUSPECT and job.state in (QUEUED, RUNNING)]
         if on_trial := [job for job in suspects if job.id in self._trial]:
             return on_trial
-        self._trial.clear()
         if not suspects:
-            self._longest = 0.0
             return jobs
+        if self._until is None:
+            self._until = time.monotonic() + self._seconds
         worst = max(job.deaths for job in suspects)
         most = [job for job in suspects if job.deaths == worst]
         chosen = most[:(len(most) + 1) // 2]
-        least, longest = _TRIAL_SECONDS
-        self._trial, self._until = {job.id for job in chosen}, time.monotonic() + min(
-            longest, max(least, 2 * self._longest))
+        self._trial = {job.id for job in chosen}
         return chosen

@@ -60,7 +60,8 @@ def check_queue(jobs: Iterable[Job], client: str, most: int, most_of_one: int) -
     Args:
         jobs: the live ones.
         most, most_of_one: how many there may be, of all clients and of one. Clients at one address
-            together may have three quarters of all.
+            together may have three times as many as there are places left: three quarters of all if they are
+            alone, and however many addresses there are, there is room for one more.
 
     Raises:
         TransferError: BUSY.
@@ -68,8 +69,8 @@ def check_queue(jobs: Iterable[Job], client: str, most: int, most_of_one: int) -
     clients = Counter(job.client for job in jobs)
     here = sum(count for other, count in clients.items() if address(other) == address(client))
     for count, limit, whose in (
-        (clients[client], most_of_one, "of yours "), (here, most - most // 4, "of your address "),
-        (clients.total(), most, ""),
+        (clients[client], most_of_one, "of yours "), (clients.total(), most, ""),
+        (here, 3 * (most - clients.total()), "of your address "),
     ):
         if count >= limit:
             raise TransferError(

@@ -3,7 +3,9 @@
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from mandel.cluster import find
@@ -52,9 +54,36 @@ def answering():
         listening.close()
 
 
-def test_the_cluster_of_this_user_is_found(note, answering):
+@pytest.fixture
+def serving():
+    """start(ray, other) -> HOST:PORT of a gRPC server that answers Ray's methods, and all others, so."""
+    servers = []
+
+    def start(ray: grpc.StatusCode, other: grpc.StatusCode) -> str:
+        class Answer(grpc.GenericRpcHandler):
+            def service(self, details):
+                def answer(request, context):
+                    code = ray if details.method.startswith("/ray.rpc.NodeInfoGcsService/") else other
+                    assert not any("auth" in key for key, _ in context.invocation_metadata())
+                    return b"" if code is grpc.StatusCode.OK else context.abort(code, "no")
+
+                return grpc.unary_unary_rpc_method_handler(answer)
+
+        servers.append(grpc.server(ThreadPoolExecutor(2), [Answer()]))
+        port = servers[-1].add_insecure_port("127.0.0.1:0")
+        servers[-1].start()
+        return f"127.0.0.1:{port}"
+
+    yield start
+    for server in servers:
+        server.stop(0).wait()
+
+
+@pytest.mark.parametrize("ray", ["UNAUTHENTICATED", "OK"])
+def test_the_cluster_of_this_user_is_found(note, serving, ray):
     assert find.find_cluster("auto") is None
-    note.write_text(answering[0](SETTINGS) + "\n")
+    address = serving(grpc.StatusCode[ray], grpc.StatusCode.UNIMPLEMENTED)
+    note.write_text(address + "\n")
     assert find.find_cluster("auto") == note.read_text().strip()
     assert find.find_cluster("local") is None
 
@@ -112,6 +141,19 @@ def test_a_port_that_answers_and_is_no_ray_is_told(answering, monkeypatch, words
     with pytest.raises(MandelError, match="something that is no Ray head answers") as caught:
         find.find_cluster(answering[0](words))
     assert caught.value.code == "NO_CLUSTER" and all(b"Bearer" not in said for said in answering[1])
+
+
+@pytest.mark.parametrize("answers", ["UNIMPLEMENTED", "UNAUTHENTICATED", "OK", "INTERNAL"])
+def test_a_grpc_server_that_is_no_ray_is_told(serving, answers):
+    address = serving(grpc.StatusCode[answers], grpc.StatusCode[answers])
+    with pytest.raises(MandelError, match="something that is no Ray head answers"):
+        find.find_cluster(address)
+
+
+def test_a_server_that_begins_as_grpc_does_and_then_says_nothing_is_told(answering, monkeypatch):
+    monkeypatch.setattr(find, "_PROBE_SECONDS", 0.5)
+    with pytest.raises(MandelError, match="something that is no Ray head answers"):
+        find.find_cluster(answering[0](SETTINGS))
 
 
 @pytest.mark.parametrize("address", [

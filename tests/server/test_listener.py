@@ -1,8 +1,11 @@
 """The listener alone: requests in any pieces, with TLS too, and who makes way for whom."""
 
 import json
+import os
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -75,6 +78,37 @@ def test_who_is_behind_an_address():
     assert owner("192.0.2.7") == "192.0.2.7"
     assert owner("2001:db8::1") == owner("2001:db8::ffff:0:0:2") == "2001:db8::/64" != owner("2001:db8:0:1::1")
     assert owner("fe80::1%eth0") == "fe80::/64"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux's kernel")
+@pytest.mark.parametrize("there", ["127.0.0.1", "::1"])
+def test_users_of_this_machine_count_each_for_himself(monkeypatch, there):
+    """They share its address, and one who made up names took three quarters of --max-jobs from all others."""
+    try:
+        port = socket.create_server((there, 0), family=socket.AF_INET6 if ":" in there else socket.AF_INET)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    port.settimeout(20)
+    with port, socket.create_connection(port.getsockname()[:2]) as near:
+        with port.accept()[0] as far, monkeypatch.context() as other:
+            assert arrival.user(far) == ""
+            other.setattr(arrival.os, "geteuid", lambda: os.getuid() + 1)
+            assert arrival.user(far) == f",uid={os.getuid()}"
+            assert arrival.Arrival(far, there, 1, 1000, None).address == f"{there},uid={os.getuid()}"
+            near.sendall(b"{}")
+            near.shutdown(socket.SHUT_WR)
+            assert arrival.user(far) == f",uid={os.getuid()}"
+            near.close()  # and is nobody's any more; that must not make him somebody else
+            assert arrival.user(far) == ",uid=?"
+            other.setattr(socket, "AF_NETLINK", -1)
+            assert arrival.user(far) == ""
+        if os.getuid() == 0:
+            code = (f"import os, socket; os.setuid(65534); s = socket.socket({far.family:d}); "
+                    f"s.connect(({there!r}, {port.getsockname()[1]})); s.recv(1)")
+            with subprocess.Popen([sys.executable, "-S", "-c", code]) as process:
+                with port.accept()[0] as far:
+                    assert arrival.user(far) == ",uid=65534"
+            assert process.returncode == 0
 
 
 def connect(listener: Listener, source: str = "127.0.0.1") -> socket.socket:

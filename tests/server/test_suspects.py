@@ -8,7 +8,7 @@ import pytest
 
 from mandel.server import suspects
 from mandel.server.jobs import RUNNING
-from mandel.server.suspects import Suspects
+from mandel.server.suspects import LEAST_TRIAL, Suspects
 from mandel.store.states import QUEUED
 
 
@@ -66,6 +66,34 @@ def test_culprits_fail_and_nobody_else(monkeypatch, seed):
     assert set(world.failed) == set(culprits) and set(world.done) == set(names) - set(culprits)
     print(f"{len(names)} jobs, {len(culprits)} culprits: {world.lives} drivers, {world.now - 1000:.0f} s")
     assert world.lives <= 1 + 12 * len(culprits)
+
+
+@pytest.mark.parametrize("seconds", [200, 500])
+def test_a_job_that_ends_its_driver_late_fails_too(monkeypatch, seconds):
+    """The first time for trials is too short to meet it; that time grows."""
+    names = [f"j{number}" for number in range(7)]
+    world = World(monkeypatch, dict.fromkeys(names, 600) | {"j3": 10**6}, {"j3": seconds}).run()
+    assert world.failed == ["j3"] and world.lives <= 20
+
+
+@pytest.mark.parametrize("life, count", [(1, 1), (1, 20), (500, 1), (500, 20)])
+def test_others_wait_a_minute_at_most_in_a_driver_s_life(monkeypatch, life, count):
+    """However long drivers lived, and however many trials there are; before: 10 min for each trial."""
+    world = World(monkeypatch, {f"j{number}": 10**6 for number in range(count)}, {})
+    for _ in range(2):
+        for job in world.own.among(world.jobs):
+            job.state = RUNNING
+        world.own.died(world.jobs, life, 7)
+        for job in world.jobs:
+            job.state = QUEUED
+    new = SimpleNamespace(id="new", deaths=0, state=QUEUED)
+    waited = 0
+    while new not in (given := world.own.among([*world.jobs, new])):
+        assert 0 < len(given) <= -(-count // 2)
+        world.now += 1
+        waited += 1
+    print(f"{count} suspects, drivers lived {life} s: others waited {waited} s")
+    assert LEAST_TRIAL <= waited <= LEAST_TRIAL + 1
 
 
 def test_a_job_of_one_frame_of_a_minute_outlives_one_that_ends_its_driver_after_four_seconds(monkeypatch):

@@ -64,6 +64,22 @@ def test_the_clients_at_one_address_do_not_fill_the_queue():
     assert refused.value.code == "BUSY" and "of your address" in refused.value.message
 
 
+@pytest.mark.parametrize("addresses", [1, 2, 7, 40])
+def test_addresses_that_fill_the_queue_leave_room_for_one_more(addresses):
+    """Two of them filled it, each by names that it made up."""
+    jobs, turned_away = [], 0
+    while turned_away < addresses:
+        turned_away = 0
+        for place in range(addresses):
+            try:
+                check_queue(jobs, f"{len(jobs)}@{place}", 400, 100)
+                jobs += queue(f"{len(jobs)}@{place}")
+            except MandelError:
+                turned_away += 1
+    check_queue(jobs, "new", 400, 100)
+    print(f"{addresses} addresses fill {len(jobs)} of 400 places")
+
+
 @pytest.mark.parametrize("client, most, most_of_one", [("a", 9, 2), ("b", 3, 9), ("c", 3, 9)])
 def test_a_full_queue(client, most, most_of_one):
     check_queue(queue(*"aab"), "b", 4, 2)
