@@ -41,8 +41,13 @@ def reply_order() -> str:
     arrows: dict[tuple[str, str], list[str]] = defaultdict(list)
     for state, parts in reply.ORDER.items():
         for part, following in parts.items():
-            arrows[state.name.lower(), following.name.lower()].append(part or "last boundary")
-    return _mermaid(reply.State.START.name.lower(), arrows)
+            arrows[_named(state), _named(following)].append(part or "last boundary")
+    return _mermaid(_named(reply.State.START), arrows)
+
+
+def _named(state: reply.State) -> str:
+    """``end`` is a word of mermaid's own, which has a sign for the end."""
+    return "[*]" if state is reply.State.END else state.name.lower()
 
 
 def _mermaid(first: str, arrows: dict[tuple[str, str], list[str]]) -> str:

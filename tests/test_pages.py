@@ -8,7 +8,7 @@ import pytest
 from benchmarks.record import ROOT, latest, record
 from docs import generate
 from mandel.protocol import reply
-from mandel.server import jobs
+from mandel.server import jobs, messages
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 RESULTS = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))
@@ -48,7 +48,16 @@ def test_a_changed_table_changes_the_drawings(monkeypatch):
     monkeypatch.setitem(reply.ORDER, reply.State.END, {reply.VIDEO: reply.State.LAST})
     after = generate.job_states(), generate.reply_order()
     assert "done --> queued: forget" in after[0] and before[0] != after[0]
-    assert "end --> last: video" in after[1] and before[1] != after[1]
+    assert "[*] --> last: video" in after[1] and before[1] != after[1]
+
+
+def test_every_message_of_the_driver_is_described_with_its_fields():
+    page = (ROOT / "docs" / "design.md").read_text()
+    for event, fields in messages.TABLE.items():
+        (row,) = re.findall(rf"^\| `{event}` \|.*$", page, re.MULTILINE)
+        (work,) = re.findall(r"^`frame` and `segment` also say (.+)$", page, re.MULTILINE)
+        row += work if event in ("frame", "segment") else ""
+        assert [name for name in fields if f"`{name}`" not in row] == [], event
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
