@@ -27,6 +27,7 @@ from time import perf_counter
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from mandel.colour.look import Look  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.plan.view import View  # noqa: E402
@@ -121,12 +122,14 @@ def main() -> None:
     p.add_argument("--peer", metavar="PYTHON", help="interpreter with fractalshades 1.2.1")
     p.add_argument("--side", type=int, default=1000)
     p.add_argument("--repeat", type=int, default=3)
+    add_option(p)
     options = p.parse_args()
     views = json.loads((ROOT / "tests/reference/known_answers.json").read_text())["speed_views"]
     print(f"{datetime.date.today()}, {device_context().device.name}, {options.side} x {options.side}")
     peer = Peer(options.peer) if options.peer else None
     if peer is None:
         print("fractalshades is not timed: no --peer PYTHON was given")
+    figures = []
     for number, found in enumerate(views):
         maxiter = MAXITER[found["name"]]
         view = View(found["re"], found["im"], str(found["delta"]), options.side, options.side)
@@ -150,8 +153,13 @@ def main() -> None:
         _line("picture, everything", whole)
         if theirs:
             _line("fractalshades, everything", theirs)
+        row = {"view": f"{found['name']}, {found['delta']}, maxiter {maxiter}",
+               "counts, s": round(min(rows["all"]), 3), "picture, s": round(min(whole), 3)}
+        figures.append(row | ({"fractalshades, s": round(min(theirs), 2)} if theirs else {}))
     if peer is not None:
         peer.close()
+    context = device_context()
+    record("deep_frames", figures, context.device.name, context.cores, options.results, "" if peer else "alone")
 
 
 if __name__ == "__main__":

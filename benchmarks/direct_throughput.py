@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from mandel.device.choose import choose  # noqa: E402
 from mandel.device.context import DeviceContext  # noqa: E402
 from mandel.plan.axes import axes, coordinates  # noqa: E402
@@ -108,6 +109,7 @@ def main() -> int:
     p.add_argument("--frames", type=int, default=50, help="of the zoom, evenly spread")
     p.add_argument("--repeats", type=int, default=3, help="the best of so many counts")
     p.add_argument("--variant", help="a variant's name; default: the one the engine would use")
+    add_option(p)
     o = p.parse_args()
     ctx = Profiled(choose(o.device).device)
     limit, rates = Limit(ctx), []
@@ -117,7 +119,7 @@ def main() -> int:
           f"{o.frames} frames {o.width}x{o.height}")
     full.iterate(View(*POINT, "1", 64, 64).grid(), 10, BAILOUT)
     quick.iterate(View(*POINT, "1", 64, 64).grid(), 10, BAILOUT)
-    total = {"iterations": 0, "full": 0.0, "quick": 0.0}
+    by_delta, total = [], {"iterations": 0, "full": 0.0, "quick": 0.0}
     print(f"{'delta':>9} {'interior':>9} {'G it/s':>8} {'of limit':>9} {'ms':>8} {'ms with proof':>14}")
     for k in range(o.frames):
         delta = 2.5 * (1e-4 / 2.5) ** (k / max(o.frames - 1, 1))
@@ -132,12 +134,21 @@ def main() -> int:
         total["full"] += whole
         total["quick"] += proven
         if k % max(o.frames // 10, 1) == 0 or k == o.frames - 1:
+            by_delta.append({"delta": f"{delta:.3g}", "of the limit, %": round(100 * done / whole / rates[-1], 1)})
             print(f"{delta:9.2e} {np.mean(count > MAXITER):9.1%} {done / whole / 1e9:8.2f} "
                   f"{done / whole / rates[-1]:9.1%} {whole * 1e3:8.2f} {proven * 1e3:14.2f}")
     rate, top = total["iterations"] / total["full"], float(np.median(rates))
     print(f"limit without test: {top / 1e9:.2f} G it/s (median of {len(rates)}; form {limit.form})")
     print(f"all frames: {rate / 1e9:.2f} G it/s = {rate / top:.1%} of the limit; "
           f"{total['full']:.3f} s, with the interior proof {total['quick']:.3f} s")
+    row = {
+        "device": f"{ctx.device.name}, {ctx.cores} cores, {o.frames} frames {o.width}×{o.height}",
+        "limit, G iterations/s": round(top / 1e9, 2), "reached, G iterations/s": round(rate / 1e9, 2),
+        "of the limit, %": round(100 * rate / top, 1), "all frames, s": round(total["full"], 3),
+        "with the interior proof, s": round(total["quick"], 3),
+    }
+    for label, rows in (("all frames", [row]), ("by delta", by_delta)):
+        record("direct_throughput", rows, ctx.device.name, ctx.cores, o.results, label)
     return 0
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.record import add_option, record
 from mandel.colour.look import Look
 from mandel.device.context import device_context
 from mandel.plan.zoom import Zoom
@@ -30,10 +31,10 @@ from mandel.video import ffmpeg
 POINT = ("-1.338238635", "-0.057237059")
 SETTINGS = {
     "ultrafast": ("ultrafast", ""),
-    "ultrafast + cabac": ("ultrafast", "cabac=1"),
-    "ultrafast + deblock": ("ultrafast", "no-deblock=0:deblock=0,0"),
-    "ultrafast + 8x8dct, i4x4": ("ultrafast", "8x8dct=1:partitions=i4x4,i8x8"),
-    "ultrafast + cabac, aq": ("ultrafast", "cabac=1:aq-mode=1"),
+    "ultrafast, cabac": ("ultrafast", "cabac=1"),
+    "ultrafast, deblock": ("ultrafast", "no-deblock=0:deblock=0,0"),
+    "ultrafast, 8x8dct and i4x4": ("ultrafast", "8x8dct=1:partitions=i4x4,i8x8"),
+    "ultrafast, cabac and aq": ("ultrafast", "cabac=1:aq-mode=1"),
     "superfast, no B": ("superfast", "bframes=0"),
     "superfast": ("superfast", ""),
     "veryfast, no B": ("veryfast", "bframes=0"),
@@ -75,7 +76,8 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1000)
     parser.add_argument("--supersampling", type=int, default=1)
     parser.add_argument("--crf", default="16,20,24")
-    options = parser.parse_args()
+    add_option(parser)
+    options, rows = parser.parse_args(), []
     with tempfile.TemporaryDirectory() as folder:
         frames = Path(folder) / "frames.yuv"
         render(frames, options.frames, options.side, options.supersampling)
@@ -83,6 +85,10 @@ def main() -> None:
             for crf in options.crf.split(","):
                 cpu, size, psnr = encode(frames, options.side, preset, extra, crf)
                 print(f"{name:26} crf {crf}  {cpu:6.2f} s  {size / 1e6:6.2f} MB  Y {psnr:.2f} dB", flush=True)
+                rows.append({"x264": name, "crf": int(crf), "CPU, s": round(cpu, 2), "MB": round(size / 1e6, 2),
+                             "luma PSNR, dB": round(psnr, 1)})
+    context = device_context()
+    record("encoding", rows, context.device.name, 1, options.results)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ first run also starts the workers and builds the kernels; it is told apart.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -18,16 +19,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from mandel.cluster.job import Job  # noqa: E402
 from mandel.cluster.scheduler import Scheduler  # noqa: E402
 from mandel.cluster.token import ensure_token  # noqa: E402
+from mandel.device.choose import choose  # noqa: E402
 from mandel.payload import parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
 from mandel.settings import Limits  # noqa: E402
 
 
-def render(executor, payload, folder: Path, name: str) -> None:
-    """Renders one job and prints its figures."""
+def render(executor, payload, folder: Path, name: str) -> float:
+    """Renders one job and prints its figures; gives frames a second."""
     seconds, encode, video, failure = defaultdict(list), [], [], []
 
     def emit(event: dict) -> None:
@@ -56,6 +59,7 @@ def render(executor, payload, folder: Path, name: str) -> None:
     for device, times in seconds.items():
         print(f"    {device}: {len(times)} frames ({len(times) / frames:.0%}), "
               f"{1000 * sum(times) / len(times):.1f} ms each, {sum(times):.1f} s of workers' time")
+    return frames / wall
 
 
 def main() -> None:
@@ -64,6 +68,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--address", default="local")
     parser.add_argument("--runs", type=int, default=3)
+    add_option(parser)
     options = parser.parse_args()
     payload = parse(loads(Path(options.payload).read_bytes()), Limits())
     ensure_token()
@@ -73,10 +78,16 @@ def main() -> None:
     print(f"slots: {executor.slots()}")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            for run in range(options.runs + 1):
-                render(executor, payload, Path(folder), f"run {run}" if run else "first run")
+            render(executor, payload, Path(folder), "first run")
+            rates = [render(executor, payload, Path(folder), f"run {run + 1}") for run in range(options.runs)]
     finally:
         executor.close()
+    name = f"{Path(options.payload).stem}, {options.device}"
+    row = {"payload": f"{Path(options.payload).name}, {payload.num_frames} frames "
+                      f"{payload.frame_width}×{payload.frame_height}",
+           "device": options.device, "slowest run, frames/s": round(min(rates), 1),
+           "fastest run, frames/s": round(max(rates), 1)}
+    record("end_to_end", [row], choose(options.device).device.name, os.cpu_count(), options.results, name)
 
 
 if __name__ == "__main__":

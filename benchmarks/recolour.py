@@ -18,10 +18,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from mandel.cluster.recipe import FRAME, STRIP, Item  # noqa: E402
+from benchmarks.record import add_option, record  # noqa: E402
+from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, STRIP, Item  # noqa: E402
 from mandel.cluster.recipes import recipe_of  # noqa: E402
 from mandel.cluster.strip_files import StripFiles  # noqa: E402
 from mandel.cluster.tasks import FUNCTIONS, Slot  # noqa: E402
+from mandel.device.context import device_context  # noqa: E402
 from mandel.payload import SHARED, Payload, parse  # noqa: E402
 from mandel.plan.arithmetic import log2_of  # noqa: E402
 from mandel.protocol.number import Number  # noqa: E402
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument("--start", default="1e-96")
     parser.add_argument("--end", default="1e-100")
     parser.add_argument("--octave", type=int, default=15)
+    add_option(parser)
     options = parser.parse_args()
     fields = loads(Path(options.payload).read_bytes()) | {
         "sampling": SHARED, "keep_strips": True, "start_delta": options.start, "end_delta": options.end,
@@ -80,10 +83,17 @@ def main() -> None:
     size = sum(file[2] for file in kept.values())
     print(f"{p.num_frames} frames {p.frame_width}x{p.frame_height}, {len(kept)} strips, {samples:,} samples")
     print(f"kept: {size:,} bytes, {size / samples:.2f} a sample")
-    for name, seconds in (("rendered", spent), ("made again", again)):
+    rows = []
+    for name, seconds in (("rendered and kept", spent), ("made again with another palette", again)):
         each = ", ".join(f"{kind} {value:.1f}" for kind, value in seconds.items())
         print(f"{name}: {sum(seconds.values()):.1f} CPU seconds ({each})")
+        orbit = seconds.get(REFERENCE, 0.0) + seconds.get(LIMIT, 0.0)
+        rows.append({"run": name, "strips, CPU s": round(seconds[STRIP], 2), "frames, CPU s": round(seconds[FRAME], 2),
+                     "reference and limits, CPU s": round(orbit, 2), "all, CPU s": round(sum(seconds.values()), 2)})
     print(f"samples iterated the second time: {iterated}")
+    context = device_context()
+    note = f"{p.num_frames} frames {p.frame_width}×{p.frame_height}; {len(kept)} strips, {size / 1e6:.1f} MB."
+    record("recolour", rows, context.device.name, context.cores, options.results, note=note)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from mandel.cluster.recipe import VIDEO_BAILOUT  # noqa: E402
 from mandel.colour.look import Look  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
@@ -79,10 +80,22 @@ def service_seconds(runs: int) -> list[float]:
     return seconds
 
 
+def straightforward(python: str, wall: float) -> float:
+    """Seconds of the straightforward program; prints them beside ``wall``, the service's."""
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [python, str(ROOT / "benchmarks" / "straightforward.py"), str(ROOT / "payload.json"),
+                   str(Path(temporary) / "peer.mp4")]
+        peer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    print(f"straightforward on {peer['device']}: frames {peer['frames']:.2f} s, video {peer['video']:.2f} s, "
+          f"total {peer['total']:.2f} s; {peer['total'] / wall:.1f} times the service's")
+    return round(peer["total"], 2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", help="interpreter for the straightforward program")
     parser.add_argument("--runs", type=int, default=5)
+    add_option(parser)
     options = parser.parse_args()
     parts, cores = alone(), len(os.sched_getaffinity(0))
     bound = sum(parts.values()) / cores
@@ -95,15 +108,14 @@ def main() -> None:
     shares = {name: seconds / cores / wall for name, seconds in parts.items()}
     print("shares of the cores' time: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
           + f", the rest (transfer, Ray, client, idle) {1 - sum(shares.values()):.0%}")
-    if not options.peer:
+    rows = [{"program": f"bound: kernel, colour, encoder over {cores} cores", "wall, s": round(bound, 2)},
+            {"program": f"service, warm, median of {options.runs} runs", "wall, s": round(wall, 2)}]
+    if options.peer:
+        rows.append({"program": "straightforward program", "wall, s": straightforward(options.peer, wall)})
+    else:
         print("no --peer given: the straightforward program was not run")
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        command = [options.peer, str(ROOT / "benchmarks" / "straightforward.py"), str(ROOT / "payload.json"),
-                   str(Path(temporary) / "peer.mp4")]
-        peer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    print(f"straightforward on {peer['device']}: frames {peer['frames']:.2f} s, video {peer['video']:.2f} s, "
-          f"total {peer['total']:.2f} s; {peer['total'] / wall:.1f} times the service's")
+    record("seed_payload", rows, device_context(cores=1).device.name, cores, options.results,
+           "" if options.peer else "alone")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from benchmarks.shared_quality import Maker  # noqa: E402
 from benchmarks.shared_speed import Time  # noqa: E402
 from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, Item  # noqa: E402
@@ -34,7 +35,12 @@ def samples(unit) -> int:
     return sum(block.grid.rows * block.grid.cols for block in unit.blocks)
 
 
+ROWS: list[dict] = []
+
+
 def line(name: str, spent: Time, note: str = "") -> None:
+    """Prints a part and keeps it for the result file."""
+    ROWS.append({"part": name, "CPU, s": round(spent.cpu, 1), "measured": note.lstrip(",; ") or "whole"})
     print(f"{name:34} {spent.cpu:9.1f} s of CPU {spent.wall:9.1f} s{note}", flush=True)
 
 
@@ -42,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("payload", nargs="?", default=str(ROOT / "payloads" / "hd60-1e-100.json"))
     parser.add_argument("--places", type=int, default=5)
+    add_option(parser)
     options = parser.parse_args()
     p = parse(loads(Path(options.payload).read_bytes()))
     context = device_context()
@@ -111,6 +118,7 @@ def main() -> None:
     frames_exact.add(encoded)
     line("exact, 4 samples a pixel, encoded", frames_exact, f", as {options.places} frames tell")
     print(f"ratio of CPU seconds: {frames_exact.cpu / total.cpu:.0f}")
+    record("shared_headline", ROWS, context.device.name, context.cores, options.results)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from benchmarks.shared_quality import Maker  # noqa: E402
 from benchmarks.shared_speed import Time  # noqa: E402
 from mandel.cluster.recipe import FRAME, Item  # noqa: E402
@@ -187,6 +188,7 @@ def main() -> None:
     parser.add_argument("--fractalshades", metavar="PYTHON", help="interpreter with fractalshades")
     parser.add_argument("--explorer", metavar="PYTHON", help="interpreter with mandelbrot-explorer")
     parser.add_argument("--repeat", type=int, default=3, help="runs of each; fractalshades gets one")
+    add_option(parser)
     options = parser.parse_args()
     print(f"{datetime.date.today()}, {device_context().device.name}, {device_context().cores} cores")
     ways = {"shared": own}
@@ -205,14 +207,21 @@ def main() -> None:
                 if turn == 0 or name != "fractalshades":
                     target = Path(folder) / f"{name}.mp4"
                     found[name].append(way(ZOOM, target) | {"bytes": target.stat().st_size})
+    rows = []
     for name, way in ways.items():
         seconds = [run["seconds"] for run in found[name]]
         first = found[name][0]
         parts = f", of this {first['map']:.2f} s for the map" if "map" in first else ""
         print(f"{name:20} best {min(seconds):6.2f} s   median {statistics.median(seconds):6.2f} s{parts}; "
               f"CPU {min(run['cpu'] for run in found[name]):6.2f} s; {first['bytes'] / 1e6:.1f} MB")
+        rows.append({"program": name, "best, s": round(min(seconds), 2),
+                     "median, s": round(statistics.median(seconds), 2),
+                     "CPU, s": round(min(run["cpu"] for run in found[name]), 1)})
         if isinstance(way, Peer):
             way.close()
+    context = device_context()
+    record("shared_peers", rows, context.device.name, context.cores, options.results,
+           "" if len(ways) == 3 else "some")
 
 
 if __name__ == "__main__":

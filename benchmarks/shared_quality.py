@@ -25,12 +25,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from mandel.cluster.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item  # noqa: E402
 from mandel.cluster.recipes import recipe_of  # noqa: E402
 from mandel.cluster.tasks import FUNCTIONS, Slot, studio  # noqa: E402
 from mandel.colour.look import Look  # noqa: E402
 from mandel.colour.oracle import average, yuv420  # noqa: E402
 from mandel.colour.transfer import decode_srgb  # noqa: E402
+from mandel.device.context import device_context  # noqa: E402
 from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
 from mandel.plan.zoom import Zoom  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
@@ -146,7 +148,8 @@ def main() -> None:
     parser.add_argument("--density", nargs="+", default=["1.1"])
     parser.add_argument("--view", nargs="+", choices=[*VIEWS, *HELD_OUT])
     parser.add_argument("--held-out", action="store_true", help="the views that nothing was chosen on")
-    options = parser.parse_args()
+    add_option(parser)
+    options, rows = parser.parse_args(), []
     ways = {f"exact, {n * n}": {"sampling": EXACT, "supersampling": n} for n in (1, 2, 4)}
     ways |= {f"shared, {d}": {"sampling": SHARED, "strip_density": d} for d in options.density}
     print("| view | sampling | PSNR | SSIM | VMAF | flicker |\n|---|---|---|---|---|---|")
@@ -155,9 +158,14 @@ def main() -> None:
         for way, fields in ways.items():
             p = payload(view, **fields)
             frames = Maker(p).frames(FRAMES)
-            m = compare(frames, wanted)
-            print(f"| {view} | {way} | {m['PSNR']:.2f} | {m['SSIM']:.4f} | {m['VMAF']:.1f} | "
-                  f"{flicker(frames, wanted, p):.2f} |", flush=True)
+            m, change = compare(frames, wanted), flicker(frames, wanted, p)
+            print(f"| {view} | {way} | {m['PSNR']:.2f} | {m['SSIM']:.4f} | {m['VMAF']:.1f} | {change:.2f} |",
+                  flush=True)
+            rows.append({"view": view, "sampling": way, "PSNR, dB": round(m["PSNR"], 2), "SSIM": round(m["SSIM"], 4),
+                         "VMAF": round(m["VMAF"], 1), "flicker, levels": round(change, 2)})
+    label = "some views" if options.view else "held out" if options.held_out else "chosen on"
+    context = device_context()
+    record("shared_quality", rows, context.device.name, context.cores, options.results, label)
 
 
 if __name__ == "__main__":

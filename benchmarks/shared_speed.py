@@ -20,9 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from benchmarks.shared_quality import Maker  # noqa: E402
 from mandel.cluster.recipe import FRAME, Item  # noqa: E402
 from mandel.cluster.shared_recipe import STRIP  # noqa: E402
+from mandel.device.context import device_context  # noqa: E402
 from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
 from mandel.video.encode import encode_segment  # noqa: E402
@@ -113,7 +115,8 @@ def main() -> None:
     parser.add_argument("--zoom", nargs="+", default=list(ZOOMS), choices=ZOOMS)
     parser.add_argument("--octaves", type=int, default=8)
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="frames an octave")
-    options = parser.parse_args()
+    add_option(parser)
+    options, rows = parser.parse_args(), []
     print("| zoom | frames an octave | samples, shared / exact | ratio | CPU s, strips + frames / exact | ratio "
           "| wall s, shared / exact | encoding, CPU s |")
     print("|---|---|---|---|---|---|---|---|")
@@ -131,6 +134,16 @@ def main() -> None:
                 f"{strips.wall + frames.wall:.2f} / {theirs.wall:.1f}", f"{ours['encoding'].cpu:.2f}",
             )
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+            rows.append({
+                "zoom": zoom, "frames an octave": rate, "samples, shared, M": round(samples / 1e6, 1),
+                "samples, exact, M": round(all_samples / 1e6, 1), "strips, CPU s": round(strips.cpu, 2),
+                "frames, CPU s": round(frames.cpu, 2), "exact, CPU s": round(theirs.cpu, 2),
+                "exact / shared": round(theirs.cpu / (strips.cpu + frames.cpu), 1),
+                "encoding, CPU s": round(ours["encoding"].cpu, 2),
+            })
+    context = device_context()
+    record("shared_speed", rows, context.device.name, context.cores, options.results,
+           f"{options.width}x{options.height}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.record import add_option, record  # noqa: E402
 from mandel.colour.look import Look  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.plan.view import View  # noqa: E402
@@ -73,6 +74,7 @@ def main() -> int:
     p.add_argument("--device", default="auto")
     p.add_argument("--peer", metavar="PYTHON", help="interpreter that has mandelbrot-explorer")
     p.add_argument("--rounds", type=int, default=25)
+    add_option(p)
     o = p.parse_args()
     ctx = device_context(o.device)
     own, peer = FrameRenderer(ctx), Peer(o.peer) if o.peer else None
@@ -81,6 +83,7 @@ def main() -> int:
     if peer is None:
         print("no --peer given: this program alone")
     print(f"{'delta':>6} {'mandel':>16} {'peer':>16} {'mandel/peer':>12}")
+    rows = []
     for delta in DELTAS:
         view, ours, theirs = View(*POINT, delta, SIDE, SIDE), [], []
         for turn in range(o.rounds + 2):
@@ -93,8 +96,13 @@ def main() -> int:
                 theirs.append(other * 1e3)
         columns = [f"{min(t):8.1f} ({statistics.median(t):5.1f})" for t in (ours, theirs)]
         print(f"{delta:>6} {columns[0]:>16} {columns[1]:>16} {min(ours) / min(theirs):12.2f}")
+        row = {"delta": delta, "mandel, ms": round(min(ours), 2)}
+        if peer:
+            row |= {"mandelbrot-explorer, ms": round(min(theirs), 2), "ratio": round(min(ours) / min(theirs), 2)}
+        rows.append(row)
     if peer:
         peer.close()
+    record("single_frame", rows, ctx.device.name, ctx.cores, o.results, "" if peer else "alone")
     return 0
 
 

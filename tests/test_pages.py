@@ -1,0 +1,94 @@
+"""Pages and drawings are what ``python -m docs.generate`` makes of the code and the result files."""
+
+import json
+import re
+
+import pytest
+
+from benchmarks.record import ROOT, latest, record
+from docs import generate
+from mandel.protocol import reply
+from mandel.server import jobs, messages
+
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+RESULTS = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))
+
+SCRIPTS = [path for path in sorted((ROOT / "benchmarks").glob("*.py")) if "ArgumentParser(" in path.read_text()]
+
+
+@pytest.mark.parametrize("name", generate.PAGES)
+def test_pages_show_what_tables_and_result_files_say(name):
+    page = (ROOT / "docs" / name).read_text()
+    assert "<!-- made: end -->" in page
+    assert page == generate.filled(page), "python -m docs.generate makes it anew"
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_pages_with_made_blocks_are_listed(path):
+    assert ("<!-- made: end -->" in path.read_text()) == (path.name in generate.PAGES)
+
+
+def test_drawings_are_those_that_the_program_makes():
+    drawings = generate.drawings()
+    assert len(drawings) > 10
+    for path, svg in drawings.items():
+        assert path.read_text() == svg, f"python -m docs.generate makes {path.name} anew"
+    there = {path for path in generate.IMAGES.rglob("*.svg")}
+    assert there == set(drawings), "drawings that nothing makes"
+
+
+def test_the_state_drawing_has_every_step_that_changes_a_state():
+    drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", generate.job_states(), re.MULTILINE)
+    found = {(state, event, following) for state, following, events in drawn for event in events.split(", ")}
+    assert found == {(state, event, following) for state, events in jobs.TABLE.items()
+                     for event, following in events.items() if following != state}
+
+
+def test_a_changed_table_changes_the_drawings(monkeypatch):
+    before = generate.job_states(), generate.reply_order()
+    monkeypatch.setitem(jobs.TABLE, jobs.DONE, {"forget": jobs.QUEUED})
+    monkeypatch.setitem(reply.ORDER, reply.State.END, {reply.VIDEO: reply.State.LAST})
+    after = generate.job_states(), generate.reply_order()
+    assert "done --> queued: forget" in after[0] and before[0] != after[0]
+    assert "[*] --> last: video" in after[1] and before[1] != after[1]
+
+
+def test_every_message_of_the_driver_is_described_with_its_fields():
+    page = (ROOT / "docs" / "design.md").read_text()
+    for event, fields in messages.TABLE.items():
+        (row,) = re.findall(rf"^\| `{event}` \|.*$", page, re.MULTILINE)
+        (work,) = re.findall(r"^`frame` and `segment` also say (.+)$", page, re.MULTILINE)
+        row += work if event in ("frame", "segment") else ""
+        assert [name for name in fields if f"`{name}`" not in row] == [], event
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_links_of_pages_lead_somewhere(path):
+    for link in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+        assert link.startswith("http") or (path.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
+def test_result_files_say_when_where_and_what(path):
+    result = json.loads(path.read_text())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", result["date"]) and result["commit"] and result["command"]
+    assert result["machine"]["device"] and result["machine"]["cores"] > 0
+    assert path.parent.name == result["benchmark"]
+    headings = [list(row) for row in result["rows"]]
+    assert headings and all(row == headings[0] for row in headings)
+
+
+def test_a_benchmark_is_recorded_and_the_newest_counts(tmp_path):
+    old = record("speed", [{"time, s": 2.0}], "a CPU", 2, tmp_path)
+    stale = json.loads(old.read_text()) | {"date": "2001-01-01"}
+    (old.parent / "2001-01-01-a-cpu-0000000.json").write_text(json.dumps(stale))
+    record("speed", [{"time, s": 1.0}], "a CPU", 2, tmp_path)
+    record("speed", [{"time, s": 0.5}], "a GPU", 2, tmp_path, label="4K")
+    assert [result["rows"] for result in latest("speed", "*", tmp_path)] == [[{"time, s": 1.0}], [{"time, s": 0.5}]]
+    assert [result["machine"]["device"] for result in latest("speed", "", tmp_path)] == ["a CPU"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_benchmark_writes_a_result_file(script):
+    text = script.read_text()
+    assert "add_option(" in text and f'record("{script.stem}"' in text
