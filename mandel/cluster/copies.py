@@ -30,7 +30,7 @@ class Copies:
 
     def take_over(self, kind: str, free: int, slots: dict[str, int]) -> None:
         """Has ``free`` idle slots make what frames wait for while slower ones are at it."""
-        for job, item, task, _ in self._in_flight.slower(kind):
+        for job, item, task, *_ in self._in_flight.slower(kind):
             if not free:
                 return
             left = unwise(job, kind, slots, self._in_flight.of(job, kind))
@@ -41,7 +41,7 @@ class Copies:
 
     def hurry(self, slots: dict[str, int]) -> Iterator[tuple[Job, Item, dict]]:
         """Starts late tasks once more; yields those of which that is in vain, as failed by an error."""
-        for (job, item, task, _), copies in list(self._in_flight.late(slots, self._jobs.values())):
+        for (job, item, task, *_), copies in list(self._in_flight.late(slots, self._jobs.values())):
             if item.kind == SEGMENT and copies > 1:
                 # Encoding takes its time, but not that long: the pictures cannot be had.
                 self._in_flight.abandon(job, item)

@@ -27,6 +27,7 @@ class Task:
             then hands it back (``HANDED_BACK``) instead of trying it.
         memory: bytes that it takes, where these are so many that not every slot of a node may have them at
             once: it starts where and when a node has them left. 0: as few as any.
+        node: where it starts at once, beside what fills the slots there; ``""``: anywhere, once a slot is free.
     """
 
     function: str
@@ -37,6 +38,7 @@ class Task:
     avoid: frozenset[str] = frozenset()
     failures: int = 0
     memory: int = 0
+    node: str = ""
 
 
 @dataclass(frozen=True)

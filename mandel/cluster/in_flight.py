@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from mandel.cluster.executor import Executor, Outcome, Task
@@ -14,6 +14,8 @@ from mandel.cluster.stragglers import Stragglers
 
 # A slot with nothing else to do makes anew what took another kind so many times its own pace, and so many seconds.
 _TAKE_OVER, _TAKE_OVER_SECONDS = 2.0, 1.0
+# The kind of slot of what runs beside all slots.
+_BESIDE = "beside"
 
 
 class Flight(NamedTuple):
@@ -23,6 +25,12 @@ class Flight(NamedTuple):
     item: Item
     task: Task
     call: int  # tasks of the same call run one after the other on one worker
+    ticket: int
+
+    @property
+    def slot(self) -> str:
+        """The kind of slot that it takes."""
+        return _BESIDE if self.task.node else self.task.kind
 
 
 class InFlight:
@@ -59,16 +67,44 @@ class InFlight:
         """A job's tasks on slots of a kind: how many of each kind of item."""
         return self._tasks.get((job, kind), Counter())
 
+    @property
+    def jobs(self) -> set[Job]:
+        """Those that have tasks under way."""
+        return {job for job, _ in self._tasks}
+
+    def served(self, slots: Mapping[str, int]) -> set[str]:
+        """Clients of whom a slot does something: it takes calls in the order in which they were submitted."""
+        calls: dict[str, set[int]] = {}  # by kind of slot
+        clients = set()
+        for flight in self._flights.values():
+            seen = calls.setdefault(flight.slot, set())
+            seen.add(flight.call)
+            if len(seen) <= slots.get(flight.slot, 0):
+                clients.add(flight.job.client)
+        return clients
+
+    def beside(self) -> list[Flight]:
+        """What runs beside all slots, on nodes of its own."""
+        return [flight for flight in self._flights.values() if flight.slot == _BESIDE] if self.calls[_BESIDE] else []
+
+    def first(self, job: Job) -> tuple[Item, Task] | None:
+        """The task of a job that was submitted first."""
+        return next(((f.item, f.task) for f in self._flights.values() if f.job is job), None)
+
+    def age(self, flight: Flight) -> float:
+        """Seconds since a task was submitted."""
+        return self._stragglers.age(flight.ticket)
+
     def submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
         """Starts tasks of one job, one after the other on one worker."""
         call = next(self._numbers)
         for ticket, (item, task) in zip(self._executor.submit([task for _, task in together]), together):
             copies = len(self._copies(job, item)) if (job, item) in self._copied else 0
-            self._flights[ticket] = Flight(job, item, task, call)
-            self._tasks.setdefault((job, task.kind), Counter())[item.kind] += 1
-            self.calls[task.kind] += not self._sizes[call]
+            self._flights[ticket] = flight = Flight(job, item, task, call, ticket)
+            self._tasks.setdefault((job, flight.slot), Counter())[item.kind] += 1
+            self.calls[flight.slot] += not self._sizes[call]
             self._sizes[call] += 1
-            self._stragglers.submitted(ticket, call, job.name, item.kind, task.kind, copies)
+            self._stragglers.submitted(ticket, call, job.name, item.kind, flight.slot, copies)
 
     def end(self, outcome: Outcome) -> Flight | None:
         """Takes an ended task out, and copies of it as well; None if a copy of it was sooner."""
@@ -94,15 +130,15 @@ class InFlight:
     def _take_out(self, ticket: int) -> Flight:
         flight = self._flights.pop(ticket)
         self._heard.pop(ticket, None)
-        job, item, task, call = flight
-        tasks = self._tasks[job, task.kind]
-        tasks[item.kind] -= 1
+        job, call, slot = flight.job, flight.call, flight.slot
+        tasks = self._tasks[job, slot]
+        tasks[flight.item.kind] -= 1
         if not tasks.total():
-            del self._tasks[job, task.kind]
+            del self._tasks[job, slot]
         self._sizes[call] -= 1
         if not self._sizes[call]:
             del self._sizes[call]
-            self.calls[task.kind] -= 1
+            self.calls[slot] -= 1
         return flight
 
     def cancel(self, name: str) -> None:
@@ -131,8 +167,8 @@ class InFlight:
     def slower(self, kind: str) -> Iterator[Flight]:
         """What other kinds of slots have been at for longer than one of ``kind`` would have needed, waiting included."""
         for ticket, flight in list(self._flights.items()):
-            job, item, task, _ = flight
-            if task.kind == kind or item.kind == SEGMENT or (job, item) in self._copied:
+            job, item = flight.job, flight.item
+            if flight.slot in (kind, _BESIDE) or item.kind == SEGMENT or (job, item) in self._copied:
                 continue
             pace = job.pace_of(item, kind)
             if pace is not None and self._stragglers.age(ticket) > max(_TAKE_OVER * pace, _TAKE_OVER_SECONDS):
@@ -145,7 +181,7 @@ class InFlight:
 
     def progress(self) -> Iterator[tuple[Job, Item, int, int]]:
         """How far the long tasks are: job, item, done, total."""
-        for ticket, (job, item, _, _) in self._flights.items():
+        for ticket, (job, item, *_) in self._flights.items():
             if item.kind == REFERENCE and (said := self._executor.progress(ticket)) is not None:
                 yield job, item, *said
 

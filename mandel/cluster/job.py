@@ -266,6 +266,17 @@ class Job:
 
     def failed(self, item: Item, lost: bool) -> None:
         """Puts ``item`` back; if something was ``lost``, what it was made from as well."""
+        self.put_back(item)
+        if item.kind == SEGMENT:
+            return
+        if item.kind == STRIP and not lost:
+            self.strips.forget(item.index)
+        if lost:
+            for need in self._recipe.needs(item):
+                self._made.pop(need, None)
+
+    def put_back(self, item: Item) -> None:
+        """``item`` is to be made after all; a segment from new pictures."""
         self._making.discard(item)
         self._look_again()
         if item.kind == SEGMENT:
@@ -273,14 +284,8 @@ class Job:
             self._forget(segment)
             self._missing[segment.index] = segment.count
             self._put_back(segment.frames)
-            return
         if item.kind == FRAME:
             self._put_back([item.index])
-        if item.kind == STRIP and not lost:
-            self.strips.forget(item.index)
-        if lost:
-            for need in self._recipe.needs(item):
-                self._made.pop(need, None)
 
     def _put_back(self, frames: Iterable[int]) -> None:
         for frame in frames:

@@ -23,6 +23,7 @@ class LocalExecutor:
     def __init__(self, workers: int = 2, slot: tasks.Slot = tasks.Slot()):
         self._slot = slot
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="mandel-task")
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="mandel-beside")  # for tasks that name a node
         self._workers = workers
         self._ended: queue.SimpleQueue = queue.SimpleQueue()
         self._tickets = itertools.count(1)
@@ -41,7 +42,8 @@ class LocalExecutor:
 
     def submit(self, together: Sequence[Task]) -> list[int]:
         tickets = list(itertools.islice(self._tickets, len(together)))
-        future = self._pool.submit(self._run, tickets, together)
+        pool = self._beside if together[0].node else self._pool
+        future = pool.submit(self._run, tickets, together)
         self._calls |= dict.fromkeys(tickets, (future, tickets))
         future.add_done_callback(lambda done: self._ended.put((tickets, done)))
         return tickets
@@ -100,4 +102,5 @@ class LocalExecutor:
             future.cancel()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._beside):
+            pool.shutdown(wait=True, cancel_futures=True)

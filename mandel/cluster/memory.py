@@ -12,6 +12,8 @@ from mandel.cluster.job import Job
 # slots have something to do.
 _SHARE = 0.4
 _AHEAD_SHARE = 0.15
+# Kept for jobs that have nothing yet, and take no more than so much each until they have shown something.
+_SMALL_SHARE, _SMALL_JOB = 0.1, 0.05
 
 
 class Taken(NamedTuple):
@@ -34,8 +36,10 @@ def room(job: Job, now: Taken, memory: int) -> float:
     """Bytes that the pictures of a segment may take which ``job`` would begin; one job goes on in any case."""
     if not now.pictures and (job.is_under_way or not now.jobs):
         return math.inf
-    own = 0 if job.is_under_way else job.held_bytes
-    return _SHARE * memory - now.pictures - now.strips - own
+    left = _SHARE * memory - now.pictures - now.strips
+    if job.is_under_way:
+        return left
+    return max(left, min(left + _SMALL_SHARE * memory, _SMALL_JOB * memory)) - job.held_bytes
 
 
 def room_ahead(jobs: int, memory: int) -> int:

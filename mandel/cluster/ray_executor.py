@@ -14,24 +14,32 @@ import re
 import secrets
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 from ray.experimental import internal_kv
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import mandel
 from mandel.cluster import ray_folder, tasks
 from mandel.cluster.executor import Outcome, Task
 from mandel.cluster.find import find_cluster
 from mandel.cluster.ray_worker import Asked, Meter, by_value, sign_key
-from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT
+from mandel.cluster.recipe import FRAME, REFERENCE, SEGMENT, VIDEO_BAILOUT
 from mandel.cluster.results import bad_result
 from mandel.cluster.sign import LEAST_SECONDS, Signs
+from mandel.colour.look import Look
 from mandel.errors import RenderError
+from mandel.plan.view import View
+from mandel.render.unit import FrameUnit
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
+# What tasks in slots ask for, which leaves some of each GPU for one beside them.
+_GPU_SHARE = 0.33
+_GPU_LEFT = 0.01
 _REFRESH_SECONDS = 2.0
 # Workers that neither end a task nor give a sign of life for so long, though slots are free, do not work any more.
 # (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
@@ -57,6 +65,11 @@ _WATCH = {
 _METRICS = "RAY_enable_metrics_collection"
 # What the control store keeps of tasks for the dashboard, 3 KB each; Ray's own limit is 100,000.
 _TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
+# A worker takes seconds to start. The one for tasks beside full slots is started when they are full, and again as long
+# as they are: Ray ends workers beyond the number of slots when they were idle for so long (its own limit is a second).
+_IDLE_SECONDS = 600
+_IDLE_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": f"{_IDLE_SECONDS}000"}
+_WARM = Task(FRAME, FrameUnit(View("0", "0", "2", 32, 18), 50, VIDEO_BAILOUT, Look(), 1), label="warm up")
 
 
 class _Call(NamedTuple):
@@ -95,7 +108,8 @@ def _told_by(error: Exception) -> tuple[dict, dict]:
         return {}, bad_result(f"{type(error).__name__}: {error}").as_dict()
     if isinstance(error, ray.exceptions.TaskCancelledError):
         return {}, {"code": "CANCELLED", "message": "cancelled"}
-    gone = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError)
+    gone = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError,
+            ray.exceptions.TaskUnschedulableError)
     text = str(error)
     node = _NODE_IN_TEXT.search(text)
     message = f"{type(error).__name__}: {text.strip().splitlines()[0] if text.strip() else ''}"
@@ -121,7 +135,7 @@ class RayExecutor:
     """
 
     def __init__(self, address: str = "auto", device: str = "auto"):
-        for name, value in {**_WATCH, **_TASKS_SHOWN, _METRICS: "0"}.items():
+        for name, value in {**_WATCH, **_TASKS_SHOWN, **_IDLE_WORKERS, _METRICS: "0"}.items():
             os.environ.setdefault(name, value)
         cluster = find_cluster(address)
         folder, self.notice = (None, "") if cluster else ray_folder.choose()
@@ -151,6 +165,7 @@ class RayExecutor:
         if self.joined or os.environ[_METRICS] == "1":
             options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
             self._meter = ray.remote(**options)(Meter).remote()
+        self._warmed: dict[str, float] = {}  # when, by node
         self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
@@ -173,6 +188,7 @@ class RayExecutor:
                 queue = sum(len(call.tickets) for call in self._running.values())
                 self._meter.tell.remote(self._seconds, self._segments, queue)
             self._seconds, self._segments = [], 0
+            self._warm_up()
         return self._resources
 
     def slots(self) -> dict[str, int]:
@@ -183,6 +199,17 @@ class RayExecutor:
         if self._device in ("auto", "gpu"):
             slots["gpu"] = int(resources.get("GPU", 0)) * TASKS_PER_GPU
         return {kind: count for kind, count in slots.items() if count}
+
+    def _warm_up(self) -> None:
+        """Starts a worker beside full slots on each node, as far as there is none."""
+        if len(self._running) < self._resources.get("CPU", 0) or self._device == "gpu" or not self._running:
+            return
+        now = time.monotonic()
+        for node in self.nodes():
+            due = now - self._warmed.get(node["id"], -math.inf) > 0.9 * _IDLE_SECONDS
+            if due and node["alive"] and node["resources"].get("CPU"):
+                self._warmed[node["id"]] = now
+                self._start_call([replace(_WARM, node=node["id"])], [0])
 
     def memory(self) -> int:
         return int(self._now().get("object_store_memory", 1 << 30))
@@ -206,18 +233,29 @@ class RayExecutor:
         ]
 
     def submit(self, together: Sequence[Task]) -> list[int]:
+        tickets = list(itertools.islice(self._tickets, len(together)))
+        *results, facts = self._start_call(together, tickets)
+        if not self._running:
+            self._signs.note()
+        key = sign_key(self._key(tickets[0]))
+        self._running[facts] = _Call(tickets, [task.function for task in together], results, key)
+        return tickets
+
+    def _start_call(self, together: Sequence[Task], tickets: Sequence[int]) -> list:
+        """References of the results, and of the facts."""
         first = together[0]
         if first.kind == "gpu":
-            slot, needs = tasks.Slot("gpu"), {"num_cpus": 0, "num_gpus": 1 / TASKS_PER_GPU}
+            slot, needs = tasks.Slot("gpu"), {"num_cpus": 0, "num_gpus": _GPU_LEFT if first.node else _GPU_SHARE}
         else:
             # A node whose OpenCL knows no CPU lends its GPU to these tasks as well.
             named = self._device if self._device not in ("auto", "gpu") else "cpu,auto"
-            slot, needs = tasks.Slot(named, 1), {"num_cpus": 1}
+            slot, needs = tasks.Slot(named, 1), {"num_cpus": 0 if first.node else 1}
         if memory := max(task.memory for task in together):
             needs["memory"] = memory
-        if first.avoid:
+        if first.node:
+            needs["scheduling_strategy"] = NodeAffinitySchedulingStrategy(first.node, soft=False)
+        elif first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
-        tickets = list(itertools.islice(self._tickets, len(together)))
         # By identity: what was read from a file is an array, which has no hash.
         inputs = list({id(handle): handle for task in together for handle in task.inputs}.values())
         places = {id(handle): place for place, handle in enumerate(inputs)}
@@ -228,11 +266,7 @@ class RayExecutor:
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
-        *results, facts = remote.remote(pickle.dumps((asked, slot)), *inputs)
-        if not self._running:
-            self._signs.note()
-        self._running[facts] = _Call(tickets, [task.function for task in together], results, sign_key(asked[0].key))
-        return tickets
+        return remote.remote(pickle.dumps((asked, slot)), *inputs)
 
     def _key(self, ticket: int) -> bytes:
         """Under which a running task tells how far it is, in the control store's table of small values."""

@@ -9,37 +9,27 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mandel.cluster.accounts import Accounts
-from mandel.cluster.copies import Copies
+from mandel.cluster.dispatch import MAX_ATTEMPTS, MAX_BLAME, Dispatcher
 from mandel.cluster.events import frame_event, kept_event, limit_event, segment_event
 from mandel.cluster.executor import Executor, Outcome, Task
 from mandel.cluster.finish import Finisher, Spoilt
 from mandel.cluster.in_flight import Flight, InFlight
 from mandel.cluster.job import Job
 from mandel.cluster.kept import Kept
-from mandel.cluster.memory import Taken, room, room_ahead, taken
-from mandel.cluster.pace import frames_together, unwise
 from mandel.cluster.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, Item
 from mandel.cluster.results import as_told, check_result, segment_bytes, sound
 from mandel.cluster.segment_files import disk_error, write_segment
 from mandel.errors import MandelError, RenderError
-from mandel.plan.orbit_room import announcement
 
-MAX_ATTEMPTS = 3
 # A frame whose node died is not to blame, but it must not loop for ever either.
 MAX_LOSSES = 30
-# A node that failed one of a job's tasks gets none of them for a while, one that fails so many in a row no more.
-MAX_BLAME = 2
-_SUSPECT_SECONDS = 15.0
-# More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
-_IN_FLIGHT = {"cpu": 2, "gpu": 4}
 _STAGE_SECONDS = 1.0
 _VIDEO = Item("video", 0)
 
@@ -59,12 +49,12 @@ class Scheduler:
         self._jobs: dict[str, Job] = {}
         self._accounts = Accounts(self._jobs)
         self._in_flight = InFlight(executor)
-        self._taken: Taken | None = None  # as of now, if it was summed up since something changed
-        self._failures = 0
         self._told = 0.0
         self._finisher = Finisher(wake)
         self._kept = Kept(executor)
-        self._copies = Copies(self._in_flight, self._jobs, self._say, self._addressed)
+        self._dispatcher = Dispatcher(
+            executor, self._jobs, self._accounts, self._in_flight, self._of, self._recall, self._say
+        )
 
     @property
     def busy(self) -> bool:
@@ -108,7 +98,9 @@ class Scheduler:
 
     def step(self, timeout: float) -> None:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
-        self._fill()
+        self._dispatcher.fill()
+        for job, item, error in self._dispatcher.late():
+            self._failed(job, item, Outcome(0, None, {}, error))
         self._await(timeout)
         for name, future in self._finisher.ended():
             self._joined(name, future)
@@ -144,55 +136,6 @@ class Scheduler:
         self._kept.close(0.0)
         self._finisher.close()
 
-    # Handing out
-
-    def _fill(self) -> None:
-        slots = self._executor.slots()
-        calls = self._in_flight.calls
-        ahead = room_ahead(len(self._jobs), self._executor.memory())
-        for job in list(self._jobs.values()):
-            self._of(job, job.look_ahead, sum(slots.values()), ahead)
-        self._taken = None
-        for kind, count in slots.items():
-            while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
-                pass
-            if len(slots) > 1 and calls[kind] < count:
-                self._copies.take_over(kind, count - calls[kind], slots)
-        for job, item, error in self._copies.hurry(slots):
-            self._failed(job, item, Outcome(0, None, {}, error))
-
-    def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
-        """Gives one slot of ``kind`` something to do; whether there was anything."""
-        while (given := self._choose(kind, slots)) is not None:
-            job, *first = given
-            if self._recall(job, *first):
-                continue
-            batch = [first]
-            most = 1 if job.is_alone(first[0]) else frames_together(job, kind, slots)
-            while len(batch) < most and (more := self._next(job, kind, slots)) is not None:
-                if self._recall(job, *more):
-                    continue
-                if job.is_alone(more[0]):
-                    self._submit(job, [more])
-                    break
-                batch.append(more)
-            self._submit(job, batch)
-            return True
-        return False
-
-    def _choose(self, kind: str, slots: dict[str, int]) -> tuple[Job, Item, Task] | None:
-        for job in self._accounts.ranked(self._jobs.values()):
-            if job.frames_left and (given := self._next(job, kind, slots)) is not None:
-                return job, *given
-        return None
-
-    def _next(self, job: Job, kind: str, slots: dict[str, int]) -> tuple[Item, Task] | None:
-        left = unwise(job, kind, slots, self._in_flight.of(job, kind))
-        given = self._of(job, job.next, kind, left, partial(self._room, job))
-        if given is not None:
-            self._taken = None
-        return given
-
     def _recall(self, job: Job, item: Item, task: Task) -> bool:
         """Takes what a task would make from the cache, if it is there and intact."""
         if (handle := self._kept.recall(job, item, task)) is None:
@@ -202,40 +145,19 @@ class Scheduler:
         self._encode(job, item, handle)
         return True
 
-    def _room(self, job: Job) -> float:
-        self._taken = self._taken or taken(self._jobs.values())
-        return room(job, self._taken, self._executor.memory())
-
-    def _submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
-        if self._jobs.get(job.name) is job:  # and not given up meanwhile
-            kinds = self._executor.slots()
-            tasks = [(item, job.last_resort(item, task, MAX_ATTEMPTS, kinds)) for item, task in together]
-            for item, task in tasks:
-                if item.kind == REFERENCE:
-                    self._say(job, announcement(task.argument.limit), "info")
-            self._in_flight.submit(job, [(item, self._addressed(job, task)) for item, task in tasks])
-
-    def _addressed(self, job: Job, task: Task) -> Task:
-        """The task, saying which nodes must not run it and how many failures are known."""
-        avoid = job.shunned(MAX_BLAME, _SUSPECT_SECONDS)
-        if avoid:  # but not all that have such slots: it would wait for ever
-            able = {n["id"] for n in self._executor.nodes() if n["alive"] and n["resources"].get(task.kind.upper())}
-            avoid = avoid & able if able - avoid else set()
-        return replace(task, avoid=frozenset(avoid), failures=self._failures)
-
     # What came of it
 
     def _ended(self, outcome: Outcome) -> None:
-        self._failures += outcome.error is not None
+        self._dispatcher.failures += outcome.error is not None
         outcome = sound(outcome)
         if (flight := self._in_flight.end(outcome)) is None:
             return
-        job, item, task, _ = flight
+        job, item, task, *_ = flight
         self._accounts.charge(job, outcome.info.get("seconds", 0.0))
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is not None and outcome.error["code"] == "HANDED_BACK":
-            self._submit(job, [(item, task)])
+            self._dispatcher.submit(job, [(item, task)])
             return
         try:
             if outcome.error is None and item.kind == SEGMENT:
@@ -253,10 +175,11 @@ class Scheduler:
 
     def _made(self, flight: Flight, outcome: Outcome) -> None:
         """A task went well, and what it made is what it should be."""
-        job, item, task, _ = flight
+        job, item, task, *_ = flight
         if job.blamed[outcome.info["node"]] < MAX_BLAME:
             del job.blamed[outcome.info["node"]]
-        job.note_pace(item, task.kind, outcome.info["seconds"])
+        if not task.node:  # beside full slots it takes longer
+            job.note_pace(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
         self._of(job, job.found, item, outcome.info.pop("found", None))
@@ -273,7 +196,7 @@ class Scheduler:
     def _encode(self, job: Job, item: Item, handle: Any) -> None:
         """Notes that an item was made, and submits what can be encoded now."""
         for follower in self._of(job, job.ended, item, handle) or ():
-            self._submit(job, [follower])
+            self._dispatcher.submit(job, [follower])
 
     def _of(self, job: Job, step: Callable, *args):
         """What a step of a job's own bookkeeping gives; a job whose step raises fails alone, and gives None."""
@@ -362,7 +285,7 @@ class Scheduler:
         """Forgets a job and ends its tasks; whether there was one."""
         if self._jobs.pop(name, None) is None:
             return False
-        self._taken = None
+        self._dispatcher.changed()
         self._accounts.close()
         self._kept.release(name)
         self._finisher.forget(name)

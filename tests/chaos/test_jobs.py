@@ -118,6 +118,65 @@ def test_cancel_is_prompt(cluster, faults, service):
     tell("T16", cancels=number + 1, slowest_s=f"{slowest:.2f}", frame_s=0.3, final_files=0)
 
 
+# Each task takes minutes at least: all samples of a frame, or of a strip, are inside the set; an orbit that never escapes.
+INSIDE = SMALL | {"point": "-0.1,0.65", "start_delta": "0.02", "end_delta": "0.01", "maxiter": 2_000_000_000}
+ORBIT = SMALL | {"point": "-1.9,0", "start_delta": "1e-2999", "end_delta": "1e-3000", "maxiter": 2_000_000_000}
+
+
+def of_job(cluster: Cluster, job: str) -> list[str]:
+    """What workers and encoders are at."""
+    return [c for c in processes.marked(cluster.mark).values() if job[:8] in c or "ffmpeg" in c]
+
+
+def test_a_cancel_frees_the_slots_whatever_is_computed(cluster, faults, service):
+    """T16: real launches, none of which lasts, of tasks that would take minutes or hours."""
+    kinds = {
+        "frame": INSIDE, "strip": INSIDE | {"sampling": "shared"}, "reference": ORBIT,
+        "limit": INSIDE | {"maxiter": "auto", "frame_width": 1920, "frame_height": 1080, "num_frames": 200,
+                           "start_delta": "3", "end_delta": "1e-25"},
+    }
+    if LONG:
+        kinds["large frame"] = INSIDE | {"frame_width": 16128, "frame_height": 16128}
+        kinds["segment"] = SMALL | {"frame_width": 3840, "frame_height": 2160, "sampling": "shared"}
+    seconds = {}
+    for kind, payload in kinds.items():
+        faults.set("note .")
+        client = Client(service.port, **payload)
+        processes.wait_for(
+            lambda: faults.noted(f" {kind.split()[-1]} "), PATIENCE, f"a {kind} is begun")
+        time.sleep(0 if kind in ("limit", "segment") else 2)
+        assert client.reply is None and of_job(cluster, client.job)
+        moment = time.monotonic()
+        ask(service.port, op="cancel", job=client.job)
+        processes.wait_for(lambda: not of_job(cluster, client.job), PATIENCE, "workers are idle")
+        seconds[kind] = time.monotonic() - moment
+        assert client.answer(PATIENCE).code == "CANCELLED"
+    tell("T16 cancel", **{f"{kind}_s".replace(" ", "_"): f"{took:.2f}" for kind, took in seconds.items()})
+    assert max(seconds.values()) < 60
+
+
+def test_newcomers_see_frames_while_long_tasks_fill_every_slot(cluster, faults, service):
+    """T20: first one client's, then also those of three that stay where newcomers are served."""
+    faults.set("note .")
+    firsts, long = [], [Client(service.port, client="long", **INSIDE)]
+    processes.wait_for(lambda: len(faults.noted(" frame ")) >= 3, PATIENCE, "every slot is taken")
+    for number in range(amount(2, 10)):
+        if number == 1:
+            long += [Client(service.port, client=f"longer {n}", **INSIDE | {"end_delta": f"0.01{n}"}) for n in range(3)]
+            processes.wait_for(lambda: all(faults.noted(c.job[:8]) for c in long if c.job), PATIENCE, "all have begun")
+        moment = time.monotonic()
+        small = Client(service.port, client=f"new {number}", **SMALL | {"maxiter": 370 + number, "num_frames": 6})
+        processes.wait_for(lambda: small.done, PATIENCE, "a frame is shown")
+        firsts.append(time.monotonic() - moment)
+        assert small.answer(PATIENCE).code is None, "the video comes as well"
+    assert not any(client.done or client.reply for client in long), "the others are still at their first frames"
+    for client in long:
+        ask(service.port, op="cancel", job=client.job)
+        assert client.answer(PATIENCE).code == "CANCELLED"
+    tell("T20 first frames", newcomers=len(firsts), median_s=f"{sorted(firsts)[len(firsts) // 2]:.2f}",
+         slowest_s=f"{max(firsts):.2f}")
+
+
 def test_encoders_fail(cluster, faults, encoders, service):
     """T17: two encoders of each job fail: a third time for one segment would be the end of the job."""
     orders = [(ffmpeg.KILLED, {"seconds": 0.02 * index}) for index in range(amount(2, 10))]

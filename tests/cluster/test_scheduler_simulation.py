@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mandel.cluster import express as express_module
 from mandel.cluster import job as job_module
 from mandel.cluster import scheduler as scheduler_module
 from mandel.cluster import stragglers as stragglers_module
@@ -104,7 +105,7 @@ FAULTS = {
 class World:
     def __init__(self, seed, faults, tmp, monkeypatch, memory=None):
         self.rng, self.clock, self.tmp = random.Random(seed), Clock(), tmp
-        for module in (job_module, scheduler_module, stragglers_module):
+        for module in (express_module, job_module, scheduler_module, stragglers_module):
             monkeypatch.setattr(module, "time", self.clock)
         monkeypatch.setattr(scheduler_module, "Finisher", Films)
         rng = self.rng
@@ -134,12 +135,12 @@ class World:
                 assert [handle.label for handle in task.inputs] == [f"{name} frame {frame}" for frame in frames]
         return type(self.cluster).submit(self.cluster, together)
 
-    def add(self, name):
+    def add(self, name, client=""):
         shape, rng = payload(self.rng), self.rng
         segments = cut(shape.num_frames, FRAME_BYTES)
         finished = {s.index: Path("there") for s in segments if rng.random() < 0.2} if rng.random() < 0.2 else {}
         cache = Pictures(name, rng) if rng.random() < 0.2 else None
-        made = Job(name, shape, self.tmp, finished, rng.choice((0, 0, 1, -1)), cache, rng.choice("abc"))
+        made = Job(name, shape, self.tmp, finished, rng.choice((0, 0, 1, -1)), cache, client or rng.choice("abc"))
         self.jobs[name], self.finished[name] = made, set(finished)
         self.largest = max(self.largest, made.held_bytes + segments[0].count * FRAME_BYTES)
         self.scheduler.add(made)
@@ -202,3 +203,39 @@ def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path
     assert world.cluster.store.most <= 0.8 * world.cluster.memory() + world.largest
     world.scheduler.close()
     assert not world.cluster.live and not world.cluster.unwanted
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_newcomers_see_a_frame_soon_whatever_fills_the_slots(seed, tmp_path, monkeypatch):
+    world = World(seed, "none", tmp_path, monkeypatch, memory=300_000_000)
+    cluster, rng, made = world.cluster, world.rng, []
+    world.disturb = lambda: None
+    # Tasks of long jobs outlast the test; those of newcomers last a tenth of a second.
+    cluster._seconds = lambda task: 1e5 if task.label.startswith("long") else 0.1
+    cluster._make = lambda task, node: made.append(task) or type(cluster)._make(cluster, task, node)
+    for number in range(rng.randint(1, 3)):
+        world.add(f"long{number}", "x")
+    for _ in range(20):
+        world.step()
+    waits, full = [], sum(cluster.slots().values())
+    for number in range(8):
+        if rng.random() < 0.5:  # one that would stay where newcomers are served
+            world.add(f"longer{number}", f"y{number}")
+            for _ in range(rng.randint(0, 40)):
+                world.step()
+        names = [f"new{number}{k}" for k in range(rng.choice((1, 1, 2, 3)))]
+        begun, before = world.clock.now, len(made)
+        for name in names:
+            world.add(name, f"client of {name}")
+        while not all(world.of(name, "frame", "kept", "video") for name in names):
+            world.step()
+            assert world.clock.now < begun + 60, names
+        # They may need strips and limits first, and share a place: what that takes is no waiting.
+        waits.append(world.clock.now - begun - 0.2 * (len(made) - before))
+        for name in names:
+            world.scheduler.cancel(name)
+    assert not any(world.of(name, "failed") for name in world.jobs)
+    assert len(cluster.running) <= full + 2 * len(cluster.alive), "one beside each node's slots, and one that ends"
+    print(f"waited {max(waits):.1f} s at most", cluster.slots())
+    assert max(waits) < 5
+    world.scheduler.close()

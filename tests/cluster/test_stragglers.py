@@ -179,10 +179,10 @@ def test_idle_cores_leave_frames_queued_for_a_gpu_that_will_need_them_to_encode(
     for frame in range(4):
         scheduler._in_flight.submit(own, [(Item(FRAME, frame), Task(FRAME, None, kind="gpu"))])
     clock.now += 60
-    scheduler._copies.take_over("cpu", 16, slots)
+    scheduler._dispatcher._copies.take_over("cpu", 16, slots)
     assert begun == ["gpu"] * 4
     own.pace[Grade(FRAME), "gpu"] = 20.0  # it is slow: they had better
-    scheduler._copies.take_over("cpu", 3, slots)
+    scheduler._dispatcher._copies.take_over("cpu", 3, slots)
     assert begun == ["gpu"] * 4 + ["cpu"] * 3
     scheduler.close()
 

@@ -91,7 +91,7 @@ class Cluster:
         assert len(together) == 1 or {task.function for task in together} == {"frame"}
         for ticket, task in zip(tickets, together):
             wanted = [other.label for old, other in self.live.items() if old not in self.unwanted]
-            self.again += task.label in wanted
+            self.again += task.label in wanted and not task.node
             if task.label in self.suspected:
                 self.suspected.remove(task.label)
                 self.copies.add(ticket)
@@ -150,8 +150,11 @@ class Cluster:
     def _start(self):
         for _ in range(len(self.waiting)):
             tickets, together = self.waiting.popleft()
-            kind, avoid = together[0].kind, together[0].avoid
-            nodes = [n for n, free in self.free.items() if free[kind] and n not in avoid]
+            kind, avoid, beside = together[0].kind, together[0].avoid, together[0].node
+            if beside and beside not in self.alive:
+                self._all(tickets, "NODE_LOST")
+                continue
+            nodes = [beside] if beside else [n for n, free in self.free.items() if free[kind] and n not in avoid]
             if not nodes:
                 self.waiting.append((tickets, together))
                 continue
@@ -159,7 +162,7 @@ class Cluster:
                 self._all(tickets, "NODE_LOST")
                 continue
             node, turn = self.rng.choice(nodes), next(self.turns)
-            self.free[node][kind] -= 1
+            self.free[node][kind] -= not beside
             self.running[turn], self.begun[turn] = (node, tickets, together), self.clock.now
             if self.rng.random() < self.faults["hang"]:
                 self.hung.add(turn)
@@ -179,7 +182,7 @@ class Cluster:
             return
         node, tickets, together = call
         self._count(turn, tickets)
-        self.free[node][together[0].kind] += 1
+        self.free[node][together[0].kind] += not together[0].node
         if self.rng.random() < self.faults["worker"] * len(together):
             self._all(tickets, "WORKER_LOST", node)
             return
@@ -236,7 +239,7 @@ class Cluster:
             if over(tickets):
                 del self.running[turn]
                 self._count(turn, tickets)
-                self.free[node][together[0].kind] += 1
+                self.free[node][together[0].kind] += not together[0].node
                 self._all(tickets, "CANCELLED")
         for call in [call for call in self.waiting if over(call[0])]:
             self.waiting.remove(call)
