@@ -38,8 +38,8 @@ from mandel.render.unit import FrameUnit
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
 # What tasks in slots ask for, which leaves some of each GPU for one beside them.
-_GPU_SHARE = 0.33
 _GPU_LEFT = 0.01
+_GPU_SHARE = (1 - _GPU_LEFT) / TASKS_PER_GPU
 _REFRESH_SECONDS = 2.0
 # Workers that neither end a task nor give a sign of life for so long, though slots are free, do not work any more.
 # (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
