@@ -18,7 +18,7 @@ ALLOWED = {
     "settings": set(),
     "secret": set(),
     "": {"version"},
-    "__main__": set(),
+    "__main__": {"", "cli"},
     "checks": {"settings", "protocol"},
     "payload": {"checks", "settings", "version", "colour", "protocol", "plan", "video", ""},
     "plan": set(),

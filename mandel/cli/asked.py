@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from mandel.cli.words import plain
+from mandel.cli.words import plain, typed
 from mandel.colour import palettes
 from mandel.errors import RequestError
 from mandel.protocol import fields, strict_json
@@ -153,5 +153,5 @@ def _warnings(asked: dict) -> list[str]:
         return []
     return [
         f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, frames "
-        f"beyond about 1e-{decimals - 1} may show one flat colour; `python -m mandel locate` finds a centre with all digits"
+        f"beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with all digits"
     ]

@@ -21,7 +21,7 @@ from mandel.cli.conversation import converse, trust
 from mandel.cli.place import Placed, check_writable
 from mandel.cli.progress_line import ProgressLine
 from mandel.cli.report import report
-from mandel.cli.words import plain
+from mandel.cli.words import plain, typed
 from mandel.errors import MandelError, RequestError, TransferError
 from mandel.protocol import codes, operation, reply, strict_json
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, VideoData, VideoHead
@@ -148,7 +148,7 @@ class _Session:
 
     def how_to_attach(self) -> str:
         """The command that follows the job again."""
-        words = ["python client.py --attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
+        words = [typed("client"), "--attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
         return " ".join(words + [f"--host {self._host} --port {self._port}"])
 
 
@@ -202,7 +202,7 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         code = _exit_code(error)
         if error.code == "UNREACHABLE" and not goes_on:
             port = "" if service.port == settings.Settings.port else f" --port {service.port}"
-            print(f"Start the service: python ray_head.py{port}", file=sys.stderr)
+            print(f"Start the service: {typed('head')}{port}", file=sys.stderr)
         if error.code == "CONNECTION_LOST" and not service.tls_ca and not session.job:
             print("If the service speaks TLS, name the certificate to trust: --tls-ca FILE", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:

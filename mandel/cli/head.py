@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mandel import settings as settings_module
-from mandel.cli.words import size
+from mandel.cli.words import size, typed
 from mandel.errors import MandelError
 from mandel.server.service import Service, driver_command
 from mandel.settings import Limits, Settings
@@ -43,7 +43,7 @@ class _OneLine(logging.Formatter):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ray_head.py", usage="ray_head.py [options]", formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=typed("head"), usage="%(prog)s [options]", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="The Mandelbrot zoom service: takes payloads on a TCP port, renders them on a Ray cluster,\n"
         "stores and sends the videos.",
         epilog="Prints where it listens and stores, and what clients need, once it takes requests; its log goes\n"
@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
         settings = _allow_descriptors(settings)
         service = Service(settings, driver(settings))
     except MandelError as error:
-        print(f"ray_head.py: {error.code}: {error.message}", file=sys.stderr)
+        print(f"{error.code}: {error.message}", file=sys.stderr)
         return EXIT_BAD_SETTING if error.code == "BAD_SETTING" else EXIT_CANNOT_START
     signals = _Signals()
     if not service.listener.is_private:
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     print(f"listening on {host}:{port}\n"
           f"storing under {service.store.names.root}: {service.store.recovery}\n"
           f"{room(service, settings)}\n"
-          "the renderer is starting; send a payload with: python client.py "
+          f"the renderer is starting; send a payload with: {typed('client')} "
           f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}", flush=True)
     if token:
         print("clients on other machines need a copy of that token", flush=True)

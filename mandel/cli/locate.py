@@ -9,6 +9,7 @@ import sys
 
 from mandel import payload
 from mandel.cli.arguments import joined, one_delta
+from mandel.cli.words import typed
 from mandel.errors import MandelError, PayloadError
 from mandel.plan.nucleus import Nucleus, locate
 from mandel.settings import Limits
@@ -28,7 +29,7 @@ exit codes: 0 found, 2 wrong usage, 1 no nucleus there
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog="python -m mandel locate", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("locate"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")

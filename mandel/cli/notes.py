@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mandel.cli.words import is_number, plain
+from mandel.cli.words import is_number, plain, typed
 
 _WIDE = 4  # a flat frame of this delta or more lies outside of the whole set, or shows nothing but its surroundings
 _LEAST_SHARE = 0.0005
@@ -163,7 +163,7 @@ def _digits(note: dict) -> str:
     deepest = min(magnitudes)
     return (
         f". If the point was rounded: its {decimals} decimal{_s(decimals)} will do to about 1e-{decimals}, at 1e{deepest} "
-        f"it needs {2 - deepest}; `python -m mandel locate` finds a centre with all digits"
+        f"it needs {2 - deepest}; `{typed('locate')}` finds a centre with all digits"
     )
 
 

@@ -16,6 +16,7 @@ from mandel.cli.arguments import joined, one_delta
 from mandel.cli.asked import number
 from mandel.cli.notes import sentences
 from mandel.cli.place import Placed, check_writable
+from mandel.cli.words import typed
 from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.device.context import device_context
@@ -48,7 +49,7 @@ exit codes: 0 done, 2 wrong usage, 1 it could not be rendered or stored
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog="python -m mandel still", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("still"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
