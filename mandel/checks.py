@@ -172,7 +172,7 @@ def fps(value, info: ValidationInfo) -> str:
         if error.type == "BAD_NUMBER":
             error = _wrong("BAD_NUMBER", f'{_shown(text)} is no frame rate; write 25, 29.97 or "30000/1001"')
         # A rate without end is a rate beyond the limit.
-        raise refused if error.type == "NOT_FINITE" else error
+        raise (refused if error.type == "NOT_FINITE" else error) from None
     if not _short(number) or not _MIN_FPS <= Decimal(number.text()) <= high:
         raise refused
     return number.text()

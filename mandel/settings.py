@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, fields
 from mandel.errors import MandelError
 
 
-def _option(default, help: str, least: float | None = None, most: float = math.inf):
-    return field(default=default, metadata={"help": help, "least": least, "most": most})
+def _option(default, text: str, least: float | None = None, most: float = math.inf):
+    return field(default=default, metadata={"help": text, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.
     """Settings from parsed options and environment.
 
     Raises:
-        MandelError: BAD_SETTING when a variable's text is not of its type, a number cannot be meant, or a key has no certificate.
+        MandelError: BAD_SETTING when a variable's text is not of its type, a number cannot be meant, or a key
+            has no certificate.
     """
     given = vars(options) if options is not None else {}
     found = _read(Settings, given, env, limits=_read(Limits, given, env))

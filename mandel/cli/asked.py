@@ -151,7 +151,8 @@ def _warnings(asked: dict) -> list[str]:
     decimals = max(map(_decimals, parts))
     if decimals < _LEAST_DECIMALS or deepest >= -decimals:
         return []
-    return [
-        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, frames "
-        f"beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with all digits"
-    ]
+    return [(
+        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
+        f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
+        "all digits"
+    )]

@@ -149,7 +149,7 @@ class _Session:
     def how_to_attach(self) -> str:
         """The command that follows the job again."""
         words = [typed("client"), "--attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
-        return " ".join(words + [f"--host {self._host} --port {self._port}"])
+        return " ".join([*words, f"--host {self._host} --port {self._port}"])
 
 
 def _exit_code(error: MandelError) -> int:

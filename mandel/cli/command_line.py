@@ -88,8 +88,8 @@ def parser() -> argparse.ArgumentParser:
     what = p.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument("--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's")
     what.add_argument("--list", action="store_true", help="all jobs")
-    for op, help in _CHANGES.items():
-        what.add_argument("--" + op, metavar="JOB", help=help)
+    for op, text in _CHANGES.items():
+        what.add_argument("--" + op, metavar="JOB", help=text)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
     what.add_argument(
         "--recolour", metavar="JOB",

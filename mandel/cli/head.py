@@ -25,7 +25,7 @@ EXIT_BAD_SETTING = 2
 EXIT_CANNOT_START = 3
 EXIT_FORCED = 130
 
-_ALL_ADDRESSES = ("0.0.0.0", "::")  # to listen on, not to connect to
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to listen on, not to connect to
 _LONGEST_LINE = 2_000
 _EACH = 3  # descriptors of a connection
 # Of all else: what is comfortable, as the driver and its Ray inherit the limit, and what the service needs itself.

@@ -36,7 +36,8 @@ def reached(note, frames) -> str:
     if not _has(note, "share", "maxiter", "frame") or note["share"] < _LEAST_SHARE:
         return ""
     most = "" if frames == 1 else "at most "
-    return f"{most}{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping"
+    share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
+    return f"{most}{share} of {samples} reached {_limit(note)} without escaping"
 
 
 def brief(notes) -> str:
@@ -99,8 +100,8 @@ def _short(note, frames) -> str:
     much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
     others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
     return (
-        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping; with a "
-        f"higher one {much} would hardly be black{others}: try {_higher(note)}"
+        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping; "
+        f"with a higher one {much} would hardly be black{others}: try {_higher(note)}"
     )
 
 
@@ -119,8 +120,8 @@ def _flat(note, frames) -> str:
         if note.get("auto"):
             return f"{shown}: the point lies inside of the set, as far as can be told{_digits(note)}"
         return (
-            f"{shown}, as no sample escaped within {_limit(note)}: the point lies inside of the set, or that is too few; "
-            f"try --maxiter auto{_digits(note)}"
+            f"{shown}, as no sample escaped within {_limit(note)}: the point lies inside of the set, or that is "
+            f"too few; try --maxiter auto{_digits(note)}"
         )
     shown = f"{run} {'shows' if one else 'show'} one flat colour"
     if min(map(_value, _deltas(note)), default=math.inf) >= _WIDE:
@@ -162,8 +163,8 @@ def _digits(note: dict) -> str:
         return ""
     deepest = min(magnitudes)
     return (
-        f". If the point was rounded: its {decimals} decimal{_s(decimals)} will do to about 1e-{decimals}, at 1e{deepest} "
-        f"it needs {2 - deepest}; `{typed('locate')}` finds a centre with all digits"
+        f". If the point was rounded: its {decimals} decimal{_s(decimals)} will do to about 1e-{decimals}, "
+        f"at 1e{deepest} it needs {2 - deepest}; `{typed('locate')}` finds a centre with all digits"
     )
 
 

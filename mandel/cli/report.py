@@ -39,8 +39,8 @@ def _table(jobs: list[dict]) -> str:
             _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
             _left(job.get("seconds_left")), _moment(job.get("asked")),
         ])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def _facts(rows: list[tuple[str, str]]) -> str:

@@ -146,8 +146,14 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     # A session of its own: Ctrl-C is for the client; the service is ended below.
-    head = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT,
-                            start_new_session=True, preexec_fn=_end_with_parent)
+    head = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call
+    )
     try:
         if not _wait_until_listening(head, output):
             return _not_started(head, output, options, db)

@@ -97,7 +97,6 @@ def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
     columns = grid.x0 + np.arange(grid.cols, dtype=np.float64)
     if grid.kind == POLAR:
         return _polar(grid, re, im, scale[0], columns)
-    assert grid.kind == PLANE
     lines = grid.y0 - np.arange(grid.rows, dtype=np.float64)
     x, y = _scaled(scale, columns), _scaled(scale, lines)
 

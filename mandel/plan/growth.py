@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import itertools
 
 _BLOCK = 32  # |2 z| is below 2**3 but for the last steps of an escape: no block overflows a double
 _CHUNK = 4_096
@@ -28,7 +29,7 @@ class Growth:
         special = np.flatnonzero(exponent).tolist()  # these take a block each
         cuts = sorted({*range(0, len(factors), _BLOCK), *special, *(k + 1 for k in special), len(factors)})
         values, exponents = [], np.zeros(len(factors))
-        for first, end in zip(cuts, cuts[1:], strict=False):
+        for first, end in itertools.pairwise(cuts):
             exponents[first:end] = self._exponent
             value, shift = self._value, shifts[first]
             if shift:

@@ -193,7 +193,7 @@ class _Watch:
         return steps >= _PATIENCE and self._greatest < 2 * math.log2(steps)
 
 
-def reference_orbit(
+def reference_orbit(  # noqa: C901, PLR0912, PLR0915 - one loop, hot; its variables are all of its state
     re: str,
     im: str,
     bits: int,

@@ -81,7 +81,7 @@ class Layout:
 
     def offset(self, level: int) -> int:
         """Elements before a level."""
-        return sum(math.prod(self.shape(l)) for l in range(self.finest, level))
+        return sum(math.prod(self.shape(k)) for k in range(self.finest, level))
 
     @property
     def size(self) -> int:

@@ -165,7 +165,7 @@ def request(value, admit: Callable[[str | None], None] = anybody) -> Request:
     for name in fields:
         if name not in row.required + row.optional:
             raise _not_recoloured(name) if op == RECOLOUR else unknown_field(
-                name, ("op", "token") + row.required + row.optional
+                name, ("op", "token", *row.required, *row.optional)
             )
     for name in row.required:
         if name not in fields:

@@ -93,7 +93,8 @@ def _foreign(root: Path, why: str) -> StoreError:
     return StoreError(
         "DB_NOT_OURS",
         f"{root} is not a folder of this service, and nothing in it was touched: {why}. Name an empty or a new "
-        f"folder with --db. If it is a DB/ of this service after all, say so by `touch {root}/{Names(root).marker.name}`",
+        f"folder with --db. If it is a DB/ of this service after all, say so by "
+        f"`touch {root}/{Names(root).marker.name}`",
     )
 
 

@@ -188,7 +188,7 @@ def test_limits_are_settings(heads):
     assert head.ask(op="list", job="x" * 200).code == "TOO_LARGE"
 
 
-@pytest.mark.parametrize("close", (False, True))
+@pytest.mark.parametrize("close", [False, True])
 def test_a_client_without_newline_that_may_half_close(head, close):
     with head.connect() as sock:
         sock.sendall(json.dumps(SMALL).encode())
