@@ -11,6 +11,7 @@ from mandel.cli import asked
 from mandel.cli.words import typed
 from mandel.errors import RequestError
 from mandel.protocol import operation
+from mandel.protocol.strict_json import JsonObject
 
 _USAGE = """%(prog)s [PAYLOAD] [-o OUT] [options] [fields of the payload]
        %(prog)s --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
@@ -100,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def request(args: argparse.Namespace) -> tuple[str, dict, list[str]]:
+def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):

@@ -83,7 +83,7 @@ class _Signals:
     signals that are blocked instead would be blocked in all that this process starts. Make it on the main thread.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._asked = threading.Event()
         wake, self._woken = socket.socketpair()
         wake.setblocking(False)
@@ -112,7 +112,8 @@ def room(service: Service, settings: Settings) -> str:
     taken, most = service.store.usage().total, service.register.most_bytes
     why = "--max-db-bytes" if settings.max_db_bytes else (
         f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
-    return f"it takes {size(taken)} and may take {size(most)} ({why}); then old videos make room for new ones"
+    allowed = "all that its disk has" if most is None else size(most)
+    return f"it takes {size(taken)} and may take {allowed} ({why}); then old videos make room for new ones"
 
 
 def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] = driver_command) -> int:

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from typing import Any
 
 from mandel import payload
 from mandel.cli.arguments import joined, one_delta
@@ -45,7 +46,7 @@ def _progress(done: int, total: int) -> None:
     print(f"\r  step {done:,} of at most {total:,} ", end="", file=sys.stderr, flush=True)
 
 
-def _facts(found: Nucleus) -> dict:
+def _facts(found: Nucleus) -> dict[str, Any]:
     return {
         "point": f"{found.re},{found.im}", "period": found.period, "size": f"{found.size:.6e}",
         "turn_degrees": round(math.degrees(found.angle), 3),

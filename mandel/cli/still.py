@@ -87,13 +87,13 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
             "num_frames": 1, "maxiter": number(options.maxiter), "palette": options.palette,
             "supersampling": Number(options.supersampling),
         }, limits)
-    check_limits(1 if asked.maxiter == payload.AUTO else asked.maxiter, options.bailout)
+    check_limits(asked.maxiter if isinstance(asked.maxiter, int) else 1, options.bailout)
     return asked
 
 
 def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> int:
     """maxiter; where it is found, the reference orbit of a deep view is made for that and kept for the picture."""
-    if asked.maxiter != payload.AUTO:
+    if isinstance(asked.maxiter, int):
         return asked.maxiter
     reference = None
     if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:

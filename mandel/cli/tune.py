@@ -40,6 +40,6 @@ def main(argv: list[str]) -> int:
     except MandelError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return FAILURE_EXIT
-    for name in sorted(speeds, key=speeds.get, reverse=True):
+    for name in sorted(speeds, key=speeds.__getitem__, reverse=True):
         print(f"{name:24} {speeds[name]:9.2f} frames/s{'  (the default)' if name == usual else ''}")
     return 0

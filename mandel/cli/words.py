@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TypeGuard
 
 _SCRIPTS = {"client": "client.py", "head": "ray_head.py"}
 
@@ -15,13 +16,13 @@ def typed(command: str) -> str:
     return f"python {_SCRIPTS[command]}" if command in _SCRIPTS else f"python -m mandel {command}"
 
 
-def plain(value, most: int = 400) -> str:
+def plain(value: object, most: int = 400) -> str:
     """Text of the other side without anything that a terminal would obey."""
     text = "".join(c if c.isprintable() else "?" for c in str(value))
     return text if len(text) <= most else text[:most] + "..."
 
 
-def is_number(value) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -51,7 +51,7 @@ def _end_with_parent() -> None:
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _said(output: BinaryIO) -> str:
@@ -60,7 +60,7 @@ def _said(output: BinaryIO) -> str:
     return os.pread(output.fileno(), _LAST_WORDS, max(0, length - _LAST_WORDS)).decode(errors="replace")
 
 
-def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
+def _wait_until_listening(head: subprocess.Popen[bytes], output: BinaryIO) -> bool:
     """Whether the service says so. (Its port is open before it has looked at DB/.)"""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and head.poll() is None:
@@ -70,7 +70,7 @@ def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
     return False
 
 
-def _stop(head: subprocess.Popen) -> None:
+def _stop(head: subprocess.Popen[bytes]) -> None:
     # An impatient second Ctrl-C changes nothing: the service is ending.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
@@ -85,7 +85,7 @@ def _stop(head: subprocess.Popen) -> None:
 
 
 def _not_started(
-    head: subprocess.Popen, output: BinaryIO, options: argparse.Namespace, db: Path
+    head: subprocess.Popen[bytes], output: BinaryIO, options: argparse.Namespace, db: Path
 ) -> int:
     """Says why the service does not run; the exit code."""
     said = _said(output)

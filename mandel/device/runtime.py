@@ -17,6 +17,7 @@ import warnings
 from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import ModuleType
 
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 _NEEDED = (
@@ -60,7 +61,7 @@ def _vendor_folder(runtime: Path) -> str:
 
 
 @cache
-def opencl():
+def opencl() -> ModuleType:
     """The pyopencl module, with the bundled CPU runtime registered.
 
     Must be called after any fork: an OpenCL context made before a fork hangs in

@@ -150,7 +150,7 @@ def settle(
         new = counts(higher, np.concatenate(left))
         gone = new <= higher
         found, shares = np.append(found, new[gone]), np.append(shares, each[gone])
-        centred = centred or gone[:len(left[0])].any()
+        centred = centred or bool(gone[:len(left[0])].any())
         left = [part[kept] for part, kept in zip(left, np.split(~gone, [len(left[0])]), strict=True)]
         inside, late = each[~gone].sum(), shares[found > limit].sum()
         price = inside * higher / (_EASY * scale.ease)

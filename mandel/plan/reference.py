@@ -45,7 +45,7 @@ def fixed_point(text: str, bits: int) -> mpz:
     try:
         number = Decimal(text)
         sign, digits, exponent = number.as_tuple()
-        if not number.is_finite():
+        if not isinstance(exponent, int):  # NaN or an infinity
             raise InvalidOperation
     except InvalidOperation:
         raise RenderError("BAD_NUMBER", f"{text[:40]!r} is not a finite decimal number") from None
@@ -175,7 +175,7 @@ class _Watch:
     def __init__(self, radius: str):
         self._log_radius = log2_of(Decimal(radius))
         self._growth, self._greatest = Growth(), 0.0
-        self._growth.advance(*np.zeros((2, 1)), np.zeros(1, int))
+        self._growth.advance(np.zeros(1), np.zeros(1), np.zeros(1, int))
 
     def returned_at(self, rows: np.ndarray) -> int:
         """k > 0 if it returns at the k-th of these rows (re, im, exponent), the next of the orbit; else 0."""

@@ -125,7 +125,7 @@ def _mark(names: Names) -> None:
     durable.sync_folder(names.root)
 
 
-def _is_older(names: Names, there: dict[str, os.DirEntry]) -> bool:
+def _is_older(names: Names, there: dict[str, os.DirEntry[str]]) -> bool:
     """Whether a folder without a marker was made by this program: a lock file, jobs, tmp, and an index or a job."""
     if not {names.lock.name, names.jobs.name, names.tmp.name} <= set(there):
         return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 _place, _, _rest = os.environ.get("MANDEL_FAILPOINT", "").partition(":")
@@ -30,7 +31,7 @@ def _reach(place: str) -> None:
 
 
 @contextmanager
-def failpoint(name: str):
+def failpoint(name: str) -> Iterator[None]:
     """Brackets one step on disk: ``name.before`` and ``name.after``."""
     _reach(name + ".before")
     yield
