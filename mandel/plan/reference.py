@@ -276,7 +276,7 @@ def reference_orbit(  # noqa: C901, PLR0912, PLR0915 - one loop, hot; its variab
         last += len(part)
         if gives_up and watch is not None and watch.is_idle(last):
             limit = last
-        if last >= longest and last < limit and not (escaped or period or wrap):
+        if room is not None and last >= longest and last < limit and not (escaped or period or wrap):
             raise room.refusal(bits)
         if progress is not None:
             progress(last, limit)

@@ -263,7 +263,7 @@ class Strips:
         return radius, _REACH * 2**shown * radius / self._per_e
 
     def held_bytes(self) -> int:
-        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows, and one more.
+        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows and one more.
 
         Strips that no frame shows close up are small ones.
         """

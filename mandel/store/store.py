@@ -192,8 +192,9 @@ class Store(Files):
             if has[0][0] + lasting > most:
                 raise StoreError(
                     "DISK_FULL",
-                    f"the video would take {lasting >> 20} MiB at least, with those that are under way; {self.names.root} "
-                    f"may take {most >> 20} MiB (--max-db-bytes), of which {has[0][0] >> 20} are taken by unfinished jobs",
+                    f"the video would take {lasting >> 20} MiB at least, with those that are under way; "
+                    f"{self.names.root} may take {most >> 20} MiB (--max-db-bytes), of which {has[0][0] >> 20} are "
+                    "taken by unfinished jobs",
                     limit=most,
                 )
 
