@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test sweep sanitize chaos soak doctor clean
+.PHONY: help setup demo check quick test coverage sweep sanitize chaos soak doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -28,6 +28,17 @@ $(VENV)/.tests: requirements-test.txt $(VENV)/.runs
 demo: $(VENV)/.runs   ## the seed's payload to an mp4
 	@mkdir -p out
 	$(BIN)/python -m mandel zoom payload.json -o out/demo.mp4
+
+check: $(VENV)/.tests ## formatter, linter, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+quick: $(VENV)/.tests ## the tests that take no Ray and little time
+	$(BIN)/python -m pytest tests -m "not ray and not chaos and not slow"
+
+coverage: $(VENV)/.tests ## which lines of mandel/ the quick tests run, without what runs in processes of their own
+	$(BIN)/python -m pytest tests -m "not ray and not chaos and not slow" --cov=mandel --cov-report=term:skip-covered
 
 test: $(VENV)/.tests  ## all tests
 	$(BIN)/python -m pytest tests

@@ -19,6 +19,7 @@ import datetime
 import sys
 from pathlib import Path
 from time import process_time
+from typing import ClassVar
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class Profiled(DeviceContext):
 class Limit:
     """The no-test kernel in its best form for a device."""
 
-    FORMS = {"cpu": [(4, 4), (8, 3), (8, 4), (16, 2)], "gpu": [(1, 1), (1, 2), (1, 4)]}
+    FORMS: ClassVar = {"cpu": [(4, 4), (8, 3), (8, 4), (16, 2)], "gpu": [(1, 1), (1, 2), (1, 4)]}
 
     def __init__(self, ctx: Profiled):
         self.ctx, gpu = ctx, ctx.device.is_gpu

@@ -44,7 +44,7 @@ def line(name: str, spent: Time, note: str = "") -> None:
     print(f"{name:34} {spent.cpu:9.1f} s of CPU {spent.wall:9.1f} s{note}", flush=True)
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0915
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("payload", nargs="?", default=str(ROOT / "payloads" / "hd60-1e-100.json"))
     parser.add_argument("--places", type=int, default=5)

@@ -147,8 +147,8 @@ def exponential_map() -> str:
     width, height, octaves = 160, 90, 4
     size, left, per_octave, top = 320, 420, 64, 60
     corner = math.hypot(width, height) / 2
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {top + size + 60}" font-family="sans-serif" '
-           'font-size="12" fill="#222">', f'<rect width="800" height="{top + size + 60}" fill="white"/>']
+    out = [(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {top + size + 60}" font-family="sans-serif" '
+           'font-size="12" fill="#222">'), f'<rect width="800" height="{top + size + 60}" fill="white"/>']
 
     def text(x: float, y: float, words: str, anchor: str = "middle", fill: str = "#222") -> None:
         out.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{words}</text>')

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import LiteralString
 
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -30,9 +31,17 @@ _MIN_FPS = Decimal("0.01")
 _QUOTIENT = re.compile(r"[0-9]{1,9}/[0-9]{1,9}")
 
 
-def _wrong(code: str, message: str, limit=None) -> PydanticCustomError:
+def _wrong(code: LiteralString, message: str, limit: object = None) -> PydanticCustomError:
     # The message is a context value, not the template: user text may hold braces.
     return PydanticCustomError(code, "{message}", {"message": message, "limit": limit})
+
+
+def _limits(info: ValidationInfo) -> Limits:
+    """What ``payload`` gave along."""
+    limits = info.context
+    if not isinstance(limits, Limits):
+        raise TypeError("validation needs its Limits as context")
+    return limits
 
 
 def _shown(text: str) -> str:
@@ -78,7 +87,7 @@ def _coordinate(text: str, limits: Limits) -> str:
     return value.text()
 
 
-def _text_of_decimal(value) -> str:
+def _text_of_decimal(value: object) -> str:
     """The text of a field that may be a JSON number or a string."""
     if isinstance(value, Number):
         return value.text
@@ -102,10 +111,10 @@ class Whole:
     step: int = 1
     word: str | None = None
 
-    def __call__(self, value, info: ValidationInfo) -> int | str:
-        limits: Limits = info.context
+    def __call__(self, value: object, info: ValidationInfo) -> int | str:
+        limits = _limits(info)
         if self.word is not None and value == self.word:
-            return value
+            return self.word
         kind = "a whole number" + (f' or "{self.word}"' if self.word else "")
         if not isinstance(value, Number):
             raise _wrong("WRONG_TYPE", f"must be {kind}; in JSON numbers have no quotes")
@@ -126,17 +135,17 @@ class Whole:
         return whole
 
 
-def point(value, info: ValidationInfo) -> tuple[str, str]:
+def point(value: object, info: ValidationInfo) -> tuple[str, str]:
     if not isinstance(value, str):
         raise _wrong("WRONG_TYPE", 'must be a string "RE,IM"')
     if value.count(",") != 1:
         raise _wrong("BAD_NUMBER", f'{_shown(value)} is not "RE,IM": two decimal numbers and a comma')
-    re, im = (_coordinate(part.strip(" "), info.context) for part in value.split(","))
+    re, im = (_coordinate(part.strip(" "), _limits(info)) for part in value.split(","))
     return re, im
 
 
-def delta(value, info: ValidationInfo) -> str:
-    limits: Limits = info.context
+def delta(value: object, info: ValidationInfo) -> str:
+    limits = _limits(info)
     text = _text_of_decimal(value)
     number = _number(text, limits)
     deepest = f"1e-{limits.max_depth}"
@@ -152,10 +161,10 @@ def delta(value, info: ValidationInfo) -> str:
     return number.text()
 
 
-def fps(value, info: ValidationInfo) -> str:
+def fps(value: object, info: ValidationInfo) -> str:
     """A rate: a decimal number, or a quotient such as 30000/1001 where no short decimal says the same."""
     text = _text_of_decimal(value)
-    high = info.context.max_fps
+    high = _limits(info).max_fps
     refused = _wrong(
         "OUT_OF_RANGE", f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits, "
         "or a quotient such as 30000/1001",
@@ -167,12 +176,12 @@ def fps(value, info: ValidationInfo) -> str:
             raise refused
         return _quotient(Fraction(above, below))
     try:
-        number = _number(text, info.context)
+        number = _number(text, _limits(info))
     except PydanticCustomError as error:
         if error.type == "BAD_NUMBER":
             error = _wrong("BAD_NUMBER", f'{_shown(text)} is no frame rate; write 25, 29.97 or "30000/1001"')
         # A rate without end is a rate beyond the limit.
-        raise refused if error.type == "NOT_FINITE" else error
+        raise (refused if error.type == "NOT_FINITE" else error) from None
     if not _short(number) or not _MIN_FPS <= Decimal(number.text()) <= high:
         raise refused
     return number.text()
@@ -186,7 +195,8 @@ def _quotient(rate: Fraction) -> str:
     """The one text of a rate: the decimal that could have been sent for it, else the reduced quotient."""
     decimals = 13  # those of 12 digits from 0.01 up
     scaled = rate * 10**decimals
-    if scaled.denominator == 1 and _short(number := exact(f"{scaled.numerator}e-{decimals}")):
+    number = exact(f"{scaled.numerator}e-{decimals}") if scaled.denominator == 1 else None
+    if number is not None and _short(number):
         return number.text()
     return f"{rate.numerator}/{rate.denominator}"
 
@@ -202,9 +212,9 @@ class Between:
     low: str
     high: str
 
-    def __call__(self, value, info: ValidationInfo) -> str:
+    def __call__(self, value: object, info: ValidationInfo) -> str:
         text = _text_of_decimal(value)
-        number = _number(text, info.context)
+        number = _number(text, _limits(info))
         short = number.magnitude in range(-_SHORT_DIGITS, 10) and len(number.digits) <= _SHORT_DIGITS
         # A value of any length is judged by its digits before it becomes a Decimal.
         exact_value = Decimal(number.text()) if short or not number.digits else None
@@ -223,7 +233,7 @@ class OneOf:
 
     words: tuple[str, ...]
 
-    def __call__(self, value) -> str:
+    def __call__(self, value: object) -> str:
         if not isinstance(value, str):
             raise _wrong("WRONG_TYPE", "must be a string")
         if value not in self.words:
@@ -233,7 +243,7 @@ class OneOf:
         return value
 
 
-def flag(value) -> bool:
+def flag(value: object) -> bool:
     """true or false."""
     if not isinstance(value, bool):
         raise _wrong("WRONG_TYPE", "must be true or false; in JSON without quotes")

@@ -6,6 +6,8 @@ is a name that users and tests rely on; it never changes once published.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class MandelError(Exception):
     """Base of all errors that reach a person or a client program.
@@ -17,19 +19,19 @@ class MandelError(Exception):
         limit: the limit that was exceeded, JSON-serialisable, if any.
     """
 
-    def __init__(self, code: str, message: str, *, field: str | None = None, limit=None):
+    def __init__(self, code: str, message: str, *, field: str | None = None, limit: object = None):
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
         self.limit = limit
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, object]:
         """The ``error`` part's JSON: code, field, message, limit."""
         return {"code": self.code, "field": self.field, "message": self.message, "limit": self.limit}
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "MandelError":
+    def from_dict(cls, fields: dict[str, Any]) -> "MandelError":
         """The error that ``as_dict`` described (always the base class)."""
         return MandelError(
             str(fields.get("code", "INTERNAL")),

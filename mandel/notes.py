@@ -15,6 +15,9 @@ What is not there did not happen, or is not known yet.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
+
+Notes = dict[str, Any]  # JSON
 
 # Share of a picture's samples that may be black for lack of iterations without a word.
 LEAST_MISSING = 0.01
@@ -34,19 +37,21 @@ def missing(share: float, late: float) -> float:
 
 def decimals(re: str, im: str) -> int:
     """Decimals of a point, of the coordinate that has more of them."""
-    return max(0, *(-Decimal(it).as_tuple().exponent for it in (re, im)))
+    exponents = (Decimal(it).as_tuple().exponent for it in (re, im))
+    return max(0, *(-exponent for exponent in exponents if isinstance(exponent, int)))
 
 
-def of_frame(frame: int, found: dict) -> dict:
+def of_frame(frame: int, found: Notes) -> Notes:
     """The notes on one frame.
 
     Args:
         found: ``flat``; where that is known ``reached`` and ``late``, shares of its samples, and ``maxiter``;
             ``auto``; of a flat frame ``delta`` and ``decimals``.
     """
-    notes, (share, late, maxiter) = {}, map(found.get, ("reached", "late", "maxiter"))
+    notes: Notes = {}
+    share, late, maxiter = (found.get(name) for name in ("reached", "late", "maxiter"))
     limit, run = {"maxiter": maxiter, "auto": found.get("auto", False)}, {"frames": 1, "first": frame, "last": frame}
-    if None not in (share, late, maxiter):
+    if share is not None and late is not None and maxiter is not None:
         notes["reached"] = {"frame": frame, "share": share, "maxiter": maxiter}
         if (lacking := missing(share, late)) >= LEAST_MISSING:
             notes["short"] = {**run, "frame": frame, "share": share, "missing": lacking, **limit}
@@ -56,7 +61,7 @@ def of_frame(frame: int, found: dict) -> dict:
     return notes
 
 
-def merged(a: dict, b: dict) -> dict:
+def merged(a: Notes, b: Notes) -> Notes:
     """The notes on all frames that either is about; none is about a frame of the other."""
     both = {**a, **b}
     for name in a.keys() & b.keys():

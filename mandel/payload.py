@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from mandel import checks
 from mandel.colour import palettes
-from mandel.errors import PayloadError
+from mandel.errors import MandelError, PayloadError
 from mandel.plan.map import samples_of
 from mandel.plan.strips import densest, most_texels
 from mandel.plan.zoom import Zoom
 from mandel.protocol import fields
 from mandel.protocol.number import Number
 from mandel.protocol.operation import unknown_field
+from mandel.protocol.strict_json import JsonObject
 from mandel.settings import Limits
 from mandel.version import ENGINE
 from mandel.video.size import encodable, nearest
@@ -109,7 +110,7 @@ class Payload:
         """Bytes that its video takes at least, unless its pictures are plainer than a view of the whole set."""
         return int(self.num_frames * self.frame_width * self.frame_height * _LEAST_BYTES_PER_PIXEL)
 
-    def canonical(self) -> dict:
+    def canonical(self) -> JsonObject:
         """The payload in its one form: every field, JSON-ready; itself a valid payload."""
         values = {"point": f"{self.re},{self.im}"}
         return values | {f.name: getattr(self, f.name) for f in fields.TABLE if f.name != "point"}
@@ -125,7 +126,7 @@ class Payload:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
-    def from_canonical(cls, values: dict) -> "Payload":
+    def from_canonical(cls, values: JsonObject) -> "Payload":
         """The payload that ``canonical`` described, whatever the limits are now.
 
         Raises:
@@ -140,7 +141,7 @@ _NO_LIMITS = Limits(
 )
 
 
-def parse(obj: dict, limits: Limits = Limits()) -> Payload:
+def parse(obj: JsonObject, limits: Limits = Limits()) -> Payload:
     """The payload that a JSON object asks for; fields not given have the seed's values, ``maxiter`` is ``"auto"``.
 
     Args:
@@ -187,7 +188,7 @@ def _refuse_too_dense(payload: Payload) -> None:
         )
 
 
-def _too_big(payload: Payload, allowed: str, field: str | None, limit: int):
+def _too_big(payload: Payload, allowed: str, field: str | None, limit: int) -> NoReturn:
     raise PayloadError(
         "JOB_TOO_BIG",
         f"{payload.num_frames} frames of {payload.frame_width}x{payload.frame_height} pixels take "
@@ -197,12 +198,12 @@ def _too_big(payload: Payload, allowed: str, field: str | None, limit: int):
     )
 
 
-def _as_sent(value):
+def _as_sent(value: object) -> object:
     """Python ints as numbers of JSON; a bool is not one."""
     return Number(str(value)) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _validated(obj: dict, limits: Limits) -> Payload:
+def _validated(obj: JsonObject, limits: Limits) -> Payload:
     if any(isinstance(value, float) for value in obj.values()):
         raise TypeError("a float has lost digits; read the payload with protocol.strict_json")
     for name in obj:
@@ -223,5 +224,5 @@ def _validated(obj: dict, limits: Limits) -> Payload:
     return Payload(re, im, **values)
 
 
-def _payload_error(error) -> PayloadError:
+def _payload_error(error: MandelError) -> PayloadError:
     return PayloadError(error.code, error.message, field=error.field, limit=error.limit)

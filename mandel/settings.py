@@ -10,13 +10,20 @@ import argparse
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mandel.errors import MandelError
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
-def _option(default, help: str, least: float | None = None, most: float = math.inf):
-    return field(default=default, metadata={"help": help, "least": least, "most": most})
+T = TypeVar("T")
+Table = TypeVar("Table", bound="DataclassInstance")
+
+
+def _option(default: T, text: str, least: float | None = None, most: float = math.inf) -> T:
+    return field(default=default, metadata={"help": text, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,8 @@ _WORDS = {int: "a whole number", float: "a number", str: "text"}
 
 
 def add_options(
-    parser: argparse.ArgumentParser, cls=Settings, only: tuple[str, ...] = (), without: tuple[str, ...] = ()
+    parser: argparse._ActionsContainer, cls: type[DataclassInstance] = Settings, only: tuple[str, ...] = (),
+    without: tuple[str, ...] = (),
 ) -> None:
     """Adds one option per field of ``cls``: those of ``only`` if any are named, none of ``without``."""
     for f in fields(cls):
@@ -97,20 +105,21 @@ def add_options(
         )
 
 
-def _read(cls, options: Mapping, env: Mapping, **extra):
+def _read(cls: type[Table], options: Mapping[str, Any], env: Mapping[str, str], **extra: object) -> Table:
     values = dict(extra)
     for f in fields(cls):
         if "help" not in f.metadata:
             continue
+        kind: type[Any] = type(f.default)
         if options.get(f.name) is not None:
             values[f.name] = options[f.name]
         elif (text := env.get("MANDEL_" + f.name.upper())) is not None:
             try:
-                values[f.name] = type(f.default)(text)
+                values[f.name] = kind(text)
             except ValueError:
                 raise MandelError(
                     "BAD_SETTING",
-                    f"MANDEL_{f.name.upper()}={text!r} is not {_WORDS[type(f.default)]}; "
+                    f"MANDEL_{f.name.upper()}={text!r} is not {_WORDS[kind]}; "
                     f"the default is {f.default}",
                     field=f.name,
                 ) from None
@@ -118,7 +127,7 @@ def _read(cls, options: Mapping, env: Mapping, **extra):
     return cls(**values)
 
 
-def _check(f, value) -> None:
+def _check(f: Field[Any], value: Any) -> None:
     """Raises BAD_SETTING for a number that is none, or beyond the field's least or most."""
     least, most = f.metadata["least"], f.metadata["most"]
     if least is not None and not (least <= value <= most and math.isfinite(value)):
@@ -133,7 +142,8 @@ def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.
     """Settings from parsed options and environment.
 
     Raises:
-        MandelError: BAD_SETTING when a variable's text is not of its type, a number cannot be meant, or a key has no certificate.
+        MandelError: BAD_SETTING when a variable's text is not of its type, a number cannot be meant, or a key
+            has no certificate.
     """
     given = vars(options) if options is not None else {}
     found = _read(Settings, given, env, limits=_read(Limits, given, env))

@@ -1,12 +1,43 @@
 """For all tests: signals as a person at a terminal has them."""
 
 import signal
+from pathlib import Path
+
+import pytest
 
 from tests.support.processes import show_stacks
 
 # A shell starts what runs in its background with SIGINT ignored, and programs inherit that: the ones
 # that tests interrupt would not notice.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Marks (see pyproject.toml) of whole folders and files; a single test bears its own.
+MARKS = {
+    "chaos": ("chaos", "ray"),
+    "end_to_end": ("ray",),
+    "cli/test_zoom.py": ("ray",),
+    "cluster/test_interrupt.py": ("ray",),
+    "cli/test_scripts.py": ("slow",),
+    "cli/test_tune.py": ("slow",),
+    "device/test_tuning.py": ("slow",),
+    "render": ("slow",),
+    "sanitize": ("slow",),
+    "server": ("slow",),
+    "store/test_crash.py": ("slow",),
+    "store/test_damage.py": ("slow",),
+    "sweep": ("slow",),
+    "test_package.py": ("slow",),
+    "video/test_size.py": ("slow",),
+}
+
+
+def pytest_collection_modifyitems(items):
+    """Marks what lies in the folders and files of MARKS."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        for place in (path, *path.parents):
+            for mark in MARKS.get(str(place), ()):
+                item.add_marker(getattr(pytest.mark, mark))
 
 
 def pytest_exception_interact(call):

@@ -33,7 +33,7 @@ def test_drawings_are_those_that_the_program_makes():
     assert len(drawings) > 10
     for path, svg in drawings.items():
         assert path.read_text() == svg, f"python -m docs.generate makes {path.name} anew"
-    there = {path for path in generate.IMAGES.rglob("*.svg")}
+    there = set(generate.IMAGES.rglob("*.svg"))
     assert there == set(drawings), "drawings that nothing makes"
 
 

@@ -67,7 +67,7 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
 @pytest.mark.parametrize("text", [
     '{"maxiter": "auto"}', '{"fps": "20.0", "num_frames": 5e1}',
     '{"start_delta": "2.50", "end_delta": 1e-4}', '{"end_delta": 100e-6, "start_delta": 25e-1}',
-    '{"point": "-1.3382386350, -5.7237059e-2"}', '{"supersampling": 1, "palette": "%s"}' % palettes.DEFAULT,
+    '{"point": "-1.3382386350, -5.7237059e-2"}', '{"supersampling": 1, "palette": "' + palettes.DEFAULT + '"}',
     '{"op": "render"}', '{"fps": "20/1"}', '{"fps": "020000/1000"}',
 ])
 def test_same_job(text):
@@ -216,7 +216,7 @@ _TEXT = st.builds("{}{}.{}e{}".format, st.sampled_from(["", "-"]), st.integers(0
 
 
 @given(st.dictionaries(
-    st.sampled_from(list(fields.BY_NAME) + ["x"]),
+    st.sampled_from([*fields.BY_NAME, "x"]),
     st.none() | st.booleans() | st.integers() | st.lists(st.integers(), max_size=1) | st.text(max_size=4)
     | _TEXT | _TEXT.map(Number) | st.tuples(_TEXT, _TEXT).map(",".join), max_size=4,
 ))
@@ -243,7 +243,7 @@ def test_one_table():
     """The table of fields, the checks and the payload name the same fields, in one order."""
     names = [field.name for field in fields.TABLE]
     assert list(_Wire.model_fields) == names
-    assert [f.name for f in dataclasses.fields(Payload)] == ["re", "im"] + names[1:]
+    assert [f.name for f in dataclasses.fields(Payload)] == ["re", "im", *names[1:]]
     assert all(f"{name}" in inspect.getdoc(Payload) for name in names[1:])
 
 

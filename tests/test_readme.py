@@ -73,11 +73,11 @@ def commands(page: str) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_and_their_options_exist(page):
-    for words in commands(page):
+    for line in commands(page):
+        words = line[1:] if line[0] == "python" else line
         if words[0] == "make":
             assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE), words
             continue
-        words = words[1:] if words[0] == "python" else words
         program = tuple(words[:3]) if words[0] == "-m" else (words[0],)
         assert program[0] != "-m" or program[1] == "mandel", words
         # zoom takes what the client takes; its own help names its own options

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mandel.errors import PayloadError
@@ -22,7 +23,7 @@ def joined(argv: list[str]) -> list[str]:
 
 
 @contextmanager
-def one_delta():
+def one_delta() -> Iterator[None]:
     """Errors about a payload's two deltas name the one option ``--delta`` that both came from."""
     try:
         yield

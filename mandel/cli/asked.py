@@ -7,11 +7,12 @@ import re
 import sys
 from pathlib import Path
 
-from mandel.cli.words import plain
+from mandel.cli.words import plain, typed
 from mandel.colour import palettes
 from mandel.errors import RequestError
 from mandel.protocol import fields, strict_json
 from mandel.protocol.number import Exact, Number, exact
+from mandel.protocol.strict_json import JsonObject
 
 DEFAULT_PAYLOAD = Path("payload.json")
 
@@ -43,7 +44,7 @@ def field_words(args: argparse.Namespace) -> list[str]:
     return words + [f"--set={pair}" for pair in args.set]
 
 
-def payload(args: argparse.Namespace) -> tuple[dict, list[str]]:
+def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     """The payload to send, and lines for the person who sends it.
 
     A file's ``maxiter`` was made for the file's own place: where options name another point or delta and no
@@ -71,7 +72,7 @@ def payload(args: argparse.Namespace) -> tuple[dict, list[str]]:
     return asked, told + _warnings(asked)
 
 
-def _read(name: str) -> dict:
+def _read(name: str) -> JsonObject:
     try:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
     except OSError as error:
@@ -86,7 +87,7 @@ def _read(name: str) -> dict:
     return value
 
 
-def changes(args: argparse.Namespace) -> dict:
+def changes(args: argparse.Namespace) -> JsonObject:
     """The fields given as options, as JSON values; no digit is lost."""
     given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
     for pair in args.set:
@@ -97,7 +98,7 @@ def changes(args: argparse.Namespace) -> dict:
     return {name: _field(name, text) for name, text in given.items() if text is not None}
 
 
-def _field(name: str, text: str):
+def _field(name: str, text: str) -> Number | str | bool:
     field = fields.BY_NAME.get(name)
     if field is not None and field.kind == fields.FLAG:
         return {"true": True, "false": False}.get(text, text)
@@ -109,23 +110,23 @@ def number(text: str) -> Number | str:
     return Number(text) if _JSON_NUMBER.fullmatch(text) else text
 
 
-def _shown(value) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return plain(value.text if isinstance(value, Number) else value, _SHOWN)
 
 
-def _listed(given: dict) -> str:
+def _listed(given: JsonObject) -> str:
     return ", ".join(f"{plain(name, _SHOWN)}={_shown(value)}" for name, value in given.items())
 
 
-def _exact(value) -> Exact | None:
+def _exact(value: object) -> Exact | None:
     """A field's number; None where the service will refuse it."""
     text = value.text if isinstance(value, Number) else value
     return exact(text) if isinstance(text, str) else None
 
 
-def _deepest(asked: dict) -> int:
+def _deepest(asked: JsonObject) -> int:
     """The magnitude of the smaller delta: -9 from 1e-9 to just below 1e-8."""
     values = [_exact(asked.get(name, fields.BY_NAME[name].default)) for name in _DELTAS]
     return min((value.magnitude for value in values if value is not None and value.digits), default=0)
@@ -136,10 +137,10 @@ def _decimals(text: str) -> int:
     value = exact(text)
     fraction = re.split("[eE]", text)[0].partition(".")[2]
     zeros = len(fraction) - len(fraction.rstrip("0"))
-    return max(zeros - value.exponent, 0) if value.digits else len(fraction)
+    return max(zeros - value.exponent, 0) if value is not None and value.digits else len(fraction)
 
 
-def _warnings(asked: dict) -> list[str]:
+def _warnings(asked: JsonObject) -> list[str]:
     """Says when the zoom goes deeper than its point was written down, if that may have been cut off.
 
     Of others the service finds out whether their frames are flat.
@@ -151,7 +152,8 @@ def _warnings(asked: dict) -> list[str]:
     decimals = max(map(_decimals, parts))
     if decimals < _LEAST_DECIMALS or deepest >= -decimals:
         return []
-    return [
-        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, frames "
-        f"beyond about 1e-{decimals - 1} may show one flat colour; `python -m mandel locate` finds a centre with all digits"
-    ]
+    return [(
+        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
+        f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
+        "all digits"
+    )]

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mandel import secret, settings
@@ -21,10 +21,10 @@ from mandel.cli.conversation import converse, trust
 from mandel.cli.place import Placed, check_writable
 from mandel.cli.progress_line import ProgressLine
 from mandel.cli.report import report
-from mandel.cli.words import plain
+from mandel.cli.words import plain, typed
 from mandel.errors import MandelError, RequestError, TransferError
 from mandel.protocol import codes, operation, reply, strict_json
-from mandel.protocol.reply_reader import JsonPart, ReplyEnd, VideoData, VideoHead
+from mandel.protocol.reply_reader import JsonPart, ReplyEnd, ReplyEvent, VideoData, VideoHead
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
@@ -39,7 +39,7 @@ class _ServiceError(MandelError):
 def _output(args: argparse.Namespace, job: str | None) -> Path:
     """Where the video goes. Nothing that the service sends but a checked job id is part of it."""
     if args.output is not None:
-        return args.output
+        return Path(args.output)
     if args.attach is None and args.recolour is None and args.payload != "-":
         if args.payload:
             return Path(Path(args.payload).stem + ".mp4")
@@ -48,7 +48,7 @@ def _output(args: argparse.Namespace, job: str | None) -> Path:
     return Path(f"{(job or 'zoom')[:12]}.mp4")
 
 
-def _token(file: str) -> dict:
+def _token(file: str) -> strict_json.JsonObject:
     try:
         token, word = secret.read(Path(file).expanduser())
     except (OSError, MandelError) as error:
@@ -80,8 +80,8 @@ class _Session:
         self._placed: Placed | None = None
         self._video = VideoHead(0, "")
         self._arrived = 0
-        self._result: dict = {}
-        self._last: dict = {}  # what was said of the job at last
+        self._result: strict_json.JsonObject = {}
+        self._last: strict_json.JsonObject = {}  # what was said of the job at last
         self._streams = False
 
     def run(self) -> None:
@@ -115,11 +115,11 @@ class _Session:
         else:
             print(json.dumps(self._result, indent=2) if self._args.json else report(op, self._result))
 
-    def _converse(self, message: dict):
+    def _converse(self, message: strict_json.JsonObject) -> Iterator[ReplyEvent]:
         request = strict_json.dumps(message | self._token)
         return converse(self._host, self._port, request, _CONNECT_SECONDS, self._tls)
 
-    def _take(self, event) -> None:
+    def _take(self, event: ReplyEvent) -> None:
         match event:
             case JsonPart(reply.PROGRESS, said):
                 if isinstance(said.get("job"), str) and _JOB.fullmatch(said["job"]):
@@ -136,7 +136,7 @@ class _Session:
             case VideoHead() if self._streams:
                 self._video = event
                 self._placed = Placed(_output(self._args, self.job), event.size)
-            case VideoData(data):
+            case VideoData(data) if self._placed is not None:
                 self._placed.write(data)
                 self._arrived += len(data)
                 self._line.received(self._arrived, self._video.size)
@@ -148,8 +148,8 @@ class _Session:
 
     def how_to_attach(self) -> str:
         """The command that follows the job again."""
-        words = ["python client.py --attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
-        return " ".join(words + [f"--host {self._host} --port {self._port}"])
+        words = [typed("client"), "--attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
+        return " ".join([*words, f"--host {self._host} --port {self._port}"])
 
 
 def _exit_code(error: MandelError) -> int:
@@ -202,8 +202,8 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         code = _exit_code(error)
         if error.code == "UNREACHABLE" and not goes_on:
             port = "" if service.port == settings.Settings.port else f" --port {service.port}"
-            print(f"Start the service: python ray_head.py{port}", file=sys.stderr)
-        if error.code == "CONNECTION_LOST" and not service.tls_ca and not session.job:
+            print(f"Start the service: {typed('head')}{port}", file=sys.stderr)
+        if error.code == "CONNECTION_LOST" and not service.tls_ca and not (session and session.job):
             print("If the service speaks TLS, name the certificate to trust: --tls-ca FILE", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:
             said = goes_on or f"The job goes on. Its video:\n  {session.how_to_attach()}"

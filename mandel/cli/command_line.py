@@ -8,11 +8,13 @@ from pathlib import Path
 
 from mandel import settings
 from mandel.cli import asked
+from mandel.cli.words import typed
 from mandel.errors import RequestError
 from mandel.protocol import operation
+from mandel.protocol.strict_json import JsonObject
 
-_USAGE = """client.py [PAYLOAD] [-o OUT] [options] [fields of the payload]
-       client.py --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
+_USAGE = """%(prog)s [PAYLOAD] [-o OUT] [options] [fields of the payload]
+       %(prog)s --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
 _EPILOG = """\
 Without PAYLOAD, payload.json of the present folder is sent; without that, the
 service's defaults. If options name another point or delta than the file and
@@ -45,13 +47,13 @@ exit codes:
   141  nobody reads what it prints
 
 examples:
-  client.py
-  client.py zoom.json --num-frames 200 --palette ember -o zoom.mp4
-  client.py --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
-  client.py payloads/deep-300.json --num-frames 600
-  client.py --attach 3b1f0c -o zoom.mp4
-  client.py --sampling shared --keep-strips true     (once; prints the job)
-  client.py --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
+  %(prog)s
+  %(prog)s zoom.json --num-frames 200 --palette ember -o zoom.mp4
+  %(prog)s --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
+  %(prog)s payloads/deep-300.json --num-frames 600
+  %(prog)s --attach 3b1f0c -o zoom.mp4
+  %(prog)s --sampling shared --keep-strips true     (once; prints the job)
+  %(prog)s --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
 """
 
 _CHANGES = {
@@ -69,7 +71,7 @@ _SERVICE = object()  # whose status is asked for, when it is no job's
 def parser() -> argparse.ArgumentParser:
     """Reads what ``request`` understands; its mistakes end the program with 2."""
     p = argparse.ArgumentParser(
-        prog="client.py", description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
+        prog=typed("client"), description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
         usage=_USAGE, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )
     p.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
@@ -87,8 +89,8 @@ def parser() -> argparse.ArgumentParser:
     what = p.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument("--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's")
     what.add_argument("--list", action="store_true", help="all jobs")
-    for op, help in _CHANGES.items():
-        what.add_argument("--" + op, metavar="JOB", help=help)
+    for op, text in _CHANGES.items():
+        what.add_argument("--" + op, metavar="JOB", help=text)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
     what.add_argument(
         "--recolour", metavar="JOB",
@@ -99,7 +101,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def request(args: argparse.Namespace) -> tuple[str, dict, list[str]]:
+def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):

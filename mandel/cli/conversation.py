@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mandel.errors import MandelError, TransferError
-from mandel.protocol.reply_reader import ReplyEnd, ReplyReader
+from mandel.protocol.reply_reader import ReplyEnd, ReplyEvent, ReplyReader
 from mandel.protocol.request import NEED_MORE
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ _WAIT_SECONDS = 0.5
 
 
 @contextmanager
-def _os_errors(code: str, doing: str):
+def _os_errors(code: str, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise TransferError(code, f"{doing}: {error.strerror or error}") from None
 
 
-def replies(receive: Callable[[int], bytes], reader: ReplyReader | None = None) -> Iterator:
+def replies(receive: Callable[[int], bytes], reader: ReplyReader | None = None) -> Iterator[ReplyEvent]:
     """The reply's events up to and including ReplyEnd.
 
     Args:
@@ -74,7 +74,7 @@ def trust(certificates: str) -> ssl.SSLContext:
 
 def converse(
     host: str, port: int, request: bytes, patience: float, tls: ssl.SSLContext | None = None
-) -> Iterator:
+) -> Iterator[ReplyEvent]:
     """Sends ``request``, yields the events of the reply.
 
     Args:

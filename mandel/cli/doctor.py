@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from mandel import ENGINE, VERSION, settings
-from mandel.cli.words import size
+from mandel.cli.words import size, typed
 from mandel.errors import MandelError
 from mandel.store.names import Names
 from mandel.store.usage import of_folder
@@ -68,8 +68,8 @@ def _ray(address: str) -> bool:
     except MandelError as error:
         _row("cluster", error.message)
         return False
-    _row("cluster", f"running at {found}; ray_head.py joins it" if found
-         else "none running; ray_head.py starts Ray on this machine")
+    _row("cluster", f"running at {found}; the service joins it" if found
+         else "none running; the service starts Ray on this machine")
     _row("cores", f"{len(os.sched_getaffinity(0))} usable here")
     _row("token", "in RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else str(token_path()))
     return True
@@ -127,7 +127,7 @@ def _versions() -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Prints the report; 0 when everything needed is there, 1 otherwise."""
     parser = argparse.ArgumentParser(
-        prog="python -m mandel doctor", description=__doc__, allow_abbrev=False,
+        prog=typed("doctor"), description=__doc__, allow_abbrev=False,
         epilog="Prints sections in words, and last whether something is missing. "
         "Exit codes: 0 all is well, 1 something is missing, 2 a bad option.",
     )

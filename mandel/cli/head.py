@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mandel import settings as settings_module
-from mandel.cli.words import size
+from mandel.cli.words import size, typed
 from mandel.errors import MandelError
 from mandel.server.service import Service, driver_command
 from mandel.settings import Limits, Settings
@@ -25,7 +25,7 @@ EXIT_BAD_SETTING = 2
 EXIT_CANNOT_START = 3
 EXIT_FORCED = 130
 
-_ALL_ADDRESSES = ("0.0.0.0", "::")  # to listen on, not to connect to
+_ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to listen on, not to connect to
 _LONGEST_LINE = 2_000
 _EACH = 3  # descriptors of a connection
 # Of all else: what is comfortable, as the driver and its Ray inherit the limit, and what the service needs itself.
@@ -43,7 +43,7 @@ class _OneLine(logging.Formatter):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="ray_head.py", usage="ray_head.py [options]", formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=typed("head"), usage="%(prog)s [options]", formatter_class=argparse.RawDescriptionHelpFormatter,
         description="The Mandelbrot zoom service: takes payloads on a TCP port, renders them on a Ray cluster,\n"
         "stores and sends the videos.",
         epilog="Prints where it listens and stores, and what clients need, once it takes requests; its log goes\n"
@@ -83,7 +83,7 @@ class _Signals:
     signals that are blocked instead would be blocked in all that this process starts. Make it on the main thread.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._asked = threading.Event()
         wake, self._woken = socket.socketpair()
         wake.setblocking(False)
@@ -112,7 +112,8 @@ def room(service: Service, settings: Settings) -> str:
     taken, most = service.store.usage().total, service.register.most_bytes
     why = "--max-db-bytes" if settings.max_db_bytes else (
         f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
-    return f"it takes {size(taken)} and may take {size(most)} ({why}); then old videos make room for new ones"
+    allowed = "all that its disk has" if most is None else size(most)
+    return f"it takes {size(taken)} and may take {allowed} ({why}); then old videos make room for new ones"
 
 
 def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] = driver_command) -> int:
@@ -133,7 +134,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
         settings = _allow_descriptors(settings)
         service = Service(settings, driver(settings))
     except MandelError as error:
-        print(f"ray_head.py: {error.code}: {error.message}", file=sys.stderr)
+        print(f"{error.code}: {error.message}", file=sys.stderr)
         return EXIT_BAD_SETTING if error.code == "BAD_SETTING" else EXIT_CANNOT_START
     signals = _Signals()
     if not service.listener.is_private:
@@ -144,7 +145,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     print(f"listening on {host}:{port}\n"
           f"storing under {service.store.names.root}: {service.store.recovery}\n"
           f"{room(service, settings)}\n"
-          "the renderer is starting; send a payload with: python client.py "
+          f"the renderer is starting; send a payload with: {typed('client')} "
           f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}", flush=True)
     if token:
         print("clients on other machines need a copy of that token", flush=True)

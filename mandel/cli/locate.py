@@ -6,9 +6,11 @@ import argparse
 import json
 import math
 import sys
+from typing import Any
 
 from mandel import payload
 from mandel.cli.arguments import joined, one_delta
+from mandel.cli.words import typed
 from mandel.errors import MandelError, PayloadError
 from mandel.plan.nucleus import Nucleus, locate
 from mandel.settings import Limits
@@ -28,7 +30,7 @@ exit codes: 0 found, 2 wrong usage, 1 no nucleus there
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog="python -m mandel locate", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("locate"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
@@ -44,7 +46,7 @@ def _progress(done: int, total: int) -> None:
     print(f"\r  step {done:,} of at most {total:,} ", end="", file=sys.stderr, flush=True)
 
 
-def _facts(found: Nucleus) -> dict:
+def _facts(found: Nucleus) -> dict[str, Any]:
     return {
         "point": f"{found.re},{found.im}", "period": found.period, "size": f"{found.size:.6e}",
         "turn_degrees": round(math.degrees(found.angle), 3),

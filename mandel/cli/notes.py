@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
 
-from mandel.cli.words import is_number, plain
+from mandel.cli.words import is_number, plain, typed
+from mandel.protocol.strict_json import JsonObject
 
 _WIDE = 4  # a flat frame of this delta or more lies outside of the whole set, or shows nothing but its surroundings
 _LEAST_SHARE = 0.0005
 
 
-def warnings(notes, frames) -> list[str]:
+def warnings(notes: object, frames: object) -> list[str]:
     """What may be wrong with a video, a sentence or two each.
 
     Args:
@@ -22,7 +24,7 @@ def warnings(notes, frames) -> list[str]:
     return [sentence for sentence in whole if sentence]
 
 
-def sentences(notes, frames) -> list[str]:
+def sentences(notes: object, frames: object) -> list[str]:
     """The warnings, marked as such; what there is to say of the limit if there are none of that."""
     found = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
     known = notes if isinstance(notes, dict) else {}
@@ -31,15 +33,16 @@ def sentences(notes, frames) -> list[str]:
     return found
 
 
-def reached(note, frames) -> str:
+def reached(note: object, frames: object) -> str:
     """Which share of samples reached the limit; nothing for none."""
     if not _has(note, "share", "maxiter", "frame") or note["share"] < _LEAST_SHARE:
         return ""
     most = "" if frames == 1 else "at most "
-    return f"{most}{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping"
+    share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
+    return f"{most}{share} of {samples} reached {_limit(note)} without escaping"
 
 
-def brief(notes) -> str:
+def brief(notes: object) -> str:
     """The warnings in a few words, for a line of progress."""
     notes = notes if isinstance(notes, dict) else {}
     words = []
@@ -52,16 +55,16 @@ def brief(notes) -> str:
     return ", ".join(words)
 
 
-def _has(note, *numbers: str) -> bool:
+def _has(note: object, *numbers: str) -> TypeGuard[JsonObject]:
     known = [note.get(name) for name in numbers] if isinstance(note, dict) else [None]
     return all(is_number(number) and math.isfinite(number) for number in known)
 
 
-def _s(count) -> str:
+def _s(count: object) -> str:
     return "" if count == 1 else "s"
 
 
-def _limit(note: dict) -> str:
+def _limit(note: JsonObject) -> str:
     return f"maxiter {note['maxiter']:,}"
 
 
@@ -73,7 +76,7 @@ def _percent(share: float) -> str:
     return f"{100 if share >= 1 else min(round(percent), 99)} %"
 
 
-def _samples_of(frame, frames) -> str:
+def _samples_of(frame: object, frames: object) -> str:
     if frames == 1:
         return "the picture's samples"
     if is_number(frames) and frame == frames - 1:
@@ -81,7 +84,7 @@ def _samples_of(frame, frames) -> str:
     return f"frame {frame}'s samples"
 
 
-def _run(note: dict, frames) -> str:
+def _run(note: JsonObject, frames: object) -> str:
     """Frames in words: how many, unless they follow each other."""
     first, last, count = note["first"], note["last"], note["frames"]
     if frames == 1:
@@ -92,24 +95,24 @@ def _run(note: dict, frames) -> str:
     return f"{gaps}frames {first} to {last}"
 
 
-def _short(note, frames) -> str:
+def _short(note: object, frames: object) -> str:
     if not _has(note, "frames", "first", "last", "frame", "share", "missing", "maxiter"):
         return ""
     most = note["missing"] > 0.8 * note["share"]
     much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
     others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
     return (
-        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping; with a "
-        f"higher one {much} would hardly be black{others}: try {_higher(note)}"
+        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping; "
+        f"with a higher one {much} would hardly be black{others}: try {_higher(note)}"
     )
 
 
-def _higher(note: dict) -> str:
+def _higher(note: JsonObject) -> str:
     """What to ask for where a limit seems too low."""
     return f"--maxiter {4 * note['maxiter']}" if note.get("auto") else "--maxiter auto"
 
 
-def _flat(note, frames) -> str:
+def _flat(note: object, frames: object) -> str:
     if not _has(note, "frames", "first", "last"):
         return ""
     one = note["first"] == note["last"]
@@ -119,8 +122,8 @@ def _flat(note, frames) -> str:
         if note.get("auto"):
             return f"{shown}: the point lies inside of the set, as far as can be told{_digits(note)}"
         return (
-            f"{shown}, as no sample escaped within {_limit(note)}: the point lies inside of the set, or that is too few; "
-            f"try --maxiter auto{_digits(note)}"
+            f"{shown}, as no sample escaped within {_limit(note)}: the point lies inside of the set, or that is "
+            f"too few; try --maxiter auto{_digits(note)}"
         )
     shown = f"{run} {'shows' if one else 'show'} one flat colour"
     if min(map(_value, _deltas(note)), default=math.inf) >= _WIDE:
@@ -128,12 +131,12 @@ def _flat(note, frames) -> str:
     return f"{shown}: the point is not on the edge of the set{_digits(note)}"
 
 
-def _inside(note) -> bool:
+def _inside(note: object) -> TypeGuard[JsonObject]:
     """Whether flat frames are all black."""
     return _has(note, "inside", "frames", "maxiter") and note["inside"] == note["frames"]
 
 
-def _deltas(note: dict) -> list[str]:
+def _deltas(note: JsonObject) -> list[str]:
     deltas = note.get("deltas")
     return [it for it in deltas if isinstance(it, str)] if isinstance(deltas, list) else []
 
@@ -154,7 +157,7 @@ def _value(delta: str) -> float:
         return math.inf
 
 
-def _digits(note: dict) -> str:
+def _digits(note: JsonObject) -> str:
     """What a point of few digits has to do with it."""
     magnitudes = [m for m in map(_magnitude, _deltas(note)) if m is not None]
     decimals = note.get("decimals")
@@ -162,12 +165,12 @@ def _digits(note: dict) -> str:
         return ""
     deepest = min(magnitudes)
     return (
-        f". If the point was rounded: its {decimals} decimal{_s(decimals)} will do to about 1e-{decimals}, at 1e{deepest} "
-        f"it needs {2 - deepest}; `python -m mandel locate` finds a centre with all digits"
+        f". If the point was rounded: its {decimals} decimal{_s(decimals)} will do to about 1e-{decimals}, "
+        f"at 1e{deepest} it needs {2 - deepest}; `{typed('locate')}` finds a centre with all digits"
     )
 
 
-def _gave_up(note) -> str:
+def _gave_up(note: object) -> str:
     if not _has(note, "maxiter"):
         return ""
     delta, reason = note.get("delta"), note.get("reason")

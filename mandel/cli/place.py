@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def check_writable(path: Path) -> None:
 
 
 @contextmanager
-def _os_errors(path: Path):
+def _os_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

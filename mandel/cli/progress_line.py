@@ -7,12 +7,13 @@ from typing import TextIO
 
 from mandel.cli import notes
 from mandel.cli.words import duration, is_number, plain, size
+from mandel.protocol.strict_json import JsonObject
 
 # Where the line cannot be rewritten (a log file), one line in so many seconds.
 _QUIET_SECONDS = 10.0
 
 
-def again(fields: dict) -> str:
+def again(fields: JsonObject) -> str:
     """What a pause cost; nothing if nothing."""
     count = fields.get("again")
     if not is_number(count) or count <= 0:
@@ -20,7 +21,7 @@ def again(fields: dict) -> str:
     return f"at most {count} more, of segments that were not finished, will be rendered again"
 
 
-def describe(fields: dict) -> str:
+def describe(fields: JsonObject) -> str:
     """A progress part as one line: state, frames done, rate, time left."""
     done, frames = fields.get("done"), fields.get("frames")
     rate, left = fields.get("rate"), fields.get("seconds_left")
@@ -67,11 +68,11 @@ class ProgressLine:
         self._quiet = quiet
         self._live = not quiet and out.isatty()
         self._last = 0.0
-        self._state = None
+        self._state: object = None
         self._text = ""
         self._open = False
 
-    def show(self, fields: dict) -> None:
+    def show(self, fields: JsonObject) -> None:
         """Shows a progress part."""
         self._put(describe(fields), fields.get("state"))
 
@@ -88,7 +89,7 @@ class ProgressLine:
             self._out.flush()
             self._open = False
 
-    def _put(self, text: str, state) -> None:
+    def _put(self, text: str, state: object) -> None:
         now = time.monotonic()
         due = state != self._state or now - self._last >= (0.1 if self._live else _QUIET_SECONDS)
         if self._quiet or not due or not self._live and text == self._text:

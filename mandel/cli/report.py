@@ -8,6 +8,7 @@ from collections import Counter
 from mandel.cli import notes
 from mandel.cli.progress_line import again, describe
 from mandel.cli.words import duration, is_number, plain, size
+from mandel.protocol.strict_json import JsonObject
 
 ID_DIGITS = 12  # of a job or a node; the client takes the beginning of a job's id
 
@@ -15,7 +16,7 @@ _PAYLOAD_VALUE = 60
 _FOLDER = 4096  # bytes that an empty one takes
 
 
-def report(op: str, result: dict) -> str:
+def report(op: str, result: JsonObject) -> str:
     """What came of ``op``: a table of jobs, facts line by line, or one line for a change."""
     if isinstance(result.get("jobs"), list):
         return _table([row for row in result["jobs"] if isinstance(row, dict)])
@@ -28,7 +29,7 @@ def report(op: str, result: dict) -> str:
     return _facts(_rows(result))
 
 
-def _table(jobs: list[dict]) -> str:
+def _table(jobs: list[JsonObject]) -> str:
     if not jobs:
         return "no jobs"
     lines = [["job", "state", "frames", "size", "left", "asked"]]
@@ -39,8 +40,8 @@ def _table(jobs: list[dict]) -> str:
             _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
             _left(job.get("seconds_left")), _moment(job.get("asked")),
         ])
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def _facts(rows: list[tuple[str, str]]) -> str:
@@ -48,7 +49,7 @@ def _facts(rows: list[tuple[str, str]]) -> str:
     return "\n".join(f"{name:{width}}  {text}".rstrip() for name, text in rows)
 
 
-def _rows(result: dict) -> list[tuple[str, str]]:
+def _rows(result: JsonObject) -> list[tuple[str, str]]:
     rows = []
     for name, value in result.items():
         if value is None or name in ("hosts", "done", "again"):
@@ -75,13 +76,13 @@ def _rows(result: dict) -> list[tuple[str, str]]:
     return rows
 
 
-def _done(result: dict, what: str = "") -> str:
+def _done(result: JsonObject, what: str = "") -> str:
     """Frames that are done, and how many must be done again."""
     done = f"{_words(result.get('done'))} of {_words(result.get('frames'))}{what}"
     return ", ".join(filter(None, (done, again(result))))
 
 
-def _cluster_row(name: str, value) -> tuple[str, str]:
+def _cluster_row(name: str, value: object) -> tuple[str, str]:
     if name == "nodes":
         return "nodes", _hosts(value)
     if name == "joined":
@@ -89,7 +90,7 @@ def _cluster_row(name: str, value) -> tuple[str, str]:
     return "Ray at" if name == "address" else plain(name), _words(value)
 
 
-def _words(value) -> str:
+def _words(value: object) -> str:
     """Any JSON value without its brackets."""
     if value is None:
         return "-"
@@ -102,25 +103,25 @@ def _words(value) -> str:
     return plain(value)
 
 
-def _id(value) -> str:
+def _id(value: object) -> str:
     return plain(value, 64)[:ID_DIGITS] if isinstance(value, str) else "-"
 
 
-def _moment(value) -> str:
+def _moment(value: object) -> str:
     if is_number(value) and 0 <= value < 1e11:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
     return _words(value)
 
 
-def _duration(value) -> str:
+def _duration(value: object) -> str:
     return duration(value) if is_number(value) else _words(value)
 
 
-def _size(value) -> str:
+def _size(value: object) -> str:
     return size(value) if is_number(value) and 0 <= value < 1e24 else _words(value)
 
 
-def _storage(value) -> str:
+def _storage(value: object) -> str:
     """What the service's DB/ takes, of what it may."""
     if not isinstance(value, dict) or "total" not in value:
         return _words(value)
@@ -131,21 +132,21 @@ def _storage(value) -> str:
         f"; {_size(value['free'])} free on its disk" if value.get("free") is not None else "")
 
 
-def _left(value) -> str:
+def _left(value: object) -> str:
     if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):
         low, high = map(duration, value)
         return low if low == high else f"{low} to {high}"
     return _words(value)
 
 
-def _counts(value) -> str:
+def _counts(value: object) -> str:
     """Jobs by state; states without any are left out."""
     if isinstance(value, dict):
         return ", ".join(f"{_words(n)} {plain(state)}" for state, n in value.items() if n != 0) or "none"
     return _words(value)
 
 
-def _renderer(value) -> str:
+def _renderer(value: object) -> str:
     if not isinstance(value, dict):
         return _words(value)
     starts, error = value.get("starts"), value.get("error")
@@ -154,7 +155,7 @@ def _renderer(value) -> str:
     return ", ".join(words + ([f"last error: {plain(error)}"] if error else []))
 
 
-def _error(value) -> str:
+def _error(value: object) -> str:
     if isinstance(value, dict):
         return f"{plain(value.get('code', '?'), 40)}: {plain(value.get('message', '?'), 2_000)}"
     return _words(value)
@@ -164,19 +165,20 @@ def _several(nodes: int) -> str:
     return f" ({nodes} nodes)" if nodes > 1 else ""
 
 
-def _frames_by_host(frames: dict, hosts) -> str:
+def _frames_by_host(frames: JsonObject, hosts: object) -> str:
     """Frames rendered on each machine; a node whose machine is unknown goes by its id."""
     hosts = hosts if isinstance(hosts, dict) else {}
-    rendered, nodes = Counter(), Counter()
+    rendered: Counter[str] = Counter()
+    nodes: Counter[str] = Counter()
     for node, count in frames.items():
         host = plain(hosts[node], 80) if node in hosts else _id(node) or "-"
-        rendered[host] += count if is_number(count) else 0
+        rendered[host] += count if isinstance(count, int) else 0
         nodes[host] += 1
     words = [f"{host}: {count} frames{_several(nodes[host])}" for host, count in rendered.most_common()]
     return ", ".join(words) or "-"
 
 
-def _hosts(nodes) -> str:
+def _hosts(nodes: object) -> str:
     """The cluster's machines, and how many nodes each has."""
     if not isinstance(nodes, list):
         return _words(nodes)

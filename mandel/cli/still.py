@@ -16,6 +16,7 @@ from mandel.cli.arguments import joined, one_delta
 from mandel.cli.asked import number
 from mandel.cli.notes import sentences
 from mandel.cli.place import Placed, check_writable
+from mandel.cli.words import typed
 from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.device.context import device_context
@@ -48,7 +49,7 @@ exit codes: 0 done, 2 wrong usage, 1 it could not be rendered or stored
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog="python -m mandel still", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("still"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
@@ -86,13 +87,13 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
             "num_frames": 1, "maxiter": number(options.maxiter), "palette": options.palette,
             "supersampling": Number(options.supersampling),
         }, limits)
-    check_limits(1 if asked.maxiter == payload.AUTO else asked.maxiter, options.bailout)
+    check_limits(asked.maxiter if isinstance(asked.maxiter, int) else 1, options.bailout)
     return asked
 
 
 def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> int:
     """maxiter; where it is found, the reference orbit of a deep view is made for that and kept for the picture."""
-    if asked.maxiter != payload.AUTO:
+    if isinstance(asked.maxiter, int):
         return asked.maxiter
     reference = None
     if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from mandel.cli.words import typed
 from mandel.errors import MandelError
 
 FAILURE_EXIT = 1
@@ -22,7 +23,7 @@ exit codes: 0 measured, 1 no device, 2 wrong usage
 def main(argv: list[str]) -> int:
     """Runs the command; errors go to stderr in one line."""
     parser = argparse.ArgumentParser(
-        prog="python -m mandel tune", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("tune"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--device", default="auto", metavar="D",
@@ -39,6 +40,6 @@ def main(argv: list[str]) -> int:
     except MandelError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return FAILURE_EXIT
-    for name in sorted(speeds, key=speeds.get, reverse=True):
+    for name in sorted(speeds, key=speeds.__getitem__, reverse=True):
         print(f"{name:24} {speeds[name]:9.2f} frames/s{'  (the default)' if name == usual else ''}")
     return 0

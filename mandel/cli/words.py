@@ -1,15 +1,28 @@
-"""What the service says, in words for people."""
+"""What people read and type: the words of the service made fit for a terminal, numbers, commands."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import TypeGuard
 
-def plain(value, most: int = 400) -> str:
+_SCRIPTS = {"client": "client.py", "head": "ray_head.py"}
+
+
+def typed(command: str) -> str:
+    """What a person types for ``command``: as an installed ``mandel`` if this is one, else as in a checkout."""
+    if Path(sys.argv[0]).name == "mandel":
+        return f"mandel {command}"
+    return f"python {_SCRIPTS[command]}" if command in _SCRIPTS else f"python -m mandel {command}"
+
+
+def plain(value: object, most: int = 400) -> str:
     """Text of the other side without anything that a terminal would obey."""
     text = "".join(c if c.isprintable() else "?" for c in str(value))
     return text if len(text) <= most else text[:most] + "..."
 
 
-def is_number(value) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

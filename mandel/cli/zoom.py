@@ -22,7 +22,7 @@ from mandel import settings
 from mandel.cli import asked, client
 from mandel.cli.arguments import joined
 from mandel.cli.place import check_writable
-from mandel.cli.words import duration, size
+from mandel.cli.words import duration, size, typed
 from mandel.errors import MandelError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -34,7 +34,7 @@ _STOP_SECONDS = 30.0
 _EPILOG = """\
 Prints one line when the video is in place: its name, size and seconds. The
 job's id, progress, warnings and errors go to standard error; if the job fails,
-what the service said too. Exit codes are those of client.py --help.
+what the service said too. Exit codes are those of the client (see its --help).
 """
 
 _LAST_WORDS = 16_384  # bytes of the service's output that are shown when something fails
@@ -51,7 +51,7 @@ def _end_with_parent() -> None:
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 def _said(output: BinaryIO) -> str:
@@ -60,7 +60,7 @@ def _said(output: BinaryIO) -> str:
     return os.pread(output.fileno(), _LAST_WORDS, max(0, length - _LAST_WORDS)).decode(errors="replace")
 
 
-def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
+def _wait_until_listening(head: subprocess.Popen[bytes], output: BinaryIO) -> bool:
     """Whether the service says so. (Its port is open before it has looked at DB/.)"""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and head.poll() is None:
@@ -70,7 +70,7 @@ def _wait_until_listening(head: subprocess.Popen, output: BinaryIO) -> bool:
     return False
 
 
-def _stop(head: subprocess.Popen) -> None:
+def _stop(head: subprocess.Popen[bytes]) -> None:
     # An impatient second Ctrl-C changes nothing: the service is ending.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
@@ -85,12 +85,12 @@ def _stop(head: subprocess.Popen) -> None:
 
 
 def _not_started(
-    head: subprocess.Popen, output: BinaryIO, options: argparse.Namespace, db: Path
+    head: subprocess.Popen[bytes], output: BinaryIO, options: argparse.Namespace, db: Path
 ) -> int:
     """Says why the service does not run; the exit code."""
     said = _said(output)
     if "DB_LOCKED" in said:
-        send = " ".join(["python client.py", *filter(None, [options.payload]), "-o", str(options.output)])
+        send = " ".join([typed("client"), *filter(None, [options.payload]), "-o", str(options.output)])
         print(f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
               "not 65432), or choose another folder with --db", file=sys.stderr)
         return client.UNREACHABLE
@@ -100,8 +100,8 @@ def _not_started(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m mandel zoom", description=__doc__, epilog=_EPILOG, allow_abbrev=False,
-        usage="python -m mandel zoom [PAYLOAD] [-o OUT] [options] [fields of the payload]",
+        prog=typed("zoom"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        usage=f"{typed('zoom')} [PAYLOAD] [-o OUT] [options] [fields of the payload]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("payload", nargs="?", metavar="PAYLOAD",
@@ -135,7 +135,7 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
         print(f"{video}  {size(video.stat().st_size)}, {took}")
         if not options.quiet:
-            print("Most of a short zoom is Ray's start; a service that runs (`python ray_head.py`) has it behind it.",
+            print(f"Most of a short zoom is Ray's start; a service that runs (`{typed('head')}`) has it behind it.",
                   file=sys.stderr)
 
     where = ["--host", "127.0.0.1", "--port", str(_free_port())]
@@ -146,8 +146,14 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
     # A session of its own: Ctrl-C is for the client; the service is ended below.
-    head = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT,
-                            start_new_session=True, preexec_fn=_end_with_parent)
+    head = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call
+    )
     try:
         if not _wait_until_listening(head, output):
             return _not_started(head, output, options, db)

@@ -50,5 +50,5 @@ class Copies:
             self._say(job, f"{item} takes suspiciously long and is started once more", "warning")
             others = [kind for kind in slots if kind != task.kind]
             if item.kind != SEGMENT and others and (copies > 1 or task.kind not in slots):
-                task = replace(task, kind=others[0])  # slots of its kind may all be gone, or hang
+                task = replace(task, kind=others[0])  # slots of its kind may all be gone, or hang  # noqa: PLW2901
             self._in_flight.copy(job, item, self._addressed(job, task))

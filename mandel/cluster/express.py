@@ -1,8 +1,8 @@
 """A place beside each node's slots, for clients of whom nothing runs although they have waited.
 
 A task may last for minutes. While such tasks fill every slot, a newcomer's small job is still to show something within
-seconds. Nothing is interrupted for it: each node runs one task more than it has slots, and one that stays long makes way
-for the next client that waits.
+seconds. Nothing is interrupted for it: each node runs one task more than it has slots, and one that stays long makes
+way for the next client that waits.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def running_here() -> str | None:
 
     Ray's folder is open to all users: what is not a small file of our own, or says anything odd, is not trusted.
     """
-    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - where Ray writes
     try:
         note = os.open(
             Path(folder, "ray", "ray_current_cluster"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

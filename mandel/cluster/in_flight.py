@@ -98,7 +98,7 @@ class InFlight:
     def submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
         """Starts tasks of one job, one after the other on one worker."""
         call = next(self._numbers)
-        for ticket, (item, task) in zip(self._executor.submit([task for _, task in together]), together):
+        for ticket, (item, task) in zip(self._executor.submit([task for _, task in together]), together, strict=True):
             copies = len(self._copies(job, item)) if (job, item) in self._copied else 0
             self._flights[ticket] = flight = Flight(job, item, task, call, ticket)
             self._tasks.setdefault((job, flight.slot), Counter())[item.kind] += 1
@@ -165,7 +165,7 @@ class InFlight:
                 yield flight, len(self._copies(job, item))
 
     def slower(self, kind: str) -> Iterator[Flight]:
-        """What other kinds of slots have been at for longer than one of ``kind`` would have needed, waiting included."""
+        """What other kinds of slots have been at for longer than one of ``kind`` would need, waiting included."""
         for ticket, flight in list(self._flights.items()):
             job, item = flight.job, flight.item
             if flight.slot in (kind, _BESIDE) or item.kind == SEGMENT or (job, item) in self._copied:

@@ -59,7 +59,7 @@ class Job:
         findings: what people should know of its frames.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0,
         cache: Cache | None = None, client: str = "", strips: StripFiles | None = None,
         source: Payload | None = None,

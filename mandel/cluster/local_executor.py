@@ -54,7 +54,7 @@ class LocalExecutor:
                 task.function, task.argument, self._slot, *task.inputs, label=task.label, failures=task.failures,
                 tell=lambda *progress, ticket=ticket: self._told.__setitem__(ticket, progress),
             )
-            for ticket, task in zip(tickets, together)
+            for ticket, task in zip(tickets, together, strict=True)
         ]
 
     def wait(self, timeout: float) -> list[Outcome]:
@@ -74,7 +74,7 @@ class LocalExecutor:
             self._unwanted.discard(ticket)
         if future.cancelled():
             return [Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"}) for ticket in tickets]
-        return [self._outcome(ticket, *ended) for ticket, ended in zip(tickets, future.result())]
+        return [self._outcome(ticket, *ended) for ticket, ended in zip(tickets, future.result(), strict=True)]
 
     def _outcome(self, ticket: int, result: Any, info: dict) -> Outcome:
         error = info.pop("error", None)

@@ -262,7 +262,7 @@ class RayExecutor:
         asked = [
             Asked(task.function, task.argument, tuple(places[id(handle)] for handle in task.inputs),
                    task.label or task.function, task.failures, self._key(ticket))
-            for ticket, task in zip(tickets, together)
+            for ticket, task in zip(tickets, together, strict=True)
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
@@ -317,7 +317,7 @@ class RayExecutor:
 
     def _outcomes(self, ref) -> list[Outcome]:
         call = self._running.pop(ref)
-        for ticket, function in zip(call.tickets, call.functions):
+        for ticket, function in zip(call.tickets, call.functions, strict=True):
             self._unwanted.pop(ticket, None)
             if function == REFERENCE:
                 internal_kv._internal_kv_del(self._key(ticket))
@@ -336,7 +336,7 @@ class RayExecutor:
             return [Outcome(ticket, None, {} if n else about, told) for n, ticket in enumerate(call.tickets)]
         if sum(seconds) > LEAST_SECONDS / 2:
             internal_kv._internal_kv_del(call.sign)
-        for function, outcome in zip(call.functions, outcomes):
+        for function, outcome in zip(call.functions, outcomes, strict=True):
             if outcome.error is None and function == FRAME:
                 self._seconds.append(outcome.info["seconds"])
             self._segments += outcome.error is None and function == SEGMENT

@@ -30,7 +30,7 @@ class Item(NamedTuple):
 
 
 class Grade(NamedTuple):
-    """Items that cost alike: those of a ``kind`` that are ``deep``, iterated by perturbation, may take 100 times more."""
+    """Items that cost alike: of one ``kind``; ``deep`` ones, iterated by perturbation, may take 100 times more."""
 
     kind: str
     deep: bool = False

@@ -183,9 +183,10 @@ class Scheduler:
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
         self._of(job, job.found, item, outcome.info.pop("found", None))
-        if item.kind == STRIP:
-            if made := self._of(job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)):
-                self._emit(made)
+        if item.kind == STRIP and (made := self._of(
+            job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)
+        )):
+            self._emit(made)
         if item.kind == FRAME:
             self._emit(frame_event(job, item, outcome))
         if self._jobs.get(job.name) is not job:

@@ -52,7 +52,7 @@ class Sign:
                     self._count += 1
                     try:
                         self._tell(call[0], self._count)
-                    except Exception:  # the control store is away: so are the listeners
+                    except Exception:  # noqa: S110 - the control store is away: so are the listeners
                         pass
 
 

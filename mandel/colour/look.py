@@ -41,7 +41,7 @@ class Look:
     relief_angle: float = 135.0
     edge: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.palette not in palettes.NAMES:
             raise PayloadError(
                 "UNKNOWN_PALETTE",

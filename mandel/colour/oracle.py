@@ -30,6 +30,8 @@ def linear(
     if look.needs_slope:
         light *= 1 + look.relief * (slope @ np.array(look.light) - 1) / 2
     if look.needs_distance:
+        if distance is None:
+            raise ValueError("this look needs distances")
         d = np.minimum(distance / (n * look.edge), 1.0)
         light *= d * (2 - d)
     return colour * light[..., None]

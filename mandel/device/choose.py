@@ -7,11 +7,17 @@ of these with commas between, of which the first that is there counts.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 from mandel.device.runtime import opencl
 from mandel.errors import DeviceError
+
+if TYPE_CHECKING:  # importing it needs care: see runtime.py
+    import pyopencl
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Device:
     fp64: bool
     memory: int
     uuid: str
-    handle: object
+    handle: pyopencl.Device
 
     @property
     def is_gpu(self) -> bool:
@@ -54,7 +60,7 @@ class Choice:
     reason: str
 
 
-def _kind(cl, handle) -> str:
+def _kind(cl: ModuleType, handle: pyopencl.Device) -> str:
     if handle.type & cl.device_type.GPU:
         return "gpu"
     if handle.type & cl.device_type.CPU:
@@ -62,14 +68,14 @@ def _kind(cl, handle) -> str:
     return "other"
 
 
-def _uuid(cl, handle) -> str:
+def _uuid(cl: ModuleType, handle: pyopencl.Device) -> str:
     try:
-        return bytes(handle.get_info(cl.device_info.UUID_KHR)).hex()
+        return bytes(cast("Iterable[int]", handle.get_info(cl.device_info.UUID_KHR))).hex()
     except (AttributeError, cl.Error, TypeError, ValueError):
         return ""
 
 
-def _fp64(cl, handle) -> bool:
+def _fp64(cl: ModuleType, handle: pyopencl.Device) -> bool:
     try:
         return bool(handle.double_fp_config & cl.device_fp_config.FMA)
     except cl.Error:

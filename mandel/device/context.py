@@ -9,9 +9,10 @@ from __future__ import annotations
 import tempfile
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -20,6 +21,13 @@ from mandel.device import program_cache
 from mandel.device.choose import Device, choose
 from mandel.device.runtime import opencl
 from mandel.errors import DeviceError
+
+if TYPE_CHECKING:  # importing it needs care: see runtime.py
+    import pyopencl
+    from pyopencl.tools import PooledBuffer
+    from pyopencl.typing import KernelArg
+
+    Buffer = pyopencl.Buffer | PooledBuffer
 
 
 def _first_error(log: str) -> str:
@@ -31,12 +39,26 @@ def _first_error(log: str) -> str:
 KEPT_BYTES = 256 * 2**20  # most that the pool keeps of buffers nobody uses
 
 
-def _launcher(kernel):
+Defines = tuple[tuple[str, object], ...]
+
+
+class Launch(Protocol):
+    """A kernel that is ready to be launched."""
+
+    def __call__(
+        self, queue: pyopencl.CommandQueue, size: tuple[int, ...], group: tuple[int, ...] | None, *arguments: KernelArg
+    ) -> pyopencl.Event:
+        """Enqueues it; numbers are numpy's."""
+
+
+def _launcher(kernel: pyopencl.Kernel) -> Launch:
     """``kernel``, told the types of its numbers by those of its first launch: pyopencl then takes 1 us
     to set them all, else 7 us for each."""
     typed = False
 
-    def launch(queue, size, group, *arguments):
+    def launch(
+        queue: pyopencl.CommandQueue, size: tuple[int, ...], group: tuple[int, ...] | None, *arguments: KernelArg
+    ) -> pyopencl.Event:
         nonlocal typed
         if not typed:
             kernel.set_scalar_arg_dtypes([type(a) if isinstance(a, np.generic) else None for a in arguments])
@@ -60,7 +82,8 @@ class DeviceContext:
         self.cores = device.cores
         handle = device.handle
         if cores is not None and device.kind == "cpu" and cores < device.cores:
-            handle = handle.create_sub_devices([cl.device_partition_property.BY_COUNTS, cores])[0]
+            count = cast("pyopencl.device_partition_property", cores)  # as pyopencl's types have it
+            handle = handle.create_sub_devices([cl.device_partition_property.BY_COUNTS, count])[0]
             self.cores = cores
         self.handle = handle
         self._works_along = device.kind == "cpu" and handle is device.handle
@@ -69,11 +92,11 @@ class DeviceContext:
         self.context = cl.Context([handle])
         self.queue = cl.CommandQueue(self.context)
         self._pool = cl.tools.MemoryPool(cl.tools.ImmediateAllocator(self.queue))
-        self._programs: dict = {}
+        self._programs: dict[tuple[str, Defines], pyopencl.Program] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
 
-    def kernel(self, file: str, name: str, defines: tuple[tuple[str, object], ...] = ()):
+    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
         """Launches the kernel ``name`` of ``file``, built with ``-D`` for each define.
 
         Called with queue, global size, group (or None) and arguments, numbers as numpy's types.
@@ -82,7 +105,7 @@ class DeviceContext:
         Contraction is never left to the compiler, so that devices agree; the
         kernels say fma where they mean it.
         """
-        own = self._local.__dict__.setdefault("kernels", {})
+        own: dict[tuple[str, str, Defines], Launch] = self._local.__dict__.setdefault("kernels", {})
         key = (file, name, defines)
         if key not in own:
             own[key] = _launcher(self.cl.Kernel(self._program(file, defines), name))
@@ -96,14 +119,14 @@ class DeviceContext:
             return False
         return bool(able & self.cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
 
-    def _program(self, file: str, defines):
+    def _program(self, file: str, defines: Defines) -> pyopencl.Program:
         with self._lock:
             if (file, defines) not in self._programs:
                 options = [f"-D{k}={v}" for k, v in defines]
                 self._programs[(file, defines)] = self.build(kernels.source(file), options, file)
             return self._programs[(file, defines)]
 
-    def build(self, text: str, options: Sequence[str] = (), name: str = "a program"):
+    def build(self, text: str, options: Sequence[str] = (), name: str = "a program") -> pyopencl.Program:
         """The program of OpenCL C source ``text``; contraction is off.
 
         Raises:
@@ -119,7 +142,7 @@ class DeviceContext:
                 "BUILD_FAILED", f"{name} does not build on {self.device.name}: {_first_error(str(error))}"
             ) from error
 
-    def _built(self, text: str, options: list[str]):
+    def _built(self, text: str, options: list[str]) -> pyopencl.Program:
         if self.cl.characterize.has_src_build_cache(self.handle):  # the driver has a cache of its own
             return self.cl.Program(self.context, text).build(options)
         key = program_cache.key(self.device, text, options)
@@ -134,7 +157,7 @@ class DeviceContext:
         program_cache.keep(key, binary)
         return program
 
-    def empty(self, nbytes: int):
+    def empty(self, nbytes: int) -> PooledBuffer:
         """An uninitialised device buffer of at least ``nbytes``, out of a pool.
 
         A buffer that is dropped serves again at once: the queue is in order, so
@@ -147,14 +170,14 @@ class DeviceContext:
                 self._pool.free_held()
             return self._pool.allocate(max(int(nbytes), 1))
 
-    def upload(self, array: np.ndarray):
+    def upload(self, array: np.ndarray) -> pyopencl.Buffer:
         """A read-only device buffer holding a copy of ``array``."""
         flags = self.cl.mem_flags
         return self.cl.Buffer(
             self.context, flags.READ_ONLY | flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(array)
         )
 
-    def target(self, out: np.ndarray):
+    def target(self, out: np.ndarray) -> pyopencl.SVM[np.ndarray] | None:
         """``out``, contiguous, as an argument that kernels write to, or None where the device cannot.
 
         ``out`` must live, and be left alone, until the queue has passed: ``settle``, and ``settled`` about
@@ -163,7 +186,7 @@ class DeviceContext:
         return self.cl.SVM(out) if self._shares_memory else None
 
     @contextmanager
-    def settled(self):
+    def settled(self) -> Iterator[None]:
         """All that was enqueued is over when an exception leaves this context."""
         try:
             yield
@@ -178,12 +201,12 @@ class DeviceContext:
         else:
             self.cl.enqueue_marker(self.queue).wait()
 
-    def download(self, buffer, out: np.ndarray) -> np.ndarray:
+    def download(self, buffer: Buffer, out: np.ndarray) -> np.ndarray:
         """Copies ``buffer`` into ``out`` (blocking) and returns it."""
         self.wait(self.cl.enqueue_copy(self.queue, out, buffer, is_blocking=False))
         return out
 
-    def wait(self, event) -> None:
+    def wait(self, event: pyopencl.Event) -> None:
         """Returns when ``event`` of the queue is over.
 
         A CPU runtime lets a thread that waits in ``finish`` work along; in other

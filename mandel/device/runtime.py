@@ -12,11 +12,12 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import sys
 import tempfile
 import warnings
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from types import ModuleType
 
 SYSTEM_VENDORS = Path("/etc/OpenCL/vendors")
 _NEEDED = (
@@ -30,9 +31,16 @@ _NEEDED = (
 
 
 def bundled_runtime() -> Path | None:
-    """Path of the pip-installed Intel CPU runtime, or None."""
-    library = Path(sys.prefix) / "lib" / "libintelocl.so"
-    return library if library.exists() else None
+    """Path of the pip-installed Intel CPU runtime, or None.
+
+    pip knows where it put it: not below ``sys.prefix``, where the packages of a user or another environment are used.
+    """
+    try:
+        files = distribution("intel-opencl-rt").files or []
+    except PackageNotFoundError:
+        return None
+    libraries = (Path(str(file.locate())).resolve() for file in files if file.name == "libintelocl.so")
+    return next((library for library in libraries if library.exists()), None)
 
 
 def _vendor_folder(runtime: Path) -> str:
@@ -53,7 +61,7 @@ def _vendor_folder(runtime: Path) -> str:
 
 
 @cache
-def opencl():
+def opencl() -> ModuleType:
     """The pyopencl module, with the bundled CPU runtime registered.
 
     Must be called after any fork: an OpenCL context made before a fork hangs in

@@ -43,7 +43,7 @@ def table(device: Device, name: str, files: tuple[str, ...]) -> dict[str, float]
 def best(device: Device, name: str, files: tuple[str, ...]) -> str | None:
     """The fastest variant measured, if any was."""
     speeds = table(device, name, files)
-    return max(speeds, key=speeds.get) if speeds else None
+    return max(speeds, key=speeds.__getitem__) if speeds else None
 
 
 def keep(device: Device, name: str, files: tuple[str, ...], speeds: dict[str, float]) -> Path:

@@ -112,9 +112,12 @@ def _scattered(size: int) -> np.ndarray:
     return np.argsort(np.arange(size, dtype=np.uint64) * np.uint64(2_654_435_769) % np.uint64(2**32), kind="stable")
 
 
+NO_INDEX = np.zeros(0, int)
+
+
 def settle(
     counts: Callable[[int, np.ndarray], np.ndarray], size: int, scale: Scale = Scale(),
-    first: int = FIRST_LIMIT, ceiling: int = CEILING, middle: np.ndarray = np.zeros(0, int),
+    first: int = FIRST_LIMIT, ceiling: int = CEILING, middle: np.ndarray = NO_INDEX,
 ) -> Limit:
     """The limit for a view whose counts can be had at any limit.
 
@@ -147,7 +150,7 @@ def settle(
         new = counts(higher, np.concatenate(left))
         gone = new <= higher
         found, shares = np.append(found, new[gone]), np.append(shares, each[gone])
-        centred = centred or gone[:len(left[0])].any()
+        centred = centred or bool(gone[:len(left[0])].any())
         left = [part[kept] for part, kept in zip(left, np.split(~gone, [len(left[0])]), strict=True)]
         inside, late = each[~gone].sum(), shares[found > limit].sum()
         price = inside * higher / (_EASY * scale.ease)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -47,19 +48,23 @@ def split(text: str | Decimal) -> tuple[float, float]:
     return high, float(_DIFFERENCE.subtract(exact, Decimal(high)))
 
 
-def _two_sum(a, b):
+Real = Any  # a float64, or an array of them
+Pair = tuple[Real, Real]  # high and low part
+
+
+def _two_sum(a: Real, b: Real) -> Pair:
     s = a + b
     t = s - a
     return s, (a - (s - t)) + (b - t)
 
 
-def _halves(a):
+def _halves(a: Real) -> Pair:
     big = 134217729.0 * a
     high = big - (big - a)
     return high, a - high
 
 
-def _two_product(a, b):
+def _two_product(a: Real, b: Real) -> Pair:
     p = a * b
     ah, al = _halves(a)
     bh, bl = _halves(b)
@@ -72,7 +77,7 @@ def _scaled(factor: tuple[float, float], k: np.ndarray) -> tuple[np.ndarray, np.
     return _two_sum(high, low + factor[1] * k)
 
 
-def _shifted(by: tuple[float, float], high, low):
+def _shifted(by: tuple[float, float], high: Real, low: Real) -> Pair:
     """``by + high + low`` as high and low parts."""
     s, e = _two_sum(by[0], high)
     return _two_sum(s, e + (low + by[1]))
@@ -97,11 +102,10 @@ def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
     columns = grid.x0 + np.arange(grid.cols, dtype=np.float64)
     if grid.kind == POLAR:
         return _polar(grid, re, im, scale[0], columns)
-    assert grid.kind == PLANE
     lines = grid.y0 - np.arange(grid.rows, dtype=np.float64)
     x, y = _scaled(scale, columns), _scaled(scale, lines)
 
-    def times(part, factor):
+    def times(part: Pair, factor: float) -> Pair:
         high, low = _two_product(part[0], np.float64(factor))
         return _two_sum(high, low + part[1] * factor)
 
@@ -146,7 +150,7 @@ def _straight(steps: np.ndarray, centre: np.ndarray, scale: tuple[float, float])
     return rest
 
 
-def _polar(grid: Grid, re, im, scale: float, columns: np.ndarray) -> Axes:
+def _polar(grid: Grid, re: Pair, im: Pair, scale: float, columns: np.ndarray) -> Axes:
     step = 2 * np.pi / grid.around
     direction = np.exp(1j * step * columns) * grid.turn
     radius = scale * np.exp(-step * (grid.y0 + np.arange(grid.rows, dtype=np.float64)))

@@ -119,7 +119,7 @@ def bla_table(
     for k, level in enumerate(levels(reference, last, c_max_exponent, bits, low)):
         at = rows[:: 1 << k][: len(level.a)] + k
         blocks[at], reach[at] = _plain(level, c_max_exponent)
-        if deep:
+        if deep_blocks is not None and deep_reach is not None:
             deep_blocks[at], deep_reach[at] = _deep(level)
     return BlaTable(low, last, tops, blocks, reach, deep_blocks, deep_reach, c_max_exponent)
 
@@ -134,10 +134,11 @@ class Start:
 
 
 def _row(table: BlaTable, row: int) -> tuple[list[complex], list[int], int]:
-    deep = table.deep_blocks is not None
-    values = (table.deep_blocks if deep else table.blocks)[row]
-    exponents = values[6:].view(np.int32).tolist()[:3] if deep else [0, 0, 0]
-    reach = int((table.deep_reach if deep else table.reach)[row])
+    if table.deep_blocks is not None and table.deep_reach is not None:
+        values, reach = table.deep_blocks[row], int(table.deep_reach[row])
+        exponents = values[6:].view(np.int32).tolist()[:3]
+    else:
+        values, reach, exponents = table.blocks[row], int(table.reach[row]), [0, 0, 0]
     a = values.tolist()
     return [complex(a[0], a[1]), complex(a[2], a[3]), complex(a[4], a[5])], exponents, reach
 

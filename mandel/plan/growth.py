@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import itertools
 
 _BLOCK = 32  # |2 z| is below 2**3 but for the last steps of an escape: no block overflows a double
 _CHUNK = 4_096
@@ -19,7 +20,7 @@ _CHUNK = 4_096
 class Growth:
     """dz_n/dc along one orbit, from n = 0, handed over piece by piece."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._value, self._exponent = 0j, 0  # dz_0/dc = 0
 
     def advance(self, re: np.ndarray, im: np.ndarray, exponent: np.ndarray) -> np.ndarray:
@@ -28,7 +29,7 @@ class Growth:
         special = np.flatnonzero(exponent).tolist()  # these take a block each
         cuts = sorted({*range(0, len(factors), _BLOCK), *special, *(k + 1 for k in special), len(factors)})
         values, exponents = [], np.zeros(len(factors))
-        for first, end in zip(cuts, cuts[1:], strict=False):
+        for first, end in itertools.pairwise(cuts):
             exponents[first:end] = self._exponent
             value, shift = self._value, shifts[first]
             if shift:
@@ -82,7 +83,8 @@ def first_return(re: np.ndarray, im: np.ndarray, exponent: np.ndarray, log_radiu
     """
     growth = Growth()
     for first in range(0, len(re), _CHUNK):
-        part = [array[first:first + _CHUNK] for array in (re, im, exponent)]
+        end = first + _CHUNK
+        part = re[first:end], im[first:end], exponent[first:end]
         found = np.flatnonzero(returned(log_radius, growth.advance(*part), *part))
         if len(found):  # not at n = 0, where dz/dc is 0
             return first + int(found[0])

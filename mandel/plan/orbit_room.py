@@ -41,7 +41,7 @@ class OrbitRoom:
         most = self.steps(bits)
         return RenderError(
             "JOB_TOO_BIG",
-            f"this place's reference orbit has not ended after {most:,} iterations; with {self.bytes / 1e9:.1f} GB for it "
-            f"and {self.workers} worker{'s' * (self.workers > 1)} on the machine, maxiter may be up to {most:,} here",
+            f"this place's reference orbit has not ended after {most:,} iterations; with {self.bytes / 1e9:.1f} GB for "
+            f"it and {self.workers} worker{'s' * (self.workers > 1)} here, maxiter may be up to {most:,}",
             field="maxiter", limit=most,
         )

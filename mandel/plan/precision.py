@@ -56,12 +56,7 @@ def split_scale(scale: Decimal) -> tuple[float, int]:
     """``scale`` > 0 as mantissa of about 1 to 2 and binary exponent."""
     exponent = math.floor(log2_of(scale))
     with_guard = 80
-    digits = scale.as_tuple()
-    value = int("".join(map(str, digits.digits)))
-    if digits.exponent >= 0:
-        value, divisor = value * 10**digits.exponent, 1
-    else:
-        divisor = 10**-digits.exponent
+    value, divisor = scale.as_integer_ratio()
     shift = with_guard - exponent
     scaled = (value << shift) // divisor if shift >= 0 else value // (divisor << -shift)
     return math.ldexp(scaled, -with_guard), exponent

@@ -45,7 +45,7 @@ def fixed_point(text: str, bits: int) -> mpz:
     try:
         number = Decimal(text)
         sign, digits, exponent = number.as_tuple()
-        if not number.is_finite():
+        if not isinstance(exponent, int):  # NaN or an infinity
             raise InvalidOperation
     except InvalidOperation:
         raise RenderError("BAD_NUMBER", f"{text[:40]!r} is not a finite decimal number") from None
@@ -175,7 +175,7 @@ class _Watch:
     def __init__(self, radius: str):
         self._log_radius = log2_of(Decimal(radius))
         self._growth, self._greatest = Growth(), 0.0
-        self._growth.advance(*np.zeros((2, 1)), np.zeros(1, int))
+        self._growth.advance(np.zeros(1), np.zeros(1), np.zeros(1, int))
 
     def returned_at(self, rows: np.ndarray) -> int:
         """k > 0 if it returns at the k-th of these rows (re, im, exponent), the next of the orbit; else 0."""
@@ -193,7 +193,7 @@ class _Watch:
         return steps >= _PATIENCE and self._greatest < 2 * math.log2(steps)
 
 
-def reference_orbit(
+def reference_orbit(  # noqa: C901, PLR0912, PLR0915 - one loop, hot; its variables are all of its state
     re: str,
     im: str,
     bits: int,
@@ -276,7 +276,7 @@ def reference_orbit(
         last += len(part)
         if gives_up and watch is not None and watch.is_idle(last):
             limit = last
-        if last >= longest and last < limit and not (escaped or period or wrap):
+        if room is not None and last >= longest and last < limit and not (escaped or period or wrap):
             raise room.refusal(bits)
         if progress is not None:
             progress(last, limit)

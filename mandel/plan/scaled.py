@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Scaled:
             mantissa, shift = np.frexp(mantissa)
         return cls(mantissa, np.where(mantissa == 0, 0, shift + exponent).astype(np.int32))
 
-    def __getitem__(self, key) -> "Scaled":
+    def __getitem__(self, key: Any) -> "Scaled":
         return Scaled(self.mantissa[key], self.exponent[key])
 
     def __len__(self) -> int:

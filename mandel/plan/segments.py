@@ -40,7 +40,8 @@ def cut(num_frames: int, frame_bytes: int = 0) -> tuple[Segment, ...]:
     """
     longest = max(1, min(_LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
     shortest = min(_SHORTEST, longest)
-    segments, first = [], 0
+    segments: list[Segment] = []
+    first = 0
     while first < num_frames:
         left = num_frames - first
         count = min(max(left // _SHARE, shortest), longest, left)

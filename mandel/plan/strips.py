@@ -81,7 +81,7 @@ class Layout:
 
     def offset(self, level: int) -> int:
         """Elements before a level."""
-        return sum(math.prod(self.shape(l)) for l in range(self.finest, level))
+        return sum(math.prod(self.shape(k)) for k in range(self.finest, level))
 
     @property
     def size(self) -> int:
@@ -129,8 +129,8 @@ class Strips:
         self._range = abs(log2_of(start) - log2_of(end)) * math.log(2) * self._per_e
         self._spans = [self._span(level) for level in range(self.coarsest + 1)]
         # Strips in use are asked about by each of the frames that need them.
-        self._frames = lru_cache(4096)(self._frames)
-        self.base = lru_cache(1024)(self.base)
+        self._frames = lru_cache(4096)(self._find_frames)
+        self.base = lru_cache(1024)(self._find_base)
 
     def depth(self, frame: int) -> float:
         """Rows between the widest frame's corner and this frame's."""
@@ -196,14 +196,17 @@ class Strips:
             return None
         return range(min(run.start for run in runs), max(run.stop for run in runs))
 
-    def _frames(self, strip: int, level: int) -> range | None:
+    def _find_frames(self, strip: int, level: int) -> range | None:
         """Frames from the widest to the deepest see ever deeper rows; so those of a strip are a run."""
         count, height = self.zoom.num_frames, self.rows >> level
         if self._level_rows(level, 0.0) is None:
             return None
 
-        def rows(position):
-            return self._level_rows(level, self.depth(position if self._inward else count - 1 - position))
+        def rows(position: int) -> Rows:
+            seen = self._level_rows(level, self.depth(position if self._inward else count - 1 - position))
+            if seen is None:
+                raise ValueError(f"level {level} has rows at no depth")
+            return seen
 
         first = bisect_left(range(count), strip * height, key=lambda p: rows(p).last)
         stop = bisect_left(range(count), (strip + 1) * height, key=lambda p: rows(p).first)
@@ -211,7 +214,7 @@ class Strips:
             return None
         return range(first, stop) if self._inward else range(count - stop, count - first)
 
-    def base(self, strip: int) -> int:
+    def _find_base(self, strip: int) -> int:
         """The finest level of a strip that any frame sees; it is iterated at this one, or kept at a finer one."""
         levels = range(self.coarsest + 1)
         seen = next((level for level in levels if self._frames(strip, level)), self.coarsest)
@@ -260,7 +263,7 @@ class Strips:
         return radius, _REACH * 2**shown * radius / self._per_e
 
     def held_bytes(self) -> int:
-        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows, and one more.
+        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows and one more.
 
         Strips that no frame shows close up are small ones.
         """

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from functools import lru_cache
+from typing import Protocol
 
 from mandel.plan.path import eased
 from mandel.plan.view import View
@@ -24,6 +25,29 @@ _SHOWN_DIGITS = 40
 def _log_ratio(start: str, end: str) -> Decimal:
     """ln(end / start), the costly half of a delta and the same for all of a zoom's."""
     return _MATH.ln(_MATH.divide(Decimal(end), Decimal(start)))
+
+
+class Asked(Protocol):
+    """What a ``mandel.payload.Payload`` says of its zoom."""
+
+    @property
+    def re(self) -> str: ...
+    @property
+    def im(self) -> str: ...
+    @property
+    def start_delta(self) -> str: ...
+    @property
+    def end_delta(self) -> str: ...
+    @property
+    def num_frames(self) -> int: ...
+    @property
+    def frame_width(self) -> int: ...
+    @property
+    def frame_height(self) -> int: ...
+    @property
+    def easing(self) -> str: ...
+    @property
+    def rotation(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -51,8 +75,8 @@ class Zoom:
     rotation: float = 0.0
 
     @classmethod
-    def of(cls, payload) -> "Zoom":
-        """The zoom that a ``mandel.payload.Payload`` asks for."""
+    def of(cls, payload: Asked) -> "Zoom":
+        """The zoom that a payload asks for."""
         return cls(
             payload.re, payload.im, payload.start_delta, payload.end_delta,
             payload.num_frames, payload.frame_width, payload.frame_height,

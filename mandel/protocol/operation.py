@@ -6,11 +6,12 @@ A request without ``op`` is a payload to render.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mandel.errors import RequestError
 from mandel.protocol.number import Number, exact
+from mandel.protocol.strict_json import JsonObject
 
 RENDER, RECOLOUR = "render", "recolour"
 _JOB = re.compile(r"[0-9a-f]{4,64}")  # an id, or the beginning of one
@@ -65,7 +66,7 @@ class Request:
     """
 
     op: str
-    fields: dict
+    fields: JsonObject
     priority: int | None = None
     client: str = ""
 
@@ -80,7 +81,7 @@ def ambiguous(beginning: str) -> RequestError:
     return RequestError("AMBIGUOUS", f"several jobs begin with {beginning}: give more digits", field="job")
 
 
-def unknown_field(name: str, known) -> RequestError:
+def unknown_field(name: str, known: Iterable[str]) -> RequestError:
     """UNKNOWN_FIELD with the nearest known name, if one is near."""
     import difflib  # for mistakes only: the client starts sooner without
 
@@ -101,7 +102,7 @@ def _not_recoloured(name: str) -> RequestError:
     )
 
 
-def _priority(value) -> int:
+def _priority(value: object) -> int:
     if not isinstance(value, Number):
         raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
     known = exact(value.text)  # None: NaN or Infinity
@@ -117,7 +118,7 @@ def _priority(value) -> int:
     return int(known.text())
 
 
-def _client(value) -> str:
+def _client(value: object) -> str:
     if not isinstance(value, str):
         raise RequestError("WRONG_TYPE", "client must be a string", field=CLIENT)
     if len(value) > LONGEST_CLIENT or not value.isprintable():
@@ -132,7 +133,7 @@ def anybody(token: str | None) -> None:
     """Lets a request in, whatever its token."""
 
 
-def request(value, admit: Callable[[str | None], None] = anybody) -> Request:
+def request(value: object, admit: Callable[[str | None], None] = anybody) -> Request:
     """The request that a JSON value is.
 
     Args:
@@ -165,7 +166,7 @@ def request(value, admit: Callable[[str | None], None] = anybody) -> Request:
     for name in fields:
         if name not in row.required + row.optional:
             raise _not_recoloured(name) if op == RECOLOUR else unknown_field(
-                name, ("op", "token") + row.required + row.optional
+                name, ("op", "token", *row.required, *row.optional)
             )
     for name in row.required:
         if name not in fields:

@@ -13,6 +13,7 @@ import re
 from enum import Enum
 
 from mandel.errors import MandelError
+from mandel.protocol.strict_json import JsonObject
 
 PROGRESS = "progress"
 RESULT = "result"
@@ -36,7 +37,7 @@ class State(Enum):
 
 
 # Which parts may come in which state, and the state after them. None is the end.
-ORDER = {
+ORDER: dict[State, dict[str | None, State]] = {
     State.START: {PROGRESS: State.PROGRESS, RESULT: State.LAST, ERROR: State.LAST, VIDEO: State.LAST},
     State.PROGRESS: {PROGRESS: State.PROGRESS, ERROR: State.LAST, VIDEO: State.LAST},
     State.LAST: {None: State.END},
@@ -62,11 +63,11 @@ class ReplyWriter:
         """The message's Content-Type, boundary included."""
         return f"multipart/form-data; boundary={self.boundary}"
 
-    def progress(self, fields: dict) -> bytes:
+    def progress(self, fields: JsonObject) -> bytes:
         """A ``progress`` part; the first of a reply says that the job is accepted."""
         return self._json(PROGRESS, fields)
 
-    def result(self, fields: dict) -> bytes:
+    def result(self, fields: JsonObject) -> bytes:
         """The ``result`` part of status, list or cancel, and the end of the reply."""
         return self._json(RESULT, fields) + self.end()
 
@@ -95,7 +96,7 @@ class ReplyWriter:
         self._advance(None)
         return f"\r\n--{self.boundary}--\r\n".encode()
 
-    def _json(self, name: str, fields: dict) -> bytes:
+    def _json(self, name: str, fields: JsonObject) -> bytes:
         return self._part(name, json.dumps(fields, allow_nan=False).encode())
 
     def _part(self, name: str, body: bytes) -> bytes:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mandel.errors import RequestError, TransferError
 from mandel.protocol import reply, strict_json
-from mandel.protocol.request import NEED_MORE
+from mandel.protocol.request import NEED_MORE, Event
+from mandel.protocol.strict_json import JsonObject
 
 MAX_HEAD = 8_192
 MAX_JSON = 16 * 2**20
@@ -41,7 +43,7 @@ class JsonPart:
     """A whole ``progress``, ``result`` or ``error`` part; numbers as int or float."""
 
     name: str
-    fields: dict
+    fields: JsonObject
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class VideoData:
 @dataclass(frozen=True)
 class ReplyEnd:
     """The reply was whole; if it held a video, its length and digest are right."""
+
+
+ReplyEvent = JsonPart | VideoHead | VideoData | ReplyEnd | Event
 
 
 def _bad(detail: str) -> TransferError:
@@ -92,7 +97,7 @@ class ReplyReader:
         self._data = bytearray()
         self._closed = False
         self._order = reply.State.START
-        self._state = self._message_head
+        self._state: Callable[[], ReplyEvent | None] = self._message_head
         self._boundary = b""
         self._name = ""
         self._left = 0
@@ -104,7 +109,7 @@ class ReplyReader:
         self._closed = self._closed or not data
         self._data += data
 
-    def next_event(self):
+    def next_event(self) -> ReplyEvent:
         """The next JsonPart, VideoHead, VideoData or ReplyEnd; NEED_MORE if there is none yet.
 
         Raises:
@@ -118,7 +123,7 @@ class ReplyReader:
 
     # The states. Each returns an event, NEED_MORE, or None: go on with the next state.
 
-    def _message_head(self):
+    def _message_head(self) -> ReplyEvent | None:
         headers = self._headers()
         if headers is None:
             return NEED_MORE
@@ -129,10 +134,10 @@ class ReplyReader:
         self._state = self._first_boundary
         return None
 
-    def _first_boundary(self):
+    def _first_boundary(self) -> ReplyEvent | None:
         return self._expect(self._boundary + b"\r\n", self._part_head)
 
-    def _part_head(self):
+    def _part_head(self) -> ReplyEvent | None:
         headers = self._headers()
         if headers is None:
             return NEED_MORE
@@ -157,7 +162,7 @@ class ReplyReader:
             return VideoHead(self._left, self._sha256)
         return None
 
-    def _length(self, headers: dict) -> int:
+    def _length(self, headers: dict[str, str]) -> int:
         text = headers.get("content-length", "")
         if not _LENGTH.fullmatch(text) or headers.get("content-transfer-encoding", "binary") != "binary":
             raise _bad("a part without a plain Content-Length")
@@ -169,7 +174,7 @@ class ReplyReader:
             )
         return int(text)
 
-    def _json_body(self):
+    def _json_body(self) -> ReplyEvent | None:
         if len(self._data) < self._left:
             return NEED_MORE
         body = self._cut(self._left)
@@ -182,7 +187,7 @@ class ReplyReader:
             raise _bad("a part that is not a JSON object")
         return JsonPart(self._name, fields)
 
-    def _video_body(self):
+    def _video_body(self) -> ReplyEvent | None:
         if self._left == 0:
             if self._digest.hexdigest() != self._sha256:
                 raise TransferError("DIGEST_MISMATCH", "the video arrived damaged (wrong SHA-256); ask again")
@@ -195,12 +200,12 @@ class ReplyReader:
         self._left -= len(data)
         return VideoData(data)
 
-    def _after_body(self):
+    def _after_body(self) -> ReplyEvent | None:
         if self._order is reply.State.LAST:
             return self._expect(b"\r\n" + self._boundary + b"--\r\n", self._end)
         return self._expect(b"\r\n" + self._boundary + b"\r\n", self._part_head)
 
-    def _end(self):
+    def _end(self) -> ReplyEvent | None:
         return ReplyEnd()
 
     # Pieces that the states share.
@@ -222,7 +227,7 @@ class ReplyReader:
             headers[name] = value.strip(" \t")
         return headers
 
-    def _expect(self, wanted: bytes, then):
+    def _expect(self, wanted: bytes, then: Callable[[], ReplyEvent | None]) -> ReplyEvent | None:
         """Takes exactly ``wanted`` from the front and goes on with ``then``."""
         if not wanted.startswith(self._data[: len(wanted)]):
             raise _bad("the boundary is not where the lengths say")

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NoReturn
 
 from mandel.errors import RequestError
 from mandel.protocol import strict_json
@@ -62,6 +63,9 @@ class Foreign:
         return head.encode() + body
 
 
+Answer = Request | Foreign | Event
+
+
 class RequestReceiver:
     """Incremental reader of one request.
 
@@ -78,11 +82,11 @@ class RequestReceiver:
         self._data = bytearray()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
         self._scanner = strict_json.Scanner(max_marks=_MOST_MARKS)
-        self._state = self._opening
-        self._at_end = self._closed
+        self._state: Callable[[bytes], Answer] = self._opening
+        self._at_end: Callable[[], Answer] = self._closed
         self._error: RequestError | None = None
 
-    def feed(self, data: bytes) -> Request | Foreign | Event:
+    def feed(self, data: bytes) -> Answer:
         """Takes the next bytes; ``b""`` says that the peer closed its side.
 
         Raises:
@@ -102,7 +106,7 @@ class RequestReceiver:
                     self._error = refusal
             raise self._error from None
 
-    def _feed(self, data: bytes):
+    def _feed(self, data: bytes) -> Answer:
         if not data:
             if self._utf8.getstate()[0] and self._at_end != self._truncated:
                 raise bad_utf8("it ends within a character")
@@ -118,7 +122,7 @@ class RequestReceiver:
             raise _trailing()
         return answer
 
-    def _take(self, data: bytes):
+    def _take(self, data: bytes) -> Answer:
         """Feeds the state all whole characters; what is not UTF-8 counts after what came before it."""
         known = self._utf8.getstate()[0] + data
         try:
@@ -134,7 +138,7 @@ class RequestReceiver:
 
     # The states. Each takes the next bytes and returns an answer.
 
-    def _opening(self, data: bytes):
+    def _opening(self, data: bytes) -> Answer:
         """Blanks, then enough bytes to know what this is."""
         self._data += data
         head = bytes(self._data.lstrip(_BLANKS))
@@ -160,9 +164,9 @@ class RequestReceiver:
             self._data += head
             self._at_end = self._not_json
             return NEED_MORE
-        return self._not_json()
+        self._not_json()
 
-    def _value(self, data: bytes):
+    def _value(self, data: bytes) -> Answer:
         """Inside the brackets or quotes that opened the request."""
         end = self._scanner.feed(data)
         if end is None:
@@ -181,37 +185,37 @@ class RequestReceiver:
         self._admit(token)
         self._admitted = True
 
-    def _number(self, data: bytes):
+    def _number(self, data: bytes) -> Answer:
         """A number is over when something else follows."""
-        end = _NUMBER.match(data).end()
+        end = match.end() if (match := _NUMBER.match(data)) else 0
         self._data += data[:end]
         if end == len(data):
             return NEED_MORE
         if data[end] in _BLANKS:
-            return self._scalar()
-        return self._not_json()
+            self._scalar()
+        self._not_json()
 
-    def _done(self, data: bytes):
+    def _done(self, data: bytes) -> Answer:
         if data.strip(_BLANKS):
             raise _trailing()
         return NEED_MORE
 
     # What the end of the stream means.
 
-    def _closed(self):
+    def _closed(self) -> Answer:
         return CLOSED
 
-    def _truncated(self):
+    def _truncated(self) -> NoReturn:
         raise RequestError("TRUNCATED", "the connection was closed in the middle of the JSON object")
 
-    def _scalar(self):
+    def _scalar(self) -> NoReturn:
         strict_json.loads(bytes(self._data))
         raise _not_object()
 
-    def _not_json(self):
+    def _not_json(self) -> NoReturn:
         raise bad_json("a request begins with {")
 
-    def _become(self, state, at_end, data: bytes):
+    def _become(self, state: Callable[[bytes], Answer], at_end: Callable[[], Answer], data: bytes) -> Answer:
         self._state, self._at_end = state, at_end
         return state(data)
 

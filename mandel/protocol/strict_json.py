@@ -12,9 +12,13 @@ import json
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 from mandel.errors import RequestError
 from mandel.protocol.number import Number
+
+# What ``loads`` gives of an object: values are str, bool, None, Number, lists and objects.
+JsonObject = dict[str, Any]
 
 MAX_DEPTH = 32
 
@@ -61,7 +65,8 @@ class Scanner:
         self._escaped = self._escaped and not data
         while at < len(data):
             if self._in_string:
-                at = _TEXT.match(data, at).end()
+                if (match := _TEXT.match(data, at)) is not None:
+                    at = match.end()
                 if data[at:] == b"\\":
                     self._escaped = True
                     return None
@@ -109,8 +114,8 @@ class Scanner:
         return bad_json(f"{byte.decode()!r} where none can be")
 
 
-def _no_duplicates(pairs: list) -> dict:
-    result = {}
+def _no_duplicates(pairs: list[tuple[str, object]]) -> JsonObject:
+    result: JsonObject = {}
     for key, value in pairs:
         if key in result:
             raise RequestError("DUPLICATE_KEY", f"the key {key[:60]!r} is given twice", field=key[:60])
@@ -118,7 +123,7 @@ def _no_duplicates(pairs: list) -> dict:
     return result
 
 
-def _check_strings(value) -> None:
+def _check_strings(value: object) -> None:
     """Refuses what UTF-8 cannot carry (lone surrogates) and NUL, in keys and values."""
     if isinstance(value, str):
         if _UNFIT.search(value):
@@ -132,7 +137,7 @@ def _check_strings(value) -> None:
             _check_strings(item)
 
 
-def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int = MAX_DEPTH):
+def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int = MAX_DEPTH) -> Any:
     """The one JSON value in ``data``.
 
     Args:
@@ -161,12 +166,12 @@ def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int 
     return value
 
 
-def dumps(value) -> bytes:
+def dumps(value: object) -> bytes:
     """JSON of a value that ``loads`` gave, every number as the text it came with."""
     return _dump(value).encode()
 
 
-def _dump(value) -> str:
+def _dump(value: object) -> str:
     if isinstance(value, Number):
         return value.text
     if isinstance(value, dict):

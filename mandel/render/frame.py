@@ -205,7 +205,7 @@ class FrameRenderer:
             for first, rows in all_bands:
                 ink = self._painter.ink(look, canvas, first) if paints else None
                 samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink, tally)
-                yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)
+                yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)  # noqa: B023 - called before the next
 
         self._paint(pieces())
 
@@ -228,7 +228,7 @@ class FrameRenderer:
                 place = places.place(first, length, engine.list_width)
                 samples = engine.iterate(grid, maxiter, bailout, outputs(look), place=place)
                 samples = replace(samples, rows=length, cols=n * n)
-                yield lambda: self._painter.refine(samples, look, canvas, n, pixels, first)
+                yield lambda: self._painter.refine(samples, look, canvas, n, pixels, first)  # noqa: B023 - called before the next
 
         self._paint(pieces())
 

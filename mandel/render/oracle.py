@@ -65,7 +65,8 @@ def exact_count(re: str, im: str, maxiter: int, bailout: float, bits: int = 256)
 
 def exact_counts(grid: Grid, maxiter: int, bailout: float, bits: int = 256) -> np.ndarray:
     """Counts of a straight PLANE grid from exact coordinates, int64 (rows, cols); slow."""
-    assert grid.kind == PLANE and grid.turn == 1
+    if grid.kind != PLANE or grid.turn != 1:
+        raise ValueError("only straight PLANE grids")
     with localcontext() as context:
         context.prec = int(bits * 0.302) + 10
         re = [str(Decimal(grid.re) + grid.scale * Decimal(grid.x0 + i)) for i in range(grid.cols)]

@@ -14,7 +14,7 @@ from mandel.protocol.operation import Request, anybody
 from mandel.protocol.request import NEED_MORE, Event, Foreign, RequestReceiver
 
 _PIECE = 1 << 14  # of one client, before the next one's turn
-# Of Linux's sock_diag(7): protocol, type and flag of the message that asks for one socket, where the answer has its uid.
+# Of Linux's sock_diag(7): protocol, type and flag of the message that asks for one socket, where the answer has a uid.
 _SOCK_DIAG, _BY_FAMILY, _REQUEST, _UID = 4, 20, 1, 80
 
 

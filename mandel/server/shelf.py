@@ -106,8 +106,9 @@ class Shelf:
         return ids[0]
 
     def make_room(self) -> bool:
-        """Evicts a few jobs of those that are beyond the limits, and drops segments beside one video; whether there
-        was anything to do. Call it now and then; acceptance waits for one job's end at most. Never raises StoreError."""
+        """Evicts a few jobs of those that are beyond the limits, and drops segments beside one video; whether
+        there was anything to do. Call it now and then; acceptance waits for one job's end at most. Never raises
+        StoreError."""
         try:
             evicted = self.store.evict(self.most_bytes, ended=self._most_ended, few=_FEW, hold=self._accepting)
             for job in evicted:
@@ -139,7 +140,7 @@ class Shelf:
             return stored
         except StoreError as error:
             if error.code != "DAMAGED":
-                raise _evicted() if error.code == "NO_JOB" else error
+                raise (_evicted() if error.code == "NO_JOB" else error) from None
         self.store.check_there()
         with self._accepting:
             if self.live(job) is not None:
@@ -148,7 +149,7 @@ class Shelf:
                 return self.store.open(job)  # somebody else had it repaired
             except StoreError as error:
                 if error.code != "DAMAGED":
-                    raise _evicted() if error.code == "NO_JOB" else error
+                    raise (_evicted() if error.code == "NO_JOB" else error) from None
                 _log.warning("job %s: %s", job[:12], error.message)
                 self.store.discard_video(job)
                 self._admit(self._job(self.store.get(job)))

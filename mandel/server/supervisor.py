@@ -297,7 +297,7 @@ class Supervisor:
     def _learn(self, message: dict) -> None:
         self.cluster |= {key: value for key, value in message.items() if key != "event"}
 
-    def _carry_out_for(self, job: Job, event: str, message: dict) -> None:
+    def _carry_out_for(self, job: Job, event: str, message: dict) -> None:  # noqa: C901, PLR0912
         try:
             if event == "frame":
                 with self._register.lock:

@@ -93,7 +93,8 @@ def _foreign(root: Path, why: str) -> StoreError:
     return StoreError(
         "DB_NOT_OURS",
         f"{root} is not a folder of this service, and nothing in it was touched: {why}. Name an empty or a new "
-        f"folder with --db. If it is a DB/ of this service after all, say so by `touch {root}/{Names(root).marker.name}`",
+        f"folder with --db. If it is a DB/ of this service after all, say so by "
+        f"`touch {root}/{Names(root).marker.name}`",
     )
 
 
@@ -124,7 +125,7 @@ def _mark(names: Names) -> None:
     durable.sync_folder(names.root)
 
 
-def _is_older(names: Names, there: dict[str, os.DirEntry]) -> bool:
+def _is_older(names: Names, there: dict[str, os.DirEntry[str]]) -> bool:
     """Whether a folder without a marker was made by this program: a lock file, jobs, tmp, and an index or a job."""
     if not {names.lock.name, names.jobs.name, names.tmp.name} <= set(there):
         return False

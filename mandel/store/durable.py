@@ -6,8 +6,10 @@ import errno
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from mandel.errors import StoreError
 from mandel.store.failpoint import failpoint
@@ -18,7 +20,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def disk_errors(what: str):
+def disk_errors(what: str) -> Iterator[None]:
     """Turns OSError into StoreError: DISK_FULL or DISK_FAILED."""
     try:
         yield
@@ -73,7 +75,7 @@ def check_no_links(root: Path, path: Path) -> None:
             raise OSError(errno.ELOOP, f"{folder.relative_to(root)} is a link", str(folder))
 
 
-def digest(file) -> tuple[int, str]:
+def digest(file: BinaryIO) -> tuple[int, str]:
     """Size in bytes and SHA-256 (hex) of an open binary file, from its start; leaves it at its start."""
     file.seek(0)
     sha, size = hashlib.sha256(), 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +54,7 @@ class Evictor:
     """
 
     def __init__(self, index: Index, names: Names, idle: float = IDLE_SECONDS,
-                 hold: AbstractContextManager = nullcontext()):
+                 hold: AbstractContextManager[object] = nullcontext()):
         self._index, self._names, self._hold = index, names, hold
         now = time.time()
         self._bounds = {"since": now - idle, "until": now + idle, "pinned": 0}
@@ -113,7 +115,7 @@ class Evictor:
     def _strips(self, excess: int, few: int) -> None:
         self._parts(excess, few, "strips", "1", "1", self._names.strips)
 
-    def _parts(self, excess: int, few: int, table: str, which: str, whose: str, folder) -> None:
+    def _parts(self, excess: int, few: int, table: str, which: str, whose: str, folder: Callable[[str], Path]) -> None:
         rows = self._index.read(
             f"SELECT id, (SELECT sum((bytes + 4095) / 4096 * 4096) FROM {table} WHERE job = id AND {which}) AS parts "
             f"FROM jobs WHERE {_MAY_GO} AND {whose} AND parts NOT NULL ORDER BY {_LAST} LIMIT :few",
@@ -134,7 +136,7 @@ class Evictor:
             if excess > self.freed:
                 self._forget(row)
 
-    def _forget(self, row) -> None:
+    def _forget(self, row: sqlite3.Row) -> None:
         with self._hold:
             gone = forget(self._index, self._names, row["id"], _MAY_GO, self._bounds)
         if gone is not None:
@@ -143,7 +145,7 @@ class Evictor:
             self.forgotten.append(row["id"])
 
 
-def forget(index: Index, names: Names, job: str, unless: str = "1", bounds: dict | None = None) -> Path | None:
+def forget(index: Index, names: Names, job: str, unless: str = "1", bounds: Mapping[str, float] | None = None) -> Path | None:
     """Takes a job out of the index and its folder out of sight, at once.
 
     Args:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 _place, _, _rest = os.environ.get("MANDEL_FAILPOINT", "").partition(":")
@@ -18,7 +19,7 @@ _reached = 0
 
 
 def _reach(place: str) -> None:
-    global _reached
+    global _reached  # noqa: PLW0603 - a process reaches each place once
     if place != _place:
         return
     _reached += 1
@@ -30,7 +31,7 @@ def _reach(place: str) -> None:
 
 
 @contextmanager
-def failpoint(name: str):
+def failpoint(name: str) -> Iterator[None]:
     """Brackets one step on disk: ``name.before`` and ``name.after``."""
     _reach(name + ".before")
     yield

@@ -10,17 +10,20 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mandel.errors import StoreError
 from mandel.store import durable, proof
 from mandel.store.index import Index
 from mandel.store.lost import Lost
 from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
-from mandel.store.proof import Proof
+from mandel.store.proof import Content, Proof
 from mandel.store.states import DONE, QUEUED
 
 _log = logging.getLogger("mandel")
+
+FileRow = tuple[str, str, int, int, int, str]  # job, kind, number, frames, bytes, SHA-256
+Mark = tuple[int, int, int, int, Content]
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,9 @@ class Files:
     _index: Index
     _lost: Lost
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._verifying = [threading.Lock() for _ in range(16)]
-        self._verified: dict[tuple[str, str], tuple] = {}
+        self._verified: dict[tuple[str, str], Mark] = {}
         self._folders = 0
         self._thick: set[str] = set()
 
@@ -62,7 +65,7 @@ class Files:
             folder.mkdir(0o700)
         return folder
 
-    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str, notes: dict | None = None) -> None:
+    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str, notes: dict[str, Any] | None = None) -> None:
         """Adopts a closed segment.
 
         Args:
@@ -78,7 +81,7 @@ class Files:
             db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(notes or {})))
 
     def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str,
-               report: dict) -> None:
+               report: dict[str, Any]) -> None:
         """Adopts the video and the poster, and commits that the job is done.
 
         Args:
@@ -130,7 +133,7 @@ class Files:
                 return True
         return False
 
-    def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> tuple:
+    def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> FileRow:
         final = self.names.file(job, kind, number)
         with durable.disk_errors(f"storing a {kind}"):
             durable.check_no_links(self.names.root, final)
@@ -141,9 +144,10 @@ class Files:
 
     def stored_frames(self, job: str) -> dict[int, int]:
         """Frames of each finished segment, by number; what their digests say is not looked at."""
-        return dict(self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT))
+        rows = self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT)
+        return {row["number"]: row["frames"] for row in rows}
 
-    def notes(self, job: str) -> list[dict]:
+    def notes(self, job: str) -> list[dict[str, Any]]:
         """What people should know of the frames of each finished segment."""
         rows = self._index.read("SELECT notes FROM files WHERE job = ? AND kind = ?", job, SEGMENT)
         known = []
@@ -195,25 +199,26 @@ class Files:
         rows = self._index.read("SELECT bytes, sha256 FROM files WHERE job = ? AND kind = ?", job, kind)
         if not rows and not self._index.read("SELECT 1 FROM jobs WHERE id = ?", job):
             raise StoreError("NO_JOB", "there is no such job any more")
-        wanted = [tuple(row) for row in rows]
-        if kind == VIDEO and (beside := proof.read(self.names, job)) is not None and beside.content not in wanted:
+        wanted: list[Content] = [(row["bytes"], row["sha256"]) for row in rows]
+        beside = proof.read(self.names, job) if kind == VIDEO else None
+        if beside is not None and beside.content not in wanted:
             wanted.append(beside.content)
+        damaged = StoreError("DAMAGED", f"the stored {kind} is damaged and must be made again")
         try:
             file = proof.open_plain(self.names.file(job, kind))
         except OSError:
-            wanted, file = [], None
-        for known in wanted:
-            try:
+            raise damaged from None
+        try:
+            for known in wanted:
                 if self._proven(job, kind, file, known):
-                    if known not in map(tuple, rows):
+                    if known not in map(tuple, rows) and beside is not None:
                         self._correct(job, beside)
                     return StoredFile(file, *known)
-            except BaseException:
-                file.close()
-                raise
-        if file is not None:
+        except BaseException:
             file.close()
-        raise StoreError("DAMAGED", f"the stored {kind} is damaged and must be made again")
+            raise
+        file.close()
+        raise damaged
 
     def _correct(self, job: str, beside: Proof) -> None:
         """The index is wrong about a video that is what is written beside it."""
@@ -234,7 +239,7 @@ class Files:
             self._remember(job, kind, mark)
             return True
 
-    def _remember(self, job: str, kind: str, mark: tuple) -> None:
+    def _remember(self, job: str, kind: str, mark: Mark) -> None:
         if len(self._verified) > 1000:
             self._verified.clear()
         self._verified[job, kind] = mark
@@ -258,6 +263,6 @@ class Files:
                 durable.remove(path)
 
 
-def _mark(stat: os.stat_result, wanted: tuple[int, str]) -> tuple:
+def _mark(stat: os.stat_result, wanted: Content) -> Mark:
     """What changes whenever a file does, and what it was proven to hold."""
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted

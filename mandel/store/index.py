@@ -13,6 +13,7 @@ import re
 import shutil
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +37,9 @@ def _error(error: sqlite3.Error) -> StoreError:
         return StoreError("DISK_FULL", "no space left for the index of DB/; free some and ask again")
     return StoreError("INDEX_FAILED", f"the index of DB/ failed: {error}; if it does so again and again, stop the "
                       "service, move index.sqlite3 away and start it: the videos are found again")
+
+Value = str | int | float | None  # of a column
+Layout = dict[tuple[str, str], list[tuple[Value, ...]] | None]  # columns by kind and name
 
 
 class Damaged(Exception):
@@ -114,7 +118,7 @@ class Index:
                 pass  # it takes room for a copy; the next start tries again
 
     @contextmanager
-    def write(self, label: str):
+    def write(self, label: str) -> Iterator[sqlite3.Connection]:
         """One transaction: committed durably when the block ends well, else undone."""
         with self._lock, disk_errors("writing the index"):
             try:
@@ -129,7 +133,7 @@ class Index:
             except sqlite3.Error as error:
                 raise _error(error) from error
 
-    def read(self, sql: str, *values, **named) -> list[sqlite3.Row]:
+    def read(self, sql: str, *values: Value, **named: Value) -> list[sqlite3.Row]:
         """All rows of one query, whose values are given by place or by name."""
         with self._reading:
             try:
@@ -155,11 +159,11 @@ def _make(path: Path) -> None:
 
 def _steps() -> dict[int, Path]:
     """The migrations by their numbers, in order."""
-    found = {int(re.match("[0-9]+", step.name)[0]): step for step in _MIGRATIONS.glob("*.sql")}
+    found = {int(step.name.partition("_")[0]): step for step in _MIGRATIONS.glob("[0-9]*_*.sql")}
     return dict(sorted(found.items()))
 
 
-def _layout(db: sqlite3.Connection) -> dict:
+def _layout(db: sqlite3.Connection) -> Layout:
     """What is in an index: its tables with their columns, its indices and triggers."""
     names = db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
     return {
@@ -168,7 +172,7 @@ def _layout(db: sqlite3.Connection) -> dict:
     }
 
 
-def _layout_wanted() -> dict:
+def _layout_wanted() -> Layout:
     db = sqlite3.connect(":memory:", isolation_level=None)
     try:
         for step in _steps().values():

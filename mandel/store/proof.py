@@ -6,16 +6,21 @@ start: one that is missing or torn is made again from the index, and the other w
 
 from __future__ import annotations
 
+import builtins
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from mandel.store import durable
 from mandel.store.names import VIDEO, Names
 from mandel.video.shape import frames_of
 
 _MOST_BYTES = 1 << 20
+
+
+Content = tuple[int, str]  # bytes, SHA-256 in hex
 
 
 @dataclass(frozen=True)
@@ -29,18 +34,18 @@ class Proof:
     bytes: int
     sha256: str
     ended: float = 0.0
-    report: dict = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
     witness: bool = True
 
     @property
-    def content(self) -> tuple[int, str]:
+    def content(self) -> Content:
         return self.bytes, self.sha256
 
-    def encode(self) -> bytes:
+    def encode(self) -> builtins.bytes:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
     @classmethod
-    def decode(cls, data: bytes) -> Proof | None:
+    def decode(cls, data: builtins.bytes) -> Proof | None:
         """What ``encode`` wrote; None for anything else."""
         try:
             proof = cls(**json.loads(data))
@@ -51,12 +56,12 @@ class Proof:
         return proof if all(isinstance(value, kind) for value, kind in types) else None
 
 
-def open_plain(path) -> BinaryIO:
+def open_plain(path: Path) -> BinaryIO:
     """Opens a regular file to read, never through a link at its end. Raises OSError."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
-def read_json(path, most: int = _MOST_BYTES) -> bytes | None:
+def read_json(path: Path, most: int = _MOST_BYTES) -> bytes | None:
     """A small file; None if it is missing, a link, or too large."""
     try:
         with open_plain(path) as file:
@@ -80,7 +85,7 @@ def write(names: Names, job: str, proof: Proof) -> None:
     os.replace(tmp, names.proof(job))
 
 
-def payload_of(names: Names, job: str) -> dict | None:
+def payload_of(names: Names, job: str) -> dict[str, Any] | None:
     """The payload beside a job's video; None if it is lost."""
     try:
         payload = json.loads(read_json(names.payload(job)) or b"")
@@ -101,14 +106,14 @@ def prove(names: Names, job: str, *known: Proof | None) -> Proof | None:
     Where nothing is known of it, whether it is a whole mp4 of as many frames
     as the payload asks for. None if it is missing, damaged, or no video.
     """
-    known = tuple(proof for proof in known if proof is not None)
+    proofs = [proof for proof in known if proof is not None]
     try:
         with open_plain(names.file(job, VIDEO)) as file:
             content = durable.digest(file)
-            for proof in known:
+            for proof in proofs:
                 if proof.content == content:
                     return proof
-            frames = None if known else frames_of(file)
+            frames = None if proofs else frames_of(file)
             ended = os.fstat(file.fileno()).st_mtime
     except OSError:
         return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 import stat
 import time
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from mandel.errors import StoreError
 from mandel.store import durable, proof
+from mandel.store.files import FileRow
 from mandel.store.index import Index
 from mandel.store.lost import Lost
 from mandel.store.names import POSTER, SEGMENT, VIDEO, Names, is_job_id
@@ -77,7 +79,7 @@ class Recoverer:
         self._drop_bad_rows()
         self._move_payloads()
         rows = {row["id"]: row for row in self._index.read("SELECT * FROM jobs")}
-        files: dict[str, dict[str, tuple]] = {}
+        files: dict[str, dict[str, FileRow]] = {}
         for row in self._index.read("SELECT job, kind, number, frames, bytes, sha256 FROM files WHERE kind != ?", SEGMENT):
             files.setdefault(row["job"], {})[row["kind"]] = tuple(row)
         for job, row in rows.items():
@@ -174,7 +176,7 @@ class Recoverer:
             with self._index.write("recover") as db:
                 db.execute("UPDATE jobs SET payload = ''")
 
-    def _check(self, job: str, row, files: dict[str, tuple]) -> None:
+    def _check(self, job: str, row: sqlite3.Row, files: dict[str, FileRow]) -> None:
         """Brings the row of a job and its files in agreement."""
         found = self._folders.setdefault(job, {})
         said = None
@@ -334,13 +336,13 @@ def sweep(names: Names, lost: Lost) -> int:
     return removed
 
 
-def _entries(folder) -> list[os.DirEntry]:
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
     """What is in a folder, links as such."""
     with os.scandir(folder) as entries:
         return list(entries)
 
 
-def _close(entry: os.DirEntry) -> None:
+def _close(entry: os.DirEntry[str]) -> None:
     """Takes a file or folder of ours from other users."""
     wanted = 0o700 if entry.is_dir(follow_symlinks=False) else 0o600
     if stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) != wanted:

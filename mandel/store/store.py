@@ -16,6 +16,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mandel.errors import MandelError, StoreError
 from mandel.store import claim, durable, proof
@@ -42,19 +43,19 @@ class Record:
     """
 
     id: str
-    payload: dict | None
+    payload: dict[str, Any] | None
     frames: int
     state: str
     asked: float
     error: MandelError | None
-    report: dict
+    report: dict[str, Any]
     priority: int = 0
     pinned: bool = False
     client: str = ""
     source: str | None = None
 
 
-def _record(row, payload: dict | None = None) -> Record:
+def _record(row: sqlite3.Row, payload: dict[str, Any] | None = None) -> Record:
     try:
         error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
         report = json.loads(row["report"] or "{}")
@@ -132,7 +133,7 @@ class Store(Files):
 
     # -- jobs -------------------------------------------------------------
 
-    def add(self, job: str, payload: dict, canonical: str, frames: int, priority: int = 0,
+    def add(self, job: str, payload: dict[str, Any], canonical: str, frames: int, priority: int = 0,
             client: str = "", source: str | None = None) -> Record:
         """Accepts a job, durably: after this returns no crash loses it.
 
@@ -158,7 +159,7 @@ class Store(Files):
                 durable.check_no_links(self.names.root, self.names.payload(job))
                 durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), data, "job")
 
-    def payload(self, job: str) -> dict:
+    def payload(self, job: str) -> dict[str, Any]:
         """What a job was asked for. Raises StoreError PAYLOAD_LOST."""
         if (payload := proof.payload_of(self.names, job)) is None:
             raise StoreError("PAYLOAD_LOST", "this job's payload is lost; send it again, and the job goes on")
@@ -191,8 +192,9 @@ class Store(Files):
             if has[0][0] + lasting > most:
                 raise StoreError(
                     "DISK_FULL",
-                    f"the video would take {lasting >> 20} MiB at least, with those that are under way; {self.names.root} "
-                    f"may take {most >> 20} MiB (--max-db-bytes), of which {has[0][0] >> 20} are taken by unfinished jobs",
+                    f"the video would take {lasting >> 20} MiB at least, with those that are under way; "
+                    f"{self.names.root} may take {most >> 20} MiB (--max-db-bytes), of which {has[0][0] >> 20} are "
+                    "taken by unfinished jobs",
                     limit=most,
                 )
 
@@ -257,7 +259,8 @@ class Store(Files):
 
     def count(self) -> dict[str, int]:
         """How many jobs are in each state."""
-        return dict(self._index.read("SELECT state, count(*) FROM jobs GROUP BY state"))
+        rows = self._index.read("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
+        return {row["state"]: row["jobs"] for row in rows}
 
     def touch(self, job: str) -> None:
         """Notes that a job's video is used; to the minute, as each note is a commit. A full disk only forgets it."""
@@ -293,7 +296,7 @@ class Store(Files):
         self.set_wish(job, "pinned", int(pinned))
 
     def evict(self, most: int | None, idle: float = IDLE_SECONDS, ended: int = MOST_ENDED, few: int = -1,
-              hold: AbstractContextManager = nullcontext()) -> list[str]:
+              hold: AbstractContextManager[object] = nullcontext()) -> list[str]:
         """Removes what is missed least until DB/ takes at most ``most`` bytes; ids of the jobs forgotten.
 
         Args:

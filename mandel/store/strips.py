@@ -71,16 +71,18 @@ class Strips:
 
     def bytes(self, job: str) -> int:
         """What a job's strips take."""
-        return self._index.read("SELECT coalesce(sum(bytes), 0) FROM strips WHERE job = ?", job)[0][0]
+        return int(self._index.read("SELECT coalesce(sum(bytes), 0) FROM strips WHERE job = ?", job)[0][0])
 
     def remove(self, job: str, numbers: Iterable[int] | None = None) -> None:
         """Removes some of a job's strips, or all. Raises StoreError."""
         # In this order: a row without its file is noticed, a file without a row would stay.
+        values: list[tuple[str | int, ...]]
         if numbers is None:
             where, values, paths = "job = ?", [(job,)], [self._names.strips(job)]
         else:
-            where, values = "job = ? AND number = ?", [(job, number) for number in numbers]
-            paths = [self._names.strip(*value) for value in values]
+            chosen = list(numbers)
+            where, values = "job = ? AND number = ?", [(job, number) for number in chosen]
+            paths = [self._names.strip(job, number) for number in chosen]
         with durable.disk_errors("removing strips"):
             for path in paths:
                 durable.check_no_links(self._names.root, path)

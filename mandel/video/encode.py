@@ -84,7 +84,7 @@ class SegmentEncoder:
     def __enter__(self) -> "SegmentEncoder":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ffmpeg.kill()
 
     @property
@@ -99,7 +99,7 @@ class SegmentEncoder:
                 "BAD_FRAME",
                 f"a frame must be {self._bytes_per_frame} bytes of uint8, not {frame.size} of {frame.dtype}.",
             )
-        self._ffmpeg.feed(np.ascontiguousarray(frame))
+        self._ffmpeg.feed(np.ascontiguousarray(frame).data)
         self.frames += 1
 
     def finish(self) -> bytes:

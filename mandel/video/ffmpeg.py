@@ -9,10 +9,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, NoReturn
 
 import imageio_ffmpeg
 
 from mandel.errors import RenderError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # Seconds without a byte moving either way after which ffmpeg counts as hung.
 STALL = 120.0
@@ -30,11 +34,22 @@ def executable() -> str:
         RenderError: NO_FFMPEG.
     """
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise RenderError(
             "NO_FFMPEG", f"no ffmpeg was found ({error}); install the pinned requirements again."
         ) from error
+
+
+Ready = list[tuple[selectors.SelectorKey, int]]
+
+
+def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
+    """Standard input, output and error of a process that was started with three pipes."""
+    pipes = process.stdin, process.stdout, process.stderr
+    if pipes[0] is None or pipes[1] is None or pipes[2] is None:
+        raise TypeError("the process has other standard streams than pipes")
+    return pipes[0], pipes[1], pipes[2]
 
 
 class Ffmpeg:
@@ -65,21 +80,22 @@ class Ffmpeg:
             raise RenderError("NO_FFMPEG", f"{command[0]} does not start: {error}") from error
         self._stall = stall
         self._words = b""
-        self._sinks = {self._process.stdout: sink, self._process.stderr: self._hear}
+        self._in, self._out, self._err = _pipes(self._process)
+        self._sinks: dict[object, Callable[[bytes], object]] = {self._out: sink, self._err: self._hear}
         self._selector = selectors.DefaultSelector()
-        for pipe in self._sinks:
+        for pipe in (self._out, self._err):
             os.set_blocking(pipe.fileno(), False)
             self._selector.register(pipe, selectors.EVENT_READ)
-        os.set_blocking(self._process.stdin.fileno(), False)
+        os.set_blocking(self._in.fileno(), False)
         try:
-            fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         except OSError:
             pass  # the user's pipe quota is used up: smaller writes, nothing else
 
     def __enter__(self) -> "Ffmpeg":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
     @property
@@ -94,7 +110,7 @@ class Ffmpeg:
     def _hear(self, words: bytes) -> None:
         self._words = (self._words + words)[-_LAST_WORDS:]
 
-    def _read_ready(self, ready) -> None:
+    def _read_ready(self, ready: Ready) -> None:
         for key, _ in ready:
             if key.fileobj in self._sinks:
                 data = os.read(key.fd, _PIPE_BYTES)
@@ -103,17 +119,17 @@ class Ffmpeg:
                 else:
                     self._selector.unregister(key.fileobj)
 
-    def _select(self):
+    def _select(self) -> Ready:
         ready = self._selector.select(self._stall)
         if not ready:
             self.kill()
             raise RenderError("FFMPEG_STALLED", f"ffmpeg did nothing for {self._stall:g} s and was ended.")
         return ready
 
-    def feed(self, data) -> None:
+    def feed(self, data: ReadableBuffer) -> None:
         """Writes all of ``data`` (bytes-like, contiguous) to its standard input."""
         left = memoryview(data).cast("B")
-        pipe = self._process.stdin
+        pipe = self._in
         self._selector.register(pipe, selectors.EVENT_WRITE)
         try:
             while left:
@@ -128,7 +144,7 @@ class Ffmpeg:
 
     def finish(self) -> None:
         """Closes its input, drains it to the end and checks how it ended."""
-        self._process.stdin.close()
+        self._in.close()
         while self._selector.get_map():
             self._read_ready(self._select())
         try:
@@ -139,7 +155,7 @@ class Ffmpeg:
         if status:
             self._fail()
 
-    def _fail(self):
+    def _fail(self) -> NoReturn:
         """Collects its last words and raises."""
         deadline = time.monotonic() + _DYING
         while self._selector.get_map() and (left := deadline - time.monotonic()) > 0:
@@ -163,7 +179,7 @@ class Ffmpeg:
             self._process.wait()
         if self._selector.get_map() is not None:
             self._selector.close()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+        for pipe in (self._in, self._out, self._err):
             pipe.close()
 
 

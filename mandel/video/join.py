@@ -91,7 +91,7 @@ class Joiner:
     def __enter__(self) -> "Joiner":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.drop()
 
     def add(self, segment: Path, frames: int | None = None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from struct import pack
 
@@ -61,13 +61,13 @@ class Mp4Writer:
         self._keys: list[int] = []  # numbers of key pictures, from 1
         self._chunks: list[tuple[int, int]] = []  # where a segment's pictures begin, and how many they are
         self._sequence = self._picture = b""  # the first parameter sets, which go into the index
-        self._file = open(path, "wb")
+        self._file = path.open("wb")  # noqa: SIM115 - until close()
         self._end = self._file.seek(self._begin)
 
     def __enter__(self) -> "Mp4Writer":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -146,7 +146,7 @@ class Mp4Writer:
 
     def _tables(self) -> bytes:
         ends = [0, *self._times()]
-        durations = [(len(list(run)), ticks) for ticks, run in groupby(b - a for a, b in zip(ends, ends[1:]))]
+        durations = [(len(list(run)), ticks) for ticks, run in groupby(b - a for a, b in pairwise(ends))]
         runs, before = [], 0
         for number, (_, count) in enumerate(self._chunks, 1):
             if count != before:

@@ -23,7 +23,7 @@ def nearest(width: int, height: int) -> tuple[int, int]:
     """The largest encodable frame of the same shape, as nearly as even sides have it."""
     longer = max(width, height)
     for longest in range(min(longer, LONGEST) // 2 * 2, 0, -2):
-        size = tuple(max(2, round(side * longest / longer / 2) * 2) for side in (width, height))
-        if encodable(*size):
-            return size
+        across, down = (max(2, round(side * longest / longer / 2) * 2) for side in (width, height))
+        if encodable(across, down):
+            return across, down
     return 2, 2

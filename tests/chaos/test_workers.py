@@ -57,7 +57,7 @@ def test_workers_and_encoders_are_killed(cluster, faults, service):
     rng = random.Random(2)
     client = Client(service.port, **payload)
     processes.wait_for(lambda: client.job, PATIENCE, "the job is accepted")
-    for number in range(kills):
+    for _number in range(kills):
         seen = len(faults.noted())
         # What was lost, queued tasks of a dead worker too, ends before the next one: a third time would be poison.
         processes.wait_for(lambda: len(faults.noted()) > seen + 12 or client.reply, PATIENCE, "tasks are begun")

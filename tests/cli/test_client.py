@@ -355,6 +355,6 @@ def test_help_is_complete(capsys):
 def test_a_service_without_tls(capsys):
     certificate = ROOT / "tests" / "reference" / "localhost.pem"
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=lambda: listener.accept()[0].close()).start()
+        threading.Thread(target=lambda: listener.accept()[0].close()).start()  # noqa: PLW0108 - accepts in the thread
         assert run(listener.getsockname()[1], "--list", "--tls-ca", str(certificate)) == client.UNREACHABLE
     assert "NO_TLS: what listens there does not speak TLS; leave --tls-ca out" in capsys.readouterr().err

@@ -20,7 +20,7 @@ def test_json_holds_a_point_that_payloads_take(capsys):
 
 
 @pytest.mark.parametrize(
-    ("argv", "code", "exit_code"),
+    "argv, code, exit_code",
     [
         (["--point=3,3", "--delta", "1e-3"], "NO_NUCLEUS", 1),
         (["--point=3,x", "--delta", "1e-3"], "BAD_NUMBER", 2),

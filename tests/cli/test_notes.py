@@ -20,8 +20,8 @@ def only(**notes) -> str:
 
 def test_a_limit_that_seems_too_low():
     assert only(short=SHORT, reached=REACHED) == (
-        "warning: 82 % of the last frame's samples reached maxiter 1,000 without escaping; with a higher one some 18 % of "
-        "it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto")
+        "warning: 82 % of the last frame's samples reached maxiter 1,000 without escaping; with a higher one some "
+        "18 % of it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto")
     assert "try --maxiter 4000" in only(short=SHORT | {"auto": True})
     assert "12 of frames 8 to 49" in only(short=SHORT | {"first": 8})
     assert "higher one most of that would hardly be black" in only(short=SHORT | {"missing": 0.7})
@@ -54,16 +54,16 @@ def test_flat_frames():
 def test_black_frames():
     said = only(flat=FLAT | {"inside": 200, "decimals": 70}, reached=REACHED | {"share": 1.0})
     assert said == (
-        "warning: frames 40 to 239 are black all over, as no sample escaped within maxiter 1,000: the point lies inside "
-        "of the set, or that is too few; try --maxiter auto")
+        "warning: frames 40 to 239 are black all over, as no sample escaped within maxiter 1,000: the point lies "
+        "inside of the set, or that is too few; try --maxiter auto")
     assert "auto" not in only(flat=FLAT | {"inside": 200, "auto": True, "decimals": 70})
 
 
 def test_auto_gave_up():
     gave_up = {"views": 2, "delta": "1.00e-9", "maxiter": 16_000_000, "reason": "nothing escapes"}
     assert only(gave_up=gave_up) == (
-        "warning: maxiter auto was given up for frames near delta 1.00e-9 (nothing escapes): what is black there may lie "
-        "outside of the set")
+        "warning: maxiter auto was given up for frames near delta 1.00e-9 (nothing escapes): what is black there "
+        "may lie outside of the set")
     assert len(sentences({"gave_up": gave_up, "short": SHORT, "flat": FLAT, "reached": REACHED}, 240)) == 3
 
 
@@ -88,5 +88,5 @@ def test_of_a_job_s_status():
 ])
 @pytest.mark.parametrize("frames", [50, 1, None, "x"])
 def test_whatever_comes(notes, frames):
-    said = sentences(notes, frames) + [brief(notes), report("status", {"frames": frames, "notes": notes})]
+    said = [*sentences(notes, frames), brief(notes), report("status", {"frames": frames, "notes": notes})]
     assert all(isinstance(text, str) and "\x1b" not in text for text in said)

@@ -85,8 +85,8 @@ def test_words():
     ({"state": "queued", "renderer": {"state": "failed", "error": "no Ray head\x1b[2J answers"}},
      "queued, renderer failed, no Ray head?[2J answers"),
     ({"state": "paused", "done": 24, "frames": 50, "again": 3},
-     "paused until it is resumed (--resume), 24/50 frames (48 %), "
-     "at most 3 more, of segments that were not finished, will be rendered again"),
+     ("paused until it is resumed (--resume), 24/50 frames (48 %), "
+      "at most 3 more, of segments that were not finished, will be rendered again")),
     ({"state": 7, "done": "x", "again": -1, "stage": "y", "renderer": 1}, "7"),
 ])
 def test_progress_in_words(fields, words):

@@ -54,8 +54,10 @@ def test_a_second_job_takes_the_orbit_from_the_cache(tmp_path, monkeypatch, dama
             return super().submit(together)
 
     def run(frames):
-        fields = b'{"num_frames": %d, "frame_width": 32, "frame_height": 32, "maxiter": 3000, "point": "0,1",'\
-            b' "start_delta": "1e-40", "end_delta": "1e-50"}' % frames
+        fields = (
+            b'{"num_frames": %d, "frame_width": 32, "frame_height": 32, "maxiter": 3000, "point": "0,1", '
+            b'"start_delta": "1e-40", "end_delta": "1e-50"}'
+        ) % frames
         executor, events = Watching(), []
         own = Scheduler(executor, events.append)
         own.add(Job("j", parse(loads(fields), Limits()), tmp_path, {}, cache=cache))

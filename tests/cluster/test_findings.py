@@ -108,7 +108,7 @@ def test_shares_of_exact_frames(lives, fields):
     {}, {"frame_width": 180, "frame_height": 320}, {"rotation": 100, "start_delta": 1e-3, "end_delta": 4},
 ])
 def test_shares_of_frames_made_from_strips(lives, fields):
-    """As those of exact frames, about: their pixels are means of many samples, and count where all of these are black."""
+    """As those of exact frames, about: their pixels are means of many samples, and count where all are black."""
     life = lives(sampling="shared", **{"frame_width": 320, "frame_height": 180} | fields).run()
     for frame, found in life.found.items():
         count, limit = counts(life.job.payload, frame), life.job.payload.maxiter

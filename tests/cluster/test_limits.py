@@ -13,6 +13,7 @@ from mandel.plan.arithmetic import log2_of
 from mandel.plan.autoiter import FIRST_LIMIT, REFERENCE_STEPS, Limit
 from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
+import itertools
 
 SILENT = Limit(0, False, "nothing escapes")
 
@@ -37,7 +38,7 @@ def test_key_views_lie_four_octaves_apart():
     limits = Limits(payload())
     depths = [-log2_of(Decimal(delta)) for delta in deltas(limits, "1e-9")]
     assert depths[0] == -1 and depths == sorted(depths) and len(depths) == 9
-    assert max(b - a for a, b in zip(depths, depths[1:], strict=False)) <= 4
+    assert max(b - a for a, b in itertools.pairwise(depths)) <= 4
     assert limits.needs("2") == (Item(LIMIT, 0),) and len(limits.needs("1.99")) == 2
 
 

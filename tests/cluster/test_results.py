@@ -1,4 +1,4 @@
-"""What a worker returns is looked at before it is kept: what is wrong costs its task an attempt, and nobody anything else."""
+"""What a worker returns is looked at before it is kept: a wrong one costs its task an attempt, nobody else anything."""
 
 from pathlib import Path
 
@@ -153,7 +153,7 @@ def test_a_stored_segment_that_cannot_be_joined_is_thrown_away_and_made_again(nu
         assert store.of("video"), store.of("failed")
         return store, store.of("video")[0]["sha256"]
 
-    first, digest = go()
+    _first, digest = go()
     assert len(kept) == 3
     data = kept[number].read_bytes()
     kept[number].write_bytes({"junk": bytes(3000), "half": data[: len(data) // 2], "gone": b""}[damage])

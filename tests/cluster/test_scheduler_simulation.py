@@ -179,7 +179,7 @@ class World:
         return [event for event in self.events if event["event"] in kinds and event.get("job") == name]
 
 
-@pytest.mark.parametrize("seed", (*range(6), 1193, 1215))
+@pytest.mark.parametrize("seed", [*range(6), 1193, 1215])
 @pytest.mark.parametrize("faults", FAULTS)
 def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path, monkeypatch):
     world = World(seed, faults, tmp_path, monkeypatch)

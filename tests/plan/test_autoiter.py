@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mandel.plan.autoiter import FIRST_LIMIT, Limit, Scale, Schedule, key_deltas, settle
+import itertools
 
 
 class Counted:
@@ -112,7 +113,7 @@ def test_a_period_takes_the_limit_beyond_the_ceiling():
 def test_key_views_span_the_zoom():
     keys = [Decimal(delta) for delta in key_deltas("2.5", "1e-300", 16)]
     assert keys[0] == Decimal("2.5") and keys[-1] == Decimal("1e-300")
-    ratios = [float(a / b) for a, b in zip(keys, keys[1:], strict=False)]
+    ratios = [float(a / b) for a, b in itertools.pairwise(keys)]
     assert max(ratios) <= 2**16 * 1.001 and max(ratios) / min(ratios) == pytest.approx(1, rel=1e-6)
     assert key_deltas("1e-300", "2.5", 16) == key_deltas("2.5", "1e-300", 16)
     assert key_deltas("0.5", "0.5") == ["0.5"]

@@ -8,6 +8,7 @@ from mandel.plan.bla import levels
 from mandel.plan.bla_table import NEVER, Start, _reach, bla_table, common_start, first_block, first_blocks
 from mandel.plan.reference import reference_orbit
 from mandel.plan.scaled import Scaled
+import itertools
 
 RE, IM = "-1.7687788000474986", "0.0017388996616"
 
@@ -44,7 +45,7 @@ def test_blocks_are_right_up_to_their_radius(reference):
 
 def test_radius_falls_with_the_level(reference):
     table = list(levels(reference, reference.last, -60))
-    for lower, upper in zip(table, table[1:], strict=False):
+    for lower, upper in itertools.pairwise(table):
         assert np.all(upper.radius.at(0) <= lower.radius.at(0)[: 2 * len(upper.a) : 2])
 
 

@@ -28,7 +28,7 @@ def test_known_periods(case):
 
 
 @pytest.mark.parametrize(
-    ("re", "im", "delta", "period", "size"),
+    "re, im, delta, period, size",
     [
         ("0.1", "0.1", "1", 1, 1.0), ("-1", "0", "0.1", 2, 0.5), ("-1.75", "0", "0.05", 3, 0.0190355159),
         ("-1.9408", "0", "0.001", 4, 0.00099163), ("-0.12", "0.75", "0.1", 3, 0.18891383703),
@@ -68,7 +68,7 @@ def test_reached_when_the_first_candidate_fails():
     assert found.period == 32 and last_z(found) < 1e-20
 
 
-@pytest.mark.parametrize(("re", "im"), [("3", "3"), ("0.3", "0.6")])
+@pytest.mark.parametrize("re, im", [("3", "3"), ("0.3", "0.6")])
 def test_none_outside_the_set(re, im):
     with pytest.raises(RenderError) as error:
         locate(re, im, "1e-6", 1_000)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.path import eased
 from mandel.plan.zoom import Zoom
+import itertools
 
 SHARES = st.floats(0, 1)
 
@@ -33,7 +34,7 @@ def test_it_starts_and_ends_slowly(easing):
 def test_frames_of_an_eased_zoom_crowd_at_its_ends():
     zoom = Zoom("0", "0", "1", "1e-30", 31, 64, 64, easing=0.5)
     depths = [log2_of(Decimal(zoom.delta(k))) for k in range(31)]
-    steps = [a - b for a, b in zip(depths, depths[1:])]
+    steps = [a - b for a, b in itertools.pairwise(depths)]
     assert steps[0] < 0.2 * steps[15] and steps[-1] < 0.2 * steps[15]
     assert steps[14] == pytest.approx(steps[15])
     assert (zoom.delta(0), zoom.delta(30)) == ("1", "1e-30")

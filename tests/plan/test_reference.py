@@ -57,7 +57,7 @@ def test_far_outside():
     assert orbit.escaped and orbit.last == 1
 
 
-@pytest.mark.parametrize(("re", "im", "period"), [("0", "0", 1), ("-1", "0", 2)])
+@pytest.mark.parametrize("re, im, period", [("0", "0", 1), ("-1", "0", 2)])
 def test_exact_nuclei_end_at_their_period(re, im, period):
     orbit = reference_orbit(re, im, 300, 1_000)
     assert orbit.period == orbit.last == period

@@ -19,7 +19,7 @@ def real(mantissa: float, exponent: int) -> Scaled:
 CASES = [((0.75, 5_000), (0.9, -20_000)), ((3.0, 0), (1e-300, 0)), ((1.0, -70_000), (1.0, -70_001))]
 
 
-@pytest.mark.parametrize(("a", "b"), CASES)
+@pytest.mark.parametrize("a, b", CASES)
 def test_arithmetic(a, b):
     x, y = real(*a), real(*b)
     assert exact(x) == Fraction(a[0]) * Fraction(2) ** a[1]

@@ -24,7 +24,7 @@ ZOOMS = [
 ]
 
 
-@pytest.mark.parametrize("plan", ZOOMS[:-2] + [strips(width=16_384, height=16_384, density=1.4)])
+@pytest.mark.parametrize("plan", [*ZOOMS[:-2], strips(width=16_384, height=16_384, density=1.4)])
 def test_the_texels_that_kernels_number_at_once(plan):
     density = plan.around / (2 * math.pi * plan.corner)
     most = most_texels(plan.zoom, density)
@@ -158,7 +158,7 @@ def test_outer_strips_of_a_long_frame_are_cropped():
 
 def test_layout():
     layout = strips().layout(0)
-    assert [layout.shape(l) for l in (0, 1, layout.coarsest)] == [(128, 1152), (64, 576), (1, 9)]
+    assert [layout.shape(k) for k in (0, 1, layout.coarsest)] == [(128, 1152), (64, 576), (1, 9)]
     assert layout.offset(1) == 128 * 1152 and layout.offset(2) == 128 * 1152 * 5 // 4
-    assert layout.size == sum(math.prod(layout.shape(l)) for l in range(8))
+    assert layout.size == sum(math.prod(layout.shape(k)) for k in range(8))
     assert 0 < SPLIT <= layout.coarsest

@@ -4,6 +4,7 @@ import pytest
 
 from mandel.plan.segments import cut
 from mandel.plan.zoom import Zoom
+import itertools
 
 
 def zoom(start="2.5", end="0.0001", frames=50):
@@ -26,7 +27,7 @@ def test_ratio_of_neighbours_is_constant(start, end):
     getcontext().prec = 60
     z = zoom(start, end, 7)
     deltas = [Decimal(z.delta(k)) for k in range(7)]
-    ratios = [b / a for a, b in zip(deltas, deltas[1:])]
+    ratios = [b / a for a, b in itertools.pairwise(deltas)]
     for ratio in ratios:
         assert abs(ratio / ratios[0] - 1) < Decimal("1e-35")
     assert (deltas[0], deltas[-1]) == (Decimal(start), Decimal(end))

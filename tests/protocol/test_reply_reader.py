@@ -128,7 +128,7 @@ HOSTILE = [
 def test_hostile(data, code, whole):
     size = len(data) if whole else 997
     chunks = [data[at : at + size] for at in range(0, len(data), size or 1)]
-    assert read(chunks + [b""])[-1] == code
+    assert read([*chunks, b""])[-1] == code
 
 
 def test_a_million_parts():

@@ -30,6 +30,7 @@ from mandel.render.perturbed import PerturbedIterator
 from mandel.render.samples import Outputs
 from tests.support.zooms import Zoomed, psnr
 from tests.sweep.truth import truth
+import itertools
 
 ROOT = Path(__file__).parents[2]
 NUCLEI = {n["name"]: n for n in json.loads((ROOT / "tests" / "reference" / "nuclei.json").read_text())}
@@ -154,7 +155,7 @@ def test_no_step_where_the_arithmetic_changes(re, im, octave, maxiter):
         names.append(arithmetic(view.grid(4)).name)
     inner = slice(size // 4, size * 3 // 4)
     step = [
-        psnr(a[inner, inner] * 255, encode_srgb(average(decode_srgb(b), 2)) * 255) for a, b in zip(frames, frames[1:])
+        psnr(a[inner, inner] * 255, encode_srgb(average(decode_srgb(b), 2)) * 255) for a, b in itertools.pairwise(frames)
     ]
     switch = next(k for k in range(len(step)) if names[k] != names[k + 1])
     others = [value for k, value in enumerate(step) if k != switch]

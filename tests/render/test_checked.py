@@ -77,7 +77,7 @@ def spread(names: str, cases, cores=(None,)):
     cases, names = list(cases), names.split()
     turns = itertools.product((None, 1), cases) if LONG else zip(itertools.cycle(cores), cases)
     return pytest.mark.parametrize(
-        ["pair", *names], [(cores, *(case if len(names) > 1 else [case])) for cores, case in turns],
+        ",".join(["pair", *names]), [(cores, *(case if len(names) > 1 else [case])) for cores, case in turns],
         indirect=["pair"],
     )  # fmt: skip
 
@@ -215,7 +215,7 @@ def test_many_late_escapes(one, name):
 LATE, EARLY = complex(-0.75, 0.004), complex(-0.75, 0.1)
 
 
-@pytest.mark.parametrize(("left", "rounds"), [
+@pytest.mark.parametrize("left, rounds", [
     ("half", 0), ("half and one", 0), ("eleven of sixteen", 0), ("all but one", 0), ("all but one", 1), ("all", 1),
 ])  # fmt: skip
 @pytest.mark.parametrize("name", [name for name in VARIANTS_HERE if VARIANTS[name].width > 1])

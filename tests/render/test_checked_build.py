@@ -94,7 +94,7 @@ WRONG_WITHIN = {
     "struct's pointer": ("int a[3] = {0};\nconst Both both = {in, 7, a}, *b = &both;\nout[0] = first_of(b, 4);", 6, "from"),
     "struct's other pointer": ("int a[3] = {0};\nBoth both = {in, 7, a};\nwrite(&both, 3); out[0] = a[0];", 7, "to[k]"),
     "struct's pointer, set": (
-        "int a[3] = {0};\nBoth both = {in, 7, a}, other;\nboth.to = a + 1; other = both;\nwrite(&other, 2); out[0] = a[0];",
+        "int a[3] = {0};\nBoth both = {in, 7, a}, c;\nboth.to = a + 1; c = both;\nwrite(&c, 2); out[0] = a[0];",
         7, "to[k]: index 2",
     ),
     "struct's pointer by name": (

@@ -70,7 +70,7 @@ def test_around_nuclei_near_misiurewicz_points(iterator, tip, k):
 
 
 @pytest.mark.parametrize(
-    ("re", "im", "delta", "maxiter"),
+    "re, im, delta, maxiter",
     [
         ("0", "0", "1e-20", 300), ("0", "0", "4", 300), ("-1", "0", "1e-400", 300), ("-2", "0", "1e-30", 300),
         ("0.25", "0", "1e-6", 8_000), ("-0.75", "0", "1e-3", 3_000), ("-0.1", "0.7", "0.2", 2_000),

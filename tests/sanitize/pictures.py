@@ -73,8 +73,8 @@ def extremes(ctx) -> dict[str, np.ndarray]:
     distance = np.resize(np.array([0.0, 1e-30, 0.5, 1e30, np.inf], f), (6, 8))
     slope = np.resize(np.array([0.0, 1.0, -1.0, 0.6, 0.8], f), (6, 8, 2))
     for density, offset in ((1e-6, -1e6), (0.3, 0.4), (1e6, 1e6)):
-        for name, look in LOOKS.items():
-            look = Look(look.palette, density, offset, look.relief, 360.0, 1e6 * look.edge / 2.0)
+        for name, usual in LOOKS.items():
+            look = Look(usual.palette, density, offset, usual.relief, 360.0, 1e6 * usual.edge / 2.0)
             for n in (1, 2):
                 samples = Samples(6, 8, 2_000_000_000, *map(ctx.upload, (count, frac, distance, slope)))
                 made[f"{name} {density} {n}: any"] = Painter(ctx).paint(samples, look, n)

@@ -22,7 +22,7 @@ from tests.sanitize.direct import SEED, TURN
 SIDE = 16_384  # pixels; settings.Limits.max_side
 PIXELS = SIDE * SIDE
 TEXELS = 2**31 - 1  # plan.strips.most_texels is at most so much
-I, U, F = np.int32, np.uint32, np.float32
+I, U, F = np.int32, np.uint32, np.float32  # noqa: E741
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.sanitize.compiler import BUILT, ROOT, runtime
 
-SECONDS = int(os.environ.get("SANITIZE_SECONDS", 1800))  # a scenario that hangs ends then
+SECONDS = int(os.environ.get("SANITIZE_SECONDS", "1800"))  # a scenario that hangs ends then
 _REPORT = re.compile(r"==ERROR: AddressSanitizer|runtime error:|^SUMMARY: ", re.M)
 
 

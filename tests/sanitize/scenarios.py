@@ -162,7 +162,7 @@ def _all() -> dict[str, Scenario]:
         made[f"extreme colours, {kind}"] = Scenario(pictures.extremes, ("shade",), settings=settings)
         made[f"edges, {kind}"] = Scenario(
             pictures.edges, ("mark_edges", "count_marked", "list_marked"), settings=settings)
-        for number, fields in enumerate(pictures.ZOOMS):
+        for number, _fields in enumerate(pictures.ZOOMS):
             made[f"shared, {kind}, {number}"] = Scenario(
                 partial(pictures.shared, number=number),
                 ("resample", "polar", "to_texels", "settle", "differences", "split", "tally"), settings=settings)

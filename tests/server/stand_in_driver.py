@@ -71,7 +71,7 @@ class Work:
         name = (ORDERS / "culprit").read_text() if (ORDERS / "culprit").exists() else ""
         return time.monotonic() > self.begun + (slow / 4 if self.job in name else slow)
 
-    def step(self) -> bool:
+    def step(self) -> bool:  # noqa: C901
         """One segment, or the video; True when the job is over."""
         if self.todo and len(self.adopted) + len(self.todo) == len(self.spans):  # one at a time
             index = self.todo.pop(0)
@@ -115,7 +115,7 @@ class Work:
         return False
 
 
-def main() -> None:
+def main() -> None:  # noqa: C901, PLR0912, PLR0915
     with open(ORDERS / "lives", "a") as file:
         file.write(f"{os.getpid()}\n")
     signal.signal(signal.SIGTERM, lambda *_: None if ordered("deaf", once=False) else sys.exit(0))

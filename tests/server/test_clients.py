@@ -45,7 +45,7 @@ def test_slow_clients_hold_up_nobody(heads):
     before = resident_kib(head)
     slow = [head.connect() for _ in range(500)]
     times = []
-    for turn in range(2):
+    for _turn in range(2):
         for sock in slow:
             sock.sendall(b" ")
         for _ in range(50):
@@ -122,7 +122,7 @@ def test_who_waits_for_a_paused_job_keeps_nobody_out_and_costs_little(head):
     answered = [head.ask(**fields).code for _ in range(20) for fields in (
         {"op": "status"}, {"op": "status", "job": job}, {"op": "pause", "job": job}, {"op": "list"})]
     codes = []
-    for sock, reply in told[followed:]:
+    for _, reply in told[followed:]:
         codes.append(reply.read().code)
     assert codes == ["BUSY"] * max(0, count - followed)
     before, began = cpu_seconds(head), time.monotonic()
@@ -133,7 +133,7 @@ def test_who_waits_for_a_paused_job_keeps_nobody_out_and_costs_little(head):
          status_list_and_pause_answered=answered.count(None), of=len(answered), cpu=f"{100 * cpu:.1f} %")
     assert answered == [None] * len(answered) and received == 10
     assert head.ask(op="cancel", job=job).last["state"] == "cancelled"
-    for sock, reply in told[10:15]:
+    for _, reply in told[10:15]:
         assert reply.read().code == "CANCELLED" and len(reply.parts) <= 4
     for sock, _ in told:
         sock.close()

@@ -167,7 +167,7 @@ def test_a_deaf_driver_is_killed(heads):
     assert not head.processes()
 
 
-@pytest.mark.parametrize("order", ("hold", "mute"))
+@pytest.mark.parametrize("order", ["hold", "mute"])
 def test_the_driver_dies_with_its_head(heads, order):
     head = heads(wait=False)
     head.order(order)

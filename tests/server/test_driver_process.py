@@ -55,9 +55,9 @@ def test_nobody_of_the_session_outlives_the_leash(victim):
     sleepers = "import os, subprocess, time; subprocess.Popen(['sleep', '601'], process_group=0); time.sleep(600)"
     command = leash_command("holder", theirs.fileno(), [sys.executable, "-c", sleepers])
     holder = subprocess.Popen(
-        [sys.executable, "-c", "import os, subprocess, sys, time; n = int(sys.argv[5]);"
+        [sys.executable, "-c", ("import os, subprocess, sys, time; n = int(sys.argv[5]);"
          "subprocess.Popen([str(os.getpid()) if a == 'holder' else a for a in sys.argv[1:]], pass_fds=(n,),"
-         "start_new_session=True); time.sleep(602)", *command], pass_fds=(theirs.fileno(),),
+         "start_new_session=True); time.sleep(602)"), *command], pass_fds=(theirs.fileno(),),
         env=os.environ | {processes.VARIABLE: mark})
     theirs.close()
     try:

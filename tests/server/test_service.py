@@ -171,7 +171,7 @@ def test_a_second_head_is_refused_in_words(head, tmp_path):
                           (["--port", "0", "--db", "/proc/none"], "DB_NOT_WRITABLE"),
                           (["--host", "256.1.1.1"], "CANNOT_LISTEN")):
         run = subprocess.run([sys.executable, "ray_head.py", *options], capture_output=True, text=True, timeout=60)
-        assert run.returncode == 3 and run.stderr.startswith(f"ray_head.py: {code}: "), run.stderr
+        assert run.returncode == 3 and run.stderr.startswith(f"{code}: "), run.stderr
         assert "Traceback" not in run.stderr
 
 
@@ -188,7 +188,7 @@ def test_limits_are_settings(heads):
     assert head.ask(op="list", job="x" * 200).code == "TOO_LARGE"
 
 
-@pytest.mark.parametrize("close", (False, True))
+@pytest.mark.parametrize("close", [False, True])
 def test_a_client_without_newline_that_may_half_close(head, close):
     with head.connect() as sock:
         sock.sendall(json.dumps(SMALL).encode())

@@ -70,6 +70,6 @@ def test_a_job_of_an_older_version_ends_clearly(store, payload, code):
 
 
 def test_a_job_of_this_version_is_begun(store):
-    register, begin, job = begun(store)
+    _register, begin, _job = begun(store)
     told = begin()
     assert told["do"] == "render" and told["job"] == JOB and told["payload"] == CANONICAL and told["segments"] == {}

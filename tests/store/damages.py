@@ -129,7 +129,7 @@ def of_rows(rng: random.Random, root: Path) -> str:
     return what
 
 
-def of_names(rng: random.Random, root: Path) -> str:
+def of_names(rng: random.Random, root: Path) -> str:  # noqa: C901, PLR0912
     """Files and folders gone, renamed, or links; with what is of others among them."""
     outside = root.parent / "outside"
     jobs = sorted(root.glob("jobs/*/*"))

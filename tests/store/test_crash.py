@@ -56,7 +56,7 @@ def check(db: Path, said: list[str]) -> None:
         assert path.is_dir() or path.name == "video.json" or path.read_bytes() in known, path
 
 
-@pytest.mark.parametrize("side", ("before", "after"))
+@pytest.mark.parametrize("side", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
 def test_killed(tmp_path, step, side):
     status, said = run(tmp_path / "DB", f"{step}.{side}:kill")

@@ -78,7 +78,7 @@ def empty(path: Path) -> None:
     os.truncate(path, 0)
 
 
-@pytest.mark.parametrize("damage", (flip, truncate, empty, Path.unlink))
+@pytest.mark.parametrize("damage", [flip, truncate, empty, Path.unlink])
 def test_a_damaged_file_is_never_given_out(store, damage):
     scenario.complete(store)
     store.open(JOB).file.close()
@@ -95,7 +95,7 @@ def test_a_damaged_file_is_never_given_out(store, damage):
         assert file.read() == scenario.VIDEO
 
 
-@pytest.mark.parametrize("damage", (flip, truncate, empty, Path.unlink))
+@pytest.mark.parametrize("damage", [flip, truncate, empty, Path.unlink])
 def test_a_damaged_segment_is_never_given_out(store, damage):
     store.add(JOB, {}, "{}", 10)
     for number, data in enumerate(scenario.SEGMENTS):
@@ -202,7 +202,7 @@ def test_an_index_that_is_none(store):
         assert file.read() == scenario.VIDEO
 
 
-@pytest.mark.parametrize("text", ("", "0" * 63, "0" * 65, "A" * 64, "../" + "0" * 61, "0" * 64 + "\n", 7, None))
+@pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "../" + "0" * 61, "0" * 64 + "\n", 7, None])
 def test_no_text_of_a_client_becomes_a_path(text):
     assert not is_job_id(text)
     with pytest.raises((ValueError, TypeError)):

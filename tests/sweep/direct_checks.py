@@ -34,7 +34,7 @@ def _same(report: Report, check: str, run: Raw, base: Raw, grid, index=slice(Non
 def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     """All checks of a view that is iterated directly."""
     grid, limits, large = case.grid, (case.maxiter, case.bailout), case.kind == "large"
-    rows, cols, n = grid.rows, grid.cols, grid.rows * grid.cols
+    n = grid.rows * grid.cols
     base = bench.direct(grid, *limits, "scalar", proof=n * case.maxiter > 3e8)
     ranges(report, case, "scalar", base)
     names = [name for name in VARIANTS if name != "scalar"] if bench.is_cpu else [

@@ -186,9 +186,8 @@ def ranges(report: Report, case: Case, name: str, run: Raw) -> None:
         bad.append(f"fractions from {frac.min()} to {frac.max()}, not {low:.6f} to {high:.6f}")
     if not (run.frac[~out] == 0).all():
         bad.append("fractions of interior")
-    if run.distance is not None:
-        if not (run.distance >= 0).all() or not (run.distance[~out] == 0).all():
-            bad.append(f"{np.count_nonzero(~(run.distance >= 0))} distances below 0 or NaN")
+    if run.distance is not None and not ((run.distance >= 0).all() and (run.distance[~out] == 0).all()):
+        bad.append(f"{np.count_nonzero(~(run.distance >= 0))} distances below 0 or NaN")
     if run.slope is not None:
         length = np.abs(run.slope)
         if not ((np.abs(length - 1) < 1e-5) | (length == 0)).all() or not (length[~out] == 0).all():

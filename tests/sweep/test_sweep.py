@@ -35,9 +35,11 @@ def test_no_sample_is_wrong(tally, kind):
 
 # At least so many samples, so that none of this stands idle.
 @pytest.mark.parametrize("check, samples", [
-    ("variants", 100_000), ("bands", 10_000), ("cut otherwise", 5_000), ("listed places", 5_000), ("with derivative", 10_000),
-    ("mirror image", 10_000), ("double count", 10_000), ("double fraction", 10_000), ("double distance", 30),
-    ("double slope", 30), ("exact count", 1_000), ("exact fraction", 500), ("exact distance", 200), ("exact slope", 200),
+    ("variants", 100_000), ("bands", 10_000), ("cut otherwise", 5_000), ("listed places", 5_000),
+    ("with derivative", 10_000), ("mirror image", 10_000), ("double count", 10_000), ("double fraction", 10_000),
+    ("double distance", 30),
+    ("double slope", 30), ("exact count", 1_000), ("exact fraction", 500), ("exact distance", 200),
+    ("exact slope", 200),
     ("deeper reference", 10_000), ("another centre", 10_000), ("rendered before", 10_000), ("neighbours", 10_000),
     ("lanes", 10_000), ("ranges", 100_000), ("pictures in bands", 1_000), ("painted as made", 1_000),
     ("pictures rendered before", 1_000), ("mirrored pictures", 1_000), ("adaptive pixels", 500),

@@ -89,7 +89,7 @@ class Bounds(Writer):
     def _element_size(self, e) -> str:
         return f"(long)sizeof(*({self._text(e)}))"
 
-    def _bounds(self, e) -> tuple[str, str]:
+    def _bounds(self, e) -> tuple[str, str]:  # noqa: PLR0911 - one case, one return
         """How many bytes into its object a pointer points, and the object's bytes; as C."""
         kind = self._types.of(e)
         if isinstance(kind, Array):

@@ -85,7 +85,7 @@ class CheckedContext(DeviceContext):
         return buffer
 
 
-def _words(made: Instrumented, kernel: str, launched, failed, site, kind, index, at, size, touched) -> str:
+def _words(made: Instrumented, kernel: str, launched, failed, site, kind, index, at, size, touched) -> str:  # noqa: PLR0913
     where = made.sites[site]
     text = f"{where.file}:{where.line}: {where.text}: "
     if kind == OVERFLOW:

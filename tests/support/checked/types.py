@@ -124,7 +124,7 @@ class Types:
         kind = self.convert(node.type)
         return Pointer(kind.of, space_of(node.type.type)) if isinstance(kind, Array) else kind
 
-    def of(self, e):
+    def of(self, e):  # noqa: PLR0911 - one case, one return
         """The type of an expression; None: some number or vector."""
         match e:
             case c_ast.Constant():
