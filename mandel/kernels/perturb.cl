@@ -144,11 +144,10 @@ void perturb(__global const double *across, __global const double *down, __globa
             int level = -1, block = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
-                if (--budget < 0) {
+                if (--budget < 0) {  // these have the next turn
                     PARK(parked, active, x, y, e, (M)m, (M)n)
-                    keep(&parked, pending, active, state, items);
-                    atomic_inc(left_over);
-                    return;
+                    turn = active;
+                    break;
                 }
 #endif
                 const int s = (m - 1) >> LOW;
