@@ -114,9 +114,12 @@ class FrameRenderer:
         self._engine(PERTURBED).keep(re, im, reference)
 
     def bands(self, grid: Grid, maxiter: int, n: int = 1) -> list[tuple[int, int]]:
-        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating."""
+        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating.
+
+        Not on GPUs: more bands cost them time, and the state of one, at most 2.2 times ``band_bytes``, has room.
+        """
         found = bands(grid.rows, grid.cols, n, self.band_bytes)
-        if not rounds.are_needed(self.context, found[0][1] * grid.cols, maxiter):
+        if self.context.device.is_gpu or not rounds.are_needed(self.context, found[0][1] * grid.cols, maxiter):
             return found
         return bands(grid.rows, grid.cols, n, self.band_bytes, 2 * _SAMPLE_BYTES + rounds.KEPT_BYTES)
 

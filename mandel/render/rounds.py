@@ -75,6 +75,7 @@ class Rounds:
         if pace is None:
             pace = Pace(256 * ctx.device.cores, steps / 20) if ctx.device.is_gpu else Pace(ctx.cores, steps)
         self._pace = pace
+        self._counter = None  # on the device, 0 between rounds
 
     def launch(
         self, build: Callable[[int], Callable], size: tuple[int, ...], group: tuple[int, ...] | None,
@@ -96,12 +97,21 @@ class Rounds:
 
     def _run(self, items: int, kept_bytes: int, launch: Callable[..., object]) -> None:
         ctx, pace, again, left = self._ctx, self._pace, 0, items
-        kept, left_over, found = ctx.empty(kept_bytes * items), ctx.empty(4), np.empty(1, np.int32)
+        kept, found = ctx.empty(kept_bytes * items), np.empty(1, np.int32)
+        # After an exception it may be anything: then there is none.
+        counter, self._counter = self._counter, None
+        if counter is None:
+            counter = self._zeroed(ctx.empty(4))
         while left:
             budget, begun = pace.budget(left), perf_counter()
-            ctx.cl.enqueue_fill_buffer(ctx.queue, left_over, np.int32(0), 0, 4)
-            launch(np.int32(budget), np.int32(again), left_over, kept)
-            ctx.download(left_over, found)
+            launch(np.int32(budget), np.int32(again), counter, kept)
+            ctx.download(counter, found)
             again, left = 1, int(found[0])
             if left:
+                self._zeroed(counter)
                 pace.learn(left, budget, perf_counter() - begun)
+        self._counter = counter
+
+    def _zeroed(self, counter):
+        self._ctx.cl.enqueue_fill_buffer(self._ctx.queue, counter, np.int32(0), 0, 4)
+        return counter
