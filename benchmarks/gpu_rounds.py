@@ -34,12 +34,13 @@ DEEP = [
     ("deepmin-5e-433", "2e-432", 200_000), ("f3-5.5e275", "5.5e-275", 60_000), ("kf-5e227", "5e-227", 200_000),
     ("f3-6e1105", "6e-1105", 1_000_000), ("fs10-1e105", "1e-90", 100_000),
 ]
+SHADED = ("direct at 5e-6", "hd60 at 1e-15", "f3-5.5e275 at 5.5e-275")
 DIRECT = [("2.5", 1_000), ("1e-4", 1_000), ("5e-6", 100_000)]
 WAYS = {"kernel": "iterating, device time of its kernels", "iterate": "iterating, wall time", "picture": "picture, wall time"}
 
 
-def views(folder: Path | None) -> list[tuple[str, str, str, str, int]]:
-    """(name, re, im, delta, maxiter) of each."""
+def views(folder: Path | None) -> list[tuple[str, str, str, str, int, bool]]:
+    """(name, re, im, delta, maxiter, shaded) of each: the last ones with distance and slope too."""
     zoom = json.loads((ROOT / "payloads/hd60-1e-100.json").read_text())["point"]
     found = [(f"direct at {delta}", *SEAHORSES.split(","), delta, maxiter) for delta, maxiter in DIRECT]
     found += [(f"hd60 at {delta}", *zoom.split(","), delta, maxiter) for delta, maxiter in ZOOM]
@@ -47,7 +48,8 @@ def views(folder: Path | None) -> list[tuple[str, str, str, str, int]]:
         parts = [folder / f"{name}.{part}" for part in ("re", "im")] if folder else []
         if parts and all(part.exists() for part in parts):
             found.append((f"{name} at {delta}", *(part.read_text().strip() for part in parts), delta, maxiter))
-    return found
+    shaded = [view for view in found if view[0] in SHADED]
+    return [(*view, False) for view in found] + [(f"{view[0]}, shaded", *view[1:], True) for view in shaded]
 
 
 class Version:
@@ -87,6 +89,7 @@ def serve(device: str, switches: list[str]) -> None:
     from mandel.device.context import DeviceContext, device_context
     from mandel.plan.view import View
     from mandel.render.frame import FrameRenderer
+    from mandel.render.samples import Outputs
 
     if "single" in switches:
         from mandel.render import rounds
@@ -121,7 +124,7 @@ def serve(device: str, switches: list[str]) -> None:
     ctx = renderer.context
     usual = ctx.queue
     profiled = ctx.cl.CommandQueue(ctx.context, properties=ctx.cl.command_queue_properties.PROFILING_ENABLE)
-    view = maxiter = out = None
+    view = maxiter = out = wanted = look = None
 
     def measure(way: str) -> float:
         events.clear()
@@ -129,9 +132,9 @@ def serve(device: str, switches: list[str]) -> None:
         ctx.queue = profiled if way == "kernel" else usual
         started = perf_counter()
         if way == "picture":
-            renderer.picture(view, maxiter, 1000.0, Look(), layout="yuv420", out=out)
+            renderer.picture(view, maxiter, 1000.0, look, layout="yuv420", out=out)
         else:
-            renderer.samples(view.grid(), maxiter, 1000.0)
+            renderer.samples(view.grid(), maxiter, 1000.0, wanted)
             ctx.queue.finish()
         seconds = perf_counter() - started
         if way == "kernel":
@@ -142,9 +145,10 @@ def serve(device: str, switches: list[str]) -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         if "view" in asked:
-            re_, im, delta, maxiter, width, height = asked["view"]
+            re_, im, delta, maxiter, shaded, width, height = asked["view"]
+            wanted, look = Outputs(shaded, shaded), Look(relief=0.5, edge=0.5) if shaded else Look()
             view, out = View(re_, im, delta, width, height), np.empty((height * 3 // 2, width), np.uint8)
-            samples, grid = renderer.samples(view.grid(), maxiter, 1000.0), view.grid()
+            samples, grid = renderer.samples(view.grid(), maxiter, 1000.0, wanted), view.grid()
             counts = ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))
             result = {"crc": zlib.crc32(counts.tobytes()), "mean": float(counts.mean()), "device": ctx.device.name}
             for way in WAYS:
@@ -185,9 +189,9 @@ def main() -> None:
             o.out.write_text("\n".join(lines) + "\n")
 
     ratios = {way: {v.name: [] for v in versions} for way in WAYS}
-    for number, (name, re_, im, delta, maxiter) in enumerate(views(o.views)):
+    for number, (name, re_, im, delta, maxiter, shaded) in enumerate(views(o.views)):
         for version in versions:
-            version.ask(view=[re_, im, delta, maxiter, width, height])
+            version.ask(view=[re_, im, delta, maxiter, shaded, width, height])
         ready = [version.answer() for version in versions]
         if number == 0:
             say(f"{datetime.datetime.now():%Y-%m-%d %H:%M}, commit {o.commit or commit()}, {ready[0]['device']}, {o.size}, "
