@@ -1,7 +1,7 @@
 """Frames of several versions of this program on one device, in turns: kernels, iterating and whole pictures.
 
     python benchmarks/gpu_rounds.py NAME=TREE[,SWITCH...] ... [--device D] [--views FOLDER] [--size WxH]
-                                    [--repeat N] [--out FILE]
+                                    [--repeat N] [--seconds S] [--out FILE]
 
 TREE is a checkout (the folder that holds mandel/). Each version runs in a process of its own; they take turns
 frame by frame, so that all see the same machine. The first one is what the others are compared with. Switches:
@@ -36,6 +36,7 @@ DEEP = [
 ]
 SHADED = ("direct at 5e-6", "hd60 at 1e-15", "f3-5.5e275 at 5.5e-275")
 DIRECT = [("2.5", 1_000), ("1e-4", 1_000), ("5e-6", 100_000)]
+LONG = 8.0  # seconds of one view and way after which three turns are enough
 WAYS = {"kernel": "iterating, device time of its kernels", "iterate": "iterating, wall time", "picture": "picture, wall time"}
 
 
@@ -175,6 +176,7 @@ def main() -> None:
     p.add_argument("--views", type=Path, metavar="FOLDER")
     p.add_argument("--size", default="1920x1080")
     p.add_argument("--repeat", type=int, default=11)
+    p.add_argument("--seconds", type=float, default=1e9, help="begin no view after so many")
     p.add_argument("--commit", default=None, help="what to say where there is no git")
     p.add_argument("--out", type=Path)
     o = p.parse_args()
@@ -188,8 +190,12 @@ def main() -> None:
         if o.out:
             o.out.write_text("\n".join(lines) + "\n")
 
+    begun = perf_counter()
     ratios = {way: {v.name: [] for v in versions} for way in WAYS}
     for number, (name, re_, im, delta, maxiter, shaded) in enumerate(views(o.views)):
+        if perf_counter() - begun > o.seconds:
+            say(f"{name} and those after it are left out: {o.seconds} s are over")
+            break
         for version in versions:
             version.ask(view=[re_, im, delta, maxiter, shaded, width, height])
         ready = [version.answer() for version in versions]
@@ -205,6 +211,8 @@ def main() -> None:
         for way in WAYS:
             seconds, launches = {v.name: [] for v in versions}, {}
             for turn in range(o.repeat):
+                if turn >= 3 and sum(map(sum, seconds.values())) > LONG:
+                    break
                 for version in versions[turn % len(versions):] + versions[:turn % len(versions)]:
                     version.ask(way=way)
                     answer = version.answer()
