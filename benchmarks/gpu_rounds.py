@@ -105,7 +105,7 @@ def serve(device: str, switches: list[str]) -> None:
         log = program.get_build_info(self.handle, self.cl.program_build_info.LOG)
         if found := re.search(r"Used (\d+) registers", log):
             spilled = re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", log)
-            key = " ".join(o[2:] for o in more if not re.match(r"-D(WIDTH|TILE|GEOMETRY|SLOPE|PROOF|PAINT)", o))
+            key = " ".join(o[2:] for o in more if re.match(r"-D(?!WIDTH|TILE|GEOMETRY|SLOPE|PROOF|PAINT)", o))
             logs[f"{name} {key}"] = [int(found[1]), *(int(n) for n in (spilled.groups() if spilled else ()))]
         return program
 
