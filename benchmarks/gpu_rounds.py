@@ -1,7 +1,7 @@
 """Frames of several versions of this program on one device, in turns: kernels, iterating and whole pictures.
 
     python benchmarks/gpu_rounds.py NAME=TREE[,SWITCH...] ... [--device D] [--views FOLDER] [--size WxH]
-                                    [--repeat N] [--seconds S] [--out FILE]
+                                    [--repeat N] [--seconds S] [--out FILE] [--results FOLDER]
 
 TREE is a checkout (the folder that holds mandel/). Each version runs in a process of its own; they take turns
 frame by frame, so that all see the same machine. The first one is what the others are compared with. Switches:
@@ -170,6 +170,9 @@ def commit() -> str:
 
 
 def main() -> None:
+    sys.path.insert(0, str(ROOT))  # not where versions are served: they have their own
+    from benchmarks.record import add_option, record
+
     p = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     p.add_argument("versions", nargs="+", metavar="NAME=TREE[,SWITCH...]")
     p.add_argument("--device", default="auto")
@@ -179,10 +182,11 @@ def main() -> None:
     p.add_argument("--seconds", type=float, default=1e9, help="begin no view after so many")
     p.add_argument("--commit", default=None, help="what to say where there is no git")
     p.add_argument("--out", type=Path)
+    add_option(p)
     o = p.parse_args()
     width, height = map(int, o.size.split("x"))
     versions = [Version(said, o.device) for said in o.versions]
-    lines = []
+    lines, rows, device = [], [], ""
 
     def say(text: str) -> None:
         lines.append(text)
@@ -199,8 +203,10 @@ def main() -> None:
         for version in versions:
             version.ask(view=[re_, im, delta, maxiter, shaded, width, height])
         ready = [version.answer() for version in versions]
+        rows.append({"view": name})
         if number == 0:
-            say(f"{datetime.datetime.now():%Y-%m-%d %H:%M}, commit {o.commit or commit()}, {ready[0]['device']}, {o.size}, "
+            device = ready[0]["device"]
+            say(f"{datetime.datetime.now():%Y-%m-%d %H:%M}, commit {o.commit or commit()}, {device}, {o.size}, "
                 f"median of {o.repeat}; ms of {versions[0].name}, then times that")
             for said in o.versions:
                 say(f"  {said}")
@@ -220,6 +226,8 @@ def main() -> None:
                     launches[version.name] = answer["launches"]
             medians = {key: statistics.median(found) for key, found in seconds.items()}
             first = medians[versions[0].name]
+            rows[-1][f"{way}, {versions[0].name}, ms"] = round(first * 1e3, 3)
+            rows[-1] |= {f"{way}, {v.name}": round(medians[v.name] / first, 3) for v in versions[1:]}
             for version in versions:
                 ratios[way][version.name].append(medians[version.name] / first)
             say(f"  {way:8} {first * 1e3:9.3f} ms " + "  ".join(
@@ -233,6 +241,7 @@ def main() -> None:
         for key, found in sorted(version.answer()["registers"].items()):
             say(f"  {version.name}: {key}: registers, spill stores and loads {found}")
         version.close()
+    record("gpu_rounds", rows, device, os.cpu_count(), o.results, note=f"{o.size}, median of {o.repeat}.")
 
 
 if __name__ == "__main__":
