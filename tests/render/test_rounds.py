@@ -112,10 +112,10 @@ def as_gpu():
     ("direct", lambda ctx, pace: DirectIterator(ctx, "scalar", pace=pace), "2e-3"),
     ("perturbed", lambda ctx, pace: PerturbedIterator(ctx, pace=pace), "1e-12"),
 ])
-def test_gpus_count_and_colour_before_the_last_round_and_after_it(monkeypatch, as_gpu, engine, make, delta, look, band_bytes):
+def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, make, delta, look, band_bytes):
     view, shaded = View(*SEAHORSES, delta, 64, 48), []
     shade = Painter.shade
-    monkeypatch.setattr(Painter, "shade", lambda self, *a, **more: shaded.append(pace.rounds) or shade(self, *a, **more))
+    monkeypatch.setattr(Painter, "shade", lambda *a, **more: shaded.append(pace.rounds) or shade(*a, **more))
     made = []
     for pace in (Fixed(10_000_000), Fixed(20)):
         renderer = FrameRenderer(as_gpu, band_bytes)
