@@ -6,7 +6,7 @@
 inline int place(int n, float frac, float density, float offset, int size)
 {
     const float turns = mad(density, native_sqrt(fmax((float)n + frac, 0.0f)), offset);
-    return (int)fmin(fmax((turns - floor(turns)) * (float)size, 0.0f), (float)(size - 1));
+    return clamp((int)((turns - floor(turns)) * (float)size), 0, size - 1);
 }
 
 // The same of several samples.
