@@ -92,29 +92,29 @@ __kernel void direct(__global const double *across, __global const double *down,
 #if ROUNDS
     STATE(0) = packed(-1, 0);
 #endif
-    if (!out) {
-        put_interior(at, maxiter, OUTPUT_ARGUMENTS);
-        return;
-    }
-    x = x0; y = y0;
+    if (!out) n = maxiter;
+    else {
+        // Bisection: to the last z inside, then one step over the edge.
+        x = x0; y = y0;
 #if DERIVATIVE
-    dx = dx0; dy = dy0;
+        dx = dx0; dy = dy0;
 #endif
-    // Bisection: to the last z inside, then one step over the edge.
-    for (int part = BLOCK / 2; part > 0; part >>= 1) {
-        const double px = x, py = y;
+        for (int part = BLOCK / 2; part > 0; part >>= 1) {
+            const double px = x, py = y;
 #if DERIVATIVE
-        const double pdx = dx, pdy = dy;
+            const double pdx = dx, pdy = dy;
 #endif
-        for (int k = 0; k < part; ++k) STEP_D
-        if (fma(x, x, y * y) <= limit) n += part;
-        else {
-            x = px; y = py;
+            for (int k = 0; k < part; ++k) STEP_D
+            if (fma(x, x, y * y) <= limit) n += part;
+            else {
+                x = px; y = py;
 #if DERIVATIVE
-            dx = pdx; dy = pdy;
+                dx = pdx; dy = pdy;
 #endif
+            }
         }
+        STEP_D
     }
-    STEP_D
+    // One end for all samples: another one for the interior takes twice the registers (sm_90, with derivatives).
     put_escape(at, n + 1, maxiter, fma(x, x, y * y), x, y, dx, dy, 0, OUTPUT_ARGUMENTS);
 }

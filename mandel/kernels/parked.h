@@ -6,8 +6,7 @@
 // / (sample spacing). seen_*: the state at a rebase, as the cycle test keeps it.
 typedef struct {
     V x, y, dx, dy, seen_x, seen_y;
-    M m, n, seen_n;
-    E e, g, seen_e;
+    E m, n, seen_n, e, g, seen_e;
 } Parked;
 
 // Lanes of ``mask`` wait in this state.
@@ -34,8 +33,8 @@ typedef struct {
 // Keeps ``pending`` lanes; those of ``active`` have the next turn.
 inline void keep(const Parked *p, M pending, M active, __global M *state, size_t items)
 {
-    KEPT(0) = pending ? p->m << 1 | (active & 1) : (M)(-1);
-    KEPT(1) = p->n | p->seen_n << 32;
+    KEPT(0) = pending ? TO_M(p->m) << 1 | (active & 1) : (M)(-1);
+    KEPT(1) = TO_M(p->n) | TO_M(p->seen_n) << 32;
     KEPT(2) = AS_BITS(p->x);
     KEPT(3) = AS_BITS(p->y);
     KEPT(4) = AS_BITS(p->seen_x);
@@ -57,9 +56,9 @@ inline M take_up(Parked *p, M *turn, __global const M *state, size_t items)
     const M where = KEPT(0), pending = where >= 0;
     if (!ANY(pending)) return pending;
     *turn = pending & ((where & 1) != 0);
-    p->m = where >> 1;
-    p->n = KEPT(1) & 0xffffffff;
-    p->seen_n = KEPT(1) >> 32;
+    p->m = TO_E(where >> 1);
+    p->n = TO_E(KEPT(1) & 0xffffffff);
+    p->seen_n = TO_E(KEPT(1) >> 32);
     p->x = AS_V(KEPT(2));
     p->y = AS_V(KEPT(3));
     p->seen_x = AS_V(KEPT(4));

@@ -117,9 +117,9 @@ void perturb(__global const double *across, __global const double *down, __globa
         turn = 0;
         int leader = 0;
         while (leader < WIDTH - 1 && !LANE_L(active, leader)) ++leader;
-        m = (int)LANE_L(parked.m, leader);
-        n = (int)LANE_L(parked.n, leader);
-        active = active & (parked.m == (M)m) & (parked.n == (M)n);
+        m = (int)LANE_E(parked.m, leader);
+        n = (int)LANE_E(parked.n, leader);
+        active = active & (parked.m == (E)m) & (parked.n == (E)n);
         x = parked.x;
         y = parked.y;
 #if DEEP
@@ -144,11 +144,10 @@ void perturb(__global const double *across, __global const double *down, __globa
             int level = -1, block = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
-                if (--budget < 0) {
-                    PARK(parked, active, x, y, e, (M)m, (M)n)
-                    keep(&parked, pending, active, state, items);
-                    atomic_inc(left_over);
-                    return;
+                if (--budget < 0) {  // these have the next turn
+                    PARK(parked, active, x, y, e, (E)m, (E)n)
+                    turn = active;
+                    break;
                 }
 #endif
                 const int s = (m - 1) >> LOW;
@@ -369,13 +368,13 @@ void perturb(__global const double *across, __global const double *down, __globa
                 const V new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
                 const E new_e = stay ? e : eu;
                 const M same = back & (new_x == parked.seen_x) & (new_y == parked.seen_y) & (new_e == parked.seen_e);
-                const M save = back & ((M)n >= 2 * parked.seen_n);
+                const M save = back & ((E)n - parked.seen_n >= parked.seen_n);
                 parked.seen_x = save ? new_x : parked.seen_x;
                 parked.seen_y = save ? new_y : parked.seen_y;
                 parked.seen_e = save ? new_e : parked.seen_e;
-                parked.seen_n = save ? (M)n : parked.seen_n;
+                parked.seen_n = save ? (E)n : parked.seen_n;
                 // Interior: what is left of its iterations changes nothing.
-                PARK(parked, back, new_x, new_y, new_e, stay ? (M)wrap : (M)0, same ? (M)maxiter : (M)n)
+                PARK(parked, back, new_x, new_y, new_e, stay ? (E)wrap : (E)0, same ? (E)maxiter : (E)n)
                 active = active & NOT(back);
             }
         }

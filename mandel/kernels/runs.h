@@ -1,11 +1,12 @@
 // Colour for CPUs, in explicit vectors of 16 pixels: two to four times as fast as
 // what a compiler makes of single pixels.
 
-// A sample's place on the ring: entry i is the colour at phase (i + 0.5) / size.
+// A sample's place on the ring: entry i is the colour at phase (i + 0.5) / size. Some entry whatever frac is:
+// GPUs colour before it is sure that all samples are there (mandel/render/rounds.py).
 inline int place(int n, float frac, float density, float offset, int size)
 {
     const float turns = mad(density, native_sqrt(fmax((float)n + frac, 0.0f)), offset);
-    return min((int)((turns - floor(turns)) * (float)size), size - 1);
+    return clamp((int)((turns - floor(turns)) * (float)size), 0, size - 1);
 }
 
 // The same of several samples.

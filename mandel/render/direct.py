@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from mandel.plan.grid import Grid
 from mandel.render.place import Place, place_of
 from mandel.render.rounds import Pace, Rounds
 from mandel.render.samples import Ink, Outputs, Samples
-from mandel.render.tally import Tally
+from mandel.render.tally import Tally, following
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
 MAX_MAXITER = 2_000_000_000
@@ -144,6 +145,7 @@ class DirectIterator:
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
         place: Place | None = None, ink: Ink | None = None, tally: Tally | None = None,
+        then: Callable[[Samples], object] | None = None,
     ) -> Samples | None:
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
@@ -152,6 +154,8 @@ class DirectIterator:
                 a multiple of ``list_width``.
             ink: paints the samples and keeps none: returns None; where ``paints`` says so.
             tally: counts the samples.
+            then: enqueues what else follows, unless there is ink; may be called before all samples are there,
+                and then again.
             maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
@@ -175,11 +179,9 @@ class DirectIterator:
         )
         # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
         if self._in_tiles(outputs):
-            self._tiles(place, maxiter, bailout, tally, 0, (samples.count, samples.frac))
+            self._tiles(place, maxiter, bailout, tally, 0, (samples.count, samples.frac), following(samples, None, then))
         else:
-            self._one_by_one(place, samples, bailout, outputs)
-            if tally is not None:
-                tally.add(samples)
+            self._one_by_one(place, samples, bailout, outputs, following(samples, tally, then))
         return samples
 
     def _in_tiles(self, outputs: Outputs) -> bool:
@@ -189,7 +191,9 @@ class DirectIterator:
         """Whether ``iterate`` can paint such samples as it makes them."""
         return self._in_tiles(outputs)
 
-    def _one_by_one(self, place: Place, samples: Samples, bailout: float, outputs: Outputs) -> None:
+    def _one_by_one(
+        self, place: Place, samples: Samples, bailout: float, outputs: Outputs, then: Callable[[], None]
+    ) -> None:
         ctx = self.ctx
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
@@ -208,10 +212,11 @@ class DirectIterator:
             place.across, place.down, place.spacings(ctx),
             np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
             samples.count, samples.frac, *wanted,
-        ), samples.cols * samples.rows, samples.maxiter, 8 * (7 if outputs.derivative else 5))
+        ), samples.cols * samples.rows, samples.maxiter, 8 * (7 if outputs.derivative else 5), then)
 
     def _tiles(
-        self, place: Place, maxiter: int, bailout: float, tally: Tally | None, paint: int, target: tuple
+        self, place: Place, maxiter: int, bailout: float, tally: Tally | None, paint: int, target: tuple,
+        then: Callable[[], object] = lambda: None,
     ) -> None:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
         ctx, width = self.ctx, self.variant.width
@@ -230,4 +235,4 @@ class DirectIterator:
         self._rounds.launch(build, (tiles,), (1,), (
             place.across, place.down, np.int32(place.cols), np.int32(place.rows),
             np.int32(maxiter), np.float64(bailout), np.int32(tile), found, *target,
-        ), place.cols * place.rows, maxiter, 8 * (1 + 3 * tile * width))
+        ), place.cols * place.rows, maxiter, 8 * (1 + 3 * tile * width), then)

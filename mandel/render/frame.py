@@ -2,7 +2,7 @@
 
 Memory of a worker is bounded whatever the frame's size and supersampling:
 raw samples never take more than ``BAND_BYTES`` at a time (two bands are in
-flight); beside them there are 4 bytes a pixel of canvas and the picture.
+flight), on a GPU ``GPU_BAND_BYTES``; beside them there are 4 bytes a pixel of canvas and the picture.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -28,6 +29,7 @@ from mandel.render.samples import LOCKSTEP_ROWS, Ink, Outputs, Samples
 from mandel.render.tally import Reached, Tally
 
 BAND_BYTES = 64 * 2**20
+GPU_BAND_BYTES = 80 * 2**20  # 1920 x 1080 in one band: between two the GPU waits for the host
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
 _LISTED_BYTES = 36  # and coordinates
 DEFAULT_BAILOUT = 1000.0
@@ -76,7 +78,7 @@ class FrameRenderer:
     Not thread-safe: one for each thread.
 
     Args:
-        band_bytes: the most that raw samples take on the device.
+        band_bytes: the most that raw samples take on the device; by default what suits it.
         timed: waits after each step, so that ``timing`` can tell them apart; without it
             CPUs colour samples while they are in their caches.
         workers: processes that render on this machine and share its memory.
@@ -86,10 +88,12 @@ class FrameRenderer:
             of the first sample of each pixel.
     """
 
-    def __init__(self, ctx: DeviceContext, band_bytes: int = BAND_BYTES, timed: bool = False, workers: int = 1):
+    def __init__(
+        self, ctx: DeviceContext, band_bytes: int | None = None, timed: bool = False, workers: int = 1
+    ):
         self.context = ctx
         self.timed = timed
-        self.band_bytes = band_bytes
+        self.band_bytes = band_bytes or (GPU_BAND_BYTES if ctx.device.is_gpu else BAND_BYTES)
         self.timing = Timing()
         self._workers = workers
         self.reached = Reached()
@@ -114,15 +118,19 @@ class FrameRenderer:
         self._engine(PERTURBED).keep(re, im, reference)
 
     def bands(self, grid: Grid, maxiter: int, n: int = 1) -> list[tuple[int, int]]:
-        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating."""
+        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating.
+
+        Not on GPUs: more bands cost them time, and the state of one, at most 2.2 times ``band_bytes``, has room.
+        """
         found = bands(grid.rows, grid.cols, n, self.band_bytes)
-        if not rounds.are_needed(self.context, found[0][1] * grid.cols, maxiter):
+        if self.context.device.is_gpu or not rounds.are_needed(self.context, found[0][1] * grid.cols, maxiter):
             return found
         return bands(grid.rows, grid.cols, n, self.band_bytes, 2 * _SAMPLE_BYTES + rounds.KEPT_BYTES)
 
     def samples(
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
         whole: Grid | None = None, ink: Ink | None = None, tally: Tally | None = None,
+        then: Callable[[Samples], object] | None = None,
     ) -> Samples | None:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
 
@@ -130,13 +138,15 @@ class FrameRenderer:
             whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
             ink: paints the samples and keeps none, returns None; where the engine can.
             tally: counts the samples.
+            then: enqueues what else follows, unless there is ink; may be called before all samples are there,
+                and then again.
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
         engine = self._engine(row.engine)
         if row.engine == DIRECT:
-            return engine.iterate(grid, maxiter, bailout, outputs, ink=ink, tally=tally)
-        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally)
+            return engine.iterate(grid, maxiter, bailout, outputs, ink=ink, tally=tally, then=then)
+        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally, then=then)
         self.timing.reference += engine.timing.reference
         self.timing.table += engine.timing.table
         return samples
@@ -204,8 +214,12 @@ class FrameRenderer:
         def pieces():
             for first, rows in all_bands:
                 ink = self._painter.ink(look, canvas, first) if paints else None
-                samples = self.samples(grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink, tally)
-                yield lambda: paints or self._painter.shade(samples, look, canvas, n, first // n)  # noqa: B023 - called before the next
+                shade = partial(self._painter.shade, look=look, canvas=canvas, n=n, row=first // n)
+                samples = self.samples(
+                    grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink, tally,
+                    None if self.timed else shade,
+                )
+                yield lambda: self.timed and shade(samples)
 
         self._paint(pieces())
 

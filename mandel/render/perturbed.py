@@ -21,7 +21,7 @@ from mandel.render.direct import check_limits
 from mandel.render.place import Place, place_of
 from mandel.render.rounds import KEPT_BYTES, Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
-from mandel.render.tally import Tally
+from mandel.render.tally import Tally, following
 
 # Samples in lockstep: columns x rows of a tile.
 _CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
@@ -160,7 +160,7 @@ class PerturbedIterator:
     def iterate(
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
         reference: Reference | None = None, place: Place | None = None, whole: Grid | None = None,
-        tally: Tally | None = None,
+        tally: Tally | None = None, then: Callable[[Samples], object] | None = None,
     ) -> Samples:  # fmt: skip
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
@@ -172,6 +172,7 @@ class PerturbedIterator:
             place: other samples of the grid, relative, in place of all of them.
             whole: the grid that ``grid`` is a part of, if it is one.
             tally: counts the samples.
+            then: enqueues what else follows; may be called before all samples are there, and then again.
 
         Raises:
             RenderError: OUT_OF_RANGE for another maxiter or bailout, TOO_DEEP_ZOOM,
@@ -194,10 +195,7 @@ class PerturbedIterator:
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
         place = place or place_of(self.ctx, grid, relative=True)
-        samples = self._launch(place, maxiter, bailout, outputs, need, table, start)
-        if tally is not None:
-            tally.add(samples)
-        return samples
+        return self._launch(place, maxiter, bailout, outputs, need, table, start, tally, then)
 
     @property
     def list_width(self) -> int:
@@ -207,7 +205,7 @@ class PerturbedIterator:
     def _wrap(self, table: BlaTable) -> int:
         return self._reference.wrap if table.last == self._reference.last else 0
 
-    def _launch(self, place, maxiter, bailout, outputs, need, table, start) -> Samples:
+    def _launch(self, place, maxiter, bailout, outputs, need, table, start, tally, then) -> Samples:
         ctx, n = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
         samples = Samples(
@@ -240,5 +238,5 @@ class PerturbedIterator:
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
             np.int32(start.exponent if need.deep else 0),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
-        ), n, maxiter, KEPT_BYTES * tile[0] * tile[1])  # fmt: skip
+        ), n, maxiter, KEPT_BYTES * tile[0] * tile[1], following(samples, tally, then))  # fmt: skip
         return samples

@@ -75,33 +75,53 @@ class Rounds:
         if pace is None:
             pace = Pace(256 * ctx.device.cores, steps / 20) if ctx.device.is_gpu else Pace(ctx.cores, steps)
         self._pace = pace
+        self._counter = None  # on the device, 0 between rounds
 
     def launch(
         self, build: Callable[[int], Callable], size: tuple[int, ...], group: tuple[int, ...] | None,
-        arguments: tuple, samples: int, maxiter: int, kept_bytes: int,
+        arguments: tuple, samples: int, maxiter: int, kept_bytes: int, then: Callable[[], object],
     ) -> None:
-        """Enqueues the work; waits for it if it is done in rounds.
+        """Enqueues the work, and what follows; waits for the work if it is done in rounds.
 
         Args:
             build: takes the kernel's ROUNDS, 0 or 1, and gives the launcher of ``DeviceContext.kernel``.
             size, group: work items, and of one group.
             arguments: the kernel's, without those of the rounds.
             kept_bytes: what a work item keeps between rounds.
+            then: enqueues what follows. GPUs get it after each round, since most often the first one is the last, and
+                then nothing waits for the host: so it must bear samples that are not there yet, and count once.
         """
         if self._always or are_needed(self._ctx, samples, maxiter):
             kernel = build(1)
-            self._run(math.prod(size), kept_bytes, lambda *more: kernel(self._ctx.queue, size, group, *arguments, *more))
+            self._run(
+                math.prod(size), kept_bytes, then,
+                lambda *more: kernel(self._ctx.queue, size, group, *arguments, *more),
+            )
         else:
             build(0)(self._ctx.queue, size, group, *arguments)
+            then()
 
-    def _run(self, items: int, kept_bytes: int, launch: Callable[..., object]) -> None:
+    def _run(self, items: int, kept_bytes: int, then: Callable[[], object], launch: Callable[..., object]) -> None:
         ctx, pace, again, left = self._ctx, self._pace, 0, items
-        kept, left_over, found = ctx.empty(kept_bytes * items), ctx.empty(4), np.empty(1, np.int32)
+        kept, found = ctx.empty(kept_bytes * items), np.empty(1, np.int32)
+        # After an exception it may be anything: then there is none.
+        counter, self._counter = self._counter, None
+        if counter is None:
+            counter = self._zeroed(ctx.empty(4))
         while left:
             budget, begun = pace.budget(left), perf_counter()
-            ctx.cl.enqueue_fill_buffer(ctx.queue, left_over, np.int32(0), 0, 4)
-            launch(np.int32(budget), np.int32(again), left_over, kept)
-            ctx.download(left_over, found)
+            launch(np.int32(budget), np.int32(again), counter, kept)
+            if ctx.device.is_gpu:
+                then()
+            ctx.download(counter, found)
             again, left = 1, int(found[0])
             if left:
+                self._zeroed(counter)
                 pace.learn(left, budget, perf_counter() - begun)
+        self._counter = counter
+        if not ctx.device.is_gpu:
+            then()
+
+    def _zeroed(self, counter):
+        self._ctx.cl.enqueue_fill_buffer(self._ctx.queue, counter, np.int32(0), 0, 4)
+        return counter

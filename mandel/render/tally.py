@@ -5,7 +5,9 @@ Counted on the device, on the samples' way; nothing waits for it before the pict
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -62,10 +64,14 @@ class Tally:
 
     def add(self, samples: Samples) -> None:
         """Counts samples that lie on the device; enqueued, not waited for."""
+        self.adding(samples)()
+
+    def adding(self, samples: Samples) -> Callable[[], object]:
+        """What enqueues it; called again, it counts them again in place of the first time."""
         length = samples.rows * samples.cols
         group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // _RUN)
-        self._ctx.kernel(_FILE, "tally", (("GROUP", group),))(
-            self._ctx.queue, (runs * group,), (group,),
+        return partial(
+            self._ctx.kernel(_FILE, "tally", (("GROUP", group),)), self._ctx.queue, (runs * group,), (group,),
             samples.count, np.int32(length), np.int32(self._maxiter), self.slots(runs, length),
         )
 
@@ -78,6 +84,21 @@ class Tally:
             sums = np.add.reduce(found, axis=0, dtype=np.int64).tolist()
             reached, late = reached + sums[0], late + sums[1]
         return Reached(self._samples, reached, late, self._maxiter)
+
+
+def following(
+    samples: Samples, tally: Tally | None, then: Callable[[Samples], object] | None
+) -> Callable[[], None]:
+    """What enqueues, as often as it is called, what follows samples: counting them, and ``then``."""
+    count = None if tally is None else tally.adding(samples)
+
+    def enqueue() -> None:
+        if count is not None:
+            count()
+        if then is not None:
+            then(samples)
+
+    return enqueue
 
 
 def is_flat(picture: np.ndarray) -> bool:

@@ -1,19 +1,23 @@
 """Long work in rounds: the same results wherever rounds end, and control between them."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
 import mandel.render.perturbed as perturbed
-from mandel.device.context import device_context
+from mandel.colour.look import Look
+from mandel.device.context import DeviceContext, device_context
 from mandel.plan.nucleus import locate
 from mandel.plan.view import View
 from mandel.render import rounds
 from mandel.render.direct import DirectIterator, variants
+from mandel.render.frame import FrameRenderer
+from mandel.render.painter import Painter
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.rounds import Pace
-from mandel.render.samples import Outputs
+from mandel.render.samples import Outputs, Samples
 from tests.support import exact
 
 SEAHORSES = "-0.743643887037158704752191506114774", "0.131825904205311970493132056385139"
@@ -92,6 +96,44 @@ def test_perturbed_rounds_change_nothing(monkeypatch, tile, outputs):
         assert_rounds_change_nothing(
             ctx, lambda pace: PerturbedIterator(ctx, pace=pace), grid, maxiter, outputs, (3, 50, 1_000)
         )
+
+
+@pytest.fixture
+def as_gpu():
+    """The program takes this device for a GPU."""
+    ctx = DeviceContext(device_context("cpu").device)
+    ctx.device = replace(ctx.device, kind="gpu")
+    return ctx
+
+
+@pytest.mark.parametrize("band_bytes", [None, 2 * 20 * 64 * 20])
+@pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=0.5)], ids=["plain", "derivative"])
+@pytest.mark.parametrize("engine, make, delta", [
+    ("direct", lambda ctx, pace: DirectIterator(ctx, "scalar", pace=pace), "2e-3"),
+    ("perturbed", lambda ctx, pace: PerturbedIterator(ctx, pace=pace), "1e-12"),
+])
+def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, make, delta, look, band_bytes):
+    view, shaded = View(*SEAHORSES, delta, 64, 48), []
+    shade = Painter.shade
+    monkeypatch.setattr(Painter, "shade", lambda *a, **more: shaded.append(pace.rounds) or shade(*a, **more))
+    made = []
+    for pace in (Fixed(10_000_000), Fixed(20)):
+        renderer = FrameRenderer(as_gpu, band_bytes)
+        renderer._engines[engine] = make(as_gpu, pace)
+        made.append((renderer.picture(view, 3_000, 1000.0, look), renderer.reached))
+    assert (made[0][0] == made[1][0]).all() and made[0][1] == made[1][1]
+    assert made[0][0].std() > 10 and made[0][1].samples == 64 * 48
+    bands = 1 if band_bytes is None else 3
+    assert len(shaded) == pace.rounds + bands and pace.rounds > 2 * bands, "after each round"
+
+
+def test_whatever_lies_where_samples_are_missing_is_coloured(as_gpu):
+    """Fractions that are no numbers find an entry of the palette."""
+    frac = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 0.5, -0.0] * 8, np.float32)
+    count = np.repeat(np.array([-(2**31), -1, 0, 1, 1000, 1001, 2**31 - 1, 77], np.int32), 8)
+    samples = Samples(8, 8, 1000, as_gpu.upload(count), as_gpu.upload(frac))
+    for n in (1, 2):
+        assert Painter(as_gpu).paint(samples, Look(), n).shape == (8 // n, 8 // n, 3)
 
 
 def test_control_comes_back_whatever_is_asked():

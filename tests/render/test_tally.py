@@ -11,6 +11,7 @@ from mandel import notes
 from mandel.colour import palettes
 from mandel.colour.look import Look
 from mandel.device.context import device_context
+from mandel.plan.blocks import blocks as blocks_of
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.strips import Strips
 from mandel.plan.view import View
@@ -98,7 +99,7 @@ def test_strips_made_and_painted_again():
     frames = FrameRenderer(device_context("cpu"), band_bytes=60_000)
     renderer = StripRenderer(frames)
     for strip in range(strips.last + 1):
-        layout, blocks = strips.layout(strip), strips.blocks(strip)
+        layout, blocks = strips.layout(strip), blocks_of(strips, strip)
         writer = RawStripWriter(LIMIT, 1000.0)
         renderer.render(layout, blocks, LIMIT, 1000.0, Look(), writer)
         counts = []
@@ -111,7 +112,7 @@ def test_strips_made_and_painted_again():
         renderer.reached = Reached()
         renderer.repaint(layout, layout.finest, RawStrip(writer.data()), Look())
         assert renderer.reached == expected
-    assert any(len(strips.blocks(strip)) > 1 for strip in range(strips.last + 1))
+    assert any(len(blocks_of(strips, strip)) > 1 for strip in range(strips.last + 1))
 
 
 def test_a_limit_near_the_largest():
