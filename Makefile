@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo check quick test coverage sweep sanitize chaos soak doctor clean
+.PHONY: help setup demo check quick test coverage sweep sanitize pocl chaos soak doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -51,6 +51,17 @@ sweep: $(VENV)/.tests ## random views of all kinds, half an hour (SWEEP_SECONDS,
 
 sanitize: $(VENV)/.tests ## all kernels under clang's sanitizers (SANITIZE=long: every combination)
 	@SANITIZE=$${SANITIZE:-1} $(BIN)/python -m tests.sanitize
+
+POCL ?= /etc/OpenCL/vendors/pocl.icd
+
+pocl: $(VENV)/.tests  ## the kernels' tests on the system's PoCL, instead of Intel's runtime (POCL=FILE.icd)
+	@if test -e $(POCL); then \
+	  OCL_ICD_VENDORS=$(POCL) $(BIN)/python -m pytest tests/device/test_choose.py $(addprefix tests/render/test_, \
+	    direct.py painter.py perturbed.py frame.py raw_strip.py resampler.py); \
+	else \
+	  echo "PoCL is not here ($(POCL)): apt-get install pocl-opencl-icd; its tests are left out"; \
+	  test -z "$(POCL_REQUIRED)"; \
+	fi
 
 chaos: $(VENV)/.tests ## the promises of docs/resilience.md at length, with figures (about an hour)
 	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/server tests/store -s -rs

@@ -35,10 +35,11 @@ def _opencl(wanted: str) -> bool:
 
     _section("OpenCL")
     for d in devices():
-        fp64 = "fp64" if d.fp64 else "no fp64: not usable"
         memory = f"{d.memory / 2**30:.0f} GiB"
-        _row(f"{d.index}: {d.kind}", f"{d.name}, {d.cores} compute units, {memory}, {fp64}")
+        _row(f"{d.index}: {d.kind}", f"{d.name}, {d.cores} compute units, {memory}")
         _row("", f"{d.platform}, driver {d.driver}" + (f", UUID {d.uuid}" if d.uuid else ""))
+        if d.fault:
+            _row("", f"NOT USED: {d.fault}")
     vendors = os.environ.get("OCL_ICD_VENDORS")
     if vendors:
         _row("runtime", f"drivers listed in OCL_ICD_VENDORS={vendors}")
@@ -137,7 +138,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.gpus:
         from mandel.device.choose import devices
 
-        print(sum(d.is_gpu and d.fp64 for d in devices()))
+        print(sum(d.is_gpu and d.usable for d in devices()))
         return 0
     try:
         chosen = settings.read(options)

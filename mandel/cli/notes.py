@@ -29,17 +29,16 @@ def sentences(notes: object, frames: object) -> list[str]:
     found = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
     known = notes if isinstance(notes, dict) else {}
     if "short" not in known and not _inside(known.get("flat")) and (said := reached(known.get("reached"), frames)):
-        found.append(said)
+        found.append(f"{said}: inside of the set, as far as can be told")  # next to none escaped late
     return found
 
 
 def reached(note: object, frames: object) -> str:
-    """Which share of samples reached the limit; nothing for none."""
+    """Which share of samples did not escape; nothing for none."""
     if not _has(note, "share", "maxiter", "frame") or note["share"] < _LEAST_SHARE:
         return ""
     most = "" if frames == 1 else "at most "
-    share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
-    return f"{most}{share} of {samples} reached {_limit(note)} without escaping"
+    return f"{most}{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}"
 
 
 def brief(notes: object) -> str:
@@ -102,8 +101,8 @@ def _short(note: object, frames: object) -> str:
     much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
     others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
     return (
-        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} reached {_limit(note)} without escaping; "
-        f"with a higher one {much} would hardly be black{others}: try {_higher(note)}"
+        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}; with a "
+        f"higher one {much} would hardly be black{others}: try {_higher(note)}"
     )
 
 

@@ -7,6 +7,7 @@ of these with commas between, of which the first that is there counts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,10 @@ from mandel.errors import DeviceError
 if TYPE_CHECKING:  # importing it needs care: see runtime.py
     import pyopencl
 
+# PoCL 3.0, which pip brings, computes some kernels wrongly, does not get done with building others, and
+# crashes. Debian's 3.1 passes their tests (docs/design.md).
+_POCL, _OLDEST_POCL = "Portable Computing Language", (3, 1)
+
 
 @dataclass(frozen=True)
 class Device:
@@ -29,7 +34,7 @@ class Device:
         name, platform, driver, version: as the driver reports them.
         kind: ``"gpu"``, ``"cpu"`` or ``"other"``.
         cores: compute units.
-        fp64: whether double precision with fma is there (needed by this program).
+        fault: why this program cannot use it, in words; "" if it can.
         memory: bytes of global memory.
         uuid: hex digits where the driver gives them, else ``""``.
         handle: the pyopencl device.
@@ -42,7 +47,7 @@ class Device:
     version: str
     kind: str
     cores: int
-    fp64: bool
+    fault: str
     memory: int
     uuid: str
     handle: pyopencl.Device
@@ -50,6 +55,10 @@ class Device:
     @property
     def is_gpu(self) -> bool:
         return self.kind == "gpu"
+
+    @property
+    def usable(self) -> bool:
+        return not self.fault
 
 
 @dataclass(frozen=True)
@@ -75,11 +84,22 @@ def _uuid(cl: ModuleType, handle: pyopencl.Device) -> str:
         return ""
 
 
-def _fp64(cl: ModuleType, handle: pyopencl.Device) -> bool:
+def pocl_fault(driver: str) -> str:
+    """Why PoCL of a driver's version, such as ``3.1+debian``, is not used; "" if it is."""
+    numbers = re.match(r"(\d+)\.(\d+)", driver)
+    if numbers and tuple(map(int, numbers.groups())) >= _OLDEST_POCL:
+        return ""
+    return f"PoCL {driver} is too old (3.0 computes wrongly): install PoCL 3.1 or newer, which pip does not have"
+
+
+def _fault(cl: ModuleType, platform: pyopencl.Platform, handle: pyopencl.Device) -> str:
     try:
-        return bool(handle.double_fp_config & cl.device_fp_config.FMA)
+        fp64 = bool(handle.double_fp_config & cl.device_fp_config.FMA)
     except cl.Error:
-        return False
+        fp64 = False
+    if not fp64:
+        return "no double precision"
+    return pocl_fault(handle.driver_version) if platform.name.strip() == _POCL else ""
 
 
 @cache
@@ -107,7 +127,7 @@ def devices() -> tuple[Device, ...]:
             version=handle.version.strip(),
             kind=_kind(cl, handle),
             cores=handle.max_compute_units,
-            fp64=_fp64(cl, handle),
+            fault=_fault(cl, platform, handle),
             memory=handle.global_mem_size,
             uuid=_uuid(cl, handle),
             handle=handle,
@@ -117,22 +137,22 @@ def devices() -> tuple[Device, ...]:
 
 
 def _listing(found: tuple[Device, ...]) -> str:
-    return "; ".join(f"{d.index}: {d.name} ({d.kind})" for d in found) or "none"
+    return "; ".join(f"{d.index}: {d.name} ({d.fault or d.kind})" for d in found) or "none"
 
 
 def choose(wanted: str = "auto") -> Choice:
     """The device that ``wanted`` names; for ``auto`` the first GPU, else the CPU.
 
     Raises:
-        DeviceError: NO_DEVICE when nothing here can compute in double
-            precision, UNKNOWN_DEVICE when ``wanted`` matches none.
+        DeviceError: NO_DEVICE when nothing here can be used, UNKNOWN_DEVICE when
+            ``wanted`` matches none that can.
     """
     found = devices()
-    able = [d for d in found if d.fp64]
+    able = [d for d in found if d.usable]
     if not able:
         raise DeviceError(
             "NO_DEVICE",
-            f"no OpenCL device with double precision was found (devices: {_listing(found)}). "
+            f"no OpenCL device that can be used was found (devices: {_listing(found)}). "
             "Install the pinned requirements (they bring a CPU runtime) or a GPU driver; "
             "`python -m mandel doctor` shows what is seen.",
         )

@@ -75,8 +75,6 @@ def opencl() -> ModuleType:
             if library.exists():
                 ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         folder = os.environ["OCL_ICD_VENDORS"] = _vendor_folder(runtime)
-    # PoCL 3.0 finds no kernels in the programs that its own cache gives back: every second start failed.
-    os.environ.setdefault("POCL_KERNEL_CACHE", "0")
     import pyopencl as cl
     import pyopencl.characterize
     import pyopencl.tools  # memory pools

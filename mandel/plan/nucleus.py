@@ -13,16 +13,21 @@ from decimal import Decimal
 from itertools import islice
 
 import gmpy2
+import numpy as np
 from gmpy2 import mpc, mpfr
 
 from mandel.errors import RenderError
 from mandel.plan.arithmetic import log2_of
+from mandel.plan.growth import Growth, returned
 from mandel.plan.reference import reference_orbit
 
 _LOG2_10 = math.log2(10)
 _TRIALS = 64
 _CANDIDATES = 8
 _PATIENCE = 12
+_CHUNK = 4_096
+# log2 of a disc's image that is so much larger than the set that it tells nothing.
+_FAR = 64
 # Working bits beyond those of the disc: Newton's steps end this far inside it.
 _GUARD_BITS = 64
 # Exponents of mpfr numbers: derivatives grow as far as views are deep.
@@ -77,24 +82,15 @@ def periods_in_disc(
     """
     log_radius = log2_of(Decimal(radius))
     bits = max(math.ceil(-log_radius), 0) + _GUARD_BITS
-    orbit = reference_orbit(re, im, bits, limit, progress)
-    # radius dz/dc = d 2**e; e rises as d grows.
-    e = math.floor(log_radius)
-    unit, unit_exponent = 2.0 ** (log_radius - e), e
-    d = 0j
-    for n, (x, y, exponent) in enumerate(
-        zip(orbit.re.tolist(), orbit.im.tolist(), orbit.exponent.tolist(), strict=True)
-    ):
-        z = complex(x, y)
-        if n:
-            if abs(d) > 1e100:
-                d, e = d * 2.0**-300, e + 300
-            top = max(e, exponent)
-            if abs(z) * _power2(exponent - top) < abs(d) * _power2(e - top):
-                yield n
-            if e > 0:
-                return  # the disc's image is far larger than the set
-        d = 2 * z * d * _power2(exponent) + unit * _power2(unit_exponent - e)
+    orbit, growth = reference_orbit(re, im, bits, limit, progress), Growth()
+    for first in range(0, len(orbit.re), _CHUNK):
+        part = [array[first:first + _CHUNK] for array in (orbit.re, orbit.im, orbit.exponent)]
+        grown = growth.advance(*part)
+        far = np.flatnonzero(grown + log_radius > _FAR)
+        end = int(far[0]) if len(far) else _CHUNK
+        yield from (first + np.flatnonzero(returned(log_radius - 1, grown, *part)[:end])).tolist()
+        if len(far):
+            return
 
 
 def period_in_disc(
@@ -108,10 +104,6 @@ def period_in_disc(
     for period in periods_in_disc(re, im, radius, limit, progress):
         return period
     raise _not_found(f"No nucleus of period up to {limit} within {radius} of the point.")
-
-
-def _power2(k: int) -> float:
-    return math.ldexp(1.0, k) if k > -1_000 else 0.0
 
 
 def _decimal(value: mpfr, digits: int) -> str:

@@ -92,27 +92,13 @@ VARIANTS = {
 # What to use where nothing was measured: by the doubles in a CPU's vector register.
 DEFAULTS = {1: "4 lanes x 4", 2: "4 lanes x 4", 4: "4 lanes x 4", 8: "16 lanes x 2"}
 GPU_DEFAULT = "scalar, 8 x 8"
-# With pip's PoCL 3.0, "8 lanes x 2" and "16 lanes x 2" had given no result after a minute
-# (a loaded machine; docs/benchmarks.md); wider or longer ones were not tried on these kernels.
-POCL_VARIANTS = ("4 lanes x 4", "scalar")
 TUNING = "direct"
-
-
-def _is_pocl(ctx: DeviceContext) -> bool:
-    return ctx.device.platform == "Portable Computing Language"
-
-
-def variants(ctx: DeviceContext) -> tuple[str, ...]:
-    """Names of the variants worth measuring on a device: on PoCL, those seen to build in reasonable time."""
-    return POCL_VARIANTS if ctx.device.kind == "cpu" and _is_pocl(ctx) else tuple(VARIANTS)
 
 
 def default_variant(ctx: DeviceContext) -> str:
     """Name of the variant for a device of this kind."""
     if ctx.device.kind != "cpu":
         return GPU_DEFAULT
-    if _is_pocl(ctx):
-        return POCL_VARIANTS[0]
     return DEFAULTS.get(ctx.handle.native_vector_width_double, "8 lanes x 4")
 
 

@@ -8,7 +8,7 @@ from mandel.device import tuning
 from mandel.device.context import DeviceContext
 from mandel.errors import DeviceError
 from mandel.plan.view import View
-from mandel.render.direct import TUNING, DirectIterator, variants
+from mandel.render.direct import TUNING, VARIANTS, DirectIterator
 
 # A boundary with counts in the hundreds, a half-interior one, and a home view.
 _VIEWS = (("-1.338238635", "-0.057237059", "1e-4"), ("-1.338238635", "-0.057237059", "1e-2"), ("-0.75", "0", "3"))
@@ -22,7 +22,7 @@ def tune(ctx: DeviceContext, side: int = 500, repeats: int = 3) -> dict[str, flo
     seconds, most of it building.
     """
     speeds = {}
-    for name in variants(ctx):
+    for name in VARIANTS:
         iterator = DirectIterator(ctx, name)
         try:
             speeds[name] = round(1 / sum(_best(iterator, view, side, repeats) for view in _VIEWS), 3)

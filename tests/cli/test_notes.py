@@ -20,8 +20,8 @@ def only(**notes) -> str:
 
 def test_a_limit_that_seems_too_low():
     assert only(short=SHORT, reached=REACHED) == (
-        "warning: 82 % of the last frame's samples reached maxiter 1,000 without escaping; with a higher one some "
-        "18 % of it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto")
+        "warning: 82 % of the last frame's samples did not escape within maxiter 1,000; with a higher one some 18 % of "
+        "it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto")
     assert "try --maxiter 4000" in only(short=SHORT | {"auto": True})
     assert "12 of frames 8 to 49" in only(short=SHORT | {"first": 8})
     assert "higher one most of that would hardly be black" in only(short=SHORT | {"missing": 0.7})
@@ -35,7 +35,7 @@ def test_a_limit_that_seems_too_low():
     (0.1414, "14 %"), (0.0141, "1.4 %"), (0.0007, "0.1 %"), (0.9999, "99 %"), (1.0, "100 %"), (0.0996, "10 %")])
 def test_the_share_at_the_limit(share, text):
     said = only(reached=REACHED | {"share": share})
-    assert said == f"at most {text} of the last frame's samples reached maxiter 1,000 without escaping"
+    assert said == f"at most {text} of the last frame's samples did not escape within maxiter 1,000: inside of the set, as far as can be told"
     assert sentences({"reached": REACHED | {"share": 0.0}}, 50) == []
 
 

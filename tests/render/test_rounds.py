@@ -12,7 +12,7 @@ from mandel.device.context import DeviceContext, device_context
 from mandel.plan.nucleus import locate
 from mandel.plan.view import View
 from mandel.render import rounds
-from mandel.render.direct import DirectIterator, variants
+from mandel.render.direct import VARIANTS, DirectIterator
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Painter
 from mandel.render.perturbed import PerturbedIterator
@@ -72,7 +72,7 @@ OUTPUTS = pytest.mark.parametrize("outputs", [Outputs(), Outputs(distance=True, 
 
 
 @OUTPUTS
-@pytest.mark.parametrize("variant", variants(device_context("cpu")))
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_direct_rounds_change_nothing(variant, outputs):
     ctx = device_context("cpu")
     for point, delta, maxiter in ((SEAHORSES, "5e-6", 3_000), (("-1.25", "0.0001"), "3.6e-4", 20_000)):
@@ -140,7 +140,7 @@ def test_control_comes_back_whatever_is_asked():
     """Interior samples that nothing proves, at the largest limit: days of work."""
     ctx, most = device_context("cpu"), 2_000_000_000
     root = View("-0.125", "0.649519052838329", "1e-7", 64, 64).grid()
-    for variant in variants(ctx):
+    for variant in VARIANTS:
         with pytest.raises(Enough):
             DirectIterator(ctx, variant, prove_interior=False, pace=Ends(10_000)).iterate(root, most, 1000.0)
     with pytest.raises(Enough):

@@ -78,7 +78,7 @@ class Bench:
     @cached_property
     def other(self) -> DeviceContext | None:
         """A CPU beside the GPU that is swept."""
-        cpus = [] if self.is_cpu else [d for d in devices() if d.kind == "cpu" and d.fp64]
+        cpus = [] if self.is_cpu else [d for d in devices() if d.kind == "cpu" and d.usable]
         return DeviceContext(cpus[0]) if cpus else None
 
     def direct(
