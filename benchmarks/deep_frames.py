@@ -73,8 +73,11 @@ class Peer:
 
     def __init__(self, python: str):
         self.process = subprocess.Popen(
-            [python, "-c", PEER], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [python, "-c", PEER],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     def seconds(self, view: dict, side: int, maxiter: int) -> float:
@@ -100,8 +103,10 @@ def parts(view: View, maxiter: int, outputs: Outputs) -> dict[str, float]:
     enqueued = perf_counter()
     ctx.queue.finish()
     return {
-        "reference": iterator.timing.reference, "table": iterator.timing.table,
-        "kernel": perf_counter() - enqueued, "all": perf_counter() - started,
+        "reference": iterator.timing.reference,
+        "table": iterator.timing.table,
+        "kernel": perf_counter() - enqueued,
+        "all": perf_counter() - started,
     }
 
 
@@ -153,13 +158,18 @@ def main() -> None:
         _line("picture, everything", whole)
         if theirs:
             _line("fractalshades, everything", theirs)
-        row = {"view": f"{found['name']}, {found['delta']}, maxiter {maxiter}",
-               "counts, s": round(min(rows["all"]), 3), "picture, s": round(min(whole), 3)}
+        row = {
+            "view": f"{found['name']}, {found['delta']}, maxiter {maxiter}",
+            "counts, s": round(min(rows["all"]), 3),
+            "picture, s": round(min(whole), 3),
+        }
         figures.append(row | ({"fractalshades, s": round(min(theirs), 2)} if theirs else {}))
     if peer is not None:
         peer.close()
     context = device_context()
-    record("deep_frames", figures, context.device.name, context.cores, options.results, "" if peer else "alone")
+    record(
+        "deep_frames", figures, context.device.name, context.cores, options.results, "" if peer else "alone"
+    )
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.record import add_option, record  # noqa: E402
-from mandel.device.choose import choose  # noqa: E402
-from mandel.device.context import DeviceContext  # noqa: E402
-from mandel.plan.axes import axes, coordinates  # noqa: E402
-from mandel.plan.view import View  # noqa: E402
-from mandel.render.direct import DirectIterator  # noqa: E402
+from benchmarks.record import add_option, record
+from mandel.device.choose import choose
+from mandel.device.context import DeviceContext
+from mandel.plan.axes import axes, coordinates
+from mandel.plan.view import View
+from mandel.render.direct import DirectIterator
 
 POINT, MAXITER, BAILOUT = ("-1.338238635", "-0.057237059"), 1000, 1000.0
 
@@ -80,10 +80,16 @@ class Limit:
         """Iterations a second, of all lanes and chains together."""
         width, chains = form or self.form
         kernel = self.ctx.kernel("limit.cl", "limit", (("WIDTH", width), ("CHAINS", chains)))
-        seconds = self.ctx.seconds(lambda: kernel(
-            self.ctx.queue, (self.items,), (1,) if width > 1 else (256,),
-            np.int32(self.iterations), np.float64(-0.1), self.out,
-        ))
+        seconds = self.ctx.seconds(
+            lambda: kernel(
+                self.ctx.queue,
+                (self.items,),
+                (1,) if width > 1 else (256,),
+                np.int32(self.iterations),
+                np.float64(-0.1),
+                self.out,
+            )
+        )
         return self.items * width * chains * self.iterations / seconds
 
 
@@ -116,8 +122,10 @@ def main() -> int:
     limit, rates = Limit(ctx), []
     full = DirectIterator(ctx, o.variant, prove_interior=False)
     quick = DirectIterator(ctx, o.variant)
-    print(f"{datetime.date.today()}  {ctx.device.name}, {ctx.cores} cores, {quick.variant.name}; "
-          f"{o.frames} frames {o.width}x{o.height}")
+    print(
+        f"{datetime.date.today()}  {ctx.device.name}, {ctx.cores} cores, {quick.variant.name}; "
+        f"{o.frames} frames {o.width}x{o.height}"
+    )
     full.iterate(View(*POINT, "1", 64, 64).grid(), 10, BAILOUT)
     quick.iterate(View(*POINT, "1", 64, 64).grid(), 10, BAILOUT)
     by_delta, total = [], {"iterations": 0, "full": 0.0, "quick": 0.0}
@@ -135,17 +143,25 @@ def main() -> int:
         total["full"] += whole
         total["quick"] += proven
         if k % max(o.frames // 10, 1) == 0 or k == o.frames - 1:
-            by_delta.append({"delta": f"{delta:.3g}", "of the limit, %": round(100 * done / whole / rates[-1], 1)})
-            print(f"{delta:9.2e} {np.mean(count > MAXITER):9.1%} {done / whole / 1e9:8.2f} "
-                  f"{done / whole / rates[-1]:9.1%} {whole * 1e3:8.2f} {proven * 1e3:14.2f}")
+            by_delta.append(
+                {"delta": f"{delta:.3g}", "of the limit, %": round(100 * done / whole / rates[-1], 1)}
+            )
+            print(
+                f"{delta:9.2e} {np.mean(count > MAXITER):9.1%} {done / whole / 1e9:8.2f} "
+                f"{done / whole / rates[-1]:9.1%} {whole * 1e3:8.2f} {proven * 1e3:14.2f}"
+            )
     rate, top = total["iterations"] / total["full"], float(np.median(rates))
     print(f"limit without test: {top / 1e9:.2f} G it/s (median of {len(rates)}; form {limit.form})")
-    print(f"all frames: {rate / 1e9:.2f} G it/s = {rate / top:.1%} of the limit; "
-          f"{total['full']:.3f} s, with the interior proof {total['quick']:.3f} s")
+    print(
+        f"all frames: {rate / 1e9:.2f} G it/s = {rate / top:.1%} of the limit; "
+        f"{total['full']:.3f} s, with the interior proof {total['quick']:.3f} s"
+    )
     row = {
         "device": f"{ctx.device.name}, {ctx.cores} cores, {o.frames} frames {o.width}×{o.height}",
-        "limit, G iterations/s": round(top / 1e9, 2), "reached, G iterations/s": round(rate / 1e9, 2),
-        "of the limit, %": round(100 * rate / top, 1), "all frames, s": round(total["full"], 3),
+        "limit, G iterations/s": round(top / 1e9, 2),
+        "reached, G iterations/s": round(rate / 1e9, 2),
+        "of the limit, %": round(100 * rate / top, 1),
+        "all frames, s": round(total["full"], 3),
         "with the interior proof, s": round(total["quick"], 3),
     }
     for label, rows in (("all frames", [row]), ("by delta", by_delta)):

@@ -46,9 +46,7 @@ def render(path: Path, frames: int, side: int, supersampling: int) -> None:
     renderer = FrameRenderer(device_context())
     with open(path, "wb") as file:
         for k in range(frames):
-            picture = renderer.picture(
-                zoom.view(k), 1000, 1000.0, Look(), supersampling, layout="yuv420"
-            )
+            picture = renderer.picture(zoom.view(k), 1000, 1000.0, Look(), supersampling, layout="yuv420")
             file.write(picture)
 
 
@@ -58,12 +56,36 @@ def encode(frames: Path, side: int, preset: str, options: str, crf: str) -> tupl
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [
-            ffmpeg.executable(), "-hide_banner", "-f", "rawvideo", "-pix_fmt", "yuv420p",
-            "-s", f"{side}x{side}", "-r", "20", "-i", str(frames), "-c:v", "libx264", "-preset", preset,
-            "-crf", crf, "-threads", "1", "-x264-params", "psnr=1" + (":" + options if options else ""),
-            "-f", "h264", "-y", str(out),
+            ffmpeg.executable(),
+            "-hide_banner",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "yuv420p",
+            "-s",
+            f"{side}x{side}",
+            "-r",
+            "20",
+            "-i",
+            str(frames),
+            "-c:v",
+            "libx264",
+            "-preset",
+            preset,
+            "-crf",
+            crf,
+            "-threads",
+            "1",
+            "-x264-params",
+            "psnr=1" + (":" + options if options else ""),
+            "-f",
+            "h264",
+            "-y",
+            str(out),
         ],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -85,8 +107,15 @@ def main() -> None:
             for crf in options.crf.split(","):
                 cpu, size, psnr = encode(frames, options.side, preset, extra, crf)
                 print(f"{name:26} crf {crf}  {cpu:6.2f} s  {size / 1e6:6.2f} MB  Y {psnr:.2f} dB", flush=True)
-                rows.append({"x264": name, "crf": int(crf), "CPU, s": round(cpu, 2), "MB": round(size / 1e6, 2),
-                             "luma PSNR, dB": round(psnr, 1)})
+                rows.append(
+                    {
+                        "x264": name,
+                        "crf": int(crf),
+                        "CPU, s": round(cpu, 2),
+                        "MB": round(size / 1e6, 2),
+                        "luma PSNR, dB": round(psnr, 1),
+                    }
+                )
     context = device_context()
     record("encoding", rows, context.device.name, 1, options.results)
 

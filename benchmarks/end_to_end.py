@@ -54,11 +54,15 @@ def render(executor, payload, folder: Path, name: str) -> float:
     if failure:
         sys.exit(failure[0])
     frames = payload.num_frames
-    print(f"{name}: {wall:.2f} s, {frames / wall:.1f} frames/s, {video[0] / 1e6:.1f} MB; "
-          f"encoding {sum(encode):.1f} s of workers' time")
+    print(
+        f"{name}: {wall:.2f} s, {frames / wall:.1f} frames/s, {video[0] / 1e6:.1f} MB; "
+        f"encoding {sum(encode):.1f} s of workers' time"
+    )
     for device, times in seconds.items():
-        print(f"    {device}: {len(times)} frames ({len(times) / frames:.0%}), "
-              f"{1000 * sum(times) / len(times):.1f} ms each, {sum(times):.1f} s of workers' time")
+        print(
+            f"    {device}: {len(times)} frames ({len(times) / frames:.0%}), "
+            f"{1000 * sum(times) / len(times):.1f} ms each, {sum(times):.1f} s of workers' time"
+        )
     return frames / wall
 
 
@@ -83,10 +87,13 @@ def main() -> None:
     finally:
         executor.close()
     name = f"{Path(options.payload).stem}, {options.device}"
-    row = {"payload": f"{Path(options.payload).name}, {payload.num_frames} frames "
-                      f"{payload.frame_width}×{payload.frame_height}",
-           "device": options.device, "slowest run, frames/s": round(min(rates), 1),
-           "fastest run, frames/s": round(max(rates), 1)}
+    row = {
+        "payload": f"{Path(options.payload).name}, {payload.num_frames} frames "
+        f"{payload.frame_width}×{payload.frame_height}",
+        "device": options.device,
+        "slowest run, frames/s": round(min(rates), 1),
+        "fastest run, frames/s": round(max(rates), 1),
+    }
     record("end_to_end", [row], choose(options.device).device.name, os.cpu_count(), options.results, name)
 
 

@@ -30,14 +30,22 @@ SEAHORSES = "-0.743643887037158704752191506114774,0.1318259042053119704931320563
 # Of payloads/hd60-1e-100.json, then by the name of a file: delta, maxiter.
 ZOOM = [(delta, 100_000) for delta in ("1e-8", "1e-10", "1e-15", "1e-20", "1e-50", "1e-99")]
 DEEP = [
-    ("minibrot-2e-667", "7.7867450767e-667", 61_400), ("minibrot-2e-667", "3e-500", 61_400),
-    ("deepmin-5e-433", "2e-432", 200_000), ("f3-5.5e275", "5.5e-275", 60_000), ("kf-5e227", "5e-227", 200_000),
-    ("f3-6e1105", "6e-1105", 1_000_000), ("fs10-1e105", "1e-90", 100_000),
+    ("minibrot-2e-667", "7.7867450767e-667", 61_400),
+    ("minibrot-2e-667", "3e-500", 61_400),
+    ("deepmin-5e-433", "2e-432", 200_000),
+    ("f3-5.5e275", "5.5e-275", 60_000),
+    ("kf-5e227", "5e-227", 200_000),
+    ("f3-6e1105", "6e-1105", 1_000_000),
+    ("fs10-1e105", "1e-90", 100_000),
 ]
 SHADED = ("direct at 5e-6", "hd60 at 1e-15", "f3-5.5e275 at 5.5e-275")
 DIRECT = [("2.5", 1_000), ("1e-4", 1_000), ("5e-6", 100_000)]
 LONG = 8.0  # seconds of one view and way after which three turns are enough
-WAYS = {"kernel": "iterating, device time of its kernels", "iterate": "iterating, wall time", "picture": "picture, wall time"}
+WAYS = {
+    "kernel": "iterating, device time of its kernels",
+    "iterate": "iterating, wall time",
+    "picture": "picture, wall time",
+}
 
 
 def views(folder: Path | None) -> list[tuple[str, str, str, str, int, bool]]:
@@ -48,7 +56,9 @@ def views(folder: Path | None) -> list[tuple[str, str, str, str, int, bool]]:
     for name, delta, maxiter in DEEP:
         parts = [folder / f"{name}.{part}" for part in ("re", "im")] if folder else []
         if parts and all(part.exists() for part in parts):
-            found.append((f"{name} at {delta}", *(part.read_text().strip() for part in parts), delta, maxiter))
+            found.append(
+                (f"{name} at {delta}", *(part.read_text().strip() for part in parts), delta, maxiter)
+            )
     shaded = [view for view in found if view[0] in SHADED]
     return [(*view, False) for view in found] + [(f"{view[0]}, shaded", *view[1:], True) for view in shaded]
 
@@ -59,11 +69,20 @@ class Version:
     def __init__(self, said: str, device: str):
         self.name, rest = said.split("=", 1)
         tree, *switches = rest.split(",")
-        environment = dict(os.environ, PYOPENCL_NO_CACHE="1", CUDA_CACHE_DISABLE="1", PYTHONPATH=os.pathsep.join(
-            [str(Path(tree).resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        environment = dict(
+            os.environ,
+            PYOPENCL_NO_CACHE="1",
+            CUDA_CACHE_DISABLE="1",
+            PYTHONPATH=os.pathsep.join(
+                [str(Path(tree).resolve()), *filter(None, [os.environ.get("PYTHONPATH")])]
+            ),
+        )
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", json.dumps([device, switches])], text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment,
+            [sys.executable, __file__, "--serve", json.dumps([device, switches])],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
         )
 
     def ask(self, **what) -> None:
@@ -151,7 +170,11 @@ def serve(device: str, switches: list[str]) -> None:
             view, out = View(re_, im, delta, width, height), np.empty((height * 3 // 2, width), np.uint8)
             samples, grid = renderer.samples(view.grid(), maxiter, 1000.0, wanted), view.grid()
             counts = ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))
-            result = {"crc": zlib.crc32(counts.tobytes()), "mean": float(counts.mean()), "device": ctx.device.name}
+            result = {
+                "crc": zlib.crc32(counts.tobytes()),
+                "mean": float(counts.mean()),
+                "device": ctx.device.name,
+            }
             for way in WAYS:
                 measure(way)
         elif "way" in asked:
@@ -163,7 +186,9 @@ def serve(device: str, switches: list[str]) -> None:
 
 def commit() -> str:
     try:
-        said = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
+        said = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
+        )
         return said.stdout.strip() or "unknown"
     except OSError:
         return "unknown"
@@ -206,20 +231,24 @@ def main() -> None:
         rows.append({"view": name})
         if number == 0:
             device = ready[0]["device"]
-            say(f"{datetime.datetime.now():%Y-%m-%d %H:%M}, commit {o.commit or commit()}, {device}, {o.size}, "
-                f"median of {o.repeat}; ms of {versions[0].name}, then times that")
+            say(
+                f"{datetime.datetime.now():%Y-%m-%d %H:%M}, commit {o.commit or commit()}, {device}, {o.size}, "
+                f"median of {o.repeat}; ms of {versions[0].name}, then times that"
+            )
             for said in o.versions:
                 say(f"  {said}")
         alike = [v.name for v, r in zip(versions, ready, strict=True) if r["crc"] == ready[0]["crc"]]
         others = [v.name for v in versions if v.name not in alike]
-        say(f"{name}, maxiter {maxiter}, mean count {ready[0]['mean']:.0f}"
-            + (f"; counts differ: {', '.join(others)}" if others else "; the same counts"))
+        say(
+            f"{name}, maxiter {maxiter}, mean count {ready[0]['mean']:.0f}"
+            + (f"; counts differ: {', '.join(others)}" if others else "; the same counts")
+        )
         for way in WAYS:
             seconds, launches = {v.name: [] for v in versions}, {}
             for turn in range(o.repeat):
                 if turn >= 3 and sum(map(sum, seconds.values())) > LONG:
                     break
-                for version in versions[turn % len(versions):] + versions[:turn % len(versions)]:
+                for version in versions[turn % len(versions) :] + versions[: turn % len(versions)]:
                     version.ask(way=way)
                     answer = version.answer()
                     seconds[version.name].append(answer["seconds"])
@@ -230,12 +259,16 @@ def main() -> None:
             rows[-1] |= {f"{way}, {v.name}": round(medians[v.name] / first, 3) for v in versions[1:]}
             for version in versions:
                 ratios[way][version.name].append(medians[version.name] / first)
-            say(f"  {way:8} {first * 1e3:9.3f} ms " + "  ".join(
-                f"{v.name} {medians[v.name] / first:.3f} ({launches[v.name]})" for v in versions))
+            say(
+                f"  {way:8} {first * 1e3:9.3f} ms "
+                + "  ".join(f"{v.name} {medians[v.name] / first:.3f} ({launches[v.name]})" for v in versions)
+            )
     say("geometric means; in brackets above: launches")
     for way, means in WAYS.items():
-        say(f"  {means:40} " + "  ".join(
-            f"{key} {statistics.geometric_mean(found):.3f}" for key, found in ratios[way].items()))
+        say(
+            f"  {means:40} "
+            + "  ".join(f"{key} {statistics.geometric_mean(found):.3f}" for key, found in ratios[way].items())
+        )
     for version in versions:
         version.ask(registers=True)
         for key, found in sorted(version.answer()["registers"].items()):

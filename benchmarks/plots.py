@@ -35,22 +35,27 @@ class _Canvas:
             self.text(x + 18, 40, name, anchor="start")
         for tick in ticks:
             y = self.y(tick)
-            self.elements.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - 12}" y2="{y:.1f}" stroke="#ccc"/>')
+            self.elements.append(
+                f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - 12}" y2="{y:.1f}" stroke="#ccc"/>'
+            )
             self.text(_LEFT - 8, y + 4, _number(tick), anchor="end")
 
     def y(self, value: float) -> float:
         return _TOP + _PLOT_HEIGHT - value * self.scale
 
     def text(self, x: float, y: float, text: str, size: int = 12, anchor: str = "middle") -> None:
-        self.elements.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" '
-                             f'text-anchor="{anchor}">{escape(text)}</text>')
+        self.elements.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}">{escape(text)}</text>'
+        )
 
     def svg(self) -> str:
         height = _TOP + _PLOT_HEIGHT + _FOOT
         body = "\n".join(self.elements)
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
-                f'font-family="sans-serif" fill="#222">\n'
-                f'<rect width="{_WIDTH}" height="{height}" fill="white"/>\n{body}\n</svg>\n')
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+            f'font-family="sans-serif" fill="#222">\n'
+            f'<rect width="{_WIDTH}" height="{height}" fill="white"/>\n{body}\n</svg>\n'
+        )
 
 
 def _labels(canvas: _Canvas, names: list[str]) -> list[float]:
@@ -71,8 +76,10 @@ def bars(title: str, unit: str, names: list[str], series: dict[str, list[float]]
     for k, values in enumerate(series.values()):
         for middle, value in zip(middles, values, strict=True):
             x = middle + (k - len(series) / 2) * width
-            canvas.elements.append(f'<rect x="{x:.1f}" y="{canvas.y(value):.1f}" width="{width:.1f}" '
-                                   f'height="{value * canvas.scale:.1f}" fill="{COLOURS[k]}"/>')
+            canvas.elements.append(
+                f'<rect x="{x:.1f}" y="{canvas.y(value):.1f}" width="{width:.1f}" '
+                f'height="{value * canvas.scale:.1f}" fill="{COLOURS[k]}"/>'
+            )
             if width > 16:
                 canvas.text(x + width / 2, canvas.y(value) - 4, _number(value), size=10)
     return canvas.svg()
@@ -85,7 +92,9 @@ def lines(title: str, unit: str, names: list[str], series: dict[str, list[float]
     for k, values in enumerate(series.values()):
         points = [(x, canvas.y(value)) for x, value in zip(middles, values, strict=True)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        canvas.elements.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[k]}" stroke-width="2"/>')
+        canvas.elements.append(
+            f'<polyline points="{path}" fill="none" stroke="{COLOURS[k]}" stroke-width="2"/>'
+        )
         for (x, y), value in zip(points, values, strict=True):
             canvas.elements.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{COLOURS[k]}"/>')
             canvas.text(x, y - 9, _number(value), size=10)

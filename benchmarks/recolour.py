@@ -18,17 +18,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.record import add_option, record  # noqa: E402
-from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, STRIP, Item  # noqa: E402
-from mandel.cluster.recipes import recipe_of  # noqa: E402
-from mandel.cluster.strip_files import StripFiles  # noqa: E402
-from mandel.cluster.tasks import FUNCTIONS, Slot  # noqa: E402
-from mandel.device.context import device_context  # noqa: E402
-from mandel.payload import SHARED, Payload, parse  # noqa: E402
-from mandel.plan.arithmetic import log2_of  # noqa: E402
-from mandel.protocol.number import Number  # noqa: E402
-from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.render.unit import StripUnit  # noqa: E402
+from benchmarks.record import add_option, record
+from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, STRIP, Item
+from mandel.cluster.recipes import recipe_of
+from mandel.cluster.strip_files import StripFiles
+from mandel.cluster.tasks import FUNCTIONS, Slot
+from mandel.device.context import device_context
+from mandel.payload import SHARED, Payload, parse
+from mandel.plan.arithmetic import log2_of
+from mandel.protocol.number import Number
+from mandel.protocol.strict_json import loads
+from mandel.render.unit import StripUnit
 
 
 def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | None = None):
@@ -72,8 +72,12 @@ def main() -> None:
     add_option(parser)
     options = parser.parse_args()
     fields = loads(Path(options.payload).read_bytes()) | {
-        "sampling": SHARED, "keep_strips": True, "start_delta": options.start, "end_delta": options.end,
-        "frame_width": Number(options.width), "frame_height": Number(options.height),
+        "sampling": SHARED,
+        "keep_strips": True,
+        "start_delta": options.start,
+        "end_delta": options.end,
+        "frame_width": Number(options.width),
+        "frame_height": Number(options.height),
     }
     octaves = abs(log2_of(Decimal(options.start)) - log2_of(Decimal(options.end)))
     p = replace(parse(fields), num_frames=round(octaves * options.octave) + 1)
@@ -88,8 +92,15 @@ def main() -> None:
         each = ", ".join(f"{kind} {value:.1f}" for kind, value in seconds.items())
         print(f"{name}: {sum(seconds.values()):.1f} CPU seconds ({each})")
         orbit = seconds.get(REFERENCE, 0.0) + seconds.get(LIMIT, 0.0)
-        rows.append({"run": name, "strips, CPU s": round(seconds[STRIP], 2), "frames, CPU s": round(seconds[FRAME], 2),
-                     "reference and limits, CPU s": round(orbit, 2), "all, CPU s": round(sum(seconds.values()), 2)})
+        rows.append(
+            {
+                "run": name,
+                "strips, CPU s": round(seconds[STRIP], 2),
+                "frames, CPU s": round(seconds[FRAME], 2),
+                "reference and limits, CPU s": round(orbit, 2),
+                "all, CPU s": round(sum(seconds.values()), 2),
+            }
+        )
     print(f"samples iterated the second time: {iterated}")
     context = device_context()
     note = f"{p.num_frames} frames {p.frame_width}×{p.frame_height}; {len(kept)} strips, {size / 1e6:.1f} MB."

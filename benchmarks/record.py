@@ -22,12 +22,24 @@ FOLDER = ROOT / "benchmarks" / "results"
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Adds ``--results FOLDER`` to a benchmark's options."""
-    parser.add_argument("--results", type=Path, default=FOLDER, metavar="FOLDER",
-                        help="where the result file goes (default benchmarks/results)")
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=FOLDER,
+        metavar="FOLDER",
+        help="where the result file goes (default benchmarks/results)",
+    )
 
 
-def record(benchmark: str, rows: list[dict], device: str, cores: int, folder: Path = FOLDER,
-           label: str = "", note: str = "") -> Path:
+def record(
+    benchmark: str,
+    rows: list[dict],
+    device: str,
+    cores: int,
+    folder: Path = FOLDER,
+    label: str = "",
+    note: str = "",
+) -> Path:
     """Writes one result file; a second run on the same day, device and commit replaces the first.
 
     Args:
@@ -41,11 +53,19 @@ def record(benchmark: str, rows: list[dict], device: str, cores: int, folder: Pa
     """
     commit = _git("rev-parse", "--short", "HEAD") or "unknown"
     result = {
-        "benchmark": benchmark, "label": label, "date": str(datetime.date.today()), "commit": commit,
+        "benchmark": benchmark,
+        "label": label,
+        "date": str(datetime.date.today()),
+        "commit": commit,
         "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "machine": {"device": device, "cores": cores,
-                    "system": f"{device}, {cores} cores, {platform.system()} {platform.machine()}"},
-        "command": " ".join(["python", *sys.argv]), "note": note, "rows": rows,
+        "machine": {
+            "device": device,
+            "cores": cores,
+            "system": f"{device}, {cores} cores, {platform.system()} {platform.machine()}",
+        },
+        "command": " ".join(["python", *sys.argv]),
+        "note": note,
+        "rows": rows,
     }
     parts = (result["date"], _slug(device), _slug(label), commit)
     path = folder / benchmark / ("-".join(part for part in parts if part) + ".json")

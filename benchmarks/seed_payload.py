@@ -83,11 +83,17 @@ def service_seconds(runs: int) -> list[float]:
 def straightforward(python: str, wall: float) -> float:
     """Seconds of the straightforward program; prints them beside ``wall``, the service's."""
     with tempfile.TemporaryDirectory() as temporary:
-        command = [python, str(ROOT / "benchmarks" / "straightforward.py"), str(ROOT / "payload.json"),
-                   str(Path(temporary) / "peer.mp4")]
+        command = [
+            python,
+            str(ROOT / "benchmarks" / "straightforward.py"),
+            str(ROOT / "payload.json"),
+            str(Path(temporary) / "peer.mp4"),
+        ]
         peer = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    print(f"straightforward on {peer['device']}: frames {peer['frames']:.2f} s, video {peer['video']:.2f} s, "
-          f"total {peer['total']:.2f} s; {peer['total'] / wall:.1f} times the service's")
+    print(
+        f"straightforward on {peer['device']}: frames {peer['frames']:.2f} s, video {peer['video']:.2f} s, "
+        f"total {peer['total']:.2f} s; {peer['total'] / wall:.1f} times the service's"
+    )
     return round(peer["total"], 2)
 
 
@@ -101,21 +107,37 @@ def main() -> None:
     bound = sum(parts.values()) / cores
     own = service_seconds(options.runs)
     wall = statistics.median(own)
-    print("alone, CPU s: " + ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
-          + f"; over {cores} cores {bound:.2f} s")
-    print(f"service, warm: {', '.join(f'{s:.2f}' for s in own)} s; median {wall:.2f} s, "
-          f"{wall / bound:.2f} times the bound")
+    print(
+        "alone, CPU s: "
+        + ", ".join(f"{name} {seconds:.2f}" for name, seconds in parts.items())
+        + f"; over {cores} cores {bound:.2f} s"
+    )
+    print(
+        f"service, warm: {', '.join(f'{s:.2f}' for s in own)} s; median {wall:.2f} s, "
+        f"{wall / bound:.2f} times the bound"
+    )
     shares = {name: seconds / cores / wall for name, seconds in parts.items()}
-    print("shares of the cores' time: " + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-          + f", the rest (transfer, Ray, client, idle) {1 - sum(shares.values()):.0%}")
-    rows = [{"program": f"bound: kernel, colour, encoder over {cores} cores", "wall, s": round(bound, 2)},
-            {"program": f"service, warm, median of {options.runs} runs", "wall, s": round(wall, 2)}]
+    print(
+        "shares of the cores' time: "
+        + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+        + f", the rest (transfer, Ray, client, idle) {1 - sum(shares.values()):.0%}"
+    )
+    rows = [
+        {"program": f"bound: kernel, colour, encoder over {cores} cores", "wall, s": round(bound, 2)},
+        {"program": f"service, warm, median of {options.runs} runs", "wall, s": round(wall, 2)},
+    ]
     if options.peer:
         rows.append({"program": "straightforward program", "wall, s": straightforward(options.peer, wall)})
     else:
         print("no --peer given: the straightforward program was not run")
-    record("seed_payload", rows, device_context(cores=1).device.name, cores, options.results,
-           "" if options.peer else "alone")
+    record(
+        "seed_payload",
+        rows,
+        device_context(cores=1).device.name,
+        cores,
+        options.results,
+        "" if options.peer else "alone",
+    )
 
 
 if __name__ == "__main__":

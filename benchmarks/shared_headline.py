@@ -52,8 +52,10 @@ def main() -> None:  # noqa: PLR0915
     options = parser.parse_args()
     p = parse(loads(Path(options.payload).read_bytes()))
     context = device_context()
-    print(f"{datetime.date.today()}, {context.device.name}, {context.cores} cores; {p.num_frames} frames "
-          f"{p.frame_width}x{p.frame_height}, {p.start_delta} to {p.end_delta}")
+    print(
+        f"{datetime.date.today()}, {context.device.name}, {context.cores} cores; {p.num_frames} frames "
+        f"{p.frame_width}x{p.frame_height}, {p.start_delta} to {p.end_delta}"
+    )
     maker, total = Maker(p), Time()
     strips = maker.recipe.strips
     began = Time.now()
@@ -83,8 +85,11 @@ def main() -> None:  # noqa: PLR0915
     for item in [item for item in maker.made if item.kind not in (REFERENCE, LIMIT)]:
         del maker.made[item]
 
-    whole = sum(samples(maker.recipe.unit(Item(STRIP, k))) for k in range(strips.last + 1)
-                if strips.frames(k, range(strips.coarsest + 1)))
+    whole = sum(
+        samples(maker.recipe.unit(Item(STRIP, k)))
+        for k in range(strips.last + 1)
+        if strips.frames(k, range(strips.coarsest + 1))
+    )
     depths = [(k + 0.5) / options.places for k in range(options.places)]
     some, spent = 0, Time()
     for depth in depths:

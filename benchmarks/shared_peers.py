@@ -31,20 +31,27 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.record import add_option, record  # noqa: E402
-from benchmarks.shared_quality import Maker  # noqa: E402
-from benchmarks.shared_speed import Time  # noqa: E402
-from mandel.cluster.recipe import FRAME, Item  # noqa: E402
-from mandel.device.context import device_context  # noqa: E402
-from mandel.payload import SHARED, Payload, parse  # noqa: E402
-from mandel.plan.segments import cut  # noqa: E402
-from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.video import ffmpeg  # noqa: E402
-from mandel.video.encode import Coding, encode_segment  # noqa: E402
+from benchmarks.record import add_option, record
+from benchmarks.shared_quality import Maker
+from benchmarks.shared_speed import Time
+from mandel.cluster.recipe import FRAME, Item
+from mandel.device.context import device_context
+from mandel.payload import SHARED, Payload, parse
+from mandel.plan.segments import cut
+from mandel.protocol.strict_json import loads
+from mandel.video import ffmpeg
+from mandel.video.encode import Coding, encode_segment
 
 ZOOM = {
-    "re": "-1.338238635", "im": "-0.057237059", "start": 2.5, "end": 1e-4, "maxiter": 1000,
-    "width": 640, "height": 360, "frames": 150, "fps": 25,
+    "re": "-1.338238635",
+    "im": "-0.057237059",
+    "start": 2.5,
+    "end": 1e-4,
+    "maxiter": 1000,
+    "width": 640,
+    "height": 360,
+    "frames": 150,
+    "fps": 25,
 }
 SHORT = ZOOM | {"end": 1.0, "frames": 10}
 
@@ -153,9 +160,15 @@ def encoder(zoom: dict) -> list[str]:
 
 def payload(zoom: dict) -> Payload:
     fields = {
-        "point": f"{zoom['re']},{zoom['im']}", "start_delta": zoom["start"], "end_delta": zoom["end"],
-        "maxiter": zoom["maxiter"], "num_frames": zoom["frames"], "fps": zoom["fps"],
-        "frame_width": zoom["width"], "frame_height": zoom["height"], "sampling": SHARED,
+        "point": f"{zoom['re']},{zoom['im']}",
+        "start_delta": zoom["start"],
+        "end_delta": zoom["end"],
+        "maxiter": zoom["maxiter"],
+        "num_frames": zoom["frames"],
+        "fps": zoom["fps"],
+        "frame_width": zoom["width"],
+        "frame_height": zoom["height"],
+        "sampling": SHARED,
     }
     return parse(loads(json.dumps(fields).encode()))
 
@@ -212,16 +225,29 @@ def main() -> None:
         seconds = [run["seconds"] for run in found[name]]
         first = found[name][0]
         parts = f", of this {first['map']:.2f} s for the map" if "map" in first else ""
-        print(f"{name:20} best {min(seconds):6.2f} s   median {statistics.median(seconds):6.2f} s{parts}; "
-              f"CPU {min(run['cpu'] for run in found[name]):6.2f} s; {first['bytes'] / 1e6:.1f} MB")
-        rows.append({"program": name, "best, s": round(min(seconds), 2),
-                     "median, s": round(statistics.median(seconds), 2),
-                     "CPU, s": round(min(run["cpu"] for run in found[name]), 1)})
+        print(
+            f"{name:20} best {min(seconds):6.2f} s   median {statistics.median(seconds):6.2f} s{parts}; "
+            f"CPU {min(run['cpu'] for run in found[name]):6.2f} s; {first['bytes'] / 1e6:.1f} MB"
+        )
+        rows.append(
+            {
+                "program": name,
+                "best, s": round(min(seconds), 2),
+                "median, s": round(statistics.median(seconds), 2),
+                "CPU, s": round(min(run["cpu"] for run in found[name]), 1),
+            }
+        )
         if isinstance(way, Peer):
             way.close()
     context = device_context()
-    record("shared_peers", rows, context.device.name, context.cores, options.results,
-           "" if len(ways) == 3 else "some")
+    record(
+        "shared_peers",
+        rows,
+        context.device.name,
+        context.cores,
+        options.results,
+        "" if len(ways) == 3 else "some",
+    )
 
 
 if __name__ == "__main__":

@@ -25,18 +25,18 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.record import add_option, record  # noqa: E402
-from mandel.cluster.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item  # noqa: E402
-from mandel.cluster.recipes import recipe_of  # noqa: E402
-from mandel.cluster.tasks import FUNCTIONS, Slot, studio  # noqa: E402
-from mandel.colour.look import Look  # noqa: E402
-from mandel.colour.oracle import average, yuv420  # noqa: E402
-from mandel.colour.transfer import decode_srgb  # noqa: E402
-from mandel.device.context import device_context  # noqa: E402
-from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
-from mandel.plan.zoom import Zoom  # noqa: E402
-from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.video.ffmpeg import executable  # noqa: E402
+from benchmarks.record import add_option, record
+from mandel.cluster.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item
+from mandel.cluster.recipes import recipe_of
+from mandel.cluster.tasks import FUNCTIONS, Slot, studio
+from mandel.colour.look import Look
+from mandel.colour.oracle import average, yuv420
+from mandel.colour.transfer import decode_srgb
+from mandel.device.context import device_context
+from mandel.payload import EXACT, SHARED, Payload, parse
+from mandel.plan.zoom import Zoom
+from mandel.protocol.strict_json import loads
+from mandel.video.ffmpeg import executable
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 24
 SLOT = Slot("cpu")
@@ -48,7 +48,8 @@ VIEWS = {  # name: point, delta of the last frame, maxiter
     "near interior": ("-1.338238635,-0.057237059", "0.0018", 1000),
     "deep, perturbed": (
         "-1.759817130804847813610825010561798238244,-0.01259331079974986538374663184326485845034",
-        "1.8e-13", 3000,
+        "1.8e-13",
+        3000,
     ),
 }
 
@@ -111,12 +112,29 @@ def compare(frames: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
         form = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}", "-r", "30"]
         measure = f"libvmaf=log_fmt=json:log_path={names[2]}:feature=name=psnr|name=float_ssim"
         subprocess.run(
-            [executable(), "-v", "error", *form, "-i", names[0], *form, "-i", names[1], "-lavfi", measure,
-             "-f", "null", "-"], check=True,
-        )  # fmt: skip
+            [
+                executable(),
+                "-v",
+                "error",
+                *form,
+                "-i",
+                names[0],
+                *form,
+                "-i",
+                names[1],
+                "-lavfi",
+                measure,
+                "-f",
+                "null",
+                "-",
+            ],
+            check=True,
+        )
         pooled = json.loads(names[2].read_text())["pooled_metrics"]
-    return {name: pooled[key]["mean"] for name, key in
-            (("PSNR", "psnr_y"), ("SSIM", "float_ssim"), ("VMAF", "vmaf"))}
+    return {
+        name: pooled[key]["mean"]
+        for name, key in (("PSNR", "psnr_y"), ("SSIM", "float_ssim"), ("VMAF", "vmaf"))
+    }
 
 
 def flicker(frames: np.ndarray, wanted: np.ndarray, p: Payload) -> float:
@@ -133,6 +151,7 @@ def flicker(frames: np.ndarray, wanted: np.ndarray, p: Payload) -> float:
 
 def _bilinear(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The picture at offsets x by y from its centre."""
+
     def halves(at, size):
         at = at + (size - 1) / 2
         low = np.clip(np.floor(at).astype(int), 0, size - 2)
@@ -159,10 +178,20 @@ def main() -> None:
             p = payload(view, **fields)
             frames = Maker(p).frames(FRAMES)
             m, change = compare(frames, wanted), flicker(frames, wanted, p)
-            print(f"| {view} | {way} | {m['PSNR']:.2f} | {m['SSIM']:.4f} | {m['VMAF']:.1f} | {change:.2f} |",
-                  flush=True)
-            rows.append({"view": view, "sampling": way, "PSNR, dB": round(m["PSNR"], 2), "SSIM": round(m["SSIM"], 4),
-                         "VMAF": round(m["VMAF"], 1), "flicker, levels": round(change, 2)})
+            print(
+                f"| {view} | {way} | {m['PSNR']:.2f} | {m['SSIM']:.4f} | {m['VMAF']:.1f} | {change:.2f} |",
+                flush=True,
+            )
+            rows.append(
+                {
+                    "view": view,
+                    "sampling": way,
+                    "PSNR, dB": round(m["PSNR"], 2),
+                    "SSIM": round(m["SSIM"], 4),
+                    "VMAF": round(m["VMAF"], 1),
+                    "flicker, levels": round(change, 2),
+                }
+            )
     label = "some views" if options.view else "held out" if options.held_out else "chosen on"
     context = device_context()
     record("shared_quality", rows, context.device.name, context.cores, options.results, label)

@@ -20,19 +20,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.record import add_option, record  # noqa: E402
-from benchmarks.shared_quality import Maker  # noqa: E402
-from mandel.cluster.recipe import FRAME, Item  # noqa: E402
-from mandel.cluster.shared_recipe import STRIP  # noqa: E402
-from mandel.device.context import device_context  # noqa: E402
-from mandel.payload import EXACT, SHARED, Payload, parse  # noqa: E402
-from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.video.encode import encode_segment  # noqa: E402
+from benchmarks.record import add_option, record
+from benchmarks.shared_quality import Maker
+from mandel.cluster.recipe import FRAME, Item
+from mandel.cluster.shared_recipe import STRIP
+from mandel.device.context import device_context
+from mandel.payload import EXACT, SHARED, Payload, parse
+from mandel.protocol.strict_json import loads
+from mandel.video.encode import encode_segment
 
 ZOOMS = {  # point, start_delta as a power of two, maxiter
     "shallow": ("-0.743643887037151,0.131825904205330", 1, 2000),
     "deep": (
-        "-1.759817130804847813610825010561798238244,-0.01259331079974986538374663184326485845034", -34, 3000,
+        "-1.759817130804847813610825010561798238244,-0.01259331079974986538374663184326485845034",
+        -34,
+        3000,
     ),
 }
 RATES = (4, 15, 30, 60)
@@ -47,14 +49,14 @@ class Time:
     wall: float = 0.0
 
     @classmethod
-    def now(cls) -> "Time":
+    def now(cls) -> Time:
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         return cls(time.process_time() + children.ru_utime + children.ru_stime, time.perf_counter())
 
-    def since(self, then: "Time") -> "Time":
+    def since(self, then: Time) -> Time:
         return Time(self.cpu - then.cpu, self.wall - then.wall)
 
-    def add(self, other: "Time", times: float = 1.0) -> None:
+    def add(self, other: Time, times: float = 1.0) -> None:
         self.cpu += other.cpu * times
         self.wall += other.wall * times
 
@@ -62,9 +64,13 @@ class Time:
 def payload(zoom: str, octaves: int, rate: int, options, **fields) -> Payload:
     point, start, maxiter = ZOOMS[zoom]
     fields |= {
-        "point": point, "maxiter": maxiter, "start_delta": f"{2.0**start:.17g}",
-        "end_delta": f"{2.0 ** (start - octaves):.17g}", "num_frames": octaves * rate + 1,
-        "frame_width": options.width, "frame_height": options.height,
+        "point": point,
+        "maxiter": maxiter,
+        "start_delta": f"{2.0**start:.17g}",
+        "end_delta": f"{2.0 ** (start - octaves):.17g}",
+        "num_frames": octaves * rate + 1,
+        "frame_width": options.width,
+        "frame_height": options.height,
     }
     return parse(loads(json.dumps(fields).encode()))
 
@@ -117,8 +123,10 @@ def main() -> None:
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, help="frames an octave")
     add_option(parser)
     options, rows = parser.parse_args(), []
-    print("| zoom | frames an octave | samples, shared / exact | ratio | CPU s, strips + frames / exact | ratio "
-          "| wall s, shared / exact | encoding, CPU s |")
+    print(
+        "| zoom | frames an octave | samples, shared / exact | ratio | CPU s, strips + frames / exact | ratio "
+        "| wall s, shared / exact | encoding, CPU s |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for zoom in options.zoom:
         shared(payload(zoom, 1, 1, options, sampling=SHARED))  # kernels are built
@@ -128,22 +136,38 @@ def main() -> None:
             all_samples, theirs = exact(p)
             strips, frames = ours["strips"], ours["frames"]
             cells = (
-                zoom, rate, f"{samples / 1e6:.1f} M / {all_samples / 1e6:.0f} M", f"{all_samples / samples:.1f}",
+                zoom,
+                rate,
+                f"{samples / 1e6:.1f} M / {all_samples / 1e6:.0f} M",
+                f"{all_samples / samples:.1f}",
                 f"{strips.cpu:.2f} + {frames.cpu:.2f} / {theirs.cpu:.1f}",
                 f"{theirs.cpu / (strips.cpu + frames.cpu):.1f}",
-                f"{strips.wall + frames.wall:.2f} / {theirs.wall:.1f}", f"{ours['encoding'].cpu:.2f}",
+                f"{strips.wall + frames.wall:.2f} / {theirs.wall:.1f}",
+                f"{ours['encoding'].cpu:.2f}",
             )
             print("| " + " | ".join(map(str, cells)) + " |", flush=True)
-            rows.append({
-                "zoom": zoom, "frames an octave": rate, "samples, shared, M": round(samples / 1e6, 1),
-                "samples, exact, M": round(all_samples / 1e6, 1), "strips, CPU s": round(strips.cpu, 2),
-                "frames, CPU s": round(frames.cpu, 2), "exact, CPU s": round(theirs.cpu, 2),
-                "exact / shared": round(theirs.cpu / (strips.cpu + frames.cpu), 1),
-                "encoding, CPU s": round(ours["encoding"].cpu, 2),
-            })
+            rows.append(
+                {
+                    "zoom": zoom,
+                    "frames an octave": rate,
+                    "samples, shared, M": round(samples / 1e6, 1),
+                    "samples, exact, M": round(all_samples / 1e6, 1),
+                    "strips, CPU s": round(strips.cpu, 2),
+                    "frames, CPU s": round(frames.cpu, 2),
+                    "exact, CPU s": round(theirs.cpu, 2),
+                    "exact / shared": round(theirs.cpu / (strips.cpu + frames.cpu), 1),
+                    "encoding, CPU s": round(ours["encoding"].cpu, 2),
+                }
+            )
     context = device_context()
-    record("shared_speed", rows, context.device.name, context.cores, options.results,
-           f"{options.width}x{options.height}")
+    record(
+        "shared_speed",
+        rows,
+        context.device.name,
+        context.cores,
+        options.results,
+        f"{options.width}x{options.height}",
+    )
 
 
 if __name__ == "__main__":

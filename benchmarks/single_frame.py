@@ -27,11 +27,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.record import add_option, record  # noqa: E402
-from mandel.colour.look import Look  # noqa: E402
-from mandel.device.context import device_context  # noqa: E402
-from mandel.plan.view import View  # noqa: E402
-from mandel.render.frame import FrameRenderer  # noqa: E402
+from benchmarks.record import add_option, record
+from mandel.colour.look import Look
+from mandel.device.context import device_context
+from mandel.plan.view import View
+from mandel.render.frame import FrameRenderer
 
 POINT, DELTAS, SIDE, MAXITER = ("-1.338238635", "-0.057237059"), ("2.5", "1e-2", "1e-4"), 1000, 1000
 
@@ -53,7 +53,9 @@ class Peer:
     def __init__(self, python: str):
         self.process = subprocess.Popen(
             [python, "-c", PEER, str(SIDE), str(MAXITER), *POINT],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def seconds(self, delta: str) -> float:
@@ -98,7 +100,10 @@ def main() -> int:
         print(f"{delta:>6} {columns[0]:>16} {columns[1]:>16} {min(ours) / min(theirs):12.2f}")
         row = {"delta": delta, "mandel, ms": round(min(ours), 2)}
         if peer:
-            row |= {"mandelbrot-explorer, ms": round(min(theirs), 2), "ratio": round(min(ours) / min(theirs), 2)}
+            row |= {
+                "mandelbrot-explorer, ms": round(min(theirs), 2),
+                "ratio": round(min(ours) / min(theirs), 2),
+            }
         rows.append(row)
     if peer:
         peer.close()

@@ -52,8 +52,17 @@ def main(payload: str, target: str) -> None:
     for k in range(frames):
         delta = p["start_delta"] * (p["end_delta"] / p["start_delta"]) ** (k / max(frames - 1, 1))
         step = delta / min(width, height)
-        kernel(queue, (width, height), None, buffer, np.float64(re - step * (width - 1) / 2),
-               np.float64(im + step * (height - 1) / 2), np.float64(step), np.int32(width), np.int32(maxiter))
+        kernel(
+            queue,
+            (width, height),
+            None,
+            buffer,
+            np.float64(re - step * (width - 1) / 2),
+            np.float64(im + step * (height - 1) / 2),
+            np.float64(step),
+            np.int32(width),
+            np.int32(maxiter),
+        )
         cl.enqueue_copy(queue, counts, buffer)
         Image.fromarray(table[counts]).save(folder / f"{k:05d}.png")
     rendered = time.perf_counter()
@@ -61,8 +70,16 @@ def main(payload: str, target: str) -> None:
         for k in range(frames):
             writer.append_data(np.asarray(Image.open(folder / f"{k:05d}.png")))
     ended = time.perf_counter()
-    print(json.dumps({"device": f"{device.name} ({device.platform.name})", "frames": rendered - started,
-                      "video": ended - rendered, "total": ended - started}))
+    print(
+        json.dumps(
+            {
+                "device": f"{device.name} ({device.platform.name})",
+                "frames": rendered - started,
+                "video": ended - rendered,
+                "total": ended - started,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -51,7 +51,9 @@ def _named(state: reply.State) -> str:
 
 
 def _mermaid(first: str, arrows: dict[tuple[str, str], list[str]]) -> str:
-    rows = [f"    {state} --> {following}: {', '.join(names)}" for (state, following), names in arrows.items()]
+    rows = [
+        f"    {state} --> {following}: {', '.join(names)}" for (state, following), names in arrows.items()
+    ]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *rows, "```", ""])
 
 
@@ -59,8 +61,11 @@ def table(benchmark: str, label: str = "") -> str:
     """The newest figures of each device as a markdown table, and where they come from."""
     results = latest(benchmark, label)
     names = list(results[0]["rows"][0])
-    body = [[str(row[name]) if isinstance(row[name], str) else f"{row[name]:,.6g}" for name in names]
-            for result in results for row in result["rows"]]
+    body = [
+        [str(row[name]) if isinstance(row[name], str) else f"{row[name]:,.6g}" for name in names]
+        for result in results
+        for row in result["rows"]
+    ]
     rows = [names, ["---"] * len(names), *body]
     text = "".join("| " + " | ".join(row) + " |\n" for row in rows)
     return text + "\n" + source(benchmark, label)
@@ -76,16 +81,22 @@ def source(benchmark: str, label: str = "") -> str:
     by = f"by [{script.name}](../benchmarks/{script.name})" if script.exists() else "by hand"
     text = ""
     for (date, commit, machine), results in origins.items():
-        files = ", ".join(f"[{result['label'] or 'file'}](../{result['path'].relative_to(ROOT).as_posix()})"
-                          for result in results)
+        files = ", ".join(
+            f"[{result['label'] or 'file'}](../{result['path'].relative_to(ROOT).as_posix()})"
+            for result in results
+        )
         notes = " ".join(dict.fromkeys(result["note"] for result in results if result["note"]))
         text += f"* {date}, commit {commit}, {machine}, {by} ({files}). {notes}".rstrip() + "\n"
     return text
 
 
 def _column(benchmark: str, key: str, label: str = "", **where) -> list:
-    return [row[key] for result in latest(benchmark, label) for row in result["rows"]
-            if all(row[name] == value for name, value in where.items())]
+    return [
+        row[key]
+        for result in latest(benchmark, label)
+        for row in result["rows"]
+        if all(row[name] == value for name, value in where.items())
+    ]
 
 
 def _bars(title: str, unit: str, benchmark: str, names: str, series: dict[str, str], label: str = "") -> str:
@@ -99,46 +110,92 @@ def plots() -> dict[str, str]:
     views = list(dict.fromkeys(_column("shared_quality", "view", "*")))
     ways = {"exact, 1": "exact, 1 sample a pixel", "exact, 4": "exact, 4", "shared, 1.1": "shared (default)"}
     quality = {
-        name: {legend: [_column("shared_quality", key, "*", view=view, sampling=way)[0] for view in views]
-               for way, legend in ways.items()} for name, key in (("psnr", "PSNR, dB"), ("flicker", "flicker, levels"))
+        name: {
+            legend: [_column("shared_quality", key, "*", view=view, sampling=way)[0] for view in views]
+            for way, legend in ways.items()
+        }
+        for name, key in (("psnr", "PSNR, dB"), ("flicker", "flicker, levels"))
     }
     rates = list(dict.fromkeys(_column("shared_speed", "frames an octave", "320x180")))
     crf = {f"crf {crf}": crf for crf in (16, 20)}
     return {
         "direct_throughput": _bars(
-            "Direct engine on 2 CPU cores: share of the hardware's limit, by delta", "%", "direct_throughput", "delta",
-            {"of the limit, %": "reached"}, "by delta"),
+            "Direct engine on 2 CPU cores: share of the hardware's limit, by delta",
+            "%",
+            "direct_throughput",
+            "delta",
+            {"of the limit, %": "reached"},
+            "by delta",
+        ),
         "single_frame": _bars(
-            "One frame of 1000×1000, colours included, by delta", "ms", "single_frame", "delta",
-            {"mandel, ms": "this program", "mandelbrot-explorer, ms": "mandelbrot-explorer"}),
+            "One frame of 1000×1000, colours included, by delta",
+            "ms",
+            "single_frame",
+            "delta",
+            {"mandel, ms": "this program", "mandelbrot-explorer, ms": "mandelbrot-explorer"},
+        ),
         "deep_frames": _bars(
-            "One deep frame of 1000×1000, reference orbit included", "s", "deep_frames", "view",
-            {"picture, s": "this program", "fractalshades, s": "fractalshades"}),
+            "One deep frame of 1000×1000, reference orbit included",
+            "s",
+            "deep_frames",
+            "view",
+            {"picture, s": "this program", "fractalshades, s": "fractalshades"},
+        ),
         "seed_payload": _bars(
-            "The seed's payload, from client.py to the verified video", "s", "seed_payload", "program",
-            {"wall, s": "wall time"}),
+            "The seed's payload, from client.py to the verified video",
+            "s",
+            "seed_payload",
+            "program",
+            {"wall, s": "wall time"},
+        ),
         "end_to_end": bars(
-            "Rendering and encoding on an H100 with 16 cores", "frames/s",
-            [": ".join((payload.split(",")[0], device)) for payload, device in
-             zip(_column("end_to_end", "payload", "*"), _column("end_to_end", "device", "*"), strict=True)],
-            {"slowest run": _column("end_to_end", "slowest run, frames/s", "*"),
-             "fastest run": _column("end_to_end", "fastest run, frames/s", "*")}),
+            "Rendering and encoding on an H100 with 16 cores",
+            "frames/s",
+            [
+                ": ".join((payload.split(",")[0], device))
+                for payload, device in zip(
+                    _column("end_to_end", "payload", "*"), _column("end_to_end", "device", "*"), strict=True
+                )
+            ],
+            {
+                "slowest run": _column("end_to_end", "slowest run, frames/s", "*"),
+                "fastest run": _column("end_to_end", "fastest run, frames/s", "*"),
+            },
+        ),
         "long_zooms": _bars(
-            "Long zooms on an H100 with 16 cores, from the first task to the finished job", "s", "long_zooms", "zoom",
-            {"to finished job, s": "rendering", "length of the video, s": "length of the video"}, "*"),
+            "Long zooms on an H100 with 16 cores, from the first task to the finished job",
+            "s",
+            "long_zooms",
+            "zoom",
+            {"to finished job, s": "rendering", "length of the video, s": "length of the video"},
+            "*",
+        ),
         "rounds": _bars(
-            "Kernel time after the change, over before", "ratio", "rounds", "view",
-            {"CPU, and rounds / before": "CPU", "H100, and rounds / before": "H100"}),
+            "Kernel time after the change, over before",
+            "ratio",
+            "rounds",
+            "view",
+            {"CPU, and rounds / before": "CPU", "H100, and rounds / before": "H100"},
+        ),
         "quality-psnr": bars("PSNR against 64 samples a pixel", "dB", views, quality["psnr"]),
-        "quality-flicker": bars("Flicker: RMS change of the error along the motion", "levels", views,
-                                quality["flicker"]),
+        "quality-flicker": bars(
+            "Flicker: RMS change of the error along the motion", "levels", views, quality["flicker"]
+        ),
         "shared_speed": lines(
-            "CPU time of exact frames with 4 samples a pixel, over that of shared ones", "ratio",
+            "CPU time of exact frames with 4 samples a pixel, over that of shared ones",
+            "ratio",
             [f"{rate} frames an octave" for rate in rates],
-            {zoom: _column("shared_speed", "exact / shared", "320x180", zoom=zoom) for zoom in ("shallow", "deep")}),
+            {
+                zoom: _column("shared_speed", "exact / shared", "320x180", zoom=zoom)
+                for zoom in ("shallow", "deep")
+            },
+        ),
         "encoding": bars(
-            "Size of 50 frames 1000×1000 by x264 preset", "MB", list(dict.fromkeys(_column("encoding", "x264"))),
-            {legend: _column("encoding", "MB", crf=value) for legend, value in crf.items()}),
+            "Size of 50 frames 1000×1000 by x264 preset",
+            "MB",
+            list(dict.fromkeys(_column("encoding", "x264"))),
+            {legend: _column("encoding", "MB", crf=value) for legend, value in crf.items()},
+        ),
     }
 
 
@@ -147,8 +204,13 @@ def exponential_map() -> str:
     width, height, octaves = 160, 90, 4
     size, left, per_octave, top = 320, 420, 64, 60
     corner = math.hypot(width, height) / 2
-    out = [(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {top + size + 60}" font-family="sans-serif" '
-           'font-size="12" fill="#222">'), f'<rect width="800" height="{top + size + 60}" fill="white"/>']
+    out = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 800 {top + size + 60}" font-family="sans-serif" '
+            'font-size="12" fill="#222">'
+        ),
+        f'<rect width="800" height="{top + size + 60}" fill="white"/>',
+    ]
 
     def text(x: float, y: float, words: str, anchor: str = "middle", fill: str = "#222") -> None:
         out.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{fill}">{words}</text>')
@@ -160,27 +222,41 @@ def exponential_map() -> str:
         r = corner * scale / 2**k
         shade = ("#e8eef5", "#f7f7f7")[k % 2]
         out.append(f'<circle cx="{x0}" cy="{y0}" r="{r:.1f}" fill="{shade}" stroke="#999"/>')
-        out.append(f'<rect x="{left}" y="{top + k * per_octave}" width="320" height="{per_octave}" fill="{shade}" '
-                   'stroke="#999"/>')
+        out.append(
+            f'<rect x="{left}" y="{top + k * per_octave}" width="320" height="{per_octave}" fill="{shade}" '
+            'stroke="#999"/>'
+        )
         text(left + 330, top + (k + 0.5) * per_octave + 4, f"strip {k}", "start")
     for k in range(3):
         w, h = width * scale / 2**k, height * scale / 2**k
-        out.append(f'<rect x="{x0 - w / 2:.1f}" y="{y0 - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" fill="none" '
-                   f'stroke="{COLOURS[k]}" stroke-width="2"/>')
+        out.append(
+            f'<rect x="{x0 - w / 2:.1f}" y="{y0 - h / 2:.1f}" width="{w:.1f}" height="{h:.1f}" fill="none" '
+            f'stroke="{COLOURS[k]}" stroke-width="2"/>'
+        )
         points = []
         for step in range(257):
             angle = 2 * math.pi * step / 256
             across, down = abs(math.cos(angle)) or 1e-9, abs(math.sin(angle)) or 1e-9
-            radius = min(width / 2 / across, height / 2 / down)  # where the frame's edge lies in this direction
-            points.append(f"{left + 320 * step / 256:.1f},{top + per_octave * (k + math.log2(corner / radius)):.1f}")
-        out.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{COLOURS[k]}" stroke-width="2"/>')
+            radius = min(
+                width / 2 / across, height / 2 / down
+            )  # where the frame's edge lies in this direction
+            points.append(
+                f"{left + 320 * step / 256:.1f},{top + per_octave * (k + math.log2(corner / radius)):.1f}"
+            )
+        out.append(
+            f'<polyline points="{" ".join(points)}" fill="none" stroke="{COLOURS[k]}" stroke-width="2"/>'
+        )
         text(x0 - w / 2 + 4, y0 - h / 2 + 14, f"frame {k}", "start", COLOURS[k])
     bottom = top + octaves * per_octave
     text(left + 160, bottom + 20, "column: direction, one full turn →")
     text(left - 10, top + 4, "outside", "end")
     text(left - 10, bottom, "centre ↓", "end")
-    text(400, top + size + 36, "Each frame is half as wide as the one before. On the map it has the same edge, "
-                               "one octave further down: zooming shifts.")
+    text(
+        400,
+        top + size + 36,
+        "Each frame is half as wide as the one before. On the map it has the same edge, "
+        "one octave further down: zooming shifts.",
+    )
     return "\n".join([*out, "</svg>", ""])
 
 

@@ -129,7 +129,8 @@ class Whole:
             allowed = f"{self.low} or more" if high == LARGEST_WHOLE else f"{self.low} to {high}"
             bounds = {"min": self.low, "max": high} | ({"step": self.step} if self.step > 1 else {})
             raise _wrong(
-                "OUT_OF_RANGE", f"{_shown(value.text)} is out of range: {allowed}{multiple}",
+                "OUT_OF_RANGE",
+                f"{_shown(value.text)} is out of range: {allowed}{multiple}",
                 bounds,
             )
         return whole
@@ -166,7 +167,8 @@ def fps(value: object, info: ValidationInfo) -> str:
     text = _text_of_decimal(value)
     high = _limits(info).max_fps
     refused = _wrong(
-        "OUT_OF_RANGE", f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits, "
+        "OUT_OF_RANGE",
+        f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits, "
         "or a quotient such as 30000/1001",
         {"min": float(_MIN_FPS), "max": high},
     )

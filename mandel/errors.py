@@ -31,7 +31,7 @@ class MandelError(Exception):
         return {"code": self.code, "field": self.field, "message": self.message, "limit": self.limit}
 
     @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "MandelError":
+    def from_dict(cls, fields: dict[str, Any]) -> MandelError:
         """The error that ``as_dict`` described (always the base class)."""
         return MandelError(
             str(fields.get("code", "INTERNAL")),

@@ -50,14 +50,23 @@ def of_frame(frame: int, found: Notes) -> Notes:
     """
     notes: Notes = {}
     share, late, maxiter = (found.get(name) for name in ("reached", "late", "maxiter"))
-    limit, run = {"maxiter": maxiter, "auto": found.get("auto", False)}, {"frames": 1, "first": frame, "last": frame}
+    limit, run = (
+        {"maxiter": maxiter, "auto": found.get("auto", False)},
+        {"frames": 1, "first": frame, "last": frame},
+    )
     if share is not None and late is not None and maxiter is not None:
         notes["reached"] = {"frame": frame, "share": share, "maxiter": maxiter}
         if (lacking := missing(share, late)) >= LEAST_MISSING:
             notes["short"] = {**run, "frame": frame, "share": share, "missing": lacking, **limit}
     if found["flat"]:
         delta, decimals = found.get("delta") or "", found.get("decimals") or 0
-        notes["flat"] = {**run, "deltas": [delta] * 2, "inside": int(share == 1), **limit, "decimals": decimals}
+        notes["flat"] = {
+            **run,
+            "deltas": [delta] * 2,
+            "inside": int(share == 1),
+            **limit,
+            "decimals": decimals,
+        }
     return notes
 
 
@@ -74,10 +83,16 @@ def merged(a: Notes, b: Notes) -> Notes:
             worst = max(one, other, key=lambda notes: notes["missing"]) if name == "short" else one
             low, high = sorted((one, other), key=lambda notes: notes["first"])
             last = max(low, high, key=lambda notes: notes["last"])
-            both[name] = {**worst, "frames": one["frames"] + other["frames"], "first": low["first"],
-                          "last": last["last"]}
+            both[name] = {
+                **worst,
+                "frames": one["frames"] + other["frames"],
+                "first": low["first"],
+                "last": last["last"],
+            }
             if name == "flat":
-                both[name] |= {"deltas": [low["deltas"][0], last["deltas"][1]],
-                               "inside": one["inside"] + other["inside"],
-                               "maxiter": max(one["maxiter"] or 0, other["maxiter"] or 0) or None}
+                both[name] |= {
+                    "deltas": [low["deltas"][0], last["deltas"][1]],
+                    "inside": one["inside"] + other["inside"],
+                    "maxiter": max(one["maxiter"] or 0, other["maxiter"] or 0) or None,
+                }
     return both

@@ -126,7 +126,7 @@ class Payload:
         return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
-    def from_canonical(cls, values: JsonObject) -> "Payload":
+    def from_canonical(cls, values: JsonObject) -> Payload:
         """The payload that ``canonical`` described, whatever the limits are now.
 
         Raises:
@@ -136,7 +136,11 @@ class Payload:
 
 
 _NO_LIMITS = Limits(
-    max_frames=checks.LARGEST_WHOLE, max_side=2**31, max_maxiter=2**62, max_fps=10**6, max_depth=10**6,
+    max_frames=checks.LARGEST_WHOLE,
+    max_side=2**31,
+    max_maxiter=2**62,
+    max_fps=10**6,
+    max_depth=10**6,
     max_pixels=2**200,
 )
 
@@ -156,7 +160,8 @@ def parse(obj: JsonObject, limits: Limits = Limits()) -> Payload:
     payload = _validated(obj, limits)
     if payload.keep_strips and payload.sampling != SHARED:
         raise PayloadError(
-            "CONFLICT", f'keep_strips: only sampling "{SHARED}" has strips; ask for that, or leave keep_strips out',
+            "CONFLICT",
+            f'keep_strips: only sampling "{SHARED}" has strips; ask for that, or leave keep_strips out',
             field="keep_strips",
         )
     if payload.num_frames > limits.max_frames:
@@ -171,7 +176,8 @@ def parse(obj: JsonObject, limits: Limits = Limits()) -> Payload:
             "OUT_OF_RANGE",
             f"frame_width, frame_height: H.264 frames of {payload.frame_width}x{payload.frame_height} pixels cannot be "
             f"encoded here; the largest of this shape are {width}x{height}",
-            field="frame_width", limit={"frame_width": width, "frame_height": height},
+            field="frame_width",
+            limit={"frame_width": width, "frame_height": height},
         )
     return payload
 
@@ -184,7 +190,8 @@ def _refuse_too_dense(payload: Payload) -> None:
             "JOB_TOO_BIG",
             f"frames of {payload.frame_width}x{payload.frame_height} pixels allow a strip_density of {most} at most, "
             f"not {payload.strip_density}. Ask for smaller frames or a lower strip_density",
-            field="strip_density", limit=most,
+            field="strip_density",
+            limit=most,
         )
 
 
@@ -194,7 +201,8 @@ def _too_big(payload: Payload, allowed: str, field: str | None, limit: int) -> N
         f"{payload.num_frames} frames of {payload.frame_width}x{payload.frame_height} pixels take "
         f"{payload.samples} samples; {allowed} allowed here. "
         "Ask for fewer or smaller frames",
-        field=field, limit=limit,
+        field=field,
+        limit=limit,
     )
 
 
@@ -216,7 +224,9 @@ def _validated(obj: JsonObject, limits: Limits) -> Payload:
         first = failure.errors(include_url=False)[0]
         field, context = str(first["loc"][0]), first.get("ctx", {})
         raise PayloadError(
-            first["type"], f"{field}: {context.get('message', first['msg'])}", field=field,
+            first["type"],
+            f"{field}: {context.get('message', first['msg'])}",
+            field=field,
             limit=context.get("limit"),
         ) from None
     values = wire.model_dump()

@@ -47,11 +47,16 @@ def read(path: Path) -> tuple[str, str]:
         if facts.st_uid == os.geteuid():
             if mode & 0o077:
                 os.fchmod(descriptor, 0o600)
-                word = (f"other users could use the token in {path} (mode {mode:04o}); its mode is 0600 now. If there "
-                        "are such users, replace the token: remove the file, start anew, copy it to the clients again")
+                word = (
+                    f"other users could use the token in {path} (mode {mode:04o}); its mode is 0600 now. If there "
+                    "are such users, replace the token: remove the file, start anew, copy it to the clients again"
+                )
         elif facts.st_uid != 0 or mode & 0o027:
-            raise MandelError("BAD_FILE", f"{path} belongs to another user, or others may use it; copy it to a file "
-                              "of your own with mode 0600")
+            raise MandelError(
+                "BAD_FILE",
+                f"{path} belongs to another user, or others may use it; copy it to a file "
+                "of your own with mode 0600",
+            )
         data = file.read(_LONGEST + 1)
     try:
         text = data.decode()

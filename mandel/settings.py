@@ -31,7 +31,9 @@ class Limits:
     """The most that a payload may ask for. All are inclusive."""
 
     max_frames: int = _option(100_000, "frames in one job", 1)
-    max_side: int = _option(16_384, "pixels along one side of a frame", 2, 16_384)  # kernels number bytes by int32
+    max_side: int = _option(
+        16_384, "pixels along one side of a frame", 2, 16_384
+    )  # kernels number bytes by int32
     max_maxiter: int = _option(2_000_000_000, "iterations of one sample", 1)
     max_fps: int = _option(240, "frames per second", 1)
     max_depth: int = _option(20_000, "deepest delta is 1e-DEPTH", 0)
@@ -59,23 +61,31 @@ class Settings:
         12.0, "seconds in which the renderer may hand over what it has finished when the service stops", 0
     )
     driver_timeout: float = _option(
-        20.0, "seconds without a sign of life after which a renderer that was ready counts as hung and is replaced; "
-        "there is one every 2 s", 3,
+        20.0,
+        "seconds without a sign of life after which a renderer that was ready counts as hung and is replaced; "
+        "there is one every 2 s",
+        3,
     )
     max_db_bytes: int = _option(
-        0, "bytes that DB/ may take, everything in it counted; beyond, jobs that ended are evicted, the longest unused "
-        "first; 0: by --max-db-share", 0,
+        0,
+        "bytes that DB/ may take, everything in it counted; beyond, jobs that ended are evicted, the longest unused "
+        "first; 0: by --max-db-share",
+        0,
     )
     max_db_share: float = _option(
-        0.8, "where --max-db-bytes is 0: the share that DB/ may take of what it has and what is free on its disk when "
-        "the service starts; 1: all of it", 0.01, 1,
+        0.8,
+        "where --max-db-bytes is 0: the share that DB/ may take of what it has and what is free on its disk when "
+        "the service starts; 1: all of it",
+        0.01,
+        1,
     )
     max_ended_jobs: int = _option(
         10_000, "ended jobs kept; beyond, the longest unused are evicted, those without a video first", 1
     )
     token_file: str = _option(
-        "", "file with the token that clients must send; the service makes it if it is missing. Beyond loopback it "
-        "always wants one, by default that of ~/.mandel/token"
+        "",
+        "file with the token that clients must send; the service makes it if it is missing. Beyond loopback it "
+        "always wants one, by default that of ~/.mandel/token",
     )
     tls_cert: str = _option("", "PEM file with the service's certificate; the port then speaks TLS only")
     tls_key: str = _option("", "PEM file with the certificate's key, if that is another file")
@@ -88,7 +98,9 @@ _WORDS = {int: "a whole number", float: "a number", str: "text"}
 
 
 def add_options(
-    parser: argparse._ActionsContainer, cls: type[DataclassInstance] = Settings, only: tuple[str, ...] = (),
+    parser: argparse._ActionsContainer,
+    cls: type[DataclassInstance] = Settings,
+    only: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
 ) -> None:
     """Adds one option per field of ``cls``: those of ``only`` if any are named, none of ``without``."""
@@ -119,8 +131,7 @@ def _read(cls: type[Table], options: Mapping[str, Any], env: Mapping[str, str], 
             except ValueError:
                 raise MandelError(
                     "BAD_SETTING",
-                    f"MANDEL_{f.name.upper()}={text!r} is not {_WORDS[kind]}; "
-                    f"the default is {f.default}",
+                    f"MANDEL_{f.name.upper()}={text!r} is not {_WORDS[kind]}; the default is {f.default}",
                     field=f.name,
                 ) from None
         _check(f, values.get(f.name, f.default))
@@ -133,8 +144,10 @@ def _check(f: Field[Any], value: Any) -> None:
     if least is not None and not (least <= value <= most and math.isfinite(value)):
         allowed = f"of {least} or more" if most == math.inf else f"from {least} to {most}"
         raise MandelError(
-            "BAD_SETTING", f"--{f.name.replace('_', '-')} (MANDEL_{f.name.upper()}) cannot be {value}; it is a "
-            f"number {allowed}, by default {f.default}", field=f.name,
+            "BAD_SETTING",
+            f"--{f.name.replace('_', '-')} (MANDEL_{f.name.upper()}) cannot be {value}; it is a "
+            f"number {allowed}, by default {f.default}",
+            field=f.name,
         )
 
 
@@ -149,7 +162,8 @@ def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.
     found = _read(Settings, given, env, limits=_read(Limits, given, env))
     if found.tls_key and not found.tls_cert:
         raise MandelError(
-            "BAD_SETTING", "--tls-key (MANDEL_TLS_KEY) is of no use alone; name its certificate with --tls-cert too",
+            "BAD_SETTING",
+            "--tls-key (MANDEL_TLS_KEY) is of no use alone; name its certificate with --tls-cert too",
             field="tls_key",
         )
     return found

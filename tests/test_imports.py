@@ -27,7 +27,19 @@ ALLOWED = {
     "colour": {"plan"},
     "video": set(),
     "render": {"plan", "kernels", "device", "colour"},
-    "cluster": {"plan", "colour", "render", "device", "video", "payload", "settings", "version", "secret", "notes", ""},
+    "cluster": {
+        "plan",
+        "colour",
+        "render",
+        "device",
+        "video",
+        "payload",
+        "settings",
+        "version",
+        "secret",
+        "notes",
+        "",
+    },
     "store": {"video", "version", "", "settings"},
     "protocol": {"version", ""},
     "server": {"store", "protocol", "payload", "settings", "version", "plan", "secret", "notes", ""},
@@ -37,16 +49,23 @@ ONLY = {
     "ray": {"mandel/cluster/ray_executor.py", "mandel/cluster/ray_worker.py"},
     "grpc": {"mandel/cluster/find.py"},
     "pyopencl": {"mandel/device"},
-    "socket": {"mandel/server", "mandel/cli", "mandel/cluster/find.py", "mandel/cluster/driver.py",
-               "mandel/cluster/tasks.py"},
+    "socket": {
+        "mandel/server",
+        "mandel/cli",
+        "mandel/cluster/find.py",
+        "mandel/cluster/driver.py",
+        "mandel/cluster/tasks.py",
+    },
     "sqlite3": {"mandel/store"},
     "pydantic": {"mandel/payload.py", "mandel/checks.py"},
     "pydantic_core": {"mandel/checks.py"},
     "imageio_ffmpeg": {"mandel/video", "mandel/cli/doctor.py"},
 }
-FORBIDDEN = {"plan": {"ray", "pyopencl", "socket", "time", "datetime", "os", "pathlib", "subprocess"},
-             "colour": {"ray", "pyopencl", "socket", "os", "subprocess"},
-             "protocol": {"ray", "pyopencl", "socket", "os", "subprocess", "pydantic"}}
+FORBIDDEN = {
+    "plan": {"ray", "pyopencl", "socket", "time", "datetime", "os", "pathlib", "subprocess"},
+    "colour": {"ray", "pyopencl", "socket", "os", "subprocess"},
+    "protocol": {"ray", "pyopencl", "socket", "os", "subprocess", "pydantic"},
+}
 
 
 def room(path: Path) -> str:
@@ -75,7 +94,11 @@ def test_imports_point_one_way(path):
     for imported in imports(path):
         parts = imported.split(".")
         if parts[0] == "mandel":
-            target = parts[1] if len(parts) > 1 and (ROOT / "mandel" / parts[1]).is_dir() or len(parts) > 2 else ""
+            target = (
+                parts[1]
+                if (len(parts) > 1 and (ROOT / "mandel" / parts[1]).is_dir()) or len(parts) > 2
+                else ""
+            )
             if own != "cli" and target not in (own, "errors"):
                 assert target in ALLOWED[own], f"{name} imports {imported}"
         elif parts[0] in ONLY:

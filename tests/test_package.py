@@ -25,7 +25,9 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 def run(*command: object, **more: object) -> str:
     """What a program says, far from the checkout; a failure shows all of it."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=300, **more)
+    done = subprocess.run(
+        [*map(str, command)], env=environment, capture_output=True, text=True, timeout=300, **more
+    )
     assert done.returncode == 0, done
     return done.stdout
 
@@ -55,7 +57,9 @@ def installed(wheel, tmp_path_factory):
 
 
 def test_all_files_of_the_package_are_in_the_wheel(wheel):
-    ours = {str(p.relative_to(ROOT)) for p in (ROOT / "mandel").rglob("*") if p.is_file() and p.suffix != ".pyc"}
+    ours = {
+        str(p.relative_to(ROOT)) for p in (ROOT / "mandel").rglob("*") if p.is_file() and p.suffix != ".pyc"
+    }
     assert {Path(name).suffix for name in ours} >= {".py", ".cl", ".h", ".sql"}
     assert {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name} == ours
 
@@ -83,8 +87,13 @@ def test_one_command_has_them_all(installed, tmp_path):
 
 def test_the_service_starts_without_the_checkout(installed, tmp_path):
     """Its migrations are there, and its driver: that finds no Ray at the port named, and is tried again."""
-    head = subprocess.Popen([installed / "mandel", "head", "--port", "0", "--address", "127.0.0.1:1"], cwd=tmp_path,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    head = subprocess.Popen(
+        [installed / "mandel", "head", "--port", "0", "--address", "127.0.0.1:1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         assert head.stdout.readline().startswith("listening on 127.0.0.1:")
     finally:
@@ -97,12 +106,17 @@ def test_requirements_agree():
     def read(lines):
         named = [Requirement(line.split("#")[0]) for line in lines if line.split("#")[0].strip(" \n")]
         assert all(str(one.specifier).startswith("==") for one in named)
-        return {(canonicalize_name(one.name), *sorted(one.extras), str(one.specifier), str(one.marker)) for one in named}
+        return {
+            (canonicalize_name(one.name), *sorted(one.extras), str(one.specifier), str(one.marker))
+            for one in named
+        }
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     required = (ROOT / "requirements.txt").read_text().splitlines()
     assert read(project["project"]["dependencies"]) == read(required)
     tests = (ROOT / "requirements-test.txt").read_text().splitlines()[1:]
     pinned = {(one[0], one[-2]) for one in read((ROOT / "constraints.txt").read_text().splitlines())}
-    for name, *_, version, _marker in read(required) | read(tests) | read(project["build-system"]["requires"]):
+    for name, *_, version, _marker in (
+        read(required) | read(tests) | read(project["build-system"]["requires"])
+    ):
         assert (name, version) in pinned, f"constraints.txt has another {name}"

@@ -13,7 +13,9 @@ from mandel.server import jobs, messages
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 RESULTS = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))
 
-SCRIPTS = [path for path in sorted((ROOT / "benchmarks").glob("*.py")) if "ArgumentParser(" in path.read_text()]
+SCRIPTS = [
+    path for path in sorted((ROOT / "benchmarks").glob("*.py")) if "ArgumentParser(" in path.read_text()
+]
 
 
 @pytest.mark.parametrize("name", generate.PAGES)
@@ -40,8 +42,12 @@ def test_drawings_are_those_that_the_program_makes():
 def test_the_state_drawing_has_every_step_that_changes_a_state():
     drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", generate.job_states(), re.MULTILINE)
     found = {(state, event, following) for state, following, events in drawn for event in events.split(", ")}
-    assert found == {(state, event, following) for state, events in jobs.TABLE.items()
-                     for event, following in events.items() if following != state}
+    assert found == {
+        (state, event, following)
+        for state, events in jobs.TABLE.items()
+        for event, following in events.items()
+        if following != state
+    }
 
 
 def test_a_changed_table_changes_the_drawings(monkeypatch):
@@ -84,7 +90,10 @@ def test_a_benchmark_is_recorded_and_the_newest_counts(tmp_path):
     (old.parent / "2001-01-01-a-cpu-0000000.json").write_text(json.dumps(stale))
     record("speed", [{"time, s": 1.0}], "a CPU", 2, tmp_path)
     record("speed", [{"time, s": 0.5}], "a GPU", 2, tmp_path, label="4K")
-    assert [result["rows"] for result in latest("speed", "*", tmp_path)] == [[{"time, s": 1.0}], [{"time, s": 0.5}]]
+    assert [result["rows"] for result in latest("speed", "*", tmp_path)] == [
+        [{"time, s": 1.0}],
+        [{"time, s": 0.5}],
+    ]
     assert [result["machine"]["device"] for result in latest("speed", "", tmp_path)] == ["a CPU"]
 
 

@@ -26,8 +26,14 @@ from tests.end_to_end import bad_inputs
 from tests.support.spoiled import answer, spoiled
 
 SEED = {
-    "point": "-1.338238635,-0.057237059", "num_frames": 50, "frame_width": 1000, "frame_height": 1000,
-    "maxiter": 1000, "fps": 20, "start_delta": "2.5", "end_delta": "0.0001",
+    "point": "-1.338238635,-0.057237059",
+    "num_frames": 50,
+    "frame_width": 1000,
+    "frame_height": 1000,
+    "maxiter": 1000,
+    "fps": 20,
+    "start_delta": "2.5",
+    "end_delta": "0.0001",
 }
 
 
@@ -58,18 +64,33 @@ def test_names_of_the_bad_inputs_are_unique():
 def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
     assert parse(SEED) == parse({"maxiter": 1000}) == read(Path("payload.json").read_bytes())
     assert parse({}).canonical() == SEED | {
-        "maxiter": "auto", "fps": "20", "palette": palettes.DEFAULT, "supersampling": 1,
-        "supersampling_mode": "full", "sampling": "exact", "strip_density": "1.1",
-        "easing": "0", "rotation": "0", "keep_strips": False,
+        "maxiter": "auto",
+        "fps": "20",
+        "palette": palettes.DEFAULT,
+        "supersampling": 1,
+        "supersampling_mode": "full",
+        "sampling": "exact",
+        "strip_density": "1.1",
+        "easing": "0",
+        "rotation": "0",
+        "keep_strips": False,
     }
 
 
-@pytest.mark.parametrize("text", [
-    '{"maxiter": "auto"}', '{"fps": "20.0", "num_frames": 5e1}',
-    '{"start_delta": "2.50", "end_delta": 1e-4}', '{"end_delta": 100e-6, "start_delta": 25e-1}',
-    '{"point": "-1.3382386350, -5.7237059e-2"}', '{"supersampling": 1, "palette": "' + palettes.DEFAULT + '"}',
-    '{"op": "render"}', '{"fps": "20/1"}', '{"fps": "020000/1000"}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"maxiter": "auto"}',
+        '{"fps": "20.0", "num_frames": 5e1}',
+        '{"start_delta": "2.50", "end_delta": 1e-4}',
+        '{"end_delta": 100e-6, "start_delta": 25e-1}',
+        '{"point": "-1.3382386350, -5.7237059e-2"}',
+        '{"supersampling": 1, "palette": "' + palettes.DEFAULT + '"}',
+        '{"op": "render"}',
+        '{"fps": "20/1"}',
+        '{"fps": "020000/1000"}',
+    ],
+)
 def test_same_job(text):
     receiver = RequestReceiver()
     assert parse(receiver.feed(text.encode()).fields).job_id() == parse({}).job_id()
@@ -86,13 +107,25 @@ def test_order_of_keys_does_not_matter(items):
     assert parse(dict(items)).job_id() == parse({"maxiter": 1000}).job_id()
 
 
-@pytest.mark.parametrize("name, value", [
-    ("point", "-1.338238635,-0.05723705900000000000000000000000000000001"), ("num_frames", 51),
-    ("frame_width", 998),
-    ("maxiter", 1000), ("fps", "20.01"), ("start_delta", "2.5000000000000000000000000001"),
-    ("palette", "silver"),
-    ("end_delta", "1e-1000"), ("supersampling", 2), ("supersampling_mode", "adaptive"), ("sampling", "shared"), ("strip_density", 2), ("easing", 1), ("rotation", -90),
-])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("point", "-1.338238635,-0.05723705900000000000000000000000000000001"),
+        ("num_frames", 51),
+        ("frame_width", 998),
+        ("maxiter", 1000),
+        ("fps", "20.01"),
+        ("start_delta", "2.5000000000000000000000000001"),
+        ("palette", "silver"),
+        ("end_delta", "1e-1000"),
+        ("supersampling", 2),
+        ("supersampling_mode", "adaptive"),
+        ("sampling", "shared"),
+        ("strip_density", 2),
+        ("easing", 1),
+        ("rotation", -90),
+    ],
+)
 def test_another_job(name, value):
     payload = parse({name: value})
     assert payload.job_id() != parse({}).job_id()
@@ -115,12 +148,23 @@ def test_no_digit_is_lost():
     assert payload.end_delta == "1.00000000000000000000000000000001E-15000"
 
 
-@pytest.mark.parametrize("sent, canonical", [
-    ("30000/1001", "30000/1001"), ("60000/2002", "30000/1001"), ("2997/100", "29.97"), ("1/100", "0.01"),
-    ("240/1", "240"), ("1/3", "1/3"), ("100000000/999999999", "100000000/999999999"),
-    ("123456789/134217728", "123456789/134217728"),  # a decimal of 28 digits, which could not have been sent
-    ("5/128", "0.0390625"),
-])
+@pytest.mark.parametrize(
+    "sent, canonical",
+    [
+        ("30000/1001", "30000/1001"),
+        ("60000/2002", "30000/1001"),
+        ("2997/100", "29.97"),
+        ("1/100", "0.01"),
+        ("240/1", "240"),
+        ("1/3", "1/3"),
+        ("100000000/999999999", "100000000/999999999"),
+        (
+            "123456789/134217728",
+            "123456789/134217728",
+        ),  # a decimal of 28 digits, which could not have been sent
+        ("5/128", "0.0390625"),
+    ],
+)
 def test_a_rate_has_one_text(sent, canonical):
     payload = parse({"fps": sent})
     assert payload.fps == canonical and parse({"fps": canonical}) == payload
@@ -164,7 +208,12 @@ def test_errors_say_what_to_do():
 def test_limits_are_inclusive():
     limits = Limits(max_frames=7, max_side=20, max_maxiter=30, max_fps=60, max_depth=9, max_pixels=7 * 400)
     at_most = {
-        "num_frames": 7, "frame_width": 20, "frame_height": 20, "maxiter": 30, "fps": "60", "end_delta": "1e-9",
+        "num_frames": 7,
+        "frame_width": 20,
+        "frame_height": 20,
+        "maxiter": 30,
+        "fps": "60",
+        "end_delta": "1e-9",
     }
     assert parse(at_most, limits).samples == 2_800
     beyond = {"num_frames": "JOB_TOO_BIG", "frame_width": "OUT_OF_RANGE", "maxiter": "OUT_OF_RANGE"}
@@ -172,8 +221,11 @@ def test_limits_are_inclusive():
         with pytest.raises(PayloadError) as caught:
             parse(at_most | {name: at_most[name] + 2}, limits)
         assert caught.value.code == code
-    for change, code in (({"fps": "60.01"}, "OUT_OF_RANGE"), ({"end_delta": "9.99e-10"}, "TOO_DEEP_ZOOM"),
-                         ({"supersampling": 2}, "JOB_TOO_BIG")):
+    for change, code in (
+        ({"fps": "60.01"}, "OUT_OF_RANGE"),
+        ({"end_delta": "9.99e-10"}, "TOO_DEEP_ZOOM"),
+        ({"supersampling": 2}, "JOB_TOO_BIG"),
+    ):
         with pytest.raises(PayloadError) as caught:
             parse(at_most | change, limits)
         assert caught.value.code == code
@@ -195,9 +247,16 @@ def test_a_stored_payload_is_read_whatever_the_limits_are_now():
     assert Payload.from_canonical(payload.canonical()) == payload
 
 
-@pytest.mark.parametrize("text", [
-    "1e1000000", "1e999999999999999999", "9" * 50_000, '"1e-999999999999999999"', '"0.' + "3" * 50_000 + '"',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e1000000",
+        "1e999999999999999999",
+        "9" * 50_000,
+        '"1e-999999999999999999"',
+        '"0.' + "3" * 50_000 + '"',
+    ],
+)
 @pytest.mark.parametrize("name", ["num_frames", "maxiter", "fps", "start_delta", "end_delta"])
 def test_huge_numbers_are_refused_at_once(name, text):
     obj = strict_json.loads(f'{{"{name}": {text}}}'.encode())
@@ -211,15 +270,29 @@ def test_huge_numbers_are_refused_at_once(name, text):
     assert peak < 400_000  # bytes: a few copies of the text; 1e1000000 written out is a megabyte
 
 
-_TEXT = st.builds("{}{}.{}e{}".format, st.sampled_from(["", "-"]), st.integers(0, 999), st.integers(0, 999),
-                  st.sampled_from([0, 0, 0, 1, -1, 3, -3, 30, -30, -3000, -30000, 400, 10**7]))
+_TEXT = st.builds(
+    "{}{}.{}e{}".format,
+    st.sampled_from(["", "-"]),
+    st.integers(0, 999),
+    st.integers(0, 999),
+    st.sampled_from([0, 0, 0, 1, -1, 3, -3, 30, -30, -3000, -30000, 400, 10**7]),
+)
 
 
-@given(st.dictionaries(
-    st.sampled_from([*fields.BY_NAME, "x"]),
-    st.none() | st.booleans() | st.integers() | st.lists(st.integers(), max_size=1) | st.text(max_size=4)
-    | _TEXT | _TEXT.map(Number) | st.tuples(_TEXT, _TEXT).map(",".join), max_size=4,
-))
+@given(
+    st.dictionaries(
+        st.sampled_from([*fields.BY_NAME, "x"]),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.lists(st.integers(), max_size=1)
+        | st.text(max_size=4)
+        | _TEXT
+        | _TEXT.map(Number)
+        | st.tuples(_TEXT, _TEXT).map(",".join),
+        max_size=4,
+    )
+)
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_object(obj):
     """A payload that reads back as itself, or a PayloadError."""
@@ -247,15 +320,18 @@ def test_one_table():
     assert all(f"{name}" in inspect.getdoc(Payload) for name in names[1:])
 
 
-@pytest.mark.parametrize("fields, maxiter", [
-    ({}, "auto"),
-    ({"end_delta": "1e-8"}, "auto"),
-    ({"maxiter": 1000}, 1000),
-    ({"end_delta": "1e-9"}, "auto"),
-    ({"start_delta": "1e-1000", "end_delta": 2}, "auto"),
-    ({"end_delta": "1e-300", "maxiter": 5000}, 5000),
-    ({"maxiter": "auto"}, "auto"),
-])
+@pytest.mark.parametrize(
+    "fields, maxiter",
+    [
+        ({}, "auto"),
+        ({"end_delta": "1e-8"}, "auto"),
+        ({"maxiter": 1000}, 1000),
+        ({"end_delta": "1e-9"}, "auto"),
+        ({"start_delta": "1e-1000", "end_delta": 2}, "auto"),
+        ({"end_delta": "1e-300", "maxiter": 5000}, 5000),
+        ({"maxiter": "auto"}, "auto"),
+    ],
+)
 def test_maxiter_is_found_unless_it_is_given(fields, maxiter):
     found = parse(strict_json.loads(json.dumps(fields).encode()), Limits())
     assert found.maxiter == maxiter

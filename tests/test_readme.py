@@ -56,7 +56,9 @@ def test_its_payload_is_the_one_that_is_shipped():
 
 @lru_cache
 def help_of(program: tuple[str, ...]) -> str:
-    command = [sys.executable, *program] if program[0] in ("-m", "client.py", "ray_head.py") else list(program)
+    command = (
+        [sys.executable, *program] if program[0] in ("-m", "client.py", "ray_head.py") else list(program)
+    )
     done = subprocess.run([*command, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (program, done.stderr)
     return done.stdout
@@ -66,7 +68,11 @@ def commands(page: str) -> list[list[str]]:
     """The commands of this program in a page's blocks, split; the comment behind each is left out."""
     blocks = re.findall(r"```\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     lines = [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
-    split = [shlex.split(line, comments=True) for line in lines if line.startswith(("python ", "./spawn_ray", "make "))]
+    split = [
+        shlex.split(line, comments=True)
+        for line in lines
+        if line.startswith(("python ", "./spawn_ray", "make "))
+    ]
     assert len(split) > 2 or page == "docs/makers.md", page
     return split
 
@@ -89,6 +95,8 @@ def test_commands_and_their_options_exist(page):
 def test_options_in_the_text_of_the_makers_page_exist():
     text = (ROOT / "docs" / "makers.md").read_text()
     known = help_of(("client.py",)) + help_of(("-m", "mandel", "still")) + help_of(("-m", "mandel", "locate"))
-    named = {option for code in re.findall(r"`([^`\n]+)`", text) for option in re.findall(r"--[a-z][a-z-]+", code)}
+    named = {
+        option for code in re.findall(r"`([^`\n]+)`", text) for option in re.findall(r"--[a-z][a-z-]+", code)
+    }
     assert len(named) > 10
     assert [option for option in named if not re.search(rf"{option}\b", known)] == []

@@ -31,7 +31,9 @@ def add_field_options(parser: argparse.ArgumentParser) -> None:
     for field in fields.TABLE:
         names = f": {', '.join(palettes.NAMES)}" if field.name == "palette" else ""
         group.add_argument(
-            "--" + field.name.replace("_", "-"), dest=f"field_{field.name}", metavar=field.kind.upper(),
+            "--" + field.name.replace("_", "-"),
+            dest=f"field_{field.name}",
+            metavar=field.kind.upper(),
             help=f"{field.help}{names} (default {str(field.default).lower()})",
         )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
@@ -152,8 +154,10 @@ def _warnings(asked: JsonObject) -> list[str]:
     decimals = max(map(_decimals, parts))
     if decimals < _LEAST_DECIMALS or deepest >= -decimals:
         return []
-    return [(
-        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
-        f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
-        "all digits"
-    )]
+    return [
+        (
+            f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
+            f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
+            "all digits"
+        )
+    ]

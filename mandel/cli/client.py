@@ -53,7 +53,9 @@ def _token(file: str) -> strict_json.JsonObject:
         token, word = secret.read(Path(file).expanduser())
     except (OSError, MandelError) as error:
         why = error.message if isinstance(error, MandelError) else error.strerror
-        raise RequestError("BAD_FILE", f"--token-file {file}: {why}; name a copy of the service's token file") from None
+        raise RequestError(
+            "BAD_FILE", f"--token-file {file}: {why}; name a copy of the service's token file"
+        ) from None
     if word:
         print(word, file=sys.stderr)
     return {"token": token}

@@ -71,29 +71,39 @@ _SERVICE = object()  # whose status is asked for, when it is no job's
 def parser() -> argparse.ArgumentParser:
     """Reads what ``request`` understands; its mistakes end the program with 2."""
     p = argparse.ArgumentParser(
-        prog=typed("client"), description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
-        usage=_USAGE, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        prog=typed("client"),
+        description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
+        usage=_USAGE,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     p.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument(
-        "--priority", metavar="N", help="-9 to 9: of your jobs those of a higher one are rendered first (default 0)"
+        "--priority",
+        metavar="N",
+        help="-9 to 9: of your jobs those of a higher one are rendered first (default 0)",
     )
     p.add_argument(
-        "--client", metavar="NAME",
+        "--client",
+        metavar="NAME",
         help="for whom a job is rendered: the service serves its clients evenly (default your user name)",
     )
     settings.add_options(p, only=("host", "port", "token_file", "tls_ca"))
     what = p.add_argument_group("instead of rendering").add_mutually_exclusive_group()
-    what.add_argument("--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's")
+    what.add_argument(
+        "--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's"
+    )
     what.add_argument("--list", action="store_true", help="all jobs")
     for op, text in _CHANGES.items():
         what.add_argument("--" + op, metavar="JOB", help=text)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
     what.add_argument(
-        "--recolour", metavar="JOB",
+        "--recolour",
+        metavar="JOB",
         help="make a zoom again from the strips it kept (--keep-strips true); of the fields below it takes "
         + ", ".join("--" + name.replace("_", "-") for name in operation.LOOKS),
     )
@@ -114,8 +124,14 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         beside[operation.PRIORITY] = asked.number(args.priority)
     if args.recolour is not None:
         if args.payload:
-            raise RequestError("BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options")
-        return operation.RECOLOUR, {"op": operation.RECOLOUR, "job": args.recolour} | asked.changes(args) | beside, []
+            raise RequestError(
+                "BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options"
+            )
+        return (
+            operation.RECOLOUR,
+            {"op": operation.RECOLOUR, "job": args.recolour} | asked.changes(args) | beside,
+            [],
+        )
     payload, told = asked.payload(args)
     return operation.RENDER, payload | beside, told
 

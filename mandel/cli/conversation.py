@@ -106,7 +106,9 @@ def _encrypted(connection: socket.socket, host: str, tls: ssl.SSLContext) -> ssl
         connection.close()
         why = getattr(error, "verify_message", None)
         raise TransferError(
-            "NO_TLS", f"the service's certificate is not to be trusted: {why}; --tls-ca names what is" if why
+            "NO_TLS",
+            f"the service's certificate is not to be trusted: {why}; --tls-ca names what is"
+            if why
             else "what listens there does not speak TLS; leave --tls-ca out, or start the service with --tls-cert",
         ) from None
 

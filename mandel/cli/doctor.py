@@ -44,7 +44,10 @@ def _opencl(wanted: str) -> bool:
     if vendors:
         _row("runtime", f"drivers listed in OCL_ICD_VENDORS={vendors}")
     else:
-        _row("runtime", f"CPU runtime from pip: {bundled_runtime() or 'not installed'}; the system's GPU drivers")
+        _row(
+            "runtime",
+            f"CPU runtime from pip: {bundled_runtime() or 'not installed'}; the system's GPU drivers",
+        )
     try:
         choice = choose(wanted)
     except MandelError as error:
@@ -69,8 +72,12 @@ def _ray(address: str) -> bool:
     except MandelError as error:
         _row("cluster", error.message)
         return False
-    _row("cluster", f"running at {found}; the service joins it" if found
-         else "none running; the service starts Ray on this machine")
+    _row(
+        "cluster",
+        f"running at {found}; the service joins it"
+        if found
+        else "none running; the service starts Ray on this machine",
+    )
     _row("cores", f"{len(os.sched_getaffinity(0))} usable here")
     _row("token", "in RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else str(token_path()))
     return True
@@ -104,11 +111,18 @@ def _disk(chosen: settings.Settings) -> bool:
     _row("DB", f"{folder}" + ("" if writable else " (NOT WRITABLE)"))
     taken = of_folder(folder)
     limit = chosen.max_db_bytes or int(chosen.max_db_share * (taken + free))
-    by = "--max-db-bytes" if chosen.max_db_bytes else f"--max-db-share {chosen.max_db_share:g} of that and what is free"
+    by = (
+        "--max-db-bytes"
+        if chosen.max_db_bytes
+        else f"--max-db-share {chosen.max_db_share:g} of that and what is free"
+    )
     _row("takes", f"{size(taken)}; may take {size(limit)} ({by}), then old videos make room")
     if lost := of_folder(Names(folder).lost):
-        _row("lost", f"{size(lost)} in {Names(folder).lost}: what the service found and does not know; look, and "
-             "remove it")
+        _row(
+            "lost",
+            f"{size(lost)} in {Names(folder).lost}: what the service found and does not know; look, and "
+            "remove it",
+        )
     _row("free", f"{free / 2**30:.1f} GiB" + ("" if free > _LITTLE_DISK else " (LITTLE)"))
     return writable and free > _LITTLE_DISK
 
@@ -128,7 +142,9 @@ def _versions() -> bool:
 def main(argv: list[str] | None = None) -> int:
     """Prints the report; 0 when everything needed is there, 1 otherwise."""
     parser = argparse.ArgumentParser(
-        prog=typed("doctor"), description=__doc__, allow_abbrev=False,
+        prog=typed("doctor"),
+        description=__doc__,
+        allow_abbrev=False,
         epilog="Prints sections in words, and last whether something is missing. "
         "Exit codes: 0 all is well, 1 something is missing, 2 a bad option.",
     )
@@ -147,7 +163,11 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     print(f"Mandelbrot zoom service {VERSION} on {platform.platform()}")
     checks = [
-        _opencl(chosen.device), _ray(chosen.address), _ffmpeg(), _disk(chosen), _versions(),
+        _opencl(chosen.device),
+        _ray(chosen.address),
+        _ffmpeg(),
+        _disk(chosen),
+        _versions(),
     ]
     print("\nAll is well." if all(checks) else "\nSomething is missing, see above.")
     return 0 if all(checks) else 1

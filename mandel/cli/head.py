@@ -43,7 +43,9 @@ class _OneLine(logging.Formatter):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=typed("head"), usage="%(prog)s [options]", formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=typed("head"),
+        usage="%(prog)s [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="The Mandelbrot zoom service: takes payloads on a TCP port, renders them on a Ray cluster,\n"
         "stores and sends the videos.",
         epilog="Prints where it listens and stores, and what clients need, once it takes requests; its log goes\n"
@@ -72,7 +74,11 @@ def _allow_descriptors(settings: Settings) -> Settings:
     _log.warning(
         "the system lends this process %d descriptors: %d connections are served at once instead of %d. "
         "Raise the hard limit (ulimit -Hn, LimitNOFILE=) to %d for all of them",
-        allowed, most, settings.max_connections, wanted)
+        allowed,
+        most,
+        settings.max_connections,
+        wanted,
+    )
     return replace(settings, max_connections=most)
 
 
@@ -110,8 +116,11 @@ class _Signals:
 def room(service: Service, settings: Settings) -> str:
     """What DB/ takes and may take, in a line."""
     taken, most = service.store.usage().total, service.register.most_bytes
-    why = "--max-db-bytes" if settings.max_db_bytes else (
-        f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
+    why = (
+        "--max-db-bytes"
+        if settings.max_db_bytes
+        else (f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
+    )
     allowed = "all that its disk has" if most is None else size(most)
     return f"it takes {size(taken)} and may take {allowed} ({why}); then old videos make room for new ones"
 
@@ -142,11 +151,14 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     service.start()
     host, port = service.listener.host, service.listener.port
     token = f" --token-file {service.access.token_file}" if service.access.token_file else ""
-    print(f"listening on {host}:{port}\n"
-          f"storing under {service.store.names.root}: {service.store.recovery}\n"
-          f"{room(service, settings)}\n"
-          f"the renderer is starting; send a payload with: {typed('client')} "
-          f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}", flush=True)
+    print(
+        f"listening on {host}:{port}\n"
+        f"storing under {service.store.names.root}: {service.store.recovery}\n"
+        f"{room(service, settings)}\n"
+        f"the renderer is starting; send a payload with: {typed('client')} "
+        f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}",
+        flush=True,
+    )
     if token:
         print("clients on other machines need a copy of that token", flush=True)
         if not service.access.encrypted:

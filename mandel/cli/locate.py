@@ -30,13 +30,21 @@ exit codes: 0 found, 2 wrong usage, 1 no nucleus there
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog=typed("locate"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("locate"),
+        description=__doc__,
+        epilog=_EPILOG,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
     p.add_argument("--delta", required=True, metavar="D", help="extent of the view that is searched")
-    p.add_argument("--max-period", type=int, default=_DEFAULT_LIMIT, metavar="N",
-                   help=f"give up beyond this period (default {_DEFAULT_LIMIT})")
+    p.add_argument(
+        "--max-period",
+        type=int,
+        default=_DEFAULT_LIMIT,
+        metavar="N",
+        help=f"give up beyond this period (default {_DEFAULT_LIMIT})",
+    )
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return p
@@ -48,9 +56,12 @@ def _progress(done: int, total: int) -> None:
 
 def _facts(found: Nucleus) -> dict[str, Any]:
     return {
-        "point": f"{found.re},{found.im}", "period": found.period, "size": f"{found.size:.6e}",
+        "point": f"{found.re},{found.im}",
+        "period": found.period,
+        "size": f"{found.size:.6e}",
         "turn_degrees": round(math.degrees(found.angle), 3),
-        "minibrot_delta": found.minibrot_delta, "julia_delta": found.julia_delta,
+        "minibrot_delta": found.minibrot_delta,
+        "julia_delta": found.julia_delta,
     }
 
 
@@ -66,7 +77,9 @@ def main(argv: list[str]) -> int:
         with one_delta():
             asked = payload.parse(
                 {
-                    "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
+                    "point": options.point,
+                    "start_delta": options.delta,
+                    "end_delta": options.delta,
                     "num_frames": 1,
                 },
                 limits,

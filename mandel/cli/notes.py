@@ -20,7 +20,11 @@ def warnings(notes: object, frames: object) -> list[str]:
         frames: how many the video has.
     """
     notes = notes if isinstance(notes, dict) else {}
-    whole = [_gave_up(notes.get("gave_up")), _short(notes.get("short"), frames), _flat(notes.get("flat"), frames)]
+    whole = [
+        _gave_up(notes.get("gave_up")),
+        _short(notes.get("short"), frames),
+        _flat(notes.get("flat"), frames),
+    ]
     return [sentence for sentence in whole if sentence]
 
 
@@ -28,7 +32,11 @@ def sentences(notes: object, frames: object) -> list[str]:
     """The warnings, marked as such; what there is to say of the limit if there are none of that."""
     found = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
     known = notes if isinstance(notes, dict) else {}
-    if "short" not in known and not _inside(known.get("flat")) and (said := reached(known.get("reached"), frames)):
+    if (
+        "short" not in known
+        and not _inside(known.get("flat"))
+        and (said := reached(known.get("reached"), frames))
+    ):
         found.append(f"{said}: inside of the set, as far as can be told")  # next to none escaped late
     return found
 

@@ -92,7 +92,7 @@ class ProgressLine:
     def _put(self, text: str, state: object) -> None:
         now = time.monotonic()
         due = state != self._state or now - self._last >= (0.1 if self._live else _QUIET_SECONDS)
-        if self._quiet or not due or not self._live and text == self._text:
+        if self._quiet or not due or (not self._live and text == self._text):
             return
         self._last, self._state, self._text = now, state, text
         self._out.write(f"\r\x1b[K{text}" if self._live else text + "\n")

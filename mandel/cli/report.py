@@ -23,7 +23,11 @@ def report(op: str, result: JsonObject) -> str:
     if op not in ("status", "list") and isinstance(result.get("job"), str):
         done = result.get("state", "?") if op not in ("pin", "unpin") else op + "ned"
         cost = f"; {_done(result, ' frames are stored')}" if op == "pause" and again(result) else ""
-        cost += f"; {_size(result['bytes'])} are free" if op == "delete" and is_number(result.get("bytes")) else ""
+        cost += (
+            f"; {_size(result['bytes'])} are free"
+            if op == "delete" and is_number(result.get("bytes"))
+            else ""
+        )
         cost += f"; {plain(result['unsaved'])}" if result.get("unsaved") else ""
         return f"{plain(done, 20)} {_id(result['job'])}{cost}"
     return _facts(_rows(result))
@@ -35,13 +39,20 @@ def _table(jobs: list[JsonObject]) -> str:
     lines = [["job", "state", "frames", "size", "left", "asked"]]
     for job in jobs:
         done, frames = job.get("done"), job.get("frames")
-        lines.append([
-            _id(job.get("job")), plain(job.get("state", "-"), 20), f"{_words(done)} of {_words(frames)}",
-            _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
-            _left(job.get("seconds_left")), _moment(job.get("asked")),
-        ])
+        lines.append(
+            [
+                _id(job.get("job")),
+                plain(job.get("state", "-"), 20),
+                f"{_words(done)} of {_words(frames)}",
+                _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
+                _left(job.get("seconds_left")),
+                _moment(job.get("asked")),
+            ]
+        )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def _facts(rows: list[tuple[str, str]]) -> str:
@@ -126,10 +137,16 @@ def _storage(value: object) -> str:
     if not isinstance(value, dict) or "total" not in value:
         return _words(value)
     limit = f" of {_size(value['limit'])}" if value.get("limit") else ""
-    parts = [f"{name} {_size(value[name])}" for name in ("pinned", "cache", "lost")
-             if is_number(value.get(name)) and value[name] > _FOLDER]
-    return f"{_size(value.get('total'))}{limit}" + (f" ({', '.join(parts)})" if parts else "") + (
-        f"; {_size(value['free'])} free on its disk" if value.get("free") is not None else "")
+    parts = [
+        f"{name} {_size(value[name])}"
+        for name in ("pinned", "cache", "lost")
+        if is_number(value.get(name)) and value[name] > _FOLDER
+    ]
+    return (
+        f"{_size(value.get('total'))}{limit}"
+        + (f" ({', '.join(parts)})" if parts else "")
+        + (f"; {_size(value['free'])} free on its disk" if value.get("free") is not None else "")
+    )
 
 
 def _left(value: object) -> str:
@@ -193,8 +210,16 @@ def _hosts(nodes: object) -> str:
 
 # Facts whose text is more than their value: name shown, how.
 _FORMS = {
-    "job": ("job", _id), "asked": ("asked", _moment), "uptime": ("up", _duration),
-    "seconds": ("took", _duration), "waited": ("first frames", _duration), "seconds_left": ("left", _left),
-    "jobs": ("jobs", _counts), "driver": ("renderer", _renderer), "error": ("error", _error),
-    "bytes": ("size", _size), "kept": ("kept", _size), "storage": ("DB", _storage),
+    "job": ("job", _id),
+    "asked": ("asked", _moment),
+    "uptime": ("up", _duration),
+    "seconds": ("took", _duration),
+    "waited": ("first frames", _duration),
+    "seconds_left": ("left", _left),
+    "jobs": ("jobs", _counts),
+    "driver": ("renderer", _renderer),
+    "error": ("error", _error),
+    "bytes": ("size", _size),
+    "kept": ("kept", _size),
+    "storage": ("DB", _storage),
 }

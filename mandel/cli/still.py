@@ -49,7 +49,10 @@ exit codes: 0 done, 2 wrong usage, 1 it could not be rendered or stored
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
-        prog=typed("still"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("still"),
+        description=__doc__,
+        epilog=_EPILOG,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
@@ -57,14 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--width", type=int, default=1000)
     p.add_argument("--height", type=int, default=1000)
     p.add_argument(
-        "--maxiter", default=payload.AUTO, metavar="N",
+        "--maxiter",
+        default=payload.AUTO,
+        metavar="N",
         help='iteration limit, or "auto" (the default): found by small renderings of the view',
     )
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
     p.add_argument("--palette", default=palettes.DEFAULT, choices=palettes.NAMES)
     p.add_argument("--supersampling", default="1", metavar="N", help="N x N samples a pixel (PNG only)")
-    p.add_argument("--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour")
+    p.add_argument(
+        "--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour"
+    )
     p.add_argument("--timing", action="store_true", help="print where the time went")
     p.add_argument("-o", "--out", default="still.png", metavar="FILE", help="FILE.png or FILE.npz")
     return p
@@ -76,17 +83,26 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
     for name in ("width", "height"):
         if not 1 <= getattr(options, name) <= limits.max_side:
             raise PayloadError(
-                "OUT_OF_RANGE", f"{name} must be from 1 to {limits.max_side}", field=name,
+                "OUT_OF_RANGE",
+                f"{name} must be from 1 to {limits.max_side}",
+                field=name,
                 limit=[1, limits.max_side],
             )
     if not options.out.endswith((".png", ".npz")):
         raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
     with one_delta():
-        asked = payload.parse({
-            "point": options.point, "start_delta": options.delta, "end_delta": options.delta,
-            "num_frames": 1, "maxiter": number(options.maxiter), "palette": options.palette,
-            "supersampling": Number(options.supersampling),
-        }, limits)
+        asked = payload.parse(
+            {
+                "point": options.point,
+                "start_delta": options.delta,
+                "end_delta": options.delta,
+                "num_frames": 1,
+                "maxiter": number(options.maxiter),
+                "palette": options.palette,
+                "supersampling": Number(options.supersampling),
+            },
+            limits,
+        )
     check_limits(asked.maxiter if isinstance(asked.maxiter, int) else 1, options.bailout)
     return asked
 
@@ -119,11 +135,18 @@ def _render(options: argparse.Namespace) -> None:
         count, smooth = renderer.raw(view, maxiter, options.bailout)
         rendered = perf_counter()
         settings = {
-            "point": f"{asked.re},{asked.im}", "delta": asked.start_delta, "width": view.width,
-            "height": view.height, "maxiter": maxiter, "bailout": options.bailout,
-            "arithmetic": renderer.timing.arithmetic, "device": ctx.device.name,
+            "point": f"{asked.re},{asked.im}",
+            "delta": asked.start_delta,
+            "width": view.width,
+            "height": view.height,
+            "maxiter": maxiter,
+            "bailout": options.bailout,
+            "arithmetic": renderer.timing.arithmetic,
+            "device": ctx.device.name,
         }
-        np.savez_compressed(data, iterations=count.astype(np.int64), smooth=smooth, settings=json.dumps(settings))
+        np.savez_compressed(
+            data, iterations=count.astype(np.int64), smooth=smooth, settings=json.dumps(settings)
+        )
     else:
         import imageio.v3 as imageio
 
@@ -138,9 +161,13 @@ def _render(options: argparse.Namespace) -> None:
     if options.timing:
         timing = renderer.timing
         rows = [
-            ("device", ready - started), ("limit", begun - ready), ("reference", timing.reference), ("table", timing.table),
+            ("device", ready - started),
+            ("limit", begun - ready),
+            ("reference", timing.reference),
+            ("table", timing.table),
             ("kernel", timing.samples - timing.reference - timing.table),
-            ("colour", timing.total - timing.samples), ("file", perf_counter() - rendered),
+            ("colour", timing.total - timing.samples),
+            ("file", perf_counter() - rendered),
         ]
         refined = f", {timing.refined:.1%} of the pixels refined" if options.adaptive else ""
         print(f"{ctx.device.name}, {timing.arithmetic}, maxiter {maxiter}{refined}")
@@ -152,11 +179,18 @@ def _render(options: argparse.Namespace) -> None:
 def _say(reached: Reached, asked: payload.Payload, flat: bool) -> None:
     """What there is to say of the picture, to stderr."""
     samples = max(reached.samples, 1)
-    known = notes.of_frame(0, {
-        "reached": reached.reached / samples, "late": reached.late / samples, "maxiter": reached.maxiter,
-        "flat": flat, "delta": asked.start_delta, "decimals": notes.decimals(asked.re, asked.im),
-        "auto": asked.maxiter == payload.AUTO,
-    })
+    known = notes.of_frame(
+        0,
+        {
+            "reached": reached.reached / samples,
+            "late": reached.late / samples,
+            "maxiter": reached.maxiter,
+            "flat": flat,
+            "delta": asked.start_delta,
+            "decimals": notes.decimals(asked.re, asked.im),
+            "auto": asked.maxiter == payload.AUTO,
+        },
+    )
     for sentence in sentences(known, 1):
         print(sentence, file=sys.stderr)
 

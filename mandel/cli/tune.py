@@ -23,11 +23,18 @@ exit codes: 0 measured, 1 no device, 2 wrong usage
 def main(argv: list[str]) -> int:
     """Runs the command; errors go to stderr in one line."""
     parser = argparse.ArgumentParser(
-        prog=typed("tune"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("tune"),
+        description=__doc__,
+        epilog=_EPILOG,
+        allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--device", default="auto", metavar="D",
-                        help="auto (a GPU if there is one), cpu, gpu, a number of `doctor`'s list or part of a name")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="D",
+        help="auto (a GPU if there is one), cpu, gpu, a number of `doctor`'s list or part of a name",
+    )
     options = parser.parse_args(argv)
     from mandel.device.context import device_context
     from mandel.render.direct import default_variant

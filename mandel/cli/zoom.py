@@ -91,8 +91,11 @@ def _not_started(
     said = _said(output)
     if "DB_LOCKED" in said:
         send = " ".join([typed("client"), *filter(None, [options.payload]), "-o", str(options.output)])
-        print(f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
-              "not 65432), or choose another folder with --db", file=sys.stderr)
+        print(
+            f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
+            "not 65432), or choose another folder with --db",
+            file=sys.stderr,
+        )
         return client.UNREACHABLE
     print(f"{said}\nThe service did not start; what it said stands above.", file=sys.stderr)
     return head.returncode or 1
@@ -100,14 +103,27 @@ def _not_started(
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog=typed("zoom"), description=__doc__, epilog=_EPILOG, allow_abbrev=False,
+        prog=typed("zoom"),
+        description=__doc__,
+        epilog=_EPILOG,
+        allow_abbrev=False,
         usage=f"{typed('zoom')} [PAYLOAD] [-o OUT] [options] [fields of the payload]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("payload", nargs="?", metavar="PAYLOAD",
-                        help="JSON file (default payload.json, else the service's defaults); - reads stdin")
-    parser.add_argument("-o", "--output", type=Path, default=Path("zoom.mp4"), metavar="OUT",
-                        help="file for the video, may exist (default zoom.mp4)")
+    parser.add_argument(
+        "payload",
+        nargs="?",
+        metavar="PAYLOAD",
+        help="JSON file (default payload.json, else the service's defaults); - reads stdin",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("zoom.mp4"),
+        metavar="OUT",
+        help="file for the video, may exist (default zoom.mp4)",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=_PASSED_ON)
     asked.add_field_options(parser)
@@ -135,8 +151,10 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
         print(f"{video}  {size(video.stat().st_size)}, {took}")
         if not options.quiet:
-            print(f"Most of a short zoom is Ray's start; a service that runs (`{typed('head')}`) has it behind it.",
-                  file=sys.stderr)
+            print(
+                f"Most of a short zoom is Ray's start; a service that runs (`{typed('head')}`) has it behind it.",
+                file=sys.stderr,
+            )
 
     where = ["--host", "127.0.0.1", "--port", str(_free_port())]
     command = [*_HEAD, *where]

@@ -23,7 +23,9 @@ class Accounts:
 
     def open(self, job: Job) -> None:
         """For a job that is about to be under way."""
-        job.spent = min((other.spent for other in self._jobs.values() if other.client == job.client), default=0.0)
+        job.spent = min(
+            (other.spent for other in self._jobs.values() if other.client == job.client), default=0.0
+        )
         self._spent.setdefault(job.client, min(self._spent.values(), default=0.0))
 
     def change(self, job: Job, priority: int, client: str) -> None:

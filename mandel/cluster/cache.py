@@ -64,7 +64,9 @@ class Cache:
                 temporary.unlink(missing_ok=True)
 
     def _make_room(self) -> None:
-        files = sorted(((p.stat().st_mtime, p.stat().st_size, p) for p in self._folder.iterdir()), reverse=True)
+        files = sorted(
+            ((p.stat().st_mtime, p.stat().st_size, p) for p in self._folder.iterdir()), reverse=True
+        )
         taken = 0
         for _, size, path in files:
             taken += size

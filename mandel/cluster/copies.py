@@ -23,7 +23,10 @@ class Copies:
     """
 
     def __init__(
-        self, in_flight: InFlight, jobs: Mapping[str, Job], say: Callable[[Job, str, str], None],
+        self,
+        in_flight: InFlight,
+        jobs: Mapping[str, Job],
+        say: Callable[[Job, str, str], None],
         addressed: Callable[[Job, Task], Task],
     ):
         self._in_flight, self._jobs, self._say, self._addressed = in_flight, jobs, say, addressed

@@ -43,8 +43,14 @@ class Dispatcher:
     """
 
     def __init__(
-        self, executor: Executor, jobs: Mapping[str, Job], accounts: Accounts, in_flight: InFlight,
-        guard: Callable[..., Any], recall: Callable[[Job, Item, Task], bool], say: Callable[[Job, str, str], None],
+        self,
+        executor: Executor,
+        jobs: Mapping[str, Job],
+        accounts: Accounts,
+        in_flight: InFlight,
+        guard: Callable[..., Any],
+        recall: Callable[[Job, Item, Task], bool],
+        say: Callable[[Job, str, str], None],
     ):
         self._executor, self._jobs, self._accounts, self._in_flight = executor, jobs, accounts, in_flight
         self._guard, self._recall, self._say = guard, recall, say
@@ -97,7 +103,10 @@ class Dispatcher:
                 continue
             batch = [first]
             most = 1 if job.is_alone(first[0]) else frames_together(job, kind, slots)
-            while len(batch) < most and (more := self._next(job, kind, self._unwise(job, kind, slots))) is not None:
+            while (
+                len(batch) < most
+                and (more := self._next(job, kind, self._unwise(job, kind, slots))) is not None
+            ):
                 if self._recall(job, *more):
                     continue
                 if job.is_alone(more[0]):
@@ -157,6 +166,10 @@ class Dispatcher:
         """The task, saying which nodes must not run it and how many failures are known."""
         avoid = job.shunned(MAX_BLAME, _SUSPECT_SECONDS)
         if avoid:  # but not all that have such slots: it would wait for ever
-            able = {n["id"] for n in self._executor.nodes() if n["alive"] and n["resources"].get(task.kind.upper())}
+            able = {
+                n["id"]
+                for n in self._executor.nodes()
+                if n["alive"] and n["resources"].get(task.kind.upper())
+            }
             avoid = avoid & able if able - avoid else set()
         return replace(task, avoid=frozenset(avoid), failures=self.failures, node="")

@@ -88,11 +88,27 @@ def _begin(message: dict, channel: Channel, scheduler: Scheduler) -> None:
         strips = message.get("strips") or {}
         source = Payload.from_canonical(strips["source"]) if strips.get("source") else None
         keeps, tmp = payload.keep_strips or source is not None, Path(message["tmp"])
-        job = Job(message["job"], payload, tmp, finished, message.get("priority", 0), cache,
-                  message.get("client", ""), StripFiles(message["job"], tmp, strips.get("files"), keeps), source)
+        job = Job(
+            message["job"],
+            payload,
+            tmp,
+            finished,
+            message.get("priority", 0),
+            cache,
+            message.get("client", ""),
+            StripFiles(message["job"], tmp, strips.get("files"), keeps),
+            source,
+        )
     except (MandelError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        channel.send({"event": "failed", "job": message["job"], "code": "BAD_JOB", "frame": None, "message":
-                      f"the job cannot be read ({type(error).__name__}: {error}); send its payload again"})
+        channel.send(
+            {
+                "event": "failed",
+                "job": message["job"],
+                "code": "BAD_JOB",
+                "frame": None,
+                "message": f"the job cannot be read ({type(error).__name__}: {error}); send its payload again",
+            }
+        )
     else:
         scheduler.add(job)
 
@@ -122,10 +138,15 @@ def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
             pulse.beat()
             if time.monotonic() - told > _CLUSTER_SECONDS:
                 told = time.monotonic()
-                channel.send({
-                    "event": "cluster", "nodes": executor.nodes(), "slots": executor.slots(),
-                    "tasks": scheduler.tasks, "store": executor.memory(),
-                })
+                channel.send(
+                    {
+                        "event": "cluster",
+                        "nodes": executor.nodes(),
+                        "slots": executor.slots(),
+                        "tasks": scheduler.tasks,
+                        "store": executor.memory(),
+                    }
+                )
             # With tasks under way the driver waits for the next outcome, else for the next message.
             for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
                 if not _obey(message, channel, scheduler, pulse.beat):
@@ -137,10 +158,14 @@ def _drive(channel: Channel, executor: Executor, pulse: Pulse) -> None:
 
 
 def _tell_late(channel: Channel, address: str) -> None:
-    channel.send({
-        "event": "log", "level": "error", "message": f"Ray ({address}) has not answered for {_LATE_SECONDS:.0f} s. If "
-        "it is a head's address, something else may answer there, or not take this token; --address names another",
-    })
+    channel.send(
+        {
+            "event": "log",
+            "level": "error",
+            "message": f"Ray ({address}) has not answered for {_LATE_SECONDS:.0f} s. If "
+            "it is a head's address, something else may answer there, or not take this token; --address names another",
+        }
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -170,10 +195,15 @@ def main(argv: list[str] | None = None) -> int:
         return 3
     finally:
         late.cancel()
-    channel.send({
-        "event": "ready", "address": executor.address, "dashboard": executor.dashboard,
-        "joined": executor.joined, "nodes": executor.nodes(),
-    })
+    channel.send(
+        {
+            "event": "ready",
+            "address": executor.address,
+            "dashboard": executor.dashboard,
+            "joined": executor.joined,
+            "nodes": executor.nodes(),
+        }
+    )
     if executor.notice:
         channel.send({"event": "log", "level": "warning", "message": executor.notice})
     try:

@@ -11,9 +11,15 @@ def frame_event(job: Job, item: Item, outcome: Outcome) -> dict:
     """A frame was rendered."""
     info = outcome.info
     return {
-        "event": "frame", "job": job.name, "frame": item.index, "seconds": round(info["seconds"], 4),
-        "cpu_seconds": round(info["cpu_seconds"], 4), "node": info["node"], "host": info["host"],
-        "device": info["device"], "attempt": job.attempts[item] + job.losses[item] + 1,
+        "event": "frame",
+        "job": job.name,
+        "frame": item.index,
+        "seconds": round(info["seconds"], 4),
+        "cpu_seconds": round(info["cpu_seconds"], 4),
+        "node": info["node"],
+        "host": info["host"],
+        "device": info["device"],
+        "attempt": job.attempts[item] + job.losses[item] + 1,
         "found": job.findings.of(item.index),
     }
 
@@ -27,9 +33,15 @@ def segment_event(job: Job, item: Item, outcome: Outcome, written: dict) -> dict
     """A segment was encoded, and ``written`` as ``write_segment`` tells."""
     own = job.segments[item.index]
     return {
-        "event": "segment", "job": job.name, "index": item.index, "first": own.first, "frames": own.count,
-        "notes": job.findings.notes(own.frames), "seconds": round(outcome.info["seconds"], 4),
-        "host": outcome.info["host"], **written,
+        "event": "segment",
+        "job": job.name,
+        "index": item.index,
+        "first": own.first,
+        "frames": own.count,
+        "notes": job.findings.notes(own.frames),
+        "seconds": round(outcome.info["seconds"], 4),
+        "host": outcome.info["host"],
+        **written,
     }
 
 

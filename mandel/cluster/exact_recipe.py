@@ -41,7 +41,11 @@ class ExactRecipe:
             return self._limits.reference(precision(self._grid(deepest)).bits)
         view = self._zoom.view(item.index)
         return FrameUnit(
-            view, self._limits.of(view.delta), VIDEO_BAILOUT, self._look, p.supersampling,
+            view,
+            self._limits.of(view.delta),
+            VIDEO_BAILOUT,
+            self._look,
+            p.supersampling,
             p.supersampling_mode == ADAPTIVE,
         )
 

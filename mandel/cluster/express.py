@@ -43,7 +43,9 @@ class Express:
 
     def __init__(self, executor: Executor, jobs: Mapping[str, Job], accounts: Accounts, in_flight: InFlight):
         self._executor, self._jobs, self._accounts, self._in_flight = executor, jobs, accounts, in_flight
-        self._waited: dict[str, float] = {}  # seconds by client, less those in which a slot was at work for it since
+        self._waited: dict[
+            str, float
+        ] = {}  # seconds by client, less those in which a slot was at work for it since
         self._looked, self._busy = 0.0, 0  # when it was looked last who waits, and how many places were taken
 
     def waiting(self, slots: Mapping[str, int]) -> set[str]:
@@ -56,8 +58,10 @@ class Express:
         under_way = self._in_flight.jobs
         wanting = {job.client for job in self._jobs.values() if job.frames_left or job in under_way}
         served = self._in_flight.served(slots)
-        waited = {client: self._waited.get(client, 0.0) + (-passed if client in served else passed)
-                  for client in wanting & self._waited.keys()}
+        waited = {
+            client: self._waited.get(client, 0.0) + (-passed if client in served else passed)
+            for client in wanting & self._waited.keys()
+        }
         self._waited = {client: min(max(waited.get(client, 0.0), 0.0), _MOST_SECONDS) for client in wanting}
         ready = {client for client, waited in self._waited.items() if waited >= _PATIENCE_SECONDS}
         return ready - served - {flight.job.client for flight in self._in_flight.beside()}

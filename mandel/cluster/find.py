@@ -58,7 +58,9 @@ def running_here() -> str | None:
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - where Ray writes
     try:
         note = os.open(
-            Path(folder, "ray", "ray_current_cluster"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            Path(folder, "ray", "ray_current_cluster"),
+            os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+        )
         with os.fdopen(note, "rb") as file:
             facts = os.fstat(note)
             if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid() or facts.st_nlink != 1:
@@ -114,7 +116,8 @@ def _is_ray(address: str) -> bool:
 
     known = []
     with grpc.insecure_channel(
-            address, [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]) as channel:
+        address, [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+    ) as channel:
         for method in (_RAYS, _NOBODYS):
             try:
                 channel.unary_unary(method)(b"", timeout=_PROBE_SECONDS)

@@ -33,12 +33,20 @@ class Findings:
         """Takes what is known of a frame: ``flat``, and the same of its samples or which share is ``black``."""
         told = {"flat": found["flat"], "auto": self._payload.maxiter == AUTO}
         if "samples" in found:
-            told |= {"reached": found["reached"] / found["samples"], "late": found["late"] / found["samples"],
-                     "maxiter": found["maxiter"]}
+            told |= {
+                "reached": found["reached"] / found["samples"],
+                "late": found["late"] / found["samples"],
+                "maxiter": found["maxiter"],
+            }
         elif seen := self._seen(frame):
             # Strips show more than a frame does: they tell what its black is from, but not how much of it there is.
-            told |= {"reached": found["black"], "late": sum(area * it["late"] / it["samples"] for area, it in seen),
-                     "maxiter": max(seen, key=lambda part: (part[0] * part[1]["reached"], part[1]["maxiter"]))[1]["maxiter"]}
+            told |= {
+                "reached": found["black"],
+                "late": sum(area * it["late"] / it["samples"] for area, it in seen),
+                "maxiter": max(seen, key=lambda part: (part[0] * part[1]["reached"], part[1]["maxiter"]))[1][
+                    "maxiter"
+                ],
+            }
         told |= {name: round(told[name], _DIGITS) for name in ("reached", "late") if name in told}
         if found["flat"]:
             told["delta"] = f"{Decimal(self._zoom.delta(frame)):.2e}"
@@ -67,7 +75,12 @@ class Findings:
             return {}
         delta, limit = views[0]
         most = max(view.maxiter for _, view in views)
-        told = {"views": len(views), "delta": f"{Decimal(delta):.2e}", "maxiter": most, "reason": limit.reason}
+        told = {
+            "views": len(views),
+            "delta": f"{Decimal(delta):.2e}",
+            "maxiter": most,
+            "reason": limit.reason,
+        }
         return {"gave_up": told}
 
     def notes(self, frames: range) -> dict:

@@ -76,7 +76,9 @@ class Film:
             p, numbers = self._job.payload, []
             for segment in self._job.segments:
                 try:
-                    check_segment(self._job.paths[segment.index], segment.count, p.frame_width, p.frame_height)
+                    check_segment(
+                        self._job.paths[segment.index], segment.count, p.frame_width, p.frame_height
+                    )
                 except (RenderError, FileNotFoundError):
                     numbers.append(segment.index)
             if not numbers:

@@ -50,7 +50,9 @@ class InFlight:
         self._abandoned: set[int] = set()  # tickets whose outcomes are not wanted, and still to come
         self._numbers = itertools.count()
         self._sizes: Counter = Counter()  # tasks by call
-        self._tasks: dict[tuple[Job, str], Counter] = {}  # by job and kind of slot: how many of each kind of item
+        self._tasks: dict[
+            tuple[Job, str], Counter
+        ] = {}  # by job and kind of slot: how many of each kind of item
         self._stragglers = Stragglers()
         self._copied: set[tuple[Job, Item]] = set()
         self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
@@ -85,7 +87,11 @@ class InFlight:
 
     def beside(self) -> list[Flight]:
         """What runs beside all slots, on nodes of its own."""
-        return [flight for flight in self._flights.values() if flight.slot == _BESIDE] if self.calls[_BESIDE] else []
+        return (
+            [flight for flight in self._flights.values() if flight.slot == _BESIDE]
+            if self.calls[_BESIDE]
+            else []
+        )
 
     def first(self, job: Job) -> tuple[Item, Task] | None:
         """The task of a job that was submitted first."""
@@ -98,7 +104,9 @@ class InFlight:
     def submit(self, job: Job, together: Sequence[tuple[Item, Task]]) -> None:
         """Starts tasks of one job, one after the other on one worker."""
         call = next(self._numbers)
-        for ticket, (item, task) in zip(self._executor.submit([task for _, task in together]), together, strict=True):
+        for ticket, (item, task) in zip(
+            self._executor.submit([task for _, task in together]), together, strict=True
+        ):
             copies = len(self._copies(job, item)) if (job, item) in self._copied else 0
             self._flights[ticket] = flight = Flight(job, item, task, call, ticket)
             self._tasks.setdefault((job, flight.slot), Counter())[item.kind] += 1

@@ -60,8 +60,15 @@ class Job:
     """
 
     def __init__(  # noqa: PLR0913
-        self, name: str, payload: Payload, tmp: Path, finished: dict[int, Path], priority: int = 0,
-        cache: Cache | None = None, client: str = "", strips: StripFiles | None = None,
+        self,
+        name: str,
+        payload: Payload,
+        tmp: Path,
+        finished: dict[int, Path],
+        priority: int = 0,
+        cache: Cache | None = None,
+        client: str = "",
+        strips: StripFiles | None = None,
         source: Payload | None = None,
     ):
         self.name = name
@@ -205,7 +212,7 @@ class Job:
             while (ready := self._ready(item)) is not None and self.grade(ready) not in unwise:
                 if ready == item and place >= _AHEAD:
                     break  # its turn has not come
-                if ready.kind == STRIP and self._is_full(frame == first) or (
+                if (ready.kind == STRIP and self._is_full(frame == first)) or (
                     ready == item and not self._fits(frame, room)
                 ):
                     withheld = True
@@ -230,7 +237,9 @@ class Job:
     def _is_full(self, is_first: bool) -> bool:
         """Whether strips take what they may: frames far apart share next to none. One frame gets its own."""
         held = sum(
-            self._recipe.strip_bytes(item.index) for item in chain(self._made, self._making) if item.kind == STRIP
+            self._recipe.strip_bytes(item.index)
+            for item in chain(self._made, self._making)
+            if item.kind == STRIP
         )
         if held < self._recipe.held_bytes + self._ahead_bytes:
             return False
@@ -327,7 +336,9 @@ class Job:
     def shunned(self, most: int, seconds: float) -> set[str]:
         """Nodes that failed ``most`` attempts in a row, or one within the last ``seconds``."""
         recent = time.monotonic() - seconds
-        return {n for n, count in self.blamed.items() if count >= most or count and self._blamed_at[n] > recent}
+        return {
+            n for n, count in self.blamed.items() if count >= most or (count and self._blamed_at[n] > recent)
+        }
 
     def _segment_of(self, frame: int) -> Segment:
         return self.segments[bisect.bisect_right(self._firsts, frame) - 1]

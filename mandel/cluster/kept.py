@@ -62,7 +62,9 @@ class Kept:
     def keep_all(self, jobs: Iterable[Job]) -> None:
         """The driver stops: keeps every picture that is not in a durable segment, if rendering is the dearer."""
         for job in jobs:
-            dearest = max((seconds for (grade, _), seconds in job.pace.items() if grade.kind == FRAME), default=0.0)
+            dearest = max(
+                (seconds for (grade, _), seconds in job.pace.items() if grade.kind == FRAME), default=0.0
+            )
             if dearest >= _WORTH_AT_STOP:
                 for frame, handle in job.pictures():
                     self._submit(job, frame, handle)

@@ -24,12 +24,14 @@ class Limits:
         # From the shallowest to the deepest.
         self._deltas = [] if self._given else _keys(payload)
         self._items = tuple(Item(LIMIT, key) for key in range(len(self._deltas)))
-        self._order = Schedule.of(self._deltas, list(range(1, len(self._deltas) + 1))) if self._deltas else None
+        self._order = (
+            Schedule.of(self._deltas, list(range(1, len(self._deltas) + 1))) if self._deltas else None
+        )
         self._learned: dict[int, Limit] = {}
 
     def needs(self, delta: str) -> tuple[Item, ...]:
         """The key views whose limits decide that of ``delta``."""
-        return () if self._given is not None else self._items[:self._order.limit(delta)]
+        return () if self._given is not None else self._items[: self._order.limit(delta)]
 
     def is_deep(self, key: int) -> bool:
         """Whether a key view needs the reference orbit."""
@@ -60,7 +62,9 @@ class Limits:
 
     def given_up(self) -> list[tuple[str, Limit]]:
         """The key views learned so far that were given up: their deltas and limits, the shallowest first."""
-        return [(self._deltas[key], limit) for key, limit in sorted(self._learned.items()) if not limit.resolved]
+        return [
+            (self._deltas[key], limit) for key, limit in sorted(self._learned.items()) if not limit.resolved
+        ]
 
     def of(self, delta: str) -> int:
         """maxiter at ``delta``; all that ``needs`` names must have been learned."""

@@ -51,7 +51,12 @@ class LocalExecutor:
     def _run(self, tickets: list[int], together: Sequence[Task]) -> list[tuple[Any, dict]]:
         return [
             tasks.run(
-                task.function, task.argument, self._slot, *task.inputs, label=task.label, failures=task.failures,
+                task.function,
+                task.argument,
+                self._slot,
+                *task.inputs,
+                label=task.label,
+                failures=task.failures,
                 tell=lambda *progress, ticket=ticket: self._told.__setitem__(ticket, progress),
             )
             for ticket, task in zip(tickets, together, strict=True)
@@ -73,7 +78,9 @@ class LocalExecutor:
             self._told.pop(ticket, None)
             self._unwanted.discard(ticket)
         if future.cancelled():
-            return [Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"}) for ticket in tickets]
+            return [
+                Outcome(ticket, None, {}, {"code": "CANCELLED", "message": "cancelled"}) for ticket in tickets
+            ]
         return [self._outcome(ticket, *ended) for ticket, ended in zip(tickets, future.result(), strict=True)]
 
     def _outcome(self, ticket: int, result: Any, info: dict) -> Outcome:

@@ -28,7 +28,9 @@ def unwise(job: Job, kind: str, slots: Mapping[str, int], running: Mapping[str, 
         return frozenset()
     wise = {FRAME: job.frames_left, STRIP: job.needs_ahead}
     grades = ((Grade(item, deep), ahead) for item, ahead in wise.items() for deep in (False, True))
-    return frozenset(grade for grade, ahead in grades if not _is_wise(job, grade, kind, slots, running, ahead))
+    return frozenset(
+        grade for grade, ahead in grades if not _is_wise(job, grade, kind, slots, running, ahead)
+    )
 
 
 def _is_wise(

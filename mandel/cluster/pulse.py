@@ -23,7 +23,9 @@ class Pulse:
         longest: seconds without ``beat`` after which they cease.
     """
 
-    def __init__(self, send: Callable[[dict], None], every: float = _EVERY_SECONDS, longest: float = _LONGEST_ROUND):
+    def __init__(
+        self, send: Callable[[dict], None], every: float = _EVERY_SECONDS, longest: float = _LONGEST_ROUND
+    ):
         self._send, self._every, self._longest = send, every, longest
         self._beaten = time.monotonic()
         self._ended = threading.Event()

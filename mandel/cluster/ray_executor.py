@@ -88,7 +88,8 @@ _QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
 def _join(cluster: str):
     # The package travels with the job: workers need only the requirements.
     environment = {
-        "py_modules": [str(_PACKAGE)], "excludes": ["**/__pycache__/**"],
+        "py_modules": [str(_PACKAGE)],
+        "excludes": ["**/__pycache__/**"],
         "env_vars": {_METRICS: os.environ[_METRICS]},
     }
     return ray.init(address=cluster, runtime_env=environment, **_QUIET)
@@ -108,8 +109,12 @@ def _told_by(error: Exception) -> tuple[dict, dict]:
         return {}, bad_result(f"{type(error).__name__}: {error}").as_dict()
     if isinstance(error, ray.exceptions.TaskCancelledError):
         return {}, {"code": "CANCELLED", "message": "cancelled"}
-    gone = (ray.exceptions.NodeDiedError, ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError,
-            ray.exceptions.TaskUnschedulableError)
+    gone = (
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.LocalRayletDiedError,
+        ray.exceptions.ObjectLostError,
+        ray.exceptions.TaskUnschedulableError,
+    )
     text = str(error)
     node = _NODE_IN_TEXT.search(text)
     message = f"{type(error).__name__}: {text.strip().splitlines()[0] if text.strip() else ''}"
@@ -156,7 +161,9 @@ class RayExecutor:
         self._device = device
         self._remote = ray.remote(num_returns=2, max_retries=0, max_calls=0)(by_value())
         self._session = context.address_info["session_dir"]
-        self._sockets = [context.address_info[name] for name in ("raylet_socket_name", "object_store_address")]
+        self._sockets = [
+            context.address_info[name] for name in ("raylet_socket_name", "object_store_address")
+        ]
         self._tickets = itertools.count(1)
         self._signs = Signs(self._read)
         self._running: dict[Any, _Call] = {}  # by the ref of the facts
@@ -245,7 +252,10 @@ class RayExecutor:
         """References of the results, and of the facts."""
         first = together[0]
         if first.kind == "gpu":
-            slot, needs = tasks.Slot("gpu"), {"num_cpus": 0, "num_gpus": _GPU_LEFT if first.node else _GPU_SHARE}
+            slot, needs = (
+                tasks.Slot("gpu"),
+                {"num_cpus": 0, "num_gpus": _GPU_LEFT if first.node else _GPU_SHARE},
+            )
         else:
             # A node whose OpenCL knows no CPU lends its GPU to these tasks as well.
             named = self._device if self._device not in ("auto", "gpu") else "cpu,auto"
@@ -260,8 +270,14 @@ class RayExecutor:
         inputs = list({id(handle): handle for task in together for handle in task.inputs}.values())
         places = {id(handle): place for place, handle in enumerate(inputs)}
         asked = [
-            Asked(task.function, task.argument, tuple(places[id(handle)] for handle in task.inputs),
-                   task.label or task.function, task.failures, self._key(ticket))
+            Asked(
+                task.function,
+                task.argument,
+                tuple(places[id(handle)] for handle in task.inputs),
+                task.label or task.function,
+                task.failures,
+                self._key(ticket),
+            )
             for ticket, task in zip(tickets, together, strict=True)
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
@@ -295,8 +311,9 @@ class RayExecutor:
             # In a cluster that others use as well, what is asked of it may wait for them.
             if not self.joined or any(ray.available_resources().get(kind, 0) >= 1 for kind in ("CPU", "GPU")):
                 raise RenderError(
-                    "RAY_LOST", f"Ray does not work any more: no task has ended and no worker was heard for "
-                    f"{_QUIET_SECONDS:g} s, though {len(self._running)} calls wait"
+                    "RAY_LOST",
+                    f"Ray does not work any more: no task has ended and no worker was heard for "
+                    f"{_QUIET_SECONDS:g} s, though {len(self._running)} calls wait",
                 )
 
     def _read(self, keys: list[bytes]) -> dict[bytes, bytes]:

@@ -21,8 +21,10 @@ def choose() -> tuple[Path | None, str]:
         return None, ""  # as the user says
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mandel" / "ray"
     if len(os.fsencode(folder)) > LONGEST:
-        return None, (f"Ray's session lies under /tmp/ray, as {folder} is too long for its sockets; see that no "
-                      "cleaner of /tmp removes it, or set RAY_TMPDIR to a short path")
+        return None, (
+            f"Ray's session lies under /tmp/ray, as {folder} is too long for its sockets; see that no "
+            "cleaner of /tmp removes it, or set RAY_TMPDIR to a short path"
+        )
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.getuid() or folder.is_symlink():
@@ -30,8 +32,10 @@ def choose() -> tuple[Path | None, str]:
         folder.chmod(0o700)
         _clear(folder)
     except OSError as error:
-        return None, (f"Ray's session lies under /tmp/ray, as {folder} cannot be used ({error.strerror}); see that no "
-                      "cleaner of /tmp removes it, or set RAY_TMPDIR to a short path")
+        return None, (
+            f"Ray's session lies under /tmp/ray, as {folder} cannot be used ({error.strerror}); see that no "
+            "cleaner of /tmp removes it, or set RAY_TMPDIR to a short path"
+        )
     return folder, ""
 
 

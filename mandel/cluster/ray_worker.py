@@ -56,9 +56,15 @@ def run_call(packed: bytes, *inputs):
     with _sign().of(sign_key(asked[0].key)):
         for one in asked:
             result, about = tasks.run(
-                one.function, one.argument, slot, *(inputs[place] for place in one.inputs), label=one.label,
-                failures=one.failures, tell=lambda done, total, key=one.key: internal_kv._internal_kv_put(
-                    key, f"{done} {total}".encode()),
+                one.function,
+                one.argument,
+                slot,
+                *(inputs[place] for place in one.inputs),
+                label=one.label,
+                failures=one.failures,
+                tell=lambda done, total, key=one.key: internal_kv._internal_kv_put(
+                    key, f"{done} {total}".encode()
+                ),
             )
             results.append(result)
             facts.append({**about, "node": node})
@@ -83,7 +89,8 @@ class Meter:
         self._frames = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
         self._segments = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
         self._seconds = metrics.Histogram(
-            "mandel_frame_seconds", "Seconds to render one frame.",
+            "mandel_frame_seconds",
+            "Seconds to render one frame.",
             boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
         )
         self._queue = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")

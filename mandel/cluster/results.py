@@ -18,8 +18,12 @@ from mandel.video.segment import count_frames
 
 # By task function: the type of its result, and the dtype of arrays.
 _RESULTS: dict[str, tuple[type, type | None]] = {
-    "frame": (np.ndarray, np.uint8), "segment": (np.ndarray, np.uint8), "reference": (Reference, None),
-    "limit": (Limit, None), "strip": (np.ndarray, np.uint32), "mips": (np.ndarray, np.uint32),
+    "frame": (np.ndarray, np.uint8),
+    "segment": (np.ndarray, np.uint8),
+    "reference": (Reference, None),
+    "limit": (Limit, None),
+    "strip": (np.ndarray, np.uint32),
+    "mips": (np.ndarray, np.uint32),
 }
 # An encoded segment is smaller than its pictures, but for its headers.
 _HEADERS = 1 << 16
@@ -32,7 +36,9 @@ def bad_result(why: str) -> RenderError:
 
 def as_told(error: Exception) -> dict:
     """An outcome's error of what was raised while a result was looked at."""
-    return (error if isinstance(error, MandelError) else bad_result(f"{type(error).__name__}: {error}")).as_dict()
+    return (
+        error if isinstance(error, MandelError) else bad_result(f"{type(error).__name__}: {error}")
+    ).as_dict()
 
 
 def check_result(function: str, result: Any) -> None:
@@ -41,8 +47,10 @@ def check_result(function: str, result: Any) -> None:
     if not isinstance(result, kind):
         raise bad_result(f"{type(result).__name__} as {function}")
     if isinstance(result, Limit) and not (
-        isinstance(result.maxiter, (int, np.integer)) and result.maxiter >= 0
-        and isinstance(result.resolved, (bool, np.bool_)) and isinstance(result.reason, str)
+        isinstance(result.maxiter, (int, np.integer))
+        and result.maxiter >= 0
+        and isinstance(result.resolved, (bool, np.bool_))
+        and isinstance(result.reason, str)
     ):
         raise bad_result(f"{str(result)[:100]} as {function}")
     if dtype is not None and (result.dtype != dtype or not result.size):
@@ -56,16 +64,23 @@ def sound(outcome: Outcome) -> Outcome:
         if error is not None:
             good = all(isinstance(error[field], str) for field in ("code", "message"))
         else:
-            good = all(isinstance(info[field], str) for field in ("node", "host")) and all(
-                isinstance(info[field], (int, float)) and 0 <= info[field] < math.inf
-                for field in ("seconds", "cpu_seconds")
-            ) and isinstance(info.get("device", ""), str)
+            good = (
+                all(isinstance(info[field], str) for field in ("node", "host"))
+                and all(
+                    isinstance(info[field], (int, float)) and 0 <= info[field] < math.inf
+                    for field in ("seconds", "cpu_seconds")
+                )
+                and isinstance(info.get("device", ""), str)
+            )
             raw = info.get("raw")
-            good = good and (raw is None or isinstance(raw, np.ndarray) and raw.dtype == np.uint8)
+            good = good and (raw is None or (isinstance(raw, np.ndarray) and raw.dtype == np.uint8))
     except (KeyError, TypeError, AttributeError):
         good = False
-    return outcome if good else replace(
-        outcome, handle=None, info={}, error=bad_result("facts of another kind").as_dict())
+    return (
+        outcome
+        if good
+        else replace(outcome, handle=None, info={}, error=bad_result("facts of another kind").as_dict())
+    )
 
 
 def segment_bytes(value: Any, frames: int, frame_bytes: int) -> memoryview:
@@ -95,10 +110,31 @@ def check_segment(path: Path, frames: int, width: int, height: int) -> None:
     data = path.read_bytes()
     found = count_frames(data)
     try:
-        told = ffmpeg.run([
-            "-threads", "1", "-xerror", "-err_detect", "explode", "-f", "h264", "-i", "pipe:0", "-map", "0:v:0",
-            "-fps_mode", "passthrough", "-f", "framecrc", "pipe:1",
-        ], data).decode(errors="replace") if found == frames else ""
+        told = (
+            ffmpeg.run(
+                [
+                    "-threads",
+                    "1",
+                    "-xerror",
+                    "-err_detect",
+                    "explode",
+                    "-f",
+                    "h264",
+                    "-i",
+                    "pipe:0",
+                    "-map",
+                    "0:v:0",
+                    "-fps_mode",
+                    "passthrough",
+                    "-f",
+                    "framecrc",
+                    "pipe:1",
+                ],
+                data,
+            ).decode(errors="replace")
+            if found == frames
+            else ""
+        )
     except RenderError as error:
         if error.code != "FFMPEG_FAILED":
             raise
@@ -106,5 +142,7 @@ def check_segment(path: Path, frames: int, width: int, height: int) -> None:
     sizes = [line.split(",")[4].strip() for line in told.splitlines() if line and not line.startswith("#")]
     if found != frames or sizes != frames * [str(width * height * 3 // 2)]:
         raise RenderError(
-            "BAD_SEGMENT", f"a segment holds {found} pictures, of which {len(sizes)} decode, instead of {frames} of "
-            f"{width}x{height}")
+            "BAD_SEGMENT",
+            f"a segment holds {found} pictures, of which {len(sizes)} decode, instead of {frames} of "
+            f"{width}x{height}",
+        )

@@ -43,7 +43,9 @@ class Scheduler:
         wake: called, from any thread, when ``step`` has something to do though no task has ended.
     """
 
-    def __init__(self, executor: Executor, emit: Callable[[dict], None], wake: Callable[[], None] = lambda: None):
+    def __init__(
+        self, executor: Executor, emit: Callable[[dict], None], wake: Callable[[], None] = lambda: None
+    ):
         self._executor = executor
         self._emit = emit
         self._jobs: dict[str, Job] = {}
@@ -123,7 +125,9 @@ class Scheduler:
         """
         deadline = time.monotonic() + seconds
         self._kept.keep_all(self._jobs.values())
-        while (self._in_flight.wanted or self._finisher.checking) and (left := deadline - time.monotonic()) > 0:
+        while (self._in_flight.wanted or self._finisher.checking) and (
+            left := deadline - time.monotonic()
+        ) > 0:
             beat()
             self._await(min(left, _STAGE_SECONDS))
         self._kept.keep_all(self._jobs.values())
@@ -165,7 +169,9 @@ class Scheduler:
                 return  # and goes on when it has been decoded
             if outcome.error is None and item.kind in LEARNED:
                 self._learn(job, item, outcome)
-        except Exception as error:  # whatever a worker returned, it costs its task an attempt and nobody anything else
+        except (
+            Exception
+        ) as error:  # whatever a worker returned, it costs its task an attempt and nobody anything else
             outcome = replace(outcome, error=as_told(error))
         if outcome.error is None:
             self._made(flight, outcome)
@@ -183,9 +189,11 @@ class Scheduler:
         if item.kind == REFERENCE:
             self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
         self._of(job, job.found, item, outcome.info.pop("found", None))
-        if item.kind == STRIP and (made := self._of(
-            job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)
-        )):
+        if item.kind == STRIP and (
+            made := self._of(
+                job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)
+            )
+        ):
             self._emit(made)
         if item.kind == FRAME:
             self._emit(frame_event(job, item, outcome))
@@ -205,7 +213,9 @@ class Scheduler:
             return step(*args)
         except Exception as error:
             traceback.print_exc()
-            self._give_up(job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}"))
+            self._give_up(
+                job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}")
+            )
             return None
 
     def _tell_stages(self) -> None:
@@ -228,7 +238,9 @@ class Scheduler:
     def _save(self, flight: Flight, outcome: Outcome) -> None:
         """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""
         job, item = flight.job, flight.item
-        data = segment_bytes(self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes)
+        data = segment_bytes(
+            self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes
+        )
         try:
             written = write_segment(job.tmp, job.name, item.index, data)
         except OSError as error:
@@ -267,7 +279,9 @@ class Scheduler:
         if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
             failures = job.attempts[item] + job.losses[item]
             message = f"{item} failed {failures} times; the last error: {error['message']}"
-            self._give_up(job, RenderError(error["code"], message), item.index if item.kind == FRAME else None)
+            self._give_up(
+                job, RenderError(error["code"], message), item.index if item.kind == FRAME else None
+            )
             return
         self._say(job, f"{item} failed and is tried again: {error['message']}")
         self._of(job, job.failed, item, error["code"] == "NODE_LOST")
@@ -280,7 +294,9 @@ class Scheduler:
         if self._jobs.get(job.name) is not job:
             return
         self._drop(job.name)
-        self._emit({"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message})
+        self._emit(
+            {"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message}
+        )
 
     def _drop(self, name: str) -> bool:
         """Forgets a job and ends its tasks; whether there was one."""

@@ -43,8 +43,12 @@ class SharedRecipe:
         self._files = files or StripFiles("", Path())
         density = float((source or payload).strip_density)
         self.strips = Strips(
-            Zoom.of(payload), density, Map.of(Zoom.of(source), density) if source else None, self._files.bases,
-            not self._files.keeps, _larger(payload, source or payload),
+            Zoom.of(payload),
+            density,
+            Map.of(Zoom.of(source), density) if source else None,
+            self._files.bases,
+            not self._files.keeps,
+            _larger(payload, source or payload),
         )
         # Asked for again and again while a job runs; each has a window of frames or strips.
         self._parts_of = lru_cache(512)(self._parts)
@@ -83,9 +87,16 @@ class SharedRecipe:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)
         return ResampleUnit(
-            p.frame_width, p.frame_height, strips.around, strips.rows, strips.origin(item.index),
-            strips.column(item.index), min(part.strip for _, part in parts), tuple(seen),
-            tuple(part for _, part in parts), self._name,
+            p.frame_width,
+            p.frame_height,
+            strips.around,
+            strips.rows,
+            strips.origin(item.index),
+            strips.column(item.index),
+            min(part.strip for _, part in parts),
+            tuple(seen),
+            tuple(part for _, part in parts),
+            self._name,
         )
 
     def grade(self, item: Item) -> Grade:

@@ -26,7 +26,9 @@ class Sign:
         least: seconds that a call runs before its first.
     """
 
-    def __init__(self, tell: Callable[[bytes, int], None], every: float = EVERY_SECONDS, least: float = LEAST_SECONDS):
+    def __init__(
+        self, tell: Callable[[bytes, int], None], every: float = EVERY_SECONDS, least: float = LEAST_SECONDS
+    ):
         self._tell, self._every, self._least = tell, every, least
         self._lock = threading.Lock()
         self._call: tuple[bytes, float] | None = None

@@ -98,10 +98,20 @@ class Stragglers:
         if now - self._looked < _LOOK_SECONDS:
             return []
         self._looked = now
-        suspects = {ticket for ticket, one in self._watched.items() if self._age(one, now) > self._patience(one, _IDLE)}
-        heard_of = {ticket for ticket, ago in heard(suspects).items() if ago < _SILENT_SECONDS} if suspects else set()
+        suspects = {
+            ticket
+            for ticket, one in self._watched.items()
+            if self._age(one, now) > self._patience(one, _IDLE)
+        }
+        heard_of = (
+            {ticket for ticket, ago in heard(suspects).items() if ago < _SILENT_SECONDS}
+            if suspects
+            else set()
+        )
         lost = {self._watched[ticket].call for ticket in suspects - heard_of}
-        taken: Counter[str] = Counter()  # slots of each kind by calls that are not lost, waiting ones included
+        taken: Counter[str] = (
+            Counter()
+        )  # slots of each kind by calls that are not lost, waiting ones included
         seen: set[int] = set()
         for one in self._watched.values():
             kind = one.like[2]

@@ -100,7 +100,12 @@ class StripFiles:
             self._full = True
             return event | {"error": f"strips are not stored any more: {error.strerror or error}"}
         self._stored.add(strip)
-        return event | {"path": str(path), "base": base, "bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+        return event | {
+            "path": str(path),
+            "base": base,
+            "bytes": len(raw),
+            "sha256": hashlib.sha256(raw).hexdigest(),
+        }
 
     def unneeded(self, first: int, last_frame: Callable[[int], int]) -> Iterable[int]:
         """Stored strips that may go, since all frames before ``first`` are durable; each is named once.

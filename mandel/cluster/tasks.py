@@ -34,7 +34,14 @@ from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
 from mandel.render.tally import black_share, is_flat
 from mandel.render.unit import (
-    FrameUnit, LimitUnit, MipsUnit, ReferenceUnit, RepaintUnit, ResampleUnit, SegmentUnit, StripUnit,
+    FrameUnit,
+    LimitUnit,
+    MipsUnit,
+    ReferenceUnit,
+    RepaintUnit,
+    ResampleUnit,
+    SegmentUnit,
+    StripUnit,
 )
 from mandel.video import encode
 
@@ -107,7 +114,12 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[n
     for reference in inputs:
         own.frames.keep_reference(unit.view.re, unit.view.im, reference)
     picture = own.frames.picture(
-        unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling, layout="yuv420",
+        unit.view,
+        unit.maxiter,
+        unit.bailout,
+        unit.look,
+        unit.supersampling,
+        layout="yuv420",
         adaptive=unit.adaptive,
     )
     return picture, own.facts | {"found": {"flat": is_flat(picture), **asdict(own.frames.reached)}}
@@ -136,13 +148,20 @@ def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np
 
 def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, dict]:
     """The coarse levels of a strip, as an array that does not hold on to the rest."""
-    return strip[unit.layout.offset(unit.level):].copy(), {}
+    return strip[unit.layout.offset(unit.level) :].copy(), {}
 
 
 def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
     """The reference orbit that all deep frames of a job share."""
     reference = reference_orbit(
-        unit.re, unit.im, unit.bits, unit.limit, report, unit.radius, unit.gives_up, orbit_room(machine.cores()),
+        unit.re,
+        unit.im,
+        unit.bits,
+        unit.limit,
+        report,
+        unit.radius,
+        unit.gives_up,
+        orbit_room(machine.cores()),
     )
     return reference, {"iterations": reference.last}
 
@@ -160,8 +179,12 @@ def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[
 
 
 FUNCTIONS = {
-    "frame": render_frame, "segment": encode_segment, "reference": compute_reference,
-    "limit": find_limit, "strip": render_strip, "mips": keep_mips,
+    "frame": render_frame,
+    "segment": encode_segment,
+    "reference": compute_reference,
+    "limit": find_limit,
+    "strip": render_strip,
+    "mips": keep_mips,
 }
 
 _reporter: ContextVar[Callable[[int, int], None] | None] = ContextVar("reporter", default=None)
@@ -178,7 +201,12 @@ _failed: dict[str, int] = {}
 
 
 def run(
-    function: str, unit, slot: Slot, *inputs, label: str = "", failures: int = 0,
+    function: str,
+    unit,
+    slot: Slot,
+    *inputs,
+    label: str = "",
+    failures: int = 0,
     tell: Callable[[int, int], None] | None = None,
 ):
     """Calls a task function; an error becomes part of the facts, never an exception.

@@ -37,6 +37,7 @@ def ensure_token() -> str:
     except (OSError, RuntimeError, MandelError) as error:
         why = error.message if isinstance(error, MandelError) else getattr(error, "strerror", None) or error
         raise MandelError(
-            "NO_TOKEN", f"Ray's token file {path} cannot be made or used: {why}. Make its folder writable, or name "
+            "NO_TOKEN",
+            f"Ray's token file {path} cannot be made or used: {why}. Make its folder writable, or name "
             "another file in RAY_AUTH_TOKEN_PATH",
         ) from error

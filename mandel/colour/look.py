@@ -50,14 +50,19 @@ class Look:
                 limit=list(palettes.NAMES),
             )
         for name, low, high in (
-            ("density", 1e-6, 1e6), ("offset", -1e6, 1e6), ("relief", 0.0, 1.0),
-            ("relief_angle", -360.0, 360.0), ("edge", 0.0, 1e6),
+            ("density", 1e-6, 1e6),
+            ("offset", -1e6, 1e6),
+            ("relief", 0.0, 1.0),
+            ("relief_angle", -360.0, 360.0),
+            ("edge", 0.0, 1e6),
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise PayloadError(
-                    "OUT_OF_RANGE", f"{name} is {value}; it must be a number from {low:g} to {high:g}.",
-                    field=name, limit=[low, high],
+                    "OUT_OF_RANGE",
+                    f"{name} is {value}; it must be a number from {low:g} to {high:g}.",
+                    field=name,
+                    limit=[low, high],
                 )
 
     @property

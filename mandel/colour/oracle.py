@@ -9,8 +9,13 @@ from mandel.colour.look import Look
 
 
 def linear(
-    look: Look, count: np.ndarray, frac: np.ndarray, maxiter: int,
-    distance: np.ndarray | None = None, slope: np.ndarray | None = None, n: int = 1,
+    look: Look,
+    count: np.ndarray,
+    frac: np.ndarray,
+    maxiter: int,
+    distance: np.ndarray | None = None,
+    slope: np.ndarray | None = None,
+    n: int = 1,
 ) -> np.ndarray:
     """Linear-light colours, one for each sample.
 

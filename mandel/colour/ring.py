@@ -17,16 +17,20 @@ from mandel.colour.transfer import decode_srgb
 
 SIZE = 8192
 
-_TO_LMS = np.array([
-    [0.4122214708, 0.5363325363, 0.0514459929],
-    [0.2119034982, 0.6806995451, 0.1073969566],
-    [0.0883024619, 0.2817188376, 0.6299787005],
-])
-_TO_LAB = np.array([
-    [0.2104542553, 0.7936177850, -0.0040720468],
-    [1.9779984951, -2.4285922050, 0.4505937099],
-    [0.0259040371, 0.7827717662, -0.8086757660],
-])
+_TO_LMS = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
 
 
 def _oklab(linear: np.ndarray) -> np.ndarray:
@@ -50,16 +54,16 @@ def _ring(at: np.ndarray, values: np.ndarray, where: np.ndarray) -> np.ndarray:
     w1, w2 = 2 * step + width, step + 2 * width
     same = before * rise > 0
     slope = np.zeros_like(values)
-    np.divide(
-        (w1 + w2) * before * rise, w1 * rise + w2 * before, out=slope, where=same
-    )
+    np.divide((w1 + w2) * before * rise, w1 * rise + w2 * before, out=slope, where=same)
     i = np.searchsorted(at, where, side="right") - 1
     j = (i + 1) % k
     h = step[i]
     t = (where[:, None] - at[i][:, None]) / h
     return (
-        (1 + 2 * t) * (1 - t) ** 2 * values[i] + t * (1 - t) ** 2 * h * slope[i]
-        + t * t * (3 - 2 * t) * values[j] - t * t * (1 - t) * h * slope[j]
+        (1 + 2 * t) * (1 - t) ** 2 * values[i]
+        + t * (1 - t) ** 2 * h * slope[i]
+        + t * t * (3 - 2 * t) * values[j]
+        - t * t * (1 - t) * h * slope[j]
     )
 
 

@@ -89,7 +89,9 @@ def pocl_fault(driver: str) -> str:
     numbers = re.match(r"(\d+)\.(\d+)", driver)
     if numbers and tuple(map(int, numbers.groups())) >= _OLDEST_POCL:
         return ""
-    return f"PoCL {driver} is too old (3.0 computes wrongly): install PoCL 3.1 or newer, which pip does not have"
+    return (
+        f"PoCL {driver} is too old (3.0 computes wrongly): install PoCL 3.1 or newer, which pip does not have"
+    )
 
 
 def _fault(cl: ModuleType, platform: pyopencl.Platform, handle: pyopencl.Device) -> str:

@@ -50,7 +50,11 @@ class Launch(Protocol):
     """A kernel that is ready to be launched."""
 
     def __call__(
-        self, queue: pyopencl.CommandQueue, size: tuple[int, ...], group: tuple[int, ...] | None, *arguments: KernelArg
+        self,
+        queue: pyopencl.CommandQueue,
+        size: tuple[int, ...],
+        group: tuple[int, ...] | None,
+        *arguments: KernelArg,
     ) -> pyopencl.Event:
         """Enqueues it; numbers are numpy's."""
 
@@ -61,7 +65,10 @@ def _launcher(kernel: pyopencl.Kernel) -> Launch:
     typed = False
 
     def launch(
-        queue: pyopencl.CommandQueue, size: tuple[int, ...], group: tuple[int, ...] | None, *arguments: KernelArg
+        queue: pyopencl.CommandQueue,
+        size: tuple[int, ...],
+        group: tuple[int, ...] | None,
+        *arguments: KernelArg,
     ) -> pyopencl.Event:
         nonlocal typed
         if not typed:

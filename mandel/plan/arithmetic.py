@@ -60,7 +60,10 @@ def log2_of(value: Decimal) -> float:
 @lru_cache(maxsize=64)  # a sequence's centre comes with every frame
 def _log2_size(re: str, im: str) -> float:
     """log2 of |re + i im|, or of 1/4: every |c| worth drawing is that or more, nearer to 0 all is interior."""
-    return math.log2(max(float(_ROUGH.create_decimal(re)) ** 2 + float(_ROUGH.create_decimal(im)) ** 2, 1 / 16)) / 2
+    return (
+        math.log2(max(float(_ROUGH.create_decimal(re)) ** 2 + float(_ROUGH.create_decimal(im)) ** 2, 1 / 16))
+        / 2
+    )
 
 
 def relative_spacing(grid: Grid) -> float:

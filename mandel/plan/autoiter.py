@@ -89,7 +89,7 @@ class Scale:
     longest: int = _LARGEST
 
     @classmethod
-    def of(cls, period: int, octaves: float, longest: int | None) -> "Scale":
+    def of(cls, period: int, octaves: float, longest: int | None) -> Scale:
         """That of a perturbed view.
 
         Args:
@@ -109,15 +109,21 @@ def _rounded_up(value: float) -> int:
 
 def _scattered(size: int) -> np.ndarray:
     """0 to size - 1 in an order whose beginnings are spread over all of it."""
-    return np.argsort(np.arange(size, dtype=np.uint64) * np.uint64(2_654_435_769) % np.uint64(2**32), kind="stable")
+    return np.argsort(
+        np.arange(size, dtype=np.uint64) * np.uint64(2_654_435_769) % np.uint64(2**32), kind="stable"
+    )
 
 
 NO_INDEX = np.zeros(0, int)
 
 
 def settle(
-    counts: Callable[[int, np.ndarray], np.ndarray], size: int, scale: Scale = Scale(),
-    first: int = FIRST_LIMIT, ceiling: int = CEILING, middle: np.ndarray = NO_INDEX,
+    counts: Callable[[int, np.ndarray], np.ndarray],
+    size: int,
+    scale: Scale = Scale(),
+    first: int = FIRST_LIMIT,
+    ceiling: int = CEILING,
+    middle: np.ndarray = NO_INDEX,
 ) -> Limit:
     """The limit for a view whose counts can be had at any limit.
 
@@ -138,11 +144,15 @@ def settle(
     limit = min(max(first, scale.period), most)
     others = _scattered(size)
     left = [np.asarray(middle), others[~np.isin(others, middle)]]
-    weight = 1 / size  # the share of the view that each of the others stands for; each of the middle has its own
+    weight = (
+        1 / size
+    )  # the share of the view that each of the others stands for; each of the middle has its own
     found, shares, centred = np.zeros(0, np.int64), np.zeros(0), False
     while True:
         higher = min(limit * _GROWTH, most)
-        ease = max(scale.ease, 1.0) if len(found) else scale.ease  # to learn that nothing escapes, fewer will do
+        ease = (
+            max(scale.ease, 1.0) if len(found) else scale.ease
+        )  # to learn that nothing escapes, fewer will do
         affordable = max(int(_BUDGET * ease / higher), _LEAST_SAMPLES)
         if affordable < len(left[1]):
             left[1], weight = left[1][:affordable], weight * len(left[1]) / affordable
@@ -150,20 +160,20 @@ def settle(
         new = counts(higher, np.concatenate(left))
         gone = new <= higher
         found, shares = np.append(found, new[gone]), np.append(shares, each[gone])
-        centred = centred or bool(gone[:len(left[0])].any())
+        centred = centred or bool(gone[: len(left[0])].any())
         left = [part[kept] for part, kept in zip(left, np.split(~gone, [len(left[0])]), strict=True)]
         inside, late = each[~gone].sum(), shares[found > limit].sum()
         price = inside * higher / (_EASY * scale.ease)
         # Where the first samples escape the limit goes beyond them, be they few but in the middle.
-        begun = (found <= limit).any() or price > 1 and not centred
-        if inside == 0 or begun and 0 < len(found) and late <= _CHANGED * max(price, 1):
+        begun = (found <= limit).any() or (price > 1 and not centred)
+        if inside == 0 or (begun and len(found) > 0 and late <= _CHANGED * max(price, 1)):
             break
         if higher >= (most if len(found) else silent):
             break
         limit = higher
     if not len(found):
         return Limit(0, False, f"nothing escapes within {higher} iterations")
-    if inside == 0 or late <= _CHANGED and (found <= limit).any():
+    if inside == 0 or (late <= _CHANGED and (found <= limit).any()):
         dear = inside * limit > _EASY * scale.ease
         enough = limit if dear else max(_HEADROOM * _percentile(found, shares), limit)
         return Limit(min(_rounded_up(enough), max(most, first)), True)
@@ -194,12 +204,14 @@ class Schedule:
     limits: tuple[int, ...]
 
     @classmethod
-    def of(cls, deltas: list[str], limits: list[int]) -> "Schedule":
+    def of(cls, deltas: list[str], limits: list[int]) -> Schedule:
         """The schedule through key views in any order; no limit below a shallower view's.
 
         Views of limit 0, from which nothing escapes, are left out: what lies around them decides.
         """
-        pairs = sorted((-log2_of(Decimal(d)), limit) for d, limit in zip(deltas, limits, strict=True) if limit)
+        pairs = sorted(
+            (-log2_of(Decimal(d)), limit) for d, limit in zip(deltas, limits, strict=True) if limit
+        )
         depths, found = zip(*pairs, strict=True) if pairs else ((0.0,), (FIRST_LIMIT,))
         return cls(depths, tuple(np.maximum.accumulate(found).tolist()))
 

@@ -48,7 +48,9 @@ def _zero_unless(keep: np.ndarray, number: Scaled) -> Scaled:
 def _joined(levels: list[Level]) -> Level:
     def join(name: str) -> Scaled:
         parts = [getattr(level, name) for level in levels]
-        return Scaled(np.concatenate([p.mantissa for p in parts]), np.concatenate([p.exponent for p in parts]))
+        return Scaled(
+            np.concatenate([p.mantissa for p in parts]), np.concatenate([p.exponent for p in parts])
+        )
 
     return Level(join("a"), join("b"), join("d"), join("radius"))
 

@@ -100,9 +100,13 @@ def _deep(level: Level) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bla_table(
-    reference: Reference, last: int, c_max_exponent: int, deep: bool,
-    low: int = LOWEST_LEVEL, bits: int = EPSILON_BITS,
-) -> BlaTable:  # fmt: skip
+    reference: Reference,
+    last: int,
+    c_max_exponent: int,
+    deep: bool,
+    low: int = LOWEST_LEVEL,
+    bits: int = EPSILON_BITS,
+) -> BlaTable:
     """The table for samples whose |c| < 2**c_max_exponent.
 
     Args:

@@ -34,7 +34,8 @@ def blocks(strips: Strips, strip: int) -> list[Block]:
         return [Block(0, 0, grid)]
     return [
         Block(row, col, replace(grid, cols=cols, rows=height, x0=0.5 + col, y0=0.5 + row))
-        for row, visible in bands for col, cols in _runs(visible)
+        for row, visible in bands
+        for col, cols in _runs(visible)
     ]
 
 

@@ -41,7 +41,7 @@ class Grid:
     turn: complex = 1 + 0j
     around: int = 0
 
-    def band(self, first: int, rows: int) -> "Grid":
+    def band(self, first: int, rows: int) -> Grid:
         """Rows ``first`` to ``first + rows`` of this grid, as a grid."""
         if (first, rows) == (0, self.rows):
             return self

@@ -8,10 +8,10 @@ unit in which counts of a view are measured.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
-import itertools
 
 _BLOCK = 32  # |2 z| is below 2**3 but for the last steps of an escape: no block overflows a double
 _CHUNK = 4_096
@@ -47,7 +47,10 @@ class Growth:
 
     def _set(self, value: complex, exponent: int) -> None:
         shift = math.frexp(max(abs(value.real), abs(value.imag)))[1]
-        value, exponent = complex(math.ldexp(value.real, -shift), math.ldexp(value.imag, -shift)), exponent + shift
+        value, exponent = (
+            complex(math.ldexp(value.real, -shift), math.ldexp(value.imag, -shift)),
+            exponent + shift,
+        )
         if value == 0 or exponent < -900:  # next to nothing beside the 1 that each step adds
             value, exponent = 0j, 0
         self._value, self._exponent = value, exponent

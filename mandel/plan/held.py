@@ -27,10 +27,14 @@ def check_frame(width: int, height: int, most: int) -> None:
     pixels = max(most - _PROCESS, 0) // _PIXEL
     share = min(1.0, (pixels / (width * height)) ** 0.5)
     across, down = (int(side * share) // 2 * 2 for side in (width, height))
-    allowed = f"frames of {across}x{down} fit" if min(across, down) >= 2 else "that is too little for any frame"
+    allowed = (
+        f"frames of {across}x{down} fit" if min(across, down) >= 2 else "that is too little for any frame"
+    )
     raise PayloadError(
-        "JOB_TOO_BIG", f"a frame of {width}x{height} pixels takes {need >> 20} MiB of memory to make; the largest machine "
-        f"of the cluster has {most >> 20} MiB for it: {allowed}", field="frame_width",
+        "JOB_TOO_BIG",
+        f"a frame of {width}x{height} pixels takes {need >> 20} MiB of memory to make; the largest machine "
+        f"of the cluster has {most >> 20} MiB for it: {allowed}",
+        field="frame_width",
     )
 
 
@@ -40,14 +44,20 @@ def check_held(zoom: Zoom, density: float, most: int, held: int | None = None) -
     Args:
         held: what they take, if they are not those of the zoom's own map.
     """
+
     def fits(zoom: Zoom, density: float) -> bool:
         return most_texels(zoom, density) < 2**31 and Strips(zoom, density).held_bytes() <= most
 
     if held is None:
         held = Strips(zoom, density).held_bytes()
     if held > most:
-        raise _refusal(f"the strips that its frames are made from take {held >> 20} MiB at a time; the cluster's object "
-                       f"store holds {most >> 20} MiB", zoom, density, fits)
+        raise _refusal(
+            f"the strips that its frames are made from take {held >> 20} MiB at a time; the cluster's object "
+            f"store holds {most >> 20} MiB",
+            zoom,
+            density,
+            fits,
+        )
 
 
 def _refusal(what: str, zoom: Zoom, density: float, fits: Callable[[Zoom, float], bool]) -> PayloadError:
@@ -63,4 +73,6 @@ def _refusal(what: str, zoom: Zoom, density: float, fits: Callable[[Zoom, float]
             ways.append(f"frames of {width}x{height}")
             break
     ways.append('sampling "exact"')
-    return PayloadError("JOB_TOO_BIG", f"{what}. What can be had: {', or '.join(ways)}", field="strip_density", limit=less)
+    return PayloadError(
+        "JOB_TOO_BIG", f"{what}. What can be had: {', or '.join(ways)}", field="strip_density", limit=less
+    )

@@ -30,7 +30,7 @@ class Map:
     radius: Decimal
 
     @classmethod
-    def of(cls, zoom: Zoom, density: float) -> "Map":
+    def of(cls, zoom: Zoom, density: float) -> Map:
         """A zoom's own map: its widest frame's corner lies on that row."""
         wish = 2 * math.pi * corner(zoom) * density
         rows = 1 << max(0, math.floor(math.log2(wish / _FEWEST)))

@@ -84,7 +84,7 @@ def periods_in_disc(
     bits = max(math.ceil(-log_radius), 0) + _GUARD_BITS
     orbit, growth = reference_orbit(re, im, bits, limit, progress), Growth()
     for first in range(0, len(orbit.re), _CHUNK):
-        part = [array[first:first + _CHUNK] for array in (orbit.re, orbit.im, orbit.exponent)]
+        part = [array[first : first + _CHUNK] for array in (orbit.re, orbit.im, orbit.exponent)]
         grown = growth.advance(*part)
         far = np.flatnonzero(grown + log_radius > _FAR)
         end = int(far[0]) if len(far) else _CHUNK

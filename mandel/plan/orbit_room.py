@@ -43,5 +43,6 @@ class OrbitRoom:
             "JOB_TOO_BIG",
             f"this place's reference orbit has not ended after {most:,} iterations; with {self.bytes / 1e9:.1f} GB for "
             f"it and {self.workers} worker{'s' * (self.workers > 1)} here, maxiter may be up to {most:,}",
-            field="maxiter", limit=most,
+            field="maxiter",
+            limit=most,
         )

@@ -129,7 +129,7 @@ class Reference:
         return data + hashlib.sha256(data).digest()
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> "Reference":
+    def from_bytes(cls, data: bytes) -> Reference:
         """The orbit that ``to_bytes`` wrote.
 
         Raises:
@@ -143,8 +143,12 @@ class Reference:
                 raise RenderError("BAD_REFERENCE", f"reference orbit of format {facts[0]}; compute it again")
             return cls(
                 **{name: file[name] for name in _ARRAYS},
-                bits=facts[1], escaped=bool(facts[2]), period=facts[3], wrap=facts[4], limit=facts[5],
-            )  # fmt: skip
+                bits=facts[1],
+                escaped=bool(facts[2]),
+                period=facts[3],
+                wrap=facts[4],
+                limit=facts[5],
+            )
 
 
 def _scaled(value: mpz, bits: int) -> tuple[float, int]:
@@ -284,6 +288,13 @@ def reference_orbit(  # noqa: C901, PLR0912, PLR0915 - one loop, hot; its variab
     if mirrored:
         orbit[:, 1] *= -1
     return Reference(
-        orbit[:, 0].copy(), orbit[:, 1].copy(), orbit[:, 2].astype(np.int32),
-        bits, escaped, period, wrap, limit, *_edge_arrays([edge for edge in edges if edge[0] <= last]),
-    )  # fmt: skip
+        orbit[:, 0].copy(),
+        orbit[:, 1].copy(),
+        orbit[:, 2].astype(np.int32),
+        bits,
+        escaped,
+        period,
+        wrap,
+        limit,
+        *_edge_arrays([edge for edge in edges if edge[0] <= last]),
+    )

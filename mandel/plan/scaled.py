@@ -23,7 +23,7 @@ class Scaled:
     exponent: np.ndarray
 
     @classmethod
-    def of(cls, mantissa: np.ndarray, exponent: np.ndarray | int = 0) -> "Scaled":
+    def of(cls, mantissa: np.ndarray, exponent: np.ndarray | int = 0) -> Scaled:
         """The normal form of ``mantissa * 2**exponent``."""
         if np.iscomplexobj(mantissa):
             _, shift = np.frexp(np.maximum(np.abs(mantissa.real), np.abs(mantissa.imag)))
@@ -32,16 +32,16 @@ class Scaled:
             mantissa, shift = np.frexp(mantissa)
         return cls(mantissa, np.where(mantissa == 0, 0, shift + exponent).astype(np.int32))
 
-    def __getitem__(self, key: Any) -> "Scaled":
+    def __getitem__(self, key: Any) -> Scaled:
         return Scaled(self.mantissa[key], self.exponent[key])
 
     def __len__(self) -> int:
         return len(self.mantissa)
 
-    def times(self, other: "Scaled") -> "Scaled":
+    def times(self, other: Scaled) -> Scaled:
         return Scaled.of(self.mantissa * other.mantissa, self.exponent + other.exponent)
 
-    def plus(self, other: "Scaled") -> "Scaled":
+    def plus(self, other: Scaled) -> Scaled:
         top = np.maximum(
             np.where(self.mantissa == 0, _LOWEST, self.exponent),
             np.where(other.mantissa == 0, _LOWEST, other.exponent),
@@ -49,21 +49,21 @@ class Scaled:
         top = np.where(top == _LOWEST, 0, top)
         return Scaled.of(self.at(top) + other.at(top), top)
 
-    def over(self, other: "Scaled") -> "Scaled":
+    def over(self, other: Scaled) -> Scaled:
         return Scaled.of(self.mantissa / other.mantissa, self.exponent - other.exponent)
 
-    def magnitude(self) -> "Scaled":
+    def magnitude(self) -> Scaled:
         return Scaled.of(np.abs(self.mantissa), self.exponent)
 
-    def negated(self) -> "Scaled":
+    def negated(self) -> Scaled:
         return Scaled(-self.mantissa, self.exponent)
 
-    def root(self) -> "Scaled":
+    def root(self) -> Scaled:
         """Square root of real numbers >= 0."""
         odd = self.exponent & 1
         return Scaled.of(np.sqrt(self.mantissa * (1 + odd)), (self.exponent - odd) // 2)
 
-    def shifted(self, bits: int) -> "Scaled":
+    def shifted(self, bits: int) -> Scaled:
         """Times 2**bits."""
         return Scaled(self.mantissa, np.where(self.mantissa == 0, 0, self.exponent + bits).astype(np.int32))
 
@@ -74,7 +74,7 @@ class Scaled:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return self.mantissa * np.ldexp(1.0, shift)
 
-    def below(self, other: "Scaled") -> np.ndarray:
+    def below(self, other: Scaled) -> np.ndarray:
         """Elementwise self < other, for real numbers >= 0."""
         return (other.mantissa > 0) & (
             (self.mantissa == 0)

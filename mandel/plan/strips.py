@@ -107,8 +107,13 @@ class Strips:
     """
 
     def __init__(
-        self, zoom: Zoom, density: float, map: Map | None = None, kept: Mapping[int, int] | None = None,
-        cropped: bool = True, coarser: int = 0,
+        self,
+        zoom: Zoom,
+        density: float,
+        map: Map | None = None,
+        kept: Mapping[int, int] | None = None,
+        cropped: bool = True,
+        coarser: int = 0,
     ):
         self.zoom = zoom
         self.map = map or Map.of(zoom, density)
@@ -182,7 +187,9 @@ class Strips:
         shown = [strip for rows in self.seen(frame) for strip in self.strips_of(rows)]
         strips, origin = range(min(shown), max(shown) + 1), self.origin(frame)
         within = [
-            _disc_in_rectangle(math.exp((origin - strip * self.rows) / self._per_e), self.zoom.width, self.zoom.height)
+            _disc_in_rectangle(
+                math.exp((origin - strip * self.rows) / self._per_e), self.zoom.width, self.zoom.height
+            )
             for strip in strips
         ] + [0.0]
         return {strip: (within[k] - within[k + 1]) / within[0] for k, strip in enumerate(strips)}
@@ -243,7 +250,14 @@ class Strips:
         """All samples of a strip, at its base level."""
         rows, around = self.layout(strip).shape(self.base(strip))
         return Grid(
-            self.zoom.re, self.zoom.im, self.radius(strip), around, rows, x0=0.5, y0=0.5, kind=POLAR,
+            self.zoom.re,
+            self.zoom.im,
+            self.radius(strip),
+            around,
+            rows,
+            x0=0.5,
+            y0=0.5,
+            kind=POLAR,
             around=around,
         )
 
@@ -285,7 +299,9 @@ def most_texels(zoom: Zoom, density: float) -> int:
 
 def densest(zoom: Zoom) -> float:
     """The largest density, in hundredths up to 4, with which int32 numbers all texels."""
-    fit = bisect_left(range(50, 401), True, key=lambda hundredths: most_texels(zoom, hundredths / 100) >= 2**31)
+    fit = bisect_left(
+        range(50, 401), True, key=lambda hundredths: most_texels(zoom, hundredths / 100) >= 2**31
+    )
     return (49 + fit) / 100
 
 

@@ -42,6 +42,12 @@ class View:
         """The view's samples, n x n for each pixel, evenly spaced."""
         cols, rows, scale = self.width * n, self.height * n, self.spacing
         return Grid(
-            self.re, self.im, scale if n == 1 else _SCALE.divide(scale, Decimal(n)), cols, rows,
-            x0=-(cols - 1) / 2, y0=(rows - 1) / 2, turn=self.turn,
+            self.re,
+            self.im,
+            scale if n == 1 else _SCALE.divide(scale, Decimal(n)),
+            cols,
+            rows,
+            x0=-(cols - 1) / 2,
+            y0=(rows - 1) / 2,
+            turn=self.turn,
         )

@@ -75,12 +75,18 @@ class Zoom:
     rotation: float = 0.0
 
     @classmethod
-    def of(cls, payload: Asked) -> "Zoom":
+    def of(cls, payload: Asked) -> Zoom:
         """The zoom that a payload asks for."""
         return cls(
-            payload.re, payload.im, payload.start_delta, payload.end_delta,
-            payload.num_frames, payload.frame_width, payload.frame_height,
-            float(payload.easing), float(payload.rotation),
+            payload.re,
+            payload.im,
+            payload.start_delta,
+            payload.end_delta,
+            payload.num_frames,
+            payload.frame_width,
+            payload.frame_height,
+            float(payload.easing),
+            float(payload.rotation),
         )
 
     def share(self, frame: int) -> float:

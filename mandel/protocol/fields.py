@@ -41,20 +41,33 @@ TABLE = (
     Field("frame_width", WHOLE, 1000, "pixels, even", True),
     Field("frame_height", WHOLE, 1000, "pixels, even", True),
     Field(
-        "maxiter", WHOLE, "auto",
-        'iteration limit of a sample, or "auto": found along the zoom by small renderings', True,
+        "maxiter",
+        WHOLE,
+        "auto",
+        'iteration limit of a sample, or "auto": found along the zoom by small renderings',
+        True,
     ),
     Field("fps", DECIMAL, "20", "frames per second, such as 29.97 or 30000/1001", True),
     Field("start_delta", DECIMAL, "2.5", "extent of the first frame's shorter side", True),
     Field("end_delta", DECIMAL, "0.0001", "extent of the last frame's shorter side, such as 1e-1000", True),
     Field("palette", TEXT, "dusk", "colours, by name"),
     Field("supersampling", WHOLE, 1, "n by n samples for each pixel, 1 to 4"),
-    Field("supersampling_mode", TEXT, "full", "full: every pixel; adaptive: only pixels that differ from a neighbour"),
+    Field(
+        "supersampling_mode",
+        TEXT,
+        "full",
+        "full: every pixel; adaptive: only pixels that differ from a neighbour",
+    ),
     Field("sampling", TEXT, "exact", "exact: each frame on its own; shared: all from one exponential map"),
     Field("strip_density", DECIMAL, "1.1", "of shared sampling: samples along a pixel at a corner, 0.5 to 4"),
     Field("easing", DECIMAL, "0", "share of the time spent speeding up and slowing down, 0 to 1"),
     Field("rotation", DECIMAL, "0", "degrees that the view turns counter-clockwise along the zoom"),
-    Field("keep_strips", FLAG, False, "of shared sampling: true keeps what recolour needs, about 2 bytes a sample"),
+    Field(
+        "keep_strips",
+        FLAG,
+        False,
+        "of shared sampling: true keeps what recolour needs, about 2 bytes a sample",
+    ),
 )
 
 BY_NAME = {field.name: field for field in TABLE}

@@ -35,7 +35,15 @@ class Operation:
 
 # Fields of a payload that another video of the same strips may have otherwise.
 LOOKS = (
-    "palette", "num_frames", "frame_width", "frame_height", "fps", "start_delta", "end_delta", "easing", "rotation",
+    "palette",
+    "num_frames",
+    "frame_width",
+    "frame_height",
+    "fps",
+    "start_delta",
+    "end_delta",
+    "easing",
+    "rotation",
 )
 TABLE = {
     RENDER: Operation(optional=None, streams=True),
@@ -43,8 +51,10 @@ TABLE = {
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
-    **{name: Operation(required=("job",)) for name in ("cancel", "pause", "resume", "retry", "pin", "unpin",
-                                                           "delete")},
+    **{
+        name: Operation(required=("job",))
+        for name in ("cancel", "pause", "resume", "retry", "pin", "unpin", "delete")
+    },
 }
 # Beside the payload's own fields and no part of the job's identity.
 PRIORITY = "priority"
@@ -73,7 +83,9 @@ class Request:
 
 def not_found() -> RequestError:
     """The one answer to every job id that is unknown, malformed or not ours."""
-    return RequestError("NOT_FOUND", "no such job here; `list` names all jobs (client.py --list)", field="job")
+    return RequestError(
+        "NOT_FOUND", "no such job here; `list` names all jobs (client.py --list)", field="job"
+    )
 
 
 def ambiguous(beginning: str) -> RequestError:
@@ -89,16 +101,20 @@ def unknown_field(name: str, known: Iterable[str]) -> RequestError:
     near = difflib.get_close_matches(name[:60], known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     return RequestError(
-        "UNKNOWN_FIELD", f"there is no field {name[:60]!r}{hint} Known fields: {', '.join(known)}",
-        field=name[:60], limit=known,
+        "UNKNOWN_FIELD",
+        f"there is no field {name[:60]!r}{hint} Known fields: {', '.join(known)}",
+        field=name[:60],
+        limit=known,
     )
 
 
 def _not_recoloured(name: str) -> RequestError:
     return RequestError(
-        "UNKNOWN_FIELD", f"recolour cannot change {name[:60]!r}: what a job kept suffices for another "
+        "UNKNOWN_FIELD",
+        f"recolour cannot change {name[:60]!r}: what a job kept suffices for another "
         f"{', '.join(LOOKS[:-1])} or {LOOKS[-1]}; for anything else send a payload of its own",
-        field=name[:60], limit=list(LOOKS),
+        field=name[:60],
+        limit=list(LOOKS),
     )
 
 
@@ -106,14 +122,16 @@ def _priority(value: object) -> int:
     if not isinstance(value, Number):
         raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
     known = exact(value.text)  # None: NaN or Infinity
-    if known is None or known.scientific and known.magnitude > _DOUBLE_MAGNITUDE:
+    if known is None or (known.scientific and known.magnitude > _DOUBLE_MAGNITUDE):
         raise RequestError("NOT_FINITE", "priority must be a whole number, and finite", field=PRIORITY)
     if known.exponent < 0:
         raise RequestError("WRONG_TYPE", "priority must be a whole number", field=PRIORITY)
     if known.magnitude > 0 or int(known.text()) not in range(-HIGHEST, HIGHEST + 1):
         raise RequestError(
-            "OUT_OF_RANGE", f"priority is a whole number from {-HIGHEST} to {HIGHEST}; 0 is usual",
-            field=PRIORITY, limit=[-HIGHEST, HIGHEST],
+            "OUT_OF_RANGE",
+            f"priority is a whole number from {-HIGHEST} to {HIGHEST}; 0 is usual",
+            field=PRIORITY,
+            limit=[-HIGHEST, HIGHEST],
         )
     return int(known.text())
 
@@ -123,8 +141,10 @@ def _client(value: object) -> str:
         raise RequestError("WRONG_TYPE", "client must be a string", field=CLIENT)
     if len(value) > LONGEST_CLIENT or not value.isprintable():
         raise RequestError(
-            "OUT_OF_RANGE", f"client is a name of at most {LONGEST_CLIENT} printable characters",
-            field=CLIENT, limit=LONGEST_CLIENT,
+            "OUT_OF_RANGE",
+            f"client is a name of at most {LONGEST_CLIENT} printable characters",
+            field=CLIENT,
+            limit=LONGEST_CLIENT,
         )
     return value
 
@@ -165,8 +185,10 @@ def request(value: object, admit: Callable[[str | None], None] = anybody) -> Req
         return Request(op, fields, priority, client)
     for name in fields:
         if name not in row.required + row.optional:
-            raise _not_recoloured(name) if op == RECOLOUR else unknown_field(
-                name, ("op", "token", *row.required, *row.optional)
+            raise (
+                _not_recoloured(name)
+                if op == RECOLOUR
+                else unknown_field(name, ("op", "token", *row.required, *row.optional))
             )
     for name in row.required:
         if name not in fields:

@@ -92,7 +92,7 @@ class ReplyReader:
     """
 
     def __init__(self, max_video: int = MAX_VIDEO, max_parts: int = MAX_PARTS):
-        self._limits = {name: MAX_JSON for name in _TYPES} | {reply.VIDEO: max_video}
+        self._limits = dict.fromkeys(_TYPES, MAX_JSON) | {reply.VIDEO: max_video}
         self._parts_left = max_parts
         self._data = bytearray()
         self._closed = False

@@ -84,7 +84,8 @@ class Scanner:
         self._marks += 1
         if self._marks > self._max_marks:
             raise RequestError(
-                "TOO_LARGE", f"a request has at most {self._max_marks} brackets, commas and quotes",
+                "TOO_LARGE",
+                f"a request has at most {self._max_marks} brackets, commas and quotes",
                 limit=self._max_marks,
             )
         if byte == b'"':
@@ -157,7 +158,10 @@ def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int 
     Scanner(max_depth).feed(data)
     try:
         value = json.loads(
-            text, parse_int=number, parse_float=number, parse_constant=number,
+            text,
+            parse_int=number,
+            parse_float=number,
+            parse_constant=number,
             object_pairs_hook=_no_duplicates,
         )
     except json.JSONDecodeError as error:

@@ -18,8 +18,11 @@ from mandel.render.perturbed import orbit_room
 
 
 def view_limit(
-    renderer: FrameRenderer, view: View, reference: Reference | None = None,
-    first: int = FIRST_LIMIT, ceiling: int = CEILING,
+    renderer: FrameRenderer,
+    view: View,
+    reference: Reference | None = None,
+    first: int = FIRST_LIMIT,
+    ceiling: int = CEILING,
 ) -> Limit:
     """The iteration limit that ``view`` needs (see mandel/plan/autoiter.py).
 
@@ -63,4 +66,6 @@ def view_reference(view: View, supersampling: int = 1, progress=None, workers: i
         workers: processes of this machine that will use it.
     """
     bits = max(precision(grid).bits for grid in (view.grid(supersampling), small(view).grid()))
-    return reference_orbit(view.re, view.im, bits, REFERENCE_STEPS, progress, view.delta, True, orbit_room(workers))
+    return reference_orbit(
+        view.re, view.im, bits, REFERENCE_STEPS, progress, view.delta, True, orbit_room(workers)
+    )

@@ -28,13 +28,17 @@ def check_limits(maxiter: int, bailout: float) -> None:
     """
     if not MIN_BAILOUT <= bailout <= MAX_BAILOUT:
         raise RenderError(
-            "OUT_OF_RANGE", f"bailout is {bailout}; it must be from {MIN_BAILOUT:g} to {MAX_BAILOUT:g}.",
-            field="bailout", limit=[MIN_BAILOUT, MAX_BAILOUT],
+            "OUT_OF_RANGE",
+            f"bailout is {bailout}; it must be from {MIN_BAILOUT:g} to {MAX_BAILOUT:g}.",
+            field="bailout",
+            limit=[MIN_BAILOUT, MAX_BAILOUT],
         )
     if not 1 <= maxiter <= MAX_MAXITER:
         raise RenderError(
-            "OUT_OF_RANGE", f"maxiter is {maxiter}; it must be from 1 to {MAX_MAXITER}.",
-            field="maxiter", limit=[1, MAX_MAXITER],
+            "OUT_OF_RANGE",
+            f"maxiter is {maxiter}; it must be from 1 to {MAX_MAXITER}.",
+            field="maxiter",
+            limit=[1, MAX_MAXITER],
         )
 
 
@@ -64,8 +68,11 @@ class Variant:
         if self.width == 1:
             return (("BLOCK", self.block),)
         return (
-            ("WIDTH", self.width), ("CHAINS", self.chains), ("BLOCK", self.block),
-            ("SPARSE", self.sparse), ("TILE", MAX_TILE * 8 // self.width),
+            ("WIDTH", self.width),
+            ("CHAINS", self.chains),
+            ("BLOCK", self.block),
+            ("SPARSE", self.sparse),
+            ("TILE", MAX_TILE * 8 // self.width),
         )
 
 
@@ -114,7 +121,11 @@ class DirectIterator:
     """
 
     def __init__(
-        self, ctx: DeviceContext, variant: str | None = None, prove_interior: bool = True, pace: Pace | None = None
+        self,
+        ctx: DeviceContext,
+        variant: str | None = None,
+        prove_interior: bool = True,
+        pace: Pace | None = None,
     ):
         self.ctx = ctx
         self._rounds = Rounds(ctx, _STEPS, pace)
@@ -129,8 +140,14 @@ class DirectIterator:
         return max(self.variant.width, 8)
 
     def iterate(
-        self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        place: Place | None = None, ink: Ink | None = None, tally: Tally | None = None,
+        self,
+        grid: Grid,
+        maxiter: int,
+        bailout: float,
+        outputs: Outputs = Outputs(),
+        place: Place | None = None,
+        ink: Ink | None = None,
+        tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
     ) -> Samples | None:
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
@@ -152,20 +169,43 @@ class DirectIterator:
         ctx = self.ctx
         place = place or place_of(ctx, grid, width=self.variant.width)
         if ink is not None:
-            self._tiles(place, maxiter, bailout, tally, 2 if ink.rgb else 1, (
-                ink.ring, np.int32(ink.first), ink.target,
-                np.int32(ink.entries), np.float32(ink.density), np.float32(ink.offset),
-            ))
+            self._tiles(
+                place,
+                maxiter,
+                bailout,
+                tally,
+                2 if ink.rgb else 1,
+                (
+                    ink.ring,
+                    np.int32(ink.first),
+                    ink.target,
+                    np.int32(ink.entries),
+                    np.float32(ink.density),
+                    np.float32(ink.offset),
+                ),
+            )
             return None
         n = place.rows * place.cols
         samples = Samples(
-            place.rows, place.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
+            place.rows,
+            place.cols,
+            maxiter,
+            ctx.empty(4 * n),
+            ctx.empty(4 * n),
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )
         # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
         if self._in_tiles(outputs):
-            self._tiles(place, maxiter, bailout, tally, 0, (samples.count, samples.frac), following(samples, None, then))
+            self._tiles(
+                place,
+                maxiter,
+                bailout,
+                tally,
+                0,
+                (samples.count, samples.frac),
+                following(samples, None, then),
+            )
         else:
             self._one_by_one(place, samples, bailout, outputs, following(samples, tally, then))
         return samples
@@ -188,20 +228,50 @@ class DirectIterator:
             size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
 
         def build(rounds: int):
-            return ctx.kernel("direct.cl", "direct", (
-                ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
-                ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), ("ROUNDS", rounds),
-                self._proof, *scalar.defines,
-            ))
+            return ctx.kernel(
+                "direct.cl",
+                "direct",
+                (
+                    ("GEOMETRY", place.geometry),
+                    ("DERIVATIVE", int(outputs.derivative)),
+                    ("DISTANCE", int(outputs.distance)),
+                    ("SLOPE", int(outputs.slope)),
+                    ("ROUNDS", rounds),
+                    self._proof,
+                    *scalar.defines,
+                ),
+            )
 
-        self._rounds.launch(build, size, group, (
-            place.across, place.down, place.spacings(ctx),
-            np.int32(samples.cols), np.int32(samples.rows), np.int32(samples.maxiter), np.float64(bailout),
-            samples.count, samples.frac, *wanted,
-        ), samples.cols * samples.rows, samples.maxiter, 8 * (7 if outputs.derivative else 5), then)
+        self._rounds.launch(
+            build,
+            size,
+            group,
+            (
+                place.across,
+                place.down,
+                place.spacings(ctx),
+                np.int32(samples.cols),
+                np.int32(samples.rows),
+                np.int32(samples.maxiter),
+                np.float64(bailout),
+                samples.count,
+                samples.frac,
+                *wanted,
+            ),
+            samples.cols * samples.rows,
+            samples.maxiter,
+            8 * (7 if outputs.derivative else 5),
+            then,
+        )
 
     def _tiles(
-        self, place: Place, maxiter: int, bailout: float, tally: Tally | None, paint: int, target: tuple,
+        self,
+        place: Place,
+        maxiter: int,
+        bailout: float,
+        tally: Tally | None,
+        paint: int,
+        target: tuple,
         then: Callable[[], object] = lambda: None,
     ) -> None:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
@@ -212,13 +282,37 @@ class DirectIterator:
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
 
         def build(rounds: int):
-            return ctx.kernel("direct_tiles.cl", "direct_tiles", (
-                ("GEOMETRY", place.geometry), ("PAINT", paint), ("ROUNDS", rounds), self._proof, *self._defines,
-            ))
+            return ctx.kernel(
+                "direct_tiles.cl",
+                "direct_tiles",
+                (
+                    ("GEOMETRY", place.geometry),
+                    ("PAINT", paint),
+                    ("ROUNDS", rounds),
+                    self._proof,
+                    *self._defines,
+                ),
+            )
 
         tiles = -(-vectors // tile)
         found = ctx.empty(8 * tiles) if tally is None else tally.slots(tiles, place.rows * place.cols)
-        self._rounds.launch(build, (tiles,), (1,), (
-            place.across, place.down, np.int32(place.cols), np.int32(place.rows),
-            np.int32(maxiter), np.float64(bailout), np.int32(tile), found, *target,
-        ), place.cols * place.rows, maxiter, 8 * (1 + 3 * tile * width), then)
+        self._rounds.launch(
+            build,
+            (tiles,),
+            (1,),
+            (
+                place.across,
+                place.down,
+                np.int32(place.cols),
+                np.int32(place.rows),
+                np.int32(maxiter),
+                np.float64(bailout),
+                np.int32(tile),
+                found,
+                *target,
+            ),
+            place.cols * place.rows,
+            maxiter,
+            8 * (1 + 3 * tile * width),
+            then,
+        )

@@ -123,13 +123,21 @@ class FrameRenderer:
         Not on GPUs: more bands cost them time, and the state of one, at most 2.2 times ``band_bytes``, has room.
         """
         found = bands(grid.rows, grid.cols, n, self.band_bytes)
-        if self.context.device.is_gpu or not rounds.are_needed(self.context, found[0][1] * grid.cols, maxiter):
+        if self.context.device.is_gpu or not rounds.are_needed(
+            self.context, found[0][1] * grid.cols, maxiter
+        ):
             return found
         return bands(grid.rows, grid.cols, n, self.band_bytes, 2 * _SAMPLE_BYTES + rounds.KEPT_BYTES)
 
     def samples(
-        self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT, outputs: Outputs = Outputs(),
-        whole: Grid | None = None, ink: Ink | None = None, tally: Tally | None = None,
+        self,
+        grid: Grid,
+        maxiter: int,
+        bailout: float = DEFAULT_BAILOUT,
+        outputs: Outputs = Outputs(),
+        whole: Grid | None = None,
+        ink: Ink | None = None,
+        tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
     ) -> Samples | None:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
@@ -161,11 +169,20 @@ class FrameRenderer:
         engine = self._engine(row.engine)
         place = chosen_place(self.context, grid, chosen, row.engine == PERTURBED, engine.list_width)
         samples = engine.iterate(grid, maxiter, bailout, place=place)
-        return self.context.download(samples.count, np.empty(place.rows * place.cols, np.int32))[:len(chosen)]
+        return self.context.download(samples.count, np.empty(place.rows * place.cols, np.int32))[
+            : len(chosen)
+        ]
 
     def picture(
-        self, view: View, maxiter: int, bailout: float, look: Look, supersampling: int = 1,
-        layout: str = "rgb", out: np.ndarray | None = None, adaptive: bool = False,
+        self,
+        view: View,
+        maxiter: int,
+        bailout: float,
+        look: Look,
+        supersampling: int = 1,
+        layout: str = "rgb",
+        out: np.ndarray | None = None,
+        adaptive: bool = False,
     ) -> np.ndarray:
         """The picture of a view: uint8, (H, W, 3), or (H*3/2, W) for layout ``"yuv420"``.
 
@@ -201,7 +218,14 @@ class FrameRenderer:
         return self._engine(DIRECT).paints(outputs(look))
 
     def _shade(
-        self, grid: Grid, whole: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int,
+        self,
+        grid: Grid,
+        whole: Grid,
+        maxiter: int,
+        bailout: float,
+        look: Look,
+        canvas: Canvas,
+        n: int,
         tally: Tally,
     ) -> None:
         """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
@@ -216,16 +240,20 @@ class FrameRenderer:
                 ink = self._painter.ink(look, canvas, first) if paints else None
                 shade = partial(self._painter.shade, look=look, canvas=canvas, n=n, row=first // n)
                 samples = self.samples(
-                    grid.band(first, rows), maxiter, bailout, outputs(look), whole, ink, tally,
+                    grid.band(first, rows),
+                    maxiter,
+                    bailout,
+                    outputs(look),
+                    whole,
+                    ink,
+                    tally,
                     None if self.timed else shade,
                 )
                 yield lambda: self.timed and shade(samples)
 
         self._paint(pieces())
 
-    def _refine(
-        self, grid: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int
-    ) -> None:
+    def _refine(self, grid: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int) -> None:
         """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
         pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
@@ -271,9 +299,11 @@ class FrameRenderer:
         frac = np.empty((grid.rows, grid.cols), np.float32)
         for first, rows in self.bands(grid, maxiter):
             samples = self.samples(grid.band(first, rows), maxiter, bailout, whole=grid, tally=tally)
-            self.context.download(samples.count, count[first:first + rows])
-            self.context.download(samples.frac, frac[first:first + rows])
-        smooth = np.where(count > maxiter, np.float32(0), (count + frac.astype(np.float64)).astype(np.float32))
+            self.context.download(samples.count, count[first : first + rows])
+            self.context.download(samples.frac, frac[first : first + rows])
+        smooth = np.where(
+            count > maxiter, np.float32(0), (count + frac.astype(np.float64)).astype(np.float32)
+        )
         self.timing.samples = self.timing.total = perf_counter() - started
         self.reached = tally.read()
         return count, smooth

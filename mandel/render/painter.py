@@ -123,7 +123,7 @@ class Painter:
         self._bytes = (0, None)
         self._canvas = Canvas(0, 0, None)
 
-    def _upload_ring(self, palette: str) -> "_Ring":
+    def _upload_ring(self, palette: str) -> _Ring:
         linear = ring.table(palette)
         levels = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32)
         light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
@@ -188,8 +188,12 @@ class Painter:
         mark, runs = self.ctx.empty(pixels), -(-pixels // 64)
         found = self.ctx.empty(4 * runs)
         self.ctx.kernel(_FILE, "mark_edges")(
-            self.ctx.queue, (canvas.width, canvas.height), None,
-            canvas.buffer, np.uint32(round(contrast * 1020)), mark,
+            self.ctx.queue,
+            (canvas.width, canvas.height),
+            None,
+            canvas.buffer,
+            np.uint32(round(contrast * 1020)),
+            mark,
         )
         self.ctx.kernel(_FILE, "count_marked")(self.ctx.queue, (runs,), None, mark, np.int32(pixels), found)
         ends = np.cumsum(self.ctx.download(found, np.empty(runs, np.int32)), dtype=np.int32)
@@ -232,22 +236,52 @@ class Painter:
         length = size[0] * size[-1]
         if n == 1 and len(size) == 2 and self._runs(length) and not outputs(look).derivative:
             self.ctx.kernel(_FILE, "shade_run")(
-                self.ctx.queue, (-(-length // _RUN),), (1,), samples.count, samples.frac,
-                i(samples.maxiter), own.canvas, i(own.entries), density, offset,
-                i(length), i(base), canvas.buffer,
+                self.ctx.queue,
+                (-(-length // _RUN),),
+                (1,),
+                samples.count,
+                samples.frac,
+                i(samples.maxiter),
+                own.canvas,
+                i(own.entries),
+                density,
+                offset,
+                i(length),
+                i(base),
+                canvas.buffer,
             )
             return
-        kernel = self.ctx.kernel(_FILE, "shade", (
-            ("N", n), ("LIST", int(pixels is not None)),
-            ("SLOPE", int(look.needs_slope)), ("DISTANCE", int(look.needs_distance)),
-        ))
+        kernel = self.ctx.kernel(
+            _FILE,
+            "shade",
+            (
+                ("N", n),
+                ("LIST", int(pixels is not None)),
+                ("SLOPE", int(look.needs_slope)),
+                ("DISTANCE", int(look.needs_distance)),
+            ),
+        )
         kernel(
-            self.ctx.queue, size, None,
-            samples.count, samples.frac, samples.distance, samples.slope,
-            i(samples.maxiter), own.canvas, own.light, i(own.entries), density, offset,
-            f(look.light[0]), f(look.light[1]), f(look.relief),
+            self.ctx.queue,
+            size,
+            None,
+            samples.count,
+            samples.frac,
+            samples.distance,
+            samples.slope,
+            i(samples.maxiter),
+            own.canvas,
+            own.light,
+            i(own.entries),
+            density,
+            offset,
+            f(look.light[0]),
+            f(look.light[1]),
+            f(look.relief),
             f(1.0 / (n * look.edge) if look.needs_distance else 0.0),
-            pixels, i(base), canvas.buffer,
+            pixels,
+            i(base),
+            canvas.buffer,
         )
 
     def _runs(self, length: int) -> bool:

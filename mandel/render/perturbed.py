@@ -67,7 +67,10 @@ class PerturbedIterator:
     """
 
     def __init__(
-        self, ctx: DeviceContext, progress: Callable[[int, int], object] | None = None, pace: Pace | None = None,
+        self,
+        ctx: DeviceContext,
+        progress: Callable[[int, int], object] | None = None,
+        pace: Pace | None = None,
         workers: int = 1,
     ):
         self._workers = workers
@@ -96,8 +99,12 @@ class PerturbedIterator:
         need = precision(grid)
         radius = _text_of_power2(need.c_max) if grid.kind == PLANE else None
         kept = self._reference if self._centre == (grid.re, grid.im) else None
-        own = kept is not None and kept.bits == need.bits and self._radius == radius and (
-            kept.complete or kept.limit == maxiter)
+        own = (
+            kept is not None
+            and kept.bits == need.bits
+            and self._radius == radius
+            and (kept.complete or kept.limit == maxiter)
+        )
         if kept is None or not (own or self._given) or not kept.serves(need.bits, maxiter):
             began = perf_counter()
             kept = reference_orbit(
@@ -215,12 +222,22 @@ class PerturbedIterator:
         )  # fmt: skip
 
         def build(rounds: int):
-            return ctx.kernel("perturb.cl", "perturb", (
-                ("GEOMETRY", place.geometry), ("DERIVATIVE", int(outputs.derivative)),
-                ("DISTANCE", int(outputs.distance)), ("SLOPE", int(outputs.slope)), ("ROUNDS", rounds),
-                ("DEEP", int(need.deep)), ("LOW", table.low),
-                ("WIDTH", tile[0] * tile[1]), ("TILE_COLS", tile[0]), ("TILE_ROWS", tile[1]),
-            ))
+            return ctx.kernel(
+                "perturb.cl",
+                "perturb",
+                (
+                    ("GEOMETRY", place.geometry),
+                    ("DERIVATIVE", int(outputs.derivative)),
+                    ("DISTANCE", int(outputs.distance)),
+                    ("SLOPE", int(outputs.slope)),
+                    ("ROUNDS", rounds),
+                    ("DEEP", int(need.deep)),
+                    ("LOW", table.low),
+                    ("WIDTH", tile[0] * tile[1]),
+                    ("TILE_COLS", tile[0]),
+                    ("TILE_ROWS", tile[1]),
+                ),
+            )
 
         tiles = [-(-place.cols // tile[0]), -(-place.rows // tile[1])]
         group = _GPU_GROUP if ctx.device.is_gpu else None

@@ -59,7 +59,9 @@ def chosen_place(ctx: DeviceContext, grid: Grid, chosen: np.ndarray, relative: b
     if table.geometry != STRAIGHT:
         raise ValueError("only samples of a grid that lies straight can be chosen")
     rows = -(-len(chosen) // width)
-    row, col = np.divmod(np.append(chosen, np.full(rows * width - len(chosen), chosen[-1])).astype(int), grid.cols)
+    row, col = np.divmod(
+        np.append(chosen, np.full(rows * width - len(chosen), chosen[-1])).astype(int), grid.cols
+    )
     across, down = ctx.upload(table.across[col]), ctx.upload(table.down[row])
     return Place(width, rows, LISTED, across, down, table.spacing)
 
@@ -89,7 +91,17 @@ class ListedPlaces:
         rows = -(-samples // width)
         re, im = ctx.empty(8 * rows * width), ctx.empty(8 * rows * width)
         self._kernel(
-            ctx.queue, (rows * width,), None, *self._tables, i(self._grid.cols), i(self._grid.rows),
-            i(self._grid.cols // self._n), self._pixels.buffer, i(first), i(samples), re, im,
+            ctx.queue,
+            (rows * width,),
+            None,
+            *self._tables,
+            i(self._grid.cols),
+            i(self._grid.rows),
+            i(self._grid.cols // self._n),
+            self._pixels.buffer,
+            i(first),
+            i(samples),
+            re,
+            im,
         )
         return Place(width, rows, LISTED, re, im, self._spacing)

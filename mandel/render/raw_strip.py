@@ -45,8 +45,13 @@ def least_fraction(bailout: float) -> int:
 def settle(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
     """Rounds the samples' fractions, on the device; enqueued, not waited for."""
     ctx.kernel(_FILE, "settle", _DEFINES)(
-        ctx.queue, (samples.rows * samples.cols,), None,
-        samples.count, samples.frac, np.int32(samples.maxiter), np.int32(least_fraction(bailout)),
+        ctx.queue,
+        (samples.rows * samples.cols,),
+        None,
+        samples.count,
+        samples.frac,
+        np.int32(samples.maxiter),
+        np.int32(least_fraction(bailout)),
     )
 
 
@@ -145,7 +150,7 @@ class RawStrip:
             zigzag = np.zeros(rows * cols, np.uint64 if any(lengths[4:]) else np.uint32)
             for k, length in enumerate(lengths):
                 if length:
-                    plane = _expanded(self._data[at:at + length], rows * cols)
+                    plane = _expanded(self._data[at : at + length], rows * cols)
                     zigzag |= np.left_shift(plane, 8 * k, dtype=zigzag.dtype)
                     at += length
             signs = zigzag & zigzag.dtype.type(1)
@@ -157,10 +162,18 @@ class RawStrip:
             yield Piece(row, col, self._split(ctx, numbers))
 
     def _split(self, ctx: DeviceContext, numbers: np.ndarray) -> Samples:
-        samples = Samples(*numbers.shape, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size))
+        samples = Samples(
+            *numbers.shape, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size)
+        )
         ctx.kernel(_FILE, "split", _DEFINES)(
-            ctx.queue, (numbers.size,), None,
-            ctx.upload(numbers), np.int32(self.maxiter), np.int32(self._low), samples.count, samples.frac,
+            ctx.queue,
+            (numbers.size,),
+            None,
+            ctx.upload(numbers),
+            np.int32(self.maxiter),
+            np.int32(self._low),
+            samples.count,
+            samples.frac,
         )
         return samples
 

@@ -62,7 +62,11 @@ class Resampler:
             ]
             for copy in copies:
                 cl.enqueue_copy(
-                    ctx.queue, texels, there[copy.part], src_offset=4 * copy.start, dst_offset=4 * copy.at,
+                    ctx.queue,
+                    texels,
+                    there[copy.part],
+                    src_offset=4 * copy.start,
+                    dst_offset=4 * copy.at,
                     byte_count=4 * copy.count,
                 )
             return texels
@@ -72,12 +76,12 @@ class Resampler:
         )
         with mapped.base:
             for copy in copies:
-                mapped[copy.at:copy.at + copy.count] = arrays[copy.part][copy.start:copy.start + copy.count]
+                mapped[copy.at : copy.at + copy.count] = arrays[copy.part][
+                    copy.start : copy.start + copy.count
+                ]
         return texels
 
-    def picture(
-        self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = YUV420
-    ) -> np.ndarray:
+    def picture(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = YUV420) -> np.ndarray:
         """The frame's picture, as ``Painter.develop`` gives it.
 
         Args:
@@ -91,10 +95,19 @@ class Resampler:
         kernel = ctx.kernel(_FILE, "resample", (("TAPS", TAPS), ("COARSEST", coarsest)))
         f = np.float32
         kernel(
-            ctx.queue, (unit.width, unit.height), None,
-            texels, self._polar(unit.width, unit.height), ctx.upload(places),
-            np.int32(unit.around), f(unit.origin - unit.first * unit.rows), f(unit.column),
-            f(unit.around / (2 * np.pi)), f(level_at_one_pixel(unit.around)), self._curve, canvas.buffer,
+            ctx.queue,
+            (unit.width, unit.height),
+            None,
+            texels,
+            self._polar(unit.width, unit.height),
+            ctx.upload(places),
+            np.int32(unit.around),
+            f(unit.origin - unit.first * unit.rows),
+            f(unit.column),
+            f(unit.around / (2 * np.pi)),
+            f(level_at_one_pixel(unit.around)),
+            self._curve,
+            canvas.buffer,
         )
         return self._painter.develop(canvas, layout)
 

@@ -78,8 +78,15 @@ class Rounds:
         self._counter = None  # on the device, 0 between rounds
 
     def launch(
-        self, build: Callable[[int], Callable], size: tuple[int, ...], group: tuple[int, ...] | None,
-        arguments: tuple, samples: int, maxiter: int, kept_bytes: int, then: Callable[[], object],
+        self,
+        build: Callable[[int], Callable],
+        size: tuple[int, ...],
+        group: tuple[int, ...] | None,
+        arguments: tuple,
+        samples: int,
+        maxiter: int,
+        kept_bytes: int,
+        then: Callable[[], object],
     ) -> None:
         """Enqueues the work, and what follows; waits for the work if it is done in rounds.
 
@@ -94,14 +101,18 @@ class Rounds:
         if self._always or are_needed(self._ctx, samples, maxiter):
             kernel = build(1)
             self._run(
-                math.prod(size), kept_bytes, then,
+                math.prod(size),
+                kept_bytes,
+                then,
                 lambda *more: kernel(self._ctx.queue, size, group, *arguments, *more),
             )
         else:
             build(0)(self._ctx.queue, size, group, *arguments)
             then()
 
-    def _run(self, items: int, kept_bytes: int, then: Callable[[], object], launch: Callable[..., object]) -> None:
+    def _run(
+        self, items: int, kept_bytes: int, then: Callable[[], object], launch: Callable[..., object]
+    ) -> None:
         ctx, pace, again, left = self._ctx, self._pace, 0, items
         kept, found = ctx.empty(kept_bytes * items), np.empty(1, np.int32)
         # After an exception it may be anything: then there is none.

@@ -32,7 +32,12 @@ class StripRenderer:
         self.reached = Reached()
 
     def render(
-        self, layout: Layout, blocks: Sequence[Block], maxiter: int, bailout: float, look: Look,
+        self,
+        layout: Layout,
+        blocks: Sequence[Block],
+        maxiter: int,
+        bailout: float,
+        look: Look,
         writer: RawStripWriter | None = None,
     ) -> np.ndarray:
         """The strip's levels in one array, uint32 (layout.size,), texels as resample.cl describes them.
@@ -105,8 +110,13 @@ class StripRenderer:
 
     def _place(self, canvas: Canvas, at: int, stride: int, texels) -> None:
         self._renderer.context.kernel(_FILE, "to_texels")(
-            self._renderer.context.queue, (canvas.width, canvas.height), None,
-            canvas.buffer, np.int32(at), np.int32(stride), texels,
+            self._renderer.context.queue,
+            (canvas.width, canvas.height),
+            None,
+            canvas.buffer,
+            np.int32(at),
+            np.int32(stride),
+            texels,
         )
 
     def _average(self, layout: Layout, base: int, texels) -> None:
@@ -119,6 +129,10 @@ class StripRenderer:
     def _derive(self, kernel: str, file: str, layout: Layout, level: int, other: int, texels) -> None:
         rows, cols = layout.shape(other)
         self._renderer.context.kernel(file, kernel)(
-            self._renderer.context.queue, (cols, rows), None,
-            texels, np.int32(layout.offset(level)), np.int32(layout.offset(other)),
+            self._renderer.context.queue,
+            (cols, rows),
+            None,
+            texels,
+            np.int32(layout.offset(level)),
+            np.int32(layout.offset(other)),
         )

@@ -51,7 +51,9 @@ class Tally:
     def __init__(self, ctx: DeviceContext, maxiter: int):
         self._ctx, self._maxiter = ctx, maxiter
         self._samples = 0
-        self._found: list[tuple[np.ndarray, object]] = []  # and its buffer, where the device cannot write to it
+        self._found: list[
+            tuple[np.ndarray, object]
+        ] = []  # and its buffer, where the device cannot write to it
 
     def slots(self, count: int, samples: int):
         """A kernel's argument: ``count`` int2 (reached, late), each to be written, of ``samples`` samples."""
@@ -71,8 +73,14 @@ class Tally:
         length = samples.rows * samples.cols
         group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // _RUN)
         return partial(
-            self._ctx.kernel(_FILE, "tally", (("GROUP", group),)), self._ctx.queue, (runs * group,), (group,),
-            samples.count, np.int32(length), np.int32(self._maxiter), self.slots(runs, length),
+            self._ctx.kernel(_FILE, "tally", (("GROUP", group),)),
+            self._ctx.queue,
+            (runs * group,),
+            (group,),
+            samples.count,
+            np.int32(length),
+            np.int32(self._maxiter),
+            self.slots(runs, length),
         )
 
     def read(self) -> Reached:
@@ -126,8 +134,8 @@ def black_share(picture: np.ndarray) -> float:
     Args:
         picture: uint8, yuv420 of (H * 3 / 2, W).
     """
-    luma = picture[:len(picture) * 2 // 3]
-    rows = luma[::max(luma.size // _LOOKED_AT, 1)]
+    luma = picture[: len(picture) * 2 // 3]
+    rows = luma[:: max(luma.size // _LOOKED_AT, 1)]
     return np.count_nonzero(rows <= _BLACK) / rows.size
 
 

@@ -11,7 +11,11 @@ from mandel.plan.view import View
 from mandel.render.direct import TUNING, VARIANTS, DirectIterator
 
 # A boundary with counts in the hundreds, a half-interior one, and a home view.
-_VIEWS = (("-1.338238635", "-0.057237059", "1e-4"), ("-1.338238635", "-0.057237059", "1e-2"), ("-0.75", "0", "3"))
+_VIEWS = (
+    ("-1.338238635", "-0.057237059", "1e-4"),
+    ("-1.338238635", "-0.057237059", "1e-2"),
+    ("-0.75", "0", "3"),
+)
 _FILES = ("direct.cl", "direct_tiles.cl")
 
 

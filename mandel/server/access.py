@@ -50,7 +50,8 @@ class Access:
             except OSError as error:
                 why = "no PEM certificate with its key" if isinstance(error, ssl.SSLError) else error.strerror
                 raise MandelError(
-                    "BAD_SETTING", f"the certificate cannot be used: {why}; check --tls-cert and --tls-key",
+                    "BAD_SETTING",
+                    f"the certificate cannot be used: {why}; check --tls-cert and --tls-key",
                     field="tls_cert",
                 ) from error
 
@@ -70,7 +71,9 @@ class Access:
         raise RequestError(
             "UNAUTHORIZED",
             "this service wants its token: copy the head's token file here and name it with --token-file "
-            "(in JSON: the field \"token\"; what is no JSON object, or too large a one, shows none)" if token is None else "the token is not this service's",
+            '(in JSON: the field "token"; what is no JSON object, or too large a one, shows none)'
+            if token is None
+            else "the token is not this service's",
             field="token",
         )
 
@@ -83,7 +86,9 @@ def _token(path: Path) -> str:
     except (OSError, MandelError) as error:
         why = error.message if isinstance(error, MandelError) else error.strerror
         raise MandelError(
-            "BAD_SETTING", f"cannot read the token {path}: {why}; check --token-file", field="token_file",
+            "BAD_SETTING",
+            f"cannot read the token {path}: {why}; check --token-file",
+            field="token_file",
         ) from error
     if word:
         _log.warning("%s", word)

@@ -39,8 +39,11 @@ def user(sock: socket.socket) -> str:
     if here != there and not ipaddress.ip_address(there.partition("%")[0]).is_loopback:
         return ""
     ends = (socket.inet_pton(sock.family, end.partition("%")[0]).ljust(16, b"\0") for end in (there, here))
-    asked = struct.pack("=BBxxI", sock.family, socket.IPPROTO_TCP, 0xFFFFFFFF) + struct.pack(
-        "!HH16s16s", theirs, port, *ends) + struct.pack("=IQ", 0, 0xFFFFFFFFFFFFFFFF)  # any interface, any cookie
+    asked = (
+        struct.pack("=BBxxI", sock.family, socket.IPPROTO_TCP, 0xFFFFFFFF)
+        + struct.pack("!HH16s16s", theirs, port, *ends)
+        + struct.pack("=IQ", 0, 0xFFFFFFFFFFFFFFFF)
+    )  # any interface, any cookie
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG) as kernel:
             kernel.send(struct.pack("=IHHII", 16 + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
@@ -72,8 +75,15 @@ class Arrival:
         OSError: the client has gone.
     """
 
-    def __init__(self, sock: socket.socket, address: str, port: int, most_bytes: int,
-                 tls: ssl.SSLContext | None, admit: Callable[[str | None], None] = anybody):
+    def __init__(
+        self,
+        sock: socket.socket,
+        address: str,
+        port: int,
+        most_bytes: int,
+        tls: ssl.SSLContext | None,
+        admit: Callable[[str | None], None] = anybody,
+    ):
         sock.setblocking(False)
         self.socket, self.address, self.peer = sock, owner(address) + user(sock), f"{address}:{port}"
         if tls is not None:

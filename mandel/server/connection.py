@@ -77,8 +77,12 @@ class Connection:
 
     def _carry_out(self, asked: Request) -> None:
         answer = {
-            RENDER: self._render, RECOLOUR: self._recolour, "attach": self._attach,
-            "status": self._status, "list": self._list, "delete": self._delete,
+            RENDER: self._render,
+            RECOLOUR: self._recolour,
+            "attach": self._attach,
+            "status": self._status,
+            "list": self._list,
+            "delete": self._delete,
         }
         if asked.op != RENDER and isinstance(asked.fields.get("job"), str):
             asked.fields["job"] = self._service.register.resolve(asked.fields["job"])
@@ -111,9 +115,18 @@ class Connection:
     def _ask(self, request: Request, asked: payload.Payload, source: str | None = None) -> None:
         canonical = asked.canonical()
         text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
-        self._stream(self._service.register.ask(
-            asked.job_id(), canonical, text, asked.num_frames, asked.least_bytes, request.priority, self._client(request),
-            source))
+        self._stream(
+            self._service.register.ask(
+                asked.job_id(),
+                canonical,
+                text,
+                asked.num_frames,
+                asked.least_bytes,
+                request.priority,
+                self._client(request),
+                source,
+            )
+        )
 
     def _client(self, request: Request) -> str:
         """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
@@ -125,8 +138,11 @@ class Connection:
     def _change(self, request: Request) -> None:
         register = self._service.register
         change = {
-            "cancel": register.cancel, "pause": register.pause, "resume": register.resume,
-            "retry": register.retry, "pin": partial(register.pin, pinned=True),
+            "cancel": register.cancel,
+            "pause": register.pause,
+            "resume": register.resume,
+            "retry": register.retry,
+            "pin": partial(register.pin, pinned=True),
             "unpin": partial(register.pin, pinned=False),
         }
         job = self._found(change[request.op](request.fields["job"]))
@@ -180,7 +196,9 @@ class Connection:
             else:
                 job = self._found(register.find(job.id))
         if job.state == CANCELLED:
-            raise RenderError("CANCELLED", "the job was cancelled; retry it, or send its payload again, to go on with it")
+            raise RenderError(
+                "CANCELLED", "the job was cancelled; retry it, or send its payload again, to go on with it"
+            )
         raise job.error or RenderError("INTERNAL", "the job failed")
 
     # -- the socket -------------------------------------------------------
@@ -191,7 +209,7 @@ class Connection:
         with _to_the_client():
             self.socket.settimeout(self._service.settings.stall_timeout)
             while view:
-                view = view[self.socket.send(view):]
+                view = view[self.socket.send(view) :]
 
     def _send_video(self, stored: StoredFile) -> None:
         """Sends a whole file, and notes how fast it is read."""
@@ -199,7 +217,9 @@ class Connection:
         reading.took(0, began)
         while reading.taken < stored.bytes:
             with _to_the_client():
-                sent = self.socket.sendfile(stored.file, reading.taken, min(piece, stored.bytes - reading.taken))
+                sent = self.socket.sendfile(
+                    stored.file, reading.taken, min(piece, stored.bytes - reading.taken)
+                )
             if not sent:
                 raise _Gone("the video shrank while it was sent")
             before, began = began, time.monotonic()
@@ -258,6 +278,7 @@ def failed() -> MandelError:
 def busy(most: int, what: str = "connections") -> TransferError:
     """The answer to a connection beyond a cap."""
     return TransferError(
-        "BUSY", f"{most} {what} are served already; try again in a few seconds",
+        "BUSY",
+        f"{most} {what} are served already; try again in a few seconds",
         limit={"connections": most, "retry_after": 5},
     )

@@ -17,8 +17,11 @@ def check(payload: Payload, cluster: dict) -> None:
     Raises:
         PayloadError: JOB_TOO_BIG.
     """
-    memory = [node["resources"]["memory"] for node in alive(cluster.get("nodes", ()))
-              if (node.get("resources") or {}).get("memory")]
+    memory = [
+        node["resources"]["memory"]
+        for node in alive(cluster.get("nodes", ()))
+        if (node.get("resources") or {}).get("memory")
+    ]
     if memory:
         check_frame(payload.frame_width, payload.frame_height, int(max(memory)))
     if payload.sampling == SHARED and cluster.get("store"):

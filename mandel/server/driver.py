@@ -44,8 +44,12 @@ class DriverProcess:
         try:
             self._process = subprocess.Popen(
                 leash_command(os.getpid(), theirs.fileno(), command),
-                pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
-                env=os.environ | {"PYTHONPATH": path}, stdout=output, stderr=output,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": path},
+                stdout=output,
+                stderr=output,
             )
         finally:
             theirs.close()

@@ -20,8 +20,14 @@ RUNNING = "running"
 # state -> event -> next state; what is not here is not allowed.
 TABLE = {
     QUEUED: {"ask": QUEUED, "start": RUNNING, "pause": PAUSED, "fail": FAILED, "cancel": CANCELLED},
-    RUNNING: {"ask": RUNNING, "requeue": QUEUED, "pause": PAUSED, "finish": DONE, "fail": FAILED,
-              "cancel": CANCELLED},
+    RUNNING: {
+        "ask": RUNNING,
+        "requeue": QUEUED,
+        "pause": PAUSED,
+        "finish": DONE,
+        "fail": FAILED,
+        "cancel": CANCELLED,
+    },
     PAUSED: {"ask": PAUSED, "pause": PAUSED, "resume": QUEUED, "cancel": CANCELLED},
     DONE: {"ask": DONE, "damage": QUEUED, "cancel": DONE},
     FAILED: {"ask": QUEUED, "retry": QUEUED, "cancel": FAILED},
@@ -54,13 +60,14 @@ def check_engine(job: Job) -> None:
         same = Payload.from_canonical(job.payload).job_id() == job.id
     except MandelError as error:
         raise RenderError(
-            "BAD_JOB", f"an older version began this job, and this one cannot read it: {error.message}; "
-            "send its payload again"
+            "BAD_JOB",
+            f"an older version began this job, and this one cannot read it: {error.message}; "
+            "send its payload again",
         ) from error
     if not same:
         raise RenderError(
-            "OLD_ENGINE", "an older version began this job, and this one makes other pictures; "
-            "send its payload again"
+            "OLD_ENGINE",
+            "an older version began this job, and this one makes other pictures; send its payload again",
         )
 
 
@@ -86,8 +93,14 @@ class Job:
         load: reads its payload, where the record has none.
     """
 
-    def __init__(self, lock: threading.RLock, record, segments: dict[int, int] | None = None,
-                 load: Callable[[], dict] | None = None, known: Iterable[dict] = ()):
+    def __init__(
+        self,
+        lock: threading.RLock,
+        record,
+        segments: dict[int, int] | None = None,
+        load: Callable[[], dict] | None = None,
+        known: Iterable[dict] = (),
+    ):
         self.id, self._payload, self._load, self.frames = record.id, record.payload, load, record.frames
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: dict = record.report
@@ -191,25 +204,41 @@ class Job:
     @property
     def done(self) -> int:
         """Frames rendered and not lost."""
-        return self.frames if self.state == DONE else min(
-            self.frames, self._before + len(self._fresh | self._kept))
+        return (
+            self.frames
+            if self.state == DONE
+            else min(self.frames, self._before + len(self._fresh | self._kept))
+        )
 
     def account(self) -> dict:
         """How it was rendered: frames by node, the nodes' hosts, frames retried, segments, strips, seconds."""
         if self.state != RUNNING:
             return self.report
-        return {"nodes": dict(self.nodes), "hosts": dict(self.hosts), "retried": self.retried,
-                "segments": len(self.segments), "seconds": round(time.monotonic() - self._began, 3),
-                **({"strips": dict(self.strips)} if any(self.strips.values()) else {}),
-                **({"notes": known} if (known := self.notes) else {})}
+        return {
+            "nodes": dict(self.nodes),
+            "hosts": dict(self.hosts),
+            "retried": self.retried,
+            "segments": len(self.segments),
+            "seconds": round(time.monotonic() - self._began, 3),
+            **({"strips": dict(self.strips)} if any(self.strips.values()) else {}),
+            **({"notes": known} if (known := self.notes) else {}),
+        }
 
     def progress(self) -> dict:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
         segments = self.report.get("segments", 0) if self.state == DONE else len(self.segments)
-        told = {"job": self.id, "state": self.state, "frames": self.frames, "done": self.done,
-                "segments": segments, "rate": None, "seconds_left": None, "stage": self.stage,
-                **({"again": self.again} if self.again else {}),
-                **({"notes": known} if (known := self.notes) else {})}
+        told = {
+            "job": self.id,
+            "state": self.state,
+            "frames": self.frames,
+            "done": self.done,
+            "segments": segments,
+            "rate": None,
+            "seconds_left": None,
+            "stage": self.stage,
+            **({"again": self.again} if self.again else {}),
+            **({"notes": known} if (known := self.notes) else {}),
+        }
         now = time.monotonic()
         if self.state == RUNNING and not self._fresh:
             told["waited"] = round(now - self._began, 1)  # or a client would see nothing move
@@ -221,13 +250,22 @@ class Job:
             # recent ones, may go on to the end.
             growth = max(0.0, (1 / recent - 1 / overall) / max((len(self._fresh) - window) / 2, window))
             told["rate"] = round(recent, 3)
-            told["seconds_left"] = [round(left / max(recent, overall), 1),
-                                    round(left * (1 / min(recent, overall) + growth * (window + left) / 2), 1)]
+            told["seconds_left"] = [
+                round(left / max(recent, overall), 1),
+                round(left * (1 / min(recent, overall) + growth * (window + left) / 2), 1),
+            ]
         return told
 
 
 def ended(row) -> dict:
     """What a ``progress`` part says of a job that has ended, from its row: id, state, frames, ready."""
     done = row["frames"] if row["state"] == DONE else min(row["frames"], row["ready"])
-    return {"job": row["id"], "state": row["state"], "frames": row["frames"], "done": done, "rate": None,
-            "seconds_left": None, "stage": None}
+    return {
+        "job": row["id"],
+        "state": row["state"],
+        "frames": row["frames"],
+        "done": done,
+        "rate": None,
+        "seconds_left": None,
+        "stage": None,
+    }

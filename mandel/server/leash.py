@@ -69,7 +69,9 @@ def main(head: int, descriptor: int, command: list[str]) -> int:
     _end_with(head)  # at the death of its thread that started us, to be exact: the keeper
     guard = _guard(os.getpid(), descriptor) if sys.platform == "linux" else 0
     child = subprocess.Popen(
-        [*command, "--fd", str(descriptor)], pass_fds=(descriptor,), preexec_fn=_die_with_parent  # noqa: PLW1509 - no threads
+        [*command, "--fd", str(descriptor)],
+        pass_fds=(descriptor,),
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads
     )
     os.close(descriptor)  # or the head would not see the command's end
     pid, status = os.wait()

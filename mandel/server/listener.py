@@ -47,9 +47,14 @@ class Listener:
         admit: raises what a peer is told whose token, or None, is not what is wanted.
     """
 
-    def __init__(self, port: socket.socket, settings: Settings, tls: ssl.SSLContext | None,
-                 begin: Callable[[socket.socket, str, str, Request], Connection],
-                 admit: Callable[[str | None], None] = anybody):
+    def __init__(
+        self,
+        port: socket.socket,
+        settings: Settings,
+        tls: ssl.SSLContext | None,
+        begin: Callable[[socket.socket, str, str, Request], Connection],
+        admit: Callable[[str | None], None] = anybody,
+    ):
         self._settings, self._tls, self._begin, self._admit = settings, tls, begin, admit
         self._most = settings.max_connections
         self._most_of_one = self._most - self._most // 4  # one address can never take all
@@ -152,8 +157,10 @@ class Listener:
     def _expire(self) -> None:
         now, limit = time.monotonic(), self._settings.request_timeout
         while self._arrivals and next(iter(self._arrivals.values())) <= now:
-            self._refuse(next(iter(self._arrivals)), RequestError(
-                "TIMEOUT", f"no whole request within {limit:g} seconds", limit=limit))
+            self._refuse(
+                next(iter(self._arrivals)),
+                RequestError("TIMEOUT", f"no whole request within {limit:g} seconds", limit=limit),
+            )
         self._lingering.expire(now)
 
     # -- a client comes ---------------------------------------------------
@@ -170,7 +177,9 @@ class Listener:
                 return
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # or a slow reader takes more
+                sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER
+                )  # or a slow reader takes more
                 most = self._settings.limits.max_request_bytes
                 arrival = Arrival(sock, address, port, most, self._tls, self._admit)
                 self._selector.register(arrival.socket, arrival.wants, partial(self._receive, arrival))
@@ -188,18 +197,27 @@ class Listener:
         if everybody and self.connections <= self._most:
             return None
         whose = None if everybody else address
-        if (self._close_silent(whose, _SILENT_SECONDS) or self._close_slow(whose) or self._close_stuck(whose)
-                or self._close_silent(whose, 0.0)):
+        if (
+            self._close_silent(whose, _SILENT_SECONDS)
+            or self._close_slow(whose)
+            or self._close_stuck(whose)
+            or self._close_silent(whose, 0.0)
+        ):
             return None
         return busy(self._most) if everybody else busy(self._most_of_one, "connections of your address")
 
     def _full_of_streams(self, address: str) -> MandelError | None:
         """BUSY when there is no room for one more that streams."""
         everybody = self._streams[address] < self._most_streams_of_one
-        if everybody and self._streams.total() < self._most_streams or self._close_slow(None if everybody else address):
+        if (everybody and self._streams.total() < self._most_streams) or self._close_slow(
+            None if everybody else address
+        ):
             return None
-        return busy(self._most_streams, "connections that follow jobs") if everybody else busy(
-            self._most_streams_of_one, "connections of your address that follow jobs")
+        return (
+            busy(self._most_streams, "connections that follow jobs")
+            if everybody
+            else busy(self._most_streams_of_one, "connections of your address that follow jobs")
+        )
 
     def _close_silent(self, address: str | None, seconds: float) -> bool:
         """Closes who has said no whole request for longest, and at least so long; of one address, or of all."""
@@ -210,9 +228,14 @@ class Listener:
             if address in (None, arrival.address) and arrival in self._arrivals:
                 self._receive(arrival)  # if it has spoken, it is served
                 if arrival in self._arrivals:
-                    self._refuse(arrival, TransferError(
-                        "BUSY", "others wanted this place, and no whole request had come; try again",
-                        limit={"connections": self._most, "retry_after": 1}))
+                    self._refuse(
+                        arrival,
+                        TransferError(
+                            "BUSY",
+                            "others wanted this place, and no whole request had come; try again",
+                            limit={"connections": self._most, "retry_after": 1},
+                        ),
+                    )
                     return True
         return False
 
@@ -229,8 +252,11 @@ class Listener:
     def _close_stuck(self, address: str | None) -> bool:
         """Closes who has not taken the answer to a request that streams nothing for longest."""
         since = time.monotonic() - _STUCK_SECONDS
-        stuck = [one for one in self._serving
-                 if address in (None, one.address) and not one.streams and one.since < since]
+        stuck = [
+            one
+            for one in self._serving
+            if address in (None, one.address) and not one.streams and one.since < since
+        ]
         if stuck:
             self._close(min(stuck, key=lambda one: one.since), "it took no answer while others waited")
         return bool(stuck)

@@ -17,13 +17,22 @@ def changes(before: list[dict], after: list[dict]) -> list[str]:
         before, after: the cluster's nodes, as the driver tells of them.
     """
     old, new = ({node["id"]: node for node in alive(nodes)} for nodes in (before, after))
-    slots = "no slots" if not any(map(_slots, new.values())) else _words(sum(map(_slots, new.values()), Counter()))
-    lines = [f"{_name(node)} joined with {_words(_slots(node))}; the cluster has {slots} now, and jobs use them at once"
-             for key, node in new.items() if key not in old]
+    slots = (
+        "no slots"
+        if not any(map(_slots, new.values()))
+        else _words(sum(map(_slots, new.values()), Counter()))
+    )
+    lines = [
+        f"{_name(node)} joined with {_words(_slots(node))}; the cluster has {slots} now, and jobs use them at once"
+        for key, node in new.items()
+        if key not in old
+    ]
     return lines + [
         f"{_name(node)} left, and with it {_words(_slots(node))}; {slots} remain. What it was rendering is rendered "
         "again on them" + ("" if any(map(_slots, new.values())) else " when there are any: jobs wait")
-        for key, node in old.items() if key not in new]
+        for key, node in old.items()
+        if key not in new
+    ]
 
 
 def _name(node: dict) -> str:
@@ -33,7 +42,9 @@ def _name(node: dict) -> str:
 
 def _slots(node: dict) -> Counter:
     resources = node.get("resources") or {}
-    return Counter({kind: int(resources.get(kind, 0)) for kind in ("CPU", "GPU") if resources.get(kind, 0) >= 1})
+    return Counter(
+        {kind: int(resources.get(kind, 0)) for kind in ("CPU", "GPU") if resources.get(kind, 0) >= 1}
+    )
 
 
 def _words(slots: Counter) -> str:

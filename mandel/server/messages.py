@@ -46,8 +46,11 @@ def _flag(value) -> bool:
 
 
 def _counts(value) -> bool:
-    return isinstance(value, dict) and len(value) <= _MOST and all(
-        _text()(name) and _number(count) for name, count in value.items())
+    return (
+        isinstance(value, dict)
+        and len(value) <= _MOST
+        and all(_text()(name) and _number(count) for name, count in value.items())
+    )
 
 
 def _list_of(check: Check) -> Check:
@@ -85,23 +88,57 @@ _JOB = {"job": _matches(_ID)}
 # What mandel/notes.py takes, and NOTES: what it gives.
 _LIMIT = {"maxiter": _whole(), "auto": _flag}
 _RUN = {"frames": _whole(1), "first": _whole(), "last": _whole()}
-_FOUND = _only({
-    "flat": _flag, "auto": _flag, "reached": _May(_share), "late": _May(_share), "maxiter": _May(_whole()),
-    "delta": _May(_text(40)), "decimals": _May(_whole()),
-})
-NOTES = _only({
-    "reached": _May(_only({"frame": _whole(), "share": _share, "maxiter": _whole()})),
-    "short": _May(_only({**_RUN, **_LIMIT, "frame": _whole(), "share": _share, "missing": _share})),
-    "flat": _May(_only({**_RUN, "deltas": _pair, "inside": _whole(), "maxiter": _May(_whole()), "auto": _flag,
-                        "decimals": _whole()})),
-    "gave_up": _May(_only({"views": _whole(1), "delta": _text(40), "maxiter": _whole(), "reason": _text(1000)})),
-})
-_WORK = {"seconds": _May(_number), "cpu_seconds": _May(_number), "node": _May(_text()), "host": _May(_text()),
-         "device": _May(_text())}
+_FOUND = _only(
+    {
+        "flat": _flag,
+        "auto": _flag,
+        "reached": _May(_share),
+        "late": _May(_share),
+        "maxiter": _May(_whole()),
+        "delta": _May(_text(40)),
+        "decimals": _May(_whole()),
+    }
+)
+NOTES = _only(
+    {
+        "reached": _May(_only({"frame": _whole(), "share": _share, "maxiter": _whole()})),
+        "short": _May(_only({**_RUN, **_LIMIT, "frame": _whole(), "share": _share, "missing": _share})),
+        "flat": _May(
+            _only(
+                {
+                    **_RUN,
+                    "deltas": _pair,
+                    "inside": _whole(),
+                    "maxiter": _May(_whole()),
+                    "auto": _flag,
+                    "decimals": _whole(),
+                }
+            )
+        ),
+        "gave_up": _May(
+            _only({"views": _whole(1), "delta": _text(40), "maxiter": _whole(), "reason": _text(1000)})
+        ),
+    }
+)
+_WORK = {
+    "seconds": _May(_number),
+    "cpu_seconds": _May(_number),
+    "node": _May(_text()),
+    "host": _May(_text()),
+    "device": _May(_text()),
+}
 _WRITTEN = {"bytes": _whole(), "sha256": _matches(_ID)}
-_NODES = _list_of(_fields({
-    "id": _text(), "host": _May(_text()), "address": _May(_text()), "alive": _May(_flag), "resources": _May(_counts),
-}))
+_NODES = _list_of(
+    _fields(
+        {
+            "id": _text(),
+            "host": _May(_text()),
+            "address": _May(_text()),
+            "alive": _May(_flag),
+            "resources": _May(_counts),
+        }
+    )
+)
 # The fields of each event; those that are not here are passed over.
 TABLE: dict[str, dict[str, Check]] = {
     "alive": {},
@@ -109,17 +146,30 @@ TABLE: dict[str, dict[str, Check]] = {
     "ready": {"address": _text(), "dashboard": _May(_text()), "joined": _May(_flag), "nodes": _NODES},
     "cluster": {"nodes": _NODES, "slots": _May(_counts), "tasks": _May(_whole()), "store": _May(_whole())},
     "unavailable": {"code": _matches(_CODE), "message": _text(_LONGEST_MESSAGE)},
-    "frame": {**_JOB, **_WORK, "frame": _whole(), "attempt": _May(_whole(1)),
-              "found": _May(_FOUND)},
+    "frame": {**_JOB, **_WORK, "frame": _whole(), "attempt": _May(_whole(1)), "found": _May(_FOUND)},
     "kept": {**_JOB, "frame": _whole(), "found": _May(_FOUND)},
     "limit": {**_JOB, "notes": NOTES},
     "stage": {**_JOB, "stage": _text(40), "done": _whole(), "total": _whole()},
-    "segment": {**_JOB, **_WORK, **_WRITTEN, "index": _whole(), "first": _May(_whole()),
-                "frames": _whole(1), "path": _text(4096), "notes": _May(NOTES)},
+    "segment": {
+        **_JOB,
+        **_WORK,
+        **_WRITTEN,
+        "index": _whole(),
+        "first": _May(_whole()),
+        "frames": _whole(1),
+        "path": _text(4096),
+        "notes": _May(NOTES),
+    },
     "spoilt": {**_JOB, "index": _whole()},
-    "strip": {**_JOB, "strip": _whole(-LARGE), "found": _flag, "error": _May(_text(_LONGEST_MESSAGE)),
-              "path": _May(_text(4096)), "base": _May(_whole(-LARGE)),
-              **{name: _May(check) for name, check in _WRITTEN.items()}},
+    "strip": {
+        **_JOB,
+        "strip": _whole(-LARGE),
+        "found": _flag,
+        "error": _May(_text(_LONGEST_MESSAGE)),
+        "path": _May(_text(4096)),
+        "base": _May(_whole(-LARGE)),
+        **{name: _May(check) for name, check in _WRITTEN.items()},
+    },
     "unneeded": {**_JOB, "strips": _list_of(_whole(-LARGE))},
     "video": {**_JOB, **_WRITTEN, "frames": _whole(1), "path": _text(4096), "poster": _May(_text(4096))},
     "failed": {**_JOB, "code": _matches(_CODE), "message": _text(_LONGEST_MESSAGE), "frame": _May(_whole())},
@@ -130,7 +180,7 @@ TABLE: dict[str, dict[str, Check]] = {
 def _wrong(value: dict, row: dict[str, Check]) -> str | None:
     """The first field that is missing or not what it must be."""
     for name, check in row.items():
-        if name not in value and not isinstance(check, _May) or not check(value.get(name)):
+        if (name not in value and not isinstance(check, _May)) or not check(value.get(name)):
             return name
     return None
 
@@ -145,9 +195,14 @@ def checked(message: dict) -> dict:
     if not isinstance(event, str) or event not in TABLE:
         raise RenderError("BAD_MESSAGE", f"there is no event {str(event)[:40]!r}")
     if (name := _wrong(message, TABLE[event])) is not None:
-        raise RenderError("BAD_MESSAGE", f"{event}: {name} cannot be {str(message.get(name))[:100]!r}", field=name)
-    if event == "strip" and message.get("path") is not None and (
-            lacking := [name for name in ("base", "bytes", "sha256") if message.get(name) is None]):
+        raise RenderError(
+            "BAD_MESSAGE", f"{event}: {name} cannot be {str(message.get(name))[:100]!r}", field=name
+        )
+    if (
+        event == "strip"
+        and message.get("path") is not None
+        and (lacking := [name for name in ("base", "bytes", "sha256") if message.get(name) is None])
+    ):
         raise RenderError("BAD_MESSAGE", f"strip: a file without {lacking[0]}", field=lacking[0])
     return {"event": event} | {name: message[name] for name in TABLE[event] if message.get(name) is not None}
 
@@ -163,9 +218,16 @@ def of_job(message: dict, frames: int, folder: Path) -> dict:
         RenderError: BAD_MESSAGE: a frame or segment that the job cannot have, or a file that is no
             regular one of that folder.
     """
-    for name, most in (("frame", frames - 1), ("index", frames - 1), ("first", frames - 1), ("frames", frames)):
+    for name, most in (
+        ("frame", frames - 1),
+        ("index", frames - 1),
+        ("first", frames - 1),
+        ("frames", frames),
+    ):
         if message.get(name, 0) > most:
-            raise RenderError("BAD_MESSAGE", f"{message['event']}: {name} is {message[name]}, of {frames} frames")
+            raise RenderError(
+                "BAD_MESSAGE", f"{message['event']}: {name} is {message[name]}, of {frames} frames"
+            )
     return message | {name: _file(message[name], folder) for name in _FILES if name in message}
 
 

@@ -27,7 +27,9 @@ from mandel.store.store import Record, Store
 
 _log = logging.getLogger("mandel")
 
-_UNSAVED = "the disk is full: the job's state is not stored yet, and lost if the service ends before there is room"
+_UNSAVED = (
+    "the disk is full: the job's state is not stored yet, and lost if the service ends before there is room"
+)
 
 MOST_FAULTS = 4  # times in a row that the driver may fail a job
 
@@ -47,8 +49,9 @@ class Register(Shelf):
         closing: the service stops; nothing more will be begun.
     """
 
-    def __init__(self, store: Store, most_bytes: int, most_jobs: int, most_of_one: int,
-                 most_ended: int = MOST_ENDED):
+    def __init__(
+        self, store: Store, most_bytes: int, most_jobs: int, most_of_one: int, most_ended: int = MOST_ENDED
+    ):
         super().__init__(store, most_bytes, most_ended)
         self._most_jobs, self._most_of_one = most_jobs, most_of_one
         self.work = threading.Condition(self.lock)
@@ -60,8 +63,17 @@ class Register(Shelf):
 
     # -- for connections --------------------------------------------------
 
-    def ask(self, job: str, payload: dict, canonical: str, frames: int, room: int = 0,
-            priority: int | None = None, client: str = "", source: str | None = None) -> Job:
+    def ask(
+        self,
+        job: str,
+        payload: dict,
+        canonical: str,
+        frames: int,
+        room: int = 0,
+        priority: int | None = None,
+        client: str = "",
+        source: str | None = None,
+    ) -> Job:
         """The job of a payload: joined when it is live, done when stored, else queued durably.
 
         Args:
@@ -98,8 +110,13 @@ class Register(Shelf):
 
     def _job(self, record: Record) -> Job:
         done = record.state == DONE
-        return Job(self.lock, record, {} if done else self.store.stored_frames(record.id),
-                   partial(self.store.payload, record.id), () if done else self.store.notes(record.id))
+        return Job(
+            self.lock,
+            record,
+            {} if done else self.store.stored_frames(record.id),
+            partial(self.store.payload, record.id),
+            () if done else self.store.notes(record.id),
+        )
 
     def _check_queue(self, client: str) -> None:
         with self.lock:
@@ -119,7 +136,9 @@ class Register(Shelf):
             for wish, value in wishes.items():
                 setattr(job, wish, value)
             if wishes and job.state == RUNNING:
-                self._orders.append({"do": "change", "job": job.id, "priority": job.priority, "client": job.client})
+                self._orders.append(
+                    {"do": "change", "job": job.id, "priority": job.priority, "client": job.client}
+                )
                 self.work.notify_all()
 
     def _check_room(self, room: int) -> None:
@@ -154,6 +173,7 @@ class Register(Shelf):
 
     def pause(self, job: str) -> Job | None:
         """Has a live job wait for ``resume``; any other stays what it is. None when there is no such job."""
+
         def rest(found: Job) -> None:
             if found.state == RUNNING:
                 self.drop(found)
@@ -166,6 +186,7 @@ class Register(Shelf):
 
     def resume(self, job: str) -> Job | None:
         """Queues a paused job; any other stays what it is. None when there is no such job."""
+
         def wait_again(found: Job) -> None:
             found.apply("resume")
             self.work.notify_all()
@@ -225,9 +246,14 @@ class Register(Shelf):
             payload = None
         with self.lock:
             return job.progress() | {
-                "payload": payload, "bytes": size, "asked": job.asked, "client": job.client, "priority": job.priority,
+                "payload": payload,
+                "bytes": size,
+                "asked": job.asked,
+                "client": job.client,
+                "priority": job.priority,
                 "pinned": job.pinned,
-                **job.account(), **({"kept": kept} if kept else {}),
+                **job.account(),
+                **({"kept": kept} if kept else {}),
                 **({"source": job.source} if job.source else {}),
                 **({"unsaved": _UNSAVED} if job.unsaved else {}),
                 "error": job.error.as_dict() if job.error else None,
@@ -244,7 +270,8 @@ class Register(Shelf):
         with self.lock:
             live = Counter(job.state for job in self._jobs.values())
             return {state: live[state] for state in (QUEUED, RUNNING, PAUSED)} | {
-                state: stored.get(state, 0) for state in (DONE, FAILED, CANCELLED)}
+                state: stored.get(state, 0) for state in (DONE, FAILED, CANCELLED)
+            }
 
     # -- for the supervisor -----------------------------------------------
 
@@ -279,7 +306,14 @@ class Register(Shelf):
             self.work.notify_all()
 
     def add_segment(
-        self, job: Job, number: int, path: Path, frames: int, sha256: str, first: int = 0, notes: dict | None = None
+        self,
+        job: Job,
+        number: int,
+        path: Path,
+        frames: int,
+        sha256: str,
+        first: int = 0,
+        notes: dict | None = None,
     ) -> None:
         """Stores a segment of a running job, from frame ``first`` on, and the notes on it. Raises StoreError."""
         with job.ending:
@@ -334,8 +368,13 @@ class Register(Shelf):
                 job.apply("requeue")
                 self.work.notify_all()
                 return
-        self.fail(job, RenderError(
-            "DRIVER_FAILED", f"the renderer failed {MOST_FAULTS} times in a row without a finished segment: {why}"))
+        self.fail(
+            job,
+            RenderError(
+                "DRIVER_FAILED",
+                f"the renderer failed {MOST_FAULTS} times in a row without a finished segment: {why}",
+            ),
+        )
 
     def driver_died(self, why: str, seconds: float, status: int | None) -> None:
         """Nothing is running any more: all is queued again but for a job that must be to blame; see ``Suspects``."""

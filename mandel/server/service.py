@@ -25,8 +25,15 @@ _CLIENT_SECONDS = 3.0  # after the driver's end, for videos on their way
 
 def driver_command(settings: Settings) -> list[str]:
     """How to start the real driver."""
-    return [sys.executable, "-m", "mandel.cluster.driver", "--address", settings.address,
-            "--device", settings.device]
+    return [
+        sys.executable,
+        "-m",
+        "mandel.cluster.driver",
+        "--address",
+        settings.address,
+        "--device",
+        settings.device,
+    ]
 
 
 class Service:
@@ -50,10 +57,15 @@ class Service:
             port.close()
             raise
         self.listener = Listener(
-            port, settings, self.access.tls, partial(Connection, service=self), self.access.admit)
+            port, settings, self.access.tls, partial(Connection, service=self), self.access.admit
+        )
         self.register = Register(
-            self.store, settings.max_db_bytes or share_of_disk(self.store.usage(), settings.max_db_share),
-            settings.max_jobs, settings.max_jobs_per_client, settings.max_ended_jobs)
+            self.store,
+            settings.max_db_bytes or share_of_disk(self.store.usage(), settings.max_db_share),
+            settings.max_jobs,
+            settings.max_jobs_per_client,
+            settings.max_ended_jobs,
+        )
         self.housekeeper = Housekeeper(self.register)
         self.supervisor = Supervisor(self.register, command, settings.driver_timeout)
         self._began = time.monotonic()
@@ -81,15 +93,22 @@ class Service:
         told, facts = self.register.progress(job), self.supervisor.facts
         if told["state"] == QUEUED and facts["state"] != "ready":
             since = self.supervisor.unready_since
-            told["renderer"] = {"state": facts["state"], "error": facts["error"],
-                                "seconds": round(time.monotonic() - since, 1) if since else 0.0}
+            told["renderer"] = {
+                "state": facts["state"],
+                "error": facts["error"],
+                "seconds": round(time.monotonic() - since, 1) if since else 0.0,
+            }
         return told
 
     def status(self) -> dict:
         """What ``status`` tells: version, uptime in s, driver and cluster, jobs by state, connections."""
         return {
-            "version": VERSION, "uptime": round(time.monotonic() - self._began, 1),
-            "driver": dict(self.supervisor.facts), "cluster": dict(self.supervisor.cluster),
-            "jobs": self.register.count(), "storage": self.register.storage(),
-            "live": self.register.live_progress(), "connections": self.listener.connections,
+            "version": VERSION,
+            "uptime": round(time.monotonic() - self._began, 1),
+            "driver": dict(self.supervisor.facts),
+            "cluster": dict(self.supervisor.cluster),
+            "jobs": self.register.count(),
+            "storage": self.register.storage(),
+            "live": self.register.live_progress(),
+            "connections": self.listener.connections,
         }

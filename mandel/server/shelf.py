@@ -81,7 +81,8 @@ class Shelf:
         with self._accepting:
             if (found := self.live(job)) is not None:
                 raise RenderError(
-                    "NOT_ENDED", f"the job is {found.state}: cancel it first (client.py --cancel {job[:12]})",
+                    "NOT_ENDED",
+                    f"the job is {found.state}: cancel it first (client.py --cancel {job[:12]})",
                     field="job",
                 )
             size, gone = self.store.bytes(job), self.store.delete(job)
@@ -110,7 +111,9 @@ class Shelf:
         there was anything to do. Call it now and then; acceptance waits for one job's end at most. Never raises
         StoreError."""
         try:
-            evicted = self.store.evict(self.most_bytes, ended=self._most_ended, few=_FEW, hold=self._accepting)
+            evicted = self.store.evict(
+                self.most_bytes, ended=self._most_ended, few=_FEW, hold=self._accepting
+            )
             for job in evicted:
                 _log.info("job %s evicted", job[:12])
             return self.store.thin() or bool(evicted)
@@ -125,8 +128,15 @@ class Shelf:
                 usage = self.store.usage()
         except StoreError as error:
             return {"error": error.message}
-        return {"total": usage.total, "limit": self.most_bytes, "free": usage.free, "jobs": usage.jobs,
-                "cache": usage.cache, "lost": usage.lost, "pinned": usage.pinned}
+        return {
+            "total": usage.total,
+            "limit": self.most_bytes,
+            "free": usage.free,
+            "jobs": usage.jobs,
+            "cache": usage.cache,
+            "lost": usage.lost,
+            "pinned": usage.pinned,
+        }
 
     def open(self, job: str) -> StoredFile | None:
         """The proven video of a done job; None when it was damaged: the job is live again.
@@ -165,8 +175,12 @@ class Shelf:
             known = self._unsaved | self._jobs
             told = {row["id"]: known[row["id"]].progress() for row in rows if row["id"] in known}
         jobs = [
-            {**(told.get(row["id"]) or ended(row)), "asked": row["asked"], "bytes": row["bytes"],
-             "pinned": bool(row["pinned"])}
+            {
+                **(told.get(row["id"]) or ended(row)),
+                "asked": row["asked"],
+                "bytes": row["bytes"],
+                "pinned": bool(row["pinned"]),
+            }
             for row in rows
         ]
         return json.dumps(jobs, separators=(",", ":")).encode()
@@ -174,5 +188,7 @@ class Shelf:
 
 def _evicted() -> StoreError:
     return StoreError(
-        "EVICTED", "the video was removed, to make room or because somebody asked for it; send its payload to have it "
-        "made again")
+        "EVICTED",
+        "the video was removed, to make room or because somebody asked for it; send its payload to have it "
+        "made again",
+    )

@@ -77,13 +77,16 @@ def recoloured(job: Job, source: Job, changes: dict, limits: Limits) -> Payload:
     """
     if not source.payload.get("keep_strips"):
         raise RenderError(
-            "NO_STRIPS", f'job {job.id[:12]} keeps no strips: send its payload with "sampling": "shared" and '
-            '"keep_strips": true once, then recolour that job', field="job",
+            "NO_STRIPS",
+            f'job {job.id[:12]} keeps no strips: send its payload with "sampling": "shared" and '
+            '"keep_strips": true once, then recolour that job',
+            field="job",
         )
     if source.live:
         raise RenderError(
             "NO_STRIPS",
-            f"job {source.id[:12]} is not done yet, nor are its strips: attach to it, then recolour it", field="job",
+            f"job {source.id[:12]} is not done yet, nor are its strips: attach to it, then recolour it",
+            field="job",
         )
     theirs = Payload.from_canonical(source.payload)
     base = {**job.payload, "strip_density": theirs.strip_density, "keep_strips": False}
@@ -97,7 +100,8 @@ def recoloured(job: Job, source: Job, changes: dict, limits: Limits) -> Payload:
             "OUT_OF_RANGE",
             f"the strips of job {source.id[:12]} are too coarse for {asked.frame_width}x{asked.frame_height} "
             f"pixels, they suffice for {width}x{height}; for more send a payload of that size",
-            field="frame_width", limit={"max": width},
+            field="frame_width",
+            limit={"max": width},
         )
     if share < 1 - 1e-9:
         asked = parse({**asked.canonical(), "strip_density": f"{density:.6f}"}, limits)

@@ -139,10 +139,17 @@ class Supervisor:
                 return None
             self._folders[job.id] = folder
             job.begin({segment.number: segment.frames for segment in segments}, notes)
-        return {"do": "render", "job": job.id, "payload": job.payload, "tmp": str(folder),
-                "priority": job.priority, "client": job.client, "cache": str(self._register.store.names.cache),
-                "segments": {str(segment.number): str(segment.path) for segment in segments},
-                "strips": strips_there}
+        return {
+            "do": "render",
+            "job": job.id,
+            "payload": job.payload,
+            "tmp": str(folder),
+            "priority": job.priority,
+            "client": job.client,
+            "cache": str(self._register.store.names.cache),
+            "segments": {str(segment.number): str(segment.path) for segment in segments},
+            "strips": strips_there,
+        }
 
     # -- keeper -----------------------------------------------------------
 
@@ -175,7 +182,7 @@ class Supervisor:
         try:
             for message in driver.messages():
                 self._carry_out(driver, message)
-                ready = ready or driver.ready and time.monotonic()
+                ready = ready or (driver.ready and time.monotonic())
         except RenderError as error:
             why = f"it said what cannot be: {error.message}"
         except TimeoutError:
@@ -230,8 +237,13 @@ class Supervisor:
                 driver.is_ready(self._silence)
                 self._register.work.notify_all()
             dashboard = message.get("dashboard")
-            _log.info("driver %d is ready: Ray at %s, dashboard %s, nodes: %d", driver.pid, message["address"],
-                      f"http://{dashboard}" if dashboard else "off", len(machines.alive(message["nodes"])))
+            _log.info(
+                "driver %d is ready: Ray at %s, dashboard %s, nodes: %d",
+                driver.pid,
+                message["address"],
+                f"http://{dashboard}" if dashboard else "off",
+                len(machines.alive(message["nodes"])),
+            )
         elif event == "cluster":
             for line in machines.changes(self.cluster["nodes"], message["nodes"]):
                 _log.info("%s", line)
@@ -241,8 +253,10 @@ class Supervisor:
         elif event == "unavailable":
             words = message["message"]
             if self._joined:
-                words = (f"the Ray cluster at {self._joined[1]}, which this service joined, has gone; its jobs wait for "
-                         f"it and go on when it is back (to go on without it, start the service anew). {words}")
+                words = (
+                    f"the Ray cluster at {self._joined[1]}, which this service joined, has gone; its jobs wait for "
+                    f"it and go on when it is back (to go on without it, start the service anew). {words}"
+                )
             self.facts["error"] = words
             _log.error("driver: %s", words)
         else:
@@ -259,7 +273,11 @@ class Supervisor:
                 elif "path" in message:
                     remove(message["path"])
             except Exception as error:  # the message in hand is this job's: no other is to blame
-                words = error.message if isinstance(error, MandelError) else f"it could not be carried out: {error!r}"
+                words = (
+                    error.message
+                    if isinstance(error, MandelError)
+                    else f"it could not be carried out: {error!r}"
+                )
                 self._disbelieve(message, words)
                 return
         if event in messages.ENDS:
@@ -301,8 +319,13 @@ class Supervisor:
         try:
             if event == "frame":
                 with self._register.lock:
-                    job.frame(message["frame"], message.get("node") or "", message.get("attempt", 1),
-                              message.get("host") or "", message.get("found"))
+                    job.frame(
+                        message["frame"],
+                        message.get("node") or "",
+                        message.get("attempt", 1),
+                        message.get("host") or "",
+                        message.get("found"),
+                    )
             elif event == "kept":
                 with self._register.lock:
                     job.recalled(message["frame"], message.get("found"))
@@ -315,22 +338,32 @@ class Supervisor:
                     job.stage = None if over else {key: message[key] for key in ("stage", "done", "total")}
             elif event == "segment":
                 number = message["index"]
-                self._register.add_segment(job, number, message["path"], message["frames"], message["sha256"],
-                                           message.get("first", 0), message.get("notes"))
+                self._register.add_segment(
+                    job,
+                    number,
+                    message["path"],
+                    message["frames"],
+                    message["sha256"],
+                    message.get("first", 0),
+                    message.get("notes"),
+                )
                 final = str(self._register.store.names.file(job.id, SEGMENT, number))
                 with self._register.lock:
                     self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})
                     self._register.work.notify_all()
             elif event == "spoilt":
-                _log.warning("job %s: segment %d is not right and is made again", job.id[:12], message["index"])
+                _log.warning(
+                    "job %s: segment %d is not right and is made again", job.id[:12], message["index"]
+                )
                 self._register.discard_segment(job, message["index"])
             elif event == "strip":
                 strips.made(job, self._register.store, message)
             elif event == "unneeded":
                 strips.unneeded(job, self._register.store, message["strips"])
             elif event == "video":
-                self._register.finish(job, message["path"], message.get("poster"), message["frames"],
-                                      message["sha256"])
+                self._register.finish(
+                    job, message["path"], message.get("poster"), message["frames"], message["sha256"]
+                )
             elif event == "failed":
                 frame = message.get("frame")
                 where = "" if frame is None else f" (frame {frame})"

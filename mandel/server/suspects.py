@@ -36,8 +36,10 @@ LEAST_TRIAL, _LONGEST_TRIAL = 60.0, 600.0
 def guilty(why: str) -> RenderError:
     """What is told of a job that ``Suspects.died`` named; ``why`` the last driver ended."""
     return RenderError(
-        "DRIVER_FAILED", f"the renderer ended {MOST_DEATHS} times or more in a row while it had this job, the last time "
-        f"with no other job, and no segment was finished meanwhile: {why}")
+        "DRIVER_FAILED",
+        f"the renderer ended {MOST_DEATHS} times or more in a row while it had this job, the last time "
+        f"with no other job, and no segment was finished meanwhile: {why}",
+    )
 
 
 class Suspects:
@@ -83,6 +85,6 @@ class Suspects:
             self._until = time.monotonic() + self._seconds
         worst = max(job.deaths for job in suspects)
         most = [job for job in suspects if job.deaths == worst]
-        chosen = most[:(len(most) + 1) // 2]
+        chosen = most[: (len(most) + 1) // 2]
         self._trial = {job.id for job in chosen}
         return chosen

@@ -42,9 +42,11 @@ def next_job(jobs: Iterable[Job], let_go: Container[str], letting_go: int) -> Jo
                 first[job.client] = job
     taken = running.total() + letting_go
     able = [
-        client for client in first
-        if taken < MOST_RUNNING or taken < MOST_CLIENTS and not running[client]
-        or taken < MOST_ADDRESSES and not here[address(client)]
+        client
+        for client in first
+        if taken < MOST_RUNNING
+        or (taken < MOST_CLIENTS and not running[client])
+        or (taken < MOST_ADDRESSES and not here[address(client)])
     ]
     return first[min(able, key=lambda client: (here[address(client)], running[client]))] if able else None
 
@@ -69,12 +71,14 @@ def check_queue(jobs: Iterable[Job], client: str, most: int, most_of_one: int) -
     clients = Counter(job.client for job in jobs)
     here = sum(count for other, count in clients.items() if address(other) == address(client))
     for count, limit, whose in (
-        (clients[client], most_of_one, "of yours "), (clients.total(), most, ""),
+        (clients[client], most_of_one, "of yours "),
+        (clients.total(), most, ""),
         (here, 3 * (most - clients.total()), "of your address "),
     ):
         if count >= limit:
             raise TransferError(
-                "BUSY", f"{count} jobs {whose}are unfinished and no more are taken (--max-jobs, "
+                "BUSY",
+                f"{count} jobs {whose}are unfinished and no more are taken (--max-jobs, "
                 "--max-jobs-per-client); try again when some have ended, or cancel some",
                 limit={"jobs": limit, "retry_after": _RETRY_SECONDS},
             )

@@ -46,8 +46,11 @@ def claim(names: Names) -> None:
         there = {entry.name: entry for entry in entries}
     for folder in (names.jobs, names.tmp, names.cache, names.lost):
         if folder.name in there and not there[folder.name].is_dir(follow_symlinks=False):
-            raise _foreign(root, f"{folder.name} in it is {_kind(folder)} instead of a folder of its own; "
-                           "(DB/ itself may be a link to another disk, not what is in it)")
+            raise _foreign(
+                root,
+                f"{folder.name} in it is {_kind(folder)} instead of a folder of its own; "
+                "(DB/ itself may be a link to another disk, not what is in it)",
+            )
     for file in (names.lock, names.index):
         if file.name in there and not there[file.name].is_file(follow_symlinks=False):
             raise _foreign(root, f"{file.name} in it is {_kind(file)} instead of a file")
@@ -144,8 +147,12 @@ def _is_older(names: Names, there: dict[str, os.DirEntry[str]]) -> bool:
 
 
 def _is_job(folder: Path) -> bool:
-    return (is_job_id(folder.name) and folder.parent.name == folder.name[:2]
-            and durable.is_folder(folder) and (folder / "payload.json").is_file())
+    return (
+        is_job_id(folder.name)
+        and folder.parent.name == folder.name[:2]
+        and durable.is_folder(folder)
+        and (folder / "payload.json").is_file()
+    )
 
 
 def _close_to_others(root: Path) -> None:

@@ -53,8 +53,13 @@ class Evictor:
         hold: taken around the moment in which a job is forgotten, so that nobody asks for it at the same time.
     """
 
-    def __init__(self, index: Index, names: Names, idle: float = IDLE_SECONDS,
-                 hold: AbstractContextManager[object] = nullcontext()):
+    def __init__(
+        self,
+        index: Index,
+        names: Names,
+        idle: float = IDLE_SECONDS,
+        hold: AbstractContextManager[object] = nullcontext(),
+    ):
         self._index, self._names, self._hold = index, names, hold
         now = time.time()
         self._bounds = {"since": now - idle, "until": now + idle, "pinned": 0}
@@ -82,15 +87,23 @@ class Evictor:
         return 0 <= goal.few <= len(self.forgotten)
 
     def _forget_by_number(self, goal: Goal) -> None:
-        old = self._index.read(f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} AND state != '{DONE}' AND {_LAST} < :old "
-                               "LIMIT :few", **self._bounds, old=time.time() - WITHOUT_VIDEO_SECONDS, few=goal.few)
+        old = self._index.read(
+            f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} AND state != '{DONE}' AND {_LAST} < :old LIMIT :few",
+            **self._bounds,
+            old=time.time() - WITHOUT_VIDEO_SECONDS,
+            few=goal.few,
+        )
         for row in old:
             self._forget(row)
-        ended = self._index.read(f"SELECT count(*) FROM jobs WHERE state IN ('{DONE}', '{FAILED}', '{CANCELLED}')")
+        ended = self._index.read(
+            f"SELECT count(*) FROM jobs WHERE state IN ('{DONE}', '{FAILED}', '{CANCELLED}')"
+        )
         if (most := ended[0][0] - goal.ended) > 0:
             rows = self._index.read(
                 f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} ORDER BY state = '{DONE}', {_LAST} LIMIT :few",
-                **self._bounds, few=most if goal.few < 0 else min(most, goal.few))
+                **self._bounds,
+                few=most if goal.few < 0 else min(most, goal.few),
+            )
             for row in rows:
                 self._forget(row)
 
@@ -115,11 +128,15 @@ class Evictor:
     def _strips(self, excess: int, few: int) -> None:
         self._parts(excess, few, "strips", "1", "1", self._names.strips)
 
-    def _parts(self, excess: int, few: int, table: str, which: str, whose: str, folder: Callable[[str], Path]) -> None:
+    def _parts(
+        self, excess: int, few: int, table: str, which: str, whose: str, folder: Callable[[str], Path]
+    ) -> None:
         rows = self._index.read(
             f"SELECT id, (SELECT sum((bytes + 4095) / 4096 * 4096) FROM {table} WHERE job = id AND {which}) AS parts "
             f"FROM jobs WHERE {_MAY_GO} AND {whose} AND parts NOT NULL ORDER BY {_LAST} LIMIT :few",
-            **self._bounds, few=few)
+            **self._bounds,
+            few=few,
+        )
         for row in rows:
             if excess > self.freed:
                 # In this order: a row without its file is found by its digest, a file without a row would stay.
@@ -130,8 +147,9 @@ class Evictor:
                 self.freed += row["parts"]
 
     def _jobs(self, excess: int, few: int) -> None:
-        rows = self._index.read(f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} ORDER BY {_LAST} LIMIT :few",
-                                **self._bounds, few=few)
+        rows = self._index.read(
+            f"SELECT id, bytes FROM jobs WHERE {_MAY_GO} ORDER BY {_LAST} LIMIT :few", **self._bounds, few=few
+        )
         for row in rows:
             if excess > self.freed:
                 self._forget(row)
@@ -145,7 +163,9 @@ class Evictor:
             self.forgotten.append(row["id"])
 
 
-def forget(index: Index, names: Names, job: str, unless: str = "1", bounds: Mapping[str, float] | None = None) -> Path | None:
+def forget(
+    index: Index, names: Names, job: str, unless: str = "1", bounds: Mapping[str, float] | None = None
+) -> Path | None:
     """Takes a job out of the index and its folder out of sight, at once.
 
     Args:

@@ -65,7 +65,9 @@ class Files:
             folder.mkdir(0o700)
         return folder
 
-    def add_segment(self, job: str, number: int, tmp: Path, frames: int, sha256: str, notes: dict[str, Any] | None = None) -> None:
+    def add_segment(
+        self, job: str, number: int, tmp: Path, frames: int, sha256: str, notes: dict[str, Any] | None = None
+    ) -> None:
         """Adopts a closed segment.
 
         Args:
@@ -78,10 +80,13 @@ class Files:
         """
         row = self._adopt(job, SEGMENT, number, tmp, frames, sha256)
         with self._index.write(SEGMENT) as db:
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(notes or {})))
+            db.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, json.dumps(notes or {}))
+            )
 
-    def finish(self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str,
-               report: dict[str, Any]) -> None:
+    def finish(
+        self, job: str, tmp: Path, poster: Path | None, frames: int, sha256: str, report: dict[str, Any]
+    ) -> None:
         """Adopts the video and the poster, and commits that the job is done.
 
         Args:
@@ -94,12 +99,16 @@ class Files:
         rows = [self._adopt(job, POSTER, 0, poster, 1, None)] if poster else []
         with durable.disk_errors("storing a video"):
             known = Proof(frames, tmp.stat().st_size, sha256, now, report)
-            durable.write(self.names.tmp / f"{job}-video.json", self.names.proof(job), known.encode(), "proof")
+            durable.write(
+                self.names.tmp / f"{job}-video.json", self.names.proof(job), known.encode(), "proof"
+            )
         rows.append(self._adopt(job, VIDEO, 0, tmp, frames, sha256))
         with self._index.write(VIDEO) as db:
             db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, NULL)", rows)
-            db.execute("UPDATE jobs SET state = ?, ended = ?, error = NULL, report = ? WHERE id = ?",
-                       (DONE, now, json.dumps(report), job))
+            db.execute(
+                "UPDATE jobs SET state = ?, ended = ?, error = NULL, report = ? WHERE id = ?",
+                (DONE, now, json.dumps(report), job),
+            )
         self.drop_segments(job)
 
     def drop_segments(self, job: str) -> None:
@@ -107,8 +116,11 @@ class Files:
         try:
             durable.check_no_links(self.names.root, self.names.segments(job))
             with self._index.write("thin") as db:
-                if not db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND job IN (SELECT id FROM jobs WHERE "
-                                  "state = ?)", (job, SEGMENT, DONE)).rowcount:
+                if not db.execute(
+                    "DELETE FROM files WHERE job = ? AND kind = ? AND job IN (SELECT id FROM jobs WHERE "
+                    "state = ?)",
+                    (job, SEGMENT, DONE),
+                ).rowcount:
                     return
                 with suppress(FileNotFoundError):
                     os.rename(self.names.segments(job), gone := self.names.new_gone())
@@ -121,7 +133,9 @@ class Files:
         proven; whether there was one."""
         rows = self._index.read(
             "SELECT DISTINCT job FROM files WHERE kind = ? AND job IN (SELECT id FROM jobs WHERE state = ?)",
-            SEGMENT, DONE)
+            SEGMENT,
+            DONE,
+        )
         for row in rows:
             if (job := row["job"]) not in self._thick:
                 self._thick.add(job)  # looked at once
@@ -159,8 +173,9 @@ class Files:
     def segments(self, job: str) -> list[Segment]:
         """The finished segments that their digests prove; the others are removed, row and file."""
         proven = []
-        for row in self._index.read("SELECT * FROM files WHERE job = ? AND kind = ? ORDER BY number",
-                                    job, SEGMENT):
+        for row in self._index.read(
+            "SELECT * FROM files WHERE job = ? AND kind = ? ORDER BY number", job, SEGMENT
+        ):
             path = self.names.file(job, SEGMENT, row["number"])
             try:
                 with proof.open_plain(path) as file:
@@ -223,8 +238,10 @@ class Files:
     def _correct(self, job: str, beside: Proof) -> None:
         """The index is wrong about a video that is what is written beside it."""
         with self._index.write("discard") as db:
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
-                       (job, VIDEO, beside.frames, *beside.content))
+            db.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
+                (job, VIDEO, beside.frames, *beside.content),
+            )
 
     def _proven(self, job: str, kind: str, file: BinaryIO, wanted: tuple[int, str]) -> bool:
         mark = _mark(stat := os.fstat(file.fileno()), wanted)
@@ -253,8 +270,9 @@ class Files:
         beside = proof.read(self.names, job)
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind != ?", (job, SEGMENT))
-            db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?",
-                       (QUEUED, time.time(), job))
+            db.execute(
+                "UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?", (QUEUED, time.time(), job)
+            )
         with durable.disk_errors("removing a damaged video"):
             durable.check_no_links(self.names.root, self.names.file(job, VIDEO))
             if not (beside is not None and beside.witness and beside.content in map(tuple, rows)):

@@ -9,7 +9,6 @@ inherit no descriptor).
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sqlite3
 import threading
@@ -24,8 +23,15 @@ from mandel.store.failpoint import failpoint
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # What another try, or more room, may mend; everything else that SQLite says at the start is damage.
 _NO_DAMAGE = {
-    sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_AUTH,
 }
 _LEAST_FREE = 1 << 20  # bytes; with less, an index cannot be opened
 _WAL_PAGES = 100  # of 4 KiB, in the log beside the index: it counts in what DB/ takes
@@ -35,8 +41,12 @@ _VACUUM_PAGES = 1_000  # as many unused pages, more than are in use, are given b
 def _error(error: sqlite3.Error) -> StoreError:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return StoreError("DISK_FULL", "no space left for the index of DB/; free some and ask again")
-    return StoreError("INDEX_FAILED", f"the index of DB/ failed: {error}; if it does so again and again, stop the "
-                      "service, move index.sqlite3 away and start it: the videos are found again")
+    return StoreError(
+        "INDEX_FAILED",
+        f"the index of DB/ failed: {error}; if it does so again and again, stop the "
+        "service, move index.sqlite3 away and start it: the videos are found again",
+    )
+
 
 Value = str | int | float | None  # of a column
 Layout = dict[tuple[str, str], list[tuple[Value, ...]] | None]  # columns by kind and name
@@ -66,8 +76,14 @@ class Index:
             raise _error(error) from error
         try:
             self._reader.row_factory = sqlite3.Row
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "recursive_triggers=ON", "foreign_keys=ON",
-                           f"wal_autocheckpoint={_WAL_PAGES}", f"journal_size_limit={_WAL_PAGES << 12}"):
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "recursive_triggers=ON",
+                "foreign_keys=ON",
+                f"wal_autocheckpoint={_WAL_PAGES}",
+                f"journal_size_limit={_WAL_PAGES << 12}",
+            ):
                 self._db.execute("PRAGMA " + pragma)
             self._prove()
             self._migrate()
@@ -79,7 +95,8 @@ class Index:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
                 if shutil.disk_usage(path.parent).free < _LEAST_FREE:  # which SQLite calls an I/O error
                     raise StoreError(
-                        "DISK_FULL", "no space left for the index of DB/; free a megabyte and start again") from error
+                        "DISK_FULL", "no space left for the index of DB/; free a megabyte and start again"
+                    ) from error
                 raise _error(error) from error
             raise Damaged(str(error)) from error
         except BaseException:
@@ -109,8 +126,9 @@ class Index:
 
     def _give_back(self) -> None:
         """Gives unused pages back to the disk, where most are."""
-        unused, all_of_them = (self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in (
-            "freelist_count", "page_count"))
+        unused, all_of_them = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
+        )
         if unused > max(_VACUUM_PAGES, all_of_them / 2):
             try:
                 self._db.execute("VACUUM")
@@ -167,7 +185,9 @@ def _layout(db: sqlite3.Connection) -> Layout:
     """What is in an index: its tables with their columns, its indices and triggers."""
     names = db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
     return {
-        (kind, name): [row[1:4] for row in db.execute(f'PRAGMA table_info("{name}")')] if kind == "table" else None
+        (kind, name): [row[1:4] for row in db.execute(f'PRAGMA table_info("{name}")')]
+        if kind == "table"
+        else None
         for kind, name in names
     }
 

@@ -46,5 +46,7 @@ class Lost:
         """A name in ``lost`` that tells where it was; cut to what a folder takes."""
         flat = os.fsencode(name.replace("/", "__"))[-200:].decode(errors="replace")
         return next(
-            path for number in count() if not os.path.lexists(path := self._names.lost / f"{number:03d}-{flat}")
+            path
+            for number in count()
+            if not os.path.lexists(path := self._names.lost / f"{number:03d}-{flat}")
         )

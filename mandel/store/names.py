@@ -15,7 +15,8 @@ _ID = re.compile(r"[0-9a-f]{64}")
 _BEGINNING = re.compile(r"[0-9a-f]{4,64}")
 # What may lie in a job's folder. Whatever else is found there is not ours.
 _FILES = re.compile(
-    r"payload\.json|video\.json|video\.mp4|poster\.png|segments/[0-9]{5,9}\.h264|strips/-?[0-9]{4,9}\.strip")
+    r"payload\.json|video\.json|video\.mp4|poster\.png|segments/[0-9]{5,9}\.h264|strips/-?[0-9]{4,9}\.strip"
+)
 _TMP = re.compile(r"[0-9a-f]{16}-[0-9]+|[0-9a-f]{64}(-video)?\.json|gone-[0-9]+")
 _CACHED = re.compile(r"[0-9a-f]{64}")
 _gone = count()

@@ -51,8 +51,14 @@ class Proof:
             proof = cls(**json.loads(data))
         except (ValueError, TypeError, RecursionError):
             return None
-        types = ((proof.frames, int), (proof.bytes, int), (proof.sha256, str), (proof.ended, (int, float)),
-                 (proof.report, dict), (proof.witness, bool))
+        types = (
+            (proof.frames, int),
+            (proof.bytes, int),
+            (proof.sha256, str),
+            (proof.ended, (int, float)),
+            (proof.report, dict),
+            (proof.witness, bool),
+        )
         return proof if all(isinstance(value, kind) for value, kind in types) else None
 
 
@@ -97,7 +103,9 @@ def payload_of(names: Names, job: str) -> dict[str, Any] | None:
 def frames_asked(names: Names, job: str) -> int | None:
     """How many frames the payload beside a job's video asks for."""
     frames = (payload_of(names, job) or {}).get("num_frames")
-    return frames if isinstance(frames, int) and not isinstance(frames, bool) and 0 < frames < 1 << 40 else None
+    return (
+        frames if isinstance(frames, int) and not isinstance(frames, bool) and 0 < frames < 1 << 40 else None
+    )
 
 
 def prove(names: Names, job: str, *known: Proof | None) -> Proof | None:

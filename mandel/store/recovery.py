@@ -46,16 +46,21 @@ class Recovery:
 
     def __str__(self) -> str:
         said = [
-            f"{count} {what}" for count, what in (
-                (self.unfinished, f"unfinished {'job goes' if self.unfinished == 1 else 'jobs go'} on, with "
-                 f"{self.segments} finished segment{'' if self.segments == 1 else 's'}"
-                 + (f" and {self.strips} strip{'' if self.strips == 1 else 's'}" if self.strips else "")),
+            f"{count} {what}"
+            for count, what in (
+                (
+                    self.unfinished,
+                    f"unfinished {'job goes' if self.unfinished == 1 else 'jobs go'} on, with "
+                    f"{self.segments} finished segment{'' if self.segments == 1 else 's'}"
+                    + (f" and {self.strips} strip{'' if self.strips == 1 else 's'}" if self.strips else ""),
+                ),
                 (self.damaged, "of them because their videos were damaged"),
                 (self.removed, f"unproven file{'' if self.removed == 1 else 's'} removed"),
                 (self.rebuilt, f"job{'' if self.rebuilt == 1 else 's'} found again that the index had lost"),
                 (self.forgotten, f"job{'' if self.forgotten == 1 else 's'} forgotten, as the files are gone"),
                 (self.lost, f"unknown thing{'' if self.lost == 1 else 's'} moved to lost/"),
-            ) if count
+            )
+            if count
         ]
         return ", ".join(said) or "nothing to recover"
 
@@ -80,7 +85,9 @@ class Recoverer:
         self._move_payloads()
         rows = {row["id"]: row for row in self._index.read("SELECT * FROM jobs")}
         files: dict[str, dict[str, FileRow]] = {}
-        for row in self._index.read("SELECT job, kind, number, frames, bytes, sha256 FROM files WHERE kind != ?", SEGMENT):
+        for row in self._index.read(
+            "SELECT job, kind, number, frames, bytes, sha256 FROM files WHERE kind != ?", SEGMENT
+        ):
             files.setdefault(row["job"], {})[row["kind"]] = tuple(row)
         for job, row in rows.items():
             self._check(job, row, files.get(job, {}))
@@ -93,10 +100,19 @@ class Recoverer:
         self._weigh()
         count = "SELECT count(*) FROM {} f JOIN jobs j ON j.id = f.job WHERE j.state IN (?, ?)"
         segments, strips = (
-            self._index.read(count.format(table), QUEUED, PAUSED)[0][0] for table in ("files", "strips"))
+            self._index.read(count.format(table), QUEUED, PAUSED)[0][0] for table in ("files", "strips")
+        )
         unfinished = self._index.read("SELECT count(*) FROM jobs WHERE state IN (?, ?)", QUEUED, PAUSED)[0][0]
-        return Recovery(unfinished, segments, strips, self._damaged, self._removed, self._rebuilt,
-                        self._forgotten, self._lost.count)
+        return Recovery(
+            unfinished,
+            segments,
+            strips,
+            self._damaged,
+            self._removed,
+            self._rebuilt,
+            self._forgotten,
+            self._lost.count,
+        )
 
     def _scan(self) -> None:
         """Learns what is in jobs/; whatever cannot be this program's goes to lost/."""
@@ -105,8 +121,11 @@ class Recoverer:
                 self._lost.put(Path(prefix.path))
                 continue
             for entry in _entries(prefix.path):
-                if (entry.is_dir(follow_symlinks=False) and is_job_id(entry.name)
-                        and entry.name[:2] == prefix.name):
+                if (
+                    entry.is_dir(follow_symlinks=False)
+                    and is_job_id(entry.name)
+                    and entry.name[:2] == prefix.name
+                ):
                     self._folders[entry.name] = self._scan_job(Path(entry.path))
                 else:
                     self._lost.put(Path(entry.path))
@@ -133,27 +152,49 @@ class Recoverer:
         """Rows that this program cannot have written: their jobs are found again by their files."""
         bad = []
         for row in self._index.read("SELECT * FROM jobs"):
-            good = (is_job_id(row["id"]) and row["state"] in _STATES and isinstance(row["payload"], str)
-                    and isinstance(row["frames"], int) and row["frames"] > 0
-                    and isinstance(row["client"], str) and _is_object(row["error"]) and _is_object(row["report"])
-                    and (row["source"] is None or is_job_id(row["source"]))
-                    and all(isinstance(row[name], int) for name in ("priority", "pinned"))
-                    and all(isinstance(row[name], (int, float)) and abs(row[name]) < 1e12
-                            for name in ("asked", "ended", "used") if row[name] is not None))
+            good = (
+                is_job_id(row["id"])
+                and row["state"] in _STATES
+                and isinstance(row["payload"], str)
+                and isinstance(row["frames"], int)
+                and row["frames"] > 0
+                and isinstance(row["client"], str)
+                and _is_object(row["error"])
+                and _is_object(row["report"])
+                and (row["source"] is None or is_job_id(row["source"]))
+                and all(isinstance(row[name], int) for name in ("priority", "pinned"))
+                and all(
+                    isinstance(row[name], (int, float)) and abs(row[name]) < 1e12
+                    for name in ("asked", "ended", "used")
+                    if row[name] is not None
+                )
+            )
             if not good:
                 bad.append(row["id"])
         wrong_files = [
-            tuple(row) for table, kind in (("files", "kind"), ("strips", "'strip'"))
-            for row in self._index.read(f"SELECT '{table}', job, {kind}, number, bytes, sha256, "
-                                        f"job IN (SELECT id FROM jobs) AS known FROM {table}")
-            if not (is_job_id(row["job"]) and isinstance(row["bytes"], int) and isinstance(row["number"], int)
-                    and isinstance(row["sha256"], str) and row["known"] and row[2] in (SEGMENT, VIDEO, POSTER, "strip"))
+            tuple(row)
+            for table, kind in (("files", "kind"), ("strips", "'strip'"))
+            for row in self._index.read(
+                f"SELECT '{table}', job, {kind}, number, bytes, sha256, "
+                f"job IN (SELECT id FROM jobs) AS known FROM {table}"
+            )
+            if not (
+                is_job_id(row["job"])
+                and isinstance(row["bytes"], int)
+                and isinstance(row["number"], int)
+                and isinstance(row["sha256"], str)
+                and row["known"]
+                and row[2] in (SEGMENT, VIDEO, POSTER, "strip")
+            )
         ]
         if not bad and not wrong_files:
             return
         self._doubtful = True
-        _log.warning("the index of DB/ has %d rows that make no sense; they are made again from the files beside "
-                     "the videos", len(bad) + len(wrong_files))
+        _log.warning(
+            "the index of DB/ has %d rows that make no sense; they are made again from the files beside "
+            "the videos",
+            len(bad) + len(wrong_files),
+        )
         with self._index.write("recover") as db:
             db.executemany("DELETE FROM jobs WHERE id IS ?", [(job,) for job in bad])
             for table, job, kind, number, *_ in wrong_files:
@@ -169,7 +210,8 @@ class Recoverer:
             job, text = row["id"], row["payload"]
             payload = proof.payload_of(self._names, job)
             if (payload is None or json.dumps(payload, sort_keys=True, separators=(",", ":")) != text) and (
-                    _is_object(text)):
+                _is_object(text)
+            ):
                 durable.write(self._names.tmp / f"{job}.json", self._names.payload(job), text.encode(), "job")
                 self._folders.setdefault(job, {})["payload.json"] = len(text)
         if rows:
@@ -182,18 +224,26 @@ class Recoverer:
         said = None
         if VIDEO in files:
             _, _, _, frames, size, sha256 = files[VIDEO]
-            said = Proof(frames, size, sha256, row["ended"] or 0.0, json.loads(row["report"] or "{}"), witness=False)
+            said = Proof(
+                frames, size, sha256, row["ended"] or 0.0, json.loads(row["report"] or "{}"), witness=False
+            )
         beside = proof.read(self._names, job)
-        if row["state"] == DONE and said and found.get(_VIDEO_FILE) == said.bytes and (
-                beside is None or beside.content == said.content):
+        if (
+            row["state"] == DONE
+            and said
+            and found.get(_VIDEO_FILE) == said.bytes
+            and (beside is None or beside.content == said.content)
+        ):
             if beside is None:
                 self._write_proof(job, said)
         elif _VIDEO_FILE in found and (true := proof.prove(self._names, job, said, beside)) is not None:
             _log.warning("job %s: the index did not know its video, which is whole", job[:12])
             self._done(job, true)
         elif row["state"] == DONE:
-            self._discard(job, beside is not None and beside.witness and said is not None
-                          and said.content == beside.content)
+            self._discard(
+                job,
+                beside is not None and beside.witness and said is not None and said.content == beside.content,
+            )
         elif _VIDEO_FILE in found:
             self._set_aside(job, _VIDEO_FILE)
         if POSTER in files and found.get("poster.png") != files[POSTER][4]:
@@ -220,13 +270,26 @@ class Recoverer:
         state, error, moment = QUEUED, None, time.time()
         if true is None and self._doubtful:
             state = FAILED
-            error = json.dumps(StoreError(
-                "INDEX_LOST", "the index of DB/ was lost, and with it what had become of this job; retry it, or send "
-                "its payload again").as_dict())
+            error = json.dumps(
+                StoreError(
+                    "INDEX_LOST",
+                    "the index of DB/ was lost, and with it what had become of this job; retry it, or send "
+                    "its payload again",
+                ).as_dict()
+            )
         with self._index.write("recover") as db:
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, ended, error) "
-                       "VALUES (?, '', ?, ?, ?, ?, ?)",
-                       (job, true.frames if true else asked, state, moment, None if state == QUEUED else moment, error))
+            db.execute(
+                "INSERT INTO jobs (id, payload, frames, state, asked, ended, error) "
+                "VALUES (?, '', ?, ?, ?, ?, ?)",
+                (
+                    job,
+                    true.frames if true else asked,
+                    state,
+                    moment,
+                    None if state == QUEUED else moment,
+                    error,
+                ),
+            )
         if true is not None:
             self._done(job, true)
         self._rebuilt += 1
@@ -240,11 +303,15 @@ class Recoverer:
             pass  # there is none
         with self._index.write("recover") as db:
             db.executemany("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)", rows)
-            db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
-                       (job, VIDEO, true.frames, true.bytes, true.sha256))
-            db.execute("UPDATE jobs SET state = ?, frames = ?, ended = ?, asked = coalesce(asked, ?), error = NULL, "
-                       "report = ? WHERE id = ?",
-                       (DONE, true.frames, true.ended, true.ended, json.dumps(true.report), job))
+            db.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
+                (job, VIDEO, true.frames, true.bytes, true.sha256),
+            )
+            db.execute(
+                "UPDATE jobs SET state = ?, frames = ?, ended = ?, asked = coalesce(asked, ?), error = NULL, "
+                "report = ? WHERE id = ?",
+                (DONE, true.frames, true.ended, true.ended, json.dumps(true.report), job),
+            )
         self._write_proof(job, true)
 
     def _write_proof(self, job: str, true: Proof) -> None:
@@ -252,14 +319,19 @@ class Recoverer:
             proof.write(self._names, job, true)
             self._folders[job]["video.json"] = 1
         except OSError as error:  # a full disk, say: the next start tries again
-            _log.warning("job %s: what is known of its video could not be written beside it: %s", job[:12],
-                         error.strerror)
+            _log.warning(
+                "job %s: what is known of its video could not be written beside it: %s",
+                job[:12],
+                error.strerror,
+            )
 
     def _discard(self, job: str, agreed: bool) -> None:
         """A done job's video is not what was stored: it is made again. ``agreed``: it is the video that is wrong."""
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, VIDEO))
-            db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?", (QUEUED, time.time(), job))
+            db.execute(
+                "UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?", (QUEUED, time.time(), job)
+            )
         if agreed:
             durable.remove(self._names.file(job, VIDEO))
         elif _VIDEO_FILE in self._folders[job]:
@@ -296,13 +368,20 @@ class Recoverer:
 
     def _weigh(self) -> None:
         """What each job takes, and has ready."""
-        ready = dict(map(tuple, self._index.read(
-            "SELECT job, sum(frames) FROM files WHERE kind = ? GROUP BY job", SEGMENT)))
+        ready = dict(
+            map(
+                tuple,
+                self._index.read("SELECT job, sum(frames) FROM files WHERE kind = ? GROUP BY job", SEGMENT),
+            )
+        )
         wrong = []
         for row in self._index.read("SELECT id, bytes, ready FROM jobs"):
             found = self._folders.get(row["id"], {})
             taken = base(found.get("payload.json", 0)) + sum(
-                durable.room(size) for name, size in found.items() if name not in ("payload.json", "video.json"))
+                durable.room(size)
+                for name, size in found.items()
+                if name not in ("payload.json", "video.json")
+            )
             if (row["bytes"], row["ready"]) != (taken, ready.get(row["id"], 0)):
                 wrong.append((taken, ready.get(row["id"], 0), row["id"]))
         if wrong:

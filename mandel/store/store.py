@@ -60,9 +60,22 @@ def _record(row: sqlite3.Row, payload: dict[str, Any] | None = None) -> Record:
         error = MandelError.from_dict(json.loads(row["error"])) if row["error"] else None
         report = json.loads(row["report"] or "{}")
     except (ValueError, AttributeError) as trouble:
-        raise StoreError("INDEX_FAILED", "the index of DB/ is damaged; restart the service, which mends it") from trouble
-    return Record(row["id"], payload, row["frames"], row["state"], row["asked"], error, report, row["priority"],
-                  bool(row["pinned"]), row["client"], row["source"])
+        raise StoreError(
+            "INDEX_FAILED", "the index of DB/ is damaged; restart the service, which mends it"
+        ) from trouble
+    return Record(
+        row["id"],
+        payload,
+        row["frames"],
+        row["state"],
+        row["asked"],
+        error,
+        report,
+        row["priority"],
+        bool(row["pinned"]),
+        row["client"],
+        row["source"],
+    )
 
 
 class Store(Files):
@@ -107,20 +120,32 @@ class Store(Files):
                 durable.sync_folder(self.names.root)
                 self._index, self.strips = index, Strips(index, self.names)
                 return found
-            except (Damaged, StoreError, sqlite3.Error, ValueError, TypeError, LookupError, OverflowError) as error:
+            except (
+                Damaged,
+                StoreError,
+                sqlite3.Error,
+                ValueError,
+                TypeError,
+                LookupError,
+                OverflowError,
+            ) as error:
                 if index is not None:
                     index.close()
                 if isinstance(error, StoreError) and (error.code != "INDEX_FAILED" or index is None):
                     raise  # nothing is damaged: the disk is full, say
-                _log.warning("the index of DB/ is damaged (%s); it is made anew from the files beside the videos",
-                             getattr(error, "message", error))
+                _log.warning(
+                    "the index of DB/ is damaged (%s); it is made anew from the files beside the videos",
+                    getattr(error, "message", error),
+                )
             for end in ("-wal", "-shm", "-journal", ""):
                 if os.path.lexists(path := Path(f"{self.names.index}{end}")):
                     self._lost.put(path, "is damaged")
             doubtful = True
         raise StoreError(
-            "INDEX_FAILED", f"the index of {self.names.root} cannot be made anew; the videos are in jobs/*/*/video.mp4: "
-            "copy those that you need and choose another folder with --db")
+            "INDEX_FAILED",
+            f"the index of {self.names.root} cannot be made anew; the videos are in jobs/*/*/video.mp4: "
+            "copy those that you need and choose another folder with --db",
+        )
 
     def _unlock(self) -> None:
         for fd in self._fds:
@@ -133,8 +158,16 @@ class Store(Files):
 
     # -- jobs -------------------------------------------------------------
 
-    def add(self, job: str, payload: dict[str, Any], canonical: str, frames: int, priority: int = 0,
-            client: str = "", source: str | None = None) -> Record:
+    def add(
+        self,
+        job: str,
+        payload: dict[str, Any],
+        canonical: str,
+        frames: int,
+        priority: int = 0,
+        client: str = "",
+        source: str | None = None,
+    ) -> Record:
         """Accepts a job, durably: after this returns no crash loses it.
 
         Args:
@@ -146,9 +179,11 @@ class Store(Files):
         now = time.time()
         self.keep_payload(job, canonical)
         with self._index.write("job") as db:
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source, bytes) "
-                       "VALUES (?, '', ?, ?, ?, ?, ?, ?, ?)",
-                       (job, frames, QUEUED, now, priority, client, source, base(len(canonical))))
+            db.execute(
+                "INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source, bytes) "
+                "VALUES (?, '', ?, ?, ?, ?, ?, ?, ?)",
+                (job, frames, QUEUED, now, priority, client, source, base(len(canonical))),
+            )
         return Record(job, payload, frames, QUEUED, now, None, {}, priority, client=client, source=source)
 
     def keep_payload(self, job: str, canonical: str) -> None:
@@ -188,7 +223,9 @@ class Store(Files):
                 limit=need,
             )
         if most is not None and lasting:
-            has = self._index.read(f"SELECT coalesce(sum(bytes), 0) FROM jobs WHERE state IN ('{QUEUED}', '{PAUSED}')")
+            has = self._index.read(
+                f"SELECT coalesce(sum(bytes), 0) FROM jobs WHERE state IN ('{QUEUED}', '{PAUSED}')"
+            )
             if has[0][0] + lasting > most:
                 raise StoreError(
                     "DISK_FULL",
@@ -206,8 +243,9 @@ class Store(Files):
             there = False
         if not there:
             raise StoreError(
-                "DB_GONE", f"{self.names.root} is gone, or another one, below the running service: put it back, and "
-                "restart the service"
+                "DB_GONE",
+                f"{self.names.root} is gone, or another one, below the running service: put it back, and "
+                "restart the service",
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
@@ -216,11 +254,14 @@ class Store(Files):
         text = json.dumps(error.as_dict()) if error else None
         with self._index.write("state") as db:
             if state in (QUEUED, PAUSED):
-                db.execute("UPDATE jobs SET state = ?, asked = ?, ended = NULL, error = NULL WHERE id = ?",
-                           (state, now, job))
+                db.execute(
+                    "UPDATE jobs SET state = ?, asked = ?, ended = NULL, error = NULL WHERE id = ?",
+                    (state, now, job),
+                )
             else:
-                db.execute("UPDATE jobs SET state = ?, ended = ?, error = ? WHERE id = ?",
-                           (state, now, text, job))
+                db.execute(
+                    "UPDATE jobs SET state = ?, ended = ?, error = ? WHERE id = ?", (state, now, text, job)
+                )
 
     def get(self, job: str) -> Record | None:
         rows = self._index.read("SELECT * FROM jobs WHERE id = ?", job)
@@ -230,13 +271,19 @@ class Store(Files):
         """Ids of jobs that begin so; not more than two."""
         if not is_beginning(beginning):
             return []
-        return [row["id"] for row in self._index.read(
-            "SELECT id FROM jobs WHERE id >= ? AND id < ? LIMIT 2", beginning, beginning + "g")]
+        return [
+            row["id"]
+            for row in self._index.read(
+                "SELECT id FROM jobs WHERE id >= ? AND id < ? LIMIT 2", beginning, beginning + "g"
+            )
+        ]
 
     def table(self, most: int) -> list[sqlite3.Row]:
         """The jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes."""
-        return self._index.read("SELECT id, state, frames, ready, asked, pinned, bytes FROM jobs "
-                                "ORDER BY asked DESC, id LIMIT ?", most)
+        return self._index.read(
+            "SELECT id, state, frames, ready, asked, pinned, bytes FROM jobs ORDER BY asked DESC, id LIMIT ?",
+            most,
+        )
 
     def bytes(self, job: str) -> int:
         """What a job takes on the disk, in blocks of 4 KiB."""
@@ -254,8 +301,12 @@ class Store(Files):
 
     def queue(self) -> list[Record]:
         """Unfinished jobs, oldest first; paused ones too."""
-        return [_record(row) for row in self._index.read(
-            "SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY asked, id", QUEUED, PAUSED)]
+        return [
+            _record(row)
+            for row in self._index.read(
+                "SELECT * FROM jobs WHERE state IN (?, ?) ORDER BY asked, id", QUEUED, PAUSED
+            )
+        ]
 
     def count(self) -> dict[str, int]:
         """How many jobs are in each state."""
@@ -282,21 +333,30 @@ class Store(Files):
             StoreError: TOO_MANY_PINS, or as ``set_wish``.
         """
         if pinned:
-            count, taken = self._index.read("SELECT count(*), coalesce(sum(bytes), 0) FROM jobs "
-                                            "WHERE pinned != 0 AND id != ?", job)[0]
+            count, taken = self._index.read(
+                "SELECT count(*), coalesce(sum(bytes), 0) FROM jobs WHERE pinned != 0 AND id != ?", job
+            )[0]
             share = None if most is None else int(most * PINNED_SHARE)
-            if count >= MOST_PINNED or share is not None and taken + self.bytes(job) > share:
-                allowed = f"{MOST_PINNED} jobs" + ("" if share is None else f" and {share} bytes, {PINNED_SHARE:.0%} "
-                                                   "of what DB/ may hold")
+            if count >= MOST_PINNED or (share is not None and taken + self.bytes(job) > share):
+                allowed = f"{MOST_PINNED} jobs" + (
+                    "" if share is None else f" and {share} bytes, {PINNED_SHARE:.0%} of what DB/ may hold"
+                )
                 raise StoreError(
-                    "TOO_MANY_PINS", f"{count} jobs of {taken} bytes are pinned and this one has {self.bytes(job)}; "
+                    "TOO_MANY_PINS",
+                    f"{count} jobs of {taken} bytes are pinned and this one has {self.bytes(job)}; "
                     f"allowed are {allowed}: unpin some, or have a larger --max-db-bytes",
                     limit={"jobs": MOST_PINNED, "bytes": share},
                 )
         self.set_wish(job, "pinned", int(pinned))
 
-    def evict(self, most: int | None, idle: float = IDLE_SECONDS, ended: int = MOST_ENDED, few: int = -1,
-              hold: AbstractContextManager[object] = nullcontext()) -> list[str]:
+    def evict(
+        self,
+        most: int | None,
+        idle: float = IDLE_SECONDS,
+        ended: int = MOST_ENDED,
+        few: int = -1,
+        hold: AbstractContextManager[object] = nullcontext(),
+    ) -> list[str]:
         """Removes what is missed least until DB/ takes at most ``most`` bytes; ids of the jobs forgotten.
 
         Args:
@@ -316,7 +376,9 @@ class Store(Files):
         Raises:
             StoreError: IN_USE when another job is made from its strips.
         """
-        used = self._index.read("SELECT id FROM jobs WHERE source = ? AND state IN (?, ?) LIMIT 1", job, QUEUED, PAUSED)
+        used = self._index.read(
+            "SELECT id FROM jobs WHERE source = ? AND state IN (?, ?) LIMIT 1", job, QUEUED, PAUSED
+        )
         if used:
             raise StoreError("IN_USE", f"job {used[0]['id'][:12]} is made from its strips; cancel that first")
         with durable.disk_errors("deleting a job"):

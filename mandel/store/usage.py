@@ -33,11 +33,15 @@ class Usage:
 
 def usage(index: Index, names: Names) -> Usage:
     """Of a store that is open: the jobs are looked up, the rest is looked at."""
-    jobs, pinned = index.read("SELECT coalesce(sum(bytes), 0), coalesce(sum(bytes * (pinned != 0)), 0) FROM jobs")[0]
+    jobs, pinned = index.read(
+        "SELECT coalesce(sum(bytes), 0), coalesce(sum(bytes * (pinned != 0)), 0) FROM jobs"
+    )[0]
     cache, lost = of_folder(names.cache), of_folder(names.lost)
     rest = of_folder(names.tmp) + sum(
-        of_folder(Path(entry.path)) for entry in _entries(names.root)
-        if Path(entry.path) not in (names.jobs, names.cache, names.lost, names.tmp))
+        of_folder(Path(entry.path))
+        for entry in _entries(names.root)
+        if Path(entry.path) not in (names.jobs, names.cache, names.lost, names.tmp)
+    )
     return Usage(jobs, cache, lost, rest, pinned, shutil.disk_usage(names.root).free)
 
 

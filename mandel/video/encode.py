@@ -45,14 +45,50 @@ def rate(fps: str) -> Fraction:
 def _arguments(width: int, height: int, fps: str, coding: Coding) -> list[str]:
     frames_per_second = rate(fps)
     return [
-        "-f", "rawvideo", "-pix_fmt", "yuv420p", "-video_size", f"{width}x{height}",
-        "-framerate", f"{frames_per_second.numerator}/{frames_per_second.denominator}",
-        "-color_range", "tv", "-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709",
-        "-i", "pipe:0", "-vf", _TAGS, "-an", "-fps_mode", "passthrough",
-        "-c:v", "libx264", "-preset", coding.preset, "-crf", str(coding.crf), "-pix_fmt", "yuv420p",
-        "-threads", "1", "-bf", "0", "-g", str(coding.key_interval), "-flags", "+cgop",
-        "-x264-params", "open-gop=0:scenecut=0:aud=1:" + coding.options,
-        "-f", "h264", "pipe:1",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "yuv420p",
+        "-video_size",
+        f"{width}x{height}",
+        "-framerate",
+        f"{frames_per_second.numerator}/{frames_per_second.denominator}",
+        "-color_range",
+        "tv",
+        "-colorspace",
+        "bt709",
+        "-color_primaries",
+        "bt709",
+        "-color_trc",
+        "bt709",
+        "-i",
+        "pipe:0",
+        "-vf",
+        _TAGS,
+        "-an",
+        "-fps_mode",
+        "passthrough",
+        "-c:v",
+        "libx264",
+        "-preset",
+        coding.preset,
+        "-crf",
+        str(coding.crf),
+        "-pix_fmt",
+        "yuv420p",
+        "-threads",
+        "1",
+        "-bf",
+        "0",
+        "-g",
+        str(coding.key_interval),
+        "-flags",
+        "+cgop",
+        "-x264-params",
+        "open-gop=0:scenecut=0:aud=1:" + coding.options,
+        "-f",
+        "h264",
+        "pipe:1",
     ]
 
 
@@ -81,7 +117,7 @@ class SegmentEncoder:
         self.frames = 0
         self._ffmpeg = ffmpeg.Ffmpeg(_arguments(width, height, fps, coding), self._out.extend, stall)
 
-    def __enter__(self) -> "SegmentEncoder":
+    def __enter__(self) -> SegmentEncoder:
         return self
 
     def __exit__(self, *_: object) -> None:

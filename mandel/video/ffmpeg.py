@@ -73,8 +73,12 @@ class Ffmpeg:
         try:
             # No preexec_fn: Python code between fork and exec waits for ever for locks that other threads held.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                bufsize=0, process_group=0,
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                process_group=0,
             )
         except OSError as error:
             raise RenderError("NO_FFMPEG", f"{command[0]} does not start: {error}") from error
@@ -92,7 +96,7 @@ class Ffmpeg:
         except OSError:
             pass  # the user's pipe quota is used up: smaller writes, nothing else
 
-    def __enter__(self) -> "Ffmpeg":
+    def __enter__(self) -> Ffmpeg:
         return self
 
     def __exit__(self, *_: object) -> None:

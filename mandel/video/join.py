@@ -88,7 +88,7 @@ class Joiner:
         scale = _timescale(self._rate)
         self._writer = Mp4Writer(self.path, width, height, scale, scale / self._rate, frames, segments)
 
-    def __enter__(self) -> "Joiner":
+    def __enter__(self) -> Joiner:
         return self
 
     def __exit__(self, *_: object) -> None:

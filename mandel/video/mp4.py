@@ -14,7 +14,12 @@ from struct import pack
 
 from mandel.errors import RenderError
 from mandel.video.segment import (
-    ACCESS_UNIT_DELIMITER, IDR_SLICE, PICTURE_PARAMETERS, SEQUENCE_PARAMETERS, count_frames, nal_units,
+    ACCESS_UNIT_DELIMITER,
+    IDR_SLICE,
+    PICTURE_PARAMETERS,
+    SEQUENCE_PARAMETERS,
+    count_frames,
+    nal_units,
 )
 
 _UNITY = pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)  # the transformation matrix that is none
@@ -54,17 +59,19 @@ class Mp4Writer:
         OSError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, width: int, height: int, scale: int, frame: Fraction, samples: int, chunks: int):
+    def __init__(
+        self, path: Path, width: int, height: int, scale: int, frame: Fraction, samples: int, chunks: int
+    ):
         self._width, self._height, self._scale, self._frame = width, height, scale, frame
         self._begin = _FIXED + _PER_SAMPLE * samples + _PER_CHUNK * chunks
         self._sizes: list[int] = []
         self._keys: list[int] = []  # numbers of key pictures, from 1
         self._chunks: list[tuple[int, int]] = []  # where a segment's pictures begin, and how many they are
         self._sequence = self._picture = b""  # the first parameter sets, which go into the index
-        self._file = path.open("wb")  # noqa: SIM115 - until close()
+        self._file = path.open("wb")
         self._end = self._file.seek(self._begin)
 
-    def __enter__(self) -> "Mp4Writer":
+    def __enter__(self) -> Mp4Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +103,9 @@ class Mp4Writer:
             elif kind == PICTURE_PARAMETERS:
                 self._picture = self._picture or bytes(unit)
         if not (self._sequence and self._picture):
-            raise RenderError("BAD_SEGMENT", "a segment says nothing of its coding; it must be encoded again.")
+            raise RenderError(
+                "BAD_SEGMENT", "a segment says nothing of its coding; it must be encoded again."
+            )
         self._chunks.append((self._end, len(pictures)))
         for units in pictures:
             if any(unit[0] & 31 == IDR_SLICE for unit in units):
@@ -110,10 +119,16 @@ class Mp4Writer:
         """Writes the index; nothing can be added any more."""
         head = _box(b"ftyp", b"isom", pack(">I", 0x200), b"isomiso2avc1mp41") + self._movie()
         length = self._end - self._begin
-        media = pack(">I4s", 8 + length, b"mdat") if 8 + length < 1 << 32 else pack(">I4sQ", 1, b"mdat", 16 + length)
+        media = (
+            pack(">I4s", 8 + length, b"mdat")
+            if 8 + length < 1 << 32
+            else pack(">I4sQ", 1, b"mdat", 16 + length)
+        )
         room = self._begin - len(head) - len(media)
         if room < 8:
-            raise RenderError("BAD_VIDEO", f"{len(self._sizes)} frames came, more than were said; join it again.")
+            raise RenderError(
+                "BAD_VIDEO", f"{len(self._sizes)} frames came, more than were said; join it again."
+            )
         self._file.seek(0)
         self._file.write(head + pack(">I4s", room, b"free") + bytes(room - 8) + media)
         self._file.flush()
@@ -125,19 +140,29 @@ class Mp4Writer:
     def _movie(self) -> bytes:
         duration = round(len(self._sizes) * self._frame)
         header = _timed(
-            b"mvhd", 0, (self._scale, duration),
-            pack(">IH10x", 0x10000, 0x100), _UNITY, bytes(24), pack(">I", 2),
+            b"mvhd",
+            0,
+            (self._scale, duration),
+            pack(">IH10x", 0x10000, 0x100),
+            _UNITY,
+            bytes(24),
+            pack(">I", 2),
         )
         track = _timed(
-            b"tkhd", 3, (1, 0, duration),
-            bytes(16), _UNITY, pack(">2I", self._width << 16, self._height << 16),
+            b"tkhd",
+            3,
+            (1, 0, duration),
+            bytes(16),
+            _UNITY,
+            pack(">2I", self._width << 16, self._height << 16),
         )
         media = _box(
             b"mdia",
             _timed(b"mdhd", 0, (self._scale, duration), pack(">HH", 0x55C4, 0)),  # language: undetermined
             _full(b"hdlr", 0, 0, bytes(4), b"vide", bytes(12), b"VideoHandler\0"),
             _box(
-                b"minf", _full(b"vmhd", 0, 1, bytes(8)),
+                b"minf",
+                _full(b"vmhd", 0, 1, bytes(8)),
                 _box(b"dinf", _full(b"dref", 0, 0, pack(">I", 1), _full(b"url ", 0, 1))),
                 self._tables(),
             ),
@@ -155,7 +180,8 @@ class Mp4Writer:
         offsets = [at for at, _ in self._chunks]
         size, kind = ("Q", b"co64") if self._end >> 32 else ("I", b"stco")
         return _box(
-            b"stbl", _full(b"stsd", 0, 0, pack(">I", 1), self._description()),
+            b"stbl",
+            _full(b"stsd", 0, 0, pack(">I", 1), self._description()),
             _full(b"stts", 0, 0, pack(">I", len(durations)), *(pack(">2I", *entry) for entry in durations)),
             _full(b"stss", 0, 0, pack(f">{1 + len(self._keys)}I", len(self._keys), *self._keys)),
             _full(b"stsc", 0, 0, pack(">I", len(runs)), *runs),
@@ -167,13 +193,18 @@ class Mp4Writer:
         """How to decode: the parameter sets, and the colours, BT.709 limited range."""
         sequence, picture = self._sequence, self._picture
         configuration = [
-            pack(">B3sBB", 1, sequence[1:4], 0xFF, 0xE1), pack(">H", len(sequence)), sequence,
-            pack(">BH", 1, len(picture)), picture,
+            pack(">B3sBB", 1, sequence[1:4], 0xFF, 0xE1),
+            pack(">H", len(sequence)),
+            sequence,
+            pack(">BH", 1, len(picture)),
+            picture,
         ]
         if sequence[1] in _HIGH_PROFILES:
             configuration.append(bytes([0xFD, 0xF8, 0xF8, 0]))  # 4:2:0, 8 bits, 8 bits, no extensions
         return _box(
-            b"avc1", bytes(6), pack(">H16x2H2I4xH32xHh", 1, self._width, self._height, 0x480000, 0x480000, 1, 24, -1),
+            b"avc1",
+            bytes(6),
+            pack(">H16x2H2I4xH32xHh", 1, self._width, self._height, 0x480000, 0x480000, 1, 24, -1),
             _box(b"avcC", *configuration),
             _box(b"colr", b"nclx", pack(">3HB", 1, 1, 1, 0)),
         )

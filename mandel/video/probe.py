@@ -15,9 +15,19 @@ def packet_times(path: Path) -> list[Fraction]:
     Raises:
         RenderError: FFMPEG_FAILED when it is no media file.
     """
-    text = ffmpeg.run([
-        "-i", f"file:{Path(path).absolute()}", "-map", "0:v:0", "-c", "copy", "-f", "framecrc", "pipe:1",
-    ]).decode()
+    text = ffmpeg.run(
+        [
+            "-i",
+            f"file:{Path(path).absolute()}",
+            "-map",
+            "0:v:0",
+            "-c",
+            "copy",
+            "-f",
+            "framecrc",
+            "pipe:1",
+        ]
+    ).decode()
     if (found := re.search(r"^#tb 0: (\S+)", text, re.MULTILINE)) is None:
         return []  # not a single packet
     base = Fraction(found[1])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from struct import error as StructError, unpack_from
+from struct import error as StructError
+from struct import unpack_from
 from typing import BinaryIO
 
 _MOST_INDEX = 64 << 20  # bytes of moov: 100,000 frames take some 2 MB
@@ -59,6 +60,6 @@ def _child(data: bytes, wanted: bytes) -> bytes:
         if size < 8:
             raise LookupError(wanted)
         if kind == wanted:
-            return data[at + 8:at + size]
+            return data[at + 8 : at + size]
         at += size
     raise LookupError(wanted)

@@ -13,6 +13,13 @@ metrics = ""
 for node in ray.nodes():
     url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
     metrics += urllib.request.urlopen(url, timeout=10).read().decode()
-print(json.dumps({"names": names, "metrics": sorted({
-    line.split("{")[0] for line in metrics.splitlines() if line.startswith("ray_mandel")
-})}))
+print(
+    json.dumps(
+        {
+            "names": names,
+            "metrics": sorted(
+                {line.split("{")[0] for line in metrics.splitlines() if line.startswith("ray_mandel")}
+            ),
+        }
+    )
+)

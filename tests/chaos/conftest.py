@@ -98,8 +98,15 @@ def embedded(tmp_path):
     started = []
 
     def start(*options: str, **environment: str) -> Service:
-        started.append(Service(tmp_path / "DB", "--address", "local", *options,
-                               environment={"MANDEL_TASK_FAULTS": str(tmp_path / "faults"), **environment}))
+        started.append(
+            Service(
+                tmp_path / "DB",
+                "--address",
+                "local",
+                *options,
+                environment={"MANDEL_TASK_FAULTS": str(tmp_path / "faults"), **environment},
+            )
+        )
         return started[-1]
 
     yield start

@@ -20,7 +20,9 @@ from tests.support.video import frame_digests
 
 def test_the_head_says_what_to_do_next(cluster):
     assert "spawn_ray_server.sh" in cluster.started.stdout and "dashboard" in cluster.started.stdout.lower()
-    processes.wait_for(lambda: "/3.0 CPU" in cluster.status(), PATIENCE, "three nodes are listed by ray status")
+    processes.wait_for(
+        lambda: "/3.0 CPU" in cluster.status(), PATIENCE, "three nodes are listed by ray status"
+    )
 
 
 def test_the_token_is_for_this_user_alone(cluster):
@@ -44,7 +46,13 @@ def test_scripts_explain_themselves(cluster, script):
 
 
 def test_all_nodes_render_the_same_as_one(cluster, service, tmp_path):
-    payload = {"num_frames": 60, "frame_width": 400, "frame_height": 300, "maxiter": 2000, "end_delta": "1e-3"}
+    payload = {
+        "num_frames": 60,
+        "frame_width": 400,
+        "frame_height": 300,
+        "maxiter": 2000,
+        "end_delta": "1e-3",
+    }
     (tmp_path / "payload.json").write_text(json.dumps(payload))
     run = service.client(str(tmp_path / "payload.json"), "-o", str(tmp_path / "out.mp4"), timeout=PATIENCE)
     assert run.returncode == 0, run.stderr + service.output()
@@ -56,17 +64,34 @@ def test_all_nodes_render_the_same_as_one(cluster, service, tmp_path):
 
 
 def test_the_dashboard_names_tasks_and_metrics_are_exported(cluster, service, tmp_path):
-    run = service.client("--num-frames", "6", "--frame-width", "64", "--frame-height", "64", "--maxiter", "290",
-                         "-o", str(tmp_path / "out.mp4"))
+    run = service.client(
+        "--num-frames",
+        "6",
+        "--frame-width",
+        "64",
+        "--frame-height",
+        "64",
+        "--maxiter",
+        "290",
+        "-o",
+        str(tmp_path / "out.mp4"),
+    )
     assert run.returncode == 0, run.stderr
     (job, *_) = json.loads(service.client("--list", "--json").stdout)["jobs"]  # the newest
-    wanted = {"ray_mandel_frames_rendered_total", "ray_mandel_segments_encoded_total",
-              "ray_mandel_frame_seconds_bucket", "ray_mandel_queue_length"}
+    wanted = {
+        "ray_mandel_frames_rendered_total",
+        "ray_mandel_segments_encoded_total",
+        "ray_mandel_frame_seconds_bucket",
+        "ray_mandel_queue_length",
+    }
 
     def facts():
         told = cluster.run(
-            sys.executable, "tests/chaos/cluster_facts.py", f"127.0.0.1:{cluster.port}",
-            f"http://127.0.0.1:{cluster.dashboard}", RAY_AUTH_MODE="token",
+            sys.executable,
+            "tests/chaos/cluster_facts.py",
+            f"127.0.0.1:{cluster.port}",
+            f"http://127.0.0.1:{cluster.dashboard}",
+            RAY_AUTH_MODE="token",
         )
         found = json.loads(told.stdout)
         named = {f"{job['job'][:8]} frame {k}" for k in range(6)} | {f"{job['job'][:8]} segment 0"}
@@ -93,7 +118,10 @@ def test_stop_ends_what_the_script_started_and_nothing_else():
         assert "Starting Ray (10 to 40 s) ..." in started.stderr
         # newcomer.md B1: the page of another program was named.
         dashboard = int(re.search(r"http://127.0.0.1:(\d+)/", started.stdout)[1])
-        assert f"Port {cluster.dashboard} of 127.0.0.1 is taken; the dashboard takes {dashboard}." in started.stdout
+        assert (
+            f"Port {cluster.dashboard} of 127.0.0.1 is taken; the dashboard takes {dashboard}."
+            in started.stdout
+        )
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://127.0.0.1:{dashboard}/api/jobs/", timeout=10)
         with refused.value:
@@ -101,9 +129,13 @@ def test_stop_ends_what_the_script_started_and_nothing_else():
         joined = cluster.worker()
         assert joined.returncode == 0, joined.stderr + joined.stdout
         twice = cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{cluster.port}")  # B4
-        assert twice.returncode == 1 and "works for the cluster" in twice.stderr and len(cluster.raylets()) == 1
-        for options in (["./spawn_ray_server.sh", "--stop", f"127.0.0.1:{free_port()}"],
-                        ["./spawn_ray_head.sh", "--stop", "--port", str(free_port())]):
+        assert (
+            twice.returncode == 1 and "works for the cluster" in twice.stderr and len(cluster.raylets()) == 1
+        )
+        for options in (
+            ["./spawn_ray_server.sh", "--stop", f"127.0.0.1:{free_port()}"],
+            ["./spawn_ray_head.sh", "--stop", "--port", str(free_port())],
+        ):
             nothing = cluster.run(*options)
             assert nothing.returncode == 0 and "this script started" in nothing.stdout
         head = {pid for pid, command in processes.marked(cluster.mark).items() if "gcs_server" in command}
@@ -112,10 +144,15 @@ def test_stop_ends_what_the_script_started_and_nothing_else():
         assert left.returncode == 0 and "has left" in left.stdout and not cluster.raylets()
         assert head <= set(processes.marked(cluster.mark))
         # B3: a head whose raylet is gone is no head, though something answers.
-        (raylet,) = [pid for pid, command in processes.marked(cluster.mark).items()
-                     if "raylet/raylet" in command and "--head" in command]
+        (raylet,) = [
+            pid
+            for pid, command in processes.marked(cluster.mark).items()
+            if "raylet/raylet" in command and "--head" in command
+        ]
         os.kill(raylet, signal.SIGKILL)
-        processes.wait_for(lambda: "has died" in cluster.head().stderr, PATIENCE, "it is told from one that works")
+        processes.wait_for(
+            lambda: "has died" in cluster.head().stderr, PATIENCE, "it is told from one that works"
+        )
         stopped = cluster.run("./spawn_ray_head.sh", "--stop", "--port", str(cluster.port))
         assert stopped.returncode == 0 and "has stopped" in stopped.stdout
         processes.wait_for(lambda: not processes.marked(cluster.mark), PATIENCE, "nothing is left")

@@ -49,8 +49,12 @@ class Prober(threading.Thread):
 def stored_segments(db) -> set[int]:
     """Numbers of the segments of unfinished jobs that have a row."""
     with sqlite3.connect(f"file:{db / 'index.sqlite3'}?mode=ro", uri=True) as index:
-        return {number for (number,) in index.execute(
-            "SELECT number FROM files WHERE kind = 'segment' AND job IN (SELECT id FROM jobs WHERE state != 'done')")}
+        return {
+            number
+            for (number,) in index.execute(
+                "SELECT number FROM files WHERE kind = 'segment' AND job IN (SELECT id FROM jobs WHERE state != 'done')"
+            )
+        }
 
 
 def kind_of(command: str) -> str:
@@ -117,11 +121,14 @@ def test_kills_at_random_moments(embedded, tmp_path):
             head = embedded()
         else:
             os.kill(only(old, victim), signal.SIGKILL)
-            processes.wait_for(lambda: not others(old) & set(head.processes()), PATIENCE,
-                               f"{victim} leaves nothing")
+            processes.wait_for(
+                lambda: not others(old) & set(head.processes()), PATIENCE, f"{victim} leaves nothing"
+            )
         ended.setdefault(victim, []).append(time.monotonic() - moment)
         resumed = begun().total()
-        processes.wait_for(lambda: begun().total() > resumed or client.reply, PATIENCE, f"recovery from {victim}")
+        processes.wait_for(
+            lambda: begun().total() > resumed or client.reply, PATIENCE, f"recovery from {victim}"
+        )
         recovery.setdefault(victim, []).append(time.monotonic() - moment)
         if victim != "head":
             gaps.append(prober.stop())
@@ -134,10 +141,20 @@ def test_kills_at_random_moments(embedded, tmp_path):
     again = begun().total() - frames
     assert decoded(reply.video) == calm(**payload)
     assert head.stop() == 0
-    tell("T5 T7", kills=killed.total(), victims=dict(killed), lost_jobs=0, frames=frames, frames_begun_again=again,
-         again_per_kill=f"{again / killed.total():.1f}", finished_segments_rendered_again=0,
-         longest_gap_of_the_port_ms=f"{max(gaps, default=0):.0f}", orphans=0,
-         seconds_to_the_end_of_its_processes=spans_of(ended), seconds_to_recovery=spans_of(recovery))
+    tell(
+        "T5 T7",
+        kills=killed.total(),
+        victims=dict(killed),
+        lost_jobs=0,
+        frames=frames,
+        frames_begun_again=again,
+        again_per_kill=f"{again / killed.total():.1f}",
+        finished_segments_rendered_again=0,
+        longest_gap_of_the_port_ms=f"{max(gaps, default=0):.0f}",
+        orphans=0,
+        seconds_to_the_end_of_its_processes=spans_of(ended),
+        seconds_to_recovery=spans_of(recovery),
+    )
 
 
 @pytest.mark.skipif(not LONG, reason="long; tests/server has a stand-in's drain, the kills above the rest")
@@ -185,14 +202,24 @@ def test_any_process_is_killed_at_any_moment(embedded, tmp_path):
         reply = client.answer(PATIENCE)
         assert reply.code is None, reply.last
         begun = numbers_begun(faults)
-        assert {frame: begun[frame] for frame in once} == once, "frames of stored segments were rendered again"
+        assert {frame: begun[frame] for frame in once} == once, (
+            "frames of stored segments were rendered again"
+        )
         again += begun.total() - frames
         faults.set()
         assert decoded(reply.video) == calm(**payload)
     assert victims == Counter(dict.fromkeys(ANYTHING, kills // len(ANYTHING)))
     assert head.stop() == 0
-    tell("T5 T7 anything", kills=victims.total(), victims=dict(victims), jobs=jobs, frames=jobs * frames, lost_jobs=0,
-         frames_begun_again=again, finished_segments_rendered_again=0)
+    tell(
+        "T5 T7 anything",
+        kills=victims.total(),
+        victims=dict(victims),
+        jobs=jobs,
+        frames=jobs * frames,
+        lost_jobs=0,
+        frames_begun_again=again,
+        finished_segments_rendered_again=0,
+    )
 
 
 @pytest.mark.skipif(not LONG, reason="long; tests/server has a stand-in's drain")
@@ -221,6 +248,11 @@ def test_sigterm_drains(embedded, tmp_path):
     head = embedded()
     reply = client.answer(PATIENCE)
     assert decoded(reply.video) == calm(**payload)
-    tell("T15", seconds_to_the_end=[f"{s:.1f}" for s in seconds], after_the_second_signal=f"{at_once:.1f}",
-         frames=120, frames_begun_again=numbers_begun(faults).total() - 120)
+    tell(
+        "T15",
+        seconds_to_the_end=[f"{s:.1f}" for s in seconds],
+        after_the_second_signal=f"{at_once:.1f}",
+        frames=120,
+        frames_begun_again=numbers_begun(faults).total() - 120,
+    )
     assert head.stop() == 0

@@ -50,8 +50,10 @@ def test_ray_kills_what_eats_memory(tmp_path):
     total, free = (int(memory[name].split()[0]) << 10 for name in ("MemTotal", "MemAvailable"))
     if free < 10 << 30:
         pytest.skip("10 GiB must be free")
-    cluster = Cluster(RAY_memory_usage_threshold=f"{1 - (free - (3 << 30)) / total:.3f}",
-                      RAY_memory_monitor_refresh_ms="100")
+    cluster = Cluster(
+        RAY_memory_usage_threshold=f"{1 - (free - (3 << 30)) / total:.3f}",
+        RAY_memory_monitor_refresh_ms="100",
+    )
     service = None
     try:
         head = cluster.head()
@@ -132,9 +134,18 @@ def of_job(cluster: Cluster, job: str) -> list[str]:
 def test_a_cancel_frees_the_slots_whatever_is_computed(cluster, faults, service):
     """T16: real launches, none of which lasts, of tasks that would take minutes or hours."""
     kinds = {
-        "frame": INSIDE, "strip": INSIDE | {"sampling": "shared"}, "reference": ORBIT,
-        "limit": INSIDE | {"maxiter": "auto", "frame_width": 1920, "frame_height": 1080, "num_frames": 200,
-                           "start_delta": "3", "end_delta": "1e-25"},
+        "frame": INSIDE,
+        "strip": INSIDE | {"sampling": "shared"},
+        "reference": ORBIT,
+        "limit": INSIDE
+        | {
+            "maxiter": "auto",
+            "frame_width": 1920,
+            "frame_height": 1080,
+            "num_frames": 200,
+            "start_delta": "3",
+            "end_delta": "1e-25",
+        },
     }
     if LONG:
         kinds["large frame"] = INSIDE | {"frame_width": 16128, "frame_height": 16128}
@@ -143,8 +154,7 @@ def test_a_cancel_frees_the_slots_whatever_is_computed(cluster, faults, service)
     for kind, payload in kinds.items():
         faults.set("note .")
         client = Client(service.port, **payload)
-        processes.wait_for(
-            lambda: faults.noted(f" {kind.split()[-1]} "), PATIENCE, f"a {kind} is begun")
+        processes.wait_for(lambda: faults.noted(f" {kind.split()[-1]} "), PATIENCE, f"a {kind} is begun")
         time.sleep(0 if kind in ("limit", "segment") else 2)
         assert client.reply is None and of_job(cluster, client.job)
         moment = time.monotonic()
@@ -163,19 +173,32 @@ def test_newcomers_see_frames_while_long_tasks_fill_every_slot(cluster, faults, 
     processes.wait_for(lambda: len(faults.noted(" frame ")) >= 3, PATIENCE, "every slot is taken")
     for number in range(amount(2, 10)):
         if number == 1:
-            long += [Client(service.port, client=f"longer {n}", **INSIDE | {"end_delta": f"0.01{n}"}) for n in range(3)]
-            processes.wait_for(lambda: all(faults.noted(c.job[:8]) for c in long if c.job), PATIENCE, "all have begun")
+            long += [
+                Client(service.port, client=f"longer {n}", **INSIDE | {"end_delta": f"0.01{n}"})
+                for n in range(3)
+            ]
+            processes.wait_for(
+                lambda: all(faults.noted(c.job[:8]) for c in long if c.job), PATIENCE, "all have begun"
+            )
         moment = time.monotonic()
-        small = Client(service.port, client=f"new {number}", **SMALL | {"maxiter": 370 + number, "num_frames": 6})
+        small = Client(
+            service.port, client=f"new {number}", **SMALL | {"maxiter": 370 + number, "num_frames": 6}
+        )
         processes.wait_for(lambda: small.done, PATIENCE, "a frame is shown")
         firsts.append(time.monotonic() - moment)
         assert small.answer(PATIENCE).code is None, "the video comes as well"
-    assert not any(client.done or client.reply for client in long), "the others are still at their first frames"
+    assert not any(client.done or client.reply for client in long), (
+        "the others are still at their first frames"
+    )
     for client in long:
         ask(service.port, op="cancel", job=client.job)
         assert client.answer(PATIENCE).code == "CANCELLED"
-    tell("T20 first frames", newcomers=len(firsts), median_s=f"{sorted(firsts)[len(firsts) // 2]:.2f}",
-         slowest_s=f"{max(firsts):.2f}")
+    tell(
+        "T20 first frames",
+        newcomers=len(firsts),
+        median_s=f"{sorted(firsts)[len(firsts) // 2]:.2f}",
+        slowest_s=f"{max(firsts):.2f}",
+    )
 
 
 def test_encoders_fail(cluster, faults, encoders, service):
@@ -195,7 +218,9 @@ def test_encoders_fail(cluster, faults, encoders, service):
         assert encoders.waiting == 0
         slowest = max(slowest, client.latency)
     begun = len(faults.noted(" segment "))
-    tell("T17", encoders_failed=len(orders), jobs=number + 1, segments_begun=begun, slowest_s=f"{slowest:.1f}")
+    tell(
+        "T17", encoders_failed=len(orders), jobs=number + 1, segments_begun=begun, slowest_s=f"{slowest:.1f}"
+    )
     zombies = [c for c in processes.marked(cluster.mark).values() if "ffmpeg" in c]
     assert not zombies
 
@@ -232,10 +257,9 @@ def test_a_full_disk(cluster, faults, tmp_path):
             lambda: client.said and client.said[-1].get("segments", 0) >= 2, PATIENCE, "two segments"
         )
         moment = time.monotonic()
-        with open(disk / "filler", "wb", buffering=0) as filler:
-            with contextlib.suppress(OSError):
-                while True:
-                    filler.write(bytes(1 << 16))
+        with open(disk / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
+            while True:
+                filler.write(bytes(1 << 16))
         reply = client.answer(PATIENCE)
         seconds = time.monotonic() - moment
         assert reply.code == "DISK_FULL" and "free some" in reply.last["message"]
@@ -245,8 +269,11 @@ def test_a_full_disk(cluster, faults, tmp_path):
         assert reply.code is None, reply.last
         assert decoded(reply.video) == calm(**payload)
         again = Counter(label for _, label in faults.noted(f"{client.job[:8]} frame"))
-        tell("T17 full disk", seconds_until_the_job_said_so=f"{seconds:.1f}",
-             frames_begun_again=again.total() - len(again))
+        tell(
+            "T17 full disk",
+            seconds_until_the_job_said_so=f"{seconds:.1f}",
+            frames_begun_again=again.total() - len(again),
+        )
         assert "Traceback" not in service.output(), service.output()
         assert service.stop() == 0
         assert "/3.0 CPU" in cluster.status(), "a service leaves a cluster that it joined as it was"

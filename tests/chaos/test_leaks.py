@@ -22,7 +22,11 @@ LONG_SECONDS = 600  # from here on growth is judged, and kills are rarer than wh
 # Little enough that most of what a long run stores must go again.
 MAX_DB_BYTES = 8 << 20
 SHALLOW = SMALL | {"num_frames": 4}
-DEEP = SHALLOW | {"point": "-1.3382386353713374537,-0.0572370590291312385", "start_delta": "1e-14", "end_delta": "1e-20"}
+DEEP = SHALLOW | {
+    "point": "-1.3382386353713374537,-0.0572370590291312385",
+    "start_delta": "1e-14",
+    "end_delta": "1e-20",
+}
 SHARED = SHALLOW | {"sampling": "shared", "num_frames": 12, "end_delta": "1e-3"}
 
 
@@ -41,7 +45,16 @@ class Load(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        kinds = (self.watch, self.watch, self.watch, self.pause, self.vanish, self.cancel, self.look, self.babble)
+        kinds = (
+            self.watch,
+            self.watch,
+            self.watch,
+            self.pause,
+            self.vanish,
+            self.cancel,
+            self.look,
+            self.babble,
+        )
         while not self.ended.is_set():
             try:
                 self.rng.choice(kinds)()
@@ -114,13 +127,18 @@ class Kills:
     @property
     def missing(self) -> dict[str, int]:
         """Planned and not done yet, by role."""
-        return {role: self._planned - self.done[role] for role in self._seconds if self.done[role] < self._planned}
+        return {
+            role: self._planned - self.done[role] for role in self._seconds if self.done[role] < self._planned
+        }
 
     def kill(self, running: dict[int, str], videos: int) -> None:
         """Kills what is due, of processes by pid; ``videos`` there have been so far."""
         for role, seconds in self._seconds.items():
-            pids = [pid for pid, command in running.items()
-                    if role_of(command) == role and "--head" not in command]
+            pids = [
+                pid
+                for pid, command in running.items()
+                if role_of(command) == role and "--head" not in command
+            ]
             moment, before = self._last[role]
             if pids and time.monotonic() - moment > seconds and videos > before:
                 self._last[role] = time.monotonic(), videos
@@ -136,8 +154,12 @@ def test_nothing_grows(cluster, faults, tmp_path):
     try:
         long = SECONDS >= LONG_SECONDS
         watch = Watch()
-        kills = Kills({"worker": 30, "driver": SECONDS / 6, "raylet": SECONDS / 4} if long
-                      else {"worker": 5, "driver": 8}, planned=2 if long else 1)
+        kills = Kills(
+            {"worker": 30, "driver": SECONDS / 6, "raylet": SECONDS / 4}
+            if long
+            else {"worker": 5, "driver": 8},
+            planned=2 if long else 1,
+        )
         folders = {"DB": service.db, "Ray's folder": cluster.folder / "ray"}
         began, told = time.monotonic(), 0.0
         while (seconds := time.monotonic() - began) < SECONDS or kills.missing:
@@ -150,16 +172,28 @@ def test_nothing_grows(cluster, faults, tmp_path):
                 whole(cluster)
             if seconds > told + 600:
                 told = seconds
-                right, wrong = sum(load.videos for load in loads), [word for load in loads for word in load.wrong]
-                print(f"\n{seconds:.0f} s, {kills.done.total()} kills, {right} videos right, wrong: {wrong}\n"
-                      f"    {watch.report()}", flush=True)
+                right, wrong = (
+                    sum(load.videos for load in loads),
+                    [word for load in loads for word in load.wrong],
+                )
+                print(
+                    f"\n{seconds:.0f} s, {kills.done.total()} kills, {right} videos right, wrong: {wrong}\n"
+                    f"    {watch.report()}",
+                    flush=True,
+                )
         for load in loads:
             load.ended.set()
         for load in loads:
             load.join(PATIENCE)
-        tell("T21", seconds=SECONDS, kills=dict(kills.done), visits=sum(load.visits for load in loads),
-             videos_equal_to_a_calm_run=sum(load.videos for load in loads),
-             unanswered=sum(load.broken for load in loads), growth=f"\n    {watch.report()}")
+        tell(
+            "T21",
+            seconds=SECONDS,
+            kills=dict(kills.done),
+            visits=sum(load.visits for load in loads),
+            videos_equal_to_a_calm_run=sum(load.videos for load in loads),
+            unanswered=sum(load.broken for load in loads),
+            growth=f"\n    {watch.report()}",
+        )
         wrong = [word for load in loads for word in load.wrong]
         assert not wrong, wrong
         payload = SMALL | {"maxiter": 399}

@@ -93,7 +93,9 @@ def test_frames_wait_for_the_encoder(tmp_path):
     text = f'{{"num_frames": {frames}, "frame_width": 1920, "frame_height": 1080, "maxiter": 1000}}'
     job = Job("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
-    scheduler = Scheduler(cluster, lambda event: segments.append(event) if event["event"] == "segment" else None)
+    scheduler = Scheduler(
+        cluster, lambda event: segments.append(event) if event["event"] == "segment" else None
+    )
     scheduler._finisher = Unlooked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scheduler.add(job)
@@ -101,8 +103,14 @@ def test_frames_wait_for_the_encoder(tmp_path):
         scheduler.step(0)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     scheduler.close()
-    tell("T13", frames=frames, object_store_MiB=MEMORY >> 20, peak_MiB=cluster.peak >> 20, spilled_bytes=0,
-         driver_grew_MiB=grown >> 10)
+    tell(
+        "T13",
+        frames=frames,
+        object_store_MiB=MEMORY >> 20,
+        peak_MiB=cluster.peak >> 20,
+        spilled_bytes=0,
+        driver_grew_MiB=grown >> 10,
+    )
     assert cluster.peak <= 0.5 * MEMORY  # Ray spills at 80 %
     assert grown < 64 << 10
     del job, scheduler

@@ -36,7 +36,14 @@ def listening(pids: dict[int, str]) -> set[tuple[str, int, str]]:
 
 
 def program(command: str) -> str:
-    names = ("ray_head.py", "gcs_server", "raylet/raylet", "dashboard.py", "DashboardAgent", "RuntimeEnvAgent")
+    names = (
+        "ray_head.py",
+        "gcs_server",
+        "raylet/raylet",
+        "dashboard.py",
+        "DashboardAgent",
+        "RuntimeEnvAgent",
+    )
     return next((name for name in names if name in command), command.split("/")[-1][:40].strip())
 
 
@@ -47,8 +54,11 @@ def test_what_listens_where(cluster, service):
     )
     sockets = listening(service.processes()) | listening(processes.marked(cluster.mark))
     loopback = {s for s in sockets if s[0] in ("127.0.0.1", "::1", "::ffff:127.0.0.1")}
-    tell("T18", on_loopback=sorted({program(c) for _, _, c in loopback}),
-         on_all_interfaces=sorted({program(c) for _, _, c in sockets - loopback}))
+    tell(
+        "T18",
+        on_loopback=sorted({program(c) for _, _, c in loopback}),
+        on_all_interfaces=sorted({program(c) for _, _, c in sockets - loopback}),
+    )
     assert [address for address, _, command in sockets if "ray_head.py" in command] == ["127.0.0.1"]
     dashboard = ready.removeprefix("http://")
     assert dashboard.rpartition(":")[0] == "127.0.0.1"
@@ -77,9 +87,15 @@ def test_wrong_workers_are_told_soon(cluster, tmp_path):
         return cluster.worker(PYTHONPATH=str(folder))
 
     refused("another Ray", lambda: pretending("ray", "__version__", "'9.9.9'"), "9.9.9", "on the head")
-    refused("another Python", lambda: pretending("platform", "python_version", "lambda: '9.9.9'"), "9.9.9",
-            "on the head")
-    refused("no head", lambda: cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{free_port()}"), "nothing answers")
+    refused(
+        "another Python",
+        lambda: pretending("platform", "python_version", "lambda: '9.9.9'"),
+        "9.9.9",
+        "on the head",
+    )
+    refused(
+        "no head", lambda: cluster.run("./spawn_ray_server.sh", f"127.0.0.1:{free_port()}"), "nothing answers"
+    )
     refused("another token", lambda: cluster.worker(RAY_AUTH_TOKEN="0" * 64), "token")
     refused("no token", lambda: cluster.worker(RAY_AUTH_TOKEN_PATH=str(tmp_path / "none")), "token")
     tell("T19", **{name.replace(" ", "_"): seconds for name, seconds in figures.items()})

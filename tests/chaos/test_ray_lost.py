@@ -17,7 +17,11 @@ from tests.support.usage import role_of
 def session_of(head) -> Path:
     """The folder of the Ray that a service started."""
     raylet = next(command for command in head.processes().values() if role_of(command) == "raylet")
-    return Path(re.search(r"--session_dir=(\S+)|(\S+/session_[0-9_-]+)/sockets", raylet)[0].split("=")[-1].split("/sockets")[0])
+    return Path(
+        re.search(r"--session_dir=(\S+)|(\S+/session_[0-9_-]+)/sockets", raylet)[0]
+        .split("=")[-1]
+        .split("/sockets")[0]
+    )
 
 
 def drivers(head) -> set[int]:
@@ -28,8 +32,14 @@ def test_copies_of_slow_tasks_and_a_session_folder_that_is_removed(embedded, tmp
     """One start of Ray for both: late strips first, then what a cleaner of /tmp does."""
     faults = Faults(tmp_path / "faults")
     # As a zoom that passes a minibrot: some strips take twenty times what those before them took.
-    faults.set("note .", "sleep:0.2 strip", *(f"sleep:{seconds} strip {strip}$" for strip, seconds in
-                                             ((3, 6), (4, 8), (5, 20), (6, 25), (7, 20))))
+    faults.set(
+        "note .",
+        "sleep:0.2 strip",
+        *(
+            f"sleep:{seconds} strip {strip}$"
+            for strip, seconds in ((3, 6), (4, 8), (5, 20), (6, 25), (7, 20))
+        ),
+    )
     head = embedded()
     payload = SMALL | {"sampling": "shared", "num_frames": 60, "end_delta": "1e-6", "maxiter": 230}
     reply = Client(head.port, **payload).answer(PATIENCE)
@@ -53,8 +63,11 @@ def test_copies_of_slow_tasks_and_a_session_folder_that_is_removed(embedded, tmp
     reply = client.answer(PATIENCE)
     assert reply.code is None and decoded(reply.video) == calm(**payload)
     assert "was removed" in head.output()
-    tell("T7 Ray's folder removed", seconds_to_another_driver=f"{replaced:.1f}",
-         seconds_to_the_video=f"{time.monotonic() - removed:.1f}")
+    tell(
+        "T7 Ray's folder removed",
+        seconds_to_another_driver=f"{replaced:.1f}",
+        seconds_to_the_video=f"{time.monotonic() - removed:.1f}",
+    )
     assert head.stop() == 0
 
 
@@ -76,5 +89,8 @@ def test_workers_that_never_answer_are_noticed(embedded, tmp_path):
     reply = client.answer(PATIENCE)
     assert reply.code is None and decoded(reply.video) == calm(**payload)
     assert "does not work any more" in head.output()
-    tell("T7 Ray hangs", seconds_to_another_driver=f"{replaced:.1f}",
-         seconds_to_the_video=f"{time.monotonic() - stopped:.1f}")
+    tell(
+        "T7 Ray hangs",
+        seconds_to_another_driver=f"{replaced:.1f}",
+        seconds_to_the_video=f"{time.monotonic() - stopped:.1f}",
+    )

@@ -43,9 +43,14 @@ def test_raylets_are_killed_and_come_back(cluster, faults, service):
     assert reply.code is None, reply.last
     found, begun = decoded(reply.video), labels(faults, client.job, "frame")
     status = ask(service.port, op="status", job=client.job).last
-    tell("T1 raylets", kills=kills, frames=frames, frames_lost=frames - len(found),
-         attempts_per_frame=f"{begun.total() / frames:.2f} (most {max(begun.values())})",
-         nodes=len(status["nodes"]))
+    tell(
+        "T1 raylets",
+        kills=kills,
+        frames=frames,
+        frames_lost=frames - len(found),
+        attempts_per_frame=f"{begun.total() / frames:.2f} (most {max(begun.values())})",
+        nodes=len(status["nodes"]),
+    )
     assert found == calm(**payload)
 
 
@@ -60,7 +65,9 @@ def test_workers_and_encoders_are_killed(cluster, faults, service):
     for _number in range(kills):
         seen = len(faults.noted())
         # What was lost, queued tasks of a dead worker too, ends before the next one: a third time would be poison.
-        processes.wait_for(lambda: len(faults.noted()) > seen + 12 or client.reply, PATIENCE, "tasks are begun")
+        processes.wait_for(
+            lambda: len(faults.noted()) > seen + 12 or client.reply, PATIENCE, "tasks are begun"
+        )
         busy = [pid for pid, command in processes.marked(cluster.mark).items() if "frame" in command]
         if busy:
             kill(rng.choice(busy))

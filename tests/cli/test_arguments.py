@@ -8,13 +8,16 @@ import pytest
 from mandel.cli.arguments import joined
 
 
-@pytest.mark.parametrize("argv, expected", [
-    (["--point", "-1.25,0", "-o", "a"], ["--point=-1.25,0", "-o", "a"]),
-    (["--point", "-.5,-1"], ["--point=-.5,-1"]),
-    (["--point=-1,0", "-q", "--list"], ["--point=-1,0", "-q", "--list"]),
-    (["x.json", "-1"], ["x.json", "-1"]),
-    (["--delta", "1e-5", "-"], ["--delta", "1e-5", "-"]),
-])
+@pytest.mark.parametrize(
+    "argv, expected",
+    [
+        (["--point", "-1.25,0", "-o", "a"], ["--point=-1.25,0", "-o", "a"]),
+        (["--point", "-.5,-1"], ["--point=-.5,-1"]),
+        (["--point=-1,0", "-q", "--list"], ["--point=-1,0", "-q", "--list"]),
+        (["x.json", "-1"], ["x.json", "-1"]),
+        (["--delta", "1e-5", "-"], ["--delta", "1e-5", "-"]),
+    ],
+)
 def test_joined(argv, expected):
     assert joined(argv) == expected
 

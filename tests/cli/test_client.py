@@ -15,8 +15,8 @@ import pytest
 from mandel.cli import client
 from mandel.errors import MandelError
 from mandel.protocol import codes, fields
-from mandel.protocol.operation import Request
 from mandel.protocol.number import Number
+from mandel.protocol.operation import Request
 from mandel.protocol.reply import ReplyWriter
 from tests.support.answers import answering
 
@@ -60,7 +60,9 @@ def test_video_is_put_in_place(empty_folder, capsys):
     os.umask(umask := os.umask(0))
     with answering(good()) as (port, requests):
         assert run(port, "deep.json", "--client", "me") == client.OK
-    assert requests == [Request("render", {"num_frames": Number("2"), "end_delta": Number("1e-1000")}, client="me")]
+    assert requests == [
+        Request("render", {"num_frames": Number("2"), "end_delta": Number("1e-1000")}, client="me")
+    ]
     assert Path("deep.mp4").read_bytes() == VIDEO
     assert Path("deep.mp4").stat().st_mode & 0o777 == 0o666 & ~umask
     assert sorted(os.listdir()) == ["deep.json", "deep.mp4"]
@@ -77,10 +79,15 @@ def test_a_script_hears_of_its_video_in_json(capsys):
     assert json.loads(out) == facts and err == ""
 
 
-@pytest.mark.parametrize("argv, name", [
-    (("-o", "a.mp4"), "a.mp4"), (("folder/x.json",), "x.mp4"), (("--attach", JOB), JOB[:12] + ".mp4"),
-    ((), JOB[:12] + ".mp4"),
-])
+@pytest.mark.parametrize(
+    "argv, name",
+    [
+        (("-o", "a.mp4"), "a.mp4"),
+        (("folder/x.json",), "x.mp4"),
+        (("--attach", JOB), JOB[:12] + ".mp4"),
+        ((), JOB[:12] + ".mp4"),
+    ],
+)
 def test_output_name(argv, name):
     Path("folder").mkdir()
     Path("folder/x.json").write_text("{}")
@@ -104,11 +111,29 @@ def test_options_win_over_the_file_and_lose_no_digit():
     small = "1.00000000000000000000000000000001e-50"
     Path("payload.json").write_text(f'{{"maxiter": 10, "fps": 29.97, "end_delta": {small}}}')
     with answering(failing("NOT_FOUND")) as (port, requests):
-        run(port, "--maxiter", "20", "--point", f"-1.5,{digits}", "--palette", "ember", "--set", "later=1e2",
-            "--set", "point2=-1,2", "--start-delta", "1e-7")
+        run(
+            port,
+            "--maxiter",
+            "20",
+            "--point",
+            f"-1.5,{digits}",
+            "--palette",
+            "ember",
+            "--set",
+            "later=1e2",
+            "--set",
+            "point2=-1,2",
+            "--start-delta",
+            "1e-7",
+        )
     assert requests[0].fields == {
-        "maxiter": Number("20"), "fps": Number("29.97"), "end_delta": Number(small),
-        "point": f"-1.5,{digits}", "palette": "ember", "later": Number("1e2"), "point2": "-1,2",
+        "maxiter": Number("20"),
+        "fps": Number("29.97"),
+        "end_delta": Number(small),
+        "point": f"-1.5,{digits}",
+        "palette": "ember",
+        "later": Number("1e2"),
+        "point2": "-1,2",
         "start_delta": Number("1e-7"),
     }
 
@@ -120,10 +145,14 @@ def test_there_is_an_option_for_each_field():
     assert set(requests[0].fields) == set(fields.BY_NAME)
 
 
-@pytest.mark.parametrize("argv, request_sent", [
-    (("--list",), Request("list", {})), (("--status",), Request("status", {})),
-    (("--status", JOB), Request("status", {"job": JOB})),
-])
+@pytest.mark.parametrize(
+    "argv, request_sent",
+    [
+        (("--list",), Request("list", {})),
+        (("--status",), Request("status", {})),
+        (("--status", JOB), Request("status", {"job": JOB})),
+    ],
+)
 def test_questions(argv, request_sent, capsys):
     result = {"job": JOB, "state": "done\x1b[2J", "rest": None}
     with answering(ReplyWriter().result(result), ReplyWriter().result(result)) as (port, requests):
@@ -132,22 +161,33 @@ def test_questions(argv, request_sent, capsys):
     assert requests == [request_sent] * 2
     out = capsys.readouterr().out
     told = f"job    {JOB[:12]}\nstate  done?[2J\n"
-    assert out.startswith(told) and json.loads(out[len(told):]) == result
+    assert out.startswith(told) and json.loads(out[len(told) :]) == result
 
 
-@pytest.mark.parametrize("op, state, said", [
-    ("cancel", "cancelled", "cancelled"), ("cancel", "done", "done"), ("pause", "paused", "paused"),
-    ("resume", "queued", "queued"), ("pin", "running", "pinned"), ("unpin", "done", "unpinned"),
-])
+@pytest.mark.parametrize(
+    "op, state, said",
+    [
+        ("cancel", "cancelled", "cancelled"),
+        ("cancel", "done", "done"),
+        ("pause", "paused", "paused"),
+        ("resume", "queued", "queued"),
+        ("pin", "running", "pinned"),
+        ("unpin", "done", "unpinned"),
+    ],
+)
 def test_a_change_is_told_in_one_line(op, state, said, capsys):
-    with answering(ReplyWriter().result({"job": JOB, "state": state, "payload": {}, "again": 0})) as (port, _):
+    with answering(ReplyWriter().result({"job": JOB, "state": state, "payload": {}, "again": 0})) as (
+        port,
+        _,
+    ):
         assert run(port, f"--{op}", JOB) == client.OK
     assert capsys.readouterr().out == f"{said} {JOB[:12]}\n"
 
 
 def test_a_pause_says_what_it_cost(capsys):
-    with answering(*[ReplyWriter().result({"job": JOB, "state": "paused", "frames": 50, "done": 24, "again": 3})] * 2
-                   ) as (port, _):
+    with answering(
+        *[ReplyWriter().result({"job": JOB, "state": "paused", "frames": 50, "done": 24, "again": 3})] * 2
+    ) as (port, _):
         run(port, "--pause", JOB)
         run(port, "--status", JOB)
     said, *facts = capsys.readouterr().out.splitlines()
@@ -158,7 +198,15 @@ def test_a_pause_says_what_it_cost(capsys):
 
 def test_list_is_a_table(capsys):
     rows = [
-        {"job": JOB, "state": "done", "frames": 50, "done": 50, "asked": None, "bytes": 12_345_678, "pinned": True},
+        {
+            "job": JOB,
+            "state": "done",
+            "frames": 50,
+            "done": 50,
+            "asked": None,
+            "bytes": 12_345_678,
+            "pinned": True,
+        },
         {"job": JOB, "state": "running", "done": 3, "seconds_left": [60, 185]},
     ]
     with answering(ReplyWriter().result({"jobs": rows}), ReplyWriter().result({"jobs": []})) as (port, _):
@@ -172,19 +220,26 @@ def test_list_is_a_table(capsys):
     assert lines[3] == "no jobs"
 
 
-@pytest.mark.parametrize("data, code", [
-    *((failing(code, after_accepted=False), client.REFUSED) for code in codes.REFUSED),
-    *((failing(code, after_accepted=False), client.UNREACHABLE) for code in codes.UNAVAILABLE),
-    (failing("DEVICE_FAILED"), client.FAILED), (failing("CANCELLED"), client.FAILED),
-    (b"", client.DAMAGED), (good()[:50], client.DAMAGED), (good()[:-1], client.DAMAGED),
-    (good(sha256="0" * 64), client.DAMAGED),
-    (good().replace(VIDEO[:300], VIDEO[:299] + b"?", 1), client.DAMAGED),
-    (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000000000"), client.DAMAGED),
-    (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000"), client.DAMAGED),
-    (good().replace(b"form-data; boundary", b"mixed; boundary"), client.DAMAGED),
-    (b"x" * 10**6, client.DAMAGED), (b"HTTP/1.1 200 OK\r\n\r\n", client.DAMAGED),
-    (ReplyWriter().result({}), client.DAMAGED),
-])
+@pytest.mark.parametrize(
+    "data, code",
+    [
+        *((failing(code, after_accepted=False), client.REFUSED) for code in codes.REFUSED),
+        *((failing(code, after_accepted=False), client.UNREACHABLE) for code in codes.UNAVAILABLE),
+        (failing("DEVICE_FAILED"), client.FAILED),
+        (failing("CANCELLED"), client.FAILED),
+        (b"", client.DAMAGED),
+        (good()[:50], client.DAMAGED),
+        (good()[:-1], client.DAMAGED),
+        (good(sha256="0" * 64), client.DAMAGED),
+        (good().replace(VIDEO[:300], VIDEO[:299] + b"?", 1), client.DAMAGED),
+        (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000000000"), client.DAMAGED),
+        (good().replace(b"Content-Length: 128000", b"Content-Length: 1000000000000"), client.DAMAGED),
+        (good().replace(b"form-data; boundary", b"mixed; boundary"), client.DAMAGED),
+        (b"x" * 10**6, client.DAMAGED),
+        (b"HTTP/1.1 200 OK\r\n\r\n", client.DAMAGED),
+        (ReplyWriter().result({}), client.DAMAGED),
+    ],
+)
 def test_exit_codes_and_nothing_is_left(data, code, capsys):
     with answering(data) as (port, _):
         assert run(port, "-o", "a.mp4") == code
@@ -237,7 +292,9 @@ def test_a_deleted_job_says_what_it_gave_back(capsys):
 
 
 def test_a_cancel_that_is_not_stored_yet_says_so(capsys):
-    with answering(ReplyWriter().result({"job": JOB, "state": "cancelled", "unsaved": "the disk is full"})) as (port, _):
+    with answering(
+        ReplyWriter().result({"job": JOB, "state": "cancelled", "unsaved": "the disk is full"})
+    ) as (port, _):
         assert run(port, "--cancel", JOB) == client.OK
     assert capsys.readouterr().out == f"cancelled {JOB[:12]}; the disk is full\n"
 
@@ -249,17 +306,28 @@ def test_nobody_there(capsys):
     assert "python ray_head.py" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv, words", [
-    (("missing.json",), "missing.json"), (("bad.json",), "bad.json: not JSON"),
-    (("list.json",), "one JSON object"),
-    (("twice.json",), "given twice"), (("-o", "nowhere/a.mp4"), "there is no folder nowhere; make it"),
-    (("-o", "."), "is a folder"), (("-o", "twice.json/a.mp4"), "twice.json is a file"),
-    (("-o", "/dev/null"), "no ordinary file"), (("-o", "a" * 300), "File name too long; name another"),
-    (("--set", "maxiter"), "FIELD=VALUE"), (("--set", "=1"), "FIELD=VALUE"),
-    (("--list", "twice.json"), "--list takes no payload"), (("--cancel", JOB, "--fps", "9"), "--cancel takes no"),
-    (("--tls-ca", "list.json"), "no PEM certificate"), (("--tls-ca", "none.pem"), "none.pem: No such file"),
-    (("--token-file", "none"), "none: No such file"), (("--port", "70000"), "from 0 to 65535"),
-])
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (("missing.json",), "missing.json"),
+        (("bad.json",), "bad.json: not JSON"),
+        (("list.json",), "one JSON object"),
+        (("twice.json",), "given twice"),
+        (("-o", "nowhere/a.mp4"), "there is no folder nowhere; make it"),
+        (("-o", "."), "is a folder"),
+        (("-o", "twice.json/a.mp4"), "twice.json is a file"),
+        (("-o", "/dev/null"), "no ordinary file"),
+        (("-o", "a" * 300), "File name too long; name another"),
+        (("--set", "maxiter"), "FIELD=VALUE"),
+        (("--set", "=1"), "FIELD=VALUE"),
+        (("--list", "twice.json"), "--list takes no payload"),
+        (("--cancel", JOB, "--fps", "9"), "--cancel takes no"),
+        (("--tls-ca", "list.json"), "no PEM certificate"),
+        (("--tls-ca", "none.pem"), "none.pem: No such file"),
+        (("--token-file", "none"), "none: No such file"),
+        (("--port", "70000"), "from 0 to 65535"),
+    ],
+)
 def test_usage(argv, words, capsys):
     Path("bad.json").write_text("{")
     Path("list.json").write_text("[]")
@@ -304,8 +372,14 @@ def test_nobody_reads_what_it_prints(argv, answer, tmp_path):
     read_end, write_end = os.pipe()
     os.close(read_end)
     with answering(answer) as (port, _), open(write_end, "wb") as pipe:
-        done = subprocess.run([sys.executable, str(ROOT / "client.py"), *argv, "--port", str(port)],
-                              cwd=tmp_path, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "client.py"), *argv, "--port", str(port)],
+            cwd=tmp_path,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
     assert done.returncode == client.UNREAD
     assert "BrokenPipe" not in done.stderr and "Traceback" not in done.stderr
 
@@ -314,8 +388,11 @@ def test_interrupt_leaves_the_job(tmp_path):
     """The real program, interrupted as by Ctrl-C while half of the video has arrived."""
     with answering(good()[:-60_000], hold=threading.Event()) as (port, _):
         process = subprocess.Popen(
-            [sys.executable, str(ROOT / "client.py"), "--port", str(port), "-o", "a.mp4"], cwd=tmp_path,
-            stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            [sys.executable, str(ROOT / "client.py"), "--port", str(port), "-o", "a.mp4"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         seen = ""
         while "receiving" not in seen:
@@ -336,8 +413,11 @@ def test_it_needs_nothing_but_the_standard_library():
     )
     with answering(good()) as (port, _):
         done = subprocess.run(
-            [sys.executable, "-S", "-c", program, str(port)], env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, timeout=60,
+            [sys.executable, "-S", "-c", program, str(port)],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
     assert done.returncode == 0, done.stderr
 
@@ -348,7 +428,16 @@ def test_help_is_complete(capsys):
     assert caught.value.code == 0
     out = capsys.readouterr().out
     options = ["--" + field.name.replace("_", "-") for field in fields.TABLE]
-    for words in ("--attach", "--set", "exit codes", "130", "MANDEL_PORT", "verdigris", "another point or delta", *options):
+    for words in (
+        "--attach",
+        "--set",
+        "exit codes",
+        "130",
+        "MANDEL_PORT",
+        "verdigris",
+        "another point or delta",
+        *options,
+    ):
         assert words in out
 
 

@@ -53,12 +53,20 @@ def test_the_transfer_ends_at_all_of_it():
         assert out.text.endswith("received 40.0 kB of 40.0 kB (100 %)\n")
 
 
-@pytest.mark.parametrize("said", [
-    {}, {"state": None}, {"done": "x", "frames": {}}, {"done": True, "frames": True},
-    {"frames": 0, "done": 0},
-    {"seconds_left": [1]}, {"seconds_left": ["a", "b"]}, {"rate": -1, "seconds_left": [-5, 1e300]},
-    {"done": 10**39, "frames": 1},
-])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"state": None},
+        {"done": "x", "frames": {}},
+        {"done": True, "frames": True},
+        {"frames": 0, "done": 0},
+        {"seconds_left": [1]},
+        {"seconds_left": ["a", "b"]},
+        {"rate": -1, "seconds_left": [-5, 1e300]},
+        {"done": 10**39, "frames": 1},
+    ],
+)
 def test_any_progress_can_be_shown(said):
     assert isinstance(describe(said), str)
 
@@ -71,23 +79,52 @@ def test_words():
     assert size(500, of=2e6) == "0.0 MB"
 
 
-@pytest.mark.parametrize("fields, words", [
-    ({"state": "running", "done": 3, "frames": 12, "rate": 2.5, "seconds_left": [3, 4]},
-     "running, 3/12 frames (25 %), 2.5 frames/s, 3 s to 4 s left"),
-    ({"state": "running", "done": 0, "frames": 12, "stage": {"stage": "reference", "done": 30, "total": 120}},
-     "running, 0/12 frames (0 %), reference 25 %"),
-    ({"state": "queued", "done": 0, "frames": 1, "renderer": {"state": "starting", "error": None}},
-     "queued, 0/1 frames (0 %), renderer starting"),
-    ({"state": "queued", "done": 0, "frames": 1, "renderer": {"state": "starting", "error": None, "seconds": 12.3}},
-     "queued, 0/1 frames (0 %), renderer starting, 12 s"),
-    ({"state": "running", "done": 0, "frames": 9, "waited": 3.2},
-     "running, 0/9 frames (0 %), the first ones are under way, 3 s"),
-    ({"state": "queued", "renderer": {"state": "failed", "error": "no Ray head\x1b[2J answers"}},
-     "queued, renderer failed, no Ray head?[2J answers"),
-    ({"state": "paused", "done": 24, "frames": 50, "again": 3},
-     ("paused until it is resumed (--resume), 24/50 frames (48 %), "
-      "at most 3 more, of segments that were not finished, will be rendered again")),
-    ({"state": 7, "done": "x", "again": -1, "stage": "y", "renderer": 1}, "7"),
-])
+@pytest.mark.parametrize(
+    "fields, words",
+    [
+        (
+            {"state": "running", "done": 3, "frames": 12, "rate": 2.5, "seconds_left": [3, 4]},
+            "running, 3/12 frames (25 %), 2.5 frames/s, 3 s to 4 s left",
+        ),
+        (
+            {
+                "state": "running",
+                "done": 0,
+                "frames": 12,
+                "stage": {"stage": "reference", "done": 30, "total": 120},
+            },
+            "running, 0/12 frames (0 %), reference 25 %",
+        ),
+        (
+            {"state": "queued", "done": 0, "frames": 1, "renderer": {"state": "starting", "error": None}},
+            "queued, 0/1 frames (0 %), renderer starting",
+        ),
+        (
+            {
+                "state": "queued",
+                "done": 0,
+                "frames": 1,
+                "renderer": {"state": "starting", "error": None, "seconds": 12.3},
+            },
+            "queued, 0/1 frames (0 %), renderer starting, 12 s",
+        ),
+        (
+            {"state": "running", "done": 0, "frames": 9, "waited": 3.2},
+            "running, 0/9 frames (0 %), the first ones are under way, 3 s",
+        ),
+        (
+            {"state": "queued", "renderer": {"state": "failed", "error": "no Ray head\x1b[2J answers"}},
+            "queued, renderer failed, no Ray head?[2J answers",
+        ),
+        (
+            {"state": "paused", "done": 24, "frames": 50, "again": 3},
+            (
+                "paused until it is resumed (--resume), 24/50 frames (48 %), "
+                "at most 3 more, of segments that were not finished, will be rendered again"
+            ),
+        ),
+        ({"state": 7, "done": "x", "again": -1, "stage": "y", "renderer": 1}, "7"),
+    ],
+)
 def test_progress_in_words(fields, words):
     assert describe(fields) == words

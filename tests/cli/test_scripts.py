@@ -22,26 +22,51 @@ def script(tmp_path):
     mark = processes.new_mark()
     (tmp_path / "bin").mkdir()
     environment = {
-        **os.environ, processes.VARIABLE: mark, "HOME": str(tmp_path), "VIRTUAL_ENV": str(tmp_path),
-        "RAY_AUTH_TOKEN_PATH": str(tmp_path / "auth_token"), "RAY_TMPDIR": str(tmp_path),
+        **os.environ,
+        processes.VARIABLE: mark,
+        "HOME": str(tmp_path),
+        "VIRTUAL_ENV": str(tmp_path),
+        "RAY_AUTH_TOKEN_PATH": str(tmp_path / "auth_token"),
+        "RAY_TMPDIR": str(tmp_path),
         "PATH": f"{tmp_path}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     (tmp_path / "auth_token").write_text("0123456789abcdef" * 4)
     (tmp_path / "auth_token").chmod(0o600)
 
     def run(name: str, *arguments: str, **more: str) -> subprocess.CompletedProcess:
-        return subprocess.run([ROOT / name, *arguments], env=environment | more, capture_output=True, text=True,
-                              timeout=120, cwd=tmp_path)
+        return subprocess.run(
+            [ROOT / name, *arguments],
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=tmp_path,
+        )
 
     run.environment = environment
     yield run
     processes.end_all(mark)
 
 
-@pytest.mark.parametrize("head", [
-    "x/1;touch $HOME/pwned;echo :6379", "$(touch $HOME/pwned):6379", "`touch $HOME/pwned`:6379", "a b:6379", "x:", ":1",
-    "x:0", "x:65536", "x:123456", "x:1:2", "-x:1", ".*:6379", "x:6379;touch $HOME/pwned", "x:6379\ntouch $HOME/pwned",
-])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "x/1;touch $HOME/pwned;echo :6379",
+        "$(touch $HOME/pwned):6379",
+        "`touch $HOME/pwned`:6379",
+        "a b:6379",
+        "x:",
+        ":1",
+        "x:0",
+        "x:65536",
+        "x:123456",
+        "x:1:2",
+        "-x:1",
+        ".*:6379",
+        "x:6379;touch $HOME/pwned",
+        "x:6379\ntouch $HOME/pwned",
+    ],
+)
 def test_no_argument_is_run(script, tmp_path, head):
     """attacks.md S8: the script ran what stood behind the host's name."""
     for options in ([head], ["--", head], ["--stop", head], ["--probe", head]):
@@ -79,7 +104,10 @@ def test_another_program_at_the_port_is_no_head(script, kind):
                     return
 
         threading.Thread(target=listen, daemon=True).start()
-        port, close = listening.getsockname()[1], lambda: (listening.shutdown(socket.SHUT_RDWR), listening.close())
+        port, close = (
+            listening.getsockname()[1],
+            lambda: (listening.shutdown(socket.SHUT_RDWR), listening.close()),
+        )
     try:
         head = script("spawn_ray_head.sh", "--port", str(port))
         assert head.returncode == 1 and "is no Ray head" in head.stderr and "--port" in head.stderr, head
@@ -100,18 +128,25 @@ def test_a_failed_start_leaves_nothing(script, tmp_path):
     failed = script("spawn_ray_head.sh", "--port", str(free_port()), "--num-gpus", "0")
     assert failed.returncode == 1 and "as ordered" in failed.stderr and "has been ended" in failed.stderr
     assert (tmp_path / "hit").read_text().count("\n") == 1
-    processes.wait_for(lambda: not processes.marked(script.environment[processes.VARIABLE]), 20, "nothing is left")
+    processes.wait_for(
+        lambda: not processes.marked(script.environment[processes.VARIABLE]), 20, "nothing is left"
+    )
 
 
 def test_what_ray_could_not_do_is_said(script, tmp_path):
     """newcomer.md B1, B5: where there is no route out, Ray takes 127.0.0.1; a dashboard that fails is only missing."""
     port = free_port()
     ray = tmp_path / "bin" / "ray"
-    ray.write_text(f"#!/bin/sh\necho 'ERROR Failed to bind to 127.0.0.1:8265'\necho \"ray start --address='127.0.0.1:{port}'\"\n")
+    ray.write_text(
+        f"#!/bin/sh\necho 'ERROR Failed to bind to 127.0.0.1:8265'\necho \"ray start --address='127.0.0.1:{port}'\"\n"
+    )
     ray.chmod(0o755)
     started = script("spawn_ray_head.sh", "--port", str(port), "--num-gpus", "0")
     assert started.returncode == 0 and f"runs at 127.0.0.1:{port}." in started.stdout
-    assert "cannot reach 127.0.0.1: Ray found no route" in started.stdout and "--node-ip ADDRESS" in started.stdout
+    assert (
+        "cannot reach 127.0.0.1: Ray found no route" in started.stdout
+        and "--node-ip ADDRESS" in started.stdout
+    )
     assert "Dashboard:              none: it did not start (ERROR Failed to bind" in started.stdout
 
 
@@ -120,23 +155,33 @@ def test_an_interrupted_start_leaves_nothing(script, tmp_path):
     ray.write_text("#!/bin/sh\nsleep 600 >/dev/null 2>&1 &\ntouch $HOME/hit\nsleep 1\n")
     ray.chmod(0o755)
     started = subprocess.Popen(
-        [ROOT / "spawn_ray_head.sh", "--port", str(free_port()), "--num-gpus", "0"], env=script.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [ROOT / "spawn_ray_head.sh", "--port", str(free_port()), "--num-gpus", "0"],
+        env=script.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     processes.wait_for((tmp_path / "hit").exists, 20, "Ray is being started")
     started.send_signal(signal.SIGTERM)
     assert started.wait(30) == 130
-    processes.wait_for(lambda: not processes.marked(script.environment[processes.VARIABLE]), 20, "nothing is left")
+    processes.wait_for(
+        lambda: not processes.marked(script.environment[processes.VARIABLE]), 20, "nothing is left"
+    )
 
 
 def test_a_second_join_is_refused(script):
     """newcomer.md B4: each core was counted twice."""
-    works = subprocess.Popen(["sleep", "600"], env=script.environment | {"MANDEL_RAY": "worker:10.1.2.3:6379"})
+    works = subprocess.Popen(
+        ["sleep", "600"], env=script.environment | {"MANDEL_RAY": "worker:10.1.2.3:6379"}
+    )
     try:
         twice = script("spawn_ray_server.sh", "10.1.2.3:6379")
         assert twice.returncode == 1 and "works for the cluster at 10.1.2.3:6379 already" in twice.stderr
         assert "--again" in twice.stderr and "--stop" in twice.stderr
         other = script("spawn_ray_server.sh", f"127.0.0.1:{free_port()}")
-        assert re.search("This machine works for .*10.1.2.3:6379.* too", other.stderr) and "nothing answers" in other.stderr
+        assert (
+            re.search("This machine works for .*10.1.2.3:6379.* too", other.stderr)
+            and "nothing answers" in other.stderr
+        )
         left = script("spawn_ray_server.sh", "--stop", "10.1.2.3:6379")
         assert left.returncode == 0 and "has left the cluster at 10.1.2.3:6379" in left.stdout
         assert works.wait(20) == -signal.SIGTERM
@@ -166,7 +211,9 @@ def test_stop_trusts_no_note_of_others(script, tmp_path, kind):
     works = subprocess.Popen(["sleep", "600"], env=script.environment | {"MANDEL_RAY": "head:6379"})
     try:
         stopped = script("spawn_ray_head.sh", "--stop")
-        assert stopped.returncode == 0 and "has stopped" in stopped.stdout and works.wait(20) == -signal.SIGTERM
+        assert (
+            stopped.returncode == 0 and "has stopped" in stopped.stdout and works.wait(20) == -signal.SIGTERM
+        )
         assert theirs.exists() and os.path.lexists(note)
     finally:
         works.kill()

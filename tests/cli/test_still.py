@@ -17,7 +17,18 @@ SMALL = ["--width", "33", "--height", "21", "--device", "cpu"]
 
 def test_npz_holds_counts_smooth_counts_and_settings(tmp_path, capsys):
     out = tmp_path / "a.npz"
-    argv = ["--point=-0.7,0.1", "--delta", "2.6", "--maxiter", "120", "--bailout", "2", *SMALL, "-o", str(out)]
+    argv = [
+        "--point=-0.7,0.1",
+        "--delta",
+        "2.6",
+        "--maxiter",
+        "120",
+        "--bailout",
+        "2",
+        *SMALL,
+        "-o",
+        str(out),
+    ]
     assert still.main(argv) == 0
     with np.load(out) as file:
         iterations, smooth, settings = file["iterations"], file["smooth"], json.loads(str(file["settings"]))
@@ -32,7 +43,19 @@ def test_npz_holds_counts_smooth_counts_and_settings(tmp_path, capsys):
 
 def test_png_and_timing(tmp_path, capsys):
     out = tmp_path / "a.png"
-    argv = ["--point", "-0.7,0.1", "--delta", "2.6", "--supersampling", "2", "--adaptive", "--timing", *SMALL, "-o", str(out)]
+    argv = [
+        "--point",
+        "-0.7,0.1",
+        "--delta",
+        "2.6",
+        "--supersampling",
+        "2",
+        "--adaptive",
+        "--timing",
+        *SMALL,
+        "-o",
+        str(out),
+    ]
     assert still.main(argv) == 0
     picture = imageio.imread(out)
     assert picture.shape == (21, 33, 3) and picture.std() > 10
@@ -41,16 +64,25 @@ def test_png_and_timing(tmp_path, capsys):
     assert all(word in said for word in ("double", "kernel", "colour", "refined"))
 
 
-@pytest.mark.parametrize("point, delta", [
-    ("-0.743643887037158704752191506114774,0.131825904205311970493132056385139", "2e-8"),
-    ("-1.7490812690053707442832620219208639942586460813548838,0", "5.414e-21"),
-], ids=["a view of the double spiral", "a minibrot"])
+@pytest.mark.parametrize(
+    "point, delta",
+    [
+        ("-0.743643887037158704752191506114774,0.131825904205311970493132056385139", "2e-8"),
+        ("-1.7490812690053707442832620219208639942586460813548838,0", "5.414e-21"),
+    ],
+    ids=["a view of the double spiral", "a minibrot"],
+)
 def test_the_limit_is_found(point, delta, tmp_path, capsys):
     """With 1000, the default of once, both views are black."""
     found = []
     for limit in ([], ["--maxiter", "auto"], ["--maxiter", "20000"], ["--maxiter", "1000"]):
         out = tmp_path / "a.npz"
-        assert still.main([f"--point={point}", "--delta", delta, *limit, "--bailout", "2", *SMALL, "-o", str(out)]) == 0
+        assert (
+            still.main(
+                [f"--point={point}", "--delta", delta, *limit, "--bailout", "2", *SMALL, "-o", str(out)]
+            )
+            == 0
+        )
         said = capsys.readouterr().err
         assert ("warning" in said) == ("1000" in limit)
         with np.load(out) as file:
@@ -66,7 +98,9 @@ def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):
     assert still.main(["--point=-1.36,0.005", "--delta", "1e-5", *SMALL, "-o", str(out)]) == 0
     said = capsys.readouterr()
     assert "the iteration limit was given up: nothing escapes within 16000000 iterations" in said.err
-    assert "the picture is black all over: the point lies inside of the set, as far as can be told" in said.err
+    assert (
+        "the picture is black all over: the point lies inside of the set, as far as can be told" in said.err
+    )
     with np.load(out) as file:
         assert (file["iterations"] == 1_001).all()
 
@@ -82,8 +116,10 @@ def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):
         (["--point", "0,0", "--delta", "1", "--bailout", "1"], "OUT_OF_RANGE"),
         (["--point", "0,0", "--delta", "1", "-o", "a.gif"], "UNKNOWN_VALUE"),
         (["--point", "0,0", "--delta", "1", "--device", "no such"], "UNKNOWN_DEVICE"),
-        (["--point", "0,0", "--delta", "1", "-o", "/no/such/folder/a.png"],
-         "BAD_OUTPUT: there is no folder /no/such/folder; make it"),
+        (
+            ["--point", "0,0", "--delta", "1", "-o", "/no/such/folder/a.png"],
+            "BAD_OUTPUT: there is no folder /no/such/folder; make it",
+        ),
     ],
 )
 def test_errors_are_one_line_with_a_code(options, code, capsys):
@@ -95,7 +131,18 @@ def test_errors_are_one_line_with_a_code(options, code, capsys):
 def test_a_reference_orbit_that_outgrows_the_memory_is_refused(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("mandel.device.machine.memory_bytes", lambda: 32 << 20)
     out = tmp_path / "still.png"
-    options = ["--delta", "1e-12", "--width", "16", "--height", "8", "--maxiter", "2000000000", "-o", str(out)]
+    options = [
+        "--delta",
+        "1e-12",
+        "--width",
+        "16",
+        "--height",
+        "8",
+        "--maxiter",
+        "2000000000",
+        "-o",
+        str(out),
+    ]
     assert still.main(["--point=-0.75,0", *options]) == 2
     error = capsys.readouterr().err
     assert error.startswith("JOB_TOO_BIG: ") and "maxiter may be up to" in error and not out.exists()

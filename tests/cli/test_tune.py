@@ -14,7 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def tune(tmp_path, *options):
     return subprocess.run(
-        [sys.executable, "-m", "mandel", "tune", *options], cwd=ROOT, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "mandel", "tune", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
     )
 
@@ -28,7 +32,9 @@ def test_what_is_fastest_is_used_from_then_on(tmp_path, monkeypatch):
     assert speeds == sorted(speeds, reverse=True) and run.stdout.count("(the default)") == 1
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert DirectIterator(device_context("cpu")).variant.name == names[0]
-    assert tuning.table(device_context("cpu").device, TUNING, ("direct.cl", "direct_tiles.cl")).keys() == set(names)
+    assert tuning.table(device_context("cpu").device, TUNING, ("direct.cl", "direct_tiles.cl")).keys() == set(
+        names
+    )
 
 
 def test_no_such_device_is_told_in_a_line(tmp_path):

@@ -55,11 +55,14 @@ def test_a_folder_that_a_service_holds(folder, capfd):
     assert err.startswith("DB_LOCKED: ") and "python client.py some.json -o a.mp4" in err
 
 
-@pytest.mark.parametrize("argv, code, words", [
-    (["-o", "nowhere/a.mp4"], client.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
-    (["missing.json"], client.REFUSED, "BAD_FILE: missing.json"),
-    (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
-])
+@pytest.mark.parametrize(
+    "argv, code, words",
+    [
+        (["-o", "nowhere/a.mp4"], client.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
+        (["missing.json"], client.REFUSED, "BAD_FILE: missing.json"),
+        (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
+    ],
+)
 def test_refusals(folder, argv, code, words, capfd):
     assert zoom.main(argv) == code
     out, err = capfd.readouterr()
@@ -76,11 +79,16 @@ def test_what_the_service_said_is_shown_when_a_job_fails(folder, capfd):
 
 def test_an_interrupt_says_what_is_kept_and_leaves_nothing_running(folder):
     Path("hold").touch()
-    program = ("import sys; from mandel.cli import zoom; zoom._HEAD = tuple(sys.argv[1:3]);"
-               "sys.exit(zoom.main(sys.argv[3:]))")
+    program = (
+        "import sys; from mandel.cli import zoom; zoom._HEAD = tuple(sys.argv[1:3]);"
+        "sys.exit(zoom.main(sys.argv[3:]))"
+    )
     mark = processes.new_mark()
     process = subprocess.Popen(
-        [sys.executable, "-c", program, *HEAD, *SMALL], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", program, *HEAD, *SMALL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         env=os.environ | {processes.VARIABLE: mark, "PYTHONPATH": str(ROOT)},
     )
     try:

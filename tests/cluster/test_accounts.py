@@ -10,7 +10,9 @@ from mandel.payload import parse
 from mandel.protocol.strict_json import loads
 from mandel.settings import Limits
 
-PAYLOAD = parse(loads(json.dumps({"num_frames": 9, "frame_width": 16, "frame_height": 16}).encode()), Limits())
+PAYLOAD = parse(
+    loads(json.dumps({"num_frames": 9, "frame_width": 16, "frame_height": 16}).encode()), Limits()
+)
 
 
 class Cluster:

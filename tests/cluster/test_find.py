@@ -106,20 +106,48 @@ def odd(kind: str, note, address: str) -> None:
         note.write_text(address)
         os.chown(note, 65534, 65534)
     else:
-        note.write_bytes({
-            "no text": b"\xff\xfe", "no address": b"hello", "empty": b"", "no port": b"127.0.0.1:", "zero": b"h\0st:1",
-            "huge port": b"127.0.0.1:99999999999999999999", "port 65536": b"127.0.0.1:65536", "long": b"a" * 10_000 + b":1",
-            "two lines": f"{address}\n{address}".encode(), "huge": bytes(50_000_000), "digits": "127.0.0.1:\u0661".encode(),
-        }[kind])
+        note.write_bytes(
+            {
+                "no text": b"\xff\xfe",
+                "no address": b"hello",
+                "empty": b"",
+                "no port": b"127.0.0.1:",
+                "zero": b"h\0st:1",
+                "huge port": b"127.0.0.1:99999999999999999999",
+                "port 65536": b"127.0.0.1:65536",
+                "long": b"a" * 10_000 + b":1",
+                "two lines": f"{address}\n{address}".encode(),
+                "huge": bytes(50_000_000),
+                "digits": "127.0.0.1:\u0661".encode(),
+            }[kind]
+        )
 
 
-@pytest.mark.parametrize("kind", [
-    "link", "hard link", "folder", "pipe", "unreadable", "another user's", "no text", "no address", "empty", "no port",
-    "zero", "huge port", "port 65536", "long", "two lines", "huge", "digits",
-])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "link",
+        "hard link",
+        "folder",
+        "pipe",
+        "unreadable",
+        "another user's",
+        "no text",
+        "no address",
+        "empty",
+        "no port",
+        "zero",
+        "huge port",
+        "port 65536",
+        "long",
+        "two lines",
+        "huge",
+        "digits",
+    ],
+)
 def test_what_is_odd_is_none(note, answering, kind):
     """attacks.md 2.3: any user could name a cluster, and was told the token; or stop the driver by a text."""
-    if os.geteuid() == 0 and kind == "unreadable" or os.geteuid() != 0 and kind == "another user's":
+    if (os.geteuid() == 0 and kind == "unreadable") or (os.geteuid() != 0 and kind == "another user's"):
         pytest.skip("root reads everything, and root alone gives files away")
     odd(kind, note, answering[0](SETTINGS))
     assert find.find_cluster("auto") is None and not answering[1]
@@ -134,7 +162,9 @@ def test_another_user_who_listens_is_not_joined(note, answering, monkeypatch):
     assert find.find_cluster("auto") is None and not b"".join(answering[1])
 
 
-@pytest.mark.parametrize("words", [b"HTTP/1.1 505 no\r\n\r\n", b"-ERR unknown command 'PRI'\r\n", b"", b"\0\0"])
+@pytest.mark.parametrize(
+    "words", [b"HTTP/1.1 505 no\r\n\r\n", b"-ERR unknown command 'PRI'\r\n", b"", b"\0\0"]
+)
 def test_a_port_that_answers_and_is_no_ray_is_told(answering, monkeypatch, words):
     """attacks.md 2.14: "starting", without an error, for as long as one looked."""
     monkeypatch.setattr(find, "_PROBE_SECONDS", 0.5)
@@ -156,8 +186,20 @@ def test_a_server_that_begins_as_grpc_does_and_then_says_nothing_is_told(answeri
         find.find_cluster(answering[0](SETTINGS))
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1:1", "nowhere.invalid:6379", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:70000", ":1", "x:y", "h\0:1", "a b:1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1:1",
+        "nowhere.invalid:6379",
+        "127.0.0.1",
+        "127.0.0.1:0",
+        "127.0.0.1:70000",
+        ":1",
+        "x:y",
+        "h\0:1",
+        "a b:1",
+    ],
+)
 def test_where_nobody_answers_that_is_told(address):
     with pytest.raises(MandelError) as caught:
         find.find_cluster(address)

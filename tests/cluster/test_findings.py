@@ -22,8 +22,15 @@ from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 
-SMALL = {"num_frames": 6, "frame_width": 96, "frame_height": 54, "maxiter": 200, "point": "-0.75,0.1",
-         "start_delta": 2.5, "end_delta": 0.01}
+SMALL = {
+    "num_frames": 6,
+    "frame_width": 96,
+    "frame_height": 54,
+    "maxiter": 200,
+    "point": "-0.75,0.1",
+    "start_delta": 2.5,
+    "end_delta": 0.01,
+}
 # Nine decimals are too few for that.
 FAR = {"point": "-1.338238635,-0.057237059", "start_delta": "1e-3", "end_delta": "1e-25", "maxiter": 2000}
 
@@ -87,11 +94,19 @@ def counts(p: Payload, frame: int) -> np.ndarray:
     return renderer.raw(Zoom.of(p).view(frame), p.maxiter, VIDEO_BAILOUT)[0]
 
 
-@pytest.mark.parametrize("fields", [
-    {}, {"supersampling": 2, "supersampling_mode": "adaptive"},
-    {"point": "-1.7490812690053707442832620219208639942586460813548838,0", "start_delta": "1e-15", "end_delta": "5.414e-21",
-     "maxiter": 1000},
-])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"supersampling": 2, "supersampling_mode": "adaptive"},
+        {
+            "point": "-1.7490812690053707442832620219208639942586460813548838,0",
+            "start_delta": "1e-15",
+            "end_delta": "5.414e-21",
+            "maxiter": 1000,
+        },
+    ],
+)
 def test_shares_of_exact_frames(lives, fields):
     life = lives(**fields).run()
     assert set(life.found) == set(range(6))
@@ -104,9 +119,14 @@ def test_shares_of_exact_frames(lives, fields):
     assert life.notes["reached"]["share"] > 0.1
 
 
-@pytest.mark.parametrize("fields", [
-    {}, {"frame_width": 180, "frame_height": 320}, {"rotation": 100, "start_delta": 1e-3, "end_delta": 4},
-])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"frame_width": 180, "frame_height": 320},
+        {"rotation": 100, "start_delta": 1e-3, "end_delta": 4},
+    ],
+)
 def test_shares_of_frames_made_from_strips(lives, fields):
     """As those of exact frames, about: their pixels are means of many samples, and count where all are black."""
     life = lives(sampling="shared", **{"frame_width": 320, "frame_height": 180} | fields).run()
@@ -137,8 +157,15 @@ def test_flat_frames(lives, sampling):
     assert sorted(flat) == list(range(min(flat), 6)) and 0 < min(flat) < 4
     told, zoom = life.notes["flat"], Zoom.of(life.job.payload)
     assert (told["frames"], told["first"], told["last"], told["inside"], told["decimals"]) == (
-        len(flat), min(flat), 5, 0, 9)
-    assert [float(it) for it in told["deltas"]] == pytest.approx([float(zoom.delta(k)) for k in (min(flat), 5)], rel=0.01)
+        len(flat),
+        min(flat),
+        5,
+        0,
+        9,
+    )
+    assert [float(it) for it in told["deltas"]] == pytest.approx(
+        [float(zoom.delta(k)) for k in (min(flat), 5)], rel=0.01
+    )
 
 
 def test_frames_inside_of_the_set(lives):

@@ -21,10 +21,9 @@ SLOT = tasks.Slot("cpu", 1)
 
 def test_an_interrupt_comes_at_the_end_of_the_block():
     done = []
-    with pytest.raises(KeyboardInterrupt):
-        with held_back():
-            _thread.interrupt_main()
-            done.append(sum(range(1000)))
+    with pytest.raises(KeyboardInterrupt), held_back():
+        _thread.interrupt_main()
+        done.append(sum(range(1000)))
     assert done
     with held_back():  # and only once
         pass
@@ -90,8 +89,13 @@ def test_a_worker_whose_calls_are_cancelled_goes_on(tmp_path):
     faults.write_text("deaf:300 job deaf\n")
     try:
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=240,
-            env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark, "MANDEL_TASK_FAULTS": str(faults)},
+            [sys.executable, "-c", SCRIPT],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env=os.environ
+            | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark, "MANDEL_TASK_FAULTS": str(faults)},
         )
     finally:
         processes.end_all(mark)

@@ -1,5 +1,6 @@
 """Which key views a job has, and what follows from their limits; nothing is rendered."""
 
+import itertools
 import json
 from decimal import Decimal
 
@@ -13,13 +14,18 @@ from mandel.plan.arithmetic import log2_of
 from mandel.plan.autoiter import FIRST_LIMIT, REFERENCE_STEPS, Limit
 from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
-import itertools
 
 SILENT = Limit(0, False, "nothing escapes")
 
 
 def payload(**fields):
-    known = {"frame_width": 64, "frame_height": 36, "num_frames": 300, "start_delta": "2", "end_delta": "1e-9"}
+    known = {
+        "frame_width": 64,
+        "frame_height": 36,
+        "num_frames": 300,
+        "start_delta": "2",
+        "end_delta": "1e-9",
+    }
     return parse(loads(json.dumps({**known, **fields}).encode()))
 
 
@@ -49,11 +55,20 @@ def test_where_frames_are_fewer_these_are_the_key_views(easing):
     frames = [Zoom.of(inwards).delta(frame) for frame in range(5)]
     assert deltas(Limits(inwards), "1e-9") == frames
     assert deltas(Limits(payload(start_delta="1e-9", end_delta="2", **ends)), "1e-9") == frames
-    assert len(deltas(Limits(payload(sampling="shared", **ends)), "1e-9")) == 9  # strips lie between frames too
+    assert (
+        len(deltas(Limits(payload(sampling="shared", **ends)), "1e-9")) == 9
+    )  # strips lie between frames too
 
 
 def test_a_view_that_is_silent_or_given_up_changes_nothing_around_it():
-    values = [Limit(1_000, True), SILENT, Limit(5_000, True), Limit(70_000, False, "too few"), Limit(2_000, True), *[SILENT] * 4]
+    values = [
+        Limit(1_000, True),
+        SILENT,
+        Limit(5_000, True),
+        Limit(70_000, False, "too few"),
+        Limit(2_000, True),
+        *[SILENT] * 4,
+    ]
     limits = learned(values)
     keys = deltas(limits, "1e-9")
     assert [limits.of(key) for key in keys] == [1_000, 1_000, 5_000] + [70_000] * 6
@@ -84,9 +99,17 @@ def test_a_frame_asks_only_for_key_views_that_it_needs():
 def test_one_orbit_serves_any_limit_that_is_found(sampling):
     recipe = recipe_of(payload(end_delta="1e-30", sampling=sampling))
     unit = recipe.unit(Item(REFERENCE, 0))
-    assert (unit.limit, unit.radius, unit.gives_up) == (REFERENCE_STEPS, "1E-30", True) and unit.bits >= 99 + 64 + 6
+    assert (unit.limit, unit.radius, unit.gives_up) == (
+        REFERENCE_STEPS,
+        "1E-30",
+        True,
+    ) and unit.bits >= 99 + 64 + 6
     given = recipe_of(payload(end_delta="1e-30", sampling=sampling, maxiter=700)).unit(Item(REFERENCE, 0))
-    assert (given.limit, float(given.radius), given.gives_up) == (700, 1e-30, False)  # that limit is to be served
+    assert (given.limit, float(given.radius), given.gives_up) == (
+        700,
+        1e-30,
+        False,
+    )  # that limit is to be served
 
 
 def test_a_given_limit_needs_no_view():

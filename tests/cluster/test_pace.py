@@ -40,16 +40,22 @@ def test_a_cpu_makes_one_item_of_each_kind_to_be_measured(tmp_path):
 
 def test_cpus_that_encode_do_not_render(tmp_path):
     """4K on a fast GPU, as measured: 16 ms a frame there, 470 ms on a core, 100 ms to encode."""
-    own = job(tmp_path, {(Grade(FRAME), "gpu"): 0.016, (Grade(FRAME), "cpu"): 0.47, (Grade(SEGMENT), "cpu"): 0.1})
+    own = job(
+        tmp_path, {(Grade(FRAME), "gpu"): 0.016, (Grade(FRAME), "cpu"): 0.47, (Grade(SEGMENT), "cpu"): 0.1}
+    )
     assert Grade(FRAME) in unwise(own, "cpu", SLOTS, {})
-    own.pace[Grade(FRAME), "gpu"] = 0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
+    own.pace[Grade(FRAME), "gpu"] = (
+        0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
+    )
     allowed = next(n for n in range(99) if Grade(FRAME) in unwise(own, "cpu", SLOTS, running(n)))
     assert allowed == pytest.approx(14.1 * 0.47 / 0.57, abs=1)
 
 
 def test_cpus_that_would_add_little_do_not_render(tmp_path):
     """4K: of 16 cores 15 encode what the GPU renders; a frame would take the last one as long as 180 take the GPU."""
-    own = job(tmp_path, {(Grade(FRAME), "gpu"): 0.015, (Grade(FRAME), "cpu"): 0.9, (Grade(SEGMENT), "cpu"): 0.075})
+    own = job(
+        tmp_path, {(Grade(FRAME), "gpu"): 0.015, (Grade(FRAME), "cpu"): 0.9, (Grade(SEGMENT), "cpu"): 0.075}
+    )
     assert Grade(FRAME) in unwise(own, "cpu", SLOTS, {})
     own.pace[Grade(SEGMENT), "cpu"] = 0.01  # even all that do not encode
     assert Grade(FRAME) in unwise(own, "cpu", SLOTS, {})
@@ -73,10 +79,20 @@ def test_gpus_that_wait_for_busy_cpus_are_as_fast_as_before(tmp_path):
 
 def test_what_shallow_strips_take_says_nothing_of_deep_ones(tmp_path):
     """A core that took 0.1 s for each may take 20 s for the first one that needs perturbation."""
-    own = job(tmp_path, {(Grade(STRIP), "gpu"): 0.05, (Grade(STRIP), "cpu"): 0.1}, sampling="shared",
-              frame_width=640, frame_height=360, end_delta="1e-20", num_frames=2000, maxiter=500)
+    own = job(
+        tmp_path,
+        {(Grade(STRIP), "gpu"): 0.05, (Grade(STRIP), "cpu"): 0.1},
+        sampling="shared",
+        frame_width=640,
+        frame_height=360,
+        end_delta="1e-20",
+        num_frames=2000,
+        maxiter=500,
+    )
     own.look_ahead(19, 1 << 30)
-    assert unwise(own, "cpu", SLOTS, running(9, STRIP)) & {Grade(STRIP), Grade(STRIP, True)} == {Grade(STRIP, True)}
+    assert unwise(own, "cpu", SLOTS, running(9, STRIP)) & {Grade(STRIP), Grade(STRIP, True)} == {
+        Grade(STRIP, True)
+    }
     own.note_pace(Item(STRIP, 0), "cpu", 0.1)
     assert (Grade(STRIP, True), "cpu") not in own.pace
     own.note_pace(Item(STRIP, 100), "cpu", 20.0)
@@ -84,8 +100,14 @@ def test_what_shallow_strips_take_says_nothing_of_deep_ones(tmp_path):
 
 
 def test_a_strip_that_is_made_too_late_is_left_to_the_gpu(tmp_path):
-    own = job(tmp_path, {(Grade(STRIP), "gpu"): 0.1, (Grade(STRIP), "cpu"): 10.0}, sampling="shared", frame_width=640,
-              frame_height=360, end_delta="1e-6")
+    own = job(
+        tmp_path,
+        {(Grade(STRIP), "gpu"): 0.1, (Grade(STRIP), "cpu"): 10.0},
+        sampling="shared",
+        frame_width=640,
+        frame_height=360,
+        end_delta="1e-6",
+    )
     own.look_ahead(19, 1 << 30)
     assert own.needs_ahead >= 19
     assert Grade(STRIP) in unwise(own, "cpu", SLOTS, {}) and Grade(STRIP) not in unwise(own, "gpu", SLOTS, {})
@@ -98,7 +120,9 @@ def test_somebody_always_takes_an_item(seed, tmp_path):
     """Whatever was measured, and however little is left: else the last frame waits for ever."""
     rng = random.Random(seed)
     grades = [Grade(item, deep) for item in (FRAME, STRIP, SEGMENT) for deep in (False, True)]
-    paces = {(grade, kind): 10 ** rng.uniform(-3, 2) for grade in grades for kind in SLOTS if rng.random() < 0.9}
+    paces = {
+        (grade, kind): 10 ** rng.uniform(-3, 2) for grade in grades for kind in SLOTS if rng.random() < 0.9
+    }
     own = job(tmp_path, paces, num_frames=rng.choice((1, 2, 5, 100)))
     slots = {"cpu": rng.randint(1, 64), "gpu": rng.randint(1, 12)}
     for grade in grades[:4]:
@@ -117,8 +141,15 @@ def test_short_frames_share_a_call_and_the_last_ones_do_not(tmp_path):
 
 
 def test_strips_are_made_ahead_for_every_slot_and_no_frame_before_its_turn(tmp_path):
-    own = job(tmp_path, num_frames=6000, sampling="shared", frame_width=320, frame_height=180, end_delta="1e-9",
-              maxiter=500)
+    own = job(
+        tmp_path,
+        num_frames=6000,
+        sampling="shared",
+        frame_width=320,
+        frame_height=180,
+        end_delta="1e-9",
+        maxiter=500,
+    )
 
     def strips() -> list[Item]:
         out = []

@@ -17,13 +17,22 @@ from mandel.render.unit import StripUnit
 
 SLOT = Slot("cpu")
 SMALL = {
-    "point": "-0.743643887037151,0.131825904205330", "num_frames": 7, "frame_width": 160, "frame_height": 90,
-    "maxiter": 500, "start_delta": "2", "end_delta": "0.02", "sampling": "shared", "keep_strips": True,
+    "point": "-0.743643887037151,0.131825904205330",
+    "num_frames": 7,
+    "frame_width": 160,
+    "frame_height": 90,
+    "maxiter": 500,
+    "start_delta": "2",
+    "end_delta": "0.02",
+    "sampling": "shared",
+    "keep_strips": True,
 }
 # Another point each: the seahorse valley, and a spiral beyond what doubles can tell apart.
 DEEP = {
     "point": "-1.759817130804847813610825010561798238244,-0.01259331079974986538374663184326485845034",
-    "start_delta": "2e-16", "end_delta": "1e-17", "maxiter": 2000,
+    "start_delta": "2e-16",
+    "end_delta": "1e-17",
+    "maxiter": 2000,
 }
 
 
@@ -72,7 +81,9 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 def test_keeping_changes_no_pixel(kept, tmp_path):
     p, _, frames = kept
     plain = Zoom(replace(p, keep_strips=False), tmp_path)
-    assert all((a == b).all() for a, b in zip(plain.frames(0, 3, 6), (frames[0], frames[3], frames[6]), strict=True))
+    assert all(
+        (a == b).all() for a, b in zip(plain.frames(0, 3, 6), (frames[0], frames[3], frames[6]), strict=True)
+    )
 
 
 def test_another_palette_is_the_direct_rendering(kept, tmp_path):
@@ -85,11 +96,17 @@ def test_another_palette_is_the_direct_rendering(kept, tmp_path):
     assert not again.iterated and REFERENCE not in {item.kind for item in again.made}
 
 
-@pytest.mark.parametrize("fields, least", [
-    ({"num_frames": 12, "easing": "1"}, 40), ({"frame_width": 120, "frame_height": 68}, 28),
-    ({"frame_width": 240, "frame_height": 136, "strip_density": "0.73"}, 24),
-    ({"frame_width": 90, "frame_height": 120}, 22), ({"rotation": "70"}, 40),
-], ids=["more frames, eased", "smaller", "larger", "upright", "turned"])
+@pytest.mark.parametrize(
+    "fields, least",
+    [
+        ({"num_frames": 12, "easing": "1"}, 40),
+        ({"frame_width": 120, "frame_height": 68}, 28),
+        ({"frame_width": 240, "frame_height": 136, "strip_density": "0.73"}, 24),
+        ({"frame_width": 90, "frame_height": 120}, 22),
+        ({"rotation": "70"}, 40),
+    ],
+    ids=["more frames, eased", "smaller", "larger", "upright", "turned"],
+)
 def test_other_frames_look_as_if_rendered_anew(kept, tmp_path, fields, least):
     p, strips, _ = kept
     asked = replace(p, keep_strips=False, **fields)

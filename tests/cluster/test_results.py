@@ -28,10 +28,17 @@ def segment(frames: int, width: int = WIDTH, height: int = HEIGHT) -> bytes:
 
 GOOD = segment(9)
 WRONG = {
-    "None": None, "dict": {}, "text": "video", "float": np.zeros(9), "empty": np.zeros(0, np.uint8),
-    "junk": np.frombuffer(bytes(5000), np.uint8), "huge": np.zeros(10 << 20, np.uint8),
-    "half": np.frombuffer(GOOD[: len(GOOD) // 2], np.uint8), "tail": np.frombuffer(GOOD[:-40], np.uint8),
-    "size": np.frombuffer(segment(9, 32, 36), np.uint8), "more": np.frombuffer(segment(10), np.uint8),
+    "None": None,
+    "dict": {},
+    "text": "video",
+    "float": np.zeros(9),
+    "empty": np.zeros(0, np.uint8),
+    "junk": np.frombuffer(bytes(5000), np.uint8),
+    "huge": np.zeros(10 << 20, np.uint8),
+    "half": np.frombuffer(GOOD[: len(GOOD) // 2], np.uint8),
+    "tail": np.frombuffer(GOOD[:-40], np.uint8),
+    "size": np.frombuffer(segment(9, 32, 36), np.uint8),
+    "more": np.frombuffer(segment(10), np.uint8),
 }
 
 
@@ -77,10 +84,15 @@ def test_a_worker_that_always_returns_wrong_segments_fails_the_job_and_ends_noth
     assert failed["code"] == "BAD_RESULT" and f"failed {MAX_ATTEMPTS} times" in failed["message"]
 
 
-@pytest.mark.parametrize("info", [
-    {}, {"node": 1}, {"node": "n", "host": "h", "seconds": None, "cpu_seconds": 0.0},
-    {"node": "n", "host": "h", "seconds": float("nan"), "cpu_seconds": 0.0},
-])
+@pytest.mark.parametrize(
+    "info",
+    [
+        {},
+        {"node": 1},
+        {"node": "n", "host": "h", "seconds": None, "cpu_seconds": 0.0},
+        {"node": "n", "host": "h", "seconds": float("nan"), "cpu_seconds": 0.0},
+    ],
+)
 @pytest.mark.parametrize("function", ["frame", "segment"])
 def test_wrong_facts_cost_an_attempt(function, info, tmp_path):
     wrong = []
@@ -95,14 +107,27 @@ def test_wrong_facts_cost_an_attempt(function, info, tmp_path):
     assert drive(Odd(lambda task: None), tmp_path).of("video") and wrong
 
 
-@pytest.mark.parametrize("function, result", [
-    ("frame", None), ("frame", np.zeros((54, 64), np.float32)), ("strip", np.zeros(4, np.uint8)), ("limit", "many"),
-    ("limit", 1000), ("limit", Limit("many", True)), ("limit", Limit(-1, True)), ("limit", Limit(1000, "no")),
-    ("limit", Limit(1000, False, None)), ("reference", {}), ("segment", b"bytes"),
-])
+@pytest.mark.parametrize(
+    "function, result",
+    [
+        ("frame", None),
+        ("frame", np.zeros((54, 64), np.float32)),
+        ("strip", np.zeros(4, np.uint8)),
+        ("limit", "many"),
+        ("limit", 1000),
+        ("limit", Limit("many", True)),
+        ("limit", Limit(-1, True)),
+        ("limit", Limit(1000, "no")),
+        ("limit", Limit(1000, False, None)),
+        ("reference", {}),
+        ("segment", b"bytes"),
+    ],
+)
 def test_a_task_that_returns_another_type_has_failed(monkeypatch, function, result):
     monkeypatch.setitem(tasks.FUNCTIONS, function, lambda unit, slot: (result, {}))
-    job = f"{function}-{result!r}".replace(" ", "")  # each its own, or a task is handed back for the failure before it
+    job = f"{function}-{result!r}".replace(
+        " ", ""
+    )  # each its own, or a task is handed back for the failure before it
     returned, facts = tasks.run(function, None, tasks.Slot(), label=f"{job} 1")
     assert returned is None and facts["error"]["code"] == "BAD_RESULT"
 

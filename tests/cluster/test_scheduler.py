@@ -165,7 +165,9 @@ def test_what_is_handed_back_is_no_failed_attempt(run):
 
     def spoil(task):
         seen[task.label] += 1
-        return "HANDED_BACK" if task.label.startswith("j frame") and seen[task.label] <= MAX_ATTEMPTS else None
+        return (
+            "HANDED_BACK" if task.label.startswith("j frame") and seen[task.label] <= MAX_ATTEMPTS else None
+        )
 
     events = run(Faulty(spoil), {"j": payload()})
     assert events.of("video") and all(e["attempt"] == 1 for e in events.of("frame"))
@@ -183,15 +185,20 @@ def test_a_job_whose_bookkeeping_fails_fails_alone(run, monkeypatch, step):
     monkeypatch.setattr(Job, step, broken)
     events = run(LocalExecutor(), {"bad": payload(), "good": payload(maxiter=150)})
     (failed,) = events.of("failed")
-    assert (failed["job"], failed["code"]) == ("bad", "INTERNAL") and "IndexError: injected" in failed["message"]
+    assert (failed["job"], failed["code"]) == ("bad", "INTERNAL") and "IndexError: injected" in failed[
+        "message"
+    ]
     assert events.of("video", "good")
 
 
 def test_strips_that_no_store_can_hold_are_refused_in_words(run):
-    events = run(LocalExecutor(), {"j": payload(
-        sampling="shared", frame_width=16_384, frame_height=2, num_frames=2)})
+    events = run(
+        LocalExecutor(), {"j": payload(sampling="shared", frame_width=16_384, frame_height=2, num_frames=2)}
+    )
     (failed,) = events.of("failed")
-    assert failed["code"] == "JOB_TOO_BIG" and "frames of" in failed["message"] and "exact" in failed["message"]
+    assert (
+        failed["code"] == "JOB_TOO_BIG" and "frames of" in failed["message"] and "exact" in failed["message"]
+    )
 
 
 def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
@@ -278,8 +285,11 @@ def test_maxiter_auto_is_found_along_the_zoom(run, sampling):
     references = [task for task in executor.order if task.function == "reference"]
     # Every four octaves; or the frames themselves where these are fewer.
     assert len(limits) == (12 if sampling == "shared" else 6) and len(references) == 1
-    made = [task.argument.maxiter for task in executor.order if task.function in ("frame", "strip")
-            and hasattr(task.argument, "maxiter")]
+    made = [
+        task.argument.maxiter
+        for task in executor.order
+        if task.function in ("frame", "strip") and hasattr(task.argument, "maxiter")
+    ]
     assert min(made) >= 1000 and made == sorted(made) and made[-1] > made[0]
 
 
@@ -307,7 +317,9 @@ def test_a_slow_kind_of_slot_renders_one_frame_to_be_measured_and_then_encodes(r
 @pytest.mark.parametrize("broken", ["gpu", "cpu"])
 def test_what_one_kind_of_slot_cannot_make_is_made_on_the_other(run, broken):
     """Two attempts fail there, on the only node; the last one is made elsewhere."""
-    executor = CpuAndGpu(lambda task: "INTERNAL" if task.kind == broken and task.function == "frame" else None)
+    executor = CpuAndGpu(
+        lambda task: "INTERNAL" if task.kind == broken and task.function == "frame" else None
+    )
     events = run(executor, {"j": payload(num_frames=12)})
     assert events.of("video") and len(events.of("frame")) == 12
     tried = Counter((task.label, task.kind) for task in executor.order if task.function == "frame")
@@ -318,13 +330,17 @@ def test_what_one_kind_of_slot_cannot_make_is_made_on_the_other(run, broken):
 def test_the_only_node_with_a_gpu_is_not_avoided_by_what_needs_one(run):
     class OneGpu(CpuAndGpu):
         def nodes(self):
-            return [{"id": "local", "alive": True, "resources": {"CPU": 2, "GPU": 1}},
-                    {"id": "other", "alive": True, "resources": {"CPU": 2}}]
+            return [
+                {"id": "local", "alive": True, "resources": {"CPU": 2, "GPU": 1}},
+                {"id": "other", "alive": True, "resources": {"CPU": 2}},
+            ]
 
     failed = []
 
     def spoil(task):
-        if task.kind == "gpu" and len(failed) < 3:  # two in a row, wherever the one frame of a CPU comes between
+        if (
+            task.kind == "gpu" and len(failed) < 3
+        ):  # two in a row, wherever the one frame of a CPU comes between
             failed.append(task)
             return "INTERNAL"
 
@@ -360,14 +376,22 @@ def test_short_frames_share_calls_and_those_of_a_lost_call_are_tried_one_by_one(
     assert events.of("video")
     assert len(executor.lost) > 1 and all(task.function == "frame" for task in executor.lost)
     again = {task.label for task in executor.lost}
-    alone = [call[0].label for call in executor.calls[executor.calls.index(executor.lost) + 1:] if len(call) == 1]
+    alone = [
+        call[0].label for call in executor.calls[executor.calls.index(executor.lost) + 1 :] if len(call) == 1
+    ]
     assert again <= set(alone)
     attempts = {e["frame"]: e["attempt"] for e in events.of("frame")}
     assert {f"j frame {f}" for f, attempt in attempts.items() if attempt == 2} == again
     assert len(executor.calls) < 50
 
 
-ENDLESS = {"point": "-0.75,0", "start_delta": "1e-10", "end_delta": "1e-10", "num_frames": 2, "maxiter": 2_000_000_000}
+ENDLESS = {
+    "point": "-0.75,0",
+    "start_delta": "1e-10",
+    "end_delta": "1e-10",
+    "num_frames": 2,
+    "maxiter": 2_000_000_000,
+}
 
 
 def test_a_reference_orbit_that_outgrows_its_memory_ends_its_job_at_once(run, monkeypatch):
@@ -382,6 +406,8 @@ def test_a_reference_orbit_that_outgrows_its_memory_ends_its_job_at_once(run, mo
 def test_one_that_seemed_endless_ends_with_the_view(run, monkeypatch):
     """At 70 bytes a step and 2e9 steps it took the machine's memory."""
     monkeypatch.setattr("mandel.device.machine.memory_bytes", lambda: 64 << 20)
-    events = run(LocalExecutor(), {"j": payload(**ENDLESS | {
-        "point": "-1.9,0", "start_delta": "1e-30", "end_delta": "1e-30"})})
+    events = run(
+        LocalExecutor(),
+        {"j": payload(**ENDLESS | {"point": "-1.9,0", "start_delta": "1e-30", "end_delta": "1e-30"})},
+    )
     assert events.of("video")

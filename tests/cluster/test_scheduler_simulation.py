@@ -1,5 +1,4 @@
-"""Random jobs on random clusters that fail at random, in virtual time: none stalls, nothing is lost or made twice.
-"""
+"""Random jobs on random clusters that fail at random, in virtual time: none stalls, nothing is lost or made twice."""
 
 import hashlib
 import json
@@ -20,6 +19,7 @@ from mandel.plan.segments import cut
 from mandel.protocol.strict_json import loads
 from mandel.settings import Limits
 from tests.support.simulation import FRAME_BYTES, SIDES, Clock, Cluster
+
 
 class Pictures:
     """A job's cache, in which an earlier driver left some pictures; some are damaged."""
@@ -82,9 +82,13 @@ def payload(rng):
     deep, auto = rng.random() < 0.3, rng.random() < 0.3
     fields = {
         "num_frames": rng.choice((1, 2, 7, rng.randint(1, 40), rng.randint(1, 250))),
-        "frame_width": SIDES[0], "frame_height": SIDES[1], "sampling": rng.choice(("exact", "shared")),
-        "start_delta": "3", "end_delta": "1e-20" if deep else rng.choice(("3", "1e-2", "1e-6")),
-        "maxiter": "auto" if auto else 500, "easing": rng.choice(("0", "0.5", "1")),
+        "frame_width": SIDES[0],
+        "frame_height": SIDES[1],
+        "sampling": rng.choice(("exact", "shared")),
+        "start_delta": "3",
+        "end_delta": "1e-20" if deep else rng.choice(("3", "1e-2", "1e-6")),
+        "maxiter": "auto" if auto else 500,
+        "easing": rng.choice(("0", "0.5", "1")),
         "rotation": rng.choice(("0", "90")),
     }
     if rng.random() < 0.3:
@@ -132,15 +136,21 @@ class World:
             name, kind, index = task.label.split()
             if kind == "segment":
                 frames = self.jobs[name].segments[int(index)].frames
-                assert [handle.label for handle in task.inputs] == [f"{name} frame {frame}" for frame in frames]
+                assert [handle.label for handle in task.inputs] == [
+                    f"{name} frame {frame}" for frame in frames
+                ]
         return type(self.cluster).submit(self.cluster, together)
 
     def add(self, name, client=""):
         shape, rng = payload(self.rng), self.rng
         segments = cut(shape.num_frames, FRAME_BYTES)
-        finished = {s.index: Path("there") for s in segments if rng.random() < 0.2} if rng.random() < 0.2 else {}
+        finished = (
+            {s.index: Path("there") for s in segments if rng.random() < 0.2} if rng.random() < 0.2 else {}
+        )
         cache = Pictures(name, rng) if rng.random() < 0.2 else None
-        made = Job(name, shape, self.tmp, finished, rng.choice((0, 0, 1, -1)), cache, client or rng.choice("abc"))
+        made = Job(
+            name, shape, self.tmp, finished, rng.choice((0, 0, 1, -1)), cache, client or rng.choice("abc")
+        )
         self.jobs[name], self.finished[name] = made, set(finished)
         self.largest = max(self.largest, made.held_bytes + segments[0].count * FRAME_BYTES)
         self.scheduler.add(made)
@@ -172,8 +182,13 @@ class World:
         while self.scheduler.busy or self.scheduler.tasks:
             self.step()
             idle = 0 if self.scheduler.tasks or self.to_adopt else idle + 1
-            assert idle < 500 and self.clock.now < until, (self.cluster.slots(), [
-                (job.name, job.payload, job.frames_left, job.pace, job.blamed) for job in self.jobs.values()])
+            assert idle < 500 and self.clock.now < until, (
+                self.cluster.slots(),
+                [
+                    (job.name, job.payload, job.frames_left, job.pace, job.blamed)
+                    for job in self.jobs.values()
+                ],
+            )
 
     def of(self, name, *kinds):
         return [event for event in self.events if event["event"] in kinds and event.get("job") == name]
@@ -190,13 +205,16 @@ def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path
     world.run()
     for name, job in world.jobs.items():
         (end,) = world.of(name, "video", "failed")
-        assert end["event"] == "video" or faults == "workers" and "failed 3 times" in end["message"], end
+        assert end["event"] == "video" or (faults == "workers" and "failed 3 times" in end["message"]), end
         if end["event"] == "video":
             made = sorted(event["index"] for event in world.of(name, "segment"))
             assert made == sorted({segment.index for segment in job.segments} - world.finished[name])
     assert world.cluster.again <= world.late
-    print(f"{faults} {seed}: {world.cluster.wasted:.1f} of {world.cluster.busy:.0f} slot seconds spent on "
-          f"{len(world.cluster.copies)} copies of late tasks", world.cluster.slots())
+    print(
+        f"{faults} {seed}: {world.cluster.wasted:.1f} of {world.cluster.busy:.0f} slot seconds spent on "
+        f"{len(world.cluster.copies)} copies of late tasks",
+        world.cluster.slots(),
+    )
     if faults in ("none", "deeper"):
         assert world.cluster.wasted <= 0.02 * world.cluster.busy, "nothing was stuck"
     # What was cancelled holds on to its inputs a little longer.
@@ -235,7 +253,9 @@ def test_newcomers_see_a_frame_soon_whatever_fills_the_slots(seed, tmp_path, mon
         for name in names:
             world.scheduler.cancel(name)
     assert not any(world.of(name, "failed") for name in world.jobs)
-    assert len(cluster.running) <= full + 2 * len(cluster.alive), "one beside each node's slots, and one that ends"
+    assert len(cluster.running) <= full + 2 * len(cluster.alive), (
+        "one beside each node's slots, and one that ends"
+    )
     print(f"waited {max(waits):.1f} s at most", cluster.slots())
     assert max(waits) < 5
     world.scheduler.close()

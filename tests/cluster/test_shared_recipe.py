@@ -86,7 +86,15 @@ def test_items_go_in_order_of_need():
 def test_tiny_frames_are_made_to_the_end(density):
     """Strips of one row have one level; a job that broke the driver here would take all others' with it."""
     for width, height in ((2, 2), (4, 2), (2, 8)):
-        run = Run(job(num_frames=5, frame_width=width, frame_height=height, start_delta="2", end_delta="0.01",
-                      strip_density=density))
+        run = Run(
+            job(
+                num_frames=5,
+                frame_width=width,
+                frame_height=height,
+                start_delta="2",
+                end_delta="0.01",
+                strip_density=density,
+            )
+        )
         assert run.count(FRAME) == 5
         assert not [item for item in run.job._made if item.kind != SEGMENT]

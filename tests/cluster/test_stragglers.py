@@ -35,7 +35,9 @@ class Watch(stragglers.Stragglers):
         self.submitted(ticket, ticket, job, item, kind, copies)
 
     def found(self, cpu=2, **others):
-        return self.late({"cpu": cpu, **others}, lambda tickets: {t: self.signs[t] for t in tickets if t in self.signs})
+        return self.late(
+            {"cpu": cpu, **others}, lambda tickets: {t: self.signs[t] for t in tickets if t in self.signs}
+        )
 
 
 @pytest.fixture
@@ -63,7 +65,9 @@ def test_a_task_is_late_by_the_measure_of_its_like(watch, clock):
     watch.submit(1)
     assert look(watch, clock, 2) == []
     assert look(watch, clock, 19) == []
-    assert look(watch, clock, 2) == [1]  # five times four seconds have passed since it began, and a slot is idle
+    assert look(watch, clock, 2) == [
+        1
+    ]  # five times four seconds have passed since it began, and a slot is idle
     assert look(watch, clock, 100) == []  # told once
     watch.submit(2, copies=1)
     assert look(watch, clock, 2) == []
@@ -191,7 +195,9 @@ def test_an_idle_gpu_takes_over_what_a_core_is_long_at(tmp_path, monkeypatch):
     clock, cancelled = Clock(), []
     monkeypatch.setattr(stragglers, "time", clock)
     tickets = itertools.count()
-    executor = SimpleNamespace(submit=lambda together: [next(tickets) for _ in together], cancel=cancelled.append)
+    executor = SimpleNamespace(
+        submit=lambda together: [next(tickets) for _ in together], cancel=cancelled.append
+    )
     under_way, own = InFlight(executor), Job("j", payload(), tmp_path, {})
     item, task = Item(FRAME, 0), Task(FRAME, None, kind="cpu")
     under_way.submit(own, [(item, task)])

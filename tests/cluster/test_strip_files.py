@@ -24,7 +24,9 @@ def test_a_strip_that_is_there_is_read(tmp_path):
 
 def test_a_damaged_or_missing_strip_is_forgotten(tmp_path):
     for spoil in (
-        lambda p: p.write_bytes(b"x" + p.read_bytes()[1:]), lambda p: p.write_bytes(b""), lambda p: p.unlink(),
+        lambda p: p.write_bytes(b"x" + p.read_bytes()[1:]),
+        lambda p: p.write_bytes(b""),
+        lambda p: p.unlink(),
     ):
         files = StripFiles("job", tmp_path, stored(tmp_path))
         spoil(tmp_path / "3.strip")

@@ -50,7 +50,11 @@ def test_two_that_a_node_cannot_hold_together_run_one_after_the_other():
     mark = processes.new_mark()
     try:
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=240,
+            [sys.executable, "-c", SCRIPT],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
             env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark},
         )
     finally:
@@ -60,7 +64,13 @@ def test_two_that_a_node_cannot_hold_together_run_one_after_the_other():
 
 def test_tasks_of_large_frames_ask_and_others_do_not():
     def tasks_of(side):
-        payload = parse(loads(json.dumps({"frame_width": side, "frame_height": side, "num_frames": 1, "maxiter": 9}).encode()))
+        payload = parse(
+            loads(
+                json.dumps(
+                    {"frame_width": side, "frame_height": side, "num_frames": 1, "maxiter": 9}
+                ).encode()
+            )
+        )
         job = Job("j", payload, Path("/nowhere"), {})
         item, frame = job.next("cpu")
         [(_, segment)] = job.ended(item, object())

@@ -36,9 +36,12 @@ def test_tables_cannot_be_changed_by_mistake():
 @pytest.mark.parametrize(
     "wrong, code",
     [
-        ({"palette": "no such"}, "UNKNOWN_PALETTE"), ({"density": 0.0}, "OUT_OF_RANGE"),
-        ({"density": float("nan")}, "OUT_OF_RANGE"), ({"offset": float("inf")}, "OUT_OF_RANGE"),
-        ({"relief": 1.5}, "OUT_OF_RANGE"), ({"edge": -1.0}, "OUT_OF_RANGE"),
+        ({"palette": "no such"}, "UNKNOWN_PALETTE"),
+        ({"density": 0.0}, "OUT_OF_RANGE"),
+        ({"density": float("nan")}, "OUT_OF_RANGE"),
+        ({"offset": float("inf")}, "OUT_OF_RANGE"),
+        ({"relief": 1.5}, "OUT_OF_RANGE"),
+        ({"edge": -1.0}, "OUT_OF_RANGE"),
     ],
 )
 def test_bad_looks_are_refused(wrong, code):

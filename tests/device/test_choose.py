@@ -40,14 +40,23 @@ def test_an_unknown_device_names_those_there(wanted):
     assert devices()[0].name in caught.value.message
 
 
-@pytest.mark.parametrize("driver, used", [
-    ("1.8", False), ("3.0-rc2", False), ("3.0", False), ("", False), ("3.1+debian", True), ("5.0+debian", True),
-    ("7.1", True), ("10.0-pre", True),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "driver, used",
+    [
+        ("1.8", False),
+        ("3.0-rc2", False),
+        ("3.0", False),
+        ("", False),
+        ("3.1+debian", True),
+        ("5.0+debian", True),
+        ("7.1", True),
+        ("10.0-pre", True),
+    ],
+)
 def test_a_pocl_that_computes_wrongly_is_not_used(driver, used):
     fault = pocl_fault(driver)
     assert (fault == "") == used
-    assert used or f"PoCL {driver}" in fault and "install PoCL 3.1 or newer" in fault
+    assert used or (f"PoCL {driver}" in fault and "install PoCL 3.1 or newer" in fault)
 
 
 def test_a_device_with_a_fault_is_never_chosen_and_is_told_with_its_fault(monkeypatch):

@@ -18,7 +18,7 @@ DeviceContext(choose("cpu").device).build({TEXT!r})
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "mandel" / "programs"

@@ -22,8 +22,14 @@ RESET = "reset the connection"
 
 # A job of one frame that takes next to no time; rows change single fields.
 SMALL = {
-    "point": '"-0.5,0"', "num_frames": "1", "frame_width": "16", "frame_height": "16", "maxiter": "10",
-    "fps": "20", "start_delta": "2.5", "end_delta": "2.5",
+    "point": '"-0.5,0"',
+    "num_frames": "1",
+    "frame_width": "16",
+    "frame_height": "16",
+    "maxiter": "10",
+    "fps": "20",
+    "start_delta": "2.5",
+    "end_delta": "2.5",
 }
 
 
@@ -117,8 +123,10 @@ JSON = (
     _row("overlong UTF-8", b'{"palette": "\xc0\xaf"}', "BAD_UTF8"),
     _row("a surrogate in UTF-8", b'{"palette": "\xed\xa0\x80"}', "BAD_UTF8"),
     _row("byte order mark", b"\xef\xbb\xbf" + small(), "BAD_UTF8"),
-    *(_row(name, small().decode().encode(name), "BAD_UTF8")
-      for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")),
+    *(
+        _row(name, small().decode().encode(name), "BAD_UTF8")
+        for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+    ),
     _row("a lone surrogate", b'{"palette": "\\ud800"}', "BAD_JSON"),
     _row("a lone surrogate as a key", b'{"\\udc00": 1}', "BAD_JSON"),
     _row("escaped NUL", b'{"palette": "\\u0000"}', "BAD_JSON"),
@@ -142,26 +150,51 @@ JSON = (
 )
 
 NUMBERS = (
-    *(_field(f"{text} for {field}", field, text, "NOT_FINITE")
-      for text in ("NaN", "Infinity", "-Infinity", "1e400", "1e1000000", "1e999999999999999999")
-      for field in ("num_frames", "frame_width", "maxiter", "start_delta", "end_delta")),
+    *(
+        _field(f"{text} for {field}", field, text, "NOT_FINITE")
+        for text in ("NaN", "Infinity", "-Infinity", "1e400", "1e1000000", "1e999999999999999999")
+        for field in ("num_frames", "frame_width", "maxiter", "start_delta", "end_delta")
+    ),
     _field("an exponent of 60,000 digits", "end_delta", "1e" + "9" * 60_000, "OUT_OF_RANGE"),
     _field("5,000-digit integer", "maxiter", "9" * 5_000, "OUT_OF_RANGE"),
     _field("5,000-digit number of frames", "num_frames", "9" * 5_000, "OUT_OF_RANGE"),
     _field("50,000 digits", "maxiter", "9" * 50_000, "OUT_OF_RANGE"),
     _field("50,000 digits of a delta", "end_delta", _string("0." + "1" * 50_000), "OUT_OF_RANGE"),
     _field("50,000 digits of a coordinate", "point", _string("0." + "1" * 50_000 + ",0"), "OUT_OF_RANGE"),
-    *(_field(f"{text} for an integer", "maxiter", text, "WRONG_TYPE")
-      for text in ("true", "false", "null", '"100"', "1.5", "1e-5", "[100]", '{"a": 1}')),
-    *(_field(f"{text} for an integer of ten", "maxiter", text, ACCEPTED)
-      for text in ("10.0", "1E1", "1000e-2")),
+    *(
+        _field(f"{text} for an integer", "maxiter", text, "WRONG_TYPE")
+        for text in ("true", "false", "null", '"100"', "1.5", "1e-5", "[100]", '{"a": 1}')
+    ),
+    *(
+        _field(f"{text} for an integer of ten", "maxiter", text, ACCEPTED)
+        for text in ("10.0", "1E1", "1000e-2")
+    ),
     _field("-0 as a coordinate", "point", '"-0.5,-0"', ACCEPTED),
     _field("-0 as a delta", "end_delta", "-0", "OUT_OF_RANGE"),
-    *(_field(f"delta {text!r}", "end_delta", json.dumps(text), "BAD_NUMBER")
-      for text in ("1_000", "١٢", "１", " nan ", "0x10", "1/3", "+1", "", ".", "1e", "e5", "1 ", "--1",
-                   "1,5", "½")),
-    *(_field(f"point {text!r}", "point", json.dumps(text), "BAD_NUMBER")
-      for text in ("", ",", "1", "1,", "1,2,3", "+1,0", "1_0,0", "0x1,0", "i,1", "1;2")),
+    *(
+        _field(f"delta {text!r}", "end_delta", json.dumps(text), "BAD_NUMBER")
+        for text in (
+            "1_000",
+            "١٢",
+            "１",
+            " nan ",
+            "0x10",
+            "1/3",
+            "+1",
+            "",
+            ".",
+            "1e",
+            "e5",
+            "1 ",
+            "--1",
+            "1,5",
+            "½",
+        )
+    ),
+    *(
+        _field(f"point {text!r}", "point", json.dumps(text), "BAD_NUMBER")
+        for text in ("", ",", "1", "1,", "1,2,3", "+1,0", "1_0,0", "0x1,0", "i,1", "1;2")
+    ),
     _field("a point of numbers", "point", "[-0.5, 0]", "WRONG_TYPE"),
     _field("a list as a delta", "end_delta", "[1]", "WRONG_TYPE"),
     _field("true as a delta", "end_delta", "true", "WRONG_TYPE"),
@@ -179,35 +212,74 @@ MEANING = (
     _field("1e9 frames", "num_frames", "1e9", "JOB_TOO_BIG"),
     _row("zoom out", small(num_frames="2", start_delta="1", end_delta="2"), ACCEPTED),
     _row("no zoom", small(num_frames="2"), ACCEPTED),
-    *(_field(f"{field} {text}", field, text, "OUT_OF_RANGE")
-      for field in ("start_delta", "end_delta") for text in ("0", "-1", '"0.0"', '"-1e-5"', "1e7")),
-    *(_field(f"{field} {text}", field, text, "OUT_OF_RANGE")
-      for field in ("frame_width", "frame_height") for text in ("0", "-1", "1", "1e9", "17")),
-    *(_field(f"maxiter {text}", "maxiter", text, "OUT_OF_RANGE")
-      for text in ("0", "-1", "9223372036854775808")),
+    *(
+        _field(f"{field} {text}", field, text, "OUT_OF_RANGE")
+        for field in ("start_delta", "end_delta")
+        for text in ("0", "-1", '"0.0"', '"-1e-5"', "1e7")
+    ),
+    *(
+        _field(f"{field} {text}", field, text, "OUT_OF_RANGE")
+        for field in ("frame_width", "frame_height")
+        for text in ("0", "-1", "1", "1e9", "17")
+    ),
+    *(
+        _field(f"maxiter {text}", "maxiter", text, "OUT_OF_RANGE")
+        for text in ("0", "-1", "9223372036854775808")
+    ),
     _field("maxiter by another word", "maxiter", '"automatic"', "WRONG_TYPE"),
-    _row("legal fields, huge product",
-         small(num_frames="100000", frame_width="16384", frame_height="16384"), "JOB_TOO_BIG"),
-    _row("huge by supersampling",
-         small(num_frames="100000", frame_width="2000", frame_height="1500", supersampling="4"),
-         "JOB_TOO_BIG"),
+    _row(
+        "legal fields, huge product",
+        small(num_frames="100000", frame_width="16384", frame_height="16384"),
+        "JOB_TOO_BIG",
+    ),
+    _row(
+        "huge by supersampling",
+        small(num_frames="100000", frame_width="2000", frame_height="1500", supersampling="4"),
+        "JOB_TOO_BIG",
+    ),
     *(_field(f"fps {text}", "fps", text, "OUT_OF_RANGE") for text in ("0", "-1", "1e9", "NaN", "1e-9")),
     *(_field(f"fps {text}", "fps", text, ACCEPTED) for text in ("29.97", '"30000/1001"', '"1/3"')),
-    *(_field(f"fps {text}", "fps", text, "OUT_OF_RANGE") for text in ('"1/0"', '"0/1"', '"241/1"', '"1/101"')),
-    *(_field(f"fps {text}", "fps", text, "BAD_NUMBER")
-      for text in ('"-30/1"', '"30 / 1"', '"1/2/3"', '"1e3/1"', '"1/"', '"1234567890/1001"', '"29.97/1"')),
+    *(
+        _field(f"fps {text}", "fps", text, "OUT_OF_RANGE")
+        for text in ('"1/0"', '"0/1"', '"241/1"', '"1/101"')
+    ),
+    *(
+        _field(f"fps {text}", "fps", text, "BAD_NUMBER")
+        for text in ('"-30/1"', '"30 / 1"', '"1/2/3"', '"1e3/1"', '"1/"', '"1234567890/1001"', '"29.97/1"')
+    ),
     *(_field(f"supersampling {text}", "supersampling", text, "OUT_OF_RANGE") for text in ("0", "5")),
-    *(_field(f"palette {text[:20]!r}", "palette", json.dumps(text), "UNKNOWN_VALUE")
-      for text in ("nosuch", "../../etc/passwd", "/etc/passwd", "x" * 300, "a\nb", "-vf scale=2:2",
-                   "", "{0}")),
+    *(
+        _field(f"palette {text[:20]!r}", "palette", json.dumps(text), "UNKNOWN_VALUE")
+        for text in (
+            "nosuch",
+            "../../etc/passwd",
+            "/etc/passwd",
+            "x" * 300,
+            "a\nb",
+            "-vf scale=2:2",
+            "",
+            "{0}",
+        )
+    ),
     _field("palette by number", "palette", "1", "WRONG_TYPE"),
     _field("sampling of another kind", "sampling", '"adaptive"', "UNKNOWN_VALUE"),
-    *(_field(f"{name} {text}", name, text, "OUT_OF_RANGE") for name, text in (
-        ("strip_density", "0"), ("strip_density", "4.1"), ("strip_density", "1e99"), ("easing", "-0.1"),
-        ("easing", "1.0000000000001"), ("rotation", "36001"), ("rotation", "1e-99999"))),
+    *(
+        _field(f"{name} {text}", name, text, "OUT_OF_RANGE")
+        for name, text in (
+            ("strip_density", "0"),
+            ("strip_density", "4.1"),
+            ("strip_density", "1e99"),
+            ("easing", "-0.1"),
+            ("easing", "1.0000000000001"),
+            ("rotation", "36001"),
+            ("rotation", "1e-99999"),
+        )
+    ),
     _field("easing by word", "easing", '"slow"', "BAD_NUMBER"),
-    *(_row(f"the field {name}", small(**{name: '"x"'}), "UNKNOWN_FIELD")
-      for name in ("codec", "preset", "filename", "__class__")),
+    *(
+        _row(f"the field {name}", small(**{name: '"x"'}), "UNKNOWN_FIELD")
+        for name in ("codec", "preset", "filename", "__class__")
+    ),
     _field("a point outside the set", "point", '"5,5"', ACCEPTED),
 )
 
@@ -216,12 +288,19 @@ OPERATIONS = (
     _row("operation by number", b'{"op": 1}', "WRONG_TYPE"),
     _row("field that the operation lacks", b'{"op": "list", "job": "x"}', "UNKNOWN_FIELD"),
     _row("attach without a job", b'{"op": "attach"}', "MISSING_FIELD"),
-    *(_row(f"{op} {name} job", json.dumps({"op": op, "job": job}).encode(), "NOT_FOUND")
-      for op in ("status", "cancel", "attach")
-      for name, job in (
-          ("unknown", "0" * 64), ("malformed", "../../etc/passwd"), ("empty", ""), ("long", "a" * 300),
-          ("numbered", 7), ("upper case", "A" * 64), ("newline", "0" * 64 + "\n"),
-      )),
+    *(
+        _row(f"{op} {name} job", json.dumps({"op": op, "job": job}).encode(), "NOT_FOUND")
+        for op in ("status", "cancel", "attach")
+        for name, job in (
+            ("unknown", "0" * 64),
+            ("malformed", "../../etc/passwd"),
+            ("empty", ""),
+            ("long", "a" * 300),
+            ("numbered", 7),
+            ("upper case", "A" * 64),
+            ("newline", "0" * 64 + "\n"),
+        )
+    ),
 )
 
 ROWS = FRAMING + JSON + NUMBERS + MEANING + OPERATIONS

@@ -71,12 +71,15 @@ def test_two_at_once_share_one_render(service, payload_file, tmp_path):
     assert service.output().count("accepted: 12 frames") == 1
 
 
-@pytest.mark.parametrize("fields, expected", [
-    ({"num_frames": 1}, (1, 96, 64)),
-    ({"num_frames": 3, "start_delta": 1e-3, "end_delta": "2.5"}, (3, 96, 64)),
-    ({"num_frames": 5, "frame_width": 130, "frame_height": 50, "supersampling": 3}, (5, 130, 50)),
-    ({"num_frames": 4, "fps": "30000/1001", "point": "0.3,0.02"}, (4, 96, 64)),
-])
+@pytest.mark.parametrize(
+    "fields, expected",
+    [
+        ({"num_frames": 1}, (1, 96, 64)),
+        ({"num_frames": 3, "start_delta": 1e-3, "end_delta": "2.5"}, (3, 96, 64)),
+        ({"num_frames": 5, "frame_width": 130, "frame_height": 50, "supersampling": 3}, (5, 130, 50)),
+        ({"num_frames": 4, "fps": "30000/1001", "point": "0.3,0.02"}, (4, 96, 64)),
+    ],
+)
 def test_other_payloads(service, payload_file, tmp_path, fields, expected):
     out = tmp_path / "out.mp4"
     run = service.client(payload_file(**fields), "-o", str(out))
@@ -114,8 +117,18 @@ def test_a_wrong_payload_gets_an_error_and_nothing_else(service):
 def test_cancel_status_list_attach(service, payload_file, tmp_path):
     path = payload_file(num_frames=3000, frame_width=640, frame_height=640)
     client = subprocess.Popen(
-        [sys.executable, str(ROOT / "client.py"), path, "--port", str(service.port), "-o", str(tmp_path / "no.mp4")],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [
+            sys.executable,
+            str(ROOT / "client.py"),
+            path,
+            "--port",
+            str(service.port),
+            "-o",
+            str(tmp_path / "no.mp4"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     jobs = []
     while not jobs:
@@ -133,9 +146,20 @@ def test_cancel_status_list_attach(service, payload_file, tmp_path):
     # The service goes on with other work.
     assert service.client(payload_file(num_frames=2), "-o", str(tmp_path / "yes.mp4")).returncode == 0
 
-W5 = {"point": "-0.743643887037158704752191506114774,0.131825904205311970493132056385139", "num_frames": 4,
-      "end_delta": "2e-8", "maxiter": 1000}
-W7 = {"point": "-1.338238635,-0.057237059", "num_frames": 4, "start_delta": "1e-3", "end_delta": "1e-40", "maxiter": 2000}
+
+W5 = {
+    "point": "-0.743643887037158704752191506114774,0.131825904205311970493132056385139",
+    "num_frames": 4,
+    "end_delta": "2e-8",
+    "maxiter": 1000,
+}
+W7 = {
+    "point": "-1.338238635,-0.057237059",
+    "num_frames": 4,
+    "start_delta": "1e-3",
+    "end_delta": "1e-40",
+    "maxiter": 2000,
+}
 
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])
@@ -161,14 +185,25 @@ def test_a_limit_that_is_too_low_is_said(service, payload_file, tmp_path, sampli
 def test_flat_frames_are_said(service, payload_file, tmp_path, sampling):
     run = service.client(payload_file(**W7, sampling=sampling), "-o", str(tmp_path / "w7.mp4"))
     assert run.returncode == 0, run.stderr
-    assert "warning: frames 1 to 3 show one flat colour" in run.stderr and "its 9 decimals will do" in run.stderr
+    assert (
+        "warning: frames 1 to 3 show one flat colour" in run.stderr and "its 9 decimals will do" in run.stderr
+    )
 
 
 def test_that_auto_gave_up_is_said(service, payload_file, tmp_path):
-    inside = {"point": "-0.1,0.1", "num_frames": 2, "start_delta": "1e-3", "end_delta": "1e-4", "maxiter": "auto"}
+    inside = {
+        "point": "-0.1,0.1",
+        "num_frames": 2,
+        "start_delta": "1e-3",
+        "end_delta": "1e-4",
+        "maxiter": "auto",
+    }
     run = service.client(payload_file(**inside), "-o", str(tmp_path / "w4.mp4"))
     assert run.returncode == 0, run.stderr
-    assert "maxiter auto was given up for frames near delta" in run.stderr and "frames 0 to 1 are black all over" in run.stderr
+    assert (
+        "maxiter auto was given up for frames near delta" in run.stderr
+        and "frames 0 to 1 are black all over" in run.stderr
+    )
     reply = ask(service, (tmp_path / "payload.json").read_bytes())
     told = json.loads(reply.get_payload()[0].get_payload(decode=True))
     assert told["notes"]["gave_up"]["reason"] and told["notes"]["flat"]["inside"] == 2

@@ -15,8 +15,14 @@ from tests.support.service import ROOT, Service
 ZOOM = {"point": "-0.743643887037151,0.131825904205330", "end_delta": "0.01", "sampling": "shared"}
 # Iterating these strips takes longer than packing them.
 SLOW = {
-    "point": "-0.7436438870371587,0.13182590420531197", "start_delta": "1e-9", "end_delta": "1e-12",
-    "maxiter": 50_000, "sampling": "shared", "num_frames": 60, "frame_width": 320, "frame_height": 180,
+    "point": "-0.7436438870371587,0.13182590420531197",
+    "start_delta": "1e-9",
+    "end_delta": "1e-12",
+    "maxiter": 50_000,
+    "sampling": "shared",
+    "num_frames": 60,
+    "frame_width": 320,
+    "frame_height": 180,
 }
 
 
@@ -38,13 +44,29 @@ def test_a_zoom_made_again_iterates_nothing(service, payload_file, tmp_path):
     assert kept["strips"]["found"] == 0 and kept["kept"] > 0
     assert len(set(files(service)) - before) == kept["strips"]["iterated"] > 0
     again = rendered(service, tmp_path / "ember.mp4", "--recolour", kept["job"], "--palette", "ember")
-    assert again["strips"] == {"iterated": 0, "found": again["strips"]["found"]} and again["source"] == kept["job"]
-    direct = rendered(service, tmp_path / "direct.mp4", payload_file(**ZOOM, keep_strips=True, palette="ember"))
+    assert (
+        again["strips"] == {"iterated": 0, "found": again["strips"]["found"]}
+        and again["source"] == kept["job"]
+    )
+    direct = rendered(
+        service, tmp_path / "direct.mp4", payload_file(**ZOOM, keep_strips=True, palette="ember")
+    )
     assert direct["strips"]["iterated"] > 0 and direct["job"] != again["job"]
     videos = [decoded(tmp_path / f"{name}.mp4", 96, 64) for name in ("kept", "ember", "direct")]
     assert (videos[1] == videos[2]).all() and (videos[0] != videos[1]).any()
 
-    other = ("--fps", "30", "--num-frames", "12", "--easing", "1", "--frame-width", "128", "--frame-height", "96")
+    other = (
+        "--fps",
+        "30",
+        "--num-frames",
+        "12",
+        "--easing",
+        "1",
+        "--frame-width",
+        "128",
+        "--frame-height",
+        "96",
+    )
     moved = rendered(service, tmp_path / "moved.mp4", "--recolour", again["job"], *other)
     assert moved["frames"] == 12 and moved["source"] == kept["job"]
     assert decoded(tmp_path / "moved.mp4", 128, 96).shape[0] == 12
@@ -59,7 +81,9 @@ def test_a_damaged_strip_is_iterated_again_and_mended(service, payload_file, tmp
     one.write_bytes(data)
     two.unlink()
     for palette, iterated in (("ember", 2), ("aurora", 0)):
-        again = rendered(service, tmp_path / f"{palette}.mp4", "--recolour", kept["job"], "--palette", palette)
+        again = rendered(
+            service, tmp_path / f"{palette}.mp4", "--recolour", kept["job"], "--palette", palette
+        )
         assert again["strips"]["iterated"] == iterated
 
 
@@ -77,7 +101,9 @@ def test_strips_are_found_after_a_crash(payload_file, tmp_path):
     try:
         sent = subprocess.Popen(
             [sys.executable, str(ROOT / "client.py"), "--port", str(first.port), payload_file(**SLOW)],
-            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         processes.wait_for(lambda: len(files(first)) > 2, 200, "strips are stored")
     finally:

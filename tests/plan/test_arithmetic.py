@@ -33,6 +33,8 @@ def test_a_strip_counts_by_its_finest_row():
     assert arithmetic(strip.band(3000, 1000)).engine == PERTURBED
 
 
-@pytest.mark.parametrize("text, expected", [("1", 0), ("0.125", -3), ("1e-1000", -3321.928), ("3e20000", 66440.146)])
+@pytest.mark.parametrize(
+    "text, expected", [("1", 0), ("0.125", -3), ("1e-1000", -3321.928), ("3e20000", 66440.146)]
+)
 def test_log2_of_any_exponent(text, expected):
     assert log2_of(Decimal(text)) == pytest.approx(expected, abs=1e-3)

@@ -1,10 +1,10 @@
+import itertools
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from mandel.plan.autoiter import FIRST_LIMIT, Limit, Scale, Schedule, key_deltas, settle
-import itertools
 
 
 class Counted:
@@ -64,14 +64,23 @@ def test_only_what_has_not_escaped_is_iterated_again():
     assert view.asked == sorted(view.asked, reverse=True) and view.asked[:3] == [1_000, 750, 500]
 
 
-@pytest.mark.parametrize("counts", [
-    np.full(10_000, np.inf), np.append(np.full(9_990, np.inf), np.full(10, 50)),
-    np.append(np.geomspace(1_000, 1e9, 9_000), np.full(1_000, np.inf)), np.geomspace(10**6, 1e9, 10_000),
-], ids=["interior", "nearly", "without end", "late"])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        np.full(10_000, np.inf),
+        np.append(np.full(9_990, np.inf), np.full(10, 50)),
+        np.append(np.geomspace(1_000, 1e9, 9_000), np.full(1_000, np.inf)),
+        np.geomspace(10**6, 1e9, 10_000),
+    ],
+    ids=["interior", "nearly", "without end", "late"],
+)
 def test_the_work_for_a_view_is_bounded(counts):
     view = Counted(counts)
     view.settle()
-    assert view.spent < 3e9 and max(a * b for a, b in zip(view.asked, view.limits, strict=True)) <= 64 * 16_000_000
+    assert (
+        view.spent < 3e9
+        and max(a * b for a, b in zip(view.asked, view.limits, strict=True)) <= 64 * 16_000_000
+    )
 
 
 def test_dear_iterations_must_gain_more():

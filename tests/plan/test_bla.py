@@ -1,5 +1,7 @@
 """Blocks and their radii against iterating step by step."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,6 @@ from mandel.plan.bla import levels
 from mandel.plan.bla_table import NEVER, Start, _reach, bla_table, common_start, first_block, first_blocks
 from mandel.plan.reference import reference_orbit
 from mandel.plan.scaled import Scaled
-import itertools
 
 RE, IM = "-1.7687788000474986", "0.0017388996616"
 

@@ -30,10 +30,13 @@ def test_known_periods(case):
 @pytest.mark.parametrize(
     "re, im, delta, period, size",
     [
-        ("0.1", "0.1", "1", 1, 1.0), ("-1", "0", "0.1", 2, 0.5), ("-1.75", "0", "0.05", 3, 0.0190355159),
-        ("-1.9408", "0", "0.001", 4, 0.00099163), ("-0.12", "0.75", "0.1", 3, 0.18891383703),
+        ("0.1", "0.1", "1", 1, 1.0),
+        ("-1", "0", "0.1", 2, 0.5),
+        ("-1.75", "0", "0.05", 3, 0.0190355159),
+        ("-1.9408", "0", "0.001", 4, 0.00099163),
+        ("-0.12", "0.75", "0.1", 3, 0.18891383703),
     ],
-)  # fmt: skip
+)
 def test_known_sizes(re, im, delta, period, size):
     found = locate(re, im, delta, 100)
     assert found.period == period
@@ -47,9 +50,7 @@ def test_all_digits_of_a_deep_nucleus():
     # z_p vanishes beside a sample's spacing in a view of the minibrot.
     assert last_z(found) < gmpy2.mpfr(str(found.size)) / 2**32
     assert Decimal(found.minibrot_delta) == pytest.approx(4 * found.size, rel=Decimal("1e-3"))
-    assert Decimal(found.julia_delta) == pytest.approx(
-        4 * found.size ** Decimal("0.75"), rel=Decimal("1e-3")
-    )
+    assert Decimal(found.julia_delta) == pytest.approx(4 * found.size ** Decimal("0.75"), rel=Decimal("1e-3"))
 
 
 @pytest.mark.parametrize("k", [40, 400])

@@ -14,7 +14,9 @@ from mandel.protocol.strict_json import loads
 
 
 def orbit(room=None, **fields):
-    payload = parse(loads(json.dumps({"num_frames": 2, "frame_width": 64, "frame_height": 36} | fields).encode()))
+    payload = parse(
+        loads(json.dumps({"num_frames": 2, "frame_width": 64, "frame_height": 36} | fields).encode())
+    )
     unit = recipe_of(payload).unit(Item(REFERENCE, 0))
     return reference_orbit(unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up, room)
 
@@ -45,4 +47,6 @@ def test_one_that_does_not_end_is_refused_at_its_bound_in_words():
 
 
 def test_deeper_samples_and_more_workers_leave_shorter_orbits():
-    assert OrbitRoom(10**9, 1).steps(100) > OrbitRoom(10**9, 1).steps(2_000) > OrbitRoom(10**9, 8).steps(2_000)
+    assert (
+        OrbitRoom(10**9, 1).steps(100) > OrbitRoom(10**9, 1).steps(2_000) > OrbitRoom(10**9, 8).steps(2_000)
+    )

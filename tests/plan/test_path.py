@@ -1,4 +1,5 @@
 import cmath
+import itertools
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,6 @@ from hypothesis import strategies as st
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.path import eased
 from mandel.plan.zoom import Zoom
-import itertools
 
 SHARES = st.floats(0, 1)
 

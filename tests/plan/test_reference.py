@@ -109,15 +109,21 @@ def test_storage_is_exact_and_damage_is_seen():
         assert np.array_equal(again.re, orbit.re) and np.array_equal(again.im, orbit.im)
         assert np.array_equal(again.exponent, orbit.exponent)
         assert (again.bits, again.limit, again.escaped, again.period, again.wrap) == (
-            orbit.bits, orbit.limit, orbit.escaped, orbit.period, orbit.wrap,
-        )  # fmt: skip
+            orbit.bits,
+            orbit.limit,
+            orbit.escaped,
+            orbit.period,
+            orbit.wrap,
+        )
     for broken in (data[:-1], data[:20], b"", data[:50] + bytes([data[50] ^ 1]) + data[51:]):
         with pytest.raises(RenderError) as error:
             Reference.from_bytes(broken)
         assert error.value.code == "BAD_REFERENCE"
 
 
-@pytest.mark.parametrize("re, im", [("-1.768778833", "0.001738996"), ("-0.75", "1e-3"), ("0", "1"), ("0.25", "2e-30")])
+@pytest.mark.parametrize(
+    "re, im", [("-1.768778833", "0.001738996"), ("-0.75", "1e-3"), ("0", "1"), ("0.25", "2e-30")]
+)
 def test_the_orbit_of_a_conjugate_is_the_conjugate(re, im):
     """Or mirror images would differ in the last bits of samples."""
     one, other = (reference_orbit(re, y, 94, 3_000) for y in (im, "-" + im))

@@ -24,8 +24,12 @@ def test_arithmetic(a, b):
     x, y = real(*a), real(*b)
     assert exact(x) == Fraction(a[0]) * Fraction(2) ** a[1]
     assert 0.5 <= x.mantissa[0] < 1
-    for got, want in ((x.times(y), exact(x) * exact(y)), (x.over(y), exact(x) / exact(y)),
-                      (x.plus(y), exact(x) + exact(y)), (x.shifted(7), exact(x) * 128)):
+    for got, want in (
+        (x.times(y), exact(x) * exact(y)),
+        (x.over(y), exact(x) / exact(y)),
+        (x.plus(y), exact(x) + exact(y)),
+        (x.shifted(7), exact(x) * 128),
+    ):
         assert abs(exact(got) / want - 1) < Fraction(2) ** -52
     root = real(*a).root()
     assert abs(exact(root) ** 2 / exact(x) - 1) < Fraction(2) ** -51

@@ -16,10 +16,19 @@ def strips(start="2.5", end="1e-4", frames=50, width=320, height=180, density=1.
 
 
 ZOOMS = [
-    strips(), strips("1e-4", "2.5"), strips(frames=1), strips("1e-6", "3", frames=1),
-    strips("2", "1.5", frames=9), strips("3", "3", frames=4), strips(width=64, height=600),
-    strips(width=900, height=20), strips(width=2, height=2),
-    strips(end="1e-40", frames=3), strips(density=3.0), strips(easing=1.0), strips(rotation=200.0),
+    strips(),
+    strips("1e-4", "2.5"),
+    strips(frames=1),
+    strips("1e-6", "3", frames=1),
+    strips("2", "1.5", frames=9),
+    strips("3", "3", frames=4),
+    strips(width=64, height=600),
+    strips(width=900, height=20),
+    strips(width=2, height=2),
+    strips(end="1e-40", frames=3),
+    strips(density=3.0),
+    strips(easing=1.0),
+    strips(rotation=200.0),
     strips(end="1e-1000", frames=9000),
 ]
 
@@ -135,7 +144,7 @@ def test_blocks_cover_what_a_frame_can_see(width, height, strip, density):
     rows, around = plan.layout(strip).shape(level)
     covered = np.zeros((rows, around), int)
     for block in blocks(plan, strip):
-        covered[block.row:block.row + block.grid.rows, block.col:block.col + block.grid.cols] += 1
+        covered[block.row : block.row + block.grid.rows, block.col : block.col + block.grid.cols] += 1
     assert covered.max() <= 1
     angle = (np.arange(around) + 0.5) * 2 * np.pi / around
     v = strip * plan.rows + (np.arange(rows) + 0.5) * 2**level
@@ -145,7 +154,7 @@ def test_blocks_cover_what_a_frame_can_see(width, height, strip, density):
     lit = np.zeros(rows, bool)
     for r in seen:
         first, stop = ((x << r.level) - strip * plan.rows for x in (r.first, r.last + 1))
-        lit[max(first, 0) >> level:max(stop, 0) >> level] = True
+        lit[max(first, 0) >> level : max(stop, 0) >> level] = True
     assert covered[inside & lit[:, None]].all()
 
 

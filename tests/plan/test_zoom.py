@@ -1,10 +1,10 @@
+import itertools
 from decimal import Decimal, getcontext
 
 import pytest
 
 from mandel.plan.segments import cut
 from mandel.plan.zoom import Zoom
-import itertools
 
 
 def zoom(start="2.5", end="0.0001", frames=50):

@@ -44,10 +44,14 @@ def test_the_client_of_the_page_gets_its_video(tmp_path):
     assert "running" in done.stderr
 
 
-@pytest.mark.parametrize("data, words", [
-    (with_video(sha256="0" * 64), "damaged"), (with_video()[:-1_000], "damaged"),
-    (ReplyWriter().error(MandelError("OUT_OF_RANGE", "maxiter is too small")), "maxiter is too small"),
-])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (with_video(sha256="0" * 64), "damaged"),
+        (with_video()[:-1_000], "damaged"),
+        (ReplyWriter().error(MandelError("OUT_OF_RANGE", "maxiter is too small")), "maxiter is too small"),
+    ],
+)
 def test_the_client_of_the_page_notices(tmp_path, data, words):
     done = run_example(tmp_path, data)
     assert done.returncode == 1 and words in done.stderr
@@ -55,8 +59,16 @@ def test_the_client_of_the_page_notices(tmp_path, data, words):
 
 
 def test_every_code_operation_field_and_part_is_described():
-    for name in (*codes.REFUSED, *codes.UNAVAILABLE, *operation.TABLE, *fields.BY_NAME,
-                 reply.PROGRESS, reply.RESULT, reply.VIDEO, reply.ERROR):
+    for name in (
+        *codes.REFUSED,
+        *codes.UNAVAILABLE,
+        *operation.TABLE,
+        *fields.BY_NAME,
+        reply.PROGRESS,
+        reply.RESULT,
+        reply.VIDEO,
+        reply.ERROR,
+    ):
         assert f"`{name}`" in PAGE, name
 
 
@@ -64,8 +76,13 @@ def test_defaults_and_limits_are_those_of_the_code():
     for field in fields.TABLE:
         assert json.dumps(field.default).strip(chr(34)) in PAGE
     limits = Limits()
-    for limit in (limits.max_frames, limits.max_side, limits.max_maxiter, limits.max_pixels,
-                  limits.max_request_bytes):
+    for limit in (
+        limits.max_frames,
+        limits.max_side,
+        limits.max_maxiter,
+        limits.max_pixels,
+        limits.max_request_bytes,
+    ):
         assert f"{limit:,}" in PAGE
     assert f"1e-{limits.max_depth}" in PAGE and f"to {limits.max_fps}" in PAGE
     assert f"{Settings.host}:{Settings.port}" in PAGE

@@ -17,7 +17,8 @@ from mandel.errors import MandelError
 from mandel.protocol.reply import ReplyWriter
 
 PROGRESS = (
-    {"job": "ab" * 32, "state": "queued"}, {"job": "ab" * 32, "state": "running", "done": 1, "frames": 9},
+    {"job": "ab" * 32, "state": "queued"},
+    {"job": "ab" * 32, "state": "running", "done": 1, "frames": 9},
 )
 # Looks like parts, ends like them, is cut in the middle.
 VIDEO = bytes(range(256)) * 40 + b"\r\n--mandel-\r\nContent-Length: 3\r\n\r\n--\r\n" * 5 + b"\r\n\r\n--"
@@ -82,7 +83,9 @@ def by_browser(message):
     """
     done = subprocess.run(
         ["node", "--input-type=module", "-e", program, boundary],
-        input=body, capture_output=True, timeout=120,
+        input=body,
+        capture_output=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr.decode()
     for name, filename, kind, data in json.loads(done.stdout):
@@ -123,11 +126,22 @@ def test_boundaries_differ():
     assert len({ReplyWriter().boundary for _ in range(100)}) == 100
 
 
-@pytest.mark.parametrize("calls", [
-    ("end",), ("progress", "end"), ("progress", "result"), ("result", "result"), ("result", "end"),
-    ("error", "progress"), ("video_head", "progress"), ("video_head", "video_head"), ("video_head", "error"),
-    ("video_head", "end", "end"), ("error", "error"),
-])
+@pytest.mark.parametrize(
+    "calls",
+    [
+        ("end",),
+        ("progress", "end"),
+        ("progress", "result"),
+        ("result", "result"),
+        ("result", "end"),
+        ("error", "progress"),
+        ("video_head", "progress"),
+        ("video_head", "video_head"),
+        ("video_head", "error"),
+        ("video_head", "end", "end"),
+        ("error", "error"),
+    ],
+)
 def test_parts_out_of_order_are_a_mistake(calls):
     arguments = {"progress": [{}], "result": [{}], "error": [ERROR], "video_head": [1, "0" * 64], "end": []}
     writer = ReplyWriter()

@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from mandel.errors import MandelError, TransferError
 from mandel.protocol.reply import ReplyWriter
 from mandel.protocol.reply_reader import (
-    MAX_HEAD, JsonPart, ReplyEnd, ReplyReader, VideoData, VideoHead,
+    MAX_HEAD,
+    JsonPart,
+    ReplyEnd,
+    ReplyReader,
+    VideoData,
+    VideoHead,
 )
 from mandel.protocol.request import NEED_MORE
 
@@ -35,8 +40,13 @@ def video(**change):
 
 def good():
     writer = ReplyWriter(boundary="b")
-    return (writer.progress({"done": 1, "rate": 0.5}) + writer.progress({"done": 2})
-            + writer.video_head(len(VIDEO), SHA256) + VIDEO + writer.end())
+    return (
+        writer.progress({"done": 1, "rate": 0.5})
+        + writer.progress({"done": 2})
+        + writer.video_head(len(VIDEO), SHA256)
+        + VIDEO
+        + writer.end()
+    )
 
 
 def read(chunks, **options):
@@ -59,7 +69,8 @@ def test_any_pieces(size):
     data = good()
     events = read([data[at : at + size] for at in range(0, len(data), size)])
     assert events[:3] == [
-        JsonPart("progress", {"done": 1, "rate": 0.5}), JsonPart("progress", {"done": 2}),
+        JsonPart("progress", {"done": 1, "rate": 0.5}),
+        JsonPart("progress", {"done": 2}),
         VideoHead(len(VIDEO), SHA256),
     ]
     assert b"".join(event.data for event in events[3:-1]) == VIDEO

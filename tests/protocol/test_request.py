@@ -23,7 +23,7 @@ CONVERSATIONS = [
     ((b"{}", b"{"), (Request("render", {}), "TRAILING_DATA")),
     ((b"{}{",), ("TRAILING_DATA",)),
     ((b'{"a"', b": 1.50}"), (NEED_MORE, Request("render", {"a": Number("1.50")}))),
-    ((b'{"a": "}', b'\\', b'"}', b'"}'), (NEED_MORE, NEED_MORE, NEED_MORE, Request("render", {"a": '}"}'}))),
+    ((b'{"a": "}', b"\\", b'"}', b'"}'), (NEED_MORE, NEED_MORE, NEED_MORE, Request("render", {"a": '}"}'}))),
     ((b'{"a": "\xc3', b'\xa9"}'), (NEED_MORE, Request("render", {"a": "é"}))),
     ((b'{"a": "\xc3', b'"}'), (NEED_MORE, "BAD_UTF8")),
     ((b'{"a"', b""), (NEED_MORE, "TRUNCATED")),
@@ -45,25 +45,44 @@ CONVERSATIONS = [
     ((b'{"op": "list"}',), (Request("list", {}),)),
     ((b'{"op": "status"}',), (Request("status", {}),)),
     ((b'{"op": "render", "maxiter": 7}',), (Request("render", {"maxiter": Number("7")}),)),
-    *(((json.dumps({"op": op, "job": JOB}).encode(),), (Request(op, {"job": JOB}),))
-      for op in ("status", "attach", "cancel", "pause", "resume", "retry", "pin", "unpin", "delete")),
+    *(
+        ((json.dumps({"op": op, "job": JOB}).encode(),), (Request(op, {"job": JOB}),))
+        for op in ("status", "attach", "cancel", "pause", "resume", "retry", "pin", "unpin", "delete")
+    ),
     ((b'{"fps": 7, "priority": -3, "token": "t"}',), (Request("render", {"fps": Number("7")}, -3),)),
     ((b'{"op": "list", "token": "t"}',), (Request("list", {}),)),
     ((b'{"token": 1}',), ("WRONG_TYPE",)),
     ((b'{"token": null}',), ("WRONG_TYPE",)),
-    *(((b'{"priority": %s}' % text,), (Request("render", {}, value),))
-      for text, value in ((b"5.0", 5), (b"1e0", 1), (b"-90E-1", -9), (b"-0.0", 0), (b"0e999", 0))),
-    *(((b'{"priority": %s}' % text,), (code,)) for text, code in (
-        (b"0.5", "WRONG_TYPE"), (b"1e-400", "WRONG_TYPE"), (b"NaN", "NOT_FINITE"), (b"-Infinity", "NOT_FINITE"),
-        (b"1e999", "NOT_FINITE"), (b"9.000000000000000000001", "WRONG_TYPE"), (b"-10", "OUT_OF_RANGE"),
-        (b"1" * 5_000, "OUT_OF_RANGE"), (b"true", "WRONG_TYPE"), (b"null", "WRONG_TYPE"))),
+    *(
+        ((b'{"priority": %s}' % text,), (Request("render", {}, value),))
+        for text, value in ((b"5.0", 5), (b"1e0", 1), (b"-90E-1", -9), (b"-0.0", 0), (b"0e999", 0))
+    ),
+    *(
+        ((b'{"priority": %s}' % text,), (code,))
+        for text, code in (
+            (b"0.5", "WRONG_TYPE"),
+            (b"1e-400", "WRONG_TYPE"),
+            (b"NaN", "NOT_FINITE"),
+            (b"-Infinity", "NOT_FINITE"),
+            (b"1e999", "NOT_FINITE"),
+            (b"9.000000000000000000001", "WRONG_TYPE"),
+            (b"-10", "OUT_OF_RANGE"),
+            (b"1" * 5_000, "OUT_OF_RANGE"),
+            (b"true", "WRONG_TYPE"),
+            (b"null", "WRONG_TYPE"),
+        )
+    ),
     ((b'{"priority": "1"}',), ("WRONG_TYPE",)),
     ((b'{"priority": 1e9}',), ("OUT_OF_RANGE",)),
     ((b'{"priority": 10}',), ("OUT_OF_RANGE",)),
     ((b'{"op": "attach"}',), ("MISSING_FIELD",)),
-    ((b'{"op": "recolour", "job": "%s", "palette": "fire", "fps": 60, "priority": 1, "client": "me"}'
-      % (b"0" * 64),),
-     (Request("recolour", {"job": "0" * 64, "palette": "fire", "fps": Number("60")}, 1, "me"),)),
+    (
+        (
+            b'{"op": "recolour", "job": "%s", "palette": "fire", "fps": 60, "priority": 1, "client": "me"}'
+            % (b"0" * 64),
+        ),
+        (Request("recolour", {"job": "0" * 64, "palette": "fire", "fps": Number("60")}, 1, "me"),),
+    ),
     ((b'{"op": "recolour", "job": "%s", "point": "0,0"}' % (b"0" * 64),), ("UNKNOWN_FIELD",)),
     ((b'{"op": "lst"}',), ("UNKNOWN_VALUE",)),
     ((b'{"op": null}',), ("WRONG_TYPE",)),

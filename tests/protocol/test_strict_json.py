@@ -11,22 +11,38 @@ from mandel.protocol import strict_json
 from mandel.protocol.number import Number
 
 BAD = [
-    (b'{"a": 1, "a": 1}', "DUPLICATE_KEY"), (b'[{"a": 1, "\\u0061": 1}]', "DUPLICATE_KEY"),
-    (b'\xef\xbb\xbf{}', "BAD_UTF8"), ("{}".encode("utf-16"), "BAD_UTF8"),
+    (b'{"a": 1, "a": 1}', "DUPLICATE_KEY"),
+    (b'[{"a": 1, "\\u0061": 1}]', "DUPLICATE_KEY"),
+    (b"\xef\xbb\xbf{}", "BAD_UTF8"),
+    ("{}".encode("utf-16"), "BAD_UTF8"),
     ("{}".encode("utf-32-be"), "BAD_UTF8"),
-    (b'"\xff"', "BAD_UTF8"), (b'"\xed\xa0\x80"', "BAD_UTF8"),
-    (b'"\\ud800"', "BAD_JSON"), (b'{"\\udfff": 0}', "BAD_JSON"), (b'["\\u0000"]', "BAD_JSON"),
+    (b'"\xff"', "BAD_UTF8"),
+    (b'"\xed\xa0\x80"', "BAD_UTF8"),
+    (b'"\\ud800"', "BAD_JSON"),
+    (b'{"\\udfff": 0}', "BAD_JSON"),
+    (b'["\\u0000"]', "BAD_JSON"),
     (b'"\t"', "BAD_JSON"),
-    (b"", "BAD_JSON"), (b"{", "BAD_JSON"), (b"{} {}", "BAD_JSON"), (b"[1,]", "BAD_JSON"),
+    (b"", "BAD_JSON"),
+    (b"{", "BAD_JSON"),
+    (b"{} {}", "BAD_JSON"),
+    (b"[1,]", "BAD_JSON"),
     (b"{a: 1}", "BAD_JSON"),
-    (b"01", "BAD_JSON"), (b"1.", "BAD_JSON"), (b".5", "BAD_JSON"), (b"[1}", "BAD_JSON"), (b"nul", "BAD_JSON"),
-    (b"[" * 33 + b"]" * 33, "TOO_DEEP"), (b'{"a":' * 50_000, "TOO_DEEP"),
+    (b"01", "BAD_JSON"),
+    (b"1.", "BAD_JSON"),
+    (b".5", "BAD_JSON"),
+    (b"[1}", "BAD_JSON"),
+    (b"nul", "BAD_JSON"),
+    (b"[" * 33 + b"]" * 33, "TOO_DEEP"),
+    (b'{"a":' * 50_000, "TOO_DEEP"),
 ]
 ANY = st.recursive(
-    st.none() | st.booleans() | st.integers()
+    st.none()
+    | st.booleans()
+    | st.integers()
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text("ab\\\"{[é", max_size=3), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text('ab\\"{[é', max_size=3), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -38,9 +54,18 @@ def test_refused(data, code):
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize("text", [
-    "1", "-0", "1e400", "0.1000000000000000055511151231257827", "NaN", "-Infinity", "9" * 50_000,
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1",
+        "-0",
+        "1e400",
+        "0.1000000000000000055511151231257827",
+        "NaN",
+        "-Infinity",
+        "9" * 50_000,
+    ],
+)
 def test_numbers_are_text(text):
     assert strict_json.loads(text.encode()) == Number(text)
 
@@ -61,7 +86,9 @@ def test_agrees_with_json(value, ascii_only):
     assert strict_json.loads(strict_json.dumps(strict_json.loads(data)), number=int) == value
 
 
-@given(ANY.filter(lambda value: isinstance(value, (dict, list, str))), st.integers(0, 40), st.binary(max_size=8))
+@given(
+    ANY.filter(lambda value: isinstance(value, (dict, list, str))), st.integers(0, 40), st.binary(max_size=8)
+)
 @settings(deadline=None)
 def test_scanner_finds_the_end_in_any_pieces(value, cut, more):
     data = json.dumps(value).encode()

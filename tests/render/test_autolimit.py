@@ -53,7 +53,9 @@ class Zoom:
             deltas = self.payload.start_delta, self.payload.end_delta
             bits = max(precision(self.view(delta).grid()).bits for delta in deltas)
             unit = self.limits.reference(bits)
-            self._reference = reference_orbit(unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up)
+            self._reference = reference_orbit(
+                unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up
+            )
         return self._reference
 
     def counts(self, delta, limit, chosen):
@@ -70,13 +72,21 @@ class Zoom:
         return np.count_nonzero(self.counts(delta, higher, black) <= higher) / (SIDES[0] * SIDES[1])
 
 
-@pytest.mark.parametrize("point, end, deltas", [
-    ("-0.7436438870371587,0.1318259043", "1e-9", ["7.6e-8"]),
-    (SPIRAL, "1e-13", ["1.2e-7", "9.2e-3"]),
-    ("0.2501,0", "1e-6", ["4.4e-6"]),
-    ("-0.743643924045045861108850245572917139,0.131825919933481765754159444460136346", "2e-10", ["7.5e-3"]),
-    ("-1.338238635,-0.057237059", "1e-4", ["4.2e-4"]),
-], ids=["spiral", "deep spiral", "cusp", "period 897", "seed"])
+@pytest.mark.parametrize(
+    "point, end, deltas",
+    [
+        ("-0.7436438870371587,0.1318259043", "1e-9", ["7.6e-8"]),
+        (SPIRAL, "1e-13", ["1.2e-7", "9.2e-3"]),
+        ("0.2501,0", "1e-6", ["4.4e-6"]),
+        (
+            "-0.743643924045045861108850245572917139,0.131825919933481765754159444460136346",
+            "2e-10",
+            ["7.5e-3"],
+        ),
+        ("-1.338238635,-0.057237059", "1e-4", ["4.2e-4"]),
+    ],
+    ids=["spiral", "deep spiral", "cusp", "period 897", "seed"],
+)
 def test_nothing_visible_is_black_between_key_views(renderer, point, end, deltas):
     """Frames of which 3 to 15 % were, when key views lay 16 octaves apart."""
     zoom = Zoom(renderer, point, end)
@@ -84,10 +94,17 @@ def test_nothing_visible_is_black_between_key_views(renderer, point, end, deltas
     assert max(map(zoom.falsely_black, deltas + between)) < 0.01
 
 
-@pytest.mark.parametrize("point, end, most", [
-    ("-0.5,0.3", "1e-6", 20_000), ("-1.36,0.005", "1e-5", 20_000), ("-0.125,0.649519052838329", "1e-6", 600_000),
-    ("-1.401155189092050606,0", "1e-8", 2_000_000), ("-0.75,0", "1e-6", 500_000),
-], ids=["cardioid", "bulb", "root of the 1/3 bulb", "Feigenbaum", "root of the 1/2 bulb"])
+@pytest.mark.parametrize(
+    "point, end, most",
+    [
+        ("-0.5,0.3", "1e-6", 20_000),
+        ("-1.36,0.005", "1e-5", 20_000),
+        ("-0.125,0.649519052838329", "1e-6", 600_000),
+        ("-1.401155189092050606,0", "1e-8", 2_000_000),
+        ("-0.75,0", "1e-6", 500_000),
+    ],
+    ids=["cardioid", "bulb", "root of the 1/3 bulb", "Feigenbaum", "root of the 1/2 bulb"],
+)
 def test_interior_says_nothing_about_its_neighbours(renderer, point, end, most):
     """All but Feigenbaum's had 16 million where they end, and 390,000 to 16 million from half way on."""
     zoom = Zoom(renderer, point, end)
@@ -95,7 +112,9 @@ def test_interior_says_nothing_about_its_neighbours(renderer, point, end, most):
     assert zoom.limits.of("2.5") <= 5_000
     given_up = zoom.limits.given_up()
     assert given_up and all(limit.reason for _, limit in given_up)
-    assert [delta for delta, _ in given_up] == sorted((delta for delta, _ in given_up), key=Decimal, reverse=True)
+    assert [delta for delta, _ in given_up] == sorted(
+        (delta for delta, _ in given_up), key=Decimal, reverse=True
+    )
 
 
 def test_a_cusp_one_sample_wide_is_shown_where_the_zoom_goes(renderer):
@@ -108,8 +127,11 @@ def test_a_cusp_one_sample_wide_is_shown_where_the_zoom_goes(renderer):
 
 
 def test_in_and_out_are_the_same(renderer):
-    one, other = (Zoom(renderer, "-0.7436438870371587,0.1318259043", *ends) for ends in (("1e-9", "2.5"), ("2.5", "1e-9")))
-    deltas = [f"{2.5 * 2.0 ** -octave:.6e}" for octave in range(0, 31)]
+    one, other = (
+        Zoom(renderer, "-0.7436438870371587,0.1318259043", *ends)
+        for ends in (("1e-9", "2.5"), ("2.5", "1e-9"))
+    )
+    deltas = [f"{2.5 * 2.0**-octave:.6e}" for octave in range(31)]
     limits = [one.limits.of(delta) for delta in deltas]
     assert limits == [other.limits.of(delta) for delta in deltas] == sorted(limits)
     assert Zoom(renderer, "-0.7436438870371587,0.1318259043", "1e-9").limits.of("1e-9") == limits[-1]
@@ -157,5 +179,5 @@ def test_an_orbit_that_ends_at_its_return_gives_exact_counts(seed):
 def test_chosen_samples_are_the_grids(renderer, cols, rows, delta):
     view = View(*SPIRAL.split(","), delta, cols, rows)
     whole = renderer.raw(view, 3_000, 2.0)[0].ravel()
-    chosen = np.random.default_rng(1).permutation(cols * rows)[:max(cols * rows // 2, 1)]
+    chosen = np.random.default_rng(1).permutation(cols * rows)[: max(cols * rows // 2, 1)]
     assert np.array_equal(renderer.counts(view.grid(), 3_000, 2.0, chosen), whole[chosen])

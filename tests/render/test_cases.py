@@ -6,6 +6,7 @@ Counts are the least n with |z_n| > bailout; maxiter + 1: never. Corners read TL
 from __future__ import annotations
 
 import cmath
+import itertools
 import json
 import subprocess
 import sys
@@ -30,7 +31,6 @@ from mandel.render.perturbed import PerturbedIterator
 from mandel.render.samples import Outputs
 from tests.support.zooms import Zoomed, psnr
 from tests.sweep.truth import truth
-import itertools
 
 ROOT = Path(__file__).parents[2]
 NUCLEI = {n["name"]: n for n in json.loads((ROOT / "tests" / "reference" / "nuclei.json").read_text())}
@@ -65,18 +65,44 @@ def test_the_tip_at_1e_275():
         assert count[k // 16, k % 16] == exact.count or exact.margin < 2.0**-30
 
 
-@pytest.mark.parametrize("name, re, im, delta, maxiter, corners", [
-    ("glitch_test_1",
-     "-1.7692026523595072889383857467776111524931174128810441858206091009582682358361714060565188845736378999999999999999999700",
-     "-0.0569076698576771144575618191177937971946160499670677653396147999149822235591500415257488642677904400000000000000000000",
-     "1.1951714e-46", 275_250, (32_120, 32_139, 32_156, 32_200)),
-    ("nr_fail", "-0.74505665699232857364077251317671094", "-0.13521978823797060355111981379715792",
-     "5.82076609e-11", 20_000, (2_648, 2_193, 2_073, 2_643)),
-    ("mathr 2014", "-1.760732891182472726272", "0.01302137831089206469511",
-     "8.0388733884609302e-14", 5_000, (360, 348, 349, 357)),
-    ("fail2", "-1.36768994867991128", "0.00949048853859240532", "2.477633848347765e-8", 5_000,
-     (2_347, None, 2_265, 1_718)),
-], ids=lambda value: value if isinstance(value, str) and " " not in value and len(value) < 15 else "")  # fmt: skip
+@pytest.mark.parametrize(
+    "name, re, im, delta, maxiter, corners",
+    [
+        (
+            "glitch_test_1",
+            "-1.7692026523595072889383857467776111524931174128810441858206091009582682358361714060565188845736378999999999999999999700",
+            "-0.0569076698576771144575618191177937971946160499670677653396147999149822235591500415257488642677904400000000000000000000",
+            "1.1951714e-46",
+            275_250,
+            (32_120, 32_139, 32_156, 32_200),
+        ),
+        (
+            "nr_fail",
+            "-0.74505665699232857364077251317671094",
+            "-0.13521978823797060355111981379715792",
+            "5.82076609e-11",
+            20_000,
+            (2_648, 2_193, 2_073, 2_643),
+        ),
+        (
+            "mathr 2014",
+            "-1.760732891182472726272",
+            "0.01302137831089206469511",
+            "8.0388733884609302e-14",
+            5_000,
+            (360, 348, 349, 357),
+        ),
+        (
+            "fail2",
+            "-1.36768994867991128",
+            "0.00949048853859240532",
+            "2.477633848347765e-8",
+            5_000,
+            (2_347, None, 2_265, 1_718),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and " " not in value and len(value) < 15 else "",
+)
 def test_corners(name, re, im, delta, maxiter, corners):
     count = raw(re, im, delta, maxiter)
     found = count[0, 0], count[0, -1], count[-1, 0], count[-1, -1]
@@ -86,21 +112,50 @@ def test_corners(name, re, im, delta, maxiter, corners):
 def test_an_ordinary_zoom_does_not_kill_its_worker(tmp_path):
     """A tile's list of samples left for later held half of them; up to 11 of 16 lanes of a vector can be left."""
     run = subprocess.run(
-        [sys.executable, "-m", "mandel", "still", f"--point={','.join(SEAHORSE)}", "--delta", "5e-6", "--device", "cpu",
-         "--width", "1280", "--height", "720", "--maxiter", "3000", "-o", str(tmp_path / "x.png")],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "mandel",
+            "still",
+            f"--point={','.join(SEAHORSE)}",
+            "--delta",
+            "5e-6",
+            "--device",
+            "cpu",
+            "--width",
+            "1280",
+            "--height",
+            "720",
+            "--maxiter",
+            "3000",
+            "-o",
+            str(tmp_path / "x.png"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run
 
 
-@pytest.mark.parametrize("re, im, delta, maxiter", [
-    ("-0.75", "0.1", "0.5", 500), (*SEAHORSE, "1e-6", 2_000), ("-1.768778833", "-0.001738996", "1e-7", 2_000),
-    (*SEAHORSE, "1e-8", 20_000), (ON_AXIS, "3e-21", "1e-20", 6_000), ("0", "1", "1e-150", 3_000), ("-2.000000000000001", "1e-40", "1e-38", 3_000),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "re, im, delta, maxiter",
+    [
+        ("-0.75", "0.1", "0.5", 500),
+        (*SEAHORSE, "1e-6", 2_000),
+        ("-1.768778833", "-0.001738996", "1e-7", 2_000),
+        (*SEAHORSE, "1e-8", 20_000),
+        (ON_AXIS, "3e-21", "1e-20", 6_000),
+        ("0", "1", "1e-150", 3_000),
+        ("-2.000000000000001", "1e-40", "1e-38", 3_000),
+    ],
+)
 def test_mirror_images_byte_for_byte(re, im, delta, maxiter):
     mirrored = im[1:] if im.startswith("-") else "-" + im
     renderer = FrameRenderer(device_context())
-    one, other = (renderer.picture(View(re, y, delta, 96, 64), maxiter, 1000.0, Look()) for y in (im, mirrored))
+    one, other = (
+        renderer.picture(View(re, y, delta, 96, 64), maxiter, 1000.0, Look()) for y in (im, mirrored)
+    )
     assert one.std() > 1
     assert (one == other[::-1]).all()
 
@@ -118,7 +173,7 @@ WAYS = [
     {"point": ",".join(SEAHORSE), "start_delta": "1e-6", "end_delta": "1e-12"},
     {"point": f"{ON_AXIS},0", "start_delta": "1e-3", "end_delta": "5.414e-21"},
     {"point": "0,1", "start_delta": "1e-100", "end_delta": "1e-130"},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])
@@ -135,8 +190,17 @@ def test_a_zoom_out_is_a_zoom_in_backwards(way, sampling):
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])
 def test_a_turn_on_the_spot(sampling):
-    shared = zoomed(point=",".join(SEAHORSE), num_frames=5, frame_width=80, frame_height=80, maxiter=1_000,
-                    start_delta="0.02", end_delta="0.02", rotation="360", sampling=sampling)  # fmt: skip
+    shared = zoomed(
+        point=",".join(SEAHORSE),
+        num_frames=5,
+        frame_width=80,
+        frame_height=80,
+        maxiter=1_000,
+        start_delta="0.02",
+        end_delta="0.02",
+        rotation="360",
+        sampling=sampling,
+    )
     first, quarter, last = (shared.frame(k) for k in (0, 1, 4))
     assert first.std() > 10
     assert psnr(first, last) > 40
@@ -155,7 +219,8 @@ def test_no_step_where_the_arithmetic_changes(re, im, octave, maxiter):
         names.append(arithmetic(view.grid(4)).name)
     inner = slice(size // 4, size * 3 // 4)
     step = [
-        psnr(a[inner, inner] * 255, encode_srgb(average(decode_srgb(b), 2)) * 255) for a, b in itertools.pairwise(frames)
+        psnr(a[inner, inner] * 255, encode_srgb(average(decode_srgb(b), 2)) * 255)
+        for a, b in itertools.pairwise(frames)
     ]
     switch = next(k for k in range(len(step)) if names[k] != names[k + 1])
     others = [value for k, value in enumerate(step) if k != switch]
@@ -163,10 +228,18 @@ def test_no_step_where_the_arithmetic_changes(re, im, octave, maxiter):
 
 
 def test_a_deeper_end_leaves_the_first_frame_alone_at_a_minibrot():
-    point = ("-1.749081269005370744283262021920863994258646081354883888847004228976288652139069344556446553648192922468"
-             "842905930494648549495662466658999338,0")  # fmt: skip
-    fields = {"point": point, "num_frames": 3, "frame_width": 320, "frame_height": 180, "maxiter": 6_000,
-              "start_delta": "5.414e-21"}  # fmt: skip
+    point = (
+        "-1.749081269005370744283262021920863994258646081354883888847004228976288652139069344556446553648192922468"
+        "842905930494648549495662466658999338,0"
+    )
+    fields = {
+        "point": point,
+        "num_frames": 3,
+        "frame_width": 320,
+        "frame_height": 180,
+        "maxiter": 6_000,
+        "start_delta": "5.414e-21",
+    }
     deep, shallow = (zoomed(**fields, end_delta=end) for end in ("1e-145", "1e-22"))
     assert shallow.frame(0).std() > 20
     assert psnr(deep.frame(0), shallow.frame(0)) > 50
@@ -189,8 +262,15 @@ def _item(frame: int):
 
 
 def test_a_deeper_end_leaves_frames_alone_beside_a_nucleus():
-    deep = zoomed(point="-1,1e-130", num_frames=4, frame_width=160, frame_height=90, maxiter=2_000,
-                  start_delta="1e-6", end_delta="1e-140")  # fmt: skip
+    deep = zoomed(
+        point="-1,1e-130",
+        num_frames=4,
+        frame_width=160,
+        frame_height=90,
+        maxiter=2_000,
+        start_delta="1e-6",
+        end_delta="1e-140",
+    )
     for k in range(4):
         assert psnr(deep.frame(k), deep.alone(k)) > 50, k
 
@@ -202,7 +282,9 @@ def test_the_minibrot_at_2e_667():
     assert [count[row, col] for col, row in ((116, 43), (59, 67), (79, 89))] == [7_982, 7_980, 9_408]
 
 
-@pytest.mark.parametrize("name", ["walk a 260", "tip 165", "minibrot 0.3", "minibrot 0.45", "i 300", "tip 400"])
+@pytest.mark.parametrize(
+    "name", ["walk a 260", "tip 165", "minibrot 0.3", "minibrot 0.45", "i 300", "tip 400"]
+)
 def test_minibrots_below_1e_308(name):
     """Work items of many samples and of one give the same counts: 24 x 16 samples, four times the size."""
     nucleus = NUCLEI[name]
@@ -217,16 +299,24 @@ def test_minibrots_below_1e_308(name):
 
 
 def singles(grid: Grid):
-    return [replace(grid, cols=1, rows=1, x0=grid.x0 + k % grid.cols, y0=grid.y0 - k // grid.cols)
-            for k in range(grid.cols * grid.rows)]  # fmt: skip
+    return [
+        replace(grid, cols=1, rows=1, x0=grid.x0 + k % grid.cols, y0=grid.y0 - k // grid.cols)
+        for k in range(grid.cols * grid.rows)
+    ]
 
 
 def everything(iterator, view, maxiter, bailout):
     grid = view.grid() if isinstance(view, View) else view
-    samples, n = iterator.iterate(grid, maxiter, bailout, Outputs(distance=True, slope=True)), grid.rows * grid.cols
+    samples, n = (
+        iterator.iterate(grid, maxiter, bailout, Outputs(distance=True, slope=True)),
+        grid.rows * grid.cols,
+    )
     get = iterator.ctx.download
-    return (get(samples.count, np.empty(n, np.int32)), get(samples.distance, np.empty(n, np.float32)),
-            get(samples.slope, np.empty((n, 2), np.float32)))  # fmt: skip
+    return (
+        get(samples.count, np.empty(n, np.int32)),
+        get(samples.distance, np.empty(n, np.float32)),
+        get(samples.slope, np.empty((n, 2), np.float32)),
+    )
 
 
 @pytest.mark.parametrize("degrees", [0, 33, 90, 211])

@@ -76,9 +76,10 @@ def spread(names: str, cases, cores=(None,)):
     cases, names = list(cases), names.split()
     turns = itertools.product((None, 1), cases) if LONG else zip(itertools.cycle(cores), cases)
     return pytest.mark.parametrize(
-        ",".join(["pair", *names]), [(cores, *(case if len(names) > 1 else [case])) for cores, case in turns],
+        ",".join(["pair", *names]),
+        [(cores, *(case if len(names) > 1 else [case])) for cores, case in turns],
         indirect=["pair"],
-    )  # fmt: skip
+    )
 
 
 def same(pair, scenario):
@@ -93,8 +94,10 @@ def same(pair, scenario):
 def raw(ctx, samples: Samples) -> list[np.ndarray]:
     shape, found = (samples.rows, samples.cols), []
     for buffer, dtype, lanes in (
-        (samples.count, np.int32, ()), (samples.frac, np.float32, ()),
-        (samples.distance, np.float32, ()), (samples.slope, np.float32, (2,)),
+        (samples.count, np.int32, ()),
+        (samples.frac, np.float32, ()),
+        (samples.distance, np.float32, ()),
+        (samples.slope, np.float32, (2,)),
     ):
         if buffer is not None:
             found.append(ctx.download(buffer, np.empty(shape + lanes, dtype)))
@@ -131,7 +134,16 @@ LIMITS = [(1, 2.0), (8, 1000.0), (17, 2.0), (40, 1e9), (300, 1000.0), (900, 77.7
 def sizes(width: int):
     """(cols, rows) about the width of vectors, and such that tiles are just full, or not."""
     least = direct.MAX_TILE * 8 // width // 16  # vectors in the smallest tile
-    few = [(1, 1), (1, 9), (9, 1), (2, 3), (width - 1 or 5, 3), (width, 2), (width + 1, 5), (3 * width - 1, 7)]
+    few = [
+        (1, 1),
+        (1, 9),
+        (9, 1),
+        (2, 3),
+        (width - 1 or 5, 3),
+        (width, 2),
+        (width + 1, 5),
+        (3 * width - 1, 7),
+    ]
     return [*few, (8 * width, least // 8), (8 * width, least // 8 + 1), (4 * width + 1, least // 4), (61, 43)]
 
 
@@ -142,7 +154,9 @@ def cases():
         if VARIANTS[name].width == 1 and paint:
             continue  # only tiles paint
         whole = VARIANTS[name].width > 1
-        if LONG or (paint == (k + geometry) % 3 if whole else k < 3 or geometry == k % 4) and proof == geometry % 2:
+        if LONG or (
+            (paint == (k + geometry) % 3 if whole else k < 3 or geometry == k % 4) and proof == geometry % 2
+        ):
             for rounds in (0, 1) if LONG else [(k + geometry // 2) % 2]:
                 yield name, geometry, paint, proof, rounds
 
@@ -166,7 +180,9 @@ def test_direct(pair, name, geometry, paint, proof, rounds):
     def scenario(ctx):
         iterator, painter, found = iterator_of(ctx, name, rounds, proof, paint), Painter(ctx), []
         for (cols, rows), (maxiter, bailout) in zip(sizes(width), itertools.cycle(LIMITS)):
-            for point, delta in ((SEED, "1e-2"), (("-0.7", "0.1"), "2.6"), (SEAHORSE, "5e-6"))[: 3 if LONG else 2]:
+            for point, delta in ((SEED, "1e-2"), (("-0.7", "0.1"), "2.6"), (SEAHORSE, "5e-6"))[
+                : 3 if LONG else 2
+            ]:
                 grid = grid_of(point, delta, cols, rows, geometry)
                 place = listed(ctx, grid, False, width) if geometry == LISTED else None
                 shape = (place.rows, place.cols) if place else (rows, cols)
@@ -200,6 +216,7 @@ def test_direct_with_derivatives(pair, k, geometry, rounds):
 @pytest.mark.parametrize("name", VARIANTS_HERE)
 def test_many_late_escapes(one, name):
     """An ordinary zoom where most vectors leave many lanes behind, in tiles as large as there are."""
+
     def scenario(ctx):
         iterator = iterator_of(ctx, name, 0)
         return raw(ctx, iterator.iterate(View(*SEAHORSE, "5e-6", 640, 360).grid(), 3000, 1000.0))
@@ -212,15 +229,28 @@ def test_many_late_escapes(one, name):
 LATE, EARLY = complex(-0.75, 0.004), complex(-0.75, 0.1)
 
 
-@pytest.mark.parametrize("left, rounds", [
-    ("half", 0), ("half and one", 0), ("eleven of sixteen", 0), ("all but one", 0), ("all but one", 1), ("all", 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "left, rounds",
+    [
+        ("half", 0),
+        ("half and one", 0),
+        ("eleven of sixteen", 0),
+        ("all but one", 0),
+        ("all but one", 1),
+        ("all", 1),
+    ],
+)
 @pytest.mark.parametrize("name", [name for name in VARIANTS_HERE if VARIANTS[name].width > 1])
 def test_every_vector_leaves_as_many_lanes_behind(one, name, left, rounds):
     """The fullest lists that there are: tiles are full, and in each vector the last lanes are through."""
     width = VARIANTS[name].width
-    late = {"half": width // 2, "half and one": width // 2 + 1, "eleven of sixteen": width * 11 // 16,
-            "all but one": width - 1, "all": width}[left]  # fmt: skip
+    late = {
+        "half": width // 2,
+        "half and one": width // 2 + 1,
+        "eleven of sixteen": width * 11 // 16,
+        "all but one": width - 1,
+        "all": width,
+    }[left]
     vectors = 24 * direct.MAX_TILE * 8 // width
     points = np.tile(np.where(np.arange(width) < late, LATE, EARLY), vectors)
 
@@ -235,11 +265,16 @@ def test_every_vector_leaves_as_many_lanes_behind(one, name, left, rounds):
 
 # ---- perturb.cl ----------------------------------------------------------------------------------
 
-PLAIN = [(("-1.7490812690053707442832620219208639942586460813548838", "0"), "5.4e-21", 3000), (SEAHORSE, "1e-9", 2000)]
+PLAIN = [
+    (("-1.7490812690053707442832620219208639942586460813548838", "0"), "5.4e-21", 3000),
+    (SEAHORSE, "1e-9", 2000),
+]
 DEEP = [
-    (("-1.999999999999999999999999999", "0"), "1e-130", 1000), (("-2", "0"), "1e-275", 1000),
-    (("0", "1"), "1e-400", 2000), (("-1", "1e-130"), "1e-140", 1200),
-]  # fmt: skip
+    (("-1.999999999999999999999999999", "0"), "1e-130", 1000),
+    (("-2", "0"), "1e-275", 1000),
+    (("0", "1"), "1e-400", 2000),
+    (("-1", "1e-130"), "1e-140", 1200),
+]
 
 
 def perturbed_cases():
@@ -307,9 +342,13 @@ def test_colour(pair, n):
     same(pair, scenario)
 
 
-@spread("delta look", itertools.product(("0.05", "1e-25"), LOOKS) if LONG else [("0.05", LOOKS[0]), ("1e-25", LOOKS[3])])
+@spread(
+    "delta look",
+    itertools.product(("0.05", "1e-25"), LOOKS) if LONG else [("0.05", LOOKS[0]), ("1e-25", LOOKS[3])],
+)
 def test_pictures(pair, delta, look):
     """In bands, with samples of listed pixels."""
+
     def scenario(ctx):
         found = []
         for width, height, turn in ((1, 1, 1), (2, 31, 1), (33, 2, 1j), (45, 30, 0.6 + 0.8j), (64, 48, 1)):
@@ -338,7 +377,9 @@ class Kept(Zoomed):
             self.renderer.keep_reference(unit.re, unit.im, reference)
         paint, layout = self.strip_renderer.repaint, unit.layout
         writer = RawStripWriter(unit.maxiter, VIDEO_BAILOUT)
-        strip = self.strip_renderer.render(layout, unit.blocks, unit.maxiter, VIDEO_BAILOUT, unit.look, writer)
+        strip = self.strip_renderer.render(
+            layout, unit.blocks, unit.maxiter, VIDEO_BAILOUT, unit.look, writer
+        )
         kept = RawStrip(writer.data())
         assert np.array_equal(paint(layout, layout.finest, kept, unit.look), strip)
         if layout.finest:  # samples coarser than the finest level: their colours are repeated
@@ -347,13 +388,16 @@ class Kept(Zoomed):
         return strip
 
 
-@spread("fields", [
-    {"frame_width": 48, "frame_height": 32, "end_delta": "0.3", "maxiter": 300},
-    {"frame_width": 20, "frame_height": 62, "end_delta": "30", "rotation": "50", "maxiter": 100},
-    {"frame_width": 2, "frame_height": 2, "end_delta": "0.7", "strip_density": "0.6", "maxiter": 50},
-    {"frame_width": 24, "frame_height": 2, "end_delta": "1e-3", "strip_density": "3", "maxiter": 200},
-    {"frame_width": 16, "frame_height": 10, "start_delta": "1e-12", "end_delta": "1e-14", "maxiter": 900},
-])  # fmt: skip
+@spread(
+    "fields",
+    [
+        {"frame_width": 48, "frame_height": 32, "end_delta": "0.3", "maxiter": 300},
+        {"frame_width": 20, "frame_height": 62, "end_delta": "30", "rotation": "50", "maxiter": 100},
+        {"frame_width": 2, "frame_height": 2, "end_delta": "0.7", "strip_density": "0.6", "maxiter": 50},
+        {"frame_width": 24, "frame_height": 2, "end_delta": "1e-3", "strip_density": "3", "maxiter": 200},
+        {"frame_width": 16, "frame_height": 10, "start_delta": "1e-12", "end_delta": "1e-14", "maxiter": 900},
+    ],
+)
 def test_strips(pair, fields):
     """Strips made, kept as raw samples, painted from those, and frames out of them."""
     fields = {"sampling": "shared", "point": ",".join(SEED), "start_delta": "1", "num_frames": 3} | fields
@@ -372,6 +416,7 @@ def test_strips(pair, fields):
 @spread("width", [1, 4, 8] if DEVICE.kind == "cpu" else [1])
 def test_limit(pair, width):
     """What measures the hardware's limit."""
+
     def scenario(ctx):
         out = ctx.empty(8 * width * 5)
         kernel = ctx.kernel("limit.cl", "limit", (("WIDTH", width), ("CHAINS", 2)))

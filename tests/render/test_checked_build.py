@@ -33,9 +33,14 @@ def run(ctx, body: str, n: int = 4, ints: int = 4) -> np.ndarray:
     program = ctx.checked(PREFACE + HEAD + body + "\n}\n", name="test")
     out = ctx.upload(np.zeros(ints, np.int32))
     ctx.launcher(*program, "test")(
-        ctx.queue, (1,), (1,), ctx.upload(np.arange(10, 14, dtype=np.int32)), out, ctx.cl.LocalMemory(16),
+        ctx.queue,
+        (1,),
+        (1,),
+        ctx.upload(np.arange(10, 14, dtype=np.int32)),
+        out,
+        ctx.cl.LocalMemory(16),
         np.int32(n),
-    )  # fmt: skip
+    )
     return ctx.download(out, np.empty(ints, np.int32))
 
 
@@ -46,20 +51,30 @@ WRONG = {
     "negative index": ("int a[4] = {0};\na[n - 5] = 1; out[0] = a[0];", "a[n - 5]: index -1"),
     "row of an array": ("int a[2][4] = {{0}};\na[0][n] = 1; out[0] = a[1][0];", "a[0][n]: index 4"),
     "rows of an array": ("int a[2][4] = {{0}};\na[n - 2][0] = 1; out[0] = a[1][0];", "a[n - 2]: index 2"),
-    "pointer to a row": ("int a[2][4] = {{0}};\nint *p = a[n & 1];\np[n] = 1; out[0] = a[1][0];", "p[n]: index 4"),
+    "pointer to a row": (
+        "int a[2][4] = {{0}};\nint *p = a[n & 1];\np[n] = 1; out[0] = a[1][0];",
+        "p[n]: index 4",
+    ),
     "row chosen later": (
         "int a[2][4] = {{0}}, b[8]; b[0] = 0;\nint *p = b;\np[7] = 1; p = a[n & 1];\np[n++] = 1; out[0] = a[1][0];",
         "p[n++]: index 4",
     ),
     "before a pointer": ("int a[4] = {0}, *p = a + 2;\np[-3] = 1; out[0] = a[0];", "p[-3]: index -3"),
     "stepping pointer": ("int a[4] = {0}, *p = a; p++; p += 2; ++p;\n*p = 1; out[0] = a[0];", "*p: index 0"),
-    "difference of pointers": ("int a[4] = {0}, *p = a + n;\nint *q = p - 5;\n*q = 1; out[0] = a[0];", "*q: index 0"),
-    "the other of two": ("int a[4] = {0}, b[2] = {0};\nint *p = n == 4 ? b : a;\np[2] = 1; out[0] = b[0];", "p[2]"),
+    "difference of pointers": (
+        "int a[4] = {0}, *p = a + n;\nint *q = p - 5;\n*q = 1; out[0] = a[0];",
+        "*q: index 0",
+    ),
+    "the other of two": (
+        "int a[4] = {0}, b[2] = {0};\nint *p = n == 4 ? b : a;\np[2] = 1; out[0] = b[0];",
+        "p[2]",
+    ),
     "address of an element": ("int a[4] = {0}, *p = &a[2];\np[2] = 1; out[0] = a[0];", "p[2]: index 2"),
     "address of a variable": ("int a = 0, *p = &a;\np[1] = 1; out[0] = a;", "p[1]: index 1"),
     "a vector's lanes": ("int4 v = (int4)(1, 2, 3, 4);\nLANE(v, n) = 1; out[0] = v.x;", "index 4"),
     "lanes of another type": (
-        "short8 v = (short8)(1);\nint *p = (int *)&v;\nout[1] = p[3];\nout[0] = p[n];", "p[n]: index 4"
+        "short8 v = (short8)(1);\nint *p = (int *)&v;\nout[1] = p[3];\nout[0] = p[n];",
+        "p[n]: index 4",
     ),
     "global buffer": ("out[n] = 1;", "out[n]: index 4"),
     "global buffer, read": ("out[0] = in[n];", "in[n]: index 4"),
@@ -70,7 +85,10 @@ WRONG = {
     "local memory": ("near[n] = 1; out[0] = near[0];", "near[n]: index 4"),
     "local array": ("__local int l[3];\nl[n - 1] = 1; out[0] = l[0];", "l[n - 1]: index 3"),
     "vload": ("int4 v = vload4(0, in);\nv += vload4(0, in + 1); out[0] = v.x;", "vload4(0, in + 1)"),
-    "vload by index": ("int2 v = vload2(1, in);\nv += vload2(n - 2, in); out[0] = v.x;", "vload2(n - 2, in): index 4"),
+    "vload by index": (
+        "int2 v = vload2(1, in);\nv += vload2(n - 2, in); out[0] = v.x;",
+        "vload2(n - 2, in): index 4",
+    ),
     "vload3": ("int3 v = vload3(0, in + 1);\nv += vload3(1, in); out[0] = v.x;", "vload3(1, in): index 3"),
     "vstore": ("vstore4((int4)(1), 0, out);\nvstore4((int4)(1), 0, out + 1);", "vstore4"),
     "vstore to a smaller array": ("int a[3] = {0};\nvstore16((int16)(n), 0, a); out[0] = a[0];", "64 bytes"),
@@ -82,7 +100,10 @@ WRONG = {
     "macro's": ("int a[4] = {0};\nPUT(a, n); out[0] = a[0];", "index 4"),
     "an element's index": ("int a[4] = {3, 4, 5, 6};\nout[0] = in[a[1]];", "in[a[1]]: index 4"),
     "loop, one too far": ("for (int k = 0; k <= n; ++k)\n    out[k] = k;", "out[k]: index 4"),
-    "row in a loop": ("int a[2][3] = {{0}};\nfor (int k = 0; k < 2; ++k) out[k] = a[k][n - 1];", "a[k][n - 1]: index 3"),
+    "row in a loop": (
+        "int a[2][3] = {{0}};\nfor (int k = 0; k < 2; ++k) out[k] = a[k][n - 1];",
+        "a[k][n - 1]: index 3",
+    ),
 }
 # The same within functions: their line, and words.
 WRONG_WITHIN = {
@@ -90,19 +111,34 @@ WRONG_WITHIN = {
     "row": ("int a[2][4] = {{0}};\nout[0] = sum(a[0], 5);", 5, "p[k]: index 4"),
     "address": ("int a[4] = {0};\nout[0] = sum(&a[2], 3);", 5, "p[k]: index 2"),
     "variable": ("int a = 0;\nsecond(&a); out[0] = a;", 4, "p[1]: index 1"),
-    "struct's pointer": ("int a[3] = {0};\nconst Both both = {in, 7, a}, *b = &both;\nout[0] = first_of(b, 4);", 6, "from"),
-    "struct's other pointer": ("int a[3] = {0};\nBoth both = {in, 7, a};\nwrite(&both, 3); out[0] = a[0];", 7, "to[k]"),
+    "struct's pointer": (
+        "int a[3] = {0};\nconst Both both = {in, 7, a}, *b = &both;\nout[0] = first_of(b, 4);",
+        6,
+        "from",
+    ),
+    "struct's other pointer": (
+        "int a[3] = {0};\nBoth both = {in, 7, a};\nwrite(&both, 3); out[0] = a[0];",
+        7,
+        "to[k]",
+    ),
     "struct's pointer, set": (
         "int a[3] = {0};\nBoth both = {in, 7, a}, c;\nboth.to = a + 1; c = both;\nwrite(&c, 2); out[0] = a[0];",
-        7, "to[k]: index 2",
+        7,
+        "to[k]: index 2",
     ),
     "struct's pointer by name": (
-        "int a[3] = {0};\nBoth both = {.to = a, .before = 7, .from = in};\nwrite(&both, 3); out[0] = a[0];", 7, "to[k]",
+        "int a[3] = {0};\nBoth both = {.to = a, .before = 7, .from = in};\nwrite(&both, 3); out[0] = a[0];",
+        7,
+        "to[k]",
     ),
-    "struct": ("int a[3] = {0};\nBoth both = {in, 7, a};\nwrite(&both + 1, 0); out[0] = a[0];", 7, "both->to"),
+    "struct": (
+        "int a[3] = {0};\nBoth both = {in, 7, a};\nwrite(&both + 1, 0); out[0] = a[0];",
+        7,
+        "both->to",
+    ),
     "global": ("pass_on(out, n);", 8, "out[k]: index 4"),
     "part of a buffer": ("pass_on(out + 3, 1);", 8, "out[k]: index 1"),
-}  # fmt: skip
+}
 
 
 def report(ctx, body: str, **sizes: int) -> str:
@@ -172,21 +208,29 @@ def test_what_is_right_is_not_reported_and_gives_what_it_always_does(ctx):
     program = ctx.build(PREFACE + HEAD + RIGHT + "\n}\n")
     usual = ctx.upload(np.zeros(4, np.int32))
     ctx.cl.Kernel(program, "test")(
-        ctx.queue, (1,), (1,), ctx.upload(np.arange(10, 14, dtype=np.int32)), usual, ctx.cl.LocalMemory(16),
+        ctx.queue,
+        (1,),
+        (1,),
+        ctx.upload(np.arange(10, 14, dtype=np.int32)),
+        usual,
+        ctx.cl.LocalMemory(16),
         np.int32(4),
-    )  # fmt: skip
+    )
     assert out.tolist() == ctx.download(usual, np.empty(4, np.int32)).tolist()
     assert out[1] == 5 and out[2] == 1
 
 
-@pytest.mark.parametrize("body, words", [
-    ("int a[4], k = 0, *p = a + k++;\nout[0] = *p;", "statement of its own"),
-    ("int a[4], *p = a;\nout[0] = *p++;", "statement of its own"),
-    ("__global int *p = (__global int *)n;\nout[0] = *p;", "which object"),
-    ("__global int *p = 0;\nout[0] = *p;", "which object"),
-    ("int a[4], *p[2];\np[0] = a;", "arrays of pointers"),
-    ("prefetch(in, 4);", "what prefetch does"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body, words",
+    [
+        ("int a[4], k = 0, *p = a + k++;\nout[0] = *p;", "statement of its own"),
+        ("int a[4], *p = a;\nout[0] = *p++;", "statement of its own"),
+        ("__global int *p = (__global int *)n;\nout[0] = *p;", "which object"),
+        ("__global int *p = 0;\nout[0] = *p;", "which object"),
+        ("int a[4], *p[2];\np[0] = a;", "arrays of pointers"),
+        ("prefetch(in, 4);", "what prefetch does"),
+    ],
+)
 def test_what_it_cannot_follow_is_refused(ctx, body, words):
     """Never passed over: bounds that are not known are an error with the line."""
     with pytest.raises(Unsupported, match=words) as refused:

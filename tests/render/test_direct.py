@@ -38,7 +38,13 @@ def points(re: str, im: str, scale: str, cols: int, rows: int) -> Grid:
 
 def test_period_3_minibrot_is_exact():
     grid = Grid(
-        "-1.754877666246692760049508896358528691894606617772793143989", "0", Decimal("0.001"), 32, 18, -15.5, 8.5
+        "-1.754877666246692760049508896358528691894606617772793143989",
+        "0",
+        Decimal("0.001"),
+        32,
+        18,
+        -15.5,
+        8.5,
     )
     count, _ = counts(grid, 5000, 2.0)
     assert (count == np.load(REFERENCE / "period3.npy")).all()
@@ -50,11 +56,11 @@ def test_pi_at_the_seahorse_valley(k, expected):
     assert count[0, 0] == expected
 
 
-@pytest.mark.parametrize(
-    "k, expected", [(0, 2), (2, 30), (4, 312), (6, 3140), (8, 31414), (10, 314157)]
-)
+@pytest.mark.parametrize("k, expected", [(0, 2), (2, 30), (4, 312), (6, 3140), (8, 31414), (10, 314157)])
 def test_pi_at_the_cusp(k, expected):
-    count, _ = counts(points(str(Decimal("0.25") + Decimal(1).scaleb(-k)), "0", "1e-30", 1, 1), 4_000_000, 2.0)
+    count, _ = counts(
+        points(str(Decimal("0.25") + Decimal(1).scaleb(-k)), "0", "1e-30", 1, 1), 4_000_000, 2.0
+    )
     assert count[0, 0] == expected
 
 
@@ -77,7 +83,11 @@ def _random_views(number: int):
     """Views about boundary points, so that most hold interior and exterior, minibrots included."""
     chance = random.Random(20261122)
     centres = [
-        *(complex(-1.7548776662466927, 0), complex(-0.15652016683, 1.0322471089), complex(0.3750001200618655, 0)),
+        *(
+            complex(-1.7548776662466927, 0),
+            complex(-0.15652016683, 1.0322471089),
+            complex(0.3750001200618655, 0),
+        ),
         *(complex(-1.9408, 0), complex(-1.3107, 0), complex(-0.1226, 0.7449), complex(-1.7864402555, 0)),
     ]
     while len(centres) < 40:
@@ -91,7 +101,10 @@ def _random_views(number: int):
         c = chance.choice(centres)
         delta = 10 ** chance.uniform(-5, 0)
         c += delta * complex(chance.uniform(-1, 1), chance.uniform(-1, 1)) / 2
-        yield Grid(repr(c.real), repr(c.imag), Decimal(delta) / 24, 29, 24, -14.0, 11.5), chance.choice([200, 500, 900])
+        yield (
+            Grid(repr(c.real), repr(c.imag), Decimal(delta) / 24, 29, 24, -14.0, 11.5),
+            chance.choice([200, 500, 900]),
+        )
 
 
 # The same arithmetic with a test after every iteration and nothing clever.
@@ -233,7 +246,9 @@ def test_counts_against_exact_arithmetic():
     assert np.mean(count != oracle.exact_counts(grid, 1000, 2.0, bits=113)) < 0.02
 
 
-@pytest.mark.parametrize("maxiter, bailout", [(0, 2.0), (2**31, 2.0), (10, 1.9), (10, 1e10), (10, float("nan"))])
+@pytest.mark.parametrize(
+    "maxiter, bailout", [(0, 2.0), (2**31, 2.0), (10, 1.9), (10, 1e10), (10, float("nan"))]
+)
 def test_refuses_what_it_cannot_count(maxiter, bailout):
     with pytest.raises(RenderError) as caught:
         counts(View("0", "0", "1", 4, 4).grid(), maxiter, bailout)

@@ -26,7 +26,9 @@ def test_bands_leave_no_trace(layout, n):
     assert whole.std() > 10
 
 
-@pytest.mark.parametrize("rows, cols, step", [(1000, 1000, 1), (4320, 7680, 4), (16384, 16384, 2), (4, 65536, 4)])
+@pytest.mark.parametrize(
+    "rows, cols, step", [(1000, 1000, 1), (4320, 7680, 4), (16384, 16384, 2), (4, 65536, 4)]
+)
 def test_bands_are_whole_and_within_the_bound(rows, cols, step):
     found = bands(rows, cols, step)
     assert [first for first, _ in found] == list(np.cumsum([0] + [n for _, n in found])[:-1])
@@ -93,10 +95,14 @@ def test_adaptive_supersampling_is_full_where_it_refines_and_single_elsewhere(n,
     assert ((adaptive.astype(float) - full) ** 2).mean() < 0.2 * ((once.astype(float) - full) ** 2).mean()
 
 
-@pytest.mark.parametrize("view", [
-    VIEW, View("-1.338238635", "-0.057237059", "0.05", 63, 47, turn=complex(0.6, 0.8)),
-    View("-0.10109636384562", "0.95628651080914", "1e-11", 64, 48),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "view",
+    [
+        VIEW,
+        View("-1.338238635", "-0.057237059", "0.05", 63, 47, turn=complex(0.6, 0.8)),
+        View("-0.10109636384562", "0.95628651080914", "1e-11", 64, 48),
+    ],
+)
 def test_adaptive_supersampling_knows_no_bands(view):
     look, args = Look(), (1500, 1000.0)
     ctx = device_context("cpu")
@@ -125,7 +131,7 @@ def test_a_picture_goes_where_it_is_wanted(layout):
     memory = np.full(size + 64, 7, np.uint8)
     for first in (1, 16, 37):
         memory[:] = 7
-        out = memory[first:first + size].reshape(shape)
+        out = memory[first : first + size].reshape(shape)
         assert renderer.picture(VIEW, 300, 1000.0, Look(), 1, layout, out) is out
         assert (out == expected).all()
-        assert (memory[:first] == 7).all() and (memory[first + size:] == 7).all()
+        assert (memory[:first] == 7).all() and (memory[first + size :] == 7).all()

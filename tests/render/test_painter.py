@@ -122,9 +122,15 @@ def blocks(values):
 
 # R'G'B' and Y'CbCr of BT.709 at 8 bits, limited range: 75 % and 100 % bars (ITU-R BT.709-6; SMPTE RP 219).
 BARS = [
-    ((0, 0, 0), (16, 128, 128)), ((255, 255, 255), (235, 128, 128)), ((255, 0, 0), (63, 102, 240)),
-    ((0, 255, 0), (173, 42, 26)), ((0, 0, 255), (32, 240, 118)), ((255, 255, 0), (219, 16, 138)),
-    ((0, 255, 255), (188, 154, 16)), ((255, 0, 255), (78, 214, 230)), ((191, 191, 191), (180, 128, 128)),
+    ((0, 0, 0), (16, 128, 128)),
+    ((255, 255, 255), (235, 128, 128)),
+    ((255, 0, 0), (63, 102, 240)),
+    ((0, 255, 0), (173, 42, 26)),
+    ((0, 0, 255), (32, 240, 118)),
+    ((255, 255, 0), (219, 16, 138)),
+    ((0, 255, 255), (188, 154, 16)),
+    ((255, 0, 255), (78, 214, 230)),
+    ((191, 191, 191), (180, 128, 128)),
 ]
 
 
@@ -163,9 +169,7 @@ def test_bands_make_the_same_picture(ctx, painter, layout, n):
     canvas = painter.canvas(34, 60)
     for first, rows in ((40, 20), (0, 7), (7, 33)):
         band = slice(first * n, (first + rows) * n)
-        part = Samples(
-            rows * n, 34 * n, MAXITER, ctx.upload(raw.count[band]), ctx.upload(raw.frac[band])
-        )
+        part = Samples(rows * n, 34 * n, MAXITER, ctx.upload(raw.count[band]), ctx.upload(raw.frac[band]))
         painter.shade(part, Look(), canvas, n, row=first)
     out = np.empty(painting.shape(34, 60, layout), np.uint8)
     assert painter.develop(canvas, layout, out) is out

@@ -74,10 +74,11 @@ def everything(renderer, grid, maxiter):
     samples = renderer.samples(grid, maxiter, 1000.0, Outputs(distance=True, slope=True))
     shape, fetch = (grid.rows, grid.cols), renderer.context.download
     return (
-        fetch(samples.count, np.empty(shape, np.int32)), fetch(samples.frac, np.empty(shape, np.float32)),
+        fetch(samples.count, np.empty(shape, np.int32)),
+        fetch(samples.frac, np.empty(shape, np.float32)),
         fetch(samples.distance, np.empty(shape, np.float32)),
         fetch(samples.slope, np.empty((*shape, 2), np.float32)),
-    )  # fmt: skip
+    )
 
 
 def test_no_seam_where_a_zoom_passes_from_direct_to_perturbed():
@@ -144,9 +145,14 @@ def test_pictures_do_not_depend_on_what_was_rendered_before():
     assert (pictures[0] != pictures[2]).any(), "the other orbit's picture is the same: this tests nothing"
     assert (pictures[1] == pictures[0]).all() and (pictures[3] == pictures[0]).all()
     renderer, fresh = FrameRenderer(device_context()), FrameRenderer(device_context())
-    for before in (View(re, im, "1e-200", 8, 8), View(re, im, "5.9e-24", 320, 240)):  # the latter of the same bits
+    for before in (
+        View(re, im, "1e-200", 8, 8),
+        View(re, im, "5.9e-24", 320, 240),
+    ):  # the latter of the same bits
         renderer.picture(before, maxiter, 1000.0, look)
-        assert (renderer.picture(view, maxiter, 1000.0, look) == fresh.picture(view, maxiter, 1000.0, look)).all()
+        assert (
+            renderer.picture(view, maxiter, 1000.0, look) == fresh.picture(view, maxiter, 1000.0, look)
+        ).all()
 
 
 def test_an_orbit_from_a_machine_with_more_memory_is_refused_before_its_table_is_made(monkeypatch):

@@ -63,8 +63,10 @@ def test_around_nuclei_near_misiurewicz_points(iterator, tip, k):
     radius, turn = Decimal(10) ** -k, rng.uniform(0, 2 * math.pi)
     nucleus = locate(
         exact.shifted(tip[0], radius * Decimal(math.cos(turn))),
-        exact.shifted(tip[1], radius * Decimal(math.sin(turn))), f"{radius / 2:e}", 20_000,
-    )  # fmt: skip
+        exact.shifted(tip[1], radius * Decimal(math.sin(turn))),
+        f"{radius / 2:e}",
+        20_000,
+    )
     for view in views_around(rng, nucleus, 3):
         assert_exact(iterator, view, 4 * nucleus.period + 500)
 
@@ -72,12 +74,21 @@ def test_around_nuclei_near_misiurewicz_points(iterator, tip, k):
 @pytest.mark.parametrize(
     "re, im, delta, maxiter",
     [
-        ("0", "0", "1e-20", 300), ("0", "0", "4", 300), ("-1", "0", "1e-400", 300), ("-2", "0", "1e-30", 300),
-        ("0.25", "0", "1e-6", 8_000), ("-0.75", "0", "1e-3", 3_000), ("-0.1", "0.7", "0.2", 2_000),
-        ("1", "1", "1e-10", 100), ("3", "0", "1e-20", 100), ("-1.4011551890", "0", "1e-9", 3_000),
-        ("1e5", "-7", "1e-12", 100), ("-0.743", "0.126", "1e-3", 2_000), ("0.3", "0.6", "1e-40", 1_000),
+        ("0", "0", "1e-20", 300),
+        ("0", "0", "4", 300),
+        ("-1", "0", "1e-400", 300),
+        ("-2", "0", "1e-30", 300),
+        ("0.25", "0", "1e-6", 8_000),
+        ("-0.75", "0", "1e-3", 3_000),
+        ("-0.1", "0.7", "0.2", 2_000),
+        ("1", "1", "1e-10", 100),
+        ("3", "0", "1e-20", 100),
+        ("-1.4011551890", "0", "1e-9", 3_000),
+        ("1e5", "-7", "1e-12", 100),
+        ("-0.743", "0.126", "1e-3", 2_000),
+        ("0.3", "0.6", "1e-40", 1_000),
     ],
-)  # fmt: skip
+)
 def test_centres_of_every_kind(iterator, re, im, delta, maxiter):
     """0, on an axis, inside, on the boundary, escaping at once; few digits and wide views."""
     assert_exact(iterator, View(re, im, delta, 7, 5), maxiter)

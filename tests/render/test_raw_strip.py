@@ -29,7 +29,9 @@ def samples(ctx, maxiter: int, rows: int = 24, cols: int = 40, seed: int = 1) ->
 
 def arrays(ctx, made: Samples) -> tuple[np.ndarray, np.ndarray]:
     shape = made.rows, made.cols
-    return ctx.download(made.count, np.empty(shape, np.int32)), ctx.download(made.frac, np.empty(shape, np.float32))
+    return ctx.download(made.count, np.empty(shape, np.int32)), ctx.download(
+        made.frac, np.empty(shape, np.float32)
+    )
 
 
 def packed(ctx, *pieces: Samples, pace: float = 0.0) -> bytes | None:
@@ -71,10 +73,15 @@ def test_quick_iterating_is_not_worth_bytes():
     assert packed(ctx, samples(ctx, 1000), pace=1.0) is None
 
 
-@pytest.mark.parametrize("damage", [
-    lambda data: data[:20], lambda data: data[:-5], lambda data: b"another\0" + data[8:],
-    lambda data: data[:-200] + b"\xff" * 200,
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:20],
+        lambda data: data[:-5],
+        lambda data: b"another\0" + data[8:],
+        lambda data: data[:-200] + b"\xff" * 200,
+    ],
+)
 def test_damage_is_an_error_with_a_name(damage):
     ctx = device_context()
     data = packed(ctx, samples(ctx, 1000))

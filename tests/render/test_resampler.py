@@ -34,7 +34,7 @@ def rows_of(unit, arrays):
     for part, array in zip(unit.parts, arrays, strict=True):
         for level in part.levels:
             rows, cols = part.layout.shape(level)
-            block = array[part.offset(level):][:rows * cols].reshape(rows, cols, 1)
+            block = array[part.offset(level) :][: rows * cols].reshape(rows, cols, 1)
             light = ((block >> np.array([0, 10, 20])) & 1023).astype(float) ** 2
             found |= {(level, part.strip * rows + k): light[k] for k in range(rows)}
     return found
@@ -62,12 +62,16 @@ def resampled(unit, arrays) -> np.ndarray:
     return 255 * encode_srgb(picture)
 
 
-@pytest.mark.parametrize("fields", [
-    {"frame_width": 48, "frame_height": 32, "end_delta": "0.3"},
-    {"frame_width": 20, "frame_height": 60, "end_delta": "3", "rotation": "50"},
-    {"frame_width": 40, "frame_height": 24, "end_delta": "0.7", "strip_density": "0.6"},
-    {"frame_width": 24, "frame_height": 24, "end_delta": "0.7", "strip_density": "3"},
-], ids=["in", "out, turned", "coarse", "fine"])  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"frame_width": 48, "frame_height": 32, "end_delta": "0.3"},
+        {"frame_width": 20, "frame_height": 60, "end_delta": "3", "rotation": "50"},
+        {"frame_width": 40, "frame_height": 24, "end_delta": "0.7", "strip_density": "0.6"},
+        {"frame_width": 24, "frame_height": 24, "end_delta": "0.7", "strip_density": "3"},
+    ],
+    ids=["in", "out, turned", "coarse", "fine"],
+)
 def test_frames_are_what_the_definition_says(fields):
     unit, random = frame_of(**fields), np.random.default_rng(1)
     arrays = inputs(unit, lambda count: random.integers(0, 2**30, count, np.uint32))

@@ -38,8 +38,15 @@ def test_one_that_is_larger_than_all_that_may_stay():
 
 def test_frames_of_devices_with_memory_of_their_own_are_the_same():
     """The way of a GPU, on a CPU: each strip is copied once, and frames are made from the copies."""
-    fields = {"sampling": "shared", "point": "0,0", "start_delta": "2", "end_delta": "0.1", "num_frames": 9,
-              "frame_width": 48, "frame_height": 32}
+    fields = {
+        "sampling": "shared",
+        "point": "0,0",
+        "start_delta": "2",
+        "end_delta": "0.1",
+        "num_frames": 9,
+        "frame_width": 48,
+        "frame_height": 32,
+    }
     recipe = SharedRecipe(parse(loads(json.dumps(fields).encode())))
     distant = Resampler(DeviceContext(replace(choose("cpu").device, kind="gpu")))
     near = Resampler(device_context("cpu"))
@@ -49,7 +56,9 @@ def test_frames_of_devices_with_memory_of_their_own_are_the_same():
     for frame in range(9):
         unit = recipe.unit(Item(FRAME, frame))
         arrays = [
-            strips.setdefault((part.strip, part.layout), random.integers(0, 2**30, part.layout.size, np.uint32))
+            strips.setdefault(
+                (part.strip, part.layout), random.integers(0, 2**30, part.layout.size, np.uint32)
+            )
             for part in unit.parts
         ]
         assert np.array_equal(distant.picture(unit, arrays, "rgb"), near.picture(unit, arrays, "rgb")), frame

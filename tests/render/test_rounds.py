@@ -68,7 +68,9 @@ def assert_rounds_change_nothing(ctx, make, grid, maxiter, outputs, budgets):
         assert steps >= 50 or pace.rounds > 2
 
 
-OUTPUTS = pytest.mark.parametrize("outputs", [Outputs(), Outputs(distance=True, slope=True)], ids=["plain", "derivative"])
+OUTPUTS = pytest.mark.parametrize(
+    "outputs", [Outputs(), Outputs(distance=True, slope=True)], ids=["plain", "derivative"]
+)
 
 
 @OUTPUTS
@@ -86,9 +88,13 @@ def test_direct_rounds_change_nothing(variant, outputs):
 @pytest.mark.parametrize("tile", [(4, 4), (1, 1)], ids=["lockstep", "one by one"])
 def test_perturbed_rounds_change_nothing(monkeypatch, tile, outputs):
     monkeypatch.setattr(perturbed, "_CPU_TILE", tile)
-    ctx, minibrot = device_context("cpu"), locate("0.7e-170", exact.shifted("1", Decimal("0.7e-170")), "5e-171", 20_000)
+    ctx, minibrot = (
+        device_context("cpu"),
+        locate("0.7e-170", exact.shifted("1", Decimal("0.7e-170")), "5e-171", 20_000),
+    )
     views = [
-        (minibrot.re, minibrot.im, minibrot.minibrot_delta, 100 * minibrot.period), (*SEAHORSES, "1e-12", 3_000),
+        (minibrot.re, minibrot.im, minibrot.minibrot_delta, 100 * minibrot.period),
+        (*SEAHORSES, "1e-12", 3_000),
         ("-1.999999999999999999999999999", "-2e-989", "1e-300", 3_000),
     ]
     for re, im, delta, maxiter in views:
@@ -108,10 +114,13 @@ def as_gpu():
 
 @pytest.mark.parametrize("band_bytes", [None, 2 * 20 * 64 * 20])
 @pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=0.5)], ids=["plain", "derivative"])
-@pytest.mark.parametrize("engine, make, delta", [
-    ("direct", lambda ctx, pace: DirectIterator(ctx, "scalar", pace=pace), "2e-3"),
-    ("perturbed", lambda ctx, pace: PerturbedIterator(ctx, pace=pace), "1e-12"),
-])
+@pytest.mark.parametrize(
+    "engine, make, delta",
+    [
+        ("direct", lambda ctx, pace: DirectIterator(ctx, "scalar", pace=pace), "2e-3"),
+        ("perturbed", lambda ctx, pace: PerturbedIterator(ctx, pace=pace), "1e-12"),
+    ],
+)
 def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, make, delta, look, band_bytes):
     view, shaded = View(*SEAHORSES, delta, 64, 48), []
     shade = Painter.shade

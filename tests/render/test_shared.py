@@ -44,20 +44,36 @@ def assert_good(shared: Zoomed, index: int):
 SPIRAL = "-0.743643887037151,0.131825904205330"
 
 
-@pytest.mark.parametrize("fields", [
-    {"num_frames": 7, "start_delta": "2.5", "end_delta": "0.02", "point": SPIRAL},
-    {"num_frames": 7, "start_delta": "0.02", "end_delta": "2.5", "point": SPIRAL},
-    {"num_frames": 1, "start_delta": "0.3", "point": SPIRAL},
-    {"num_frames": 1, "start_delta": "0.3", "end_delta": "3", "point": SPIRAL},
-    {"num_frames": 5, "start_delta": "0.3", "end_delta": "0.25", "point": SPIRAL},
-    {"num_frames": 3, "start_delta": "0.3", "end_delta": "1e-8", "point": SPIRAL, "maxiter": 3000},
-    {"num_frames": 4, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "rotation": "200"},
-    {"num_frames": 6, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "easing": "0.7"},
-    {"num_frames": 4, "start_delta": "1", "end_delta": "0.2", "point": "0,1", "frame_width": 40,
-     "frame_height": 300},
-    {"num_frames": 4, "start_delta": "0.05", "end_delta": "0.02", "point": "0,1", "frame_width": 300,
-     "frame_height": 20},
-], ids=lambda fields: "-".join(f"{v}" for k, v in fields.items() if k != "point"))  # fmt: skip
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"num_frames": 7, "start_delta": "2.5", "end_delta": "0.02", "point": SPIRAL},
+        {"num_frames": 7, "start_delta": "0.02", "end_delta": "2.5", "point": SPIRAL},
+        {"num_frames": 1, "start_delta": "0.3", "point": SPIRAL},
+        {"num_frames": 1, "start_delta": "0.3", "end_delta": "3", "point": SPIRAL},
+        {"num_frames": 5, "start_delta": "0.3", "end_delta": "0.25", "point": SPIRAL},
+        {"num_frames": 3, "start_delta": "0.3", "end_delta": "1e-8", "point": SPIRAL, "maxiter": 3000},
+        {"num_frames": 4, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "rotation": "200"},
+        {"num_frames": 6, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "easing": "0.7"},
+        {
+            "num_frames": 4,
+            "start_delta": "1",
+            "end_delta": "0.2",
+            "point": "0,1",
+            "frame_width": 40,
+            "frame_height": 300,
+        },
+        {
+            "num_frames": 4,
+            "start_delta": "0.05",
+            "end_delta": "0.02",
+            "point": "0,1",
+            "frame_width": 300,
+            "frame_height": 20,
+        },
+    ],
+    ids=lambda fields: "-".join(f"{v}" for k, v in fields.items() if k != "point"),
+)
 def test_frames_are_as_good_as_four_samples_a_pixel(fields):
     shared = zoomed(payload(**fields))
     for index in sorted({0, fields["num_frames"] // 2, fields["num_frames"] - 1}):
@@ -87,8 +103,14 @@ def test_no_seam_anywhere_in_a_smooth_picture():
 
 @pytest.mark.parametrize("width, height", [(2, 2), (2, 40), (40, 2), (6, 4)])
 def test_tiny_frames(width, height):
-    p = payload(num_frames=3, start_delta="0.02", end_delta="0.01", point="1.5,1.5", frame_width=width,
-                frame_height=height)  # fmt: skip
+    p = payload(
+        num_frames=3,
+        start_delta="0.02",
+        end_delta="0.01",
+        point="1.5,1.5",
+        frame_width=width,
+        frame_height=height,
+    )
     shared = zoomed(p)
     for index in range(3):
         assert np.abs(shared.frame(index) - shared.alone(index, 4)).max() <= 3

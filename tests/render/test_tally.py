@@ -27,7 +27,12 @@ from mandel.render.tally import Reached, Tally, black_share, is_flat
 
 LIMIT = 150
 # The period-2 bulb's edge, a minibrot far off the bulbs, all inside, all outside.
-CENTRES = [("-0.75", "0.1", "0.3"), ("-1.7548776662466927", "0", "0.05"), ("-0.1", "0.1", "1e-3"), ("-0.7", "0.5", "1e-3")]
+CENTRES = [
+    ("-0.75", "0.1", "0.3"),
+    ("-1.7548776662466927", "0", "0.05"),
+    ("-0.1", "0.1", "1e-3"),
+    ("-0.7", "0.5", "1e-3"),
+]
 SIZES = [(1, 1), (3, 7), (16, 5), (17, 1), (67, 41), (160, 90), (509, 23)]
 
 
@@ -48,9 +53,15 @@ def geometry(kind: str, re: str, im: str, delta: str, cols: int, rows: int) -> G
 
 
 @pytest.mark.parametrize("centre", CENTRES)
-@pytest.mark.parametrize("variant, kind", [
-    *((name, "plane") for name in VARIANTS), ("16 lanes x 2", "turned"), ("4 lanes x 4", "polar"), ("scalar", "polar"),
-])
+@pytest.mark.parametrize(
+    "variant, kind",
+    [
+        *((name, "plane") for name in VARIANTS),
+        ("16 lanes x 2", "turned"),
+        ("4 lanes x 4", "polar"),
+        ("scalar", "polar"),
+    ],
+)
 def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
     ctx = device_context("cpu")
     iterator, painter = DirectIterator(ctx, variant), Painter(ctx)
@@ -69,14 +80,24 @@ def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
             assert tally.read() == expected
 
 
-@pytest.mark.parametrize("view, maxiter", [
-    (View("-0.75", "0.1", "0.3", 67, 41), LIMIT),
-    (View("-1.7490812690053707442832620219208639942586460813548838", "0", "5.414e-21", 67, 41), 1000),
-])
-@pytest.mark.parametrize("how", [
-    {}, {"layout": "yuv420"}, {"supersampling": 3}, {"supersampling": 3, "adaptive": True},
-    {"look": Look(relief=0.5)}, {"look": Look(edge=2.0)},
-])
+@pytest.mark.parametrize(
+    "view, maxiter",
+    [
+        (View("-0.75", "0.1", "0.3", 67, 41), LIMIT),
+        (View("-1.7490812690053707442832620219208639942586460813548838", "0", "5.414e-21", 67, 41), 1000),
+    ],
+)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"layout": "yuv420"},
+        {"supersampling": 3},
+        {"supersampling": 3, "adaptive": True},
+        {"look": Look(relief=0.5)},
+        {"look": Look(edge=2.0)},
+    ],
+)
 @pytest.mark.parametrize("settings", [{}, {"band_bytes": 2 * 20 * 201 * 6}, {"timed": True}])
 def test_pictures(view, maxiter, how, settings):
     how = {"look": Look(), **how}
@@ -120,7 +141,9 @@ def test_a_limit_near_the_largest():
     ctx, most = device_context("cpu"), 2_000_000_000
     tally = Tally(ctx, most)
     DirectIterator(ctx).iterate(View("-0.1", "0.1", "1e-3", 67, 41).grid(), most, 1000.0, tally=tally)
-    DirectIterator(ctx, "scalar").iterate(View("-0.7", "0.5", "1e-3", 67, 41).grid(), most, 1000.0, tally=tally)
+    DirectIterator(ctx, "scalar").iterate(
+        View("-0.7", "0.5", "1e-3", 67, 41).grid(), most, 1000.0, tally=tally
+    )
     ctx.settle()
     assert tally.read() == Reached(2 * 67 * 41, 67 * 41, 0, most)
 
@@ -145,7 +168,10 @@ def test_only_the_interior_is_black():
     """No palette comes near, so that black pixels can be counted."""
     renderer = FrameRenderer(device_context("cpu"))
     for palette in palettes.NAMES:
-        for view in (View("-0.75", "0.1", "0.3", 960, 540), View("-1.338238635", "-0.057237059", "1e-4", 960, 540)):
+        for view in (
+            View("-0.75", "0.1", "0.3", 960, 540),
+            View("-1.338238635", "-0.057237059", "1e-4", 960, 540),
+        ):
             look = Look(palette=palette)
             share = black_share(renderer.picture(view, 2000, 1000.0, look, layout="yuv420"))
             assert share == pytest.approx(renderer.reached.reached / renderer.reached.samples, abs=2e-3)
@@ -161,19 +187,26 @@ def test_the_kernel_in_the_forms_for_cpus_and_gpus(group, length):
     runs = -(-length // 4096)
     out = ctx.empty(8 * runs)
     ctx.kernel("tally.cl", "tally", (("GROUP", group),))(
-        ctx.queue, (runs * group,), (group,), ctx.upload(count), np.int32(length), np.int32(limit), out)
+        ctx.queue, (runs * group,), (group,), ctx.upload(count), np.int32(length), np.int32(limit), out
+    )
     sums = ctx.download(out, np.empty((runs, 2), np.int32)).sum(axis=0)
     expected = found(count, limit)
     assert tuple(sums) == (expected.reached, expected.late)
 
 
-@pytest.mark.parametrize("re, im, delta, maxiter, short", [
-    ("-0.75", "0", "2.5", 1000, False), ("-1.338238635", "-0.057237059", "4.2e-4", 1000, True),
-    ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", "2e-8", 1000, True),
-    ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", "9.2e-3", 1000, True),
-    ("-1.7548776662466927", "0", "0.05", 1000, False), ("0.2501", "0", "4.4e-6", 5000, True),
-    ("-0.16", "1.04", "1e-2", 1000, False), ("-0.7", "0.3", "1e-3", 100, False),
-])
+@pytest.mark.parametrize(
+    "re, im, delta, maxiter, short",
+    [
+        ("-0.75", "0", "2.5", 1000, False),
+        ("-1.338238635", "-0.057237059", "4.2e-4", 1000, True),
+        ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", "2e-8", 1000, True),
+        ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139", "9.2e-3", 1000, True),
+        ("-1.7548776662466927", "0", "0.05", 1000, False),
+        ("0.2501", "0", "4.4e-6", 5000, True),
+        ("-0.16", "1.04", "1e-2", 1000, False),
+        ("-0.7", "0.3", "1e-3", 100, False),
+    ],
+)
 def test_frames_that_lack_iterations_are_told_from_those_that_do_not(re, im, delta, maxiter, short):
     """By what the same samples do with 32 times the limit."""
     renderer, view = FrameRenderer(device_context("cpu")), View(re, im, delta, 160, 90)
@@ -182,8 +215,15 @@ def test_frames_that_lack_iterations_are_told_from_those_that_do_not(re, im, del
     assert (lacking >= 0.01) == short
     renderer.picture(view, maxiter, 1000.0, Look())
     reached = renderer.reached
-    told = notes.of_frame(0, {"flat": False, "reached": reached.reached / reached.samples,
-                              "late": reached.late / reached.samples, "maxiter": maxiter})
+    told = notes.of_frame(
+        0,
+        {
+            "flat": False,
+            "reached": reached.reached / reached.samples,
+            "late": reached.late / reached.samples,
+            "maxiter": maxiter,
+        },
+    )
     assert ("short" in told) == short
 
 

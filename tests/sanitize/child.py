@@ -29,7 +29,11 @@ def _launch(file: str, *launches: str) -> None:
         name, items, *words = launch.split()
         kernel = ctx.kernel(path.name, name)
         arguments = [
-            ctx.empty(int(word[:-1])) if word.endswith("b") else np.float32(word) if "." in word else np.int32(word)
+            ctx.empty(int(word[:-1]))
+            if word.endswith("b")
+            else np.float32(word)
+            if "." in word
+            else np.int32(word)
             for word in words
         ]
         print(f"\n{ENDED}{launch}", file=sys.stderr, flush=True)

@@ -28,16 +28,28 @@ BUILT = ROOT / "out" / "sanitize"
 SANITIZERS = "-fsanitize=address,undefined,float-cast-overflow"
 # Arrays that nobody wrote hold a pattern: what depends on it differs from what the device makes.
 _FLAGS = [
-    "-x", "cl", "-cl-std=CL1.2", "-cl-no-stdinc", "-gline-tables-only", "-fPIC", "-fno-builtin",
-    "-ffp-contract=off", "-ftrivial-auto-var-init=pattern", SANITIZERS, "-fno-sanitize-recover=all",
-    "-Werror=implicit-function-declaration", "-Wno-everything",
+    "-x",
+    "cl",
+    "-cl-std=CL1.2",
+    "-cl-no-stdinc",
+    "-gline-tables-only",
+    "-fPIC",
+    "-fno-builtin",
+    "-ffp-contract=off",
+    "-ftrivial-auto-var-init=pattern",
+    SANITIZERS,
+    "-fno-sanitize-recover=all",
+    "-Werror=implicit-function-declaration",
+    "-Wno-everything",
 ]
 # Without optimisation clang takes half a second for direct_tiles.cl, and kernels run a tenth as fast as
 # with it, which takes four seconds: ten without calls for the checks of memory.
 _QUICKLY_MADE = ["-O0"]
 _QUICK = ["-O1", "-mllvm", "-asan-instrumentation-with-call-threshold=0"]
 _INCLUDE = re.compile(r'^[ \t]*#include[ \t]+"([A-Za-z0-9_]+\.h)"[ \t]*$')
-_KERNEL = re.compile(r"(?:__)?kernel\b(?:\s*__attribute__\s*\(\(.*?\)\)\s*(?=\w))?\s*void\s+(\w+)\s*\(([^)]*)\)", re.S)
+_KERNEL = re.compile(
+    r"(?:__)?kernel\b(?:\s*__attribute__\s*\(\(.*?\)\)\s*(?=\w))?\s*void\s+(\w+)\s*\(([^)]*)\)", re.DOTALL
+)
 
 
 class CompileError(Exception):
@@ -54,7 +66,11 @@ def runtime() -> Path | None:
     """AddressSanitizer's shared library, which must be loaded before Python; None where it is missing."""
     if clang() is None:
         return None
-    asked = ["-fsanitize=address", "-shared-libasan", f"-print-file-name=libclang_rt.asan-{platform.machine()}.so"]
+    asked = [
+        "-fsanitize=address",
+        "-shared-libasan",
+        f"-print-file-name=libclang_rt.asan-{platform.machine()}.so",
+    ]
     said = subprocess.run([clang(), *asked], capture_output=True, text=True, check=True).stdout.strip()
     if not Path(said).is_file():  # newer layouts name it by folder
         asked[-1] = "-print-file-name=libclang_rt.asan.so"
@@ -98,7 +114,7 @@ class Kernel:
 
 
 def _without_marks(text: str) -> str:
-    return re.sub(r"^#.*$", "", text, flags=re.M)
+    return re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
 
 
 def _kernels(text: str) -> list[Kernel]:
@@ -143,7 +159,12 @@ class Library:
     """
 
     def __init__(self, path: Path, defines: tuple[tuple[str, object], ...] = (), quick: bool = False):
-        options = [*_FLAGS, *(_QUICK if quick else _QUICKLY_MADE), *_host_flags(), *(f"-D{k}={v}" for k, v in defines)]
+        options = [
+            *_FLAGS,
+            *(_QUICK if quick else _QUICKLY_MADE),
+            *_host_flags(),
+            *(f"-D{k}={v}" for k, v in defines),
+        ]
         text = _run(["-E", *options, "-include", str(HERE / "opencl.h"), "-"], input=marked(path))
         self.kernels = {k.name: k for k in _kernels(text)}
         self._waits = text.count("barrier(") > 1  # opencl.h declares it
@@ -184,9 +205,20 @@ def _built(stem: str, text: str, options: list[str]) -> Path:
             source.write_text(text)
             _run([*options, "-c", str(source), "-o", str(part)])
             draft = BUILT / f"{stem}-{key}.draft"
-            _run([
-                "-shared", "-O1", "-fPIC", str(part), "-x", "c", str(HERE / "work_items.c"), "-lm", "-o", str(draft),
-            ])
+            _run(
+                [
+                    "-shared",
+                    "-O1",
+                    "-fPIC",
+                    str(part),
+                    "-x",
+                    "c",
+                    str(HERE / "work_items.c"),
+                    "-lm",
+                    "-o",
+                    str(draft),
+                ]
+            )
             draft.replace(made)
             source.unlink()
             part.unlink()

@@ -22,7 +22,12 @@ from tests.sanitize.compiler import KERNELS, Library
 # OpenCL gives buffers the alignment of its largest type.
 _ALIGNMENT = 128
 _TYPES = {
-    "int": np.int32, "uint": np.uint32, "long": np.int64, "ulong": np.uint64, "float": np.float32, "double": np.float64,
+    "int": np.int32,
+    "uint": np.uint32,
+    "long": np.int64,
+    "ulong": np.uint64,
+    "float": np.float32,
+    "double": np.float64,
 }
 _libc = ctypes.CDLL(None)
 _libc.free.argtypes = [ctypes.c_void_p]
@@ -85,24 +90,26 @@ class _OpenCl(SimpleNamespace):
     @staticmethod
     def enqueue_fill_buffer(queue, buffer, pattern, offset, size) -> _Event:
         assert offset + size <= buffer.size
-        buffer.bytes()[offset:offset + size].view(pattern.dtype)[:] = pattern
+        buffer.bytes()[offset : offset + size].view(pattern.dtype)[:] = pattern
         return _Event()
 
     @staticmethod
-    def enqueue_copy(queue, to, source, src_offset=0, dst_offset=0, byte_count=None, is_blocking=True) -> _Event:
+    def enqueue_copy(
+        queue, to, source, src_offset=0, dst_offset=0, byte_count=None, is_blocking=True
+    ) -> _Event:
         read, written = (_flat(a) for a in (source, to))
         count = min(read.size - src_offset, written.size - dst_offset) if byte_count is None else byte_count
         if byte_count is None and isinstance(to, np.ndarray):
             assert read.size >= written.size, "a buffer is shorter than the array that it is copied to"
         assert src_offset + count <= read.size and dst_offset + count <= written.size
-        written[dst_offset:dst_offset + count] = read[src_offset:src_offset + count]
+        written[dst_offset : dst_offset + count] = read[src_offset : src_offset + count]
         return _Event()
 
     @staticmethod
     def enqueue_map_buffer(queue, buffer, flags, offset, shape, dtype):
         count = prod(shape) * np.dtype(dtype).itemsize
         assert offset + count <= buffer.size
-        mapped = buffer.bytes()[offset:offset + count].view(dtype).reshape(shape)
+        mapped = buffer.bytes()[offset : offset + count].view(dtype).reshape(shape)
         return _Mapped(mapped), _Event()
 
 
@@ -142,7 +149,12 @@ class SanitizedContext:
     context = None
 
     def __init__(
-        self, cores: int = 2, kind: str = "cpu", lanes: int = 8, folder: Path = KERNELS, any_address: bool = True,
+        self,
+        cores: int = 2,
+        kind: str = "cpu",
+        lanes: int = 8,
+        folder: Path = KERNELS,
+        any_address: bool = True,
         quick: bool = False,
     ):
         self.device = Device(
@@ -171,7 +183,9 @@ class SanitizedContext:
                 _put(slots, at, kind, argument)
             self.launched[name] = self.launched.get(name, 0) + 1
             numbers = ctypes.c_uint64 * 3
-            library.launch(name, slots, numbers(*first), numbers(*sides), numbers(*[*(group or (1,)), 1, 1][:3]))
+            library.launch(
+                name, slots, numbers(*first), numbers(*sides), numbers(*[*(group or (1,)), 1, 1][:3])
+            )
             return _Event()
 
         return launch

@@ -62,12 +62,28 @@ def small_cases(width: int) -> list[Case]:
     """Awkward sizes, limits about the lengths of blocks, and the extremes of what a payload may ask for."""
     part = MAX_TILE * 8 // width // 16  # vectors in the least tile
     sizes = [
-        (1, 1), (1, 37), (37, 1), (2, 2), (width - 1, 3), (width, 3), (width + 1, 3), (2 * width + 1, 5),
-        (4 * width, part // 4), (4 * width, part // 2 + 1), (4 * width - 1, part // 2),
-        (width, part), (width, part + 1), (3, 2 * part + 1),
+        (1, 1),
+        (1, 37),
+        (37, 1),
+        (2, 2),
+        (width - 1, 3),
+        (width, 3),
+        (width + 1, 3),
+        (2 * width + 1, 5),
+        (4 * width, part // 4),
+        (4 * width, part // 2 + 1),
+        (4 * width - 1, part // 2),
+        (width, part),
+        (width, part + 1),
+        (3, 2 * part + 1),
     ]
     cases = [
-        Case(f"{cols}x{rows}", _grid(SEED, "1e-4", cols, rows), 400 + cols, (2.0, 1000.0, 1e9)[(cols + rows) % 3])
+        Case(
+            f"{cols}x{rows}",
+            _grid(SEED, "1e-4", cols, rows),
+            400 + cols,
+            (2.0, 1000.0, 1e9)[(cols + rows) % 3],
+        )
         for cols, rows in sizes
     ]
     limits = (1, 2, 7, 8, 9, 15, 16, 17, 18, 23, 24, 25, 31, 32, 33, 40, 41, 56, 57, 1000)
@@ -89,17 +105,28 @@ def large_case() -> Case:
 def in_geometry(grid: Grid, geometry: str) -> Grid:
     """A grid of the same size and place in another geometry."""
     if geometry == "turned":
-        return View(grid.re, grid.im, str(grid.scale * min(grid.cols, grid.rows)), grid.cols, grid.rows, TURN).grid()
+        return View(
+            grid.re, grid.im, str(grid.scale * min(grid.cols, grid.rows)), grid.cols, grid.rows, TURN
+        ).grid()
     if geometry == "polar":
-        return Grid(grid.re, grid.im, grid.scale * max(grid.cols, 8), grid.cols, grid.rows, 0.5, 0.5, POLAR,
-                    around=max(grid.cols, 8))
+        return Grid(
+            grid.re,
+            grid.im,
+            grid.scale * max(grid.cols, 8),
+            grid.cols,
+            grid.rows,
+            0.5,
+            0.5,
+            POLAR,
+            around=max(grid.cols, 8),
+        )
     return grid
 
 
 def listed(ctx, case: Case, width: int) -> Place:
     """A case's samples as a list, filled up to whole rows with the last one, as ``ListedPlaces`` does."""
     grid = case.grid
-    y, x = np.mgrid[:grid.rows, :grid.cols]
+    y, x = np.mgrid[: grid.rows, : grid.cols]
     re = float(Decimal(grid.re)) + float(grid.scale) * (grid.x0 + x.ravel())
     im = float(Decimal(grid.im)) + float(grid.scale) * (grid.y0 - y.ravel())
     return place_of_points(ctx, re, im, width)
@@ -128,7 +155,12 @@ def raw(ctx, samples) -> dict[str, np.ndarray]:
 
 
 def iterate(
-    ctx, variant: str, cases: list[Case], geometry: str, proof: bool = True, outputs: Outputs = Outputs(),
+    ctx,
+    variant: str,
+    cases: list[Case],
+    geometry: str,
+    proof: bool = True,
+    outputs: Outputs = Outputs(),
     rounds: bool = False,
 ) -> dict[str, np.ndarray]:
     """Raw samples of some cases; in many rounds, if wanted."""
@@ -149,7 +181,11 @@ def paint(
     ctx, variant: str, cases: list[Case], geometry: str, rgb: bool, rounds: bool = False
 ) -> dict[str, np.ndarray]:
     """Samples painted as they are made, into a band that does not begin with the first row."""
-    iterator, painter, made = DirectIterator(ctx, variant, pace=Budgets() if rounds else None), Painter(ctx), {}
+    iterator, painter, made = (
+        DirectIterator(ctx, variant, pace=Budgets() if rounds else None),
+        Painter(ctx),
+        {},
+    )
     for case in cases:
         if rounds and case.maxiter > 10_000:
             continue

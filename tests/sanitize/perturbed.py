@@ -22,13 +22,17 @@ from tests.sanitize.direct import SEED, TURN, Budgets, Case, raw
 
 REFERENCE = Path(__file__).parent.parent / "reference"
 OUTPUTS = {
-    "counts": Outputs(), "distance": Outputs(distance=True), "slope": Outputs(slope=True),
+    "counts": Outputs(),
+    "distance": Outputs(distance=True),
+    "slope": Outputs(slope=True),
     "distance and slope": Outputs(distance=True, slope=True),
 }
 NUCLEUS = ("-1.7490812690053707442832620219208639942586460813548838", "0")  # period 145, size 1.35e-21
 
 
-def _case(point: tuple[str, str], delta: str, cols: int, rows: int, maxiter: int, bailout: float = 1000.0) -> Case:
+def _case(
+    point: tuple[str, str], delta: str, cols: int, rows: int, maxiter: int, bailout: float = 1000.0
+) -> Case:
     name = f"{point[0][:9]} {point[1][:9]} {delta} {cols}x{rows} R={bailout:g}"
     return Case(name, View(*point, delta, cols, rows).grid(), maxiter, bailout)
 
@@ -36,29 +40,46 @@ def _case(point: tuple[str, str], delta: str, cols: int, rows: int, maxiter: int
 def cases() -> list[Case]:
     """Views from 1e-9 to 1e-1500; odd sizes whose centre escapes; minibrots; the tip, where |Z| is nearly 2."""
     made = [
-        _case(SEED, "1e-9", 33, 17, 2000), _case(NUCLEUS, "5.414e-21", 48, 27, 3000),
-        _case(NUCLEUS, "1e-18", 21, 13, 3000, 2.0), _case(("-0.5", "0.1"), "1e-12", 9, 9, 500),
-        _case(("-2.0000000001", "0"), "4e-10", 16, 9, 2000, 2.0), _case(("-2", "0"), "1e-40", 16, 9, 2000, 2.0),
-        _case(("-2", "0"), "1e-275", 16, 9, 2000, 2.0), _case(("-2", "9e-215"), "1e-214", 15, 9, 2000, 2.0),
+        _case(SEED, "1e-9", 33, 17, 2000),
+        _case(NUCLEUS, "5.414e-21", 48, 27, 3000),
+        _case(NUCLEUS, "1e-18", 21, 13, 3000, 2.0),
+        _case(("-0.5", "0.1"), "1e-12", 9, 9, 500),
+        _case(("-2.0000000001", "0"), "4e-10", 16, 9, 2000, 2.0),
+        _case(("-2", "0"), "1e-40", 16, 9, 2000, 2.0),
+        _case(("-2", "0"), "1e-275", 16, 9, 2000, 2.0),
+        _case(("-2", "9e-215"), "1e-214", 15, 9, 2000, 2.0),
     ]
-    made += [_case(("0", "1"), delta, 18, 9, 5000, 1e9) for delta in ("1e-20", "1e-113", "1e-130", "1e-400", "1e-1500")]
+    made += [
+        _case(("0", "1"), delta, 18, 9, 5000, 1e9)
+        for delta in ("1e-20", "1e-113", "1e-130", "1e-400", "1e-1500")
+    ]
     made += [
         _case(SEED, delta, cols, rows, 3000)
-        for delta in ("1e-20", "1e-130", "1e-400") for cols, rows in ((1, 1), (3, 3), (5, 1), (1, 7), (4, 4), (7, 5))
+        for delta in ("1e-20", "1e-130", "1e-400")
+        for cols, rows in ((1, 1), (3, 3), (5, 1), (1, 7), (4, 4), (7, 5))
     ]
     made += [_case(SEED, "1e-150", 5, 3, n) for n in (1, 2, 3, 10, 100)]
     for name, maxiter in (("5e113", 35_494), ("Flake", 40_000)):
-        answer = next(a for a in json.loads((REFERENCE / "known_answers.json").read_text())["grids"] if a["name"] == name)
+        answer = next(
+            a
+            for a in json.loads((REFERENCE / "known_answers.json").read_text())["grids"]
+            if a["name"] == name
+        )
         made.append(_case((answer["re"], answer["im"]), str(9 * Decimal(answer["s"])), 16, 9, maxiter, 2.0))
     minibrot = next(n for n in json.loads((REFERENCE / "nuclei.json").read_text()) if n["period"] == 614)
-    made += [_case((minibrot["re"], minibrot["im"]), delta, 24, 16, 61_400) for delta in ("1.9467e-667", "7.7867e-667")]
+    made += [
+        _case((minibrot["re"], minibrot["im"]), delta, 24, 16, 61_400)
+        for delta in ("1.9467e-667", "7.7867e-667")
+    ]
     return made
 
 
 def in_geometry(grid: Grid, geometry: str) -> Grid:
     """A grid of the same size and place in another geometry."""
     if geometry == "turned":
-        return View(grid.re, grid.im, str(grid.scale * min(grid.cols, grid.rows)), grid.cols, grid.rows, TURN).grid()
+        return View(
+            grid.re, grid.im, str(grid.scale * min(grid.cols, grid.rows)), grid.cols, grid.rows, TURN
+        ).grid()
     if geometry == "polar":
         around = max(grid.cols, 8)
         return replace(grid, scale=grid.scale * around, x0=0.5, y0=0.5, kind=POLAR, around=around)
@@ -98,5 +119,7 @@ def deeper_reference(ctx, outputs: Outputs) -> dict[str, np.ndarray]:
         for delta in deltas:
             case = _case(point, delta, 15, 9, maxiter)
             samples = iterator.iterate(case.grid, case.maxiter, case.bailout, outputs, reference)
-            made |= {f"{case.name}, deeper reference: {key}": array for key, array in raw(ctx, samples).items()}
+            made |= {
+                f"{case.name}, deeper reference: {key}": array for key, array in raw(ctx, samples).items()
+            }
     return made

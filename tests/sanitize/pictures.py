@@ -25,9 +25,26 @@ from tests.sanitize.direct import SEED, TURN
 from tests.sanitize.perturbed import NUCLEUS
 
 LOOKS = {
-    "plain": Look(), "relief": Look(relief=0.7), "edge": Look(edge=2.0), "both": Look(relief=1.0, edge=0.5, density=30.0),
+    "plain": Look(),
+    "relief": Look(relief=0.7),
+    "edge": Look(edge=2.0),
+    "both": Look(relief=1.0, edge=0.5, density=30.0),
 }
-_SIZES = ((1, 1), (1, 9), (9, 1), (2, 2), (4, 4), (5, 3), (8, 2), (16, 1), (17, 1), (15, 9), (64, 1), (65, 1), (66, 130))
+_SIZES = (
+    (1, 1),
+    (1, 9),
+    (9, 1),
+    (2, 2),
+    (4, 4),
+    (5, 3),
+    (8, 2),
+    (16, 1),
+    (17, 1),
+    (15, 9),
+    (64, 1),
+    (65, 1),
+    (66, 130),
+)
 
 
 def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
@@ -38,22 +55,32 @@ def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
     """
     made, renderers = {}, [FrameRenderer(ctx, band_bytes=nbytes) for nbytes in (4096, 64 << 20)]
     for at, (width, height) in enumerate(_SIZES):
-        for kind, (view, maxiter) in enumerate((
-            (View(*SEED, "1e-3", width, height), 300), (View(*SEED, "1e-3", width, height, TURN), 300),
-            (View(*NUCLEUS, "5.414e-21", width, height), 3000),
-        )):
+        for kind, (view, maxiter) in enumerate(
+            (
+                (View(*SEED, "1e-3", width, height), 300),
+                (View(*SEED, "1e-3", width, height, TURN), 300),
+                (View(*NUCLEUS, "5.414e-21", width, height), 3000),
+            )
+        ):
             if view.re == NUCLEUS[0] and width * height > 600:
                 continue
             for n in (1, 2, 3, 4):
                 if n > 1 and (at + kind + n) % every:
                     continue
-                for adaptive in ((False, True) if n > 1 else (False,)):
+                for adaptive in (False, True) if n > 1 else (False,):
                     for layout in (RGB, YUV420) if not (width % 2 or height % 2) else (RGB,):
                         renderer = renderers[(width + height + n) % 2]
-                        out = None if n % 2 else np.empty(
-                            (height, width, 3) if layout == RGB else (height * 3 // 2, width), np.uint8)
+                        out = (
+                            None
+                            if n % 2
+                            else np.empty(
+                                (height, width, 3) if layout == RGB else (height * 3 // 2, width), np.uint8
+                            )
+                        )
                         key = f"{view.delta} {view.turn} {width}x{height} {n} {adaptive} {layout}"
-                        picture = renderer.picture(view, maxiter, 1000.0, LOOKS[look], n, layout, out, adaptive)
+                        picture = renderer.picture(
+                            view, maxiter, 1000.0, LOOKS[look], n, layout, out, adaptive
+                        )
                         made[f"{key}: {'adaptive ' if adaptive else ''}picture"] = picture.copy()
                         if not adaptive:
                             made[f"{key}: reached"] = _reached(renderer)
@@ -88,13 +115,17 @@ def edges(ctx) -> dict[str, np.ndarray]:
         for name, step in (("none", 0), ("all", 700), ("some", 1)):
             y, x = np.mgrid[:height, :width]
             count = (5 + step * ((x + y) % 2 if name == "all" else (x * y) % 7)).astype(np.int32)
-            samples = Samples(height, width, 10**6, ctx.upload(count), ctx.upload(np.zeros_like(count, np.float32)))
+            samples = Samples(
+                height, width, 10**6, ctx.upload(count), ctx.upload(np.zeros_like(count, np.float32))
+            )
             canvas = painter.canvas(width, height)
             painter.shade(samples, Look(), canvas)
             pixels = painter.edges(canvas, EDGE_CONTRAST)
             made[f"{name} {width}x{height}: length"] = np.array([pixels.length], np.int32)
             if pixels.length:
-                made[f"{name} {width}x{height}: list"] = ctx.download(pixels.buffer, np.empty(pixels.length, np.int32))
+                made[f"{name} {width}x{height}: list"] = ctx.download(
+                    pixels.buffer, np.empty(pixels.length, np.int32)
+                )
     return made
 
 
@@ -121,16 +152,28 @@ def raw_strips(ctx) -> dict[str, np.ndarray]:
                     settled = ctx.download(samples.frac, np.empty((rows, cols), np.float32))
                     assert (back == count).all(), key
                     made[f"{key}: count"] = back
-                    made[f"{key}: frac"] = ctx.download(piece.samples.frac, np.empty((rows, cols), np.float32))
+                    made[f"{key}: frac"] = ctx.download(
+                        piece.samples.frac, np.empty((rows, cols), np.float32)
+                    )
                     assert (made[f"{key}: frac"] == settled).all(), key
     return made
 
 
 ZOOMS = (
-    {}, {"frame_width": 2, "frame_height": 2}, {"frame_width": 2, "frame_height": 160, "num_frames": 5},
-    {"frame_width": 128, "frame_height": 4, "strip_density": 4}, {"strip_density": 0.5, "rotation": 200},
-    {"strip_density": 2.5, "num_frames": 1}, {"start_delta": "1e-4", "end_delta": "3", "easing": "0.7"},
-    {"point": ",".join(NUCLEUS), "start_delta": "1e-9", "end_delta": "5.414e-21", "maxiter": 3000, "num_frames": 9},
+    {},
+    {"frame_width": 2, "frame_height": 2},
+    {"frame_width": 2, "frame_height": 160, "num_frames": 5},
+    {"frame_width": 128, "frame_height": 4, "strip_density": 4},
+    {"strip_density": 0.5, "rotation": 200},
+    {"strip_density": 2.5, "num_frames": 1},
+    {"start_delta": "1e-4", "end_delta": "3", "easing": "0.7"},
+    {
+        "point": ",".join(NUCLEUS),
+        "start_delta": "1e-9",
+        "end_delta": "5.414e-21",
+        "maxiter": 3000,
+        "num_frames": 9,
+    },
     {"num_frames": 3, "start_delta": "1e6", "end_delta": "1e5"},
 )
 
@@ -140,8 +183,15 @@ class Shared:
 
     def __init__(self, ctx, **fields):
         payload = {
-            "point": ",".join(SEED), "num_frames": 7, "frame_width": 64, "frame_height": 36, "maxiter": 300,
-            "start_delta": "2.5", "end_delta": "1e-3", "sampling": "shared", **fields,
+            "point": ",".join(SEED),
+            "num_frames": 7,
+            "frame_width": 64,
+            "frame_height": 36,
+            "maxiter": 300,
+            "start_delta": "2.5",
+            "end_delta": "1e-3",
+            "sampling": "shared",
+            **fields,
         }
         self.recipe = SharedRecipe(parse(loads(json.dumps(payload).encode())))
         self._renderer = FrameRenderer(ctx, band_bytes=16384)
@@ -161,7 +211,7 @@ class Shared:
         if item.kind == FRAME:
             return self._resampler.picture(unit, inputs, RGB)
         if item.kind != STRIP:
-            return inputs[0][unit.layout.offset(unit.level):]
+            return inputs[0][unit.layout.offset(unit.level) :]
         for reference in inputs:
             self._renderer.keep_reference(unit.re, unit.im, reference)
         writer = RawStripWriter(unit.maxiter, unit.bailout)
@@ -181,7 +231,9 @@ def shared(ctx, number: int) -> dict[str, np.ndarray]:
         base = unit.layout.finest
         texels = zoom.strips.repaint(unit.layout, base, RawStrip(data), unit.look)
         assert np.array_equal(texels, zoom.made[item]), f"{item}: painted anew it is another"
-        assert np.array_equal(zoom.reached[item], _reached(zoom.strips)), f"{item}: painted anew, others reached the limit"
+        assert np.array_equal(zoom.reached[item], _reached(zoom.strips)), (
+            f"{item}: painted anew, others reached the limit"
+        )
         if base:
             finer = type(unit.layout)(unit.layout.around, unit.layout.rows, base - 1)
             zoom.strips.repaint(finer, base, RawStrip(data), unit.look)

@@ -44,7 +44,9 @@ def nothing(ctx) -> dict[str, np.ndarray]:
 
 def _numbers(count: int, seed: int = 5) -> np.ndarray:
     """Canvas pixels."""
-    return (np.random.default_rng(seed).integers(0, 1021, (count, 3), U) << np.array([0, 10, 20], U)).sum(1, dtype=U)
+    return (np.random.default_rng(seed).integers(0, 1021, (count, 3), U) << np.array([0, 10, 20], U)).sum(
+        1, dtype=U
+    )
 
 
 def _equal(ctx, what: str, far: Buffer, near: Buffer) -> None:
@@ -57,20 +59,37 @@ def shading(ctx) -> dict[str, np.ndarray]:
     painter = Painter(ctx)
     ring = painter._ring(Look().palette)
     count, frac = (np.resize(np.arange(1, 99, dtype=kind), 64 * 64) for kind in (I, F))
-    values = ctx.upload(count), ctx.upload(frac / 99), ctx.upload(frac), ctx.upload(np.resize(frac, 2 * frac.size))
+    values = (
+        ctx.upload(count),
+        ctx.upload(frac / 99),
+        ctx.upload(frac),
+        ctx.upload(np.resize(frac, 2 * frac.size)),
+    )
     look = I(10**6), ring.canvas, ring.light, I(ring.entries), F(0.3), F(0.4), F(1), F(0), F(0.5), F(1)
     for n in (1, 2, 4):
         for extra in (0, 1):
-            shade = ctx.kernel("colour.cl", "shade", (("N", n), ("LIST", 0), ("SLOPE", extra), ("DISTANCE", extra)))
+            shade = ctx.kernel(
+                "colour.cl", "shade", (("N", n), ("LIST", 0), ("SLOPE", extra), ("DISTANCE", extra))
+            )
             far, near = ctx.empty(4 * 256), ctx.empty(4 * 256)
             base = PIXELS - 256
             shade(ctx.queue, (16, 16), None, *values, *look, None, I(base), Moved(far, 4 * base))
             shade(ctx.queue, (16, 16), None, *values, *look, None, I(0), near)
             _equal(ctx, f"shade {n} {extra}", far, near)
-            listed = ctx.kernel("colour.cl", "shade", (("N", n), ("LIST", 1), ("SLOPE", extra), ("DISTANCE", extra)))
+            listed = ctx.kernel(
+                "colour.cl", "shade", (("N", n), ("LIST", 1), ("SLOPE", extra), ("DISTANCE", extra))
+            )
             pixels = np.arange(256, dtype=I)
-            listed(ctx.queue, (256,), None, *values, *look, Moved(ctx.upload(pixels + base), 4 * base), I(base),
-                   Moved(far, 4 * base))
+            listed(
+                ctx.queue,
+                (256,),
+                None,
+                *values,
+                *look,
+                Moved(ctx.upload(pixels + base), 4 * base),
+                I(base),
+                Moved(far, 4 * base),
+            )
             listed(ctx.queue, (256,), None, *values, *look, ctx.upload(pixels), I(0), near)
             _equal(ctx, f"shade {n} {extra} of a list", far, near)
     base, far, near = PIXELS - 4096, ctx.empty(4 * 4096), ctx.empty(4 * 4096)
@@ -105,8 +124,15 @@ def developing(ctx) -> dict[str, np.ndarray]:
     for mark in (far, near):
         mark.bytes()[:] = 0
     mark_edges = kernel("colour.cl", "mark_edges")
-    mark_edges(ctx.queue, (SIDE, SIDE), None, Moved(canvas, 4 * base), U(61), Moved(far, base),
-               first=(SIDE - 99, SIDE - 1, 0))
+    mark_edges(
+        ctx.queue,
+        (SIDE, SIDE),
+        None,
+        Moved(canvas, 4 * base),
+        U(61),
+        Moved(far, base),
+        first=(SIDE - 99, SIDE - 1, 0),
+    )
     mark_edges(ctx.queue, (SIDE, rows), None, canvas, U(61), near, first=(SIDE - 99, rows - 1, 0))
     _equal(ctx, "mark_edges", far, near)
 
@@ -114,34 +140,70 @@ def developing(ctx) -> dict[str, np.ndarray]:
     marks = ctx.upload(np.ones(64, np.uint8))
     last = (runs - 1, 0, 0)
     kernel("colour.cl", "count_marked")(
-        ctx.queue, (runs,), None, Moved(marks, PIXELS - 64), I(PIXELS), Moved(found, 4 * (runs - 1)), first=last)
+        ctx.queue,
+        (runs,),
+        None,
+        Moved(marks, PIXELS - 64),
+        I(PIXELS),
+        Moved(found, 4 * (runs - 1)),
+        first=last,
+    )
     starts = ctx.upload(np.array([PIXELS - 64], I))
     kernel("colour.cl", "list_marked")(
-        ctx.queue, (runs,), None, Moved(marks, PIXELS - 64), I(PIXELS), Moved(starts, 4 * (runs - 1)),
-        Moved(listed, 4 * (PIXELS - 64)), first=last)
+        ctx.queue,
+        (runs,),
+        None,
+        Moved(marks, PIXELS - 64),
+        I(PIXELS),
+        Moved(starts, 4 * (runs - 1)),
+        Moved(listed, 4 * (PIXELS - 64)),
+        first=last,
+    )
     assert ctx.download(found, np.empty(1, I))[0] == 64
     assert (ctx.download(listed, np.empty(64, I)) == np.arange(PIXELS - 64, PIXELS)).all()
 
     canvas = ctx.upload(_numbers(4096))
     base, far, near = PIXELS - 4096, ctx.empty(3 * 4096), ctx.empty(3 * 4096)
     kernel("colour.cl", "to_rgb_run")(
-        ctx.queue, (PIXELS // 4096,), (1,), Moved(canvas, 4 * base), I(PIXELS), Moved(far, 3 * base),
-        first=(PIXELS // 4096 - 1, 0, 0))
+        ctx.queue,
+        (PIXELS // 4096,),
+        (1,),
+        Moved(canvas, 4 * base),
+        I(PIXELS),
+        Moved(far, 3 * base),
+        first=(PIXELS // 4096 - 1, 0, 0),
+    )
     kernel("colour.cl", "to_rgb_run")(ctx.queue, (1,), (1,), canvas, I(4096), near)
     _equal(ctx, "to_rgb_run", far, near)
     far.bytes()[:] = 0
     kernel("colour.cl", "to_rgb")(
-        ctx.queue, (PIXELS // 4,), None, Moved(canvas, 4 * base), Moved(far, 3 * base), first=(base // 4, 0, 0))
+        ctx.queue,
+        (PIXELS // 4,),
+        None,
+        Moved(canvas, 4 * base),
+        Moved(far, 3 * base),
+        first=(base // 4, 0, 0),
+    )
     _equal(ctx, "to_rgb", far, near)
 
-    whole, small = np.zeros(PIXELS * 3 // 2, np.uint8), np.zeros(SIDE * 2 * 3 // 2, np.uint8)  # pages nobody touches
+    whole, small = (
+        np.zeros(PIXELS * 3 // 2, np.uint8),
+        np.zeros(SIDE * 2 * 3 // 2, np.uint8),
+    )  # pages nobody touches
     canvas = ctx.upload(_numbers(2 * SIDE))
     kernel("colour.cl", "to_yuv420")(
-        ctx.queue, (SIDE // 2, SIDE // 2), None, Moved(canvas, 4 * (PIXELS - 2 * SIDE)), HostMemory(whole),
-        first=(0, SIDE // 2 - 1, 0))
+        ctx.queue,
+        (SIDE // 2, SIDE // 2),
+        None,
+        Moved(canvas, 4 * (PIXELS - 2 * SIDE)),
+        HostMemory(whole),
+        first=(0, SIDE // 2 - 1, 0),
+    )
     kernel("colour.cl", "to_yuv420")(ctx.queue, (SIDE // 2, 1), None, canvas, HostMemory(small))
     half, ends = SIDE // 2, (PIXELS, PIXELS * 5 // 4, PIXELS * 3 // 2)
-    got = np.concatenate([whole[end - size:end] for end, size in zip(ends, (2 * SIDE, half, half), strict=True)])
+    got = np.concatenate(
+        [whole[end - size : end] for end, size in zip(ends, (2 * SIDE, half, half), strict=True)]
+    )
     assert np.array_equal(got, small), "to_yuv420"
     return {}
 
@@ -157,12 +219,24 @@ def locating(ctx) -> dict[str, np.ndarray]:
         pixels = np.arange(PIXELS - 8, PIXELS, dtype=I)
         re, im = ctx.empty(8 * 8 * n * n), ctx.empty(8 * 8 * n * n)
         ctx.kernel("points.cl", "locate", (("GEOMETRY", table.geometry), ("N", n)))(
-            ctx.queue, (8 * n * n,), None, ctx.upload(table.across), ctx.upload(table.down), I(grid.cols),
-            I(grid.rows), I(SIDE), Moved(ctx.upload(pixels), 4 * (PIXELS - 8)), I(PIXELS - 8), I(8 * n * n), re, im)
+            ctx.queue,
+            (8 * n * n,),
+            None,
+            ctx.upload(table.across),
+            ctx.upload(table.down),
+            I(grid.cols),
+            I(grid.rows),
+            I(SIDE),
+            Moved(ctx.upload(pixels), 4 * (PIXELS - 8)),
+            I(PIXELS - 8),
+            I(8 * n * n),
+            re,
+            im,
+        )
         got = ctx.download(re, np.empty(8 * n * n)) + 1j * ctx.download(im, np.empty(8 * n * n))
         last = replace(grid, cols=8 * n, rows=n, x0=grid.x0 + grid.cols - 8 * n, y0=grid.y0 - grid.rows + n)
         c = coordinates(axes(last), last.cols, last.rows)
-        want = np.stack([c[:, n * k:n * k + n].ravel() for k in range(8)]).ravel()
+        want = np.stack([c[:, n * k : n * k + n].ravel() for k in range(8)]).ravel()
         assert np.abs(got - want).max() < 1e-15, turn
     return {}
 
@@ -172,7 +246,9 @@ def texels(ctx) -> dict[str, np.ndarray]:
     cols, rows, size = 16, 4, 16 * 4 + 8 * 2 + 64
     base = TEXELS - size
     for file, name, source, to in (
-        ("resample.cl", "halve", 0, 64), ("raw_strip.cl", "repeat", 0, 64), ("resample.cl", "to_texels", None, 64),
+        ("resample.cl", "halve", 0, 64),
+        ("raw_strip.cl", "repeat", 0, 64),
+        ("resample.cl", "to_texels", None, 64),
     ):
         far, near = ctx.upload(_numbers(size)), ctx.upload(_numbers(size))
         for buffer, first in ((far, base), (near, 0)):
@@ -192,14 +268,27 @@ def texels(ctx) -> dict[str, np.ndarray]:
     for out, first in ((far, TEXELS - around * 64), (near, 0)):
         places = np.array([[first, 0, 63, 0]], I)
         ctx.kernel("resample.cl", "resample", (("TAPS", 4), ("COARSEST", 0)))(
-            ctx.queue, (8, 8), None, Moved(source, 4 * first), pixels, ctx.upload(places), I(around), F(30), F(3),
-            F(around / (2 * np.pi)), F(2), curve, out)
+            ctx.queue,
+            (8, 8),
+            None,
+            Moved(source, 4 * first),
+            pixels,
+            ctx.upload(places),
+            I(around),
+            F(30),
+            F(3),
+            F(around / (2 * np.pi)),
+            F(2),
+            curve,
+            out,
+        )
     _equal(ctx, "resample", far, near)
 
     last = SIDE - 1
     far, near = ctx.empty(8 * SIDE), np.empty((SIDE, 2), F)
     ctx.kernel("resample.cl", "polar")(
-        ctx.queue, (SIDE, SIDE), None, Moved(far, 8 * (PIXELS - SIDE)), first=(0, last, 0))
+        ctx.queue, (SIDE, SIDE), None, Moved(far, 8 * (PIXELS - SIDE)), first=(0, last, 0)
+    )
     x, y = np.arange(SIDE) - last / 2, last / 2 - last
     near[:, 0], near[:, 1] = np.arctan2(y, x), 0.5 * np.log2(x * x + y * y)
     assert np.allclose(ctx.download(far, np.empty((SIDE, 2), F)), near, atol=1e-5), "polar"
@@ -212,7 +301,9 @@ def counts(ctx) -> dict[str, np.ndarray]:
     out = own.empty(12)
     for block in (8, 16, 32):
         for blocks in (0, 1, 3, 2_000_000_000 // block, (2_000_000_000 + 2 * block) // block):
-            own.kernel("ranges.cl", "of_blocks", (("WIDTH", 4),))(own.queue, (1,), None, I(blocks), I(block), out)
+            own.kernel("ranges.cl", "of_blocks", (("WIDTH", 4),))(
+                own.queue, (1,), None, I(blocks), I(block), out
+            )
             gap, later, trial = own.download(out, np.empty(3, I)).tolist()
             assert later == blocks + gap > blocks and 64 <= trial <= 250_000_008
     for count in (1, 2_000_000_000, 2_000_000_001):

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.sanitize.compiler import BUILT, ROOT, runtime
 
 SECONDS = int(os.environ.get("SANITIZE_SECONDS", "1800"))  # a scenario that hangs ends then
-_REPORT = re.compile(r"==ERROR: AddressSanitizer|runtime error:|^SUMMARY: ", re.M)
+_REPORT = re.compile(r"==ERROR: AddressSanitizer|runtime error:|^SUMMARY: ", re.MULTILINE)
 
 
 @cache
@@ -40,16 +40,26 @@ def environment() -> dict[str, str]:
         f"malloc_fill_byte=165:detect_stack_use_after_return=1:external_symbolizer_path={_symbolizer()}"
     )
     return os.environ | {
-        "LD_PRELOAD": str(runtime()), "ASAN_OPTIONS": asan, "UBSAN_OPTIONS": "print_stacktrace=1:" + asan,
-        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        "LD_PRELOAD": str(runtime()),
+        "ASAN_OPTIONS": asan,
+        "UBSAN_OPTIONS": "print_stacktrace=1:" + asan,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
     }
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
     """``python -m tests.sanitize.child`` with the arguments; its output as text."""
     return subprocess.run(
-        [sys.executable, "-m", "tests.sanitize.child", *arguments], cwd=ROOT, env=environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=SECONDS,
+        [sys.executable, "-m", "tests.sanitize.child", *arguments],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=SECONDS,
     )
 
 
@@ -58,16 +68,18 @@ def report(output: str) -> str:
     found = _REPORT.search(output)
     if not found:
         return ""
-    lines = output[output.rfind("\n", 0, found.start()) + 1:].splitlines()
+    lines = output[output.rfind("\n", 0, found.start()) + 1 :].splitlines()
     shadow = next((at for at, line in enumerate(lines) if line.startswith("Shadow bytes")), len(lines))
-    return "\n".join(lines[:min(shadow, 60)])
+    return "\n".join(lines[: min(shadow, 60)])
 
 
 class Runs:
     """Scenarios under way on all cores, in the order given."""
 
     def __init__(self, names: list[str], folder: Path):
-        self._pool = ThreadPoolExecutor(os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count())
+        self._pool = ThreadPoolExecutor(
+            os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count()
+        )
         self._folder = folder
         self._futures: dict[str, Future] = {
             name: self._pool.submit(run, name, str(self.result(name))) for name in names

@@ -68,29 +68,41 @@ def _tiles(ctx, variant: str, ways, cases) -> Arrays:
 
 def _tile_scenarios() -> dict[str, Scenario]:
     """Every variant in some ways, and, in the long form, in all."""
-    made, ways = {}, [
-        (geometry, way, rounds) for geometry in direct.GEOMETRIES for way in ("proof", "no proof", "canvas", "rgb")
-        for rounds in (False, True) if geometry != "listed" or "proof" in way
-    ]
+    made, ways = (
+        {},
+        [
+            (geometry, way, rounds)
+            for geometry in direct.GEOMETRIES
+            for way in ("proof", "no proof", "canvas", "rgb")
+            for rounds in (False, True)
+            if geometry != "listed" or "proof" in way
+        ],
+    )
     for k, name in enumerate(direct.WIDE):
         some = [("straight", "proof", False), *(ways[(5 * k + step) % len(ways)] for step in (1, 8, 14, 21))]
         cases = direct.small_cases(VARIANTS[name].width)
         for title, chosen, is_long in (("", some, False), (", all ways", ways, True)):
             made[f"tiles, {name}{title}"] = Scenario(
-                partial(_tiles, variant=name, ways=chosen, cases=cases), ("direct_tiles",),
-                want=partial(_tiles_wanted, ways=chosen, cases=cases), long=is_long,
+                partial(_tiles, variant=name, ways=chosen, cases=cases),
+                ("direct_tiles",),
+                want=partial(_tiles_wanted, ways=chosen, cases=cases),
+                long=is_long,
             )
         for pattern in ("first", "last", "any"):
             made[f"full tile, {name}, {pattern} lanes left"] = Scenario(
-                partial(direct.one_tile, variant=name, pattern=pattern), ("direct_tiles",),
+                partial(direct.one_tile, variant=name, pattern=pattern),
+                ("direct_tiles",),
                 want=partial(_full_tile_wanted, width=VARIANTS[name].width, pattern=pattern),
-                settings=(("quick", True),), long=pattern == "any" and name not in ("4 lanes x 4", "16 lanes x 2"),
+                settings=(("quick", True),),
+                long=pattern == "any" and name not in ("4 lanes x 4", "16 lanes x 2"),
             )
         large_way = [("straight", "proof", False)]
         made[f"seahorses 640x360, {name}"] = Scenario(
             partial(_tiles, variant=name, ways=large_way, cases=[direct.large_case()]),
-            ("direct_tiles",), want=partial(_tiles_wanted, ways=large_way, cases=[direct.large_case()]),
-            settings=(("quick", True), ("cores", 1)), long=name not in ("4 lanes x 4", "16 lanes x 2"),
+            ("direct_tiles",),
+            want=partial(_tiles_wanted, ways=large_way, cases=[direct.large_case()]),
+            settings=(("quick", True), ("cores", 1)),
+            long=name not in ("4 lanes x 4", "16 lanes x 2"),
         )
     return made
 
@@ -102,8 +114,13 @@ def _tiles_wanted(ctx, ways, cases) -> Arrays:
         if way in ("canvas", "rgb"):
             made |= _shaded(ctx, cases, geometry, way, rounds)
         else:
-            made |= direct.iterate(ctx, "scalar", [c for c in cases if not rounds or c.maxiter <= 10_000], geometry,
-                                   way == "proof")
+            made |= direct.iterate(
+                ctx,
+                "scalar",
+                [c for c in cases if not rounds or c.maxiter <= 10_000],
+                geometry,
+                way == "proof",
+            )
     return made
 
 
@@ -142,30 +159,49 @@ def _all() -> dict[str, Scenario]:
     made = _tile_scenarios()
     for name in direct.SCALAR:
         made[f"direct, {name}"] = Scenario(
-            partial(_scalar, variant=name), ("direct",), want=partial(_scalar, variant="scalar"))
+            partial(_scalar, variant=name), ("direct",), want=partial(_scalar, variant="scalar")
+        )
     made["direct, in rounds"] = Scenario(
-        partial(_scalar, variant="scalar, 8 x 8", rounds=True), ("direct",), want=partial(_scalar, variant="scalar"))
+        partial(_scalar, variant="scalar, 8 x 8", rounds=True),
+        ("direct",),
+        want=partial(_scalar, variant="scalar"),
+    )
     for kind in ("cpu", "gpu"):
         settings = (("kind", kind),)
         for name, outputs in perturbed.OUTPUTS.items():
             made[f"perturbed, {kind}, {name}"] = Scenario(
-                partial(_perturbed, outputs=outputs), ("perturb", "locate"), settings=settings,
-                long=name in ("distance", "slope"))
+                partial(_perturbed, outputs=outputs),
+                ("perturb", "locate"),
+                settings=settings,
+                long=name in ("distance", "slope"),
+            )
             made[f"perturbed, {kind}, {name}, in rounds"] = Scenario(
-                partial(_perturbed, outputs=outputs, rounds=True), ("perturb", "locate"),
-                want=partial(_perturbed, outputs=outputs), settings=settings, long=name in ("distance", "slope"))
+                partial(_perturbed, outputs=outputs, rounds=True),
+                ("perturb", "locate"),
+                want=partial(_perturbed, outputs=outputs),
+                settings=settings,
+                long=name in ("distance", "slope"),
+            )
         for look in pictures.LOOKS:
             made[f"frames, {kind}, {look}"] = Scenario(
-                partial(pictures.frames, look=look), ("shade", "to_yuv420"), settings=settings)
+                partial(pictures.frames, look=look), ("shade", "to_yuv420"), settings=settings
+            )
             made[f"all frames, {kind}, {look}"] = Scenario(
-                partial(pictures.frames, look=look, every=1), ("shade", "to_yuv420"), settings=settings, long=True)
+                partial(pictures.frames, look=look, every=1),
+                ("shade", "to_yuv420"),
+                settings=settings,
+                long=True,
+            )
         made[f"extreme colours, {kind}"] = Scenario(pictures.extremes, ("shade",), settings=settings)
         made[f"edges, {kind}"] = Scenario(
-            pictures.edges, ("mark_edges", "count_marked", "list_marked"), settings=settings)
+            pictures.edges, ("mark_edges", "count_marked", "list_marked"), settings=settings
+        )
         for number, _fields in enumerate(pictures.ZOOMS):
             made[f"shared, {kind}, {number}"] = Scenario(
                 partial(pictures.shared, number=number),
-                ("resample", "polar", "to_texels", "settle", "differences", "split", "tally"), settings=settings)
+                ("resample", "polar", "to_texels", "settle", "differences", "split", "tally"),
+                settings=settings,
+            )
     for name, run in ranges.ALL.items():
         made[f"greatest numbers, {name}"] = Scenario(run, (), want=ranges.nothing)
     made["raw strips"] = Scenario(pictures.raw_strips, ("settle", "differences", "split"))

@@ -24,7 +24,11 @@ NAMES = [name for name, scenario in SCENARIOS.items() if WANTED == "long" or not
 @pytest.fixture(scope="module", autouse=True)
 def runs(request, tmp_path_factory):
     """The scenarios that this session's tests want, begun."""
-    names = [item.callspec.params["name"] for item in request.session.items if item.name.startswith("test_scenario[")]
+    names = [
+        item.callspec.params["name"]
+        for item in request.session.items
+        if item.name.startswith("test_scenario[")
+    ]
     begun = sanitized.Runs(names, tmp_path_factory.mktemp("sanitized"))
     yield begun
     begun.stop()
@@ -48,9 +52,17 @@ FAULTS = {
     "negation 1 -2147483648 4b": ("negation of", "faults.cl:39"),
 }
 RIGHT = (
-    "private_array 1 7 64b", "read_buffer 1 15 64b", "vector_store 1 1 20b", "overflow 1 1073741823 4b",
-    "index_overflow 1 46340 46340 4b", "conversion 1 2000000000.0 4b", "division 1 1 4b", "misaligned 1 4 16b",
-    "local_array 1 3 4b", "lonely_barrier 4 0 4b", "sum_of_four 4 1 16b",
+    "private_array 1 7 64b",
+    "read_buffer 1 15 64b",
+    "vector_store 1 1 20b",
+    "overflow 1 1073741823 4b",
+    "index_overflow 1 46340 46340 4b",
+    "conversion 1 2000000000.0 4b",
+    "division 1 1 4b",
+    "misaligned 1 4 16b",
+    "local_array 1 3 4b",
+    "lonely_barrier 4 0 4b",
+    "sum_of_four 4 1 16b",
 )
 
 
@@ -59,7 +71,11 @@ def launches():
     """What each of FAULTS and RIGHT said."""
     said = {}
     for file in ("faults.cl", "faults_in_groups.cl"):
-        own = [launch for launch in (*FAULTS, *RIGHT) if f"void {launch.split()[0]}(" in (compiler.HERE / file).read_text()]
+        own = [
+            launch
+            for launch in (*FAULTS, *RIGHT)
+            if f"void {launch.split()[0]}(" in (compiler.HERE / file).read_text()
+        ]
         ended = sanitized.run("--launch", str(compiler.HERE / file), *own)
         said |= dict(part.split("\n", 1) for part in ended.stdout.split(ENDED)[1:])
     assert said.keys() == {*FAULTS, *RIGHT}, ended.stdout
@@ -96,7 +112,9 @@ def test_scenario(name, runs):
         made = dict(arrays)
     want = SCENARIOS[name].on_device()
     assert made.keys() == want.keys()
-    wrong = [f"{key}: {said}" for key in made if (said := _differs(key.rpartition(": ")[2], made[key], want[key]))]
+    wrong = [
+        f"{key}: {said}" for key in made if (said := _differs(key.rpartition(": ")[2], made[key], want[key]))
+    ]
     assert not wrong, "\n".join(wrong[:20])
 
 

@@ -45,7 +45,7 @@ class Reply:
             assert isinstance(event, VideoHead)
         return event
 
-    def read(self) -> "Reply":
+    def read(self) -> Reply:
         while not self.whole:
             self.step()
         return self
@@ -66,22 +66,39 @@ class Reply:
 class Head:
     """A running head. ``orders`` is the folder that commands its stand-in driver."""
 
-    def __init__(self, folder: Path, *options: str, failpoint: str = "", wait: bool = True, hook: str = "", **how):
+    def __init__(
+        self, folder: Path, *options: str, failpoint: str = "", wait: bool = True, hook: str = "", **how
+    ):
         self.db, self.orders = folder / "DB", folder / "orders"
         self.orders.mkdir(exist_ok=True)
         self.port, self.mark = free_port(), processes.new_mark()
         self.log = folder / f"head-{self.port}.log"
-        env = os.environ | {"STAND_IN": str(self.orders), "MANDEL_FAILPOINT": failpoint,
-                            processes.VARIABLE: self.mark, "PYTHONPATH": f"{hook}:{ROOT}" if hook else str(ROOT)}
-        command = [sys.executable, str(ROOT / "tests/server/stand_in_head.py"), "--db", str(self.db),
-                   "--port", str(self.port), *options]
+        env = os.environ | {
+            "STAND_IN": str(self.orders),
+            "MANDEL_FAILPOINT": failpoint,
+            processes.VARIABLE: self.mark,
+            "PYTHONPATH": f"{hook}:{ROOT}" if hook else str(ROOT),
+        }
+        command = [
+            sys.executable,
+            str(ROOT / "tests/server/stand_in_head.py"),
+            "--db",
+            str(self.db),
+            "--port",
+            str(self.port),
+            *options,
+        ]
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env,
-                                            start_new_session=True, **how)
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=env, start_new_session=True, **how
+            )
         if wait:
             try:
-                processes.wait_for(lambda: "listening on" in self.said() or self.process.poll() is not None,
-                                   60, "the head listens")
+                processes.wait_for(
+                    lambda: "listening on" in self.said() or self.process.poll() is not None,
+                    60,
+                    "the head listens",
+                )
             except BaseException:
                 self.end()
                 raise

@@ -87,30 +87,58 @@ class Work:
                 with open(ORDERS / "rendered", "a") as file:
                     file.write(f"{self.job} {frame}\n")
                 if (ORDERS / "lie").exists():
-                    text = (ORDERS / "lie").read_text().replace("{job}", self.job).replace("{tmp}", str(self.tmp))
+                    text = (
+                        (ORDERS / "lie")
+                        .read_text()
+                        .replace("{job}", self.job)
+                        .replace("{tmp}", str(self.tmp))
+                    )
                     (ORDERS / "lie").rename(ORDERS / "lied")
                     for link in ("symbolic", "hard"):
                         if f"/{link}" in text:
-                            (os.symlink if link == "symbolic" else os.link)(ORDERS / "theirs", self.tmp / link)
+                            (os.symlink if link == "symbolic" else os.link)(
+                                ORDERS / "theirs", self.tmp / link
+                            )
                     LINE.sendall(text.encode() + b"\n")
                     if '"video"' in text:  # whoever says so has ended the job
                         return True
-                say("frame", job=self.job, frame=frame, seconds=0.0, node="here", host="me",
-                    device="none", attempt=1, found=self.found)
+                say(
+                    "frame",
+                    job=self.job,
+                    frame=frame,
+                    seconds=0.0,
+                    node="here",
+                    host="me",
+                    device="none",
+                    attempt=1,
+                    found=self.found,
+                )
                 if culprit == [self.job, "after"]:
                     os._exit(7)
             data = f"{self.job} {index}\n".encode() * 200
             span = range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index])
             known = [notes.of_frame(frame, self.found) for frame in span if self.found]
-            say("segment", job=self.job, index=index, first=span[0], frames=self.spans[index],
-                notes=reduce(notes.merged, known, {}), **make(self.tmp / f"{index}.h264", data))
+            say(
+                "segment",
+                job=self.job,
+                index=index,
+                first=span[0],
+                frames=self.spans[index],
+                notes=reduce(notes.merged, known, {}),
+                **make(self.tmp / f"{index}.h264", data),
+            )
         elif len(self.adopted) == len(self.spans):
             video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
             if (ORDERS / "large").exists():
                 video += bytes(int((ORDERS / "large").read_text()))
             (self.tmp / "poster.png").write_bytes(b"poster")
-            say("video", job=self.job, poster=str(self.tmp / "poster.png"), frames=self.frames,
-                **make(self.tmp / "video.mp4", video))
+            say(
+                "video",
+                job=self.job,
+                poster=str(self.tmp / "poster.png"),
+                frames=self.frames,
+                **make(self.tmp / "video.mp4", video),
+            )
             return True
         return False
 
@@ -131,8 +159,16 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
         say("unavailable", code="NO_CLUSTER", message="no Ray head answers")
         sys.exit(3)
     joined = (ORDERS / "joined").exists()
-    say("ready", address=(ORDERS / "joined").read_text() if joined else "none", dashboard="", joined=joined,
-        nodes=[{"id": "here", "resources": {"CPU": 1}}, {"id": "dead", "alive": False, "resources": {"CPU": 9}}])
+    say(
+        "ready",
+        address=(ORDERS / "joined").read_text() if joined else "none",
+        dashboard="",
+        joined=joined,
+        nodes=[
+            {"id": "here", "resources": {"CPU": 1}},
+            {"id": "dead", "alive": False, "resources": {"CPU": 9}},
+        ],
+    )
     works: dict[str, Work] = {}
     buffer, alive = b"", 0.0
     while True:

@@ -93,13 +93,28 @@ def test_every_request_needs_the_token(heads, tmp_path):
 
 # What would be told of each by a service that wants no token.
 BEFORE_THE_TOKEN = {
-    b'{"op": "nosuch"}': "UNKNOWN_VALUE", b'{"op": 7}': "WRONG_TYPE", b'{"op": "cancel", "job": "x"}': "NOT_FOUND",
-    b'{"op": "list", "x": 1}': "UNKNOWN_FIELD", b'{"op": "attach"}': "MISSING_FIELD", b'{"priority": 99}': "OUT_OF_RANGE",
-    b'{"client": 1}': "WRONG_TYPE", b'{"frame_width": 3}': "OUT_OF_RANGE", b'{"x": 1}': "UNKNOWN_FIELD",
-    b'{"token": null}': "WRONG_TYPE", b'{"token": 7}': "WRONG_TYPE", b"[1]": "NOT_OBJECT", b"{'a'": "BAD_JSON",
-    b'{"a": "\xff"}': "BAD_UTF8", b'{"a": 1, "a": 2}': "DUPLICATE_KEY", b"[" * 40: "TOO_DEEP", b"7 ": "NOT_OBJECT",
-    b'{"a": "' + b"x" * 70_000: "TOO_LARGE", b"{} {}": "TRAILING_DATA", b'{"op": ': "TRUNCATED",
-    b'{"op": "status", "job": "' + b"0" * 64 + b'"}': "NOT_FOUND", b'{"op": "recolour"}': "MISSING_FIELD",
+    b'{"op": "nosuch"}': "UNKNOWN_VALUE",
+    b'{"op": 7}': "WRONG_TYPE",
+    b'{"op": "cancel", "job": "x"}': "NOT_FOUND",
+    b'{"op": "list", "x": 1}': "UNKNOWN_FIELD",
+    b'{"op": "attach"}': "MISSING_FIELD",
+    b'{"priority": 99}': "OUT_OF_RANGE",
+    b'{"client": 1}': "WRONG_TYPE",
+    b'{"frame_width": 3}': "OUT_OF_RANGE",
+    b'{"x": 1}': "UNKNOWN_FIELD",
+    b'{"token": null}': "WRONG_TYPE",
+    b'{"token": 7}': "WRONG_TYPE",
+    b"[1]": "NOT_OBJECT",
+    b"{'a'": "BAD_JSON",
+    b'{"a": "\xff"}': "BAD_UTF8",
+    b'{"a": 1, "a": 2}': "DUPLICATE_KEY",
+    b"[" * 40: "TOO_DEEP",
+    b"7 ": "NOT_OBJECT",
+    b'{"a": "' + b"x" * 70_000: "TOO_LARGE",
+    b"{} {}": "TRAILING_DATA",
+    b'{"op": ': "TRUNCATED",
+    b'{"op": "status", "job": "' + b"0" * 64 + b'"}': "NOT_FOUND",
+    b'{"op": "recolour"}': "MISSING_FIELD",
 }
 
 

@@ -53,8 +53,13 @@ def test_slow_clients_hold_up_nobody(heads):
             assert head.ask(**SMALL).video
             times.append(time.monotonic() - began)
     grown = resident_kib(head) - before
-    tell("T10", slow_clients=500, p50_ms=f"{sorted(times)[50] * 1e3:.1f}", p99_ms=f"{sorted(times)[98] * 1e3:.1f}",
-         memory_MiB=f"+{grown / 1024:.1f}")
+    tell(
+        "T10",
+        slow_clients=500,
+        p50_ms=f"{sorted(times)[50] * 1e3:.1f}",
+        p99_ms=f"{sorted(times)[98] * 1e3:.1f}",
+        memory_MiB=f"+{grown / 1024:.1f}",
+    )
     assert grown < 50 * 1024
     for sock in slow:
         with sock:
@@ -78,8 +83,15 @@ def test_connections_are_capped(heads):
         assert "of your address" in reply.last["message"]
         assert head.ask(op="status").code is None
         busiest = max(busiest, threads(head))
-    tell("T11", connects=cap + 2 * attempts, served_streams=cap, answered_BUSY=attempts, status_answered=attempts,
-         most_threads=busiest, cap=usual + most)
+    tell(
+        "T11",
+        connects=cap + 2 * attempts,
+        served_streams=cap,
+        answered_BUSY=attempts,
+        status_answered=attempts,
+        most_threads=busiest,
+        cap=usual + most,
+    )
     assert busiest <= usual + most
     for sock, _ in waiting:
         sock.close()
@@ -118,9 +130,21 @@ def test_who_waits_for_a_paused_job_keeps_nobody_out_and_costs_little(head):
     assert head.ask(op="pause", job=job).last["state"] == "paused"
     told = [head.send(source=f"127.0.0.{1 + number % 2}", op="attach", job=job) for number in range(count)]
     followed = 1_024 - 256 - 128
-    wait_for(lambda: head.ask(op="status").last["connections"] >= min(count, followed), PATIENCE, "they are attached")
-    answered = [head.ask(**fields).code for _ in range(20) for fields in (
-        {"op": "status"}, {"op": "status", "job": job}, {"op": "pause", "job": job}, {"op": "list"})]
+    wait_for(
+        lambda: head.ask(op="status").last["connections"] >= min(count, followed),
+        PATIENCE,
+        "they are attached",
+    )
+    answered = [
+        head.ask(**fields).code
+        for _ in range(20)
+        for fields in (
+            {"op": "status"},
+            {"op": "status", "job": job},
+            {"op": "pause", "job": job},
+            {"op": "list"},
+        )
+    ]
     codes = []
     for _, reply in told[followed:]:
         codes.append(reply.read().code)
@@ -129,8 +153,14 @@ def test_who_waits_for_a_paused_job_keeps_nobody_out_and_costs_little(head):
     time.sleep(3)
     cpu = (cpu_seconds(head) - before) / (time.monotonic() - began)
     received = sum(len(sock.recv(1 << 20)) > 0 for sock, _ in told[:10])
-    tell("T11", attached_to_a_paused_job=min(count, followed), answered_BUSY=len(codes),
-         status_list_and_pause_answered=answered.count(None), of=len(answered), cpu=f"{100 * cpu:.1f} %")
+    tell(
+        "T11",
+        attached_to_a_paused_job=min(count, followed),
+        answered_BUSY=len(codes),
+        status_list_and_pause_answered=answered.count(None),
+        of=len(answered),
+        cpu=f"{100 * cpu:.1f} %",
+    )
     assert answered == [None] * len(answered) and received == 10
     assert head.ask(op="cancel", job=job).last["state"] == "cancelled"
     for _, reply in told[10:15]:
@@ -158,9 +188,19 @@ def test_vanishing_clients_leave_nothing_and_lose_nothing(head):
     for job in jobs:
         assert head.ask(op="attach", job=job).video == expected_video(job)
     began = time.monotonic()
-    wait_for(lambda: threads(head) <= usual[0] + MOST_IDLE and descriptors(head) <= usual[1], PATIENCE, "all is as before")
-    tell("T8", clients=clients, jobs=len(jobs), videos=len(jobs), threads_and_descriptors=usual,
-         seconds_until_as_before=f"{time.monotonic() - began:.1f}")
+    wait_for(
+        lambda: threads(head) <= usual[0] + MOST_IDLE and descriptors(head) <= usual[1],
+        PATIENCE,
+        "all is as before",
+    )
+    tell(
+        "T8",
+        clients=clients,
+        jobs=len(jobs),
+        videos=len(jobs),
+        threads_and_descriptors=usual,
+        seconds_until_as_before=f"{time.monotonic() - began:.1f}",
+    )
     assert head.ask(op="status").last["jobs"]["failed"] == 0
 
 
@@ -190,8 +230,14 @@ def test_slow_readers_are_bounded(heads):
     wait_for(lambda: head.said().count("timed out") == readers, PATIENCE, "all were dropped")
     dropped = time.monotonic() - stopped
     most = max(most, resident_kib(head) - usual[0])
-    tell("T14", readers=readers, video_MB=len(video) // 1_000_000, grown_KiB_each=f"{most / readers:.0f}",
-         stall_limit_s=stall, dropped_after_s=f"{dropped:.1f}")
+    tell(
+        "T14",
+        readers=readers,
+        video_MB=len(video) // 1_000_000,
+        grown_KiB_each=f"{most / readers:.0f}",
+        stall_limit_s=stall,
+        dropped_after_s=f"{dropped:.1f}",
+    )
     assert most / readers < 1024
     wait_for(lambda: threads(head) <= usual[1] + MOST_IDLE, PATIENCE, "their threads ended")
     assert head.ask(**SMALL).video == video

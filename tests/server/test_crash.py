@@ -12,11 +12,27 @@ from tests.server.heads import SMALL, expected_video
 from tests.support.processes import wait_for
 
 STEPS = [
-    "job.write.after", "job.fsync.after", "job.rename.after", "job.folder.after", "job.commit.before",
-    "job.commit.after", "segment.fsync.before", "segment.rename.before", "segment.rename.after",
-    "segment.commit.before", "segment.commit.after", "poster.rename.after", "proof.rename.after", "video.fsync.after",
-    "video.rename.before", "video.rename.after", "video.folder.after", "video.commit.before", "video.commit.after",
-    "thin.commit.before", "thin.commit.after",
+    "job.write.after",
+    "job.fsync.after",
+    "job.rename.after",
+    "job.folder.after",
+    "job.commit.before",
+    "job.commit.after",
+    "segment.fsync.before",
+    "segment.rename.before",
+    "segment.rename.after",
+    "segment.commit.before",
+    "segment.commit.after",
+    "poster.rename.after",
+    "proof.rename.after",
+    "video.fsync.after",
+    "video.rename.before",
+    "video.rename.after",
+    "video.folder.after",
+    "video.commit.before",
+    "video.commit.after",
+    "thin.commit.before",
+    "thin.commit.after",
 ]
 
 
@@ -34,7 +50,9 @@ def whole_files(db) -> None:
         store.close()
 
 
-@pytest.mark.parametrize("step", ["job.write", "job.commit", "segment.fsync", "segment.commit", "video.commit"])
+@pytest.mark.parametrize(
+    "step", ["job.write", "job.commit", "segment.fsync", "segment.commit", "video.commit"]
+)
 def test_a_full_disk_fails_the_job_in_words_and_no_more(heads, step):
     head = heads(failpoint=f"{step}.before:enospc")
     reply = head.ask(**SMALL)
@@ -83,7 +101,9 @@ def test_killed_again_and_again(heads):
     for job in accepted:
         assert head.ask(op="attach", job=job).video == expected_video(job, frames)
     rendered = len(head.lines("rendered"))
-    print(f"8 kills, {len(accepted)} jobs accepted, 0 lost, {rendered - len(accepted) * frames} frames rendered twice")
+    print(
+        f"8 kills, {len(accepted)} jobs accepted, 0 lost, {rendered - len(accepted) * frames} frames rendered twice"
+    )
     assert rendered - len(accepted) * frames <= 8 * 16 * 5  # a segment of each job that was running
     assert head.stop() == 0
     whole_files(head.db)

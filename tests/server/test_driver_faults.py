@@ -65,7 +65,7 @@ def test_a_job_that_ends_its_driver_fails_alone(head, when, place):
     (head.orders / "slow").write_text("1")
     wait_for(lambda: states(head, jobs) == ["running"] * 7, 20, "all are in the driver's hands")
     head.withdraw("hold")
-    wait_for(lambda: states(head, jobs[place:place + 1]) == ["failed"], 120, "the culprit fails")
+    wait_for(lambda: states(head, jobs[place : place + 1]) == ["failed"], 120, "the culprit fails")
     wait_for(lambda: states(head, jobs).count("done") == 6, 120, "the others are done")
     error = head.ask(op="status", job=jobs[place]).last["error"]
     assert error["code"] == "DRIVER_FAILED" and "4 times" in error["message"]
@@ -79,23 +79,30 @@ def test_a_driver_killed_from_outside_is_no_fault_of_its_job(head):
     sock, reply = head.send(**SMALL)
     job = reply.step() and reply.last["job"]
     for life in range(1, 6):
-        wait_for(lambda: len(head.lines("lives")) == life and states(head, [job]) == ["running"], 30, "it runs")
+        wait_for(
+            lambda: len(head.lines("lives")) == life and states(head, [job]) == ["running"], 30, "it runs"
+        )
         os.kill(int(head.lines("lives")[-1]), signal.SIGKILL)
     head.withdraw("hold")
     with sock:
         assert reply.read().video == expected_video(job)
 
 
-@pytest.mark.parametrize("said", [
-    {"event": "frame", "frame": "one"},
-    {"event": "frame"},
-    {"event": "segment", "index": 0, "path": "PRECIOUS", "frames": 5, "sha256": "0" * 64},
-    {"event": "segment", "index": 0, "path": "TMP/../../../precious", "frames": 5, "sha256": "0" * 64},
-    {"event": "video", "path": "PRECIOUS", "frames": 12, "sha256": "0" * 64},
-    {"event": "strip", "strip": 1, "path": "PRECIOUS"},
-    {"event": "stage", "stage": "reference", "done": None, "total": 1},
-])
-def test_nonsense_that_a_driver_says_costs_the_job_in_hand_an_attempt_and_nobody_anything_else(head, tmp_path, said):
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"event": "frame", "frame": "one"},
+        {"event": "frame"},
+        {"event": "segment", "index": 0, "path": "PRECIOUS", "frames": 5, "sha256": "0" * 64},
+        {"event": "segment", "index": 0, "path": "TMP/../../../precious", "frames": 5, "sha256": "0" * 64},
+        {"event": "video", "path": "PRECIOUS", "frames": 12, "sha256": "0" * 64},
+        {"event": "strip", "strip": 1, "path": "PRECIOUS"},
+        {"event": "stage", "stage": "reference", "done": None, "total": 1},
+    ],
+)
+def test_nonsense_that_a_driver_says_costs_the_job_in_hand_an_attempt_and_nobody_anything_else(
+    head, tmp_path, said
+):
     precious = tmp_path / "precious"
     precious.write_text("mine")
     text = json.dumps(said).replace("PRECIOUS", str(precious))
@@ -109,7 +116,14 @@ def test_nonsense_that_a_driver_says_costs_the_job_in_hand_an_attempt_and_nobody
 
 def test_a_file_named_for_a_job_that_nobody_knows_is_left_alone(head, tmp_path):
     (folder := tmp_path / "folder").mkdir()
-    said = {"event": "segment", "job": "0" * 64, "index": 0, "path": str(folder), "frames": 5, "sha256": "0" * 64}
+    said = {
+        "event": "segment",
+        "job": "0" * 64,
+        "index": 0,
+        "path": str(folder),
+        "frames": 5,
+        "sha256": "0" * 64,
+    }
     (head.orders / "nonsense").write_text(json.dumps(said))
     reply = head.ask(**SMALL)
     assert reply.video and folder.is_dir()

@@ -22,8 +22,13 @@ def test_the_fault_tests_know_the_leash_and_the_driver_by_the_commands_that_star
     monkeypatch.setenv(processes.VARIABLE, mark)
     driver = DriverProcess(driver_command(Settings(address="local")), 60)
     try:
+
         def roles():
-            return sorted(role_of(command) for command in processes.marked(mark).values()) == ["driver", "leash", "leash"]
+            return sorted(role_of(command) for command in processes.marked(mark).values()) == [
+                "driver",
+                "leash",
+                "leash",
+            ]
 
         processes.wait_for(roles, 60, "a leash, its guard and a driver run")
         assert threading.current_thread() is threading.main_thread()  # the leash would die with another one
@@ -35,10 +40,15 @@ def test_the_fault_tests_know_the_leash_and_the_driver_by_the_commands_that_star
 def test_the_fault_tests_find_what_has_lost_its_mark():
     """As Ray's agents, whose titles lie over their environment; also when all that carried the mark have ended."""
     mark = processes.new_mark()
-    shell = subprocess.Popen(["sh", "-c", "env -i sleep 600 & wait"], start_new_session=True,
-                             env=os.environ | {processes.VARIABLE: mark})
+    shell = subprocess.Popen(
+        ["sh", "-c", "env -i sleep 600 & wait"],
+        start_new_session=True,
+        env=os.environ | {processes.VARIABLE: mark},
+    )
     try:
-        processes.wait_for(lambda: any(c.startswith("sleep") for c in processes.marked(mark).values()), 20, "it sleeps")
+        processes.wait_for(
+            lambda: any(c.startswith("sleep") for c in processes.marked(mark).values()), 20, "it sleeps"
+        )
         assert len(processes.marked(mark)) == 2
         os.kill(shell.pid, signal.SIGKILL)
         shell.wait()
@@ -52,24 +62,46 @@ def test_the_fault_tests_find_what_has_lost_its_mark():
 def test_nobody_of_the_session_outlives_the_leash(victim):
     """Ray's workers lead groups of their own, as "far" does; its agents do not notice that all others have gone."""
     mark, (ours, theirs) = processes.new_mark(), socket.socketpair()
-    sleepers = "import os, subprocess, time; subprocess.Popen(['sleep', '601'], process_group=0); time.sleep(600)"
+    sleepers = (
+        "import os, subprocess, time; subprocess.Popen(['sleep', '601'], process_group=0); time.sleep(600)"
+    )
     command = leash_command("holder", theirs.fileno(), [sys.executable, "-c", sleepers])
     holder = subprocess.Popen(
-        [sys.executable, "-c", ("import os, subprocess, sys, time; n = int(sys.argv[5]);"
-         "subprocess.Popen([str(os.getpid()) if a == 'holder' else a for a in sys.argv[1:]], pass_fds=(n,),"
-         "start_new_session=True); time.sleep(602)"), *command], pass_fds=(theirs.fileno(),),
-        env=os.environ | {processes.VARIABLE: mark})
+        [
+            sys.executable,
+            "-c",
+            (
+                "import os, subprocess, sys, time; n = int(sys.argv[5]);"
+                "subprocess.Popen([str(os.getpid()) if a == 'holder' else a for a in sys.argv[1:]], pass_fds=(n,),"
+                "start_new_session=True); time.sleep(602)"
+            ),
+            *command,
+        ],
+        pass_fds=(theirs.fileno(),),
+        env=os.environ | {processes.VARIABLE: mark},
+    )
     theirs.close()
     try:
-        processes.wait_for(lambda: any(c.startswith("sleep") for c in processes.marked(mark).values()), 60, "all run")
-        parents = {pid: int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-                   for pid in processes.marked(mark)}
+        processes.wait_for(
+            lambda: any(c.startswith("sleep") for c in processes.marked(mark).values()), 60, "all run"
+        )
+        parents = {
+            pid: int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+            for pid in processes.marked(mark)
+        }
         leash = next(pid for pid, parent in parents.items() if parent == holder.pid)
-        driver, *guard = sorted((pid for pid, parent in parents.items() if parent == leash),
-                               key=lambda pid: pid not in parents.values())
+        driver, *guard = sorted(
+            (pid for pid, parent in parents.items() if parent == leash),
+            key=lambda pid: pid not in parents.values(),
+        )
         if victim == "group":
             os.killpg(leash, signal.SIGKILL)
-        for name, pid in {"holder": holder.pid, "leash": leash, "guard": next(iter(guard), 0), "driver": driver}.items():
+        for name, pid in {
+            "holder": holder.pid,
+            "leash": leash,
+            "guard": next(iter(guard), 0),
+            "driver": driver,
+        }.items():
             if pid and name in victim.split():
                 os.kill(pid, signal.SIGKILL)
         if victim == "holder and leash":

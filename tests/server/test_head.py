@@ -38,7 +38,9 @@ def test_a_signal_in_the_worst_moment_is_not_lost(heads, tmp_path):
     (tmp_path / "orders" / "signal").touch()
     (tmp_path / "hook" / "sitecustomize.py").write_text(SIGNAL_AT_THE_WORST_MOMENT)
     head = heads(hook=str(tmp_path / "hook"))
-    assert head.process.wait(60) == 0 and (head.orders / "hit").exists() and "stopped; accepted" in head.said()
+    assert (
+        head.process.wait(60) == 0 and (head.orders / "hit").exists() and "stopped; accepted" in head.said()
+    )
 
 
 def test_a_signal_that_another_thread_gets_is_noticed(head):
@@ -73,6 +75,7 @@ def test_the_driver_gets_signals_as_usual(head):
 
 def test_few_descriptors_mean_few_connections_and_a_word(heads):
     """attacks.md 2.14: with 256, silent connections took those that segments are stored with."""
+
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
 
@@ -152,14 +155,26 @@ def test_machines_that_join_and_leave_are_told(heads):
     head = heads()
     wait_for(lambda: "is ready" in head.said(), 30, "the driver is ready")
     assert "nodes: 1\n" in head.said()  # the dead one does not count
-    nodes = [{"id": "here", "resources": {"CPU": 1}},
-             {"id": "b", "host": "big", "address": "10.0.0.2", "alive": True, "resources": {"CPU": 8, "GPU": 1}}]
+    nodes = [
+        {"id": "here", "resources": {"CPU": 1}},
+        {"id": "b", "host": "big", "address": "10.0.0.2", "alive": True, "resources": {"CPU": 8, "GPU": 1}},
+    ]
     head.tell("say", json.dumps({"event": "cluster", "nodes": nodes}))
-    wait_for(lambda: "machine big (10.0.0.2) joined with 8 CPUs and 1 GPU; the cluster has 9 CPUs and 1 GPU now"
-             in head.said(), 20, "it is told")
+    wait_for(
+        lambda: (
+            "machine big (10.0.0.2) joined with 8 CPUs and 1 GPU; the cluster has 9 CPUs and 1 GPU now"
+            in head.said()
+        ),
+        20,
+        "it is told",
+    )
     nodes[1]["alive"] = False
     head.tell("say", json.dumps({"event": "cluster", "nodes": nodes}))
-    wait_for(lambda: "machine big (10.0.0.2) left, and with it 8 CPUs and 1 GPU; 1 CPU remain" in head.said(), 20, "it is told")
+    wait_for(
+        lambda: "machine big (10.0.0.2) left, and with it 8 CPUs and 1 GPU; 1 CPU remain" in head.said(),
+        20,
+        "it is told",
+    )
     assert head.said().count("joined with") == head.said().count(" left, ") == 1
 
 

@@ -24,16 +24,19 @@ def apply(job: Job, *events: str) -> Job:
     return job
 
 
-@pytest.mark.parametrize("events, state", [
-    (["start"], RUNNING),
-    (["start", "finish"], DONE),
-    (["start", "requeue", "start", "finish", "damage"], QUEUED),
-    (["start", "fail", "ask"], QUEUED),
-    (["cancel", "cancel", "ask", "cancel"], CANCELLED),
-    (["start", "cancel", "ask"], QUEUED),
-    (["start", "finish", "cancel", "ask"], DONE),
-    (["fail", "cancel"], FAILED),
-])
+@pytest.mark.parametrize(
+    "events, state",
+    [
+        (["start"], RUNNING),
+        (["start", "finish"], DONE),
+        (["start", "requeue", "start", "finish", "damage"], QUEUED),
+        (["start", "fail", "ask"], QUEUED),
+        (["cancel", "cancel", "ask", "cancel"], CANCELLED),
+        (["start", "cancel", "ask"], QUEUED),
+        (["start", "finish", "cancel", "ask"], DONE),
+        (["fail", "cancel"], FAILED),
+    ],
+)
 def test_lives(events, state):
     assert apply(job(), *events).state == state
 

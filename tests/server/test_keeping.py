@@ -101,7 +101,9 @@ def test_a_list_reads_no_payloads(store, monkeypatch):
     monkeypatch.setattr(store, "payload", read)
     rows = json.loads(register.list())
     assert [row["job"] for row in rows] == jobs[::-1]
-    assert {"state", "frames", "done", "asked", "bytes", "pinned"} <= set(rows[0]) and len(register.list()) < 3_000
+    assert {"state", "frames", "done", "asked", "bytes", "pinned"} <= set(rows[0]) and len(
+        register.list()
+    ) < 3_000
 
 
 def test_many_who_ask_at_once_are_told_by_two_looks():
@@ -203,7 +205,11 @@ def test_a_full_disk_keeps_no_job_going(heads, op, ends):
     wait_for(lambda: state(head, job) == "running", 20, "it runs")
     told = head.ask(op=op, job=job).last
     assert told["state"] == ends and "not stored yet" in told["unsaved"]
-    wait_for(lambda: "unsaved" not in head.ask(op="status", job=job).last, 20, "it is stored as there is room again")
+    wait_for(
+        lambda: "unsaved" not in head.ask(op="status", job=job).last,
+        20,
+        "it is stored as there is room again",
+    )
     assert state(head, job) == ends
     head.kill()
     head = heads()

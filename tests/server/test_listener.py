@@ -10,9 +10,10 @@ import threading
 
 import pytest
 
-from mandel.server.connection import Connection
 from mandel.server import arrival
-from mandel.server.listener import Listener, listen as listen_at
+from mandel.server.connection import Connection
+from mandel.server.listener import Listener
+from mandel.server.listener import listen as listen_at
 from mandel.server.reading import Reading
 from mandel.settings import Settings
 from tests.server.heads import Reply
@@ -74,9 +75,15 @@ def apart(monkeypatch):
 
 def test_who_is_behind_an_address():
     owner = arrival.owner
-    assert [owner(address) for address in ("127.0.0.1", "127.9.8.7", "::1")] == ["127.0.0.1", "127.0.0.1", "::1"]
+    assert [owner(address) for address in ("127.0.0.1", "127.9.8.7", "::1")] == [
+        "127.0.0.1",
+        "127.0.0.1",
+        "::1",
+    ]
     assert owner("192.0.2.7") == "192.0.2.7"
-    assert owner("2001:db8::1") == owner("2001:db8::ffff:0:0:2") == "2001:db8::/64" != owner("2001:db8:0:1::1")
+    assert (
+        owner("2001:db8::1") == owner("2001:db8::ffff:0:0:2") == "2001:db8::/64" != owner("2001:db8:0:1::1")
+    )
     assert owner("fe80::1%eth0") == "fe80::/64"
 
 
@@ -103,11 +110,12 @@ def test_users_of_this_machine_count_each_for_himself(monkeypatch, there):
             other.setattr(socket, "AF_NETLINK", -1)
             assert arrival.user(far) == ""
         if os.getuid() == 0:
-            code = (f"import os, socket; os.setuid(65534); s = socket.socket({far.family:d}); "
-                    f"s.connect(({there!r}, {port.getsockname()[1]})); s.recv(1)")
-            with subprocess.Popen([sys.executable, "-S", "-c", code]) as process:
-                with port.accept()[0] as far:
-                    assert arrival.user(far) == ",uid=65534"
+            code = (
+                f"import os, socket; os.setuid(65534); s = socket.socket({far.family:d}); "
+                f"s.connect(({there!r}, {port.getsockname()[1]})); s.recv(1)"
+            )
+            with subprocess.Popen([sys.executable, "-S", "-c", code]) as process, port.accept()[0] as far:
+                assert arrival.user(far) == ",uid=65534"
             assert process.returncode == 0
 
 
@@ -192,7 +200,9 @@ def test_tls_ends_with_a_word(listen):
     Held.allowed.set()
     trust = ssl.create_default_context(cafile=CERTIFICATE)
     for said, wanted in ((b'{"op": "list"}', b"list"), (b"nonsense", b"BAD_JSON"), (b"", b"TIMEOUT")):
-        with trust.wrap_socket(connect(listener), server_hostname="localhost", suppress_ragged_eofs=False) as sock:
+        with trust.wrap_socket(
+            connect(listener), server_hostname="localhost", suppress_ragged_eofs=False
+        ) as sock:
             sock.sendall(said)
             assert wanted in b"".join(iter(lambda: sock.recv(1 << 14), b""))
 
@@ -232,7 +242,9 @@ def test_streams_leave_room_for_what_streams_nothing(listen, apart):
     wait_for(lambda: len(listener._serving) == 10, 20, "they are served")
     with ask(listener, "127.0.0.2") as sock:
         said = Reply(sock).read()
-        assert said.code == "BUSY" and "10 connections of your address that follow jobs" in said.last["message"]
+        assert (
+            said.code == "BUSY" and "10 connections of your address that follow jobs" in said.last["message"]
+        )
     held += [ask(listener, "127.0.0.3") for _ in range(4)]
     wait_for(lambda: len(listener._serving) == 14, 20, "they are served")
     with ask(listener, "127.0.0.4") as sock:
@@ -244,8 +256,11 @@ def test_streams_leave_room_for_what_streams_nothing(listen, apart):
     for one in listener._serving:  # as if their answers had not been taken for a minute
         one.since -= 60 * (not one.streams)
     fresh = ask(listener, "127.0.0.4", op="status")
-    wait_for(lambda: sorted(one._asked.op for one in listener._serving if not one.streams) == ["list", "status"],
-             20, "it has the place of one that took no answer")
+    wait_for(
+        lambda: sorted(one._asked.op for one in listener._serving if not one.streams) == ["list", "status"],
+        20,
+        "it has the place of one that took no answer",
+    )
     Held.allowed.set()
     with fresh:
         assert Reply(fresh).read().last == {"op": "status"}
@@ -260,9 +275,14 @@ def test_slow_readers_make_way_when_others_wait(listen, apart):
     waiting = [ask(listener, "127.0.0.2"), ask(listener, "127.0.0.3")]
     slow = [ask(listener, source, client="slow") for source in ("127.0.0.2", "127.0.0.3", "127.0.0.2")]
     wait_for(lambda: len(listener._serving) == 5, 20, "all are served")
-    fresh = [ask(listener, source) for source in ("127.0.0.1", "127.0.0.3", "127.0.0.1")]  # in the places of slow ones
-    wait_for(lambda: not any(one.reading.is_slow(0) for one in listener._serving) and len(listener._serving) == 5,
-             20, "they are served")
+    fresh = [
+        ask(listener, source) for source in ("127.0.0.1", "127.0.0.3", "127.0.0.1")
+    ]  # in the places of slow ones
+    wait_for(
+        lambda: not any(one.reading.is_slow(0) for one in listener._serving) and len(listener._serving) == 5,
+        20,
+        "they are served",
+    )
     with ask(listener) as sock:
         assert Reply(sock).read().code == "BUSY"  # who waits for a job is not slow
     Held.allowed.set()

@@ -14,8 +14,16 @@ from tests.support.processes import wait_for
 SHORT = {"flat": False, "reached": 0.8, "late": 0.2, "maxiter": 10, "auto": False}
 NOTES = {
     "reached": {"frame": 0, "share": 0.8, "maxiter": 10},
-    "short": {"frames": 12, "first": 0, "last": 11, "frame": 0, "share": 0.8, "missing": 0.2, "maxiter": 10,
-              "auto": False},
+    "short": {
+        "frames": 12,
+        "first": 0,
+        "last": 11,
+        "frame": 0,
+        "share": 0.8,
+        "missing": 0.2,
+        "maxiter": 10,
+        "auto": False,
+    },
 }
 
 

@@ -113,7 +113,10 @@ def test_many_jobs_of_one_client_do_not_keep_another_waiting(heads):
     alone = [start(head, maxiter=200 + k, client="few") for k in range(2)]
     wait_for(lambda: state(head, alone[0]) == "running", 20, "the other client's first job runs")
     assert head.ask(op="status", job=alone[0]).last["client"] == "few@127.0.0.1"
-    assert head.ask(op="status").last["jobs"] | {"running": 17, "queued": 5} == head.ask(op="status").last["jobs"]
+    assert (
+        head.ask(op="status").last["jobs"] | {"running": 17, "queued": 5}
+        == head.ask(op="status").last["jobs"]
+    )
     head.kill()
     wait_for(lambda: not head.processes(), 20, "the driver died with its head")
     head = heads()
@@ -228,7 +231,11 @@ def test_unfinished_jobs_keep_their_room(heads):
 
 
 def test_what_the_cluster_cannot_hold_is_refused_before_it_is_accepted(head):
-    said = {"event": "cluster", "store": 10**9, "nodes": [{"id": "here", "resources": {"CPU": 1, "memory": 2 << 30}}]}
+    said = {
+        "event": "cluster",
+        "store": 10**9,
+        "nodes": [{"id": "here", "resources": {"CPU": 1, "memory": 2 << 30}}],
+    }
     head.tell("say", json.dumps(said))
     wait_for(lambda: "store" in head.ask(op="status").last["cluster"], 20, "the head knows the cluster")
     reply = head.ask(frame_width=16_384, frame_height=2, num_frames=2, sampling="shared", maxiter=10)

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from mandel.version import VERSION
 from mandel.errors import MandelError
 from mandel.server.listener import listen
+from mandel.version import VERSION
 from tests.server.heads import SMALL, Head, Reply, expected_video
 from tests.support.processes import wait_for
 
@@ -41,15 +41,22 @@ def test_a_video_and_again_from_the_store(head):
 
 def variants(number: int) -> list[bytes]:
     """One payload written in many ways."""
+
     def number_text(value):
         return random.choice([f"{value}", f"{value}.0", f"{value}e0"])
+
     texts = []
     for _ in range(number):
         items = list(SMALL.items())
         random.shuffle(items)
         space = random.choice(["", " ", "\n\t"])
-        texts.append(("{" + f",{space}".join(
-            f'"{name}"{space}:{space}{number_text(value)}' for name, value in items) + "}").encode())
+        texts.append(
+            (
+                "{"
+                + f",{space}".join(f'"{name}"{space}:{space}{number_text(value)}' for name, value in items)
+                + "}"
+            ).encode()
+        )
     return texts
 
 
@@ -117,8 +124,11 @@ def test_cancel_and_go_on(head):
 
 
 def test_unknown_jobs_are_all_alike(head):
-    answers = [head.ask(op=op, job=job).last for op in ("attach", "status", "cancel")
-               for job in ("0" * 64, "A" * 64, "../../etc/passwd", "")]
+    answers = [
+        head.ask(op=op, job=job).last
+        for op in ("attach", "status", "cancel")
+        for job in ("0" * 64, "A" * 64, "../../etc/passwd", "")
+    ]
     assert all(answer == answers[0] for answer in answers) and answers[0]["code"] == "NOT_FOUND"
 
 
@@ -135,7 +145,9 @@ def test_a_damaged_video_is_made_again(head):
         video.write_bytes(damage(video.read_bytes()))
         replies = in_threads([lambda: head.ask(**SMALL)] * 5)
         assert all(reply.video == first.video for reply in replies) and video.read_bytes() == first.video
-    assert len(head.lines("rendered")) == 4 * SMALL["num_frames"]  # once more each time, not once for each client
+    assert (
+        len(head.lines("rendered")) == 4 * SMALL["num_frames"]
+    )  # once more each time, not once for each client
 
 
 def test_sigterm_keeps_running_jobs(heads):
@@ -166,18 +178,27 @@ def test_a_second_signal_ends_at_once(heads):
 
 
 def test_a_second_head_is_refused_in_words(head, tmp_path):
-    for options, code in ((["--port", str(head.port), "--db", str(tmp_path / "other")], "PORT_TAKEN"),
-                          (["--port", "0", "--db", str(head.db)], "DB_LOCKED"),
-                          (["--port", "0", "--db", "/proc/none"], "DB_NOT_WRITABLE"),
-                          (["--host", "256.1.1.1"], "CANNOT_LISTEN")):
-        run = subprocess.run([sys.executable, "ray_head.py", *options], capture_output=True, text=True, timeout=60)
+    for options, code in (
+        (["--port", str(head.port), "--db", str(tmp_path / "other")], "PORT_TAKEN"),
+        (["--port", "0", "--db", str(head.db)], "DB_LOCKED"),
+        (["--port", "0", "--db", "/proc/none"], "DB_NOT_WRITABLE"),
+        (["--host", "256.1.1.1"], "CANNOT_LISTEN"),
+    ):
+        run = subprocess.run(
+            [sys.executable, "ray_head.py", *options], capture_output=True, text=True, timeout=60
+        )
         assert run.returncode == 3 and run.stderr.startswith(f"{code}: "), run.stderr
         assert "Traceback" not in run.stderr
 
 
 def test_options_that_make_no_sense():
-    run = subprocess.run([sys.executable, "ray_head.py"], capture_output=True, text=True, timeout=60,
-                         env={"MANDEL_PORT": "many"})
+    run = subprocess.run(
+        [sys.executable, "ray_head.py"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"MANDEL_PORT": "many"},
+    )
     assert run.returncode == 2 and "BAD_SETTING" in run.stderr
 
 

@@ -29,7 +29,9 @@ def changed(of: Job, source: Job | None = None, **changes):
 
 def test_only_what_was_changed_differs():
     asked = changed(job(), palette="ember", fps=60)
-    expected = parse(loads(json.dumps(SHARED | {"palette": "ember", "fps": 60, "keep_strips": False}).encode()))
+    expected = parse(
+        loads(json.dumps(SHARED | {"palette": "ember", "fps": 60, "keep_strips": False}).encode())
+    )
     assert asked == expected and asked.job_id() == expected.job_id()
 
 
@@ -43,14 +45,21 @@ def test_larger_frames_say_how_dense_they_are_and_smaller_ones_keep_what_was_ask
 
 def test_a_recoloured_job_is_recoloured_from_the_first_one():
     first = job()
-    second = job(source=first.id, digit="b", keep_strips=False, frame_width=320, frame_height=180, palette="ember")
+    second = job(
+        source=first.id, digit="b", keep_strips=False, frame_width=320, frame_height=180, palette="ember"
+    )
     asked = changed(second, first, frame_width=640, frame_height=360)
     assert (asked.palette, asked.strip_density) == ("ember", "1.1")
 
 
-@pytest.mark.parametrize("of, words", [
-    (job(keep_strips=False), "keep_strips"), (job(QUEUED), "not done"),
-], ids=["nothing kept", "not done"])
+@pytest.mark.parametrize(
+    "of, words",
+    [
+        (job(keep_strips=False), "keep_strips"),
+        (job(QUEUED), "not done"),
+    ],
+    ids=["nothing kept", "not done"],
+)
 def test_without_strips_it_is_refused_with_what_to_do(of, words):
     with pytest.raises(MandelError) as failure:
         changed(of)

@@ -36,9 +36,11 @@ def begun(store, job: str = JOB, payload: dict = CANONICAL):
 
 def fail_after(store, monkeypatch, action) -> None:
     """The disk fails while a job is begun, just after ``action``."""
+
     def segments(job):
         action(job)
         raise StoreError("DISK_FAILED", "as ordered")
+
     monkeypatch.setattr(store, "segments", segments)
 
 
@@ -72,4 +74,9 @@ def test_a_job_of_an_older_version_ends_clearly(store, payload, code):
 def test_a_job_of_this_version_is_begun(store):
     _register, begin, _job = begun(store)
     told = begin()
-    assert told["do"] == "render" and told["job"] == JOB and told["payload"] == CANONICAL and told["segments"] == {}
+    assert (
+        told["do"] == "render"
+        and told["job"] == JOB
+        and told["payload"] == CANONICAL
+        and told["segments"] == {}
+    )

@@ -60,7 +60,9 @@ class World:
 def test_culprits_fail_and_nobody_else(monkeypatch, seed):
     rng = random.Random(seed)
     names = [f"j{number}" for number in range(rng.randint(1, 20))]
-    culprits = {name: rng.choice((1, 4, 40)) for name in rng.sample(names, min(len(names), rng.choice((1, 1, 2))))}
+    culprits = {
+        name: rng.choice((1, 4, 40)) for name in rng.sample(names, min(len(names), rng.choice((1, 1, 2))))
+    }
     work = {name: 10**6 if name in culprits else rng.choice((2, 60, 600)) for name in names}
     world = World(monkeypatch, work, culprits).run()
     assert set(world.failed) == set(culprits) and set(world.done) == set(names) - set(culprits)

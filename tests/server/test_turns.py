@@ -16,8 +16,10 @@ LOCK = threading.RLock()
 def queue(*clients: str, priorities=()) -> list[Job]:
     """Waiting jobs, oldest first."""
     wishes = [*priorities, *[0] * (len(clients) - len(priorities))]
-    return [Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, {}, wish, client=client))
-            for n, (client, wish) in enumerate(zip(clients, wishes))]
+    return [
+        Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, {}, wish, client=client))
+        for n, (client, wish) in enumerate(zip(clients, wishes))
+    ]
 
 
 def begun(jobs: list[Job], let_go=()) -> list[str]:

@@ -16,10 +16,18 @@ from mandel.store.store import Store
 from tests.store.damages import FOREIGN, FRAMES, Made, foreign_files, videos
 
 
-@pytest.mark.parametrize("entries", [
-    ("thesis.tex",), ("tmp/precious.txt", "jobs/2024/report/n.csv"), ("index.sqlite3",), ("lock", "tmp/a"),
-    ("lock", "tmp/a", "jobs/2024/report/n.csv"), (".hidden",), ("cache/tmpabcdefgh",),
-])
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ("thesis.tex",),
+        ("tmp/precious.txt", "jobs/2024/report/n.csv"),
+        ("index.sqlite3",),
+        ("lock", "tmp/a"),
+        ("lock", "tmp/a", "jobs/2024/report/n.csv"),
+        (".hidden",),
+        ("cache/tmpabcdefgh",),
+    ],
+)
 def test_a_folder_of_others_is_refused_and_not_touched(tmp_path, entries):
     for name in entries:
         (tmp_path / "X" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +35,11 @@ def test_a_folder_of_others_is_refused_and_not_touched(tmp_path, entries):
     before = {path: path.lstat().st_mode for path in (tmp_path / "X").rglob("*")}
     with pytest.raises(StoreError) as caught:
         Store(tmp_path / "X")
-    assert caught.value.code == "DB_NOT_OURS" and "--db" in caught.value.message and "touch" in caught.value.message
+    assert (
+        caught.value.code == "DB_NOT_OURS"
+        and "--db" in caught.value.message
+        and "touch" in caught.value.message
+    )
     assert {path: path.lstat().st_mode for path in (tmp_path / "X").rglob("*")} == before
     assert foreign_files(tmp_path) == len(entries)
 
@@ -39,7 +51,9 @@ def test_a_lock_that_is_a_link_is_refused(tmp_path, made):
     (tmp_path / "DB" / "lock").symlink_to(tmp_path / "precious")
     with pytest.raises(StoreError) as caught:
         Store(tmp_path / "DB")
-    assert caught.value.code == "DB_NOT_OURS" and "lock" in caught.value.message and foreign_files(tmp_path) == 1
+    assert (
+        caught.value.code == "DB_NOT_OURS" and "lock" in caught.value.message and foreign_files(tmp_path) == 1
+    )
 
 
 @pytest.mark.parametrize("entries", [(), (".gitkeep",), ("lost+found",)])
@@ -77,15 +91,19 @@ def older(root: Path, made: Made) -> None:
     db.execute("PRAGMA user_version=4")
     for job in (path.name for path in root.glob("jobs/*/*")):
         done = job in made.done
-        db.execute("INSERT INTO jobs (id, payload, frames, state, asked, report) VALUES (?, ?, ?, ?, 1e9, ?)",
-                   (job, names.payload(job).read_text(), FRAMES, DONE if done else CANCELLED, '{"seconds": 1.5}'))
+        db.execute(
+            "INSERT INTO jobs (id, payload, frames, state, asked, report) VALUES (?, ?, ?, ?, 1e9, ?)",
+            (job, names.payload(job).read_text(), FRAMES, DONE if done else CANCELLED, '{"seconds": 1.5}'),
+        )
         if done:
             names.segments(job).mkdir()
             names.file(job, "segment", 0).write_bytes(bytes(50))
             for kind in ("video", "segment"):
                 data = names.file(job, kind, 0).read_bytes()
-                db.execute("INSERT INTO files VALUES (?, ?, 0, ?, ?, ?)",
-                           (job, kind, FRAMES, len(data), hashlib.sha256(data).hexdigest()))
+                db.execute(
+                    "INSERT INTO files VALUES (?, ?, 0, ?, ?, ?)",
+                    (job, kind, FRAMES, len(data), hashlib.sha256(data).hexdigest()),
+                )
     db.close()
 
 
@@ -101,8 +119,9 @@ def test_a_folder_of_the_version_before_is_taken_over(made, tmp_path, caplog):
         assert "older version" in caplog.text and str(store.recovery) == "nothing to recover"
         assert root.stat().st_mode & 0o777 == 0o700
         for job in made.done:
-            assert store.get(job).payload == json.loads(made.root.joinpath(
-                "jobs", job[:2], job, "payload.json").read_text())
+            assert store.get(job).payload == json.loads(
+                made.root.joinpath("jobs", job[:2], job, "payload.json").read_text()
+            )
             store.open(job).file.close()
             assert store.bytes(job) == 4 * 4096 + -(-names.file(job, "video").stat().st_size // 4096) * 4096
         while store.thin():

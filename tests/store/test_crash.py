@@ -15,16 +15,24 @@ from tests.store import scenario
 ROOT = Path(__file__).resolve().parents[2]
 FILE_STEPS = ("fsync", "rename", "folder")
 STEPS = [
-    "job.write", *(f"{kind}.{step}" for kind in ("job", "segment", "strip", "poster", "proof", "video")
-    for step in FILE_STEPS),
+    "job.write",
+    *(
+        f"{kind}.{step}"
+        for kind in ("job", "segment", "strip", "poster", "proof", "video")
+        for step in FILE_STEPS
+    ),
     *(f"{label}.commit" for label in ("job", "segment", "strip", "video", "thin", "state", "discard")),
 ]
 
 
 def run(db: Path, failpoint: str) -> tuple[int, list[str]]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.store.scenario", str(db)], capture_output=True, text=True, cwd=ROOT,
-        env=os.environ | {"MANDEL_FAILPOINT": failpoint}, timeout=60,
+        [sys.executable, "-m", "tests.store.scenario", str(db)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"MANDEL_FAILPOINT": failpoint},
+        timeout=60,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stdout.split("\n")[:-1]
@@ -42,7 +50,8 @@ def check(db: Path, said: list[str]) -> None:
             assert record.state == QUEUED
         if record is not None and record.state != DONE and "done" not in said:
             assert {s.number for s in store.segments(scenario.JOB)} >= {
-                int(line.split()[1]) for line in said if line.startswith("segment")}
+                int(line.split()[1]) for line in said if line.startswith("segment")
+            }
         assert store.strips.of(scenario.JOB) or "strip" not in said
         if "cancelled" in said and "discarded" not in said:
             assert store.get(scenario.OTHER).state in (CANCELLED, QUEUED)
@@ -81,5 +90,7 @@ def test_killed_at_the_second_segment_keeps_the_first(tmp_path):
 
 def test_calm(tmp_path):
     assert run(tmp_path / "DB", "") == (
-        0, ["accepted", "segment 0", "segment 1", "strip", "done", "cancelled", "discarded"])
+        0,
+        ["accepted", "segment 0", "segment 1", "strip", "done", "cancelled", "discarded"],
+    )
     check(tmp_path / "DB", ["accepted", "discarded"])

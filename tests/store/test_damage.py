@@ -29,7 +29,10 @@ def test_no_damage_costs_a_video(made, tmp_path):
         root = here / "DB"
         (here / "outside").mkdir(parents=True)
         shutil.copytree(made.live if rng.random() < 0.5 else made.root, root, symlinks=True)
-        damages = [rng.choice((of_index, of_index, of_rows, of_names))(rng, root) for _ in range(rng.choice((1, 1, 2)))]
+        damages = [
+            rng.choice((of_index, of_index, of_rows, of_names))(rng, root)
+            for _ in range(rng.choice((1, 1, 2)))
+        ]
         ways.update(damage.split()[0] for damage in damages)
         before, foreign = videos(here, made.digests), foreign_files(here)
         outside = sorted(path for path in (here / "outside").rglob("*"))
@@ -38,7 +41,9 @@ def test_no_damage_costs_a_video(made, tmp_path):
                 store = Store(root)
             except StoreError as error:
                 refused[error.code] += 1
-                assert len(error.message) > 40 and str(root) in error.message or "index" in error.message, error.message
+                assert (len(error.message) > 40 and str(root) in error.message) or "index" in error.message, (
+                    error.message
+                )
             else:
                 try:
                     for job in made.done:
@@ -49,8 +54,9 @@ def test_no_damage_costs_a_video(made, tmp_path):
                     for row in store.table(1000):
                         store.get(row["id"])
                     told.update(row["state"] for row in store.table(1000))
-                    if life == 0 and not any("link" in damage or "renamed" in damage or "gone" in damage
-                                             for damage in damages):
+                    if life == 0 and not any(
+                        "link" in damage or "renamed" in damage or "gone" in damage for damage in damages
+                    ):
                         assert store.recovery.damaged == 0, (number, damages)
                 except StoreError as error:
                     pytest.fail(f"{number}, {damages}: {error.message}")
@@ -60,12 +66,22 @@ def test_no_damage_costs_a_video(made, tmp_path):
             assert foreign_files(here) == foreign, (number, damages)
             assert sorted(path for path in (here / "outside").rglob("*")) == outside, (number, damages)
         shutil.rmtree(here)
-    tell("damaged DB/", damages=DAMAGES, kinds=len(ways), videos_removed=0, tracebacks=0, videos_served=served,
-         refused=dict(refused), states=dict(told))
+    tell(
+        "damaged DB/",
+        damages=DAMAGES,
+        kinds=len(ways),
+        videos_removed=0,
+        tracebacks=0,
+        videos_served=served,
+        refused=dict(refused),
+        states=dict(told),
+    )
     assert served > DAMAGES * 5  # of 10: the store does not lock itself up
 
 
-@pytest.mark.parametrize("lost", [("index.sqlite3", "index.sqlite3-wal", "index.sqlite3-shm"), ("index.sqlite3-wal",)])
+@pytest.mark.parametrize(
+    "lost", [("index.sqlite3", "index.sqlite3-wal", "index.sqlite3-shm"), ("index.sqlite3-wal",)]
+)
 def test_a_lost_index_is_made_again_and_its_videos_are_served(made, tmp_path, lost):
     root = tmp_path / "DB"
     shutil.copytree(made.live, root)

@@ -116,7 +116,7 @@ def test_payloads_of_cancelled_jobs_count(store):
     """62 KB of digits each, rendered and cancelled, cost the disk what they cost."""
     jobs = [cancelled(store, number, '{"point":"' + "1" * 62_000 + '"}') for number in range(40)]
     gone = store.evict(1_000_000, idle=0)
-    assert gone == jobs[:len(gone)] and 25 < len(gone) < 40
+    assert gone == jobs[: len(gone)] and 25 < len(gone) < 40
     assert store.usage().total <= 1_000_000
 
 
@@ -143,7 +143,11 @@ def test_the_cache_s_newest_stay_and_its_oldest_go(store):
         os.utime(path, (1000 + number, 1000 + number))
     (store.names.cache / "of nobody").write_bytes(b"x")
     store.evict(store.usage().total - 8193)
-    assert sorted(path.name for path in store.names.cache.iterdir()) == [f"{2:064x}", f"{3:064x}", "of nobody"]
+    assert sorted(path.name for path in store.names.cache.iterdir()) == [
+        f"{2:064x}",
+        f"{3:064x}",
+        "of nobody",
+    ]
 
 
 def test_jobs_are_forgotten_by_number_and_those_without_a_video_first(store):
@@ -202,12 +206,18 @@ def test_pins_are_limited_in_words(store):
         store.pin(job, True, most)  # again is fine
     with pytest.raises(StoreError) as caught:
         store.pin(jobs[2], True, most)
-    assert caught.value.code == "TOO_MANY_PINS" and "50%" in caught.value.message and "unpin" in caught.value.message
+    assert (
+        caught.value.code == "TOO_MANY_PINS"
+        and "50%" in caught.value.message
+        and "unpin" in caught.value.message
+    )
     store.pin(jobs[2], True, None)  # no limit
     with sqlite3.connect(store.names.index) as db:
         for number in range(MOST_PINNED):
-            db.execute("INSERT INTO jobs (id, payload, frames, state, asked, pinned) VALUES (?, '', 1, 'failed', 0, 1)",
-                       (f"{number:064x}",))
+            db.execute(
+                "INSERT INTO jobs (id, payload, frames, state, asked, pinned) VALUES (?, '', 1, 'failed', 0, 1)",
+                (f"{number:064x}",),
+            )
     db.close()
     with pytest.raises(StoreError) as caught:
         store.pin("e" * 64, True, None)

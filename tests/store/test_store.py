@@ -33,7 +33,11 @@ def test_a_job_from_start_to_end(store):
     scenario.complete(store)
     record = store.get(JOB)
     assert (record.state, record.frames, record.payload, record.report) == (
-        DONE, 10, {"num_frames": 10}, {"seconds": 1.0})
+        DONE,
+        10,
+        {"num_frames": 10},
+        {"seconds": 1.0},
+    )
     with store.open(JOB).file as video, store.open(JOB, POSTER).file as poster:
         assert (video.read(), poster.read()) == (scenario.VIDEO, scenario.POSTER)
     names = store.names
@@ -41,7 +45,12 @@ def test_a_job_from_start_to_end(store):
     assert names.job(JOB).parent.name == JOB[:2]
     # Its pictures lie once on the disk.
     assert sorted(path.name for path in names.job(JOB).iterdir()) == [
-        "payload.json", "poster.png", "strips", "video.json", "video.mp4"]
+        "payload.json",
+        "poster.png",
+        "strips",
+        "video.json",
+        "video.mp4",
+    ]
     assert store.segments(JOB) == [] and store.stored_frames(JOB) == {}
 
 
@@ -60,7 +69,11 @@ def test_a_failure_keeps_its_error(store):
     store.add(JOB, {}, "{}", 1)
     store.set_state(JOB, FAILED, MandelError("FRAME_FAILED", "no luck", field="x", limit=3))
     assert reopen(store).get(JOB).error.as_dict() == {
-        "code": "FRAME_FAILED", "message": "no luck", "field": "x", "limit": 3}
+        "code": "FRAME_FAILED",
+        "message": "no luck",
+        "field": "x",
+        "limit": 3,
+    }
     assert store.count() == {FAILED: 1}
 
 
@@ -151,8 +164,13 @@ def test_a_file_that_is_not_what_its_writer_wrote(store):
 
 def test_a_second_store_is_refused_in_words(store):
     code = f"from mandel.store.store import Store; Store({str(store.names.root)!r})"
-    second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-                            cwd=Path(__file__).parents[2])
+    second = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+    )
     assert f"is in use by another server (process {os.getpid()})" in second.stderr
 
 
@@ -202,7 +220,9 @@ def test_an_index_that_is_none(store):
         assert file.read() == scenario.VIDEO
 
 
-@pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "../" + "0" * 61, "0" * 64 + "\n", 7, None])
+@pytest.mark.parametrize(
+    "text", ["", "0" * 63, "0" * 65, "A" * 64, "../" + "0" * 61, "0" * 64 + "\n", 7, None]
+)
 def test_no_text_of_a_client_becomes_a_path(text):
     assert not is_job_id(text)
     with pytest.raises((ValueError, TypeError)):

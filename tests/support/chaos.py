@@ -37,7 +37,9 @@ def amount(short, long):
 
 def tell(promise: str, **figures) -> None:
     """Prints a promise's figures; ``make chaos`` shows them (docs/resilience.md)."""
-    print(f"\n{promise}: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items()))
+    print(
+        f"\n{promise}: " + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items())
+    )
 
 
 def send(port: int, **fields) -> tuple[socket.socket, Reply]:

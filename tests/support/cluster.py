@@ -32,27 +32,50 @@ class Cluster:
         self.faults = self.folder / "faults"
         self.started: subprocess.CompletedProcess | None = None  # what the head's script said
         self.environment = {
-            **os.environ, processes.VARIABLE: self.mark,
+            **os.environ,
+            processes.VARIABLE: self.mark,
             "RAY_AUTH_TOKEN_PATH": str(self.folder / "auth_token"),
             "MANDEL_TASK_FAULTS": str(self.faults),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environment,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            **environment,
         }
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            command, env={**self.environment, **environment}, capture_output=True, text=True, timeout=600, cwd=ROOT
+            command,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            cwd=ROOT,
         )
 
     def head(self) -> subprocess.CompletedProcess:
         return self.run(
-            "./spawn_ray_head.sh", "--port", str(self.port), "--dashboard-port", str(self.dashboard),
-            "--num-cpus", "1", "--num-gpus", "0", "--", "--temp-dir", str(self.folder / "ray"),
+            "./spawn_ray_head.sh",
+            "--port",
+            str(self.port),
+            "--dashboard-port",
+            str(self.dashboard),
+            "--num-cpus",
+            "1",
+            "--num-gpus",
+            "0",
+            "--",
+            "--temp-dir",
+            str(self.folder / "ray"),
         )
 
     def worker(self, **environment: str) -> subprocess.CompletedProcess:
         return self.run(
-            "./spawn_ray_server.sh", f"127.0.0.1:{self.port}", "--num-cpus", "1", "--num-gpus", "0", "--again",
-            **environment
+            "./spawn_ray_server.sh",
+            f"127.0.0.1:{self.port}",
+            "--num-cpus",
+            "1",
+            "--num-gpus",
+            "0",
+            "--again",
+            **environment,
         )
 
     def status(self) -> str:

@@ -32,14 +32,22 @@ def counts(grid: Grid, maxiter: int, bailout: int = 2) -> np.ndarray:
     bits = math.ceil(-log2_of(grid.scale)) + 128
     re, im, scale = (fixed_point(str(v), bits) for v in (grid.re, grid.im, grid.scale))
     half = mpz(2)
-    return np.array([
+    return np.array(
         [
-            count(re + scale * int(2 * (grid.x0 + i)) // half, im + scale * int(2 * (grid.y0 - j)) // half,
-                  bits, maxiter, bailout)
-            for i in range(grid.cols)
-        ]
-        for j in range(grid.rows)
-    ], np.int32)  # fmt: skip
+            [
+                count(
+                    re + scale * int(2 * (grid.x0 + i)) // half,
+                    im + scale * int(2 * (grid.y0 - j)) // half,
+                    bits,
+                    maxiter,
+                    bailout,
+                )
+                for i in range(grid.cols)
+            ]
+            for j in range(grid.rows)
+        ],
+        np.int32,
+    )
 
 
 def shifted(text: str, by: Decimal) -> str:

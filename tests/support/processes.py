@@ -52,8 +52,13 @@ def show_stacks() -> None:
     """Prints what every thread is at: of this process, and of all Python processes that tests have marked."""
     faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
     for pid, _command in (found for mark in _marks for found in marked(mark).items()):
-        told = subprocess.run(["py-spy", "dump", "--pid", str(pid)], capture_output=True, text=True, timeout=60,
-                              env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+        told = subprocess.run(
+            ["py-spy", "dump", "--pid", str(pid)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        )
         if told.returncode == 0:  # else it is no Python process, or has ended
             print(told.stdout, file=sys.__stderr__, flush=True)
 

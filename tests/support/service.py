@@ -61,7 +61,9 @@ class Service:
     def output(self) -> str:
         """What it has printed so far, and behind that what its renderer and Ray have."""
         chatter = self.db / "renderer.log"
-        return self.log.read_text(errors="replace") + (chatter.read_text(errors="replace") if chatter.exists() else "")
+        return self.log.read_text(errors="replace") + (
+            chatter.read_text(errors="replace") if chatter.exists() else ""
+        )
 
     def client(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess:
         """Runs client.py against it; stdout and stderr as text."""

@@ -66,7 +66,11 @@ class Cluster:
         self.joining, self.looked = [], clock.now
         self.again = 0  # tasks started while another one made the same
         self.suspected = set()  # what is started once more because it takes long, until that is submitted
-        self.copies, self.busy, self.wasted = set(), 0.0, 0.0  # their tickets; slot seconds of all calls, and of these
+        self.copies, self.busy, self.wasted = (
+            set(),
+            0.0,
+            0.0,
+        )  # their tickets; slot seconds of all calls, and of these
         self.begun = {}  # when, by turn
         self.hung = set()
 
@@ -82,8 +86,10 @@ class Cluster:
         return self.size
 
     def nodes(self):
-        return [{"id": node, "alive": True, "resources": {kind.upper(): n for kind, n in slots.items() if n}}
-                for node, slots in self.alive.items()]
+        return [
+            {"id": node, "alive": True, "resources": {kind.upper(): n for kind, n in slots.items() if n}}
+            for node, slots in self.alive.items()
+        ]
 
     def submit(self, together):
         tickets = list(itertools.islice(self.tickets, len(together)))
@@ -134,7 +140,9 @@ class Cluster:
         return np.zeros(8, np.uint8)
 
     def publish(self, value):
-        return Handle(value.tobytes()[:32].strip(b"\0").decode(), next(iter(self.alive)), value.nbytes, self.store)
+        return Handle(
+            value.tobytes()[:32].strip(b"\0").decode(), next(iter(self.alive)), value.nbytes, self.store
+        )
 
     def cancel(self, ticket):
         if ticket in self.live:  # as the one on Ray, it may be too late
@@ -154,7 +162,9 @@ class Cluster:
             if beside and beside not in self.alive:
                 self._all(tickets, "NODE_LOST")
                 continue
-            nodes = [beside] if beside else [n for n, free in self.free.items() if free[kind] and n not in avoid]
+            nodes = (
+                [beside] if beside else [n for n, free in self.free.items() if free[kind] and n not in avoid]
+            )
             if not nodes:
                 self.waiting.append((tickets, together))
                 continue
@@ -188,8 +198,16 @@ class Cluster:
             return
         failed = False
         for ticket, task in zip(tickets, together):
-            about, error = {"node": node, "seconds": self._seconds(task), "cpu_seconds": 0.0, "host": node,
-                            "device": "none"}, None
+            about, error = (
+                {
+                    "node": node,
+                    "seconds": self._seconds(task),
+                    "cpu_seconds": 0.0,
+                    "host": node,
+                    "device": "none",
+                },
+                None,
+            )
             if failed:
                 error = {"code": "HANDED_BACK", "message": "injected"}
             elif self.rng.random() < self.faults["error"]:

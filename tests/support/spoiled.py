@@ -13,7 +13,22 @@ from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
 from tests.end_to_end import bad_inputs
 
 _SEED = (Path(__file__).parents[2] / "payload.json").read_bytes()
-_PIECES = [b'"', b"{", b"}", b"[", b"]", b",", b"-", b"NaN", b"1e9", b"9" * 50, b"true", b"\\u0000", b"\xff", b'"op":']
+_PIECES = [
+    b'"',
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b"-",
+    b"NaN",
+    b"1e9",
+    b"9" * 50,
+    b"true",
+    b"\\u0000",
+    b"\xff",
+    b'"op":',
+]
 
 
 def spoiled(chance: random.Random) -> bytes:

@@ -45,8 +45,12 @@ def of_process(pid: int) -> dict[str, int]:
     status = Path(f"/proc/{pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     kib = {name: int(fields[name].split()[0]) for name in ("VmRSS", "RssShmem")}
-    return {"KiB": kib["VmRSS"] - kib["RssShmem"], "shared_KiB": kib["RssShmem"],
-            "descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": int(fields["Threads"])}
+    return {
+        "KiB": kib["VmRSS"] - kib["RssShmem"],
+        "shared_KiB": kib["RssShmem"],
+        "descriptors": len(os.listdir(f"/proc/{pid}/fd")),
+        "threads": int(fields["Threads"]),
+    }
 
 
 def of_folder(folder: Path) -> int:
@@ -79,8 +83,10 @@ class Series:
     def thirds(self) -> tuple[float, float]:
         """Median of the middle and of the last third of the time."""
         end = self.points[-1][0]
-        parts = [[v for t, _, v in self.points if low < t / end <= high]
-                 for low, high in ((1 / 3, 2 / 3), (2 / 3, 1))]
+        parts = [
+            [v for t, _, v in self.points if low < t / end <= high]
+            for low, high in ((1 / 3, 2 / 3), (2 / 3, 1))
+        ]
         return tuple(statistics.median(part or [v for _, _, v in self.points]) for part in parts)
 
     def slope(self, since: float) -> float:

@@ -44,16 +44,32 @@ def stream(path: Path) -> Stream:
         process.finish()
         match = _STREAM.search(process.words)
     return Stream(
-        match["codec"], match["format"], match["colour"] or "", int(match["width"]), int(match["height"]),
-        match["fps"], len(packet_times(path)),
+        match["codec"],
+        match["format"],
+        match["colour"] or "",
+        int(match["width"]),
+        int(match["height"]),
+        match["fps"],
+        len(packet_times(path)),
     )
 
 
 def frame_digests(path: Path) -> list[str]:
     """MD5 of every decoded frame, in order; equal lists are equal pictures."""
-    text = ffmpeg.run([
-        "-threads", "1", "-i", f"file:{Path(path).absolute()}", "-map", "0:v:0",
-        "-fps_mode", "passthrough", "-f", "framemd5", "pipe:1",
-    ])
+    text = ffmpeg.run(
+        [
+            "-threads",
+            "1",
+            "-i",
+            f"file:{Path(path).absolute()}",
+            "-map",
+            "0:v:0",
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "framemd5",
+            "pipe:1",
+        ]
+    )
     rows = [line.decode() for line in text.splitlines() if line and not line.startswith(b"#")]
     return [row.split(",")[-1].strip() for row in rows]

@@ -44,7 +44,7 @@ class Zoomed:
                 self.renderer.keep_reference(unit.re, unit.im, reference)
             return self.strip_renderer.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look)
         if item.kind == MIPS:
-            return inputs[0][unit.layout.offset(unit.level):]
+            return inputs[0][unit.layout.offset(unit.level) :]
         if self.payload.sampling == SHARED:
             return self.resampler.picture(unit, inputs, "rgb")
         for reference in inputs:

@@ -37,7 +37,9 @@ def drawn(seed: int, kinds: list[str]):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.sweep", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.sweep",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=1_800, help="how long (default 1800)")
     parser.add_argument("--views", type=int, default=None, help="end after so many views")
@@ -64,11 +66,15 @@ def main() -> int:
     else:
         work = itertools.islice(drawn(seed, kinds), options.views)
     begun = time.monotonic()
-    tally = sweep(work, options.device, options.jobs, begun + options.seconds, tell=lambda line: print(line, flush=True))
+    tally = sweep(
+        work, options.device, options.jobs, begun + options.seconds, tell=lambda line: print(line, flush=True)
+    )
     seconds = time.monotonic() - begun
     print("\n".join(tally.whole() if options.whole else tally.table()))
-    print(f"{tally.views} views in {seconds:.0f} s on {tally.device}, seed {seed}: "
-          f"{len({command for command, *_ in tally.failures})} of them failed, {len(tally.failures)} checks in all")
+    print(
+        f"{tally.views} views in {seconds:.0f} s on {tally.device}, seed {seed}: "
+        f"{len({command for command, *_ in tally.failures})} of them failed, {len(tally.failures)} checks in all"
+    )
     if options.table:
         written(PAGE, tally, seconds, seed)
     return 1 if tally.failures else 0

@@ -22,13 +22,18 @@ STEPS = 200_000
 def _same(report: Report, check: str, run: Raw, base: Raw, grid, index=slice(None)) -> None:
     """Bit for bit."""
     wanted = base.at(index)
-    differ = np.flatnonzero((run.count != wanted.count) | (run.frac.view(np.int32) != wanted.frac.view(np.int32)))
+    differ = np.flatnonzero(
+        (run.count != wanted.count) | (run.frac.view(np.int32) != wanted.frac.view(np.int32))
+    )
     report.count(check, len(run.count), len(differ))
     if len(differ):
         k = differ[0]
         row, col = divmod(int(np.arange(len(base.count))[index][k]), grid.cols)
-        report.fail(check, f"{len(differ)} of {len(run.count)} samples differ; sample ({col}, {row}): "
-                    f"{run.count[k]} + {run.frac[k]!r}, plain {wanted.count[k]} + {wanted.frac[k]!r}")  # fmt: skip
+        report.fail(
+            check,
+            f"{len(differ)} of {len(run.count)} samples differ; sample ({col}, {row}): "
+            f"{run.count[k]} + {run.frac[k]!r}, plain {wanted.count[k]} + {wanted.frac[k]!r}",
+        )
 
 
 def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
@@ -37,8 +42,11 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     n = grid.rows * grid.cols
     base = bench.direct(grid, *limits, "scalar", proof=n * case.maxiter > 3e8)
     ranges(report, case, "scalar", base)
-    names = [name for name in VARIANTS if name != "scalar"] if bench.is_cpu else [
-        name for name in VARIANTS if VARIANTS[name].width == 1]  # fmt: skip
+    names = (
+        [name for name in VARIANTS if name != "scalar"]
+        if bench.is_cpu
+        else [name for name in VARIANTS if VARIANTS[name].width == 1]
+    )
     for name in names if rng.random() < 0.15 and not large else rng.sample(names, 2 if large else 4):
         _same(report, "variants", bench.direct(grid, *limits, name), base, grid)
     if bench.one_core is not None:
@@ -56,7 +64,9 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
         _against_long_double(case, rng, report, base, full)
 
 
-def _pieces(bench: Bench, case: Case, rng: random.Random, report: Report, base: Raw, names: list[str]) -> None:
+def _pieces(
+    bench: Bench, case: Case, rng: random.Random, report: Report, base: Raw, names: list[str]
+) -> None:
     grid, limits = case.grid, (case.maxiter, case.bailout)
     index = np.arange(len(base.count)).reshape(grid.rows, grid.cols)
     cut = rng.randint(0, grid.rows)
@@ -65,12 +75,21 @@ def _pieces(bench: Bench, case: Case, rng: random.Random, report: Report, base: 
     _same(report, "bands", Raw.joined([bench.direct(band, *limits, name) for band in bands]), base, grid)
     col, row = rng.randrange(grid.cols), rng.randrange(grid.rows)
     size = rng.randint(1, grid.cols - col), rng.randint(1, grid.rows - row)
-    part = index[row:row + size[1], col:col + size[0]].ravel()
-    _same(report, "cut otherwise", bench.direct(piece(grid, col, row, *size), *limits, name), base, grid, part)
+    part = index[row : row + size[1], col : col + size[0]].ravel()
+    _same(
+        report, "cut otherwise", bench.direct(piece(grid, col, row, *size), *limits, name), base, grid, part
+    )
     if grid.kind != PLANE:  # no strip lists places
         return
     listed = np.sort(np.array(rng.sample(range(index.size), min(index.size, rng.randint(1, 4_000)))))
-    _same(report, "listed places", bench.direct(grid, *limits, rng.choice(names), pixels=listed), base, grid, listed)
+    _same(
+        report,
+        "listed places",
+        bench.direct(grid, *limits, rng.choice(names), pixels=listed),
+        base,
+        grid,
+        listed,
+    )
 
 
 def _against_long_double(case: Case, rng: random.Random, report: Report, base: Raw, full: Raw) -> None:
@@ -98,9 +117,12 @@ def _against_long_double(case: Case, rng: random.Random, report: Report, base: R
         if which.any():
             k = int(np.flatnonzero(which)[0])
             row, col = divmod(int(at[k]), case.grid.cols)
-            report.fail(what, f"{which.sum()} of {len(at)} samples; sample ({col}, {row}): {got.count[k]} + "
-                        f"{got.frac[k]!r}, long double {want.count[k]} + {want.frac[k]!r} +- "
-                        f"{want.frac_error[k]:.2g}")  # fmt: skip
+            report.fail(
+                what,
+                f"{which.sum()} of {len(at)} samples; sample ({col}, {row}): {got.count[k]} + "
+                f"{got.frac[k]!r}, long double {want.count[k]} + {want.frac[k]!r} +- "
+                f"{want.frac_error[k]:.2g}",
+            )
     _derivatives(case, rng, report, full, at, want, same)
 
 
@@ -125,5 +147,3 @@ def _derivatives(case: Case, rng: random.Random, report: Report, full: Raw, at, 
             report.count("double slope", 1, int(not right))
             if not right:
                 report.fail("double slope", f"sample {row_col[::-1]}: {got:.5f}, exact {exact.slope:.5f}")
-
-

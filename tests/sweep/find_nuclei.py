@@ -25,14 +25,19 @@ from tests.support import exact
 
 FILE = Path(__file__).parents[1] / "reference" / "nuclei.json"
 TIPS = {
-    "tip": ("-2", "0"), "i": ("0", "1"), "cusp": ("0.25", "0"), "seahorse": ("-0.75", "0"),
+    "tip": ("-2", "0"),
+    "i": ("0", "1"),
+    "cusp": ("0.25", "0"),
+    "seahorse": ("-0.75", "0"),
     "feigenbaum": ("-1.401155189092050606005", "0"),
 }
 WALKS = (3, 5, 7, 9, 12, 16, 20, 25, 30, 40, 50, 60, 80, 100, 130, 160, 200, 260, 320, 400)
 AROUND = {
     "tip": (2, 8, 20, 60, 100, 150, 158, 165, 230, 400, 700, 1_400),
     "i": (3, 10, 30, 90, 150, 200, 300, 480, 900),
-    "cusp": (2,), "seahorse": (1,), "feigenbaum": (3, 5, 8),
+    "cusp": (2,),
+    "seahorse": (1,),
+    "feigenbaum": (3, 5, 8),
 }
 
 
@@ -41,8 +46,10 @@ def around(rng: random.Random, tip: str, k: int) -> Nucleus | None:
     radius = Decimal(10) ** -k
     for _ in range(12):
         turn = rng.uniform(0, 2 * math.pi)
-        at = [exact.shifted(TIPS[tip][way], radius * Decimal(part))
-              for way, part in enumerate((math.cos(turn), math.sin(turn)))]  # fmt: skip
+        at = [
+            exact.shifted(TIPS[tip][way], radius * Decimal(part))
+            for way, part in enumerate((math.cos(turn), math.sin(turn)))
+        ]
         try:
             return locate(*at, f"{radius * Decimal('0.7'):e}", 30_000)
         except RenderError:
@@ -70,7 +77,10 @@ def published(folder: Path):
 def found(seed: int, folder: Path | None):
     for way, depth in itertools.product("ab", WALKS):
         rng = random.Random(f"{seed} walk {depth}" + way.strip("a"))
-        yield f"walk {way} {depth}", exact.random_nucleus(rng, depth, max_period=60_000 if way == "a" else 3_000)
+        yield (
+            f"walk {way} {depth}",
+            exact.random_nucleus(rng, depth, max_period=60_000 if way == "a" else 3_000),
+        )
     for tip, depths in AROUND.items():
         for k in depths:
             yield f"{tip} {k}", around(random.Random(f"{seed} {tip} {k}"), tip, k)
@@ -79,7 +89,9 @@ def found(seed: int, folder: Path | None):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--views", type=Path, default=None)
     options = parser.parse_args()
@@ -90,10 +102,16 @@ def main() -> None:
             continue
         seen.add(nucleus.re)
         print(f"{name}: period {nucleus.period}, size {nucleus.size:.3e}", file=sys.stderr, flush=True)
-        rows.append({
-            "name": name, "re": nucleus.re, "im": nucleus.im, "period": nucleus.period,
-            "size": f"{nucleus.size:.12e}", "angle": nucleus.angle,
-        })
+        rows.append(
+            {
+                "name": name,
+                "re": nucleus.re,
+                "im": nucleus.im,
+                "period": nucleus.period,
+                "size": f"{nucleus.size:.12e}",
+                "angle": nucleus.angle,
+            }
+        )
     FILE.write_text(json.dumps(rows, indent=0) + "\n")
 
 

@@ -68,12 +68,17 @@ class Judge:
             self._leeways[k] = None
             for way in (1j, 1, 0.7 + 0.7j, -1, -1j, -0.7 - 0.7j):
                 limits = self.case.maxiter, self.case.bailout
-                if truth(self.case.grid, col, row, *limits, way * WELL_CONDITIONED).count <= self.case.maxiter:
+                if (
+                    truth(self.case.grid, col, row, *limits, way * WELL_CONDITIONED).count
+                    <= self.case.maxiter
+                ):
                     self._leeways[k] = WELL_CONDITIONED
                     break
         return self._leeways[k]
 
-    def compare(self, report: Report, check: str, run: Raw, base: Raw, near: np.ndarray, index: np.ndarray) -> None:
+    def compare(
+        self, report: Report, check: str, run: Raw, base: Raw, near: np.ndarray, index: np.ndarray
+    ) -> None:
         """Counts of ``run`` against those of ``base``; what differs is put to exact iteration.
 
         Args:
@@ -100,14 +105,18 @@ class Judge:
         if wrong:
             report.fail(check, f"{len(differ)} of {len(index)} samples differ; {words}")
             wrong = max(wrong, int(np.count_nonzero(~near[differ])))
-        report.count(check, len(index), wrong, max(len(differ) - wrong, 0) if close or not wrong else close, farthest)
+        report.count(
+            check, len(index), wrong, max(len(differ) - wrong, 0) if close or not wrong else close, farthest
+        )
 
     def _words(self, k: int, what: str, exact: Truth | None) -> str:
         row, col = divmod(k, self.case.grid.cols)
         if exact is None:
             return f"sample ({col}, {row}): {what}"
-        return (f"sample ({col}, {row}): {what}; exact {exact.count}, distance {exact.distance:.3g} px,"
-                f" margin {exact.margin:.2g} px")  # fmt: skip
+        return (
+            f"sample ({col}, {row}): {what}; exact {exact.count}, distance {exact.distance:.3g} px,"
+            f" margin {exact.margin:.2g} px"
+        )
 
     def exact(self, report: Report, runs: dict[str, Raw], chosen: list[int]) -> None:
         """Everything of every run against exact iteration, at the samples ``chosen`` and those known by now."""
@@ -135,21 +144,45 @@ class Judge:
         # its derivative differs by 16 eta / distance at most, and the estimate and the slope by twice that.
         eta = MOVED / exact.distance
         off = abs(float(run.frac[k]) - exact.frac)
-        self._value(report, "exact fraction", off < 2e-6 + 3 * eta, f"{name}: fraction {run.frac[k]!r} not "
-                    f"{exact.frac!r}", k, exact)  # fmt: skip
+        self._value(
+            report,
+            "exact fraction",
+            off < 2e-6 + 3 * eta,
+            f"{name}: fraction {run.frac[k]!r} not {exact.frac!r}",
+            k,
+            exact,
+        )
         if run.distance is not None and exact.distance < 2.0**126:  # beyond, inf is what a float has
-            self._value(report, "finite distance", math.isfinite(run.distance[k]),
-                        f"{name}: distance {run.distance[k]!r}", k, exact)  # fmt: skip
+            self._value(
+                report,
+                "finite distance",
+                math.isfinite(run.distance[k]),
+                f"{name}: distance {run.distance[k]!r}",
+                k,
+                exact,
+            )
         if exact.distance > 2.0**10:
             return
         if run.distance is not None:
             off = abs(float(run.distance[k]) / exact.distance - 1)
-            self._value(report, "exact distance", off < 1e-5 + 32 * eta,
-                        f"{name}: distance {run.distance[k]!r} not {exact.distance:.7g}", k, exact)  # fmt: skip
+            self._value(
+                report,
+                "exact distance",
+                off < 1e-5 + 32 * eta,
+                f"{name}: distance {run.distance[k]!r} not {exact.distance:.7g}",
+                k,
+                exact,
+            )
         if run.slope is not None:
             off = abs(run.slope[k] - exact.slope)
-            self._value(report, "exact slope", off < 1e-3 + 32 * eta,
-                        f"{name}: slope {run.slope[k]:.5f} not {exact.slope:.5f}", k, exact)  # fmt: skip
+            self._value(
+                report,
+                "exact slope",
+                off < 1e-3 + 32 * eta,
+                f"{name}: slope {run.slope[k]:.5f} not {exact.slope:.5f}",
+                k,
+                exact,
+            )
 
     def _value(self, report: Report, check: str, right: bool, words: str, k: int, exact: Truth) -> None:
         report.count(check, 1, int(not right))

@@ -88,10 +88,17 @@ def _pieces(case: Case, rng: random.Random, compare, run) -> None:
     compare("bands", Raw.joined([run(band) for band in bands]))
     col, row = rng.randrange(grid.cols), rng.randrange(grid.rows)
     size = rng.randint(1, grid.cols - col), rng.randint(1, grid.rows - row)
-    compare("cut otherwise", run(piece(grid, col, row, *size)), index[row:row + size[1], col:col + size[0]].ravel())
+    compare(
+        "cut otherwise",
+        run(piece(grid, col, row, *size)),
+        index[row : row + size[1], col : col + size[0]].ravel(),
+    )
     single = [(rng.randrange(grid.cols), rng.randrange(grid.rows)) for _ in range(2)]
-    compare("single samples", Raw.joined([run(piece(grid, *at, 1, 1)) for at in single]),
-            np.array([index[row, col] for col, row in single]))  # fmt: skip
+    compare(
+        "single samples",
+        Raw.joined([run(piece(grid, *at, 1, 1)) for at in single]),
+        np.array([index[row, col] for col, row in single]),
+    )
     if grid.kind == PLANE:  # no strip lists places
         listed = np.sort(np.array(rng.sample(range(index.size), min(index.size, rng.randint(1, 500)))))
         compare("listed places", run(grid, pixels=listed), listed)
@@ -133,7 +140,9 @@ def _values(report: Report, check: str, judge: Judge, run: Raw, base: Raw, index
         if exact_one is None or exact_one.margin < MOVED or exact_one.distance <= WELL_CONDITIONED:
             continue
         scratch = Report()
-        spread = Raw(*(None if a is None else {k: a[at]} for a in (run.count, run.frac, run.distance, run.slope)))
+        spread = Raw(
+            *(None if a is None else {k: a[at]} for a in (run.count, run.frac, run.distance, run.slope))
+        )
         judge.values(scratch, check, spread, k, exact_one)
         if scratch.failures:
             wrong, words = wrong + 1, words or scratch.failures[0][1]

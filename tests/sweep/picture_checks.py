@@ -33,7 +33,12 @@ ROUNDED, LEVELS = 0.02, 2
 
 
 def _equal(
-    report: Report, check: str, one: np.ndarray, other: np.ndarray, exactly: bool, sure: np.ndarray | None = None
+    report: Report,
+    check: str,
+    one: np.ndarray,
+    other: np.ndarray,
+    exactly: bool,
+    sure: np.ndarray | None = None,
 ) -> None:
     """Args: sure: the pixels, flat, whose samples are well conditioned; None: all."""
     off = np.abs(one.astype(int) - other).reshape(-1, 3).max(axis=1)
@@ -69,7 +74,9 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     whole = fresh.picture(view, *args)
     sure = None if direct else _sure(bench.ctx, case)
     few = 2 * 20 * view.width * rng.randint(1, max(view.height // 2, 1))
-    _equal(report, "pictures in bands", FrameRenderer(bench.ctx, few).picture(view, *args), whole, direct, sure)
+    _equal(
+        report, "pictures in bands", FrameRenderer(bench.ctx, few).picture(view, *args), whole, direct, sure
+    )
     _equal(report, "painted as made", FrameRenderer(bench.ctx, timed=True).picture(view, *args), whole, True)
     im = view.im[1:] if view.im.startswith("-") else "-" + view.im
     flipped = FrameRenderer(bench.ctx).picture(replace(view, im=im, turn=view.turn.conjugate()), *args)
@@ -98,7 +105,9 @@ def _adaptive(report: Report, renderer: FrameRenderer, view: View, args, direct:
     right = many <= (0 if direct else max(ROUNDED * off.size, 1))
     report.count("adaptive pixels", off.size, 0 if right else many, many if right else 0)
     if not right:
-        report.fail("adaptive pixels", f"{many} of {off.size} are neither single nor full, by {off.max()} levels")
+        report.fail(
+            "adaptive pixels", f"{many} of {off.size} are neither single nor full, by {off.max()} levels"
+        )
 
 
 def payload_of(**fields) -> Payload:
@@ -115,11 +124,16 @@ def zoom(seed: int) -> dict:
         start = min(place.delta * views.power(rng.uniform(0, 200)), Decimal("2.5"))
     limit = max(100, min(int(place.limits[0]), 6_000))
     return {
-        "point": f"{place.re},{place.im}", "num_frames": rng.randint(2, 5), "frame_width": 2 * rng.randint(16, 40),
-        "frame_height": 2 * rng.randint(12, 30), "maxiter": limit, "start_delta": f"{start:e}",
-        "end_delta": f"{min(place.delta, start):e}", "rotation": str(rng.choice([0, 0, rng.randint(-360, 360)])),
+        "point": f"{place.re},{place.im}",
+        "num_frames": rng.randint(2, 5),
+        "frame_width": 2 * rng.randint(16, 40),
+        "frame_height": 2 * rng.randint(12, 30),
+        "maxiter": limit,
+        "start_delta": f"{start:e}",
+        "end_delta": f"{min(place.delta, start):e}",
+        "rotation": str(rng.choice([0, 0, rng.randint(-360, 360)])),
         "easing": str(rng.choice([0, 0.5])),
-    }  # fmt: skip
+    }
 
 
 def check_zoom(bench: Bench, seed: int, report: Report) -> float:
@@ -154,7 +168,10 @@ def lacking(shared: np.ndarray, usual: np.ndarray, wanted: np.ndarray) -> tuple[
     own = psnr(shared, wanted)
     if own > ENOUGH:
         return -1.0, ""
-    loss, by_chance = psnr(usual, wanted) - own, 4.34 * math.hypot(_chance(shared, wanted), _chance(usual, wanted))
+    loss, by_chance = (
+        psnr(usual, wanted) - own,
+        4.34 * math.hypot(_chance(shared, wanted), _chance(usual, wanted)),
+    )
     return loss - SHARED_LOSS - by_chance, (
         f"{own:.1f} dB, {loss:.1f} less than 2 x 2 samples (by chance {by_chance:.1f} more or less)"
     )

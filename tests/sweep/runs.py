@@ -33,16 +33,20 @@ class Raw:
     distance: np.ndarray | None = None
     slope: np.ndarray | None = None
 
-    def at(self, index) -> "Raw":
+    def at(self, index) -> Raw:
         """Some of them, in another order perhaps."""
-        return Raw(*(None if a is None else a[index] for a in (self.count, self.frac, self.distance, self.slope)))
+        return Raw(
+            *(None if a is None else a[index] for a in (self.count, self.frac, self.distance, self.slope))
+        )
 
     @staticmethod
-    def joined(parts: list["Raw"]) -> "Raw":
-        return Raw(*(
-            None if of[0] is None else np.concatenate(of)
-            for of in zip(*((p.count, p.frac, p.distance, p.slope) for p in parts), strict=True)
-        ))
+    def joined(parts: list[Raw]) -> Raw:
+        return Raw(
+            *(
+                None if of[0] is None else np.concatenate(of)
+                for of in zip(*((p.count, p.frac, p.distance, p.slope) for p in parts), strict=True)
+            )
+        )
 
 
 def fetched(ctx: DeviceContext, samples: Samples) -> Raw:
@@ -54,7 +58,9 @@ def fetched(ctx: DeviceContext, samples: Samples) -> Raw:
 
     slope = get(samples.slope, np.float32, 2)
     return Raw(
-        get(samples.count, np.int32), get(samples.frac, np.float32), get(samples.distance, np.float32),
+        get(samples.count, np.int32),
+        get(samples.frac, np.float32),
+        get(samples.distance, np.float32),
         None if slope is None else slope[::2].astype(float) + 1j * slope[1::2],
     )
 
@@ -82,8 +88,15 @@ class Bench:
         return DeviceContext(cpus[0]) if cpus else None
 
     def direct(
-        self, grid: Grid, maxiter: int, bailout: float, variant: str | None = None, outputs: Outputs = PLAIN,
-        proof: bool = True, ctx: DeviceContext | None = None, pixels: np.ndarray | None = None,
+        self,
+        grid: Grid,
+        maxiter: int,
+        bailout: float,
+        variant: str | None = None,
+        outputs: Outputs = PLAIN,
+        proof: bool = True,
+        ctx: DeviceContext | None = None,
+        pixels: np.ndarray | None = None,
     ) -> Raw:
         """Direct iteration; ``pixels``: only these samples, listed."""
         ctx = ctx or self.ctx
@@ -91,13 +104,28 @@ class Bench:
         return _iterated(ctx, engine, grid, maxiter, bailout, outputs, pixels, relative=False)
 
     def perturbed(
-        self, engine: PerturbedIterator, grid: Grid, maxiter: int, bailout: float, reference: Reference,
-        outputs: Outputs = PLAIN, tile: tuple[int, int] | None = None, pixels: np.ndarray | None = None,
+        self,
+        engine: PerturbedIterator,
+        grid: Grid,
+        maxiter: int,
+        bailout: float,
+        reference: Reference,
+        outputs: Outputs = PLAIN,
+        tile: tuple[int, int] | None = None,
+        pixels: np.ndarray | None = None,
     ) -> Raw:
         """Perturbed iteration about ``reference``; ``tile``: samples in lockstep, columns x rows."""
         with _tiles(tile):
             return _iterated(
-                engine.ctx, engine, grid, maxiter, bailout, outputs, pixels, relative=True, reference=reference
+                engine.ctx,
+                engine,
+                grid,
+                maxiter,
+                bailout,
+                outputs,
+                pixels,
+                relative=True,
+                reference=reference,
             )
 
 

@@ -29,8 +29,11 @@ class Worker:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.sweep.worker", self._device], cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "tests.sweep.worker", self._device],
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         line = self._process.stdout.readline()
         if not line:
@@ -54,7 +57,11 @@ class Worker:
         self.close()
         status = process.returncode
         words = f"no answer for {PATIENCE} s" if status == -9 else f"the process ended with status {status}"
-        return {"command": f"python -m tests.sweep --view {kind}:{seed}", "rows": {}, "failures": [("crash", words)]}
+        return {
+            "command": f"python -m tests.sweep --view {kind}:{seed}",
+            "rows": {},
+            "failures": [("crash", words)],
+        }
 
     def close(self) -> None:
         if self._process is not None:
@@ -66,7 +73,10 @@ class Worker:
 
 
 def sweep(
-    work: Iterable[tuple[str, int]], device: str = "cpu", jobs: int = 1, until: float | None = None,
+    work: Iterable[tuple[str, int]],
+    device: str = "cpu",
+    jobs: int = 1,
+    until: float | None = None,
     tell: Callable[[str], object] = lambda line: None,
 ) -> Tally:
     """Checks views of ``work``, pairs of kind and seed, until there are none left or time is over.
@@ -90,7 +100,9 @@ def sweep(
                 with lock:
                     tally.device = worker.name
                     tally.take(one[0], found.pop("command"), found)
-                    for command, check, words in tally.failures[len(tally.failures) - len(found["failures"]):]:
+                    for command, check, words in tally.failures[
+                        len(tally.failures) - len(found["failures"]) :
+                    ]:
                         tell(f"FAILED {check}: {words}\n    {command}")
         except Exception as error:
             errors.put(error)

@@ -31,7 +31,7 @@ class Row:
     near: int = 0
     farthest: float = 0.0
 
-    def add(self, other: "Row") -> None:
+    def add(self, other: Row) -> None:
         self.views += other.views
         self.samples += other.samples
         self.wrong += other.wrong
@@ -108,7 +108,9 @@ class Tally:
         ]
 
 
-_HEAD = "| {} | views | samples compared | deepest | wrong | differ, too near to tell | farthest of these, px |"
+_HEAD = (
+    "| {} | views | samples compared | deepest | wrong | differ, too near to tell | farthest of these, px |"
+)
 _RULE = "|---|---|---|---|---|---|---|"
 
 
@@ -130,6 +132,8 @@ def written(page: Path, tally: Tally, seconds: float, seed: int) -> None:
         ["git", "rev-parse", "--short", "HEAD"], cwd=page.parent, text=True, capture_output=True, check=True
     ).stdout.strip()
     failed = len({command for command, *_ in tally.failures})
-    head = (f"{date.today():%-d %B %Y}, commit {commit}, {tally.device}: {tally.views:,} views in {seconds:,.0f} s, "
-            f"seed {seed}; {failed} views failed.")  # fmt: skip
+    head = (
+        f"{date.today():%-d %B %Y}, commit {commit}, {tally.device}: {tally.views:,} views in {seconds:,.0f} s, "
+        f"seed {seed}; {failed} views failed."
+    )
     page.write_text(replaced(page.read_text(), [head, "", *tally.table()]))

@@ -1,12 +1,11 @@
 """How much worse a shared frame may be, before the sweep calls it wrong."""
 
 import numpy as np
-import pytest
 
 from mandel.device.context import device_context
 from mandel.payload import EXACT, SHARED
-from tests.sweep.picture_checks import ENOUGH, SHARED_LOSS, lacking, payload_of, zoom
 from tests.support.zooms import Zoomed, psnr
+from tests.sweep.picture_checks import ENOUGH, SHARED_LOSS, lacking, payload_of, zoom
 
 FINE = np.full((24, 38, 3), 128)
 

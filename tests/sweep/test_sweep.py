@@ -9,7 +9,12 @@ from tests.sweep.sweep import sweep
 from tests.sweep.views import KINDS
 
 VIEWS = {kind: range(32) for kind in KINDS} | {
-    "large": range(3), "island": range(5), ZOOM: range(9), "minibrot": range(60), "tip": range(44), "nucleus": range(40),
+    "large": range(3),
+    "island": range(5),
+    ZOOM: range(9),
+    "minibrot": range(60),
+    "tip": range(44),
+    "nucleus": range(40),
 }
 # Wrong before: lanes of one exponent, a reference of a deeper frame, derivatives beyond
 # double's range, or in units that had changed.
@@ -28,7 +33,11 @@ def tally():
 
 @pytest.mark.parametrize("kind", VIEWS)
 def test_no_sample_is_wrong(tally, kind):
-    failures = [f"{check}: {words}\n{command}" for command, check, words in tally.failures if f"--view {kind}:" in command]
+    failures = [
+        f"{check}: {words}\n{command}"
+        for command, check, words in tally.failures
+        if f"--view {kind}:" in command
+    ]
     assert not failures, "\n".join(failures)
     assert any(row.samples for (of, _), row in tally.rows.items() if of == kind)
 

@@ -31,7 +31,9 @@ def test_counts_are_those_of_plain_iteration():
     ).tolist()
 
 
-@pytest.mark.parametrize("re, im, delta", [("0", "1", "1e-3"), ("-0.75", "0.1", "1e-2"), ("0", "1", "1e-330")])
+@pytest.mark.parametrize(
+    "re, im, delta", [("0", "1", "1e-3"), ("-0.75", "0.1", "1e-2"), ("0", "1", "1e-330")]
+)
 def test_distance_and_slope_are_those_of_differences(re, im, delta):
     """2 |z| ln|z| / |dz/dc| with the derivative as a difference quotient over 2**-40 px."""
     grid, step, bailout = View(re, im, delta, 4, 3).grid(), 2.0**-40, 1000.0
@@ -39,7 +41,11 @@ def test_distance_and_slope_are_those_of_differences(re, im, delta):
         want = truth(grid, i, j, 3_000, bailout)
         bits = bits_of(grid, j) + 100
         ends = []
-        for at in (grid, piece(grid, 0, 0, 4, 3), Grid(grid.re, grid.im, grid.scale, 4, 3, grid.x0 + step, grid.y0)):
+        for at in (
+            grid,
+            piece(grid, 0, 0, 4, 3),
+            Grid(grid.re, grid.im, grid.scale, 4, 3, grid.x0 + step, grid.y0),
+        ):
             cx, cy = position(at, i, j, bits)
             x = y = 0
             for _ in range(want.count):
@@ -72,8 +78,10 @@ def test_the_bound_holds_where_it_says_so_and_says_so_often():
         at = np.arange(min(one.grid.cols * one.grid.rows, 400))
         limit = min(one.maxiter, 800)
         want = bounded(one.grid, at, limit, one.bailout)
-        exact_counts = [truth(one.grid, int(k) % one.grid.cols, int(k) // one.grid.cols, limit, one.bailout).count
-                        for k in at[:20]]  # fmt: skip
+        exact_counts = [
+            truth(one.grid, int(k) % one.grid.cols, int(k) // one.grid.cols, limit, one.bailout).count
+            for k in at[:20]
+        ]
         assert (want.count[:20] == exact_counts)[want.certain[:20]].all()
         sure += np.count_nonzero(want.certain)
         all_samples += len(at)
@@ -117,17 +125,27 @@ def _case() -> tuple[Case, Raw]:
     one = Case("misiurewicz", 0, view.grid(), view, 500, 2.0)
     all_true = [truth(one.grid, k % 4, k // 4, 500, 2.0) for k in range(12)]
     return one, Raw(
-        np.array([t.count for t in all_true], np.int32), np.array([t.frac for t in all_true], np.float32),
-        np.array([t.distance for t in all_true], np.float32), np.array([t.slope for t in all_true]),
+        np.array([t.count for t in all_true], np.int32),
+        np.array([t.frac for t in all_true], np.float32),
+        np.array([t.distance for t in all_true], np.float32),
+        np.array([t.slope for t in all_true]),
     )
 
 
-@pytest.mark.parametrize("check, field, value", [
-    ("exact count", "count", lambda v: v + 1), ("exact fraction", "frac", lambda v: v + 1e-3),
-    ("exact distance", "distance", lambda v: v * 1.01), ("exact slope", "slope", lambda v: v * 1.01j),
-    ("finite distance", "distance", lambda v: v * np.inf), ("ranges", "distance", lambda v: v * np.nan),
-    ("ranges", "count", lambda v: v * 0), ("ranges", "frac", lambda v: v - 9), ("ranges", "slope", lambda v: v * 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "check, field, value",
+    [
+        ("exact count", "count", lambda v: v + 1),
+        ("exact fraction", "frac", lambda v: v + 1e-3),
+        ("exact distance", "distance", lambda v: v * 1.01),
+        ("exact slope", "slope", lambda v: v * 1.01j),
+        ("finite distance", "distance", lambda v: v * np.inf),
+        ("ranges", "distance", lambda v: v * np.nan),
+        ("ranges", "count", lambda v: v * 0),
+        ("ranges", "frac", lambda v: v - 9),
+        ("ranges", "slope", lambda v: v * 2),
+    ],
+)
 def test_a_wrong_sample_is_found(check, field, value):
     one, right = _case()
     arrays = {name: getattr(right, name).copy() for name in ("count", "frac", "distance", "slope")}
@@ -164,5 +182,9 @@ def test_the_table_goes_between_its_markers():
     report.count("lanes", 10, 0, 2, 3e-5)
     tally.take("tip", "x", report.as_json(41.6))
     page = replaced(f"before\n{BEGIN}\nold\n{END}\nafter\n", tally.table())
-    assert page.startswith(f"before\n{BEGIN}\n| check") and page.endswith(f"{END}\nafter\n") and "old" not in page
+    assert (
+        page.startswith(f"before\n{BEGIN}\n| check")
+        and page.endswith(f"{END}\nafter\n")
+        and "old" not in page
+    )
     assert "| lanes | 1 | 10 | 1e-42 | 0 | 2 | 3.0e-05 |" in page

@@ -88,8 +88,9 @@ def truth(grid: Grid, i: int, j: int, maxiter: int, bailout: float, by: complex 
     bits = bits_of(grid, j)
     cx, cy = position(grid, i, j, bits)
     if by:
-        pixel = fixed_point(f"{2 ** (spacing_log2(grid, j) % 1):.17f}", 60) << max(bits + math.floor(
-            spacing_log2(grid, j)) - 60, 0)  # fmt: skip
+        pixel = fixed_point(f"{2 ** (spacing_log2(grid, j) % 1):.17f}", 60) << max(
+            bits + math.floor(spacing_log2(grid, j)) - 60, 0
+        )
         cx += mpz(int(by.real * 2**60)) * pixel >> 60
         cy += mpz(int(by.imag * 2**60)) * pixel >> 60
     unit_exponent = math.floor(spacing_log2(grid, j))
@@ -135,9 +136,12 @@ def truth(grid: Grid, i: int, j: int, maxiter: int, bailout: float, by: complex 
             log_distance = math.log2(abs(z) * ln_norm) - math.log2(abs(d)) - e if d else 1e9
             turn = z / d if d else 0j
             return Truth(
-                n, 1 - math.log2(ln_norm / 2), 2.0**log_distance if abs(log_distance) < 1000 else
-                (math.inf if log_distance > 0 else 0.0), turn / abs(turn) if turn else 0j, margin,
-            )  # fmt: skip
+                n,
+                1 - math.log2(ln_norm / 2),
+                2.0**log_distance if abs(log_distance) < 1000 else (math.inf if log_distance > 0 else 0.0),
+                turn / abs(turn) if turn else 0j,
+                margin,
+            )
     return Truth(maxiter + 1, 0.0, 0.0, 0j, margin)
 
 

@@ -31,15 +31,30 @@ WORK = 3_000_000
 _SHORT = Context(prec=17, Emax=10**9, Emin=-(10**9))
 # Points where critical orbits end in a cycle: (preperiod, period, approximation).
 MISIUREWICZ = (
-    (2, 1, -2 + 0j), (2, 2, 1j), (3, 1, -1.5436890126920764 + 0j), (4, 1, -0.10109636384562 + 0.95628651080914j),
-    (3, 2, 0.4196433776 + 0.6062907292j), (4, 2, -1.2963551382 + 0.4418516057j), (3, 1, -0.2281554937 + 1.1151425080j),
-    (5, 1, 0.3663629834 + 0.5915337733j), (10, 1, -0.2710775741 + 0.8575556835j), (3, 3, -0.6070310226 + 0.6052513813j),
-    (5, 4, -1.7873461333 + 0.0190380337j), (12, 3, -0.6576466030 + 0.4033722936j), (23, 2, -0.7766105926 + 0.1346089617j),
+    (2, 1, -2 + 0j),
+    (2, 2, 1j),
+    (3, 1, -1.5436890126920764 + 0j),
+    (4, 1, -0.10109636384562 + 0.95628651080914j),
+    (3, 2, 0.4196433776 + 0.6062907292j),
+    (4, 2, -1.2963551382 + 0.4418516057j),
+    (3, 1, -0.2281554937 + 1.1151425080j),
+    (5, 1, 0.3663629834 + 0.5915337733j),
+    (10, 1, -0.2710775741 + 0.8575556835j),
+    (3, 3, -0.6070310226 + 0.6052513813j),
+    (5, 4, -1.7873461333 + 0.0190380337j),
+    (12, 3, -0.6576466030 + 0.4033722936j),
+    (23, 2, -0.7766105926 + 0.1346089617j),
 )
 # Where components touch, or the main cardioid's cusp is; and where doublings of periods end.
 CUSPS = (
-    ("0.25", "0"), ("-0.75", "0"), ("-1.25", "0"), ("-1.75", "0"),
-    ("-0.125", "0.649519052838328985310143"), ("-1.3680989394", "0"), ("0.25", "0.5"), ("-0.481762", "0.531656"),
+    ("0.25", "0"),
+    ("-0.75", "0"),
+    ("-1.25", "0"),
+    ("-1.75", "0"),
+    ("-0.125", "0.649519052838328985310143"),
+    ("-1.3680989394", "0"),
+    ("0.25", "0.5"),
+    ("-0.481762", "0.531656"),
 )
 FEIGENBAUM = ("-1.401155189092050606005238850", "-1.7864402555636389", "-1.40115", "-1.401155189093")
 
@@ -73,8 +88,10 @@ class Case:
 
     def command(self) -> str:
         """What makes this very view again; as a still, if that can be."""
-        again = (f"python -m tests.sweep --view {self.kind}:{self.seed}  # {self.grid.kind} {self.grid.cols}x"
-                 f"{self.grid.rows}, spacing 1e{-self.depth:+.0f}, {self.maxiter} iterations to {self.bailout:g}")  # fmt: skip
+        again = (
+            f"python -m tests.sweep --view {self.kind}:{self.seed}  # {self.grid.kind} {self.grid.cols}x"
+            f"{self.grid.rows}, spacing 1e{-self.depth:+.0f}, {self.maxiter} iterations to {self.bailout:g}"
+        )
         if self.view is None or self.view.turn != 1 or len(self.view.re + self.view.im) > 400:
             return again
         v = self.view
@@ -167,10 +184,16 @@ def home(rng: random.Random) -> Place:
 
 def exterior(rng: random.Random) -> Place:
     while True:
-        c = cmath.rect(10 ** rng.choice([rng.uniform(-0.3, 0.3), rng.uniform(0, 6)]), rng.uniform(-math.pi, math.pi))
+        c = cmath.rect(
+            10 ** rng.choice([rng.uniform(-0.3, 0.3), rng.uniform(0, 6)]), rng.uniform(-math.pi, math.pi)
+        )
         if _escape(c, 40) < 40:
-            return Place(repr(c.real), repr(c.imag), power(rng.choice([rng.uniform(-9, 0), rng.uniform(-600, 0)])),
-                         (20, 300))  # fmt: skip
+            return Place(
+                repr(c.real),
+                repr(c.imag),
+                power(rng.choice([rng.uniform(-9, 0), rng.uniform(-600, 0)])),
+                (20, 300),
+            )
 
 
 def boundary(rng: random.Random) -> Place:
@@ -188,7 +211,9 @@ def interior(rng: random.Random) -> Place:
     nucleus = rng.choice([n for _, n in nuclei() if n.period < 3_000])
     offset = cmath.rect(rng.uniform(0, 0.25), rng.uniform(-math.pi, math.pi))
     re, im = moved(nucleus.re, nucleus.im, nucleus.size, offset)
-    return Place(re, im, nucleus.size * power(rng.uniform(-6, 0.2)), (2 * nucleus.period, 20 * nucleus.period))
+    return Place(
+        re, im, nucleus.size * power(rng.uniform(-6, 0.2)), (2 * nucleus.period, 20 * nucleus.period)
+    )
 
 
 def cusp(rng: random.Random) -> Place:
@@ -206,9 +231,13 @@ def tip(rng: random.Random) -> Place:
     """Near -2, where orbits run along |z| = 2."""
     depth = rng.choice([rng.uniform(1, 20), rng.uniform(1, 200), rng.uniform(150, 1_100)])
     if rng.random() < 0.25:
-        return Place("-1." + "9" * 27, f"-2e-{rng.randint(30, 989)}", power(-depth), (4 * depth, 9 * depth + 500))
+        return Place(
+            "-1." + "9" * 27, f"-2e-{rng.randint(30, 989)}", power(-depth), (4 * depth, 9 * depth + 500)
+        )
     near = power(-depth)
-    re, im = moved("-2", "0", near, cmath.rect(1, rng.choice([0, math.pi / 2, rng.uniform(-math.pi, math.pi)])))
+    re, im = moved(
+        "-2", "0", near, cmath.rect(1, rng.choice([0, math.pi / 2, rng.uniform(-math.pi, math.pi)]))
+    )
     if rng.random() < 0.2:
         re, im = "-2", "0"
     return Place(re, im, near * power(rng.uniform(-1, 2)), (2 * depth + 20, 9 * depth + 500))
@@ -216,7 +245,9 @@ def tip(rng: random.Random) -> Place:
 
 def misiurewicz_point(rng: random.Random) -> Place:
     which = rng.choice(MISIUREWICZ)
-    depth = rng.choice([rng.uniform(1, 9), rng.uniform(5, 120), rng.uniform(100, 400), rng.uniform(100, 1_200)])
+    depth = rng.choice(
+        [rng.uniform(1, 9), rng.uniform(5, 120), rng.uniform(100, 400), rng.uniform(100, 1_200)]
+    )
     delta = power(-depth)
     re, im = misiurewicz(*which, int(depth) + 40)
     least = 60 + depth * 2 * which[1]
@@ -242,7 +273,11 @@ def julia(rng: random.Random) -> Place:
     nucleus = _swift(rng)
     depth = -float(nucleus.size.adjusted()) * rng.uniform(0.45, 0.95)
     delta = power(-depth)
-    return Place(*_scattered(rng, nucleus.re, nucleus.im, delta), delta, (nucleus.period + 100, 5 * nucleus.period + 500))
+    return Place(
+        *_scattered(rng, nucleus.re, nucleus.im, delta),
+        delta,
+        (nucleus.period + 100, 5 * nucleus.period + 500),
+    )
 
 
 def nucleus_centre(rng: random.Random) -> Place:
@@ -262,10 +297,14 @@ def nucleus_centre(rng: random.Random) -> Place:
 
 def axis(rng: random.Random) -> Place:
     """Centres on the real axis: the upper half is the lower half's mirror image."""
-    point = rng.choice(["-1.25066", "-1.7490812690053707", "-1.9408", "-0.7499", "-2", "-1.310702641336832884"])
+    point = rng.choice(
+        ["-1.25066", "-1.7490812690053707", "-1.9408", "-0.7499", "-2", "-1.310702641336832884"]
+    )
     depth = rng.choice([rng.uniform(0, 9), rng.uniform(0, 60)])
     if rng.random() < 0.4:
-        nucleus = rng.choice([n for name, n in nuclei() if name.startswith("tip") and n.size > Decimal("1e-500")])
+        nucleus = rng.choice(
+            [n for name, n in nuclei() if name.startswith("tip") and n.size > Decimal("1e-500")]
+        )
         point, depth = nucleus.re, -float(nucleus.size.adjusted()) * rng.uniform(0.5, 1)
     return Place(point, "0", power(-depth), (200, 6_000))
 
@@ -285,10 +324,21 @@ def island(rng: random.Random) -> Place:
 
 
 KINDS: dict[str, Callable[[random.Random], Place]] = {
-    "home": home, "exterior": exterior, "boundary": boundary, "interior": interior, "cusp": cusp,
-    "feigenbaum": feigenbaum, "tip": tip, "misiurewicz": misiurewicz_point, "minibrot": minibrot, "julia": julia,
-    "nucleus": nucleus_centre, "axis": axis, "large": large, "island": island,
-}  # fmt: skip
+    "home": home,
+    "exterior": exterior,
+    "boundary": boundary,
+    "interior": interior,
+    "cusp": cusp,
+    "feigenbaum": feigenbaum,
+    "tip": tip,
+    "misiurewicz": misiurewicz_point,
+    "minibrot": minibrot,
+    "julia": julia,
+    "nucleus": nucleus_centre,
+    "axis": axis,
+    "large": large,
+    "island": island,
+}
 # How often a kind is drawn.
 WEIGHTS = {"large": 0.15, "island": 0.15, "minibrot": 2.0, "tip": 1.5, "nucleus": 1.5}
 
@@ -298,12 +348,17 @@ def _size(rng: random.Random, kind: str) -> tuple[int, int]:
         return rng.choice([(3840, 2160), (2560, 1440), (1280, 720), (4096, 64), (48, 3000)])
     if kind == "axis":
         return rng.randint(8, 40), 2 * rng.randint(3, 16) + 1
-    return rng.choice([
-        (rng.randint(16, 64), rng.randint(12, 48)), (rng.randint(16, 40), rng.randint(12, 30)),
-        (rng.randint(8, 24), rng.randint(6, 16)), (rng.randint(1, 6), rng.randint(1, 5)),
-        (rng.randint(100, 2_000), rng.randint(1, 3)), (rng.randint(1, 3), rng.randint(100, 1_000)),
-        (rng.randint(90, 200), rng.randint(60, 120)),
-    ])  # fmt: skip
+    return rng.choice(
+        [
+            (rng.randint(16, 64), rng.randint(12, 48)),
+            (rng.randint(16, 40), rng.randint(12, 30)),
+            (rng.randint(8, 24), rng.randint(6, 16)),
+            (rng.randint(1, 6), rng.randint(1, 5)),
+            (rng.randint(100, 2_000), rng.randint(1, 3)),
+            (rng.randint(1, 3), rng.randint(100, 1_000)),
+            (rng.randint(90, 200), rng.randint(60, 120)),
+        ]
+    )
 
 
 def _polar(rng: random.Random, place: Place, samples: int) -> Grid:
@@ -313,8 +368,18 @@ def _polar(rng: random.Random, place: Place, samples: int) -> Grid:
     cols = around if rng.random() < 0.6 else rng.randint(1, around)
     first = rng.choice([0, rng.randint(0, 4 * around), rng.uniform(-0.3, 3) * around])
     turn = 1 + 0j if rng.random() < 0.6 else cmath.rect(1, rng.uniform(-math.pi, math.pi))
-    return Grid(place.re, place.im, place.delta, cols, rows, float(rng.choice([0, rng.randint(0, around)])),
-                float(first), POLAR, turn, around)  # fmt: skip
+    return Grid(
+        place.re,
+        place.im,
+        place.delta,
+        cols,
+        rows,
+        float(rng.choice([0, rng.randint(0, around)])),
+        float(first),
+        POLAR,
+        turn,
+        around,
+    )
 
 
 def case(kind: str, seed: int) -> Case:

@@ -39,9 +39,14 @@ def main() -> None:
                 found = checked(bench, kind, int(seed))
             except Exception as error:  # what a check could not do is a failure of that view
                 where = traceback.extract_tb(error.__traceback__)[-1]
-                words = f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
-                found = {"command": f"python -m tests.sweep --view {kind}:{seed}", "rows": {},
-                         "failures": [("exception", words)]}  # fmt: skip
+                words = (
+                    f"{type(error).__name__}: {error} ({where.filename.rsplit('/', 1)[-1]}:{where.lineno})"
+                )
+                found = {
+                    "command": f"python -m tests.sweep --view {kind}:{seed}",
+                    "rows": {},
+                    "failures": [("exception", words)],
+                }
             print(json.dumps(found), file=answers, flush=True)
 
 

@@ -134,7 +134,7 @@ def test_a_flood_on_stderr_neither_blocks_nor_fills_memory(frames, fake):
 def test_an_encoder_that_loses_frames_is_found_out(frames, fake):
     real = ffmpeg.executable()
     whole = encode_segment(frames(3), 64, 48, "20")
-    fake(f"exec {real} \"$@\" | head -c {len(whole) // 2}")
+    fake(f'exec {real} "$@" | head -c {len(whole) // 2}')
     with pytest.raises(RenderError) as caught:
         encode_segment(frames(3), 64, 48, "20")
     assert caught.value.code in ("BAD_SEGMENT", "FFMPEG_FAILED")

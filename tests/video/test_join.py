@@ -55,8 +55,24 @@ def test_what_the_file_says_of_itself(frames, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fps", ["1", "0.01", "20", "23.976", "29.97", "59.94", "240", "239.999", "12.3456789012",
-            "24000/1001", "30000/1001", "60000/1001", "120000/1001", "1/3", "100000000/999999999"]
+    "fps",
+    [
+        "1",
+        "0.01",
+        "20",
+        "23.976",
+        "29.97",
+        "59.94",
+        "240",
+        "239.999",
+        "12.3456789012",
+        "24000/1001",
+        "30000/1001",
+        "60000/1001",
+        "120000/1001",
+        "1/3",
+        "100000000/999999999",
+    ],
 )
 def test_frames_are_shown_at_their_exact_time(frames, tmp_path, fps):
     video = join(segments(tmp_path, frames, [2, 3, 7], fps), tmp_path / "v.mp4", 64, 48, fps, 7)
@@ -102,9 +118,12 @@ def small_disk(tmp_path):
     """A file system of 64 KiB."""
     folder = tmp_path / "small"
     folder.mkdir()
-    if os.geteuid() or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True
-    ).returncode:
+    if (
+        os.geteuid()
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True
+        ).returncode
+    ):
         pytest.skip("mounting a small file system needs root")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)

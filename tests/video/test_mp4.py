@@ -44,9 +44,16 @@ def test_the_boxes_fill_the_file(frames, tmp_path):
     assert struct.unpack(">7I", found[b"stsc"][4:]) == (2, 1, 5, 1, 3, 2, 1)
 
 
-@pytest.mark.parametrize("fps, shown", [
-    ("24000/1001", "23.98"), ("30000/1001", "29.97"), ("60000/1001", "59.94"), ("29.97", "29.97"), ("1/3", "0.33"),
-])
+@pytest.mark.parametrize(
+    "fps, shown",
+    [
+        ("24000/1001", "23.98"),
+        ("30000/1001", "29.97"),
+        ("60000/1001", "59.94"),
+        ("29.97", "29.97"),
+        ("1/3", "0.33"),
+    ],
+)
 def test_the_rate_is_exact(frames, tmp_path, fps, shown):
     """As players and ffprobe read it: ticks of the clock and ticks of every frame."""
     part = tmp_path / "s.h264"
@@ -78,15 +85,23 @@ def test_beyond_four_gigabytes_and_32_bits_of_time(frames, tmp_path):
 
 def test_more_frames_than_were_said_find_no_room(frames, tmp_path):
     segment = encode_segment(frames(1), 64, 48, "20")
-    with Mp4Writer(tmp_path / "v.mp4", 64, 48, 20, Fraction(1), 0, 0) as writer, pytest.raises(RenderError) as caught:
+    with (
+        Mp4Writer(tmp_path / "v.mp4", 64, 48, 20, Fraction(1), 0, 0) as writer,
+        pytest.raises(RenderError) as caught,
+    ):
         for _ in range(60):
             writer.add(segment)
         writer.finish()
     assert caught.value.code == "BAD_VIDEO"
 
 
-@pytest.mark.parametrize("rubbish", [b"", b"\x00\x00\x00\x01\x09\xf0", b"\x00\x00\x00\x01\x09\xf0\x00\x00\x01\x65\x88"])
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"\x00\x00\x00\x01\x09\xf0", b"\x00\x00\x00\x01\x09\xf0\x00\x00\x01\x65\x88"]
+)
 def test_what_cannot_be_decoded_is_refused(tmp_path, rubbish):
-    with Mp4Writer(tmp_path / "v.mp4", 64, 48, 20, Fraction(1), 1, 1) as writer, pytest.raises(RenderError) as caught:
+    with (
+        Mp4Writer(tmp_path / "v.mp4", 64, 48, 20, Fraction(1), 1, 1) as writer,
+        pytest.raises(RenderError) as caught,
+    ):
         writer.add(rubbish)
     assert caught.value.code == "BAD_SEGMENT"

@@ -120,7 +120,10 @@ class Bounds(Writer):
         match e:
             case c_ast.ArrayRef() if self._is_pointer(e.name):
                 at, size = self._bounds(e.name)
-                return f"({at} + ({self._wide(self._once(e.subscript))}) * {self._element_size(e.name)})", size
+                return (
+                    f"({at} + ({self._wide(self._once(e.subscript))}) * {self._element_size(e.name)})",
+                    size,
+                )
             case c_ast.UnaryOp(op="*"):
                 return self._bounds(e.expr)
             case c_ast.ID() | c_ast.StructRef():
@@ -144,7 +147,9 @@ class Bounds(Writer):
                 return f"(-{self._widened(e.expr)})"
         return f"(long)({self._visit_expr(e, allow_comma=True)})"
 
-    def _check(self, node, index: str, bounds: tuple[str, str], step: str, size: str, name: str = "checked") -> str:
+    def _check(
+        self, node, index: str, bounds: tuple[str, str], step: str, size: str, name: str = "checked"
+    ) -> str:
         return f"{name}({index}, {bounds[0]}, {bounds[1]}, {step}, {size}, {self._site(node)}, {REPORT})"
 
     def _checked_at(self, node, pointer, index: str) -> str:

@@ -82,9 +82,10 @@ def instrumented(source: Source, only: str | None = None) -> Instrumented:
     writer = _Instrumenter(source)
     if only is not None:
         source.tree.ext = [
-            node for node in source.tree.ext
+            node
+            for node in source.tree.ext
             if not isinstance(node, c_ast.FuncDef) or not _is_kernel(node.decl) or node.decl.name == only
-        ]  # fmt: skip
+        ]
     text = PRELUDE + writer.visit(source.tree)
     return Instrumented(text, writer.sites, writer.kernels)
 
@@ -233,9 +234,9 @@ class _Instrumenter(Bounds):
     def _initial(self, kind, init):
         """An initialiser with the companions of the members that are pointers."""
         if isinstance(kind, Array):
-            return c_ast.InitList([
-                self._initial(kind.of, e) if isinstance(e, c_ast.InitList) else e for e in init.exprs
-            ])  # fmt: skip
+            return c_ast.InitList(
+                [self._initial(kind.of, e) if isinstance(e, c_ast.InitList) else e for e in init.exprs]
+            )
         if not isinstance(kind, Struct):
             return init
         exprs, unnamed = [], iter(kind.members)
@@ -324,7 +325,9 @@ class _Instrumenter(Bounds):
         decl.type.args = c_ast.ParamList(shown)
         head = self._plain.visit(decl)
         if decl.name in self._source.attributes:  # after the word kernel, where both may stand
-            head = head.replace(decl.funcspec[0], f"{decl.funcspec[0]} {self._source.attributes[decl.name]}", 1)
+            head = head.replace(
+                decl.funcspec[0], f"{decl.funcspec[0]} {self._source.attributes[decl.name]}", 1
+            )
         starts += [f"long {name};" for name in self._temporaries]
         return f"{head}\n{body.replace('{', '{ ' + ' '.join(starts), 1)}\n"
 
@@ -338,7 +341,9 @@ class _Instrumenter(Bounds):
 
     def visit_For(self, n):
         self._types.enter()
-        if isinstance(n.init, c_ast.DeclList) and any(isinstance(d.type, c_ast.PtrDecl) for d in n.init.decls):
+        if isinstance(n.init, c_ast.DeclList) and any(
+            isinstance(d.type, c_ast.PtrDecl) for d in n.init.decls
+        ):
             self._refuse(n, "declare the pointer before the loop")
         text = super().visit_For(n)
         self._types.leave()

@@ -69,7 +69,9 @@ def _places(text: str, name: str) -> list[tuple[str, int]]:
     if name.endswith(".cl") and text == kernels.source(name):
         lines = _located(name, set())
         if "\n".join(line for line, _, _ in lines) != text:
-            raise Unsupported(f"{name}: the loader of mandel.kernels resolves includes in another way than here")
+            raise Unsupported(
+                f"{name}: the loader of mandel.kernels resolves includes in another way than here"
+            )
         return [(file, number) for _, file, number in lines]
     return [(name, number) for number in range(1, text.count("\n") + 2)]
 
@@ -142,7 +144,9 @@ def _without_attributes(tokens: list, space, name: str) -> tuple[list, dict[str,
             end = _attribute(tokens, at)
             pending.append("".join(token.value for token in tokens[at:end]))
             if "packed" in pending[-1]:
-                raise Unsupported(f"{name}: packed structs have other sizes than the checked build gives them")
+                raise Unsupported(
+                    f"{name}: packed structs have other sizes than the checked build gives them"
+                )
             at = end
             continue
         if value == "(" and pending:

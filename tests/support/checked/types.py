@@ -11,10 +11,25 @@ from tests.support.checked.sources import SCALARS, SPACES, Unsupported
 
 _VECTOR = re.compile(rf"({'|'.join(SCALARS)})(2|3|4|8|16)")
 _RESULT = re.compile(r"(?:convert|as)_([a-z]+\d*)(?:_sat)?(?:_rt[ezpn])?")
-_SIZES = {"get_global_id", "get_global_size", "get_local_id", "get_local_size", "get_group_id", "get_num_groups",
-          "get_global_offset"}  # fmt: skip
-_SPELT = {"unsigned": "uint", "unsigned int": "uint", "unsigned char": "uchar", "unsigned short": "ushort",
-          "unsigned long": "ulong", "signed": "int", "long int": "long", "_Bool": "bool"}  # fmt: skip
+_SIZES = {
+    "get_global_id",
+    "get_global_size",
+    "get_local_id",
+    "get_local_size",
+    "get_group_id",
+    "get_num_groups",
+    "get_global_offset",
+}
+_SPELT = {
+    "unsigned": "uint",
+    "unsigned int": "uint",
+    "unsigned char": "uchar",
+    "unsigned short": "ushort",
+    "unsigned long": "ulong",
+    "signed": "int",
+    "long int": "long",
+    "_Bool": "bool",
+}
 
 
 @dataclass(frozen=True)
