@@ -46,7 +46,8 @@ def reached(note: object, frames: object) -> str:
     if not _has(note, "share", "maxiter", "frame") or note["share"] < _LEAST_SHARE:
         return ""
     most = "" if frames == 1 else "at most "
-    return f"{most}{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}"
+    share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
+    return f"{most}{share} of {samples} did not escape within {_limit(note)}"
 
 
 def brief(notes: object) -> str:
@@ -109,8 +110,8 @@ def _short(note: object, frames: object) -> str:
     much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
     others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
     return (
-        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}; with a "
-        f"higher one {much} would hardly be black{others}: try {_higher(note)}"
+        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}; with "
+        f"a higher one {much} would hardly be black{others}: try {_higher(note)}"
     )
 
 

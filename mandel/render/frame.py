@@ -72,6 +72,10 @@ class Timing:
     refined: float = 0.0
 
 
+def _nothing() -> None:
+    """What is left to do for a piece that was shaded as it was iterated."""
+
+
 class FrameRenderer:
     """Renders views on one device; keeps programs, buffers and references between frames.
 
@@ -249,7 +253,7 @@ class FrameRenderer:
                     tally,
                     None if self.timed else shade,
                 )
-                yield lambda: self.timed and shade(samples)
+                yield partial(shade, samples) if self.timed else _nothing
 
         self._paint(pieces())
 

@@ -164,7 +164,7 @@ class PerturbedIterator:
             self.timing.table = perf_counter() - began
         return self._table
 
-    def iterate(
+    def iterate(  # noqa: PLR0913 - all of them are what a caller may ask
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
         reference: Reference | None = None, place: Place | None = None, whole: Grid | None = None,
         tally: Tally | None = None, then: Callable[[Samples], object] | None = None,
@@ -212,7 +212,9 @@ class PerturbedIterator:
     def _wrap(self, table: BlaTable) -> int:
         return self._reference.wrap if table.last == self._reference.last else 0
 
-    def _launch(self, place, maxiter, bailout, outputs, need, table, start, tally, then) -> Samples:
+    def _launch(  # noqa: PLR0913 - what iterate found out
+        self, place, maxiter, bailout, outputs, need, table, start, tally, then
+    ) -> Samples:
         ctx, n = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
         samples = Samples(

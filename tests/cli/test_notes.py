@@ -63,9 +63,9 @@ def test_a_limit_that_seems_too_low():
 )
 def test_the_share_at_the_limit(share, text):
     said = only(reached=REACHED | {"share": share})
-    assert (
-        said
-        == f"at most {text} of the last frame's samples did not escape within maxiter 1,000: inside of the set, as far as can be told"
+    assert said == (
+        f"at most {text} of the last frame's samples did not escape within maxiter 1,000: inside of the set, "
+        "as far as can be told"
     )
     assert sentences({"reached": REACHED | {"share": 0.0}}, 50) == []
 
