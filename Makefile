@@ -64,7 +64,7 @@ pocl: $(VENV)/.tests  ## the kernels' tests on the system's PoCL, instead of Int
 	fi
 
 chaos: $(VENV)/.tests ## the promises of docs/resilience.md at length, with figures (about an hour)
-	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/server tests/store -s -rs
+	MANDEL_CHAOS=long $(BIN)/python -m pytest tests/chaos tests/service tests/store -s -rs
 
 soak: $(VENV)/.tests  ## two hours of mixed load with kills: what grows (MANDEL_SOAK_SECONDS=7200)
 	MANDEL_CHAOS=long MANDEL_SOAK_SECONDS=$${MANDEL_SOAK_SECONDS:-7200} $(BIN)/python -m pytest tests/chaos/test_leaks.py -s

@@ -3,7 +3,7 @@
 
 import sys
 
-from mandel.cli.client import main
+from mandel.client.main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -123,7 +123,7 @@ export RAY_health_check_period_ms=${RAY_health_check_period_ms:-500}
 export RAY_health_check_timeout_ms=${RAY_health_check_timeout_ms:-1000}
 export RAY_health_check_failure_threshold=${RAY_health_check_failure_threshold:-3}
 # Of tasks that the dashboard lists, 3 KB each; Ray would keep five times as many.
-# Workers beside the slots, for clients that wait, take seconds to start (mandel/cluster/express.py).
+# Workers beside the slots, for clients that wait, take seconds to start (mandel/driver/jobs/express.py).
 export RAY_idle_worker_killing_time_threshold_ms=${RAY_idle_worker_killing_time_threshold_ms:-600000}
 export RAY_task_events_max_num_task_in_gcs=${RAY_task_events_max_num_task_in_gcs:-20000}
 

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.record import add_option, record  # noqa: E402
-from mandel.colour.look import Look  # noqa: E402
+from mandel.colour.style import ColourStyle  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
 from mandel.plan.view import View  # noqa: E402
 from mandel.render.frame import FrameRenderer  # noqa: E402
@@ -114,7 +114,7 @@ def picture(view: View, maxiter: int) -> float:
     """Seconds of a whole picture, RGB in host memory, by a renderer that knows nothing yet."""
     renderer = FrameRenderer(device_context())
     started = perf_counter()
-    renderer.picture(view, maxiter, 1000.0, Look())
+    renderer.picture(view, maxiter, 1000.0, ColourStyle())
     return perf_counter() - started
 
 

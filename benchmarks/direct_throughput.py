@@ -79,7 +79,11 @@ class Limit:
     def rate(self, form: tuple[int, int] | None = None) -> float:
         """Iterations a second, of all lanes and chains together."""
         width, chains = form or self.form
-        kernel = self.ctx.kernel("limit.cl", "limit", (("WIDTH", width), ("CHAINS", chains)))
+        kernel = self.ctx.kernel(
+            str(Path(__file__).resolve().parent / "kernels" / "limit.cl"),
+            "limit",
+            (("WIDTH", width), ("CHAINS", chains)),
+        )
         seconds = self.ctx.seconds(
             lambda: kernel(
                 self.ctx.queue,

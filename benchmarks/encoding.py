@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.record import add_option, record
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
@@ -46,7 +46,9 @@ def render(path: Path, frames: int, side: int, supersampling: int) -> None:
     renderer = FrameRenderer(device_context())
     with open(path, "wb") as file:
         for k in range(frames):
-            picture = renderer.picture(zoom.view(k), 1000, 1000.0, Look(), supersampling, layout="yuv420")
+            picture = renderer.picture(
+                zoom.view(k), 1000, 1000.0, ColourStyle(), supersampling, layout="yuv420"
+            )
             file.write(picture)
 
 

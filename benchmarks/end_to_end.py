@@ -20,13 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.record import add_option, record  # noqa: E402
-from mandel.cluster.job import Job  # noqa: E402
-from mandel.cluster.scheduler import Scheduler  # noqa: E402
-from mandel.cluster.token import ensure_token  # noqa: E402
 from mandel.device.choose import choose  # noqa: E402
-from mandel.payload import parse  # noqa: E402
+from mandel.driver.executors.ray_token import ensure_token  # noqa: E402
+from mandel.driver.jobs.job_run import JobRun  # noqa: E402
+from mandel.driver.jobs.scheduler import Scheduler  # noqa: E402
+from mandel.payload.payload import parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
-from mandel.settings import Limits  # noqa: E402
+from mandel.settings import PayloadLimits  # noqa: E402
 
 
 def render(executor, payload, folder: Path, name: str) -> float:
@@ -46,7 +46,7 @@ def render(executor, payload, folder: Path, name: str) -> float:
 
     scheduler = Scheduler(executor, emit)
     began = time.perf_counter()
-    scheduler.add(Job(name, payload, folder, {}))
+    scheduler.add(JobRun(name, payload, folder, {}))
     while scheduler.busy:
         scheduler.step(0.2)
     wall = time.perf_counter() - began
@@ -74,9 +74,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     add_option(parser)
     options = parser.parse_args()
-    payload = parse(loads(Path(options.payload).read_bytes()), Limits())
+    payload = parse(loads(Path(options.payload).read_bytes()), PayloadLimits())
     ensure_token()
-    from mandel.cluster.ray_executor import RayExecutor
+    from mandel.driver.executors.ray_executor import RayExecutor
 
     executor = RayExecutor(options.address, options.device)
     print(f"slots: {executor.slots()}")

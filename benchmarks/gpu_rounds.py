@@ -105,7 +105,7 @@ def serve(device: str, switches: list[str]) -> None:  # noqa: C901, PLR0915 - on
     answers, sys.stdout = sys.stdout, sys.stderr
     import numpy as np
 
-    from mandel.colour.look import Look
+    from mandel.colour.style import ColourStyle
     from mandel.device.context import DeviceContext, device_context
     from mandel.plan.view import View
     from mandel.render.frame import FrameRenderer
@@ -144,7 +144,7 @@ def serve(device: str, switches: list[str]) -> None:  # noqa: C901, PLR0915 - on
     ctx = renderer.context
     usual = ctx.queue
     profiled = ctx.cl.CommandQueue(ctx.context, properties=ctx.cl.command_queue_properties.PROFILING_ENABLE)
-    view = maxiter = out = wanted = look = None
+    view = maxiter = out = wanted = style = None
 
     def measure(way: str) -> float:
         events.clear()
@@ -152,7 +152,7 @@ def serve(device: str, switches: list[str]) -> None:  # noqa: C901, PLR0915 - on
         ctx.queue = profiled if way == "kernel" else usual
         started = perf_counter()
         if way == "picture":
-            renderer.picture(view, maxiter, 1000.0, look, layout="yuv420", out=out)
+            renderer.picture(view, maxiter, 1000.0, style, layout="yuv420", out=out)
         else:
             renderer.samples(view.grid(), maxiter, 1000.0, wanted)
             ctx.queue.finish()
@@ -166,7 +166,10 @@ def serve(device: str, switches: list[str]) -> None:  # noqa: C901, PLR0915 - on
         asked = json.loads(line)
         if "view" in asked:
             re_, im, delta, maxiter, shaded, width, height = asked["view"]
-            wanted, look = Outputs(shaded, shaded), Look(relief=0.5, edge=0.5) if shaded else Look()
+            wanted, style = (
+                Outputs(shaded, shaded),
+                ColourStyle(relief=0.5, edge=0.5) if shaded else ColourStyle(),
+            )
             view, out = View(re_, im, delta, width, height), np.empty((height * 3 // 2, width), np.uint8)
             samples, grid = renderer.samples(view.grid(), maxiter, 1000.0, wanted), view.grid()
             counts = ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))

@@ -19,16 +19,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.record import add_option, record
-from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, STRIP, Item
-from mandel.cluster.recipes import recipe_of
-from mandel.cluster.strip_files import StripFiles
-from mandel.cluster.tasks import FUNCTIONS, Slot
 from mandel.device.context import device_context
-from mandel.payload import SHARED, Payload, parse
+from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.recipes.choose import recipe_of
+from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, STRIP, WorkItem
+from mandel.payload.decimal_text import Number
+from mandel.payload.payload import SHARED, Payload, parse
 from mandel.plan.arithmetic import log2_of
-from mandel.protocol.number import Number
 from mandel.protocol.strict_json import loads
-from mandel.render.unit import StripUnit
+from mandel.tasks.units import StripUnit
+from mandel.worker.functions import FUNCTIONS, Slot
 
 
 def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | None = None):
@@ -36,7 +36,7 @@ def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | 
     files = StripFiles("job", folder, found, keeps=True)
     recipe, made, spent, kept, samples = recipe_of(p, files, source), {}, {}, {}, 0
 
-    def one(item: Item) -> None:
+    def one(item: WorkItem) -> None:
         nonlocal samples
         needs = recipe.needs(item)
         for need in needs:
@@ -56,8 +56,8 @@ def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | 
         spent[item.kind] = spent.get(item.kind, 0.0) + time.process_time() - begun
 
     for frame in range(p.num_frames):
-        one(Item(FRAME, frame))
-        del made[Item(FRAME, frame)]
+        one(WorkItem(FRAME, frame))
+        del made[WorkItem(FRAME, frame)]
     return spent, kept, samples
 
 

@@ -27,10 +27,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.record import add_option, record  # noqa: E402
-from mandel.cluster.recipe import VIDEO_BAILOUT  # noqa: E402
-from mandel.colour.look import Look  # noqa: E402
+from mandel.colour.style import ColourStyle  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
-from mandel.plan.segments import cut  # noqa: E402
+from mandel.driver.recipes.recipe import VIDEO_BAILOUT  # noqa: E402
+from mandel.plan.segment_plan import cut  # noqa: E402
 from mandel.plan.zoom import Zoom  # noqa: E402
 from mandel.render.frame import FrameRenderer  # noqa: E402
 from mandel.video.encode import encode_segment  # noqa: E402
@@ -46,7 +46,7 @@ def alone() -> dict[str, float]:
     frames, kernel, colour = [], 0.0, 0.0
     for k in (0, *range(50)):  # the first one twice: it builds the kernels
         began = time.process_time()
-        frames.append(renderer.picture(zoom.view(k), 1000, VIDEO_BAILOUT, Look(), 1, layout="yuv420"))
+        frames.append(renderer.picture(zoom.view(k), 1000, VIDEO_BAILOUT, ColourStyle(), 1, layout="yuv420"))
         share = renderer.timing.samples / renderer.timing.total
         kernel += (time.process_time() - began) * share if len(frames) > 1 else 0
         colour += (time.process_time() - began) * (1 - share) if len(frames) > 1 else 0

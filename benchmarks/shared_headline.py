@@ -23,10 +23,10 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.record import add_option, record  # noqa: E402
 from benchmarks.shared_quality import Maker  # noqa: E402
 from benchmarks.shared_speed import Time  # noqa: E402
-from mandel.cluster.recipe import FRAME, LIMIT, REFERENCE, Item  # noqa: E402
-from mandel.cluster.shared_recipe import STRIP  # noqa: E402
 from mandel.device.context import device_context  # noqa: E402
-from mandel.payload import EXACT, parse  # noqa: E402
+from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, WorkItem  # noqa: E402
+from mandel.driver.recipes.shared import STRIP  # noqa: E402
+from mandel.payload.payload import EXACT, parse  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
 from mandel.video.encode import encode_segment  # noqa: E402
 
@@ -59,21 +59,21 @@ def main() -> None:  # noqa: PLR0915
     maker, total = Maker(p), Time()
     strips = maker.recipe.strips
     began = Time.now()
-    for need in maker.recipe.needs(Item(STRIP, strips.last)):
+    for need in maker.recipe.needs(WorkItem(STRIP, strips.last)):
         maker.make(need)
     total.add(Time.now().since(began))
     line("reference orbit, limits", total)
 
     frames = range(min(p.num_frames, round(float(p.fps))))
-    for need in maker.recipe.needs(Item(FRAME, 0)):
+    for need in maker.recipe.needs(WorkItem(FRAME, 0)):
         maker.make(need)  # kernels are built
-    maker.make(Item(FRAME, 0))
-    del maker.made[Item(FRAME, 0)]
+    maker.make(WorkItem(FRAME, 0))
+    del maker.made[WorkItem(FRAME, 0)]
     for frame in frames:
-        for need in maker.recipe.needs(Item(FRAME, frame)):
+        for need in maker.recipe.needs(WorkItem(FRAME, frame)):
             maker.make(need)
     began = Time.now()
-    pictures = [maker.make(Item(FRAME, frame)) for frame in frames]
+    pictures = [maker.make(WorkItem(FRAME, frame)) for frame in frames]
     made = Time()
     made.add(Time.now().since(began), p.num_frames / len(frames))
     line("frames", made, f", as {len(frames)} tell")
@@ -86,14 +86,14 @@ def main() -> None:  # noqa: PLR0915
         del maker.made[item]
 
     whole = sum(
-        samples(maker.recipe.unit(Item(STRIP, k)))
+        samples(maker.recipe.unit(WorkItem(STRIP, k)))
         for k in range(strips.last + 1)
         if strips.frames(k, range(strips.coarsest + 1))
     )
     depths = [(k + 0.5) / options.places for k in range(options.places)]
     some, spent = 0, Time()
     for depth in depths:
-        item = Item(STRIP, round(depth * strips.last))
+        item = WorkItem(STRIP, round(depth * strips.last))
         began = Time.now()
         maker.make(item)
         spent.add(Time.now().since(began))
@@ -113,7 +113,7 @@ def main() -> None:  # noqa: PLR0915
         if item.kind == LIMIT:
             exact.recipe.learn(item, value)
     for depth in depths:
-        item = Item(FRAME, round(depth * (p.num_frames - 1)))
+        item = WorkItem(FRAME, round(depth * (p.num_frames - 1)))
         began = Time.now()
         exact.make(item)
         one.add(Time.now().since(began))

@@ -34,10 +34,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.record import add_option, record
 from benchmarks.shared_quality import Maker
 from benchmarks.shared_speed import Time
-from mandel.cluster.recipe import FRAME, Item
 from mandel.device.context import device_context
-from mandel.payload import SHARED, Payload, parse
-from mandel.plan.segments import cut
+from mandel.driver.recipes.recipe import FRAME, WorkItem
+from mandel.payload.payload import SHARED, Payload, parse
+from mandel.plan.segment_plan import cut
 from mandel.protocol.strict_json import loads
 from mandel.video import ffmpeg
 from mandel.video.encode import Coding, encode_segment
@@ -182,7 +182,7 @@ def own(zoom: dict, target: Path) -> dict[str, float]:
         for segment in cut(p.num_frames):
             pictures = []
             for frame in segment.frames:
-                item, started = Item(FRAME, frame), time.perf_counter()
+                item, started = WorkItem(FRAME, frame), time.perf_counter()
                 for need in maker.recipe.needs(item):
                     maker.make(need)
                 strips += time.perf_counter() - started

@@ -26,17 +26,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.record import add_option, record
-from mandel.cluster.recipe import FRAME, LIMIT, VIDEO_BAILOUT, Item
-from mandel.cluster.recipes import recipe_of
-from mandel.cluster.tasks import FUNCTIONS, Slot, studio
-from mandel.colour.look import Look
-from mandel.colour.oracle import average, yuv420
+from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import decode_srgb
 from mandel.device.context import device_context
-from mandel.payload import EXACT, SHARED, Payload, parse
+from mandel.driver.recipes.choose import recipe_of
+from mandel.driver.recipes.recipe import FRAME, LIMIT, VIDEO_BAILOUT, WorkItem
+from mandel.payload.payload import EXACT, SHARED, Payload, parse
 from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
 from mandel.video.ffmpeg import executable
+from mandel.worker.functions import FUNCTIONS, Slot, worker_context
+from tests.support.colour_oracle import average, yuv420
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 24
 SLOT = Slot("cpu")
@@ -79,7 +79,7 @@ class Maker:
     def __init__(self, payload: Payload):
         self.recipe, self.made = recipe_of(payload), {}
 
-    def make(self, item: Item):
+    def make(self, item: WorkItem):
         if item not in self.made:
             made = [(need.kind, self.make(need)) for need in self.recipe.needs(item)]
             inputs = [value for kind, value in made if kind != LIMIT]
@@ -90,15 +90,17 @@ class Maker:
 
     def frames(self, count: int) -> np.ndarray:
         """(count, H * 3 / 2, W) uint8, planar YUV 4:2:0."""
-        return np.stack([self.make(Item(FRAME, k)) for k in range(count)])
+        return np.stack([self.make(WorkItem(FRAME, k)) for k in range(count)])
 
 
 def truth(p: Payload) -> np.ndarray:
     """Frames of 8 x 8 samples a pixel: twice the size at 4 x 4, averaged in linear light."""
     large, frames = replace(p, frame_width=2 * WIDTH, frame_height=2 * HEIGHT), []
     for k in range(FRAMES):
-        look = Look(palette=p.palette)
-        picture = studio(SLOT).frames.picture(Zoom.of(large).view(k), p.maxiter, VIDEO_BAILOUT, look, 4)
+        style = ColourStyle(palette=p.palette)
+        picture = worker_context(SLOT).frames.picture(
+            Zoom.of(large).view(k), p.maxiter, VIDEO_BAILOUT, style, 4
+        )
         frames.append(yuv420(average(decode_srgb(picture / 255), 2)))
     return np.stack(frames)
 

@@ -22,10 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.record import add_option, record
 from benchmarks.shared_quality import Maker
-from mandel.cluster.recipe import FRAME, Item
-from mandel.cluster.shared_recipe import STRIP
 from mandel.device.context import device_context
-from mandel.payload import EXACT, SHARED, Payload, parse
+from mandel.driver.recipes.recipe import FRAME, WorkItem
+from mandel.driver.recipes.shared import STRIP
+from mandel.payload.payload import EXACT, SHARED, Payload, parse
 from mandel.protocol.strict_json import loads
 from mandel.video.encode import encode_segment
 
@@ -86,7 +86,7 @@ def shared(p: Payload) -> tuple[int, dict[str, Time]]:
         return result
 
     for frame in range(p.num_frames):
-        item = Item(FRAME, frame)
+        item = WorkItem(FRAME, frame)
         for need in maker.recipe.needs(item):
             timed("strips", maker.make, need)
         batch.append(timed("frames", maker.make, item))
@@ -103,13 +103,13 @@ def exact(p: Payload) -> tuple[int, Time]:
     """Samples of all frames, and their times as ten of them tell."""
     maker = Maker(p)
     picked = [round(k * (p.num_frames - 1) / (TIMED - 1)) for k in range(TIMED)]
-    for need in maker.recipe.needs(Item(FRAME, picked[-1])):
+    for need in maker.recipe.needs(WorkItem(FRAME, picked[-1])):
         maker.make(need)
-    maker.make(Item(FRAME, picked[0]))
-    del maker.made[Item(FRAME, picked[0])]
+    maker.make(WorkItem(FRAME, picked[0]))
+    del maker.made[WorkItem(FRAME, picked[0])]
     began, spent = Time.now(), Time()
     for frame in picked:
-        maker.make(Item(FRAME, frame))
+        maker.make(WorkItem(FRAME, frame))
     spent.add(Time.now().since(began), p.num_frames / TIMED)
     return p.samples, spent
 

@@ -28,7 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.record import add_option, record
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
@@ -90,7 +90,7 @@ def main() -> int:
         view, ours, theirs = View(*POINT, delta, SIDE, SIDE), [], []
         for turn in range(o.rounds + 2):
             started = perf_counter()
-            own.picture(view, MAXITER, 1000.0, Look(), 1, "rgb", out)
+            own.picture(view, MAXITER, 1000.0, ColourStyle(), 1, "rgb", out)
             seconds = perf_counter() - started
             other = peer.seconds(delta) if peer else float("nan")
             if turn >= 2:  # building and warming up

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.plots import COLOURS, bars, lines
 from benchmarks.record import ROOT, latest
 from mandel.protocol import reply
-from mandel.server import jobs
+from mandel.service.jobs import job
 
 PAGES = ("design.md", "benchmarks.md", "sampling.md", "video.md")
 IMAGES = ROOT / "docs" / "images"
@@ -28,11 +28,11 @@ _BLOCK = re.compile(r"(<!-- made: (?!end)(.+?) -->\n).*?(<!-- made: end -->)", r
 def job_states() -> str:
     """A mermaid drawing of the job states; events that change nothing are left out."""
     arrows: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for state, events in jobs.TABLE.items():
+    for state, events in job.TABLE.items():
         for event, following in events.items():
             if following != state:
                 arrows[state, following].append(event)
-    first = next(iter(jobs.TABLE))
+    first = next(iter(job.TABLE))
     return _mermaid(first, arrows)
 
 

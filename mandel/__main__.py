@@ -7,13 +7,13 @@ from collections.abc import Callable
 from importlib import import_module
 
 from mandel import ENGINE, VERSION
-from mandel.cli.words import typed
+from mandel.terminal.format import typed
 
 # name -> (module with main(argv) -> exit code, one line of help)
 COMMANDS = {
     "zoom": ("mandel.cli.zoom", "a payload to an mp4, without a running service"),
     "head": ("mandel.cli.head", "the service; ray_head.py in a checkout"),
-    "client": ("mandel.cli.client", "send a payload; client.py in a checkout"),
+    "client": ("mandel.client.main", "send a payload; client.py in a checkout"),
     "still": ("mandel.cli.still", "render one frame to a PNG or an npz"),
     "locate": ("mandel.cli.locate", "find the minibrot in a view: all digits, period, size, views"),
     "tune": ("mandel.cli.tune", "measure kernel variants on a device and pick the fastest from then on"),

@@ -27,7 +27,7 @@ def _option(default: T, text: str, least: float | None = None, most: float = mat
 
 
 @dataclass(frozen=True)
-class Limits:
+class PayloadLimits:
     """The most that a payload may ask for. All are inclusive."""
 
     max_frames: int = _option(100_000, "frames in one job", 1)
@@ -90,7 +90,7 @@ class Settings:
     tls_cert: str = _option("", "PEM file with the service's certificate; the port then speaks TLS only")
     tls_key: str = _option("", "PEM file with the certificate's key, if that is another file")
     tls_ca: str = _option("", "PEM file with the certificates that a client trusts; it then speaks TLS")
-    limits: Limits = field(default_factory=Limits)
+    limits: PayloadLimits = field(default_factory=PayloadLimits)
 
 
 # What a variable of this type must hold, in words.
@@ -159,7 +159,7 @@ def read(options: argparse.Namespace | None = None, env: Mapping[str, str] = os.
             has no certificate.
     """
     given = vars(options) if options is not None else {}
-    found = _read(Settings, given, env, limits=_read(Limits, given, env))
+    found = _read(Settings, given, env, limits=_read(PayloadLimits, given, env))
     if found.tls_key and not found.tls_cert:
         raise MandelError(
             "BAD_SETTING",

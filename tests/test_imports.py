@@ -1,115 +1,206 @@
-"""Imports point one way; see the table of rooms in docs/design.md."""
+"""Imports point one way, room by room, and no process loads what it must not; docs/design.md has the rooms."""
 
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = sorted((ROOT / "mandel").rglob("*.py"))
+FILES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "mandel").rglob("*.py"))
+}
 
-# room -> rooms of this package it may import from (itself and errors always)
-ALLOWED = {
+# A room is a folder, or a file beside the folders. Room -> the rooms that it imports from: all of them and no others.
+# A room stands below all that it imports from, so that no circle can be written down here.
+ROOMS = {
     "errors": set(),
+    "kernels": set(),
     "notes": set(),
     "version": set(),
-    "settings": set(),
-    "secret": set(),
-    "": {"version"},
-    "__main__": {"", "cli"},
-    "checks": {"settings", "protocol"},
-    "payload": {"checks", "settings", "version", "colour", "protocol", "plan", "video", ""},
-    "plan": set(),
-    "kernels": set(),
-    "device": {"kernels"},
-    "colour": {"plan"},
-    "video": set(),
-    "render": {"plan", "kernels", "device", "colour"},
-    "cluster": {
-        "plan",
+    "colour": {"errors"},
+    "device": {"errors", "kernels"},
+    "driver.files": {"errors"},
+    "mandel": {"version"},
+    "plan": {"errors"},
+    "secret": {"errors"},
+    "settings": {"errors"},
+    "video": {"errors"},
+    "store": {"errors", "video"},
+    "tasks": {"colour", "errors", "plan", "video"},
+    "payload": {"colour", "errors", "plan", "settings", "version", "video"},
+    "render": {"colour", "device", "errors", "plan", "tasks"},
+    "driver.recipes": {"colour", "driver.files", "payload", "plan", "tasks"},
+    "terminal": {"errors", "payload"},
+    "protocol": {"errors", "payload"},
+    "worker": {"device", "errors", "plan", "render", "tasks", "video"},
+    "client": {"colour", "errors", "payload", "protocol", "secret", "settings", "terminal"},
+    "driver.jobs": {"driver.files", "driver.recipes", "errors", "notes", "payload", "plan", "tasks", "video"},
+    "__main__": {"mandel", "terminal"},
+    "service.jobs": {"errors", "notes", "payload", "plan", "protocol", "settings", "store"},
+    "driver.executors": {"colour", "driver.recipes", "errors", "mandel", "plan", "secret", "tasks", "worker"},
+    "service.net": {"errors", "payload", "protocol", "secret", "service.jobs", "settings", "store"},
+    "service.supervision": {"errors", "protocol", "service.jobs", "store"},
+    "driver": {"driver.executors", "driver.files", "driver.jobs", "errors", "payload", "tasks"},
+    "service": {"service.jobs", "service.net", "service.supervision", "settings", "store", "version"},
+    "cli": {
+        "client",
         "colour",
-        "render",
         "device",
-        "video",
-        "payload",
-        "settings",
-        "version",
-        "secret",
+        "driver.executors",
+        "errors",
+        "mandel",
         "notes",
-        "",
+        "payload",
+        "plan",
+        "protocol",
+        "render",
+        "service",
+        "settings",
+        "store",
+        "terminal",
     },
-    "store": {"video", "version", "", "settings"},
-    "protocol": {"version", ""},
-    "server": {"store", "protocol", "payload", "settings", "version", "plan", "secret", "notes", ""},
 }
-# who alone may import these
+# What only these rooms or modules may import.
 ONLY = {
-    "ray": {"mandel/cluster/ray_executor.py", "mandel/cluster/ray_worker.py"},
-    "grpc": {"mandel/cluster/find.py"},
-    "pyopencl": {"mandel/device"},
+    "ray": {"mandel.driver.executors.ray_executor", "mandel.worker.ray_call"},
+    "grpc": {"mandel.driver.executors.ray_cluster"},
+    "pyopencl": {"mandel.device"},
     "socket": {
-        "mandel/server",
-        "mandel/cli",
-        "mandel/cluster/find.py",
-        "mandel/cluster/driver.py",
-        "mandel/cluster/tasks.py",
+        "mandel.service.net",
+        "mandel.service.supervision",
+        "mandel.client",
+        "mandel.cli",
+        "mandel.driver.main",
+        "mandel.driver.executors.ray_cluster",
+        "mandel.worker.functions",
     },
-    "sqlite3": {"mandel/store"},
-    "pydantic": {"mandel/payload.py", "mandel/checks.py"},
-    "pydantic_core": {"mandel/checks.py"},
-    "imageio_ffmpeg": {"mandel/video", "mandel/cli/doctor.py"},
+    "sqlite3": {"mandel.store"},
+    "pydantic": {"mandel.payload.payload", "mandel.payload.checks"},
+    "pydantic_core": {"mandel.payload.checks"},
+    "imageio": {"mandel.video", "mandel.cli.still"},
+    "imageio_ffmpeg": {"mandel.video", "mandel.cli.doctor"},
 }
-FORBIDDEN = {
-    "plan": {"ray", "pyopencl", "socket", "time", "datetime", "os", "pathlib", "subprocess"},
-    "colour": {"ray", "pyopencl", "socket", "os", "subprocess"},
-    "protocol": {"ray", "pyopencl", "socket", "os", "subprocess", "pydantic"},
+# What these rooms must not import, as they compute and nothing else.
+PURE = {
+    "plan": {"socket", "time", "datetime", "os", "pathlib", "subprocess"},
+    "colour": {"socket", "os", "subprocess"},
+    "protocol": {"socket", "os", "subprocess"},
+}
+# Process -> the modules that it begins with, and what none of all that it may load imports, at once or later.
+PROCESSES = {
+    "head": (
+        ("mandel.cli.head", "mandel.service.service"),
+        {"ray", "grpc", "pyopencl", "numpy", "gmpy2", "imageio"},
+    ),
+    "client": (
+        ("mandel.client.main",),
+        {"ray", "pyopencl", "numpy", "gmpy2", "imageio", "imageio_ffmpeg", "pydantic"},
+    ),
+    "driver": (("mandel.driver.main",), {"sqlite3"}),
+    "worker": (("mandel.worker.ray_call",), {"sqlite3", "pydantic"}),
 }
 
 
-def room(path: Path) -> str:
-    parts = path.relative_to(ROOT / "mandel").with_suffix("").parts
-    return "" if parts == ("__init__",) else parts[0]
-
-
-def imports(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+@cache
+def imports(name: str) -> frozenset[str]:
+    """What a module imports anywhere in its text: modules of this package, and what is imported from elsewhere."""
+    found = set()
+    for node in ast.walk(ast.parse(FILES[name].read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            assert node.level == 0, f"{name}: relative import"
+            for alias in node.names:
+                member = f"{node.module}.{alias.name}"
+                found.add(member if member in FILES else node.module)
+    return frozenset(found)
 
 
-def test_there_is_something_to_walk():
-    assert len(FILES) > 30
+def room(name: str) -> str:
+    """The room of a module of this package."""
+    folder = name if FILES[name].name == "__init__.py" else name.rpartition(".")[0]
+    return (name if folder == "mandel" else folder).removeprefix("mandel.")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_one_way(path):
-    own, name = room(path), str(path.relative_to(ROOT))
-    for imported in imports(path):
-        parts = imported.split(".")
-        if parts[0] == "mandel":
-            target = (
-                parts[1]
-                if (len(parts) > 1 and (ROOT / "mandel" / parts[1]).is_dir()) or len(parts) > 2
-                else ""
-            )
-            if own != "cli" and target not in (own, "errors"):
-                assert target in ALLOWED[own], f"{name} imports {imported}"
-        elif parts[0] in ONLY:
-            assert any(name.startswith(place) for place in ONLY[parts[0]]), f"{name} imports {imported}"
-        assert parts[0] not in FORBIDDEN.get(own, ()), f"{name} imports {imported}"
+def rooms_of_the_code() -> dict[str, set[str]]:
+    """Each room, and the rooms that it imports from."""
+    found: dict[str, set[str]] = {}
+    for name in FILES:
+        used = {room(target) for target in imports(name) if target in FILES}
+        found.setdefault(room(name), set()).update(used - {room(name)})
+    return found
 
 
-def test_the_listener_never_imports_ray_or_opencl():
-    code = (
-        "import sys, mandel.cli.head, mandel.server.supervisor;"
-        "print(sorted(m for m in ('ray', 'pyopencl', 'numpy') if m in sys.modules))"
-    )
+def way_to(entries: tuple[str, ...], wanted: str) -> list[str]:
+    """The modules by which one of ``entries`` comes to load the package ``wanted``; empty if it does not."""
+    seen, ways = set(entries), [[entry] for entry in entries]
+    for way in ways:
+        for target in sorted(imports(way[-1])):
+            if target.split(".")[0] == wanted:
+                return [*way, target]
+            if target in FILES and target not in seen:
+                seen.add(target)
+                ways.append([*way, target])
+    return []
+
+
+def loaded_by(entries: tuple[str, ...]) -> set[str]:
+    """Packages and modules that a process which begins with ``entries`` may load, their first names."""
+    seen, found = list(entries), set()
+    for name in seen:
+        for target in imports(name):
+            found.add(target.split(".")[0])
+            if target in FILES and target not in seen:
+                seen.append(target)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted({*ROOMS, *rooms_of_the_code()}))
+def test_a_room_imports_from_the_rooms_in_the_table_and_no_others(name):
+    assert rooms_of_the_code().get(name) == ROOMS.get(name)
+
+
+def test_the_table_has_no_circle():
+    below = set()
+    for name, used in ROOMS.items():
+        assert used <= below, (
+            f"{name} imports from {sorted(used - below)}, which must stand above it in the table"
+        )
+        below.add(name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_some_packages_are_imported_in_few_places(name):
+    for target in imports(name):
+        package = target.split(".")[0]
+        allowed = ONLY.get(package)
+        assert allowed is None or any(name == place or name.startswith(place + ".") for place in allowed), (
+            f"{name} imports {target}"
+        )
+        assert package not in PURE.get(room(name), ()), f"{name} imports {target}"
+
+
+@pytest.mark.parametrize("package", ONLY)
+def test_no_permission_is_left_over(package):
+    users = {name for name in FILES if any(target.split(".")[0] == package for target in imports(name))}
+    for place in ONLY[package]:
+        assert any(name == place or name.startswith(place + ".") for name in users), (
+            f"{place} no longer imports {package}"
+        )
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_a_process_loads_nothing_that_it_must_not(process):
+    entries, forbidden = PROCESSES[process]
+    for package in sorted(forbidden):
+        assert not (way := way_to(entries, package)), " -> ".join(way)
+
+
+def test_the_head_loads_no_ray_opencl_or_numpy_as_it_runs():
+    code = "import sys, mandel.cli.head, mandel.service.service; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert "ray" not in run.stdout and "pyopencl" not in run.stdout
+    assert not {"ray", "pyopencl", "numpy"} & set(run.stdout.split())

@@ -1,0 +1,1 @@
+"""The other commands: zoom, head, still, locate, tune, doctor."""

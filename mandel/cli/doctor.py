@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 from mandel import ENGINE, VERSION, settings
-from mandel.cli.words import size, typed
 from mandel.errors import MandelError
 from mandel.store.names import Names
 from mandel.store.usage import of_folder
+from mandel.terminal.format import size, typed
 
 _PACKAGES = ("ray", "pyopencl", "numpy", "imageio", "imageio-ffmpeg", "gmpy2", "pydantic", "intel-opencl-rt")
 _LITTLE_DISK = 1 << 30
@@ -59,8 +59,8 @@ def _opencl(wanted: str) -> bool:
 
 def _ray(address: str) -> bool:
     _section("Ray")
-    from mandel.cluster.find import find_cluster
-    from mandel.cluster.token import ensure_token, token_path
+    from mandel.driver.executors.ray_cluster import find_cluster
+    from mandel.driver.executors.ray_token import ensure_token, token_path
 
     if importlib.util.find_spec("ray") is None:
         _row("missing", "Ray is not installed; run `make setup`")

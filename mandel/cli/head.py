@@ -14,10 +14,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mandel import settings as settings_module
-from mandel.cli.words import size, typed
 from mandel.errors import MandelError
-from mandel.server.service import Service, driver_command
-from mandel.settings import Limits, Settings
+from mandel.service.service import Service, driver_command
+from mandel.settings import PayloadLimits, Settings
+from mandel.terminal.format import size, typed
 
 _log = logging.getLogger("mandel")
 
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "exit codes: 0 stopped by a signal, 2 a bad option, 3 could not start, 130 stopped at once",
     )
     settings_module.add_options(parser, without=("tls_ca",))  # that one is for clients
-    settings_module.add_options(parser.add_argument_group("limits of what may be asked"), Limits)
+    settings_module.add_options(parser.add_argument_group("limits of what may be asked"), PayloadLimits)
     return parser
 
 
@@ -115,7 +115,7 @@ class _Signals:
 
 def room(service: Service, settings: Settings) -> str:
     """What DB/ takes and may take, in a line."""
-    taken, most = service.store.usage().total, service.register.most_bytes
+    taken, most = service.store.usage().total, service.registry.most_bytes
     why = (
         "--max-db-bytes"
         if settings.max_db_bytes

@@ -8,12 +8,12 @@ import math
 import sys
 from typing import Any
 
-from mandel import payload
-from mandel.cli.arguments import joined, one_delta
-from mandel.cli.words import typed
 from mandel.errors import MandelError, PayloadError
+from mandel.payload import payload
 from mandel.plan.nucleus import Nucleus, locate
-from mandel.settings import Limits
+from mandel.settings import PayloadLimits
+from mandel.terminal.arguments import joined, one_delta
+from mandel.terminal.format import typed
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
 _DEFAULT_LIMIT = 1_000_000
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
     """Runs the command; errors go to stderr in one line."""
     options = _parser().parse_args(joined(argv))
     try:
-        limits = Limits()
+        limits = PayloadLimits()
         if not 1 <= options.max_period <= limits.max_maxiter:
             raise PayloadError(
                 "OUT_OF_RANGE", f"max-period must be from 1 to {limits.max_maxiter}", field="max-period"

@@ -11,26 +11,27 @@ from time import perf_counter
 
 import numpy as np
 
-from mandel import notes, payload
-from mandel.cli.arguments import joined, one_delta
-from mandel.cli.asked import number
-from mandel.cli.notes import sentences
-from mandel.cli.place import Placed, check_writable
-from mandel.cli.words import typed
+from mandel import notes
+from mandel.client.payload_file import number
 from mandel.colour import palettes
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
+from mandel.payload import payload
+from mandel.payload.decimal_text import Number
 from mandel.plan.arithmetic import PERTURBED, arithmetic
-from mandel.plan.autoiter import FIRST_LIMIT
+from mandel.plan.iteration_limit import FIRST_LIMIT
 from mandel.plan.view import View
 from mandel.protocol import codes
-from mandel.protocol.number import Number
-from mandel.render.autolimit import view_limit, view_reference
 from mandel.render.direct import check_limits
 from mandel.render.frame import FrameRenderer
+from mandel.render.iteration_limit import view_limit, view_reference
 from mandel.render.tally import Reached, is_flat
-from mandel.settings import Limits
+from mandel.settings import PayloadLimits
+from mandel.terminal.arguments import joined, one_delta
+from mandel.terminal.atomic_file import AtomicFile, check_writable
+from mandel.terminal.format import typed
+from mandel.terminal.note_text import sentences
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
 _FLAT = 0.01  # iterations between smooth counts that are one colour
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _validated(options: argparse.Namespace) -> payload.Payload:
     """The options as a payload of one frame; sizes are checked here, since a still may be odd."""
-    limits = Limits()
+    limits = PayloadLimits()
     for name in ("width", "height"):
         if not 1 <= getattr(options, name) <= limits.max_side:
             raise PayloadError(
@@ -150,9 +151,9 @@ def _render(options: argparse.Namespace) -> None:
     else:
         import imageio.v3 as imageio
 
-        look = Look(palette=asked.palette)
+        style = ColourStyle(palette=asked.palette)
         picture = renderer.picture(
-            view, maxiter, options.bailout, look, asked.supersampling, adaptive=options.adaptive
+            view, maxiter, options.bailout, style, asked.supersampling, adaptive=options.adaptive
         )
         rendered = perf_counter()
         imageio.imwrite(data, picture, extension=".png")
@@ -196,7 +197,7 @@ def _say(reached: Reached, asked: payload.Payload, flat: bool) -> None:
 
 
 def _store(data: bytes, out: Path) -> None:
-    placed = Placed(out, len(data))
+    placed = AtomicFile(out, len(data))
     try:
         placed.write(data)
         placed.commit()

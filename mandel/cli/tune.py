@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mandel.cli.words import typed
 from mandel.errors import MandelError
+from mandel.terminal.format import typed
 
 FAILURE_EXIT = 1
 _EPILOG = """\

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mandel import settings
-from mandel.cli import asked, client
-from mandel.cli.arguments import joined
-from mandel.cli.place import check_writable
-from mandel.cli.words import duration, size, typed
+from mandel.client import main as client
+from mandel.client import payload_file
 from mandel.errors import MandelError
+from mandel.terminal.arguments import joined
+from mandel.terminal.atomic_file import check_writable
+from mandel.terminal.format import duration, size, typed
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _HEAD = (sys.executable, "-m", "mandel", "head")
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=_PASSED_ON)
-    asked.add_field_options(parser)
+    payload_file.add_field_options(parser)
     return parser
 
 
@@ -176,7 +177,7 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         if not _wait_until_listening(head, output):
             return _not_started(head, output, options, db)
         words = [*filter(None, [options.payload]), "-o", str(options.output), *where]
-        words += asked.field_words(options) + ["--quiet"] * options.quiet
+        words += payload_file.field_words(options) + ["--quiet"] * options.quiet
         kept = f"what was rendered is kept in {db}; the same command goes on from there"
         code = client.main(words, kept, finished)
     except KeyboardInterrupt:

@@ -194,13 +194,13 @@ class DeviceContext:
     def target(self, out: np.ndarray) -> pyopencl.SVM[np.ndarray] | None:
         """``out``, contiguous, as an argument that kernels write to, or None where the device cannot.
 
-        ``out`` must live, and be left alone, until the queue has passed: ``settle``, and ``settled`` about
-        all from the launch on, so that no exception frees it too early.
+        ``out`` must live, and be left alone, until the queue has passed: ``finish_queue``, and
+        ``finished_on_error`` about all from the launch on, so that no exception frees it too early.
         """
         return self.cl.SVM(out) if self._shares_memory else None
 
     @contextmanager
-    def settled(self) -> Iterator[None]:
+    def finished_on_error(self) -> Iterator[None]:
         """All that was enqueued is over when an exception leaves this context."""
         try:
             yield
@@ -208,7 +208,7 @@ class DeviceContext:
             self.queue.finish()
             raise
 
-    def settle(self) -> None:
+    def finish_queue(self) -> None:
         """Returns when all that was enqueued is over."""
         if self._works_along:
             self.queue.finish()

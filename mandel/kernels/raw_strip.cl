@@ -11,7 +11,7 @@
 
 /* Rounds the fractions of samples that escaped to STEPS values from ``low`` / STEPS on,
  * so that q tells count and frac. Global size: samples. */
-kernel void settle(global const int *restrict count, global float *restrict frac, int maxiter, int low)
+kernel void round_fractions(global const int *restrict count, global float *restrict frac, int maxiter, int low)
 {
     int i = get_global_id(0);
     float steps = clamp(rint(frac[i] * STEPS), (float)low, (float)(low + STEPS - 1));

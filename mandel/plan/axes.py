@@ -16,7 +16,7 @@ import numpy as np
 
 from mandel.plan.grid import PLANE, POLAR, Grid
 
-STRAIGHT, TURNED, ROUND, LISTED = 0, 1, 2, 3  # the header geometry.h's GEOMETRY
+AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3  # the header geometry.h's GEOMETRY
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
     if grid.kind == PLANE and grid.turn == 1:
         cols = -(-grid.cols // width) * width
         both = _straight(_steps(cols, grid.rows, grid.x0, grid.y0), _along(re, im, cols, grid.rows), scale)
-        return Axes(STRAIGHT, both[:cols], both[cols:], spacing)
+        return Axes(AXIS_ALIGNED, both[:cols], both[cols:], spacing)
     columns = grid.x0 + np.arange(grid.cols, dtype=np.float64)
     if grid.kind == POLAR:
         return _polar(grid, re, im, scale[0], columns)
@@ -111,7 +111,7 @@ def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
 
     across = (*_shifted(re, *times(x, grid.turn.real)), *_shifted(im, *times(x, grid.turn.imag)))
     down = (*times(y, -grid.turn.imag), *times(y, grid.turn.real))
-    return Axes(TURNED, np.concatenate(across), np.concatenate(down), spacing)
+    return Axes(ROTATED, np.concatenate(across), np.concatenate(down), spacing)
 
 
 @lru_cache(maxsize=8)
@@ -155,15 +155,15 @@ def _polar(grid: Grid, re: Pair, im: Pair, scale: float, columns: np.ndarray) ->
     direction = np.exp(1j * step * columns) * grid.turn
     radius = scale * np.exp(-step * (grid.y0 + np.arange(grid.rows, dtype=np.float64)))
     across = np.concatenate((direction.real, direction.imag))
-    return Axes(ROUND, across, np.concatenate((radius, re, im)), radius * step * abs(grid.turn))
+    return Axes(POLAR_GEOMETRY, across, np.concatenate((radius, re, im)), radius * step * abs(grid.turn))
 
 
 def coordinates(table: Axes, cols: int, rows: int) -> np.ndarray:
     """Every sample's coordinate, complex128 (rows, cols): what ``geometry.h`` computes."""
     a, d = table.across, table.down
-    if table.geometry == STRAIGHT:
+    if table.geometry == AXIS_ALIGNED:
         return a[None, :] + 1j * d[:, None]
-    if table.geometry == TURNED:
+    if table.geometry == ROTATED:
         a, d = a.reshape(4, 1, cols), d.reshape(4, rows, 1)
         re = _shifted((0.0, 0.0), *_two_sum(a[0], d[0]))
         im = _shifted((0.0, 0.0), *_two_sum(a[2], d[2]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mandel.plan.grid import Grid
-from mandel.plan.strips import Strips
+from mandel.plan.strip_plan import StripPlan
 
 # Bands of a strip that are cropped on their own.
 _BANDS = 8
@@ -22,7 +22,7 @@ class Block:
     grid: Grid
 
 
-def blocks(strips: Strips, strip: int) -> list[Block]:
+def blocks(strips: StripPlan, strip: int) -> list[Block]:
     """The samples of a strip that frames can see, as grids; together at most the whole strip."""
     grid = strips.whole(strip)
     if not strips.cropped:
@@ -39,7 +39,7 @@ def blocks(strips: Strips, strip: int) -> list[Block]:
     ]
 
 
-def _visible(strips: Strips, strip: int, row: int) -> np.ndarray:
+def _visible(strips: StripPlan, strip: int, row: int) -> np.ndarray:
     """Which columns of a strip some frame can see above ``row``; bool (columns of the level,)."""
     around, zoom = strips.around >> strips.base(strip), strips.zoom
     shown = strips.radius_shown(strip, row)

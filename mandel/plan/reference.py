@@ -20,7 +20,7 @@ from gmpy2 import mpz
 from mandel.errors import RenderError
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.growth import Growth, returned
-from mandel.plan.orbit_room import OrbitRoom
+from mandel.plan.orbit_memory import OrbitRoom
 
 # The orbit is followed this far past radius 2, so that large bailouts, which
 # smooth colouring wants, meet the reference's end as late as possible.

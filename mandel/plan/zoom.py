@@ -28,7 +28,7 @@ def _log_ratio(start: str, end: str) -> Decimal:
 
 
 class Asked(Protocol):
-    """What a ``mandel.payload.Payload`` says of its zoom."""
+    """What a ``mandel.payload.payload.Payload`` says of its zoom."""
 
     @property
     def re(self) -> str: ...

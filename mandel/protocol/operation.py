@@ -6,12 +6,12 @@ A request without ``op`` is a payload to render.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mandel.errors import RequestError
-from mandel.protocol.number import Number, exact
-from mandel.protocol.strict_json import JsonObject
+from mandel.payload.decimal_text import Number, exact
+from mandel.payload.fields import JsonObject, unknown_field
 
 RENDER, RECOLOUR = "render", "recolour"
 _JOB = re.compile(r"[0-9a-f]{4,64}")  # an id, or the beginning of one
@@ -91,21 +91,6 @@ def not_found() -> RequestError:
 def ambiguous(beginning: str) -> RequestError:
     """The answer to the beginning of an id that several jobs have."""
     return RequestError("AMBIGUOUS", f"several jobs begin with {beginning}: give more digits", field="job")
-
-
-def unknown_field(name: str, known: Iterable[str]) -> RequestError:
-    """UNKNOWN_FIELD with the nearest known name, if one is near."""
-    import difflib  # for mistakes only: the client starts sooner without
-
-    known = sorted(known)
-    near = difflib.get_close_matches(name[:60], known, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return RequestError(
-        "UNKNOWN_FIELD",
-        f"there is no field {name[:60]!r}{hint} Known fields: {', '.join(known)}",
-        field=name[:60],
-        limit=known,
-    )
 
 
 def _not_recoloured(name: str) -> RequestError:

@@ -13,7 +13,7 @@ import re
 from enum import Enum
 
 from mandel.errors import MandelError
-from mandel.protocol.strict_json import JsonObject
+from mandel.payload.fields import JsonObject
 
 PROGRESS = "progress"
 RESULT = "result"

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mandel.errors import RequestError, TransferError
+from mandel.payload.fields import JsonObject
 from mandel.protocol import reply, strict_json
 from mandel.protocol.request import NEED_MORE, Event
-from mandel.protocol.strict_json import JsonObject
 
 MAX_HEAD = 8_192
 MAX_JSON = 16 * 2**20

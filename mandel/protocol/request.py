@@ -36,7 +36,7 @@ _METHODS = (
 _FOREIGN = {b"\x16\x03": "tls", b"SSH-": "ssh"} | dict.fromkeys(_METHODS, "http")
 _LITERALS = (b"true", b"false", b"null")
 # All fields together have a tenth of these; reading a request of 64 KiB takes milliseconds because of it.
-_MOST_MARKS = 1_000
+_MAX_TOKENS = 1_000
 
 
 class Event(Enum):
@@ -91,7 +91,7 @@ class RequestReceiver:
         self.received = 0
         self._data = bytearray()
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
-        self._scanner = strict_json.Scanner(max_marks=_MOST_MARKS)
+        self._scanner = strict_json.Scanner(max_marks=_MAX_TOKENS)
         self._state: Callable[[bytes], Answer] = self._opening
         self._at_end: Callable[[], Answer] = self._closed
         self._error: RequestError | None = None

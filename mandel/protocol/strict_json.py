@@ -15,10 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mandel.errors import RequestError
-from mandel.protocol.number import Number
-
-# What ``loads`` gives of an object: values are str, bool, None, Number, lists and objects.
-JsonObject = dict[str, Any]
+from mandel.payload.decimal_text import Number
+from mandel.payload.fields import JsonObject
 
 MAX_DEPTH = 32
 

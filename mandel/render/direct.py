@@ -11,9 +11,9 @@ from mandel.device import tuning
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
 from mandel.plan.grid import Grid
-from mandel.render.place import Place, place_of
+from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.rounds import Pace, Rounds
-from mandel.render.samples import Ink, Outputs, Samples
+from mandel.render.samples import ColourTarget, Outputs, Samples
 from mandel.render.tally import Tally, following
 
 MIN_BAILOUT, MAX_BAILOUT = 2.0, 1e9
@@ -145,8 +145,8 @@ class DirectIterator:
         maxiter: int,
         bailout: float,
         outputs: Outputs = Outputs(),
-        place: Place | None = None,
-        ink: Ink | None = None,
+        place: SampleCoordinates | None = None,
+        colour_target: ColourTarget | None = None,
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
     ) -> Samples | None:
@@ -155,7 +155,7 @@ class DirectIterator:
         Args:
             place: other samples of the grid, in place of all of them; in rows of
                 a multiple of ``list_width``.
-            ink: paints the samples and keeps none: returns None; where ``paints`` says so.
+            colour_target: paints the samples and keeps none: returns None; where ``fuses_colouring`` says so.
             tally: counts the samples.
             then: enqueues what else follows, unless there is ink; may be called before all samples are there,
                 and then again.
@@ -167,21 +167,21 @@ class DirectIterator:
         """
         check_limits(maxiter, bailout)
         ctx = self.ctx
-        place = place or place_of(ctx, grid, width=self.variant.width)
-        if ink is not None:
+        place = place or coordinates_of(ctx, grid, width=self.variant.width)
+        if colour_target is not None:
             self._tiles(
                 place,
                 maxiter,
                 bailout,
                 tally,
-                2 if ink.rgb else 1,
+                2 if colour_target.rgb else 1,
                 (
-                    ink.ring,
-                    np.int32(ink.first),
-                    ink.target,
-                    np.int32(ink.entries),
-                    np.float32(ink.density),
-                    np.float32(ink.offset),
+                    colour_target.palette_table,
+                    np.int32(colour_target.first),
+                    colour_target.target,
+                    np.int32(colour_target.entries),
+                    np.float32(colour_target.density),
+                    np.float32(colour_target.offset),
                 ),
             )
             return None
@@ -213,12 +213,17 @@ class DirectIterator:
     def _in_tiles(self, outputs: Outputs) -> bool:
         return self.variant.width > 1 and not outputs.derivative
 
-    def paints(self, outputs: Outputs) -> bool:
+    def fuses_colouring(self, outputs: Outputs) -> bool:
         """Whether ``iterate`` can paint such samples as it makes them."""
         return self._in_tiles(outputs)
 
     def _one_by_one(
-        self, place: Place, samples: Samples, bailout: float, outputs: Outputs, then: Callable[[], None]
+        self,
+        place: SampleCoordinates,
+        samples: Samples,
+        bailout: float,
+        outputs: Outputs,
+        then: Callable[[], None],
     ) -> None:
         ctx = self.ctx
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
@@ -266,7 +271,7 @@ class DirectIterator:
 
     def _tiles(
         self,
-        place: Place,
+        place: SampleCoordinates,
         maxiter: int,
         bailout: float,
         tally: Tally | None,

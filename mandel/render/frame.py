@@ -15,17 +15,17 @@ from time import perf_counter
 
 import numpy as np
 
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext
 from mandel.plan.arithmetic import DIRECT, PERTURBED, Arithmetic, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
 from mandel.render import rounds
+from mandel.render.coordinates import ListedCoordinates, listed_coordinates
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
-from mandel.render.place import ListedPlaces, chosen_place
-from mandel.render.samples import LOCKSTEP_ROWS, Ink, Outputs, Samples
+from mandel.render.samples import LOCKSTEP_ROWS, ColourTarget, Outputs, Samples
 from mandel.render.tally import Reached, Tally
 
 BAND_BYTES = 64 * 2**20
@@ -140,7 +140,7 @@ class FrameRenderer:
         bailout: float = DEFAULT_BAILOUT,
         outputs: Outputs = Outputs(),
         whole: Grid | None = None,
-        ink: Ink | None = None,
+        colour_target: ColourTarget | None = None,
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
     ) -> Samples | None:
@@ -148,7 +148,7 @@ class FrameRenderer:
 
         Args:
             whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
-            ink: paints the samples and keeps none, returns None; where the engine can.
+            colour_target: paints the samples and keeps none, returns None; where the engine can.
             tally: counts the samples.
             then: enqueues what else follows, unless there is ink; may be called before all samples are there,
                 and then again.
@@ -157,7 +157,9 @@ class FrameRenderer:
         self.timing.arithmetic = row.name
         engine = self._engine(row.engine)
         if row.engine == DIRECT:
-            return engine.iterate(grid, maxiter, bailout, outputs, ink=ink, tally=tally, then=then)
+            return engine.iterate(
+                grid, maxiter, bailout, outputs, colour_target=colour_target, tally=tally, then=then
+            )
         samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally, then=then)
         self.timing.reference += engine.timing.reference
         self.timing.table += engine.timing.table
@@ -171,7 +173,7 @@ class FrameRenderer:
         """
         row = arithmetic(grid)
         engine = self._engine(row.engine)
-        place = chosen_place(self.context, grid, chosen, row.engine == PERTURBED, engine.list_width)
+        place = listed_coordinates(self.context, grid, chosen, row.engine == PERTURBED, engine.list_width)
         samples = engine.iterate(grid, maxiter, bailout, place=place)
         return self.context.download(samples.count, np.empty(place.rows * place.cols, np.int32))[
             : len(chosen)
@@ -182,7 +184,7 @@ class FrameRenderer:
         view: View,
         maxiter: int,
         bailout: float,
-        look: Look,
+        style: ColourStyle,
         supersampling: int = 1,
         layout: str = "rgb",
         out: np.ndarray | None = None,
@@ -202,24 +204,24 @@ class FrameRenderer:
         self.timing = Timing()
         begun, grid = perf_counter(), view.grid(supersampling)
         row, refined, tally = arithmetic(grid), adaptive and supersampling > 1, Tally(self.context, maxiter)
-        rgb = layout == RGB and not refined and self._paints(row, look, supersampling)
-        with self.context.settled():
+        rgb = layout == RGB and not refined and self._fuses_colouring(row, style, supersampling)
+        with self.context.finished_on_error():
             canvas = self._painter.canvas(view.width, view.height, rgb, out)
             if refined:
-                self._shade(view.grid(), grid, maxiter, bailout, look, canvas, 1, tally)
-                self._refine(grid, maxiter, bailout, look, canvas, supersampling)
+                self._shade(view.grid(), grid, maxiter, bailout, style, canvas, 1, tally)
+                self._refine(grid, maxiter, bailout, style, canvas, supersampling)
             else:
-                self._shade(grid, grid, maxiter, bailout, look, canvas, supersampling, tally)
+                self._shade(grid, grid, maxiter, bailout, style, canvas, supersampling, tally)
             picture = self._painter.develop(canvas, layout, out)
             self.reached = tally.read()
         self.timing.total = perf_counter() - begun
         return picture
 
-    def _paints(self, row: Arithmetic, look: Look, n: int) -> bool:
+    def _fuses_colouring(self, row: Arithmetic, style: ColourStyle, n: int) -> bool:
         """Whether samples are coloured as they are made."""
         if n > 1 or self.timed or row.engine != DIRECT:
             return False
-        return self._engine(DIRECT).paints(outputs(look))
+        return self._engine(DIRECT).fuses_colouring(outputs(style))
 
     def _shade(
         self,
@@ -227,29 +229,37 @@ class FrameRenderer:
         whole: Grid,
         maxiter: int,
         bailout: float,
-        look: Look,
+        style: ColourStyle,
         canvas: Canvas,
         n: int,
         tally: Tally,
     ) -> None:
         """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
-        paints = self._paints(arithmetic(whole), look, n)
+        fuses_colouring = self._fuses_colouring(arithmetic(whole), style, n)
         all_bands = self.bands(grid, maxiter, n)
-        if paints and len(all_bands) == 1:  # no other band waits for this one: no marker
-            self.samples(grid, maxiter, bailout, outputs(look), whole, self._painter.ink(look, canvas), tally)
+        if fuses_colouring and len(all_bands) == 1:  # no other band waits for this one: no marker
+            self.samples(
+                grid,
+                maxiter,
+                bailout,
+                outputs(style),
+                whole,
+                self._painter.colour_target(style, canvas),
+                tally,
+            )
             return
 
         def pieces():
             for first, rows in all_bands:
-                ink = self._painter.ink(look, canvas, first) if paints else None
-                shade = partial(self._painter.shade, look=look, canvas=canvas, n=n, row=first // n)
+                colour_target = self._painter.colour_target(style, canvas, first) if fuses_colouring else None
+                shade = partial(self._painter.shade, style=style, canvas=canvas, n=n, row=first // n)
                 samples = self.samples(
                     grid.band(first, rows),
                     maxiter,
                     bailout,
-                    outputs(look),
+                    outputs(style),
                     whole,
-                    ink,
+                    colour_target,
                     tally,
                     None if self.timed else shade,
                 )
@@ -257,7 +267,9 @@ class FrameRenderer:
 
         self._paint(pieces())
 
-    def _refine(self, grid: Grid, maxiter: int, bailout: float, look: Look, canvas: Canvas, n: int) -> None:
+    def _refine(
+        self, grid: Grid, maxiter: int, bailout: float, style: ColourStyle, canvas: Canvas, n: int
+    ) -> None:
         """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
         pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
@@ -268,13 +280,13 @@ class FrameRenderer:
         def pieces():
             if not pixels.length:
                 return
-            places = ListedPlaces(self.context, grid, n, pixels, relative=row.engine == PERTURBED)
+            places = ListedCoordinates(self.context, grid, n, pixels, relative=row.engine == PERTURBED)
             for first in range(0, pixels.length, most):
                 length = min(most, pixels.length - first)
                 place = places.place(first, length, engine.list_width)
-                samples = engine.iterate(grid, maxiter, bailout, outputs(look), place=place)
+                samples = engine.iterate(grid, maxiter, bailout, outputs(style), place=place)
                 samples = replace(samples, rows=length, cols=n * n)
-                yield lambda: self._painter.refine(samples, look, canvas, n, pixels, first)  # noqa: B023 - called before the next
+                yield lambda: self._painter.refine(samples, style, canvas, n, pixels, first)  # noqa: B023 - called before the next
 
         self._paint(pieces())
 

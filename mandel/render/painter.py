@@ -12,12 +12,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from mandel.colour import ring
-from mandel.colour.look import Look
+from mandel.colour import palette_table
+from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
-from mandel.render.samples import Ink, Outputs, Samples
+from mandel.render.samples import ColourTarget, Outputs, Samples
 
 RGB = "rgb"
 YUV420 = "yuv420"
@@ -33,9 +33,9 @@ _RUN, _LEAST_RUN = 4096, 16
 _FILE = "colour.cl"
 
 
-def outputs(look: Look) -> Outputs:
-    """The raw values that ``look`` needs."""
-    return Outputs(distance=look.needs_distance, slope=look.needs_slope)
+def outputs(style: ColourStyle) -> Outputs:
+    """The raw values that ``style`` needs."""
+    return Outputs(distance=style.needs_distance, slope=style.needs_slope)
 
 
 def shape(width: int, height: int, layout: str) -> tuple[int, ...]:
@@ -71,7 +71,7 @@ class Canvas:
     Attributes:
         width, height: pixels.
         buffer: uint32, row-major, ten bits each of gamma-encoded red (lowest), green, blue.
-        rgb: the buffer holds bytes of RGB instead, painted with ``Painter.ink``.
+        rgb: the buffer holds bytes of RGB instead, painted with ``Painter.colour_target``.
         picture: the host's memory, where ``buffer`` is that.
     """
 
@@ -83,7 +83,7 @@ class Canvas:
 
 
 @dataclass(frozen=True)
-class _Ring:
+class _PaletteTable:
     """A palette on the device, as kernels take it.
 
     Attributes:
@@ -119,12 +119,12 @@ class Painter:
 
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
-        self._ring = lru_cache(maxsize=16)(self._upload_ring)
+        self._ring = lru_cache(maxsize=16)(self._upload_palette_table)
         self._bytes = (0, None)
         self._canvas = Canvas(0, 0, None)
 
-    def _upload_ring(self, palette: str) -> _Ring:
-        linear = ring.table(palette)
+    def _upload_palette_table(self, palette: str) -> _PaletteTable:
+        linear = palette_table.colour_table(palette)
         levels = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32)
         light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
         black = np.zeros((1, 3), np.uint32)
@@ -135,10 +135,12 @@ class Painter:
             return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
 
         bytes_ = (levels + 2) >> 2
-        return _Ring(packed(levels, 10), packed(bytes_, 8), self.ctx.upload(light.sum(axis=1)), len(linear))
+        return _PaletteTable(
+            packed(levels, 10), packed(bytes_, 8), self.ctx.upload(light.sum(axis=1)), len(linear)
+        )
 
     def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
-        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``ink``.
+        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``colour_target``.
 
         Args:
             out: as ``develop`` will get it; with bytes of RGB the device paints there if it can.
@@ -150,14 +152,14 @@ class Painter:
                 return Canvas(width, height, target, True, picture)
         return Canvas(width, height, self.ctx.empty((3 if rgb else 4) * (width * height + 3)), rgb)
 
-    def ink(self, look: Look, canvas: Canvas, row: int = 0) -> Ink:
+    def colour_target(self, style: ColourStyle, canvas: Canvas, row: int = 0) -> ColourTarget:
         """What an iterator needs to colour a band of the canvas, from ``row`` on, one sample a pixel."""
-        own, first = self._ring(look.palette), row * canvas.width
+        own, first = self._ring(style.palette), row * canvas.width
         painted = own.bytes if canvas.rgb else own.canvas
-        density, offset = look.density, look.offset % 1.0
-        return Ink(painted, own.entries, density, offset, canvas.buffer, canvas.rgb, first)
+        density, offset = style.density, style.offset % 1.0
+        return ColourTarget(painted, own.entries, density, offset, canvas.buffer, canvas.rgb, first)
 
-    def shade(self, samples: Samples, look: Look, canvas: Canvas, n: int = 1, row: int = 0) -> None:
+    def shade(self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
 
         Enqueued, not waited for; ``samples`` must live on until the queue has passed.
@@ -176,7 +178,7 @@ class Painter:
                 f"{samples.cols}x{samples.rows} samples, {n}x{n} a pixel, from row {row}, do not fit "
                 f"a picture of {canvas.width}x{canvas.height}.",
             )
-        self._shade(samples, look, canvas, n, (canvas.width, rows), base=row * canvas.width)
+        self._shade(samples, style, canvas, n, (canvas.width, rows), base=row * canvas.width)
 
     def edges(self, canvas: Canvas, contrast: float = EDGE_CONTRAST) -> Pixels:
         """The pixels of a wholly shaded canvas that need more samples, row by row; waits.
@@ -204,7 +206,7 @@ class Painter:
         return Pixels(int(ends[-1]), listed)
 
     def refine(
-        self, samples: Samples, look: Look, canvas: Canvas, n: int, pixels: Pixels, first: int = 0
+        self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int, pixels: Pixels, first: int = 0
     ) -> None:
         """Shades pixels ``first`` to ``first + samples.rows`` of a list anew, from n x n samples each.
 
@@ -225,16 +227,18 @@ class Painter:
                 f"of {n}x{n} samples.",
             )
         if samples.rows:
-            self._shade(samples, look, canvas, n, (samples.rows,), base=first, pixels=pixels.buffer)
+            self._shade(samples, style, canvas, n, (samples.rows,), base=first, pixels=pixels.buffer)
 
-    def _shade(self, samples, look, canvas, n, size, *, base=0, pixels=None):
-        if (look.needs_slope and samples.slope is None) or (look.needs_distance and samples.distance is None):
+    def _shade(self, samples, style, canvas, n, size, *, base=0, pixels=None):
+        if (style.needs_slope and samples.slope is None) or (
+            style.needs_distance and samples.distance is None
+        ):
             raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
-        own = self._ring(look.palette)
+        own = self._ring(style.palette)
         f, i = np.float32, np.int32
-        density, offset = f(look.density), f(look.offset % 1.0)
+        density, offset = f(style.density), f(style.offset % 1.0)
         length = size[0] * size[-1]
-        if n == 1 and len(size) == 2 and self._runs(length) and not outputs(look).derivative:
+        if n == 1 and len(size) == 2 and self._runs(length) and not outputs(style).derivative:
             self.ctx.kernel(_FILE, "shade_run")(
                 self.ctx.queue,
                 (-(-length // _RUN),),
@@ -257,8 +261,8 @@ class Painter:
             (
                 ("N", n),
                 ("LIST", int(pixels is not None)),
-                ("SLOPE", int(look.needs_slope)),
-                ("DISTANCE", int(look.needs_distance)),
+                ("SLOPE", int(style.needs_slope)),
+                ("DISTANCE", int(style.needs_distance)),
             ),
         )
         kernel(
@@ -275,10 +279,10 @@ class Painter:
             i(own.entries),
             density,
             offset,
-            f(look.light[0]),
-            f(look.light[1]),
-            f(look.relief),
-            f(1.0 / (n * look.edge) if look.needs_distance else 0.0),
+            f(style.light[0]),
+            f(style.light[1]),
+            f(style.relief),
+            f(1.0 / (n * style.edge) if style.needs_distance else 0.0),
             pixels,
             i(base),
             canvas.buffer,
@@ -294,7 +298,7 @@ class Painter:
         if canvas.rgb and layout != RGB:
             raise RenderError("BAD_LAYOUT", f"the canvas holds {RGB}, which does not become {layout}.")
         if canvas.picture is not None:
-            self.ctx.settle()
+            self.ctx.finish_queue()
             if out is None or out is canvas.picture:
                 return canvas.picture
         out = _picture(wanted, out)
@@ -307,7 +311,7 @@ class Painter:
         runs = layout == RGB and self._runs(length)
         target = self.ctx.target(out) if runs or layout != RGB else None  # others write whole words
         buffer = self._bytes_for(out.size) if target is None else target
-        with self.ctx.settled():
+        with self.ctx.finished_on_error():
             if runs:
                 size = (-(-length // _RUN),)
                 kernel(_FILE, "to_rgb_run")(queue, size, (1,), canvas.buffer, np.int32(length), buffer)
@@ -318,7 +322,7 @@ class Painter:
                 kernel(_FILE, "to_yuv420")(queue, size, None, canvas.buffer, buffer)
             if target is None:
                 return self.ctx.download(buffer, out)
-            self.ctx.settle()
+            self.ctx.finish_queue()
             return out
 
     def _bytes_for(self, size: int):
@@ -328,11 +332,16 @@ class Painter:
         return self._bytes[1]
 
     def paint(
-        self, samples: Samples, look: Look, n: int = 1, layout: str = RGB, out: np.ndarray | None = None
+        self,
+        samples: Samples,
+        style: ColourStyle,
+        n: int = 1,
+        layout: str = RGB,
+        out: np.ndarray | None = None,
     ) -> np.ndarray:
         """A whole picture from its samples: ``shade`` and ``develop`` in one call."""
         width, height = samples.cols // n, samples.rows // n
         if (self._canvas.width, self._canvas.height) != (width, height):
             self._canvas = self.canvas(width, height)
-        self.shade(samples, look, self._canvas, n)
+        self.shade(samples, style, self._canvas, n)
         return self.develop(self._canvas, layout, out)

@@ -14,11 +14,11 @@ from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
 from mandel.plan.bla_table import BlaTable, bla_table, common_start
 from mandel.plan.grid import PLANE, Grid
-from mandel.plan.orbit_room import OrbitRoom
+from mandel.plan.orbit_memory import OrbitRoom
 from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
+from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.direct import check_limits
-from mandel.render.place import Place, place_of
 from mandel.render.rounds import KEPT_BYTES, Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Tally, following
@@ -166,7 +166,7 @@ class PerturbedIterator:
 
     def iterate(  # noqa: PLR0913 - all of them are what a caller may ask
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        reference: Reference | None = None, place: Place | None = None, whole: Grid | None = None,
+        reference: Reference | None = None, place: SampleCoordinates | None = None, whole: Grid | None = None,
         tally: Tally | None = None, then: Callable[[Samples], object] | None = None,
     ) -> Samples:  # fmt: skip
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
@@ -201,7 +201,7 @@ class PerturbedIterator:
         reference = self._reference
         table = self._tables(need, bailout)
         start = common_start(table, reference, need.c_max)
-        place = place or place_of(self.ctx, grid, relative=True)
+        place = place or coordinates_of(self.ctx, grid, relative=True)
         return self._launch(place, maxiter, bailout, outputs, need, table, start, tally, then)
 
     @property

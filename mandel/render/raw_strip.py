@@ -42,9 +42,9 @@ def least_fraction(bailout: float) -> int:
     return round(STEPS * (1 - math.log2(2 * math.log(bailout))))
 
 
-def settle(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
+def round_fractions(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
     """Rounds the samples' fractions, on the device; enqueued, not waited for."""
-    ctx.kernel(_FILE, "settle", _DEFINES)(
+    ctx.kernel(_FILE, "round_fractions", _DEFINES)(
         ctx.queue,
         (samples.rows * samples.cols,),
         None,
@@ -55,7 +55,7 @@ def settle(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
     )
 
 
-class Place(NamedTuple):
+class Rectangle(NamedTuple):
     """Where a piece lies in its strip's finest level."""
 
     row: int
@@ -139,9 +139,9 @@ class RawStrip:
             raise _bad("it is of another version")
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[Rectangle]:
         """What the pieces cover."""
-        return [Place(*chunk[:4]) for chunk in self._chunks]
+        return [Rectangle(*chunk[:4]) for chunk in self._chunks]
 
     def pieces(self, ctx: DeviceContext) -> Iterator[Piece]:
         """The samples, piece by piece, on a device."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
-from mandel.plan.strips import TAPS, level_at_one_pixel
+from mandel.plan.strip_plan import TAPS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
-from mandel.render.resident import ResidentArrays
-from mandel.render.unit import ResampleUnit
+from mandel.render.resident_arrays import ResidentArrays
+from mandel.tasks.units import ResampleUnit
 
 _FILE = "resample.cl"
 # Of a device's memory for strips that stay there, for each process that uses it; some octaves will do.

@@ -48,20 +48,20 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Ink:
-    """What a kernel needs that paints samples as it makes them, one a pixel (``Painter.ink``).
+class ColourTarget:
+    """What a kernel needs that paints samples as it makes them, one a pixel (``Painter.colour_target``).
 
     Attributes:
-        ring: uint32 device buffer, what to paint around the palette's ring: canvas pixels or bytes
+        palette_table: uint32 device buffer, what to paint around the palette's ring: canvas pixels or bytes
             R, G, B, 0; one entry more for the interior.
         entries: how many, without that one.
-        density, offset: as of ``Look``.
+        density, offset: as of ``ColourStyle``.
         target: the picture, in the device's memory or the host's: canvas pixels (uint32), or bytes of RGB.
         rgb: whether it is the latter.
         first: the pixel of the picture at which the samples begin.
     """
 
-    ring: object
+    palette_table: object
     entries: int
     density: float
     offset: float

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.errors import RenderError
 from mandel.plan.blocks import Block
-from mandel.plan.strips import Layout
+from mandel.plan.strip_plan import Layout
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Canvas, Painter, outputs
-from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, settle
+from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, round_fractions
 from mandel.render.tally import Reached, Tally
 
 _FILE = "resample.cl"
@@ -37,7 +37,7 @@ class StripRenderer:
         blocks: Sequence[Block],
         maxiter: int,
         bailout: float,
-        look: Look,
+        style: ColourStyle,
         writer: RawStripWriter | None = None,
     ) -> np.ndarray:
         """The strip's levels in one array, uint32 (layout.size,), texels as resample.cl describes them.
@@ -55,16 +55,16 @@ class StripRenderer:
                 for first, rows in self._renderer.bands(grid, maxiter):
                     begun, row = time.monotonic(), block.row + first
                     samples = self._renderer.samples(
-                        grid.band(first, rows), maxiter, bailout, outputs(look), grid, tally=tally
+                        grid.band(first, rows), maxiter, bailout, outputs(style), grid, tally=tally
                     )
-                    settle(ctx, samples, bailout)
+                    round_fractions(ctx, samples, bailout)
                     if writer is not None and writer.wanted:
                         writer.take(ctx, samples, row, block.col, begun)
                     yield Piece(row, block.col, samples)
 
-        return self._paint(layout, layout.finest, pieces(), look, tally)
+        return self._paint(layout, layout.finest, pieces(), style, tally)
 
-    def repaint(self, layout: Layout, base: int, raw: RawStrip, look: Look) -> np.ndarray:
+    def repaint(self, layout: Layout, base: int, raw: RawStrip, style: ColourStyle) -> np.ndarray:
         """The same out of raw samples that were kept; nothing is iterated.
 
         Args:
@@ -83,12 +83,12 @@ class StripRenderer:
                 tally.add(piece.samples)
                 yield piece
 
-        return self._paint(layout, base, pieces(), look, tally)
+        return self._paint(layout, base, pieces(), style, tally)
 
     def _paint(
-        self, layout: Layout, base: int, pieces: Iterator[Piece], look: Look, tally: Tally
+        self, layout: Layout, base: int, pieces: Iterator[Piece], style: ColourStyle, tally: Tally
     ) -> np.ndarray:
-        if look.needs_distance:
+        if style.needs_distance:
             raise RenderError("BAD_SAMPLES", "distance colours have a width in pixels, strips have no pixels")
         ctx = self._renderer.context
         texels = ctx.empty(4 * layout.size)
@@ -98,7 +98,7 @@ class StripRenderer:
         for piece in pieces:
             samples = piece.samples
             canvas = self._painter.canvas(samples.cols, samples.rows)
-            self._painter.shade(samples, look, canvas)
+            self._painter.shade(samples, style, canvas)
             self._place(canvas, start + piece.row * stride + piece.col, stride, texels)
             passed.append(ctx.cl.enqueue_marker(ctx.queue))
             if len(passed) > 1:

@@ -27,7 +27,7 @@ Mark = tuple[int, int, int, int, Content]
 
 
 @dataclass(frozen=True)
-class Segment:
+class StoredSegment:
     """A finished segment whose digest was proven."""
 
     number: int
@@ -170,7 +170,7 @@ class Files:
                 known.append(json.loads(row["notes"] or "{}"))
         return known
 
-    def segments(self, job: str) -> list[Segment]:
+    def segments(self, job: str) -> list[StoredSegment]:
         """The finished segments that their digests prove; the others are removed, row and file."""
         proven = []
         for row in self._index.read(
@@ -183,7 +183,7 @@ class Files:
             except OSError:
                 good = False
             if good:
-                proven.append(Segment(row["number"], path, row["frames"]))
+                proven.append(StoredSegment(row["number"], path, row["frames"]))
             else:
                 self.discard_segment(job, row["number"])
         return proven

@@ -27,7 +27,7 @@ from mandel.store.lost import Lost
 from mandel.store.names import Names, is_beginning
 from mandel.store.recovery import Recoverer, Recovery, base
 from mandel.store.states import PAUSED, QUEUED
-from mandel.store.strips import Strips
+from mandel.store.stored_strips import StoredStrips
 from mandel.store.usage import Usage, usage
 
 _log = logging.getLogger("mandel")
@@ -118,7 +118,7 @@ class Store(Files):
                 index = Index(self.names.index)
                 found = Recoverer(index, self.names, self._lost, doubtful).run()
                 durable.sync_folder(self.names.root)
-                self._index, self.strips = index, Strips(index, self.names)
+                self._index, self.strips = index, StoredStrips(index, self.names)
                 return found
             except (
                 Damaged,

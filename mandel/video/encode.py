@@ -15,7 +15,7 @@ import numpy as np
 
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
-from mandel.video.segment import count_frames
+from mandel.video.h264 import count_frames
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from mandel.errors import RenderError
 from mandel.video.encode import rate
+from mandel.video.h264 import count_frames
 from mandel.video.mp4 import Mp4Writer
 from mandel.video.probe import packet_times
-from mandel.video.segment import count_frames
 
 # Ticks per second where a whole number of them a frame would be too many.
 _CLOCK = 1_200_000

@@ -13,7 +13,7 @@ from pathlib import Path
 from struct import pack
 
 from mandel.errors import RenderError
-from mandel.video.segment import (
+from mandel.video.h264 import (
     ACCESS_UNIT_DELIMITER,
     IDR_SLICE,
     PICTURE_PARAMETERS,

@@ -9,7 +9,7 @@ import numpy as np
 
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
-from mandel.video.segment import first_picture
+from mandel.video.h264 import first_picture
 
 _LONGEST_SIDE = 640
 

@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from mandel.errors import MandelError
-from mandel.plan.segments import cut
+from mandel.plan.segment_plan import cut
 from tests.support import processes
 from tests.support.chaos import LONG, PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
 from tests.support.usage import role_of
@@ -157,7 +157,7 @@ def test_kills_at_random_moments(embedded, tmp_path):
     )
 
 
-@pytest.mark.skipif(not LONG, reason="long; tests/server has a stand-in's drain, the kills above the rest")
+@pytest.mark.skipif(not LONG, reason="long; tests/service has a stand-in's drain, the kills above the rest")
 def test_any_process_is_killed_at_any_moment(embedded, tmp_path):
     """T5, T7: whatever runs, Ray's agents, workers and ffmpeg too, in whatever state it just is."""
     kills, rng = 40, random.Random(5)
@@ -222,7 +222,7 @@ def test_any_process_is_killed_at_any_moment(embedded, tmp_path):
     )
 
 
-@pytest.mark.skipif(not LONG, reason="long; tests/server has a stand-in's drain")
+@pytest.mark.skipif(not LONG, reason="long; tests/service has a stand-in's drain")
 def test_sigterm_drains(embedded, tmp_path):
     """T15"""
     payload = SMALL | {"num_frames": 120, "maxiter": 205}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mandel.payload import parse
+from mandel.payload.payload import parse
 from mandel.protocol.strict_json import loads
 from tests.support import ffmpeg, processes
 from tests.support.chaos import LONG, PATIENCE, SMALL, Client, Faults, amount, ask, calm, decoded, tell
@@ -35,7 +35,7 @@ def test_poison_frames(cluster, faults, service):
         assert reply.code == actions[action] and "frame 4" in reply.last["message"], reply.last
         assert "the last error: " in reply.last["message"]
         begun = sum(label.endswith(" frame 4") for _, label in faults.noted(client.job[:8]))
-        # On a starved machine a late attempt is started twice (cluster/stragglers.py), and says so.
+        # On a starved machine a late attempt is started twice (driver/jobs/stragglers.py), and says so.
         copies = service.output().count(f"{client.job[:8]}: frame 4 takes suspiciously long")
         assert begun <= 3 + copies
         figures[action] = begun

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 from mandel.errors import MandelError
-from mandel.server.threads import MOST_IDLE
+from mandel.service.net.thread_cache import MOST_IDLE
 from tests.chaos.conftest import whole
 from tests.support import processes
 from tests.support.chaos import PATIENCE, SMALL, Client, amount, ask, calm, decoded, send, tell

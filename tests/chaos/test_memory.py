@@ -4,12 +4,12 @@ import resource
 import weakref
 from concurrent.futures import Future
 
-from mandel.cluster.executor import Outcome
-from mandel.cluster.finish import Finisher
-from mandel.cluster.job import Job
-from mandel.cluster.scheduler import Scheduler
-from mandel.payload import parse
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.scheduler import Scheduler
+from mandel.driver.jobs.video_assembly import VideoAssembler
+from mandel.payload.payload import parse
 from mandel.protocol.strict_json import loads
+from mandel.tasks.executor import Outcome
 from tests.support.chaos import amount, tell
 
 MEMORY = 1 << 30
@@ -20,7 +20,7 @@ class Picture:
     """Stands for a frame's bytes in the object store."""
 
 
-class Unlooked(Finisher):
+class Unlooked(VideoAssembler):
     """Takes what stands for segments for such."""
 
     def check(self, job, number, path, note):
@@ -45,9 +45,9 @@ class Cluster:
     def nodes(self):
         return []
 
-    def submit(self, together):
+    def submit(self, batch):
         tickets = []
-        for place, task in enumerate(together):
+        for place, task in enumerate(batch):
             self._tickets += 1
             steps = ENCODING_STEPS if task.function == "segment" else 1 + place
             self._running[self._tickets] = (self._now + steps, task)
@@ -91,7 +91,7 @@ def test_frames_wait_for_the_encoder(tmp_path):
     """T13"""
     frames = amount(2_000, 10_000)
     text = f'{{"num_frames": {frames}, "frame_width": 1920, "frame_height": 1080, "maxiter": 1000}}'
-    job = Job("j", parse(loads(text.encode())), tmp_path, {})
+    job = JobRun("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(
         cluster, lambda event: segments.append(event) if event["event"] == "segment" else None

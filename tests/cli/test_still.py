@@ -10,7 +10,7 @@ import pytest
 
 from mandel.cli import still
 from mandel.plan.view import View
-from mandel.render import oracle
+from tests.support import iteration_oracle
 
 SMALL = ["--width", "33", "--height", "21", "--device", "cpu"]
 
@@ -32,7 +32,7 @@ def test_npz_holds_counts_smooth_counts_and_settings(tmp_path, capsys):
     assert still.main(argv) == 0
     with np.load(out) as file:
         iterations, smooth, settings = file["iterations"], file["smooth"], json.loads(str(file["settings"]))
-    expected, frac = oracle.iterate_grid(View("-0.7", "0.1", "2.6", 33, 21).grid(), 120, 2.0)
+    expected, frac = iteration_oracle.iterate_grid(View("-0.7", "0.1", "2.6", 33, 21).grid(), 120, 2.0)
     assert iterations.dtype == np.int64 and smooth.dtype == np.float32
     assert (iterations == expected).all()
     assert np.abs(smooth - np.where(expected > 120, 0, expected + frac)).max() < 1e-4

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mandel.cli import client, zoom
+from mandel.cli import zoom
+from mandel.client import main
 from mandel.store.store import Store
-from tests.server.heads import Head
+from tests.service.heads import Head
 from tests.support import processes
 
 ROOT = Path(__file__).parents[2]
-HEAD = (sys.executable, str(ROOT / "tests/server/stand_in_head.py"))
+HEAD = (sys.executable, str(ROOT / "tests/service/stand_in_head.py"))
 SMALL = ["--num-frames=12", "--frame-width=16", "--frame-height=16", "--maxiter=10"]
 
 
@@ -28,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_last_line_is_the_video_and_the_service_is_silent(folder, capfd):
     Path("payload.json").write_text('{"fps": 30}')
-    assert zoom.main([*SMALL, "--palette", "ember", "--set", "easing=0.5", "--point", "-1,0"]) == client.OK
+    assert zoom.main([*SMALL, "--palette", "ember", "--set", "easing=0.5", "--point", "-1,0"]) == main.OK
     out, err = capfd.readouterr()
     video = Path("zoom.mp4")
     assert out.startswith("zoom.mp4  ") and out.count("\n") == 1
@@ -58,8 +59,8 @@ def test_a_folder_that_a_service_holds(folder, capfd):
 @pytest.mark.parametrize(
     "argv, code, words",
     [
-        (["-o", "nowhere/a.mp4"], client.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
-        (["missing.json"], client.REFUSED, "BAD_FILE: missing.json"),
+        (["-o", "nowhere/a.mp4"], main.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
+        (["missing.json"], main.REFUSED, "BAD_FILE: missing.json"),
         (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
     ],
 )
@@ -72,7 +73,7 @@ def test_refusals(folder, argv, code, words, capfd):
 
 def test_what_the_service_said_is_shown_when_a_job_fails(folder, capfd):
     Path("fail").touch()
-    assert zoom.main([*SMALL]) == client.FAILED
+    assert zoom.main([*SMALL]) == main.FAILED
     err = capfd.readouterr().err
     assert "What the service said:" in err and "listening on" in err
 
@@ -99,7 +100,7 @@ def test_an_interrupt_says_what_is_kept_and_leaves_nothing_running(folder):
             seen += line
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
-        assert process.returncode == client.INTERRUPTED and out == ""
+        assert process.returncode == main.INTERRUPTED and out == ""
         assert f"what was rendered is kept in {folder / 'DB'}; the same command goes on" in err
         assert "--attach" not in err and "Traceback" not in err
         assert not processes.marked(mark)

@@ -1,7 +1,7 @@
 """What a client may send amiss, and the answer to each: one row per case.
 
 The rows are run twice: against the receiver and the payload's checks alone
-(tests/test_payload.py, tests/protocol/test_request.py), and against a running
+(tests/payload/test_payload.py, tests/protocol/test_request.py), and against a running
 server.
 """
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mandel.cluster.recipe import VIDEO_BAILOUT
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
+from mandel.driver.recipes.recipe import VIDEO_BAILOUT
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
 from tests.support.service import ROOT
@@ -42,7 +42,7 @@ def test_the_seed_s_payload(service, tmp_path):
     zoom = Zoom("-1.338238635", "-0.057237059", "2.5", "0.0001", 50, 1000, 1000)
     renderer = FrameRenderer(device_context())
     for index in (0, 49):
-        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, Look(), 1, layout="yuv420")
+        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, ColourStyle(), 1, layout="yuv420")
         difference = frames[index, :1000].astype(float) - exact[:1000]
         assert np.sqrt((difference**2).mean()) < 6, index
 

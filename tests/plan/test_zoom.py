@@ -3,7 +3,7 @@ from decimal import Decimal, getcontext
 
 import pytest
 
-from mandel.plan.segments import cut
+from mandel.plan.segment_plan import cut
 from mandel.plan.zoom import Zoom
 
 

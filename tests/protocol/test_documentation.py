@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from mandel.errors import MandelError
-from mandel.protocol import codes, fields, operation, reply
+from mandel.payload import fields
+from mandel.protocol import codes, operation, reply
 from mandel.protocol.reply import ReplyWriter
-from mandel.settings import Limits, Settings
+from mandel.settings import PayloadLimits, Settings
 from tests.support.answers import answering
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
@@ -75,7 +76,7 @@ def test_every_code_operation_field_and_part_is_described():
 def test_defaults_and_limits_are_those_of_the_code():
     for field in fields.TABLE:
         assert json.dumps(field.default).strip(chr(34)) in PAGE
-    limits = Limits()
+    limits = PayloadLimits()
     for limit in (
         limits.max_frames,
         limits.max_side,

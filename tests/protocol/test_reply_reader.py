@@ -9,14 +9,7 @@ from hypothesis import strategies as st
 
 from mandel.errors import MandelError, TransferError
 from mandel.protocol.reply import ReplyWriter
-from mandel.protocol.reply_reader import (
-    MAX_HEAD,
-    JsonPart,
-    ReplyEnd,
-    ReplyReader,
-    VideoData,
-    VideoHead,
-)
+from mandel.protocol.reply_reader import MAX_HEAD, JsonPart, ReplyEnd, ReplyReader, VideoData, VideoHead
 from mandel.protocol.request import NEED_MORE
 
 VIDEO = b"\r\n--b\r\n" + bytes(range(256)) * 9 + b"\r\n--b--\r\n"

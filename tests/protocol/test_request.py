@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mandel.errors import RequestError
-from mandel.protocol.number import Number
+from mandel.payload.decimal_text import Number
 from mandel.protocol.operation import LOOKS, TABLE, Request
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
 

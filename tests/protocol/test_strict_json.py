@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mandel.errors import RequestError
+from mandel.payload.decimal_text import Number
 from mandel.protocol import strict_json
-from mandel.protocol.number import Number
 
 BAD = [
     (b'{"a": 1, "a": 1}', "DUPLICATE_KEY"),

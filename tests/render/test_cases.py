@@ -17,11 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mandel.colour.look import Look
-from mandel.colour.oracle import average
+from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import device_context
-from mandel.payload import parse
+from mandel.payload.payload import parse
 from mandel.plan.arithmetic import arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.view import View
@@ -29,6 +28,7 @@ from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.samples import Outputs
+from tests.support.colour_oracle import average
 from tests.support.zooms import Zoomed, psnr
 from tests.sweep.truth import truth
 
@@ -154,7 +154,7 @@ def test_mirror_images_byte_for_byte(re, im, delta, maxiter):
     mirrored = im[1:] if im.startswith("-") else "-" + im
     renderer = FrameRenderer(device_context())
     one, other = (
-        renderer.picture(View(re, y, delta, 96, 64), maxiter, 1000.0, Look()) for y in (im, mirrored)
+        renderer.picture(View(re, y, delta, 96, 64), maxiter, 1000.0, ColourStyle()) for y in (im, mirrored)
     )
     assert one.std() > 1
     assert (one == other[::-1]).all()
@@ -163,7 +163,7 @@ def test_mirror_images_byte_for_byte(re, im, delta, maxiter):
 @pytest.mark.parametrize("height", [64, 63, 66])
 def test_the_real_axis_is_a_mirror(height):
     renderer = FrameRenderer(device_context())
-    picture = renderer.picture(View(ON_AXIS, "0", "5.414e-21", 96, height), 6_000, 1000.0, Look())
+    picture = renderer.picture(View(ON_AXIS, "0", "5.414e-21", 96, height), 6_000, 1000.0, ColourStyle())
     assert picture.std() > 10
     assert (picture == picture[::-1]).all()
 
@@ -215,7 +215,7 @@ def test_no_step_where_the_arithmetic_changes(re, im, octave, maxiter):
     frames, names = [], []
     for k in range(4, -5, -1):
         view = View(re, im, f"{Decimal(size) * Decimal(2) ** (octave + k) * Decimal('0.7'):.20e}", size, size)
-        frames.append(renderer.picture(view, maxiter, 1000.0, Look(), 4) / 255)
+        frames.append(renderer.picture(view, maxiter, 1000.0, ColourStyle(), 4) / 255)
         names.append(arithmetic(view.grid(4)).name)
     inner = slice(size // 4, size * 3 // 4)
     step = [
@@ -256,9 +256,9 @@ def test_a_deeper_end_leaves_the_first_frame_alone_at_a_minibrot():
 
 
 def _item(frame: int):
-    from mandel.cluster.recipe import FRAME, Item
+    from mandel.driver.recipes.recipe import FRAME, WorkItem
 
-    return Item(FRAME, frame)
+    return WorkItem(FRAME, frame)
 
 
 def test_a_deeper_end_leaves_frames_alone_beside_a_nucleus():

@@ -17,22 +17,22 @@ import numpy as np
 import pytest
 
 from mandel import kernels
-from mandel.cluster.recipe import FRAME, VIDEO_BAILOUT, Item
-from mandel.cluster.shared_recipe import STRIP
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.choose import choose
 from mandel.device.context import DeviceContext
-from mandel.payload import parse
-from mandel.plan.axes import LISTED, ROUND, TURNED, axes
+from mandel.driver.recipes.recipe import FRAME, VIDEO_BAILOUT, WorkItem
+from mandel.driver.recipes.shared import STRIP
+from mandel.payload.payload import parse
+from mandel.plan.axes import INDEXED, POLAR_GEOMETRY, ROTATED, axes
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render import direct, perturbed
+from mandel.render.coordinates import SampleCoordinates
 from mandel.render.direct import VARIANTS, DirectIterator
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import RGB, YUV420, Painter
 from mandel.render.perturbed import PerturbedIterator
-from mandel.render.place import Place
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.rounds import Pace
 from mandel.render.samples import Outputs, Samples
@@ -107,21 +107,23 @@ def raw(ctx, samples: Samples) -> list[np.ndarray]:
 def grid_of(point, delta, cols: int, rows: int, geometry: int) -> Grid:
     """A view's grid of a geometry; a listed one is listed later."""
     grid = View(*point, delta, cols, rows).grid()
-    if geometry == TURNED:
+    if geometry == ROTATED:
         return replace(grid, turn=0.6 + 0.8j)
-    if geometry == ROUND:
+    if geometry == POLAR_GEOMETRY:
         return Grid(*point, Decimal(delta), cols, rows, 3.0, 0.0, kind=POLAR, around=max(cols, 16))
     return grid
 
 
-def listed(ctx, grid: Grid, relative: bool, width: int) -> Place:
+def listed(ctx, grid: Grid, relative: bool, width: int) -> SampleCoordinates:
     """The grid's samples as a list, in rows of a multiple of ``width``; the last one fills up."""
     table = axes(grid, relative)
     points = (table.across[None, :] + 1j * table.down[:, None]).ravel()
     cols = -(-grid.cols // width) * width
     rows = -(-points.size // cols)
     points = np.pad(points, (0, rows * cols - points.size), mode="edge")
-    return Place(cols, rows, LISTED, ctx.upload(points.real), ctx.upload(points.imag), table.spacing)
+    return SampleCoordinates(
+        cols, rows, INDEXED, ctx.upload(points.real), ctx.upload(points.imag), table.spacing
+    )
 
 
 # ---- direct.cl, direct_tiles.cl ------------------------------------------------------------------
@@ -161,7 +163,7 @@ def cases():
                 yield name, geometry, paint, proof, rounds
 
 
-def pace_of(rounds: int) -> Pace | None:
+def seconds_per_item(rounds: int) -> Pace | None:
     """Rounds of few steps at first."""
     return Pace(parallel=2, steps=1000.0) if rounds else None
 
@@ -169,7 +171,7 @@ def pace_of(rounds: int) -> Pace | None:
 def iterator_of(ctx, name: str, rounds: int, proof: int = 1, paint: int = 0) -> DirectIterator:
     """The variant in its checked build; in the usual one another, which gives the same bits (test_direct.py)."""
     if isinstance(ctx, CheckedContext):
-        return DirectIterator(ctx, name, bool(proof), pace_of(rounds))
+        return DirectIterator(ctx, name, bool(proof), seconds_per_item(rounds))
     return DirectIterator(ctx, direct.default_variant(ctx) if paint else "scalar")
 
 
@@ -184,13 +186,19 @@ def test_direct(pair, name, geometry, paint, proof, rounds):
                 : 3 if LONG else 2
             ]:
                 grid = grid_of(point, delta, cols, rows, geometry)
-                place = listed(ctx, grid, False, width) if geometry == LISTED else None
+                place = listed(ctx, grid, False, width) if geometry == INDEXED else None
                 shape = (place.rows, place.cols) if place else (rows, cols)
                 if not paint:
                     found += raw(ctx, iterator.iterate(grid, maxiter, bailout, place=place))
                     continue
                 canvas = painter.canvas(shape[1], shape[0], paint == 2)
-                iterator.iterate(grid, maxiter, bailout, place=place, ink=painter.ink(Look(), canvas))
+                iterator.iterate(
+                    grid,
+                    maxiter,
+                    bailout,
+                    place=place,
+                    colour_target=painter.colour_target(ColourStyle(), canvas),
+                )
                 if paint == 1:
                     found.append(ctx.download(canvas.buffer, np.empty(shape, np.uint32)))
                 else:
@@ -203,10 +211,10 @@ def test_direct(pair, name, geometry, paint, proof, rounds):
 @spread("k geometry rounds", [(k, (k + more) % 4, more) for k in range(4) for more in (0, 1)], (None, 1))
 def test_direct_with_derivatives(pair, k, geometry, rounds):
     def scenario(ctx):
-        iterator, found = DirectIterator(ctx, VARIANTS_HERE[0], pace=pace_of(rounds)), []
+        iterator, found = DirectIterator(ctx, VARIANTS_HERE[0], pace=seconds_per_item(rounds)), []
         for (cols, rows), (maxiter, bailout) in zip(sizes(8), itertools.cycle(LIMITS)):
             grid = grid_of(SEED, "1e-2", cols, rows, geometry)
-            place = listed(ctx, grid, False, 8) if geometry == LISTED else None
+            place = listed(ctx, grid, False, 8) if geometry == INDEXED else None
             found += raw(ctx, iterator.iterate(grid, maxiter, bailout, OUTPUTS[k], place=place))
         return found
 
@@ -256,7 +264,9 @@ def test_every_vector_leaves_as_many_lanes_behind(one, name, left, rounds):
 
     def scenario(ctx):
         iterator = iterator_of(ctx, name, rounds)
-        place = Place(width, vectors, LISTED, ctx.upload(points.real), ctx.upload(points.imag), 1e-6)
+        place = SampleCoordinates(
+            width, vectors, INDEXED, ctx.upload(points.real), ctx.upload(points.imag), 1e-6
+        )
         return raw(ctx, iterator.iterate(View(*SEED, "1", 1, 1).grid(), 900, 2.0, place=place))
 
     count, _ = same(one, scenario)
@@ -292,13 +302,13 @@ def test_perturb(pair, monkeypatch, tile, deep, geometry, k, rounds):
         monkeypatch.setattr(perturbed, "_CPU_TILE", tile)
 
     def scenario(ctx):
-        pace = pace_of(rounds) if isinstance(ctx, CheckedContext) else None
+        pace = seconds_per_item(rounds) if isinstance(ctx, CheckedContext) else None
         iterator, found = PerturbedIterator(ctx, pace=pace), []
         shapes = [(1, 1), (1, 5), (5, 1), (2, 3), (3, 4), (4, 4), (5, 9), (33, 18)]
         for (point, delta, maxiter), bailout in itertools.product(DEEP if deep else PLAIN, (2.0, 1000.0)):
             for cols, rows in shapes if bailout == 2 else shapes[2:7:2]:
                 grid = grid_of(point, delta, cols, rows, geometry)
-                place = listed(ctx, grid, True, 4) if geometry == LISTED else None
+                place = listed(ctx, grid, True, 4) if geometry == INDEXED else None
                 found += raw(ctx, iterator.iterate(grid, maxiter, bailout, OUTPUTS[k], place=place))
         return found
 
@@ -308,7 +318,12 @@ def test_perturb(pair, monkeypatch, tile, deep, geometry, k, rounds):
 
 # ---- colour.cl, points.cl, whole frames ----------------------------------------------------------
 
-LOOKS = [Look(), Look(relief=0.7, relief_angle=30), Look(edge=1.5), Look(relief=1, edge=3)]
+LOOKS = [
+    ColourStyle(),
+    ColourStyle(relief=0.7, relief_angle=30),
+    ColourStyle(edge=1.5),
+    ColourStyle(relief=1, edge=3),
+]
 
 
 class Painted:
@@ -334,19 +349,19 @@ def test_colour(pair, n):
         painter, found = Painter(ctx), []
         for rows, cols in shapes:
             made = Painted(rows * n, cols * n)
-            for look in LOOKS if (rows, cols) in shapes[2:8:2] else LOOKS[:1]:
+            for style in LOOKS if (rows, cols) in shapes[2:8:2] else LOOKS[:1]:
                 for layout in (RGB, YUV420) if rows % 2 == cols % 2 == 0 else (RGB,):
-                    found.append(painter.paint(made.samples(ctx), look, n, layout).copy())
+                    found.append(painter.paint(made.samples(ctx), style, n, layout).copy())
         return found
 
     same(pair, scenario)
 
 
 @spread(
-    "delta look",
+    "delta style",
     itertools.product(("0.05", "1e-25"), LOOKS) if LONG else [("0.05", LOOKS[0]), ("1e-25", LOOKS[3])],
 )
-def test_pictures(pair, delta, look):
+def test_pictures(pair, delta, style):
     """In bands, with samples of listed pixels."""
 
     def scenario(ctx):
@@ -356,7 +371,7 @@ def test_pictures(pair, delta, look):
             for n, adaptive, room in ((1, False, 5), (2, False, 3), (3, True, 1000), (2, True, 2)):
                 renderer = FrameRenderer(ctx, band_bytes=2 * 36 * width * n * room)
                 layout = YUV420 if adaptive and width % 2 == height % 2 == 0 else RGB
-                found.append(renderer.picture(view, 300, 1000.0, look, n, layout, adaptive=adaptive).copy())
+                found.append(renderer.picture(view, 300, 1000.0, style, n, layout, adaptive=adaptive).copy())
         return found
 
     same(pair, scenario)
@@ -378,12 +393,12 @@ class Kept(Zoomed):
         paint, layout = self.strip_renderer.repaint, unit.layout
         writer = RawStripWriter(unit.maxiter, VIDEO_BAILOUT)
         strip = self.strip_renderer.render(
-            layout, unit.blocks, unit.maxiter, VIDEO_BAILOUT, unit.look, writer
+            layout, unit.blocks, unit.maxiter, VIDEO_BAILOUT, unit.style, writer
         )
         kept = RawStrip(writer.data())
-        assert np.array_equal(paint(layout, layout.finest, kept, unit.look), strip)
+        assert np.array_equal(paint(layout, layout.finest, kept, unit.style), strip)
         if layout.finest:  # samples coarser than the finest level: their colours are repeated
-            finer = paint(replace(layout, finest=layout.finest - 1), layout.finest, kept, unit.look)
+            finer = paint(replace(layout, finest=layout.finest - 1), layout.finest, kept, unit.style)
             self.repainted = [*self.repainted, finer]
         return strip
 
@@ -405,7 +420,7 @@ def test_strips(pair, fields):
 
     def scenario(ctx):
         zoom = Kept(ctx, payload)
-        return [zoom.make(Item(FRAME, k)).copy() for k in range(3)] + [*zoom.repainted]
+        return [zoom.make(WorkItem(FRAME, k)).copy() for k in range(3)] + [*zoom.repainted]
 
     same(pair, scenario)
 
@@ -419,7 +434,11 @@ def test_limit(pair, width):
 
     def scenario(ctx):
         out = ctx.empty(8 * width * 5)
-        kernel = ctx.kernel("limit.cl", "limit", (("WIDTH", width), ("CHAINS", 2)))
+        kernel = ctx.kernel(
+            str(resources.files(kernels).parents[1] / "benchmarks" / "kernels" / "limit.cl"),
+            "limit",
+            (("WIDTH", width), ("CHAINS", 2)),
+        )
         kernel(ctx.queue, (5,), (1,), np.int32(20), np.float64(-0.1), out)
         return [ctx.download(out, np.empty((5, width)))]
 

@@ -14,9 +14,9 @@ from mandel.device.context import device_context
 from mandel.errors import RenderError
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
-from mandel.render import oracle
 from mandel.render.direct import VARIANTS, DirectIterator
 from mandel.render.samples import Outputs
+from tests.support import iteration_oracle
 
 REFERENCE = Path(__file__).parents[1] / "reference"
 SEED = ("-1.338238635", "-0.057237059")
@@ -133,12 +133,12 @@ def test_interior_tests_never_change_a_count(variant):
     different = samples = interior = 0
     for grid, maxiter in _random_views(100):
         count, _ = counts(grid, maxiter, 100.0, variant)
-        c = oracle.coordinates(oracle.axes(grid), grid.cols, grid.rows)
+        c = iteration_oracle.coordinates(iteration_oracle.axes(grid), grid.cols, grid.rows)
         buffer = ctx.empty(4 * c.size)
         kernel(ctx.queue, (c.size,), None, ctx.upload(c), np.int32(maxiter), np.float64(1e4), buffer)
         plain = ctx.download(buffer, np.empty(c.shape, np.int32))
         assert (count == plain).all()
-        expected, _ = oracle.iterate(c, maxiter, 100.0)
+        expected, _ = iteration_oracle.iterate(c, maxiter, 100.0)
         samples += count.size
         interior += np.count_nonzero(count > maxiter)
         different += np.count_nonzero(count != expected)
@@ -189,7 +189,7 @@ def test_every_variant_gives_the_same_bits(variant, delta):
 def test_edges_of_maxiter(maxiter, variant, bailout):
     grid = View("-0.7", "0.1", "2.6", 45, 33).grid()
     count, frac = counts(grid, maxiter, bailout, variant)
-    expected, smooth = oracle.iterate_grid(grid, maxiter, bailout)
+    expected, smooth = iteration_oracle.iterate_grid(grid, maxiter, bailout)
     assert (count == expected).all()
     assert np.abs(frac - smooth).max() < 2e-6
     assert (frac[count > maxiter] == 0).all()
@@ -214,7 +214,7 @@ def test_smooth_count_does_not_depend_on_the_bailout():
 )
 def test_other_geometries(grid, variant):
     count, frac = counts(grid, 300, 1000.0, variant)
-    expected, smooth = oracle.iterate_grid(grid, 300, 1000.0)
+    expected, smooth = iteration_oracle.iterate_grid(grid, 300, 1000.0)
     assert np.mean(count != expected) < 0.002
     same = (count == expected) & (count < 60)
     assert np.abs(frac - smooth)[same].max() < 1e-3
@@ -243,7 +243,7 @@ def test_counts_against_exact_arithmetic():
     """At spacing 1e-6 double is wrong on no more samples than it must be (0.4 to 1.1 % measured)."""
     grid = View(*SEED, "4e-5", 40, 40).grid()
     count, _ = counts(grid, 1000, 2.0)
-    assert np.mean(count != oracle.exact_counts(grid, 1000, 2.0, bits=113)) < 0.02
+    assert np.mean(count != iteration_oracle.exact_counts(grid, 1000, 2.0, bits=113)) < 0.02
 
 
 @pytest.mark.parametrize(

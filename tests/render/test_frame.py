@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.plan.view import View
 from mandel.render import frame
@@ -17,10 +17,10 @@ VIEW = View("-1.338238635", "-0.057237059", "0.05", 64, 48)
 @pytest.mark.parametrize("layout", ["rgb", "yuv420"])
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_bands_leave_no_trace(layout, n):
-    ctx, look = device_context("cpu"), Look(relief=0.5, edge=1.0)
-    whole = FrameRenderer(ctx).picture(VIEW, 300, 1000.0, look, n, layout)
+    ctx, style = device_context("cpu"), ColourStyle(relief=0.5, edge=1.0)
+    whole = FrameRenderer(ctx).picture(VIEW, 300, 1000.0, style, n, layout)
     # Room for a handful of rows.
-    banded = FrameRenderer(ctx, band_bytes=2 * 20 * 64 * n * 5).picture(VIEW, 300, 1000.0, look, n, layout)
+    banded = FrameRenderer(ctx, band_bytes=2 * 20 * 64 * n * 5).picture(VIEW, 300, 1000.0, style, n, layout)
     assert (whole == banded).all()
     assert whole.shape == ((48, 64, 3) if layout == "rgb" else (72, 64))
     assert whole.std() > 10
@@ -43,10 +43,10 @@ def test_a_large_frame_takes_no_more_than_the_bound(monkeypatch):
     ctx = device_context("cpu")
     view, asked = View("-0.75", "0", "3", 1000, 1000), []
     renderer = FrameRenderer(ctx, band_bytes=2**23)
-    renderer.picture(view, 20, 1000.0, Look(), 3)
+    renderer.picture(view, 20, 1000.0, ColourStyle(), 3)
     empty = ctx.empty
     monkeypatch.setattr(ctx, "empty", lambda nbytes: asked.append(nbytes) or empty(nbytes))
-    renderer.picture(view, 20, 1000.0, Look(), 3)
+    renderer.picture(view, 20, 1000.0, ColourStyle(), 3)
     canvas = 4 * (1000 * 1000 + 3)
     assert max(n for n in asked if n != canvas) <= 2**23 // 4
 
@@ -67,7 +67,10 @@ def test_samples_coloured_as_they_are_made_look_the_same(width, height, layout):
     if layout == "yuv420":
         width, height = 2 * width, 2 * height
     ctx = device_context("cpu")
-    view, args = View("-1.338238635", "-0.057237059", "2.5", width, height), (300, 1000.0, Look(), 1, layout)
+    view, args = (
+        View("-1.338238635", "-0.057237059", "2.5", width, height),
+        (300, 1000.0, ColourStyle(), 1, layout),
+    )
     whole = FrameRenderer(ctx).picture(view, *args)
     assert (whole == FrameRenderer(ctx, timed=True).picture(view, *args)).all()
     assert (whole == FrameRenderer(ctx, band_bytes=2 * 20 * width).picture(view, *args)).all()
@@ -75,15 +78,15 @@ def test_samples_coloured_as_they_are_made_look_the_same(width, height, layout):
 
 def test_timing_tells_steps_apart():
     renderer = FrameRenderer(device_context("cpu"), timed=True)
-    renderer.picture(VIEW, 300, 1000.0, Look())
+    renderer.picture(VIEW, 300, 1000.0, ColourStyle())
     assert 0 < renderer.timing.samples < renderer.timing.total
     assert renderer.timing.arithmetic == "double"
 
 
-@pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=1.0)])
+@pytest.mark.parametrize("style", [ColourStyle(), ColourStyle(relief=0.5, edge=1.0)])
 @pytest.mark.parametrize("n", [2, 3])
-def test_adaptive_supersampling_is_full_where_it_refines_and_single_elsewhere(n, look):
-    renderer, args = FrameRenderer(device_context("cpu")), (300, 1000.0, look)
+def test_adaptive_supersampling_is_full_where_it_refines_and_single_elsewhere(n, style):
+    renderer, args = FrameRenderer(device_context("cpu")), (300, 1000.0, style)
     once, full = (renderer.picture(VIEW, *args, m) for m in (1, n))
     adaptive = renderer.picture(VIEW, *args, n, adaptive=True)
     share = renderer.timing.refined
@@ -104,11 +107,11 @@ def test_adaptive_supersampling_is_full_where_it_refines_and_single_elsewhere(n,
     ],
 )
 def test_adaptive_supersampling_knows_no_bands(view):
-    look, args = Look(), (1500, 1000.0)
+    style, args = ColourStyle(), (1500, 1000.0)
     ctx = device_context("cpu")
-    whole = FrameRenderer(ctx).picture(view, *args, look, 2, adaptive=True)
+    whole = FrameRenderer(ctx).picture(view, *args, style, 2, adaptive=True)
     small = FrameRenderer(ctx, band_bytes=2 * 20 * 64 * 5)
-    banded = small.picture(view, *args, look, 2, adaptive=True)
+    banded = small.picture(view, *args, style, 2, adaptive=True)
     assert small.timing.refined > 0.05
     if small.timing.arithmetic == "double":
         assert (whole == banded).all()
@@ -118,7 +121,7 @@ def test_adaptive_supersampling_knows_no_bands(view):
 
 def test_adaptive_supersampling_of_a_flat_picture():
     renderer = FrameRenderer(device_context("cpu"))
-    picture = renderer.picture(View("0", "0", "0.1", 8, 8), 100, 1000.0, Look(), 2, adaptive=True)
+    picture = renderer.picture(View("0", "0", "0.1", 8, 8), 100, 1000.0, ColourStyle(), 2, adaptive=True)
     assert (picture == 0).all() and renderer.timing.refined == 0
 
 
@@ -127,11 +130,11 @@ def test_a_picture_goes_where_it_is_wanted(layout):
     """Into the caller's memory, whatever its address; nothing before it or behind it is touched."""
     renderer, size = FrameRenderer(device_context("cpu")), 64 * 48 * 3 // (1 if layout == "rgb" else 2)
     shape = (48, 64, 3) if layout == "rgb" else (72, 64)
-    expected = renderer.picture(VIEW, 300, 1000.0, Look(), 1, layout)
+    expected = renderer.picture(VIEW, 300, 1000.0, ColourStyle(), 1, layout)
     memory = np.full(size + 64, 7, np.uint8)
     for first in (1, 16, 37):
         memory[:] = 7
         out = memory[first : first + size].reshape(shape)
-        assert renderer.picture(VIEW, 300, 1000.0, Look(), 1, layout, out) is out
+        assert renderer.picture(VIEW, 300, 1000.0, ColourStyle(), 1, layout, out) is out
         assert (out == expected).all()
         assert (memory[:first] == 7).all() and (memory[first + size :] == 7).all()

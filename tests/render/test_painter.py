@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from mandel.colour import oracle, palettes, ring, transfer
-from mandel.colour.look import Look
+from mandel.colour import palette_table, palettes, transfer
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import RenderError
 from mandel.render import painter as painting
 from mandel.render.painter import RGB, YUV420, Painter
 from mandel.render.samples import Samples
+from tests.support import colour_oracle
 
 MAXITER = 1000
 
@@ -45,11 +46,13 @@ class Raw:
         values = map(self.ctx.upload, (self.count, self.frac, self.distance, self.slope))
         return Samples(rows, cols, self.maxiter, *values)
 
-    def picture(self, look, n, layout):
+    def picture(self, style, n, layout):
         """What the oracle makes of it."""
-        colours = oracle.linear(look, self.count, self.frac, self.maxiter, self.distance, self.slope, n)
-        averaged = oracle.average(colours, n)
-        return oracle.rgb(averaged) if layout == RGB else oracle.yuv420(averaged)
+        colours = colour_oracle.linear(
+            style, self.count, self.frac, self.maxiter, self.distance, self.slope, n
+        )
+        averaged = colour_oracle.average(colours, n)
+        return colour_oracle.rgb(averaged) if layout == RGB else colour_oracle.yuv420(averaged)
 
 
 def levels(a, b):
@@ -59,31 +62,37 @@ def levels(a, b):
 @pytest.mark.parametrize("layout", [RGB, YUV420])
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 @pytest.mark.parametrize(
-    "look", [Look(), Look(relief=0.7, relief_angle=30), Look(edge=1.5), Look(relief=1, edge=3)]
+    "style",
+    [
+        ColourStyle(),
+        ColourStyle(relief=0.7, relief_angle=30),
+        ColourStyle(edge=1.5),
+        ColourStyle(relief=1, edge=3),
+    ],
 )
-def test_within_one_level_of_the_oracle(ctx, painter, look, n, layout):
+def test_within_one_level_of_the_oracle(ctx, painter, style, n, layout):
     raw = Raw(ctx, 38 * n, 70 * n, seed=n)
-    assert levels(painter.paint(raw.samples, look, n, layout), raw.picture(look, n, layout)) <= 1
+    assert levels(painter.paint(raw.samples, style, n, layout), raw.picture(style, n, layout)) <= 1
 
 
 @pytest.mark.parametrize("palette", palettes.NAMES)
 def test_every_palette(ctx, painter, palette):
     raw = Raw(ctx, 64, 64)
-    look = Look(palette=palette, density=0.4, offset=-3.3)
-    assert levels(painter.paint(raw.samples, look), raw.picture(look, 1, RGB)) <= 1
+    style = ColourStyle(palette=palette, density=0.4, offset=-3.3)
+    assert levels(painter.paint(raw.samples, style), raw.picture(style, 1, RGB)) <= 1
 
 
 def test_counts_of_deep_views(ctx, painter):
     raw = Raw(ctx, 64, 64, maxiter=60_000, lowest=30_000)
-    assert levels(painter.paint(raw.samples, Look()), raw.picture(Look(), 1, RGB)) <= 1
+    assert levels(painter.paint(raw.samples, ColourStyle()), raw.picture(ColourStyle(), 1, RGB)) <= 1
 
 
 def test_the_interior_is_black(ctx, painter):
     samples = Samples(
         4, 6, 50, ctx.upload(np.full((4, 6), 51, np.int32)), ctx.upload(np.zeros((4, 6), np.float32))
     )
-    assert not painter.paint(samples, Look()).any()
-    yuv = painter.paint(samples, Look(), layout=YUV420)
+    assert not painter.paint(samples, ColourStyle()).any()
+    yuv = painter.paint(samples, ColourStyle(), layout=YUV420)
     assert (yuv[:4] == 16).all() and (yuv[4:] == 128).all()
 
 
@@ -93,25 +102,25 @@ def test_samples_far_out_are_coloured_too(ctx, painter, frac):
     samples = Samples(
         2, 2, 50, ctx.upload(np.full((2, 2), 1, np.int32)), ctx.upload(np.full((2, 2), frac, np.float32))
     )
-    assert painter.paint(samples, Look()).shape == (2, 2, 3)
+    assert painter.paint(samples, ColourStyle()).shape == (2, 2, 3)
 
 
 def flat(monkeypatch, ctx, colours):
     """A painter whose only palette holds ``colours`` (k, 3), linear; sample count k has colour k - 1."""
     k = len(colours)
     table = np.repeat(np.asarray(colours, np.float32), 64, axis=0)
-    monkeypatch.setattr(ring, "table", lambda name: table)
+    monkeypatch.setattr(palette_table, "colour_table", lambda name: table)
     count = np.arange(1, k + 1, dtype=np.int32)
     # sqrt(mu) * density is the middle of each colour's stretch.
     frac = (((count - 0.5) / k) ** 2 - count).astype(np.float32)
-    return Painter(ctx), count, frac, Look(density=1.0, offset=0.0)
+    return Painter(ctx), count, frac, ColourStyle(density=1.0, offset=0.0)
 
 
 def test_grey_ramp_comes_out_as_it_went_in(monkeypatch, ctx):
     grey = np.arange(256)
     ramp = np.repeat(transfer.decode_srgb(grey / 255)[:, None], 3, axis=1)
-    own, count, frac, look = flat(monkeypatch, ctx, ramp)
-    out = own.paint(Samples(1, 256, 1000, ctx.upload(count), ctx.upload(frac)), look)
+    own, count, frac, style = flat(monkeypatch, ctx, ramp)
+    out = own.paint(Samples(1, 256, 1000, ctx.upload(count), ctx.upload(frac)), style)
     assert np.array_equal(out[0], np.repeat(grey[:, None], 3, axis=1))
 
 
@@ -136,10 +145,10 @@ BARS = [
 
 def test_bt709_bars_are_exact(monkeypatch, ctx):
     rgb = np.array([bar[0] for bar in BARS])
-    own, count, frac, look = flat(monkeypatch, ctx, transfer.decode_srgb(rgb / 255))
+    own, count, frac, style = flat(monkeypatch, ctx, transfer.decode_srgb(rgb / 255))
     count, frac = blocks(count), blocks(frac)
     samples = Samples(2, 2 * len(BARS), 1000, ctx.upload(count), ctx.upload(frac))
-    yuv = own.paint(samples, look, layout=YUV420).ravel()
+    yuv = own.paint(samples, style, layout=YUV420).ravel()
     k = len(BARS)
     got = np.stack([yuv[: 2 * k : 2], yuv[4 * k : 5 * k], yuv[5 * k :]], axis=-1)
     assert np.array_equal(got, [bar[1] for bar in BARS])
@@ -147,17 +156,17 @@ def test_bt709_bars_are_exact(monkeypatch, ctx):
 
 def test_samples_are_averaged_in_linear_light(monkeypatch, ctx):
     """Half black, half white is sRGB 188, not the 128 of averaged bytes."""
-    own, count, frac, look = flat(monkeypatch, ctx, [[0, 0, 0], [1, 1, 1]])
+    own, count, frac, style = flat(monkeypatch, ctx, [[0, 0, 0], [1, 1, 1]])
     count, frac = np.tile(count, (2, 1)), np.tile(frac, (2, 1))
-    out = own.paint(Samples(2, 2, 1000, ctx.upload(count), ctx.upload(frac)), look, n=2)
+    out = own.paint(Samples(2, 2, 1000, ctx.upload(count), ctx.upload(frac)), style, n=2)
     assert out.tolist() == [[[188, 188, 188]]]
 
 
 def test_chroma_is_the_average_of_four(monkeypatch, ctx):
     red, blue = (63, 102, 240), (32, 240, 118)
-    own, count, frac, look = flat(monkeypatch, ctx, [[1, 0, 0], [0, 0, 1]])
+    own, count, frac, style = flat(monkeypatch, ctx, [[1, 0, 0], [0, 0, 1]])
     count, frac = np.tile(count, (2, 1)), np.tile(frac, (2, 1))
-    yuv = own.paint(Samples(2, 2, 1000, ctx.upload(count), ctx.upload(frac)), look, layout=YUV420)
+    yuv = own.paint(Samples(2, 2, 1000, ctx.upload(count), ctx.upload(frac)), style, layout=YUV420)
     assert yuv.ravel().tolist() == [red[0], blue[0], red[0], blue[0], 171, 179]
 
 
@@ -165,12 +174,12 @@ def test_chroma_is_the_average_of_four(monkeypatch, ctx):
 @pytest.mark.parametrize("n", [1, 2])
 def test_bands_make_the_same_picture(ctx, painter, layout, n):
     raw = Raw(ctx, 60 * n, 34 * n)
-    whole = painter.paint(raw.samples, Look(), n, layout)
+    whole = painter.paint(raw.samples, ColourStyle(), n, layout)
     canvas = painter.canvas(34, 60)
     for first, rows in ((40, 20), (0, 7), (7, 33)):
         band = slice(first * n, (first + rows) * n)
         part = Samples(rows * n, 34 * n, MAXITER, ctx.upload(raw.count[band]), ctx.upload(raw.frac[band]))
-        painter.shade(part, Look(), canvas, n, row=first)
+        painter.shade(part, ColourStyle(), canvas, n, row=first)
     out = np.empty(painting.shape(34, 60, layout), np.uint8)
     assert painter.develop(canvas, layout, out) is out
     assert np.array_equal(out, whole)
@@ -179,7 +188,7 @@ def test_bands_make_the_same_picture(ctx, painter, layout, n):
 @pytest.mark.parametrize("size", [(1, 1), (3, 1), (5, 7), (1, 9), (33, 3)])
 def test_sizes_that_are_no_multiple_of_anything(ctx, painter, size):
     raw = Raw(ctx, size[1], size[0])
-    assert levels(painter.paint(raw.samples, Look()), raw.picture(Look(), 1, RGB)) <= 1
+    assert levels(painter.paint(raw.samples, ColourStyle()), raw.picture(ColourStyle(), 1, RGB)) <= 1
 
 
 def edges_of(picture, contrast):
@@ -205,10 +214,10 @@ def test_edges_are_the_pixels_that_stand_out(ctx, painter, size):
     count[odd] = MAXITER + 1
     frac = np.zeros((height, width), np.float32)
     canvas = painter.canvas(width, height)
-    painter.shade(Samples(height, width, MAXITER, ctx.upload(count), ctx.upload(frac)), Look(), canvas)
+    painter.shade(Samples(height, width, MAXITER, ctx.upload(count), ctx.upload(frac)), ColourStyle(), canvas)
     found = painter.edges(canvas, 0.05)
     listed = painter.ctx.download(found.buffer, np.empty(found.length, np.int32))
-    colours = transfer.encode_srgb(oracle.linear(Look(), count, frac, MAXITER))
+    colours = transfer.encode_srgb(colour_oracle.linear(ColourStyle(), count, frac, MAXITER))
     assert list(listed) == sorted(listed)
     assert set(listed) == edges_of(colours, 0.05)
 
@@ -222,30 +231,30 @@ def samples_of_pixels(raw, ctx, pixels, width, n):
     return Samples(len(pixels), n * n, raw.maxiter, *pick)
 
 
-@pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=2)])
+@pytest.mark.parametrize("style", [ColourStyle(), ColourStyle(relief=0.5, edge=2)])
 @pytest.mark.parametrize("n", [2, 3])
-def test_refined_pixels_are_those_of_the_full_picture(ctx, painter, n, look):
+def test_refined_pixels_are_those_of_the_full_picture(ctx, painter, n, style):
     width, height = 40, 26
     full, once = Raw(ctx, height * n, width * n, seed=9), Raw(ctx, height, width, seed=10)
     pixels = np.random.default_rng(2).permutation(width * height)[:300].astype(np.int32)
     canvas = painter.canvas(width, height)
-    painter.shade(once.samples, look, canvas)
+    painter.shade(once.samples, style, canvas)
     listed = painting.Pixels(len(pixels), ctx.upload(pixels))
     for part in (slice(0, 100), slice(100, 300)):
         own = samples_of_pixels(full, ctx, pixels[part], width, n)
-        painter.refine(own, look, canvas, n, listed, first=part.start)
+        painter.refine(own, style, canvas, n, listed, first=part.start)
     got = painter.develop(canvas).reshape(-1, 3)
-    want = painter.paint(once.samples, look).reshape(-1, 3)
-    want[pixels] = painter.paint(full.samples, look, n).reshape(-1, 3)[pixels]
+    want = painter.paint(once.samples, style).reshape(-1, 3)
+    want[pixels] = painter.paint(full.samples, style, n).reshape(-1, 3)[pixels]
     assert np.array_equal(got, want)
 
 
 def test_nothing_to_refine(ctx, painter):
     raw = Raw(ctx, 4, 4)
     canvas = painter.canvas(4, 4)
-    painter.shade(raw.samples, Look(), canvas)
+    painter.shade(raw.samples, ColourStyle(), canvas)
     nothing = Samples(0, 4, MAXITER, ctx.empty(0), ctx.empty(0))
-    painter.refine(nothing, Look(), canvas, 2, painting.Pixels(0, ctx.empty(0)))
+    painter.refine(nothing, ColourStyle(), canvas, 2, painting.Pixels(0, ctx.empty(0)))
 
 
 def test_misfits_are_refused(ctx, painter):
@@ -253,12 +262,12 @@ def test_misfits_are_refused(ctx, painter):
     bare = Samples(6, 6, MAXITER, raw.samples.count, raw.samples.frac)
     canvas = painter.canvas(6, 6)
     wrong = [
-        (lambda: painter.paint(bare, Look(relief=0.5)), "BAD_SAMPLES"),
-        (lambda: painter.paint(bare, Look(edge=0.5)), "BAD_SAMPLES"),
-        (lambda: painter.shade(bare, Look(), canvas, 2), "BAD_SAMPLES"),
-        (lambda: painter.shade(bare, Look(), canvas, 1, row=1), "BAD_SAMPLES"),
-        (lambda: painter.refine(bare, Look(), canvas, 2, painting.Pixels(9, None)), "BAD_SAMPLES"),
-        (lambda: painter.paint(Raw(ctx, 3, 4).samples, Look(), layout=YUV420), "ODD_SIZE"),
+        (lambda: painter.paint(bare, ColourStyle(relief=0.5)), "BAD_SAMPLES"),
+        (lambda: painter.paint(bare, ColourStyle(edge=0.5)), "BAD_SAMPLES"),
+        (lambda: painter.shade(bare, ColourStyle(), canvas, 2), "BAD_SAMPLES"),
+        (lambda: painter.shade(bare, ColourStyle(), canvas, 1, row=1), "BAD_SAMPLES"),
+        (lambda: painter.refine(bare, ColourStyle(), canvas, 2, painting.Pixels(9, None)), "BAD_SAMPLES"),
+        (lambda: painter.paint(Raw(ctx, 3, 4).samples, ColourStyle(), layout=YUV420), "ODD_SIZE"),
         (lambda: painter.develop(canvas, "bgr"), "BAD_LAYOUT"),
         (lambda: painter.develop(painter.canvas(6, 6, rgb=True), YUV420), "BAD_LAYOUT"),
         (lambda: painter.develop(canvas, RGB, np.empty((6, 6), np.uint8)), "BAD_LAYOUT"),
@@ -274,14 +283,14 @@ def test_nothing_is_written_after_an_error(ctx, painter, monkeypatch, layout):
     """Kernels write to the picture itself: it must not be given up before they are over."""
     raw, over = Raw(ctx, 32, 32), []
     canvas = painter.canvas(32, 32)
-    painter.shade(raw.samples, Look(), canvas)
+    painter.shade(raw.samples, ColourStyle(), canvas)
 
     def interrupted(*_):
         marker = ctx.cl.enqueue_marker(ctx.queue)
         over.append(marker)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ctx, "settle", interrupted)
+    monkeypatch.setattr(ctx, "finish_queue", interrupted)
     monkeypatch.setattr(ctx, "download", interrupted)
     with pytest.raises(KeyboardInterrupt):
         painter.develop(canvas, layout)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import RenderError
 from mandel.plan.arithmetic import DIRECT, PERTURBED, arithmetic
@@ -120,20 +120,20 @@ def test_bands_turns_and_strips_see_the_same_samples(iterator, spacing):
 def test_orbits_of_any_precision_give_the_same_picture():
     """One of more bits is a deeper frame's: with 64 guard bits last bits differed."""
     re, im = "-1.999999999999999999999999999999999999", "-2e-989"
-    view, look, maxiter = View(re, im, "3e-41", 64, 48), Look(), 2_000
-    want = FrameRenderer(device_context()).picture(view, maxiter, 1000.0, look)
+    view, style, maxiter = View(re, im, "3e-41", 64, 48), ColourStyle(), 2_000
+    want = FrameRenderer(device_context()).picture(view, maxiter, 1000.0, style)
     for more in (0, 1, 64, 700):
         renderer = FrameRenderer(device_context())
         bits = precision(view.grid()).bits + more
         renderer.keep_reference(re, im, reference_orbit(re, im, bits, maxiter))
-        assert (renderer.picture(view, maxiter, 1000.0, look) == want).all(), more
+        assert (renderer.picture(view, maxiter, 1000.0, style) == want).all(), more
 
 
 def test_pictures_do_not_depend_on_what_was_rendered_before():
     """An orbit with more bits repeats later, and gives samples near the set other last bits."""
     re = "-0.702774470674683447992653153836494075405252182637866827209"
     im = "0.293423055261040764424793502871432007963553679195245572252"
-    view, look, maxiter = View(re, im, "1.18e-24", 64, 48), Look(), 11_900
+    view, style, maxiter = View(re, im, "1.18e-24", 64, 48), ColourStyle(), 11_900
     bits = precision(view.grid()).bits
     own, longer = (reference_orbit(re, im, n, maxiter) for n in (bits, bits + 700))
     pictures = []
@@ -141,7 +141,7 @@ def test_pictures_do_not_depend_on_what_was_rendered_before():
         renderer = FrameRenderer(device_context())
         for reference in (before, own):
             renderer.keep_reference(re, im, reference)
-            pictures.append(renderer.picture(view, maxiter, 1000.0, look))
+            pictures.append(renderer.picture(view, maxiter, 1000.0, style))
     assert (pictures[0] != pictures[2]).any(), "the other orbit's picture is the same: this tests nothing"
     assert (pictures[1] == pictures[0]).all() and (pictures[3] == pictures[0]).all()
     renderer, fresh = FrameRenderer(device_context()), FrameRenderer(device_context())
@@ -149,9 +149,9 @@ def test_pictures_do_not_depend_on_what_was_rendered_before():
         View(re, im, "1e-200", 8, 8),
         View(re, im, "5.9e-24", 320, 240),
     ):  # the latter of the same bits
-        renderer.picture(before, maxiter, 1000.0, look)
+        renderer.picture(before, maxiter, 1000.0, style)
         assert (
-            renderer.picture(view, maxiter, 1000.0, look) == fresh.picture(view, maxiter, 1000.0, look)
+            renderer.picture(view, maxiter, 1000.0, style) == fresh.picture(view, maxiter, 1000.0, style)
         ).all()
 
 

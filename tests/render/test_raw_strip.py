@@ -7,7 +7,7 @@ import pytest
 
 from mandel.device.context import device_context
 from mandel.errors import RenderError
-from mandel.render.raw_strip import STEPS, RawStrip, RawStripWriter, least_fraction, settle
+from mandel.render.raw_strip import STEPS, RawStrip, RawStripWriter, least_fraction, round_fractions
 from mandel.render.samples import Samples
 
 BAILOUT = 1024.0
@@ -37,7 +37,7 @@ def arrays(ctx, made: Samples) -> tuple[np.ndarray, np.ndarray]:
 def packed(ctx, *pieces: Samples, pace: float = 0.0) -> bytes | None:
     writer, row = RawStripWriter(pieces[0].maxiter, BAILOUT, pace), 0
     for piece in pieces:
-        settle(ctx, piece, BAILOUT)
+        round_fractions(ctx, piece, BAILOUT)
         writer.take(ctx, piece, row, 3, time.monotonic())
         row += piece.rows
     return writer.data()
@@ -51,8 +51,8 @@ def test_what_was_packed_comes_back(maxiter):
     raw = RawStrip(packed(ctx, *pieces))
     assert raw.maxiter == maxiter and [place.row for place in raw.places] == [0, 24]
     for piece, made, (count, frac) in zip(raw.pieces(ctx), pieces, before, strict=True):
-        back, settled = arrays(ctx, piece.samples), arrays(ctx, made)
-        assert (back[0] == count).all() and (back[1] == settled[1]).all() and piece.col == 3
+        back, finished_on_error = arrays(ctx, piece.samples), arrays(ctx, made)
+        assert (back[0] == count).all() and (back[1] == finished_on_error[1]).all() and piece.col == 3
         assert np.abs(back[1] - frac).max() < 0.002  # a thousandth lay beyond the range
         assert (back[1][count > maxiter] == 0).all()
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from mandel.cluster.recipe import FRAME, Item
-from mandel.cluster.shared_recipe import SharedRecipe
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import device_context
-from mandel.payload import parse
-from mandel.plan.strips import FINEST, TAPS
+from mandel.driver.recipes.recipe import FRAME, WorkItem
+from mandel.driver.recipes.shared import SharedRecipe
+from mandel.payload.payload import parse
+from mandel.plan.strip_plan import FINEST, TAPS
 from mandel.protocol.strict_json import loads
 from mandel.render.resampler import Resampler
 
@@ -20,7 +20,7 @@ SOFT = 1.4
 def frame_of(**fields):
     fields |= {"sampling": "shared", "point": "0,0", "start_delta": "1", "num_frames": 3}
     recipe = SharedRecipe(parse(loads(json.dumps(fields).encode())))
-    return recipe.unit(Item(FRAME, 1))
+    return recipe.unit(WorkItem(FRAME, 1))
 
 
 def inputs(unit, texels):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mandel.render.perturbed as perturbed
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext, device_context
 from mandel.plan.nucleus import locate
 from mandel.plan.view import View
@@ -113,7 +113,9 @@ def as_gpu():
 
 
 @pytest.mark.parametrize("band_bytes", [None, 2 * 20 * 64 * 20])
-@pytest.mark.parametrize("look", [Look(), Look(relief=0.5, edge=0.5)], ids=["plain", "derivative"])
+@pytest.mark.parametrize(
+    "style", [ColourStyle(), ColourStyle(relief=0.5, edge=0.5)], ids=["plain", "derivative"]
+)
 @pytest.mark.parametrize(
     "engine, make, delta",
     [
@@ -121,7 +123,7 @@ def as_gpu():
         ("perturbed", lambda ctx, pace: PerturbedIterator(ctx, pace=pace), "1e-12"),
     ],
 )
-def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, make, delta, look, band_bytes):
+def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, make, delta, style, band_bytes):
     view, shaded = View(*SEAHORSES, delta, 64, 48), []
     shade = Painter.shade
     monkeypatch.setattr(Painter, "shade", lambda *a, **more: shaded.append(pace.rounds) or shade(*a, **more))
@@ -129,7 +131,7 @@ def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, mak
     for pace in (Fixed(10_000_000), Fixed(20)):
         renderer = FrameRenderer(as_gpu, band_bytes)
         renderer._engines[engine] = make(as_gpu, pace)
-        made.append((renderer.picture(view, 3_000, 1000.0, look), renderer.reached))
+        made.append((renderer.picture(view, 3_000, 1000.0, style), renderer.reached))
     assert (made[0][0] == made[1][0]).all() and made[0][1] == made[1][1]
     assert made[0][0].std() > 10 and made[0][1].samples == 64 * 48
     bands = 1 if band_bytes is None else 3
@@ -142,7 +144,7 @@ def test_whatever_lies_where_samples_are_missing_is_coloured(as_gpu):
     count = np.repeat(np.array([-(2**31), -1, 0, 1, 1000, 1001, 2**31 - 1, 77], np.int32), 8)
     samples = Samples(8, 8, 1000, as_gpu.upload(count), as_gpu.upload(frac))
     for n in (1, 2):
-        assert Painter(as_gpu).paint(samples, Look(), n).shape == (8 // n, 8 // n, 3)
+        assert Painter(as_gpu).paint(samples, ColourStyle(), n).shape == (8 // n, 8 // n, 3)
 
 
 def test_control_comes_back_whatever_is_asked():

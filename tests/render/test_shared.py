@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mandel.cluster.recipe import Item
-from mandel.cluster.shared_recipe import STRIP
-from mandel.colour.oracle import average
 from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import device_context
-from mandel.payload import Payload, parse
+from mandel.driver.recipes.recipe import WorkItem
+from mandel.driver.recipes.shared import STRIP
+from mandel.payload.payload import Payload, parse
 from mandel.plan.arithmetic import arithmetic
 from mandel.protocol.strict_json import loads
+from tests.support.colour_oracle import average
 from tests.support.zooms import Zoomed, psnr
 
 SMALL = {"frame_width": 160, "frame_height": 90, "maxiter": 500, "sampling": "shared"}
@@ -134,9 +134,9 @@ def test_strips_serve_every_frame_rate():
     """The strips depend on the way, not on how many frames it is cut into."""
     way = {"start_delta": "1", "end_delta": "0.1", "point": SPIRAL}
     few, many = (zoomed(payload(num_frames=n, **way)) for n in (11, 101))
-    kept = [few.make(Item(STRIP, k)) for k in range(3)]
+    kept = [few.make(WorkItem(STRIP, k)) for k in range(3)]
     for k, strip in enumerate(kept):
-        assert np.array_equal(strip, many.make(Item(STRIP, k)))
+        assert np.array_equal(strip, many.make(WorkItem(STRIP, k)))
 
 
 def test_black_where_the_set_is():
@@ -147,4 +147,4 @@ def test_black_where_the_set_is():
 def test_another_palette_needs_another_strip():
     p = payload(num_frames=2, point=SPIRAL)
     other = replace(p, palette="silver")
-    assert not np.array_equal(zoomed(p).make(Item(STRIP, 0)), zoomed(other).make(Item(STRIP, 0)))
+    assert not np.array_equal(zoomed(p).make(WorkItem(STRIP, 0)), zoomed(other).make(WorkItem(STRIP, 0)))

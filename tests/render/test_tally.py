@@ -9,11 +9,11 @@ import pytest
 
 from mandel import notes
 from mandel.colour import palettes
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.plan.blocks import blocks as blocks_of
 from mandel.plan.grid import POLAR, Grid
-from mandel.plan.strips import Strips
+from mandel.plan.strip_plan import StripPlan
 from mandel.plan.view import View
 from mandel.plan.zoom import Zoom
 from mandel.render.direct import VARIANTS, DirectIterator
@@ -71,12 +71,14 @@ def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
         samples = iterator.iterate(grid, LIMIT, 1000.0, tally=tally)
         expected = found(ctx.download(samples.count, np.empty((rows, cols), np.int32)), LIMIT)
         assert tally.read() == expected
-        if not iterator.paints(Outputs()):
+        if not iterator.fuses_colouring(Outputs()):
             continue
         for rgb in (False, True):
             tally, canvas = Tally(ctx, LIMIT), painter.canvas(cols, rows, rgb)
-            iterator.iterate(grid, LIMIT, 1000.0, ink=painter.ink(Look(), canvas), tally=tally)
-            ctx.settle()
+            iterator.iterate(
+                grid, LIMIT, 1000.0, colour_target=painter.colour_target(ColourStyle(), canvas), tally=tally
+            )
+            ctx.finish_queue()
             assert tally.read() == expected
 
 
@@ -94,13 +96,13 @@ def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
         {"layout": "yuv420"},
         {"supersampling": 3},
         {"supersampling": 3, "adaptive": True},
-        {"look": Look(relief=0.5)},
-        {"look": Look(edge=2.0)},
+        {"style": ColourStyle(relief=0.5)},
+        {"style": ColourStyle(edge=2.0)},
     ],
 )
 @pytest.mark.parametrize("settings", [{}, {"band_bytes": 2 * 20 * 201 * 6}, {"timed": True}])
 def test_pictures(view, maxiter, how, settings):
-    how = {"look": Look(), **how}
+    how = {"look": ColourStyle(), **how}
     if how.get("layout"):
         view = replace(view, width=66, height=40)
     renderer = FrameRenderer(device_context("cpu"), **settings)
@@ -116,13 +118,13 @@ def test_pictures(view, maxiter, how, settings):
 
 def test_strips_made_and_painted_again():
     """Their samples, of all blocks; a wide frame's outer strips are cropped."""
-    strips = Strips(Zoom("-0.75", "0.1", "2.5", "1e-2", 20, 96, 54), 1.1)
+    strips = StripPlan(Zoom("-0.75", "0.1", "2.5", "1e-2", 20, 96, 54), 1.1)
     frames = FrameRenderer(device_context("cpu"), band_bytes=60_000)
     renderer = StripRenderer(frames)
     for strip in range(strips.last + 1):
         layout, blocks = strips.layout(strip), blocks_of(strips, strip)
         writer = RawStripWriter(LIMIT, 1000.0)
-        renderer.render(layout, blocks, LIMIT, 1000.0, Look(), writer)
+        renderer.render(layout, blocks, LIMIT, 1000.0, ColourStyle(), writer)
         counts = []
         for block in blocks:
             samples = frames.samples(block.grid, LIMIT, 1000.0)
@@ -131,7 +133,7 @@ def test_strips_made_and_painted_again():
         expected = found(np.concatenate(counts), LIMIT)
         assert renderer.reached == expected
         renderer.reached = Reached()
-        renderer.repaint(layout, layout.finest, RawStrip(writer.data()), Look())
+        renderer.repaint(layout, layout.finest, RawStrip(writer.data()), ColourStyle())
         assert renderer.reached == expected
     assert any(len(blocks_of(strips, strip)) > 1 for strip in range(strips.last + 1))
 
@@ -144,7 +146,7 @@ def test_a_limit_near_the_largest():
     DirectIterator(ctx, "scalar").iterate(
         View("-0.7", "0.5", "1e-3", 67, 41).grid(), most, 1000.0, tally=tally
     )
-    ctx.settle()
+    ctx.finish_queue()
     assert tally.read() == Reached(2 * 67 * 41, 67 * 41, 0, most)
 
 
@@ -172,8 +174,8 @@ def test_only_the_interior_is_black():
             View("-0.75", "0.1", "0.3", 960, 540),
             View("-1.338238635", "-0.057237059", "1e-4", 960, 540),
         ):
-            look = Look(palette=palette)
-            share = black_share(renderer.picture(view, 2000, 1000.0, look, layout="yuv420"))
+            style = ColourStyle(palette=palette)
+            share = black_share(renderer.picture(view, 2000, 1000.0, style, layout="yuv420"))
             assert share == pytest.approx(renderer.reached.reached / renderer.reached.samples, abs=2e-3)
 
 
@@ -213,7 +215,7 @@ def test_frames_that_lack_iterations_are_told_from_those_that_do_not(re, im, del
     count, _ = renderer.raw(view, 32 * maxiter)
     lacking = ((count > maxiter) & (count <= 32 * maxiter)).mean()
     assert (lacking >= 0.01) == short
-    renderer.picture(view, maxiter, 1000.0, Look())
+    renderer.picture(view, maxiter, 1000.0, ColourStyle())
     reached = renderer.reached
     told = notes.of_frame(
         0,

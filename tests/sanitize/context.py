@@ -203,10 +203,10 @@ class SanitizedContext:
         return HostMemory(out) if self._any_address and self.device.kind == "cpu" else None
 
     @contextmanager
-    def settled(self):
+    def finished_on_error(self):
         yield
 
-    def settle(self) -> None:
+    def finish_queue(self) -> None:
         pass
 
     def download(self, buffer: Buffer, out: np.ndarray) -> np.ndarray:

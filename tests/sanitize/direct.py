@@ -9,13 +9,13 @@ from functools import cache
 
 import numpy as np
 
-from mandel.colour.look import Look
-from mandel.plan.axes import LISTED
+from mandel.colour.style import ColourStyle
+from mandel.plan.axes import INDEXED
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
+from mandel.render.coordinates import SampleCoordinates
 from mandel.render.direct import MAX_TILE, VARIANTS, DirectIterator
 from mandel.render.painter import Painter
-from mandel.render.place import Place
 from mandel.render.rounds import Pace
 from mandel.render.samples import Outputs
 
@@ -123,8 +123,8 @@ def in_geometry(grid: Grid, geometry: str) -> Grid:
     return grid
 
 
-def listed(ctx, case: Case, width: int) -> Place:
-    """A case's samples as a list, filled up to whole rows with the last one, as ``ListedPlaces`` does."""
+def listed(ctx, case: Case, width: int) -> SampleCoordinates:
+    """A case's samples as a list, filled up to whole rows with the last one, as ``ListedCoordinates`` does."""
     grid = case.grid
     y, x = np.mgrid[: grid.rows, : grid.cols]
     re = float(Decimal(grid.re)) + float(grid.scale) * (grid.x0 + x.ravel())
@@ -132,12 +132,12 @@ def listed(ctx, case: Case, width: int) -> Place:
     return place_of_points(ctx, re, im, width)
 
 
-def place_of_points(ctx, re: np.ndarray, im: np.ndarray, width: int) -> Place:
+def place_of_points(ctx, re: np.ndarray, im: np.ndarray, width: int) -> SampleCoordinates:
     """Any points as a list, in rows of ``width``."""
     rows = -(-re.size // width)
     pad = (0, rows * width - re.size)
     across, down = (ctx.upload(np.pad(part, pad, mode="edge")) for part in (re, im))
-    return Place(width, rows, LISTED, across, down, 1e-3)
+    return SampleCoordinates(width, rows, INDEXED, across, down, 1e-3)
 
 
 def raw(ctx, samples) -> dict[str, np.ndarray]:
@@ -193,8 +193,10 @@ def paint(
         canvas = painter.canvas(grid.cols, grid.rows, rgb)
         for first, rows in ((0, grid.rows // 2), (grid.rows // 2, grid.rows - grid.rows // 2)):
             if rows:
-                ink = painter.ink(Look(), canvas, first)
-                iterator.iterate(grid.band(first, rows), case.maxiter, case.bailout, ink=ink)
+                colour_target = painter.colour_target(ColourStyle(), canvas, first)
+                iterator.iterate(
+                    grid.band(first, rows), case.maxiter, case.bailout, colour_target=colour_target
+                )
         made[f"{case.name}, {geometry}, {'rgb' if rgb else 'canvas'}: picture"] = painter.develop(canvas)
     return made
 

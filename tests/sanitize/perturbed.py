@@ -14,9 +14,9 @@ from mandel.plan.grid import POLAR, Grid
 from mandel.plan.precision import precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.plan.view import View
+from mandel.render.coordinates import ListedCoordinates
 from mandel.render.painter import Pixels
 from mandel.render.perturbed import PerturbedIterator
-from mandel.render.place import ListedPlaces
 from mandel.render.samples import Outputs
 from tests.sanitize.direct import SEED, TURN, Budgets, Case, raw
 
@@ -100,7 +100,7 @@ def iterate(ctx, outputs: Outputs, geometry: str, rounds: bool = False) -> dict[
             n = 2
             grid = replace(grid, cols=n * grid.cols, rows=n * grid.rows)
             pixels = np.arange(0, case.grid.cols * case.grid.rows, 2, dtype=np.int32)
-            places = ListedPlaces(ctx, grid, n, Pixels(pixels.size, ctx.upload(pixels)), relative=True)
+            places = ListedCoordinates(ctx, grid, n, Pixels(pixels.size, ctx.upload(pixels)), relative=True)
             place = places.place(0, pixels.size, iterator.list_width)
         samples = iterator.iterate(grid, case.maxiter, case.bailout, outputs, place=place)
         made |= {f"{case.name}, {geometry}: {key}": array for key, array in raw(ctx, samples).items()}

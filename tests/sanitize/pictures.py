@@ -8,16 +8,16 @@ import time
 
 import numpy as np
 
-from mandel.cluster.recipe import FRAME, REFERENCE, STRIP, Item
-from mandel.cluster.shared_recipe import SharedRecipe
-from mandel.colour.look import Look
-from mandel.payload import parse
+from mandel.colour.style import ColourStyle
+from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
+from mandel.driver.recipes.shared import SharedRecipe
+from mandel.payload.payload import parse
 from mandel.plan.reference import reference_orbit
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import EDGE_CONTRAST, RGB, YUV420, Painter
-from mandel.render.raw_strip import RawStrip, RawStripWriter, least_fraction, settle
+from mandel.render.raw_strip import RawStrip, RawStripWriter, least_fraction, round_fractions
 from mandel.render.resampler import Resampler
 from mandel.render.samples import Samples
 from mandel.render.strip import StripRenderer
@@ -25,10 +25,10 @@ from tests.sanitize.direct import SEED, TURN
 from tests.sanitize.perturbed import NUCLEUS
 
 LOOKS = {
-    "plain": Look(),
-    "relief": Look(relief=0.7),
-    "edge": Look(edge=2.0),
-    "both": Look(relief=1.0, edge=0.5, density=30.0),
+    "plain": ColourStyle(),
+    "relief": ColourStyle(relief=0.7),
+    "edge": ColourStyle(edge=2.0),
+    "both": ColourStyle(relief=1.0, edge=0.5, density=30.0),
 }
 _SIZES = (
     (1, 1),
@@ -47,7 +47,7 @@ _SIZES = (
 )
 
 
-def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
+def frames(ctx, style: str, every: int = 2) -> dict[str, np.ndarray]:
     """Pictures of awkward sizes, all supersamplings, layouts and ways, in one band and in many.
 
     Args:
@@ -79,7 +79,7 @@ def frames(ctx, look: str, every: int = 2) -> dict[str, np.ndarray]:
                         )
                         key = f"{view.delta} {view.turn} {width}x{height} {n} {adaptive} {layout}"
                         picture = renderer.picture(
-                            view, maxiter, 1000.0, LOOKS[look], n, layout, out, adaptive
+                            view, maxiter, 1000.0, LOOKS[style], n, layout, out, adaptive
                         )
                         made[f"{key}: {'adaptive ' if adaptive else ''}picture"] = picture.copy()
                         if not adaptive:
@@ -101,10 +101,10 @@ def extremes(ctx) -> dict[str, np.ndarray]:
     slope = np.resize(np.array([0.0, 1.0, -1.0, 0.6, 0.8], f), (6, 8, 2))
     for density, offset in ((1e-6, -1e6), (0.3, 0.4), (1e6, 1e6)):
         for name, usual in LOOKS.items():
-            look = Look(usual.palette, density, offset, usual.relief, 360.0, 1e6 * usual.edge / 2.0)
+            style = ColourStyle(usual.palette, density, offset, usual.relief, 360.0, 1e6 * usual.edge / 2.0)
             for n in (1, 2):
                 samples = Samples(6, 8, 2_000_000_000, *map(ctx.upload, (count, frac, distance, slope)))
-                made[f"{name} {density} {n}: any"] = Painter(ctx).paint(samples, look, n)
+                made[f"{name} {density} {n}: any"] = Painter(ctx).paint(samples, style, n)
     return made
 
 
@@ -119,7 +119,7 @@ def edges(ctx) -> dict[str, np.ndarray]:
                 height, width, 10**6, ctx.upload(count), ctx.upload(np.zeros_like(count, np.float32))
             )
             canvas = painter.canvas(width, height)
-            painter.shade(samples, Look(), canvas)
+            painter.shade(samples, ColourStyle(), canvas)
             pixels = painter.edges(canvas, EDGE_CONTRAST)
             made[f"{name} {width}x{height}: length"] = np.array([pixels.length], np.int32)
             if pixels.length:
@@ -143,19 +143,19 @@ def raw_strips(ctx) -> dict[str, np.ndarray]:
                 inside = random.random((rows, cols)) < 0.2
                 count[inside], frac[inside] = maxiter + 1, 0
                 samples = Samples(rows, cols, maxiter, ctx.upload(count), ctx.upload(frac))
-                settle(ctx, samples, bailout)
+                round_fractions(ctx, samples, bailout)
                 writer = RawStripWriter(maxiter, bailout)
                 writer.take(ctx, samples, 0, 0, time.monotonic())
                 for piece in RawStrip(writer.data()).pieces(ctx):
                     key = f"{maxiter} {bailout} {rows}x{cols}"
                     back = ctx.download(piece.samples.count, np.empty((rows, cols), np.int32))
-                    settled = ctx.download(samples.frac, np.empty((rows, cols), np.float32))
+                    finished_on_error = ctx.download(samples.frac, np.empty((rows, cols), np.float32))
                     assert (back == count).all(), key
                     made[f"{key}: count"] = back
                     made[f"{key}: frac"] = ctx.download(
                         piece.samples.frac, np.empty((rows, cols), np.float32)
                     )
-                    assert (made[f"{key}: frac"] == settled).all(), key
+                    assert (made[f"{key}: frac"] == finished_on_error).all(), key
     return made
 
 
@@ -198,14 +198,14 @@ class Shared:
         self.strips, self._resampler, self.made = StripRenderer(self._renderer), Resampler(ctx), {}
         self.raw, self.reached = {}, {}
 
-    def make(self, item: Item):
+    def make(self, item: WorkItem):
         """What an item is, its needs made before it."""
         if item not in self.made:
             inputs = [self.make(need) for need in self.recipe.needs(item)]
             self.made[item] = self._make(item, self.recipe.unit(item), inputs)
         return self.made[item]
 
-    def _make(self, item: Item, unit, inputs: list):
+    def _make(self, item: WorkItem, unit, inputs: list):
         if item.kind == REFERENCE:
             return reference_orbit(unit.re, unit.im, unit.bits, unit.limit)
         if item.kind == FRAME:
@@ -215,7 +215,7 @@ class Shared:
         for reference in inputs:
             self._renderer.keep_reference(unit.re, unit.im, reference)
         writer = RawStripWriter(unit.maxiter, unit.bailout)
-        made = self.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look, writer)
+        made = self.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.style, writer)
         self.raw[item] = unit, writer.data()
         self.reached[item] = _reached(self.strips)
         return made
@@ -225,17 +225,17 @@ def shared(ctx, number: int) -> dict[str, np.ndarray]:
     """All frames of a zoom out of strips; its strips painted anew as they are and one level finer."""
     zoom = Shared(ctx, **ZOOMS[number])
     frames_ = ZOOMS[number].get("num_frames", 7)
-    made = {f"frame {k}: resampled picture": zoom.make(Item(FRAME, k)) for k in range(frames_)}
+    made = {f"frame {k}: resampled picture": zoom.make(WorkItem(FRAME, k)) for k in range(frames_)}
     made |= {f"{item}: reached": found for item, found in zoom.reached.items()}
     for item, (unit, data) in zoom.raw.items():
         base = unit.layout.finest
-        texels = zoom.strips.repaint(unit.layout, base, RawStrip(data), unit.look)
+        texels = zoom.strips.repaint(unit.layout, base, RawStrip(data), unit.style)
         assert np.array_equal(texels, zoom.made[item]), f"{item}: painted anew it is another"
         assert np.array_equal(zoom.reached[item], _reached(zoom.strips)), (
             f"{item}: painted anew, others reached the limit"
         )
         if base:
             finer = type(unit.layout)(unit.layout.around, unit.layout.rows, base - 1)
-            zoom.strips.repaint(finer, base, RawStrip(data), unit.look)
+            zoom.strips.repaint(finer, base, RawStrip(data), unit.style)
     assert math.prod(next(iter(made.values())).shape) > 0
     return made

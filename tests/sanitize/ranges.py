@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.plan.view import View
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import Painter
@@ -57,7 +57,7 @@ def _equal(ctx, what: str, far: Buffer, near: Buffer) -> None:
 def shading(ctx) -> dict[str, np.ndarray]:
     """The last pixels of a canvas, supersampled and not, from a band and from a list."""
     painter = Painter(ctx)
-    ring = painter._ring(Look().palette)
+    palette_table = painter._ring(ColourStyle().palette)
     count, frac = (np.resize(np.arange(1, 99, dtype=kind), 64 * 64) for kind in (I, F))
     values = (
         ctx.upload(count),
@@ -65,7 +65,18 @@ def shading(ctx) -> dict[str, np.ndarray]:
         ctx.upload(frac),
         ctx.upload(np.resize(frac, 2 * frac.size)),
     )
-    look = I(10**6), ring.canvas, ring.light, I(ring.entries), F(0.3), F(0.4), F(1), F(0), F(0.5), F(1)
+    style = (
+        I(10**6),
+        palette_table.canvas,
+        palette_table.light,
+        I(palette_table.entries),
+        F(0.3),
+        F(0.4),
+        F(1),
+        F(0),
+        F(0.5),
+        F(1),
+    )
     for n in (1, 2, 4):
         for extra in (0, 1):
             shade = ctx.kernel(
@@ -73,8 +84,8 @@ def shading(ctx) -> dict[str, np.ndarray]:
             )
             far, near = ctx.empty(4 * 256), ctx.empty(4 * 256)
             base = PIXELS - 256
-            shade(ctx.queue, (16, 16), None, *values, *look, None, I(base), Moved(far, 4 * base))
-            shade(ctx.queue, (16, 16), None, *values, *look, None, I(0), near)
+            shade(ctx.queue, (16, 16), None, *values, *style, None, I(base), Moved(far, 4 * base))
+            shade(ctx.queue, (16, 16), None, *values, *style, None, I(0), near)
             _equal(ctx, f"shade {n} {extra}", far, near)
             listed = ctx.kernel(
                 "colour.cl", "shade", (("N", n), ("LIST", 1), ("SLOPE", extra), ("DISTANCE", extra))
@@ -85,16 +96,16 @@ def shading(ctx) -> dict[str, np.ndarray]:
                 (256,),
                 None,
                 *values,
-                *look,
+                *style,
                 Moved(ctx.upload(pixels + base), 4 * base),
                 I(base),
                 Moved(far, 4 * base),
             )
-            listed(ctx.queue, (256,), None, *values, *look, ctx.upload(pixels), I(0), near)
+            listed(ctx.queue, (256,), None, *values, *style, ctx.upload(pixels), I(0), near)
             _equal(ctx, f"shade {n} {extra} of a list", far, near)
     base, far, near = PIXELS - 4096, ctx.empty(4 * 4096), ctx.empty(4 * 4096)
     run = ctx.kernel("colour.cl", "shade_run")
-    head = *values[:2], I(10**6), ring.canvas, I(ring.entries), F(0.3), F(0.4), I(4096)
+    head = *values[:2], I(10**6), palette_table.canvas, I(palette_table.entries), F(0.3), F(0.4), I(4096)
     run(ctx.queue, (1,), (1,), *head, I(base), Moved(far, 4 * base))
     run(ctx.queue, (1,), (1,), *head, I(0), near)
     _equal(ctx, "shade_run", far, near)
@@ -107,10 +118,15 @@ def painting(ctx) -> dict[str, np.ndarray]:
     grid = View(*SEED, "1e-3", 67, 9).grid()
     for rgb in (False, True):
         step, pixels = 3 if rgb else 4, grid.cols * grid.rows
-        ink = painter.ink(Look(), painter.canvas(grid.cols, grid.rows, rgb))
+        colour_target = painter.colour_target(ColourStyle(), painter.canvas(grid.cols, grid.rows, rgb))
         base, far, near = PIXELS - pixels, ctx.empty(step * pixels), ctx.empty(step * pixels)
-        iterator.iterate(grid, 300, 1000.0, ink=replace(ink, target=Moved(far, step * base), first=base))
-        iterator.iterate(grid, 300, 1000.0, ink=replace(ink, target=near, first=0))
+        iterator.iterate(
+            grid,
+            300,
+            1000.0,
+            colour_target=replace(colour_target, target=Moved(far, step * base), first=base),
+        )
+        iterator.iterate(grid, 300, 1000.0, colour_target=replace(colour_target, target=near, first=0))
         _equal(ctx, f"painted, rgb {rgb}", far, near)
     return {}
 

@@ -130,7 +130,7 @@ def _shaded(ctx, cases, geometry: str, way: str, rounds: bool) -> Arrays:
         if rounds and case.maxiter > 10_000:
             continue
         samples = iterator.iterate(direct.in_geometry(case.grid, geometry), case.maxiter, case.bailout)
-        made[f"{case.name}, {geometry}, {way}: picture"] = painter.paint(samples, direct.Look()).copy()
+        made[f"{case.name}, {geometry}, {way}: picture"] = painter.paint(samples, direct.ColourStyle()).copy()
     return made
 
 
@@ -182,12 +182,12 @@ def _all() -> dict[str, Scenario]:
                 settings=settings,
                 long=name in ("distance", "slope"),
             )
-        for look in pictures.LOOKS:
-            made[f"frames, {kind}, {look}"] = Scenario(
-                partial(pictures.frames, look=look), ("shade", "to_yuv420"), settings=settings
+        for style in pictures.LOOKS:
+            made[f"frames, {kind}, {style}"] = Scenario(
+                partial(pictures.frames, style=style), ("shade", "to_yuv420"), settings=settings
             )
-            made[f"all frames, {kind}, {look}"] = Scenario(
-                partial(pictures.frames, look=look, every=1),
+            made[f"all frames, {kind}, {style}"] = Scenario(
+                partial(pictures.frames, style=style, every=1),
                 ("shade", "to_yuv420"),
                 settings=settings,
                 long=True,

@@ -12,14 +12,14 @@ import time
 from functools import cache
 from pathlib import Path
 
-from mandel.cluster.job import Job
-from mandel.cluster.local_executor import LocalExecutor
-from mandel.cluster.scheduler import Scheduler
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.scheduler import Scheduler
 from mandel.errors import MandelError
-from mandel.payload import parse
+from mandel.payload.payload import parse
 from mandel.protocol.strict_json import loads
-from mandel.settings import Limits
-from tests.server.heads import Reply
+from mandel.settings import PayloadLimits
+from tests.service.heads import Reply
+from tests.support.local_executor import LocalExecutor
 from tests.support.video import frame_digests
 
 # `make chaos` sets it; `make test` runs the short form of every test.
@@ -138,7 +138,7 @@ def _calm(text: str) -> tuple[str, ...]:
     events = []
     scheduler = Scheduler(_executor(), events.append)
     try:
-        scheduler.add(Job("calm", parse(loads(text.encode()), Limits()), folder, {}))
+        scheduler.add(JobRun("calm", parse(loads(text.encode()), PayloadLimits()), folder, {}))
         while scheduler.busy:
             scheduler.step(0.1)
             for event in [e for e in events if e["event"] == "segment"]:
@@ -152,7 +152,7 @@ def _calm(text: str) -> tuple[str, ...]:
 
 
 class Faults:
-    """The file that brings faults upon tasks (mandel/cluster/fault.py) and what tasks noted in it."""
+    """The file that brings faults upon tasks (mandel/worker/injected_faults.py) and what tasks noted in it."""
 
     def __init__(self, path: Path):
         self.path = path

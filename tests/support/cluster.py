@@ -17,7 +17,7 @@ from tests.support.service import ROOT, Service, free_port
 class Cluster:
     """Runs the scripts with a token and a folder of its own; ends by pid what they leave.
 
-    Every node has one CPU and no GPU. Workers read their faults (mandel/cluster/fault.py)
+    Every node has one CPU and no GPU. Workers read their faults (mandel/worker/injected_faults.py)
     from ``faults``.
 
     Args:

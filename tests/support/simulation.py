@@ -11,9 +11,9 @@ from collections import Counter, deque
 
 import numpy as np
 
-from mandel.cluster.executor import Outcome
 from mandel.errors import RenderError
-from mandel.plan.autoiter import Limit
+from mandel.plan.iteration_limit import IterationLimit
+from mandel.tasks.executor import Outcome
 
 SIDES = 64, 36
 FRAME_BYTES = 64 * 36 * 3 // 2
@@ -91,18 +91,18 @@ class Cluster:
             for node, slots in self.alive.items()
         ]
 
-    def submit(self, together):
-        tickets = list(itertools.islice(self.tickets, len(together)))
-        assert len({task.kind for task in together}) == 1
-        assert len(together) == 1 or {task.function for task in together} == {"frame"}
-        for ticket, task in zip(tickets, together):
+    def submit(self, batch):
+        tickets = list(itertools.islice(self.tickets, len(batch)))
+        assert len({task.kind for task in batch}) == 1
+        assert len(batch) == 1 or {task.function for task in batch} == {"frame"}
+        for ticket, task in zip(tickets, batch):
             wanted = [other.label for old, other in self.live.items() if old not in self.unwanted]
             self.again += task.label in wanted and not task.node
             if task.label in self.suspected:
                 self.suspected.remove(task.label)
                 self.copies.add(ticket)
             self.live[ticket] = task
-        self.waiting.append((tickets, together))
+        self.waiting.append((tickets, batch))
         return tickets
 
     def wait(self, timeout):
@@ -136,7 +136,7 @@ class Cluster:
         if handle.node not in self.alive:
             raise RenderError("NODE_LOST", "a result was lost")
         if " limit " in handle.label:
-            return Limit(1000, True)
+            return IterationLimit(1000, True)
         return np.zeros(8, np.uint8)
 
     def publish(self, value):
@@ -157,8 +157,8 @@ class Cluster:
 
     def _start(self):
         for _ in range(len(self.waiting)):
-            tickets, together = self.waiting.popleft()
-            kind, avoid, beside = together[0].kind, together[0].avoid, together[0].node
+            tickets, batch = self.waiting.popleft()
+            kind, avoid, beside = batch[0].kind, batch[0].avoid, batch[0].node
             if beside and beside not in self.alive:
                 self._all(tickets, "NODE_LOST")
                 continue
@@ -166,18 +166,18 @@ class Cluster:
                 [beside] if beside else [n for n, free in self.free.items() if free[kind] and n not in avoid]
             )
             if not nodes:
-                self.waiting.append((tickets, together))
+                self.waiting.append((tickets, batch))
                 continue
-            if any(h.node not in self.alive for task in together for h in task.inputs):
+            if any(h.node not in self.alive for task in batch for h in task.inputs):
                 self._all(tickets, "NODE_LOST")
                 continue
             node, turn = self.rng.choice(nodes), next(self.turns)
             self.free[node][kind] -= not beside
-            self.running[turn], self.begun[turn] = (node, tickets, together), self.clock.now
+            self.running[turn], self.begun[turn] = (node, tickets, batch), self.clock.now
             if self.rng.random() < self.faults["hang"]:
                 self.hung.add(turn)
             else:
-                seconds = sum(self._seconds(task) for task in together)
+                seconds = sum(self._seconds(task) for task in batch)
                 heapq.heappush(self.ends, (self.clock.now + seconds + 0.01, turn))
 
     def _seconds(self, task):
@@ -190,14 +190,14 @@ class Cluster:
     def _end(self, turn):
         if (call := self.running.pop(turn, None)) is None:
             return
-        node, tickets, together = call
+        node, tickets, batch = call
         self._count(turn, tickets)
-        self.free[node][together[0].kind] += not together[0].node
-        if self.rng.random() < self.faults["worker"] * len(together):
+        self.free[node][batch[0].kind] += not batch[0].node
+        if self.rng.random() < self.faults["worker"] * len(batch):
             self._all(tickets, "WORKER_LOST", node)
             return
         failed = False
-        for ticket, task in zip(tickets, together):
+        for ticket, task in zip(tickets, batch):
             about, error = (
                 {
                     "node": node,
@@ -209,7 +209,7 @@ class Cluster:
                 None,
             )
             if failed:
-                error = {"code": "HANDED_BACK", "message": "injected"}
+                error = {"code": "RETURNED_UNTRIED", "message": "injected"}
             elif self.rng.random() < self.faults["error"]:
                 failed, error = True, {"code": "INTERNAL", "message": "injected"}
             handle = None if error else self._make(task, node)
@@ -253,11 +253,11 @@ class Cluster:
         def over(tickets):
             return all(self.unwanted.get(ticket, self.clock.now) < self.clock.now for ticket in tickets)
 
-        for turn, (node, tickets, together) in list(self.running.items()):
+        for turn, (node, tickets, batch) in list(self.running.items()):
             if over(tickets):
                 del self.running[turn]
                 self._count(turn, tickets)
-                self.free[node][together[0].kind] += not together[0].node
+                self.free[node][batch[0].kind] += not batch[0].node
                 self._all(tickets, "CANCELLED")
         for call in [call for call in self.waiting if over(call[0])]:
             self.waiting.remove(call)

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from mandel.errors import RequestError
-from mandel.payload import parse
+from mandel.payload.payload import parse
 from mandel.protocol.operation import RENDER
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
 from tests.end_to_end import bad_inputs

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mandel.server.driver import leash_command
-from mandel.server.service import driver_command
+from mandel.service.service import driver_command
+from mandel.service.supervision.driver_process import leash_command
 from mandel.settings import Settings
 
 
@@ -111,7 +111,7 @@ class Watch:
         self.series: dict[str, Series] = {}
         self._began = time.monotonic()
 
-    def look(self, running: dict[int, str], folders: dict[str, Path], db: Path) -> None:
+    def style(self, running: dict[int, str], folders: dict[str, Path], db: Path) -> None:
         """Takes one sample.
 
         Args:

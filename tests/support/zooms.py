@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mandel.cluster.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, Item
-from mandel.cluster.recipes import recipe_of
-from mandel.cluster.shared_recipe import MIPS, STRIP
-from mandel.colour.look import Look
+from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext
-from mandel.payload import SHARED, Payload
+from mandel.driver.recipes.choose import recipe_of
+from mandel.driver.recipes.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, WorkItem
+from mandel.driver.recipes.shared import MIPS, STRIP
+from mandel.payload.payload import SHARED, Payload
 from mandel.plan.reference import reference_orbit
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
@@ -29,7 +29,7 @@ class Zoomed:
         self.resampler = Resampler(ctx)
         self.made = {}
 
-    def make(self, item: Item):
+    def make(self, item: WorkItem):
         """What an item's task would give, made once, with all that it needs."""
         if item not in self.made:
             inputs = [self.make(need) for need in self.recipe.needs(item)]
@@ -42,24 +42,26 @@ class Zoomed:
         if item.kind == STRIP:
             for reference in inputs:
                 self.renderer.keep_reference(unit.re, unit.im, reference)
-            return self.strip_renderer.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.look)
+            return self.strip_renderer.render(
+                unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.style
+            )
         if item.kind == MIPS:
             return inputs[0][unit.layout.offset(unit.level) :]
         if self.payload.sampling == SHARED:
             return self.resampler.picture(unit, inputs, "rgb")
         for reference in inputs:
             self.renderer.keep_reference(unit.view.re, unit.view.im, reference)
-        return self.renderer.picture(unit.view, unit.maxiter, unit.bailout, unit.look, unit.supersampling)
+        return self.renderer.picture(unit.view, unit.maxiter, unit.bailout, unit.style, unit.supersampling)
 
     def frame(self, index: int) -> np.ndarray:
-        return self.make(Item(FRAME, index)).astype(int)
+        return self.make(WorkItem(FRAME, index)).astype(int)
 
     def alone(self, index: int, n: int | None = None) -> np.ndarray:
         """The frame as a view of its own, of nothing but itself; ``n`` x ``n`` samples a pixel."""
         p = self.payload
         renderer, view = FrameRenderer(self._ctx), Zoom.of(p).view(index)
-        look = Look(palette=p.palette)
-        return renderer.picture(view, p.maxiter, VIDEO_BAILOUT, look, n or p.supersampling).astype(int)
+        style = ColourStyle(palette=p.palette)
+        return renderer.picture(view, p.maxiter, VIDEO_BAILOUT, style, n or p.supersampling).astype(int)
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:

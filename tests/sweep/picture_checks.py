@@ -10,8 +10,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from mandel.colour.look import Look
-from mandel.payload import EXACT, SHARED, Payload, parse
+from mandel.colour.style import ColourStyle
+from mandel.payload.payload import EXACT, SHARED, Payload, parse
 from mandel.plan.arithmetic import DIRECT, log2_of
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
@@ -68,8 +68,8 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     size = view.width * view.height
     if size * case.maxiter > 1_000_000 or size > 12_000:
         return
-    look = Look() if rng.random() < 0.6 else Look(relief=0.5, edge=1.0)
-    args = case.maxiter, case.bailout, look
+    style = ColourStyle() if rng.random() < 0.6 else ColourStyle(relief=0.5, edge=1.0)
+    args = case.maxiter, case.bailout, style
     fresh = FrameRenderer(bench.ctx)
     whole = fresh.picture(view, *args)
     sure = None if direct else _sure(bench.ctx, case)
@@ -80,11 +80,11 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     _equal(report, "painted as made", FrameRenderer(bench.ctx, timed=True).picture(view, *args), whole, True)
     im = view.im[1:] if view.im.startswith("-") else "-" + view.im
     flipped = FrameRenderer(bench.ctx).picture(replace(view, im=im, turn=view.turn.conjugate()), *args)
-    if look.relief == 0:  # light falls from one side
+    if style.relief == 0:  # light falls from one side
         _equal(report, "mirrored pictures", flipped[::-1], whole, direct or view.height % 4 == 0, sure)
     used = FrameRenderer(bench.ctx)
     for _ in range(2):
-        used.picture(_another(view, rng), 200, 1000.0, look)
+        used.picture(_another(view, rng), 200, 1000.0, style)
     _equal(report, "pictures rendered before", used.picture(view, *args), whole, True)
     _equal(report, "pictures rendered again", used.picture(view, *args), whole, True)
     if size * case.maxiter <= 250_000:

@@ -14,10 +14,10 @@ from mandel.device.context import DeviceContext, device_context
 from mandel.plan.grid import PLANE, Grid
 from mandel.plan.reference import Reference
 from mandel.render import perturbed
+from mandel.render.coordinates import ListedCoordinates
 from mandel.render.direct import DirectIterator
 from mandel.render.painter import Pixels
 from mandel.render.perturbed import PerturbedIterator
-from mandel.render.place import ListedPlaces
 from mandel.render.samples import Outputs, Samples
 
 ALL = Outputs(distance=True, slope=True)
@@ -145,7 +145,7 @@ def _iterated(ctx, engine, grid, maxiter, bailout, outputs, pixels, relative, **
     place = None
     if pixels is not None:
         listed = Pixels(len(pixels), ctx.upload(pixels.astype(np.int32)))
-        places = ListedPlaces(ctx, grid, 1, listed, relative)
+        places = ListedCoordinates(ctx, grid, 1, listed, relative)
         place = places.place(0, len(pixels), engine.list_width)
     raw = fetched(ctx, engine.iterate(grid, maxiter, bailout, outputs, place=place, **more))
     return raw if pixels is None else raw.at(slice(len(pixels)))

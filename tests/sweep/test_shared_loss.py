@@ -3,7 +3,7 @@
 import numpy as np
 
 from mandel.device.context import device_context
-from mandel.payload import EXACT, SHARED
+from mandel.payload.payload import EXACT, SHARED
 from tests.support.zooms import Zoomed, psnr
 from tests.sweep.picture_checks import ENOUGH, SHARED_LOSS, lacking, payload_of, zoom
 

@@ -11,8 +11,7 @@ from gmpy2 import mpfr
 
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
-from mandel.render import oracle
-from tests.support import exact
+from tests.support import exact, iteration_oracle
 from tests.sweep.judge import Judge, ranges
 from tests.sweep.perturbed_checks import recentred
 from tests.sweep.runs import Raw, mirrored, piece
@@ -63,7 +62,7 @@ def test_positions_of_turned_and_polar_samples():
     turned = View("0.3", "-0.4", "0.01", 5, 4, complex(0.6, 0.8)).grid()
     polar = Grid("0.3", "-0.4", Decimal("0.01"), 12, 3, 2.0, 5.0, POLAR, 1j, 12)
     for grid in (turned, polar):
-        want = oracle.coordinates(oracle.axes(grid), grid.cols, grid.rows)
+        want = iteration_oracle.coordinates(iteration_oracle.axes(grid), grid.cols, grid.rows)
         for i, j in ((0, 0), (4, 2), (3, 1)):
             x, y = position(grid, i, j, 100)
             assert complex(float(x), float(y)) * 2.0**-100 == pytest.approx(complex(want[j, i]), rel=1e-14)

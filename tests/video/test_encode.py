@@ -13,7 +13,7 @@ import pytest
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
 from mandel.video.encode import Coding, SegmentEncoder, encode_segment
-from mandel.video.segment import count_frames
+from mandel.video.h264 import count_frames
 from tests.support.video import frame_digests
 
 IDR, NON_IDR = 5, 1

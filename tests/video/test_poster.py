@@ -4,10 +4,11 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mandel.colour import oracle, transfer
+from mandel.colour import transfer
 from mandel.errors import RenderError
 from mandel.video.encode import encode_segment
 from mandel.video.poster import rgb_of_yuv420, save_png, save_poster
+from tests.support import colour_oracle
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from mandel.video.poster import rgb_of_yuv420, save_png, save_poster
 )
 def test_colours_come_back(colour):
     picture = np.broadcast_to(np.array(colour) / 255.0, (4, 6, 3))
-    back = rgb_of_yuv420(oracle.yuv420(transfer.decode_srgb(picture)), 6, 4)
+    back = rgb_of_yuv420(colour_oracle.yuv420(transfer.decode_srgb(picture)), 6, 4)
     assert np.abs(back.astype(int) - colour).max() <= 2
 
 

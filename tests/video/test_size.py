@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mandel.errors import PayloadError, RenderError
-from mandel.payload import parse
+from mandel.payload.payload import parse
 from mandel.video.encode import encode_segment
 from mandel.video.poster import save_poster
 from mandel.video.size import encodable, nearest

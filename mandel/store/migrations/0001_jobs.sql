@@ -1,5 +1,5 @@
 -- A job: what was asked and what became of it. The states are those of
--- mandel/server/jobs.py; "running" is never stored, as it dies with the process.
+-- mandel/service/jobs/job.py; "running" is never stored, as it dies with the process.
 CREATE TABLE jobs (
     id      TEXT    PRIMARY KEY,   -- SHA-256 of canonical payload and engine
     payload TEXT    NOT NULL,      -- canonical JSON

@@ -1,0 +1,145 @@
+"""The client's command line: what it takes, what it says in --help, and the request that it stands for."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from pathlib import Path
+
+from mandel import settings
+from mandel.client import payload_file
+from mandel.errors import RequestError
+from mandel.payload.fields import JsonObject
+from mandel.protocol import operation
+from mandel.terminal.format import typed
+
+_USAGE = """%(prog)s [PAYLOAD] [-o OUT] [options] [fields of the payload]
+       %(prog)s --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
+_EPILOG = """\
+Without PAYLOAD, payload.json of the present folder is sent; without that, the
+service's defaults. If options name another point or delta than the file and
+no --maxiter, the file's maxiter is left out and the service finds one
+("auto"). The video is checked against its length and SHA-256 and then put in
+place in one step: the file is absent or complete. It is named after the
+payload file (zoom.json: zoom.mp4) or else after the job. The first digits of a
+job's id, four or more, are enough if no other job begins with them.
+
+standard output:
+  a video             its file's name, once it is in place
+  --status            facts, one a line
+  --list              a table: the 1,000 jobs last asked for, newest first, with
+                      what they take on the service's disk
+  --cancel, --pin, .. one line: what the job is now, and its id
+  with --json         of a video {"job", "video", "bytes", "sha256"}, video being
+                      its file's name; else the service's answer as it came, its
+                      fields are listed in docs/protocol.md: one object
+standard error:
+  the job's id, progress and warnings, none of them with --quiet; errors, as
+  CODE: what was wrong and what to do
+
+exit codes:
+  0    done
+  2    wrong usage, or the service refused the request (the message says why)
+  3    no service there, or it takes no requests now: try again later
+  4    the job was accepted and failed, or was cancelled
+  5    the reply was cut off or damaged, or the video could not be stored
+  130  interrupted; the job goes on, --attach gets its video
+  141  nobody reads what it prints
+
+examples:
+  %(prog)s
+  %(prog)s zoom.json --num-frames 200 --palette ember -o zoom.mp4
+  %(prog)s --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
+  %(prog)s payloads/deep-300.json --num-frames 600
+  %(prog)s --attach 3b1f0c -o zoom.mp4
+  %(prog)s --sampling shared --keep-strips true     (once; prints the job)
+  %(prog)s --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
+"""
+
+_CHANGES = {
+    "cancel": "end a job; what it has finished is kept",
+    "pause": "let a job rest until --resume",
+    "resume": "go on with a paused job",
+    "retry": "try a failed or cancelled job again",
+    "pin": "never evict a job to make room",
+    "unpin": "let a pinned job be evicted again",
+    "delete": "remove a job that has ended, its video and all that it kept",
+}
+_SERVICE = object()  # whose status is asked for, when it is no job's
+
+
+def parser() -> argparse.ArgumentParser:
+    """Reads what ``request`` understands; its mistakes end the program with 2."""
+    p = argparse.ArgumentParser(
+        prog=typed("client"),
+        description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
+        usage=_USAGE,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    p.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
+    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
+    p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
+    p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
+    p.add_argument(
+        "--priority",
+        metavar="N",
+        help="-9 to 9: of your jobs those of a higher one are rendered first (default 0)",
+    )
+    p.add_argument(
+        "--client",
+        metavar="NAME",
+        help="for whom a job is rendered: the service serves its clients evenly (default your user name)",
+    )
+    settings.add_options(p, only=("host", "port", "token_file", "tls_ca"))
+    what = p.add_argument_group("instead of rendering").add_mutually_exclusive_group()
+    what.add_argument(
+        "--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's"
+    )
+    what.add_argument("--list", action="store_true", help="all jobs")
+    for op, text in _CHANGES.items():
+        what.add_argument("--" + op, metavar="JOB", help=text)
+    what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
+    what.add_argument(
+        "--recolour",
+        metavar="JOB",
+        help="make a zoom again from the strips it kept (--keep-strips true); of the fields below it takes "
+        + ", ".join("--" + name.replace("_", "-") for name in operation.LOOKS),
+    )
+    payload_file.add_field_options(p)
+    return p
+
+
+def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
+    """The operation's name, the JSON object to send, and what to tell the person first."""
+    simple = ("list", "status", "attach", *_CHANGES)
+    if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
+        if args.payload or payload_file.changes(args):
+            raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
+        job = getattr(args, op)
+        return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
+    beside = {operation.CLIENT: _user() if args.client is None else args.client}
+    if args.priority is not None:
+        beside[operation.PRIORITY] = payload_file.number(args.priority)
+    if args.recolour is not None:
+        if args.payload:
+            raise RequestError(
+                "BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options"
+            )
+        return (
+            operation.RECOLOUR,
+            {"op": operation.RECOLOUR, "job": args.recolour} | payload_file.changes(args) | beside,
+            [],
+        )
+    payload, told = payload_file.payload(args)
+    return operation.RENDER, payload | beside, told
+
+
+def _user() -> str:
+    """The login name, as far as it is known and fit to be sent."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""
+    return name if name.isprintable() and len(name) <= operation.LONGEST_CLIENT else ""

@@ -1,0 +1,164 @@
+"""What is asked for: the payload file with the options' fields in it, and notes for who asks."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from mandel.colour import palettes
+from mandel.errors import RequestError
+from mandel.payload import fields
+from mandel.payload.decimal_text import Exact, Number, exact
+from mandel.payload.fields import JsonObject
+from mandel.protocol import strict_json
+from mandel.terminal.format import printable, typed
+
+DEFAULT_PAYLOAD = Path("payload.json")
+
+_DELTAS = ("start_delta", "end_delta")
+_JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+# What a zoom shows; a file's maxiter was made for that.
+_PLACE = ("point", *_DELTAS)
+_SHOWN = 24
+# A point of fewer decimals was hardly cut off: -1.25, 0.25.
+_LEAST_DECIMALS = 5
+
+
+def add_field_options(parser: argparse.ArgumentParser) -> None:
+    """One option for each field of the payload, and ``--set``."""
+    group = parser.add_argument_group("fields of the payload (they win over the file's)")
+    for field in fields.TABLE:
+        names = f": {', '.join(palettes.NAMES)}" if field.name == "palette" else ""
+        group.add_argument(
+            "--" + field.name.replace("_", "-"),
+            dest=f"field_{field.name}",
+            metavar=field.kind.upper(),
+            help=f"{field.help}{names} (default {str(field.default).lower()})",
+        )
+    group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
+
+
+def field_words(args: argparse.Namespace) -> list[str]:
+    """The words of a command line that give the same fields again."""
+    given = {field.name: getattr(args, f"field_{field.name}") for field in fields.TABLE}
+    words = [f"--{name.replace('_', '-')}={text}" for name, text in given.items() if text is not None]
+    return words + [f"--set={pair}" for pair in args.set]
+
+
+def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
+    """The payload to send, and lines for the person who sends it.
+
+    A file's ``maxiter`` was made for the file's own place: where options name another point or delta and no
+    ``maxiter``, it is left out, so that the service finds one.
+
+    Raises:
+        RequestError: no such file, or no JSON object in it; a bad option.
+    """
+    given = changes(args)
+    named = bool(args.payload)
+    base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
+    asked = base | given
+    told = []
+    if not named:
+        file = DEFAULT_PAYLOAD if base else "the service's default payload"
+        told.append(f"sending {file}" + (f" with {_listed(given)}" if given else ""))
+    limit = base.get("maxiter")
+    if isinstance(limit, Number) and "maxiter" not in given and any(name in given for name in _PLACE):
+        del asked["maxiter"]
+        shown = _shown(limit)
+        told.append(
+            f"maxiter {shown} of {args.payload or DEFAULT_PAYLOAD} was made for another place and is left out: the "
+            f"service finds one (--maxiter {shown} keeps it)"
+        )
+    return asked, told + _warnings(asked)
+
+
+def _read(name: str) -> JsonObject:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    except OSError as error:
+        raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
+    name = "stdin" if name == "-" else name
+    try:
+        value = strict_json.loads(data)
+    except RequestError as error:
+        raise RequestError(error.code, f"{name}: {error.message}") from None
+    if not isinstance(value, dict):
+        raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
+    return value
+
+
+def changes(args: argparse.Namespace) -> JsonObject:
+    """The fields given as options, as JSON values; no digit is lost."""
+    given = {f.name: getattr(args, f"field_{f.name}") for f in fields.TABLE}
+    for pair in args.set:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise RequestError("BAD_OPTION", f"--set {pair}: write --set FIELD=VALUE")
+        given[name] = text
+    return {name: _field(name, text) for name, text in given.items() if text is not None}
+
+
+def _field(name: str, text: str) -> Number | str | bool:
+    field = fields.BY_NAME.get(name)
+    if field is not None and field.kind == fields.FLAG:
+        return {"true": True, "false": False}.get(text, text)
+    return text if field is not None and field.kind == fields.TEXT else number(text)
+
+
+def number(text: str) -> Number | str:
+    """A JSON number, if the text is one."""
+    return Number(text) if _JSON_NUMBER.fullmatch(text) else text
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return printable(value.text if isinstance(value, Number) else value, _SHOWN)
+
+
+def _listed(given: JsonObject) -> str:
+    return ", ".join(f"{printable(name, _SHOWN)}={_shown(value)}" for name, value in given.items())
+
+
+def _exact(value: object) -> Exact | None:
+    """A field's number; None where the service will refuse it."""
+    text = value.text if isinstance(value, Number) else value
+    return exact(text) if isinstance(text, str) else None
+
+
+def _deepest(asked: JsonObject) -> int:
+    """The magnitude of the smaller delta: -9 from 1e-9 to just below 1e-8."""
+    values = [_exact(asked.get(name, fields.BY_NAME[name].default)) for name in _DELTAS]
+    return min((value.magnitude for value in values if value is not None and value.digits), default=0)
+
+
+def _decimals(text: str) -> int:
+    """Decimals of a number's text, those that are 0 at its end as well."""
+    value = exact(text)
+    fraction = re.split("[eE]", text)[0].partition(".")[2]
+    zeros = len(fraction) - len(fraction.rstrip("0"))
+    return max(zeros - value.exponent, 0) if value is not None and value.digits else len(fraction)
+
+
+def _warnings(asked: JsonObject) -> list[str]:
+    """Says when the zoom goes deeper than its point was written down, if that may have been cut off.
+
+    Of others the service finds out whether their frames are flat.
+    """
+    point, deepest = asked.get("point", fields.BY_NAME["point"].default), _deepest(asked)
+    parts = [part.strip(" ") for part in point.split(",")] if isinstance(point, str) else []
+    if len(parts) != 2 or any(exact(part) is None for part in parts):
+        return []  # the service says what is wrong
+    decimals = max(map(_decimals, parts))
+    if decimals < _LEAST_DECIMALS or deepest >= -decimals:
+        return []
+    return [
+        (
+            f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
+            f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
+            "all digits"
+        )
+    ]

@@ -1,1 +1,0 @@
-"""Jobs shared out among workers: recipes, scheduling, executors, the driver process."""

@@ -1,0 +1,1 @@
+"""What the driver writes: into the job's tmp folder, and into the cache."""

@@ -1,0 +1,147 @@
+"""What took long to make, kept in the cache over crashes, pauses and stops: losing it costs only time.
+
+Reference orbits are kept for all jobs. Pictures are kept until their segment is
+durable: it has up to 24 frames, and where one takes minutes those that are done
+must not be lost with those that are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+import numpy as np
+
+from mandel.driver.files.disk_cache import Cache
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.recipes.recipe import FRAME, REFERENCE, WorkItem
+from mandel.errors import MandelError
+from mandel.plan.reference import Reference
+from mandel.plan.segment_plan import SegmentPlan
+from mandel.tasks.executor import Executor, Task
+
+# Seconds of work from which on its result is kept at once, and a picture when the driver stops.
+_WORTH_KEEPING = 1.0
+_WORTH_AT_STOP = 0.05
+# Of pictures, at most: many slots make many of them in a second.
+_BYTES_PER_SECOND = 32e6
+_MOST_WAITING = 2
+_DIGEST = 32
+
+
+class Checkpoints:
+    """Writes in the background, on one thread; pictures that it cannot keep up with are not kept.
+
+    Args:
+        executor: where results lie.
+    """
+
+    def __init__(self, executor: Executor):
+        self._executor = executor
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="mandel-kept")
+        self._under_way: list[Future] = []
+        self._removing: list[Future] = []
+        self._frames: dict[str, set[int]] = {}  # by job's name, those on disk or about to be
+
+    def keep(self, job: JobRun, item: WorkItem, task: Task, handle: Any, seconds: float) -> None:
+        """Keeps what took ``seconds``, if it is worth it and there is time."""
+        if job.cache is None or seconds < _WORTH_KEEPING:
+            return
+        self._under_way = [future for future in self._under_way if not future.done()]
+        if item.kind == REFERENCE:
+            self._under_way.append(self._writer.submit(self._write_reference, job.cache, task, handle))
+        elif item.kind == FRAME and len(self._under_way) < _MOST_WAITING:
+            slots = sum(self._executor.slots().values())
+            if seconds >= job.frame_bytes * slots / _BYTES_PER_SECOND:
+                self._submit(job, item.index, handle)
+
+    def keep_all(self, jobs: Iterable[JobRun]) -> None:
+        """The driver stops: keeps every picture that is not in a durable segment, if rendering is the dearer."""
+        for job in jobs:
+            dearest = max(
+                (
+                    seconds
+                    for (cost_class, _), seconds in job.recent_seconds.items()
+                    if cost_class.kind == FRAME
+                ),
+                default=0.0,
+            )
+            if dearest >= _WORTH_AT_STOP:
+                for frame, handle in job.pictures():
+                    self._submit(job, frame, handle)
+
+    def restore(self, job: JobRun, item: WorkItem, task: Task) -> Any:
+        """A handle of what ``task`` would make if it was kept and is intact, else None."""
+        if job.cache is None:
+            return None
+        if item.kind == FRAME:
+            return self._picture(job, item.index)
+        return self._reference(job.cache, task) if item.kind == REFERENCE else None
+
+    def _reference(self, cache: Cache, task: Task) -> Any:
+        if (data := cache.get(Cache.key(task.argument))) is None:
+            return None
+        try:
+            return self._executor.publish(Reference.from_bytes(data))
+        except MandelError:
+            return None
+
+    def _picture(self, job: JobRun, frame: int) -> Any:
+        key = _key(job, frame)
+        if (data := job.cache.get(key)) is None:
+            return None
+        view, end = memoryview(data), _DIGEST + job.frame_bytes
+        if len(data) < end or hashlib.sha256(view[_DIGEST:]).digest() != data[:_DIGEST]:
+            job.cache.remove(key)
+            return None
+        job.findings.restored(frame, json.loads(data[end:] or b"null"))
+        self._frames.setdefault(job.name, set()).add(frame)
+        shape = (job.payload.frame_height * 3 // 2, job.payload.frame_width)
+        return self._executor.publish(np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST).reshape(shape))
+
+    def forget(self, job: JobRun, segment: SegmentPlan) -> None:
+        """A segment is durable: its frames are needed no more."""
+        kept = self._frames.get(job.name, set())
+        for frame in kept.intersection(segment.frames):  # on the thread that may just be writing them
+            self._removing = [future for future in self._removing if not future.done()]
+            self._removing.append(self._writer.submit(job.cache.remove, _key(job, frame)))
+            kept.discard(frame)
+
+    def release(self, name: str) -> None:
+        """A job is over, or was taken away: what is kept of it may be of use later."""
+        self._frames.pop(name, None)
+
+    def close(self, deadline: float) -> None:
+        """Ends the thread; waits until ``deadline`` (time.monotonic) for what is being written and removed."""
+        wait([*self._under_way, *self._removing], max(0.0, deadline - time.monotonic()))
+        self._writer.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, job: JobRun, frame: int, handle: Any) -> None:
+        kept = self._frames.setdefault(job.name, set())
+        if job.cache is not None and frame not in kept:
+            kept.add(frame)
+            found = json.dumps(job.findings.of(frame)).encode()
+            key = _key(job, frame)
+            self._under_way.append(self._writer.submit(self._write_picture, job.cache, key, handle, found))
+
+    def _write_reference(self, cache: Cache, task: Task, handle: Any) -> None:
+        try:
+            cache.put(Cache.key(task.argument), self._executor.fetch(handle).to_bytes())
+        except MandelError:
+            pass  # lost with its node: the frames that need it will ask for it again
+
+    def _write_picture(self, cache: Cache, key: str, handle: Any, found: bytes) -> None:
+        try:
+            picture = np.ascontiguousarray(self._executor.fetch(handle)).data.cast("B")
+        except MandelError:
+            return  # lost with its node
+        data = bytes(picture) + found
+        cache.put(key, hashlib.sha256(data).digest() + data)
+
+
+def _key(job: JobRun, frame: int) -> str:
+    return f"{job.name}-{frame}.yuv"

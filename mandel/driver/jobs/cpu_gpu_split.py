@@ -1,0 +1,94 @@
+"""What is worth a slot's while: CPUs beside GPUs iterate, render, encode, or had better wait; and how many
+frames make a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass
+
+# A call of frames that take less is worth filling up.
+_CALL_SECONDS = 0.15
+_MOST_TOGETHER = 8
+# CPUs that add a smaller share than this to what GPUs render leave all of it to them.
+_WORTH_IT = 0.1
+# What encoding a frame is taken to need, a byte of it, until a segment was encoded (docs/benchmarks.md).
+_ENCODING = 8e-9
+
+
+def left_to_others(
+    job: JobRun, kind: str, slots: Mapping[str, int], running: Mapping[str, int]
+) -> frozenset[CostClass]:
+    """The grades of items that slots of ``kind`` had better leave to other slots.
+
+    Args:
+        slots: how many there are of each kind.
+        running: how many of the job's tasks run on slots of this kind, by the kind of item.
+    """
+    if len(slots) == 1:
+        return frozenset()
+    wise = {FRAME: job.frames_left, STRIP: job.needs_ahead}
+    cost_classes = ((CostClass(item, deep), ahead) for item, ahead in wise.items() for deep in (False, True))
+    return frozenset(
+        cost_class
+        for cost_class, ahead in cost_classes
+        if not _should_take(job, cost_class, kind, slots, running, ahead)
+    )
+
+
+def _should_take(
+    job: JobRun,
+    cost_class: CostClass,
+    kind: str,
+    slots: Mapping[str, int],
+    running: Mapping[str, int],
+    ahead: int,
+) -> bool:
+    """Whether a slot ends an item before the others have made all ``ahead`` that are wanted before it."""
+    paces = {
+        other: job.recent_seconds[cost_class, other]
+        for other in slots
+        if (cost_class, other) in job.recent_seconds
+    }
+    if (own := paces.pop(kind, None)) is None:
+        # How long a CPU takes shows in one item; GPUs begin at once.
+        return kind == "gpu" or not running.get(cost_class.kind)
+    if not paces:
+        return kind == "gpu"
+    if own <= min(paces.values()):
+        return True  # whatever the others do: there must be one that takes it
+    if cost_class.kind == FRAME and kind == "cpu" and _delays_encoding(job, cost_class, slots, running):
+        return False
+    return own <= min(
+        max(recent_seconds, ahead * recent_seconds / slots[other]) for other, recent_seconds in paces.items()
+    )
+
+
+def _delays_encoding(
+    job: JobRun, cost_class: CostClass, slots: Mapping[str, int], running: Mapping[str, int]
+) -> bool:
+    """Whether CPUs that render one frame more encode fewer than are rendered: only they can encode.
+
+    Or nearly so: a frame that takes a core long holds its segment up, for little.
+    """
+    # What GPUs take seems more when CPUs are busy: those would then render, and be busier still.
+    own, gpu = job.recent_seconds.get((cost_class, "cpu")), job.least_seconds(cost_class, "gpu")
+    if not own or not gpu:
+        return False
+    encoding = job.recent_seconds.get((CostClass(SEGMENT), "cpu"), _ENCODING * job.frame_bytes)
+    rate = slots["gpu"] / gpu
+    left = slots["cpu"] - encoding * rate  # CPUs that do not encode what GPUs render
+    more = left / (own + encoding)  # frames a second that they render and encode
+    return more < _WORTH_IT * rate or running.get(FRAME, 0) >= more * own
+
+
+def frames_per_batch(job: JobRun, kind: str, slots: Mapping[str, int]) -> int:
+    """How many of the next frames one call renders.
+
+    Each call costs the driver, the raylet and the worker some 10 ms; towards the job's end fewer frames
+    together leave less to wait for.
+    """
+    if not (seconds := job.recent_seconds.get((job.next_cost_class, kind))):
+        return 1
+    return max(1, min(int(_CALL_SECONDS / seconds), job.frames_left // (2 * slots[kind]), _MOST_TOGETHER))

@@ -1,0 +1,178 @@
+"""What starts now, and where: slots that are free are given tasks, jobs by turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from mandel.driver.jobs.copies import Copies
+from mandel.driver.jobs.cpu_gpu_split import frames_per_batch, left_to_others
+from mandel.driver.jobs.express import Express
+from mandel.driver.jobs.fair_share import FairShare
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.memory import Taken, room, room_ahead, taken
+from mandel.driver.jobs.running_tasks import RunningTasks
+from mandel.driver.recipes.recipe import REFERENCE, SEGMENT, CostClass, WorkItem
+from mandel.plan.orbit_memory import announcement
+from mandel.tasks.executor import Executor, Task
+
+MAX_ATTEMPTS = 3
+# A node that failed one of a job's tasks gets none of them for a while, one that fails so many in a row no more.
+MAX_BLAME = 2
+_SUSPECT_SECONDS = 15.0
+# More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
+_IN_FLIGHT = {"cpu": 2, "gpu": 4}
+
+
+class Dispatcher:
+    """Chooses what starts next and submits it.
+
+    Args:
+        executor: where tasks run.
+        jobs: the jobs under way, by name, as their owner keeps them.
+        fair_share: whose turn it is.
+        running: the tasks under way.
+        guard: called as ``guard(job, step, *args)``; what the step gives, None if it raised and the job failed.
+        restore: called as ``restore(job, item, task)``; whether what the task would make is there already.
+        say: called as ``say(job, message, level)`` with what a person may want to know.
+
+    Attributes:
+        failures: failed attempts of any job so far, which its owner counts.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        jobs: Mapping[str, JobRun],
+        fair_share: FairShare,
+        running: RunningTasks,
+        guard: Callable[..., Any],
+        restore: Callable[[JobRun, WorkItem, Task], bool],
+        say: Callable[[JobRun, str, str], None],
+    ):
+        self._executor, self._jobs, self._fair_share, self._running = executor, jobs, fair_share, running
+        self._guard, self._restore, self._say = guard, restore, say
+        self._copies = Copies(running, jobs, say, self._addressed)
+        self._express = Express(executor, jobs, fair_share, running)
+        self._taken: Taken | None = None  # as of now, if it was summed up since something changed
+        self.failures = 0
+
+    def fill(self) -> None:
+        """Hands out what fits."""
+        slots = self._executor.slots()
+        calls = self._running.calls
+        ahead = room_ahead(len(self._jobs), self._executor.memory())
+        for job in list(self._jobs.values()):
+            self._guard(job, job.prefetch, sum(slots.values()), ahead)
+        self.changed()
+        for kind, count in slots.items():
+            while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
+                pass
+            if len(slots) > 1 and calls[kind] < count:
+                self._copies.take_over(kind, count - calls[kind], slots)
+        self._hand_out_beside(slots)
+
+    def late(self) -> Iterator[tuple[JobRun, WorkItem, dict]]:
+        """Starts late tasks once more; yields those of which that is in vain, as failed by an error."""
+        return self._copies.hurry(self._executor.slots())
+
+    def changed(self) -> None:
+        """Jobs have come or gone, or what they take has changed."""
+        self._taken = None
+
+    def submit(self, job: JobRun, batch: Sequence[tuple[WorkItem, Task]]) -> None:
+        """Starts tasks of a job, one after the other on one worker, unless it was given up meanwhile."""
+        if self._jobs.get(job.name) is job:
+            kinds = self._executor.slots()
+            tasks = [
+                (item, job.final_attempt_on_other_kind(item, task, MAX_ATTEMPTS, kinds))
+                for item, task in batch
+            ]
+            self._announce(job, tasks)
+            self._running.submit(job, [(item, self._addressed(job, task)) for item, task in tasks])
+
+    def _announce(self, job: JobRun, tasks: Sequence[tuple[WorkItem, Task]]) -> None:
+        for item, task in tasks:
+            if item.kind == REFERENCE:
+                self._say(job, announcement(task.argument.limit), "info")
+
+    def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
+        """Gives one slot of ``kind`` something to do; whether there was anything."""
+        while (given := self._choose(kind, slots)) is not None:
+            job, *first = given
+            if self._restore(job, *first):
+                continue
+            batch = [first]
+            most = 1 if job.is_alone(first[0]) else frames_per_batch(job, kind, slots)
+            while (
+                len(batch) < most
+                and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
+            ):
+                if self._restore(job, *more):
+                    continue
+                if job.is_alone(more[0]):
+                    self.submit(job, [more])
+                    break
+                batch.append(more)
+            self.submit(job, batch)
+            return True
+        return False
+
+    def _choose(self, kind: str, slots: dict[str, int]) -> tuple[JobRun, WorkItem, Task] | None:
+        for job in self._fair_share.ranked(self._jobs.values()):
+            left = self._left_to_others(job, kind, slots) if job.frames_left else None
+            if left is not None and (given := self._next(job, kind, left)) is not None:
+                return job, *given
+        return None
+
+    def _left_to_others(self, job: JobRun, kind: str, slots: dict[str, int]) -> frozenset[CostClass]:
+        return left_to_others(job, kind, slots, self._running.of(job, kind))
+
+    def _next(self, job: JobRun, kind: str, left: frozenset[CostClass]) -> tuple[WorkItem, Task] | None:
+        given = self._guard(job, job.next, kind, left, partial(self._room, job))
+        if given is not None:
+            self.changed()
+        return given
+
+    def _room(self, job: JobRun) -> float:
+        self._taken = self._taken or taken(self._jobs.values())
+        return room(job, self._taken, self._executor.memory())
+
+    def _hand_out_beside(self, slots: dict[str, int]) -> None:
+        """Starts a task beside full slots for each client that has waited for a slot, as far as there are places."""
+        waiting = self._express.waiting(slots)
+        kind = "cpu" if "cpu" in slots else "gpu"
+        for job in self._fair_share.ranked(self._jobs.values()) if waiting else ():
+            if job.client not in waiting:
+                continue
+            place = self._express.place(kind, job.blocklist(MAX_BLAME, _SUSPECT_SECONDS))
+            if place is None:
+                return
+            if (given := self._first(job, kind)) is not None:
+                waiting.discard(job.client)
+                item, task = given
+                kind_of_it = task.kind if item.kind == SEGMENT else kind
+                task = replace(self._addressed(job, task), kind=kind_of_it, node=self._express.take(place))
+                self._announce(job, [(item, task)])
+                self._running.copy(job, item, task)
+
+    def _first(self, job: JobRun, kind: str) -> tuple[WorkItem, Task] | None:
+        """What a job waits for: its next task, or one that waits for a slot already."""
+        while (given := self._next(job, kind, frozenset())) is not None:
+            if not self._restore(job, *given):
+                return given
+        return self._running.first(job)
+
+    def _addressed(self, job: JobRun, task: Task) -> Task:
+        """The task, saying which nodes must not run it and how many failures are known."""
+        avoid = job.blocklist(MAX_BLAME, _SUSPECT_SECONDS)
+        if avoid:  # but not all that have such slots: it would wait for ever
+            able = {
+                n["id"]
+                for n in self._executor.nodes()
+                if n["alive"] and n["resources"].get(task.kind.upper())
+            }
+            avoid = avoid & able if able - avoid else set()
+        return replace(task, avoid=frozenset(avoid), failures=self.failures, node="")

@@ -1,0 +1,340 @@
+"""Shares a cluster's slots among jobs, and follows every task to its end.
+
+Each slot that frees up goes to the client that has used the least worker time, and there to the job that
+has, so a short job does not wait for a long one, nor one client's only job for another's forty. What is in
+flight is bounded twice: by the number of slots, and by the bytes of pictures rendered and not yet encoded.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mandel.driver.files.segment_files import disk_error, write_segment
+from mandel.driver.jobs.checkpoints import Checkpoints
+from mandel.driver.jobs.dispatch import MAX_ATTEMPTS, MAX_BLAME, Dispatcher
+from mandel.driver.jobs.events import frame_event, kept_event, limit_event, segment_event
+from mandel.driver.jobs.fair_share import FairShare
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.running_tasks import RunningTask, RunningTasks
+from mandel.driver.jobs.video_assembly import UnusableSegments, VideoAssembler
+from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, WorkItem
+from mandel.errors import MandelError, RenderError
+from mandel.tasks.executor import Executor, Outcome, Task
+from mandel.tasks.results import as_told, check_result, segment_bytes, sound
+
+# A frame whose node died is not to blame, but it must not loop for ever either.
+MAX_LOSSES = 30
+_STAGE_SECONDS = 1.0
+_VIDEO = WorkItem("video", 0)
+
+
+class Scheduler:
+    """Drives jobs on an executor.
+
+    Args:
+        executor: where tasks run.
+        emit: takes each event, a JSON-serialisable dict (docs/design.md).
+        wake: called, from any thread, when ``step`` has something to do though no task has ended.
+    """
+
+    def __init__(
+        self, executor: Executor, emit: Callable[[dict], None], wake: Callable[[], None] = lambda: None
+    ):
+        self._executor = executor
+        self._emit = emit
+        self._jobs: dict[str, JobRun] = {}
+        self._fair_share = FairShare(self._jobs)
+        self._running = RunningTasks(executor)
+        self._told = 0.0
+        self._assembler = VideoAssembler(wake)
+        self._checkpoints = Checkpoints(executor)
+        self._dispatcher = Dispatcher(
+            executor, self._jobs, self._fair_share, self._running, self._of, self._restore, self._say
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is unfinished."""
+        return bool(self._jobs)
+
+    @property
+    def tasks(self) -> int:
+        """Tasks submitted and not ended."""
+        return len(self._running)
+
+    def add(self, job: JobRun) -> None:
+        """Takes a job on; a job already known is left as it is."""
+        if job.name in self._jobs:
+            return
+        self._fair_share.open(job)
+        self._jobs[job.name] = job
+        if (error := self._of(job, job.refusal, self._executor.memory(), self._executor.nodes())) is not None:
+            self._give_up(job, error)
+        if self._jobs.get(job.name) is job:
+            self._assembler.look_at(job)
+
+    def change(self, name: str, priority: int, client: str) -> None:
+        """Ranks a job anew, from the next slot on; unknown names are ignored."""
+        if (job := self._jobs.get(name)) is not None:
+            self._fair_share.change(job, priority, client)
+
+    def cancel(self, name: str) -> None:
+        """Drops a job and its tasks; unknown names are ignored."""
+        if self._drop(name):
+            self._emit({"event": "cancelled", "job": name})
+
+    def adopted(self, name: str, index: int, path: Path) -> None:
+        """A segment is durable at ``path``."""
+        if (job := self._jobs.get(name)) is not None:
+            self._checkpoints.forget(job, job.segments[index])
+            if unneeded := self._of(job, job.adopted, index, path):
+                self._emit({"event": "unneeded", "job": name, "strips": unneeded})
+            if name in self._jobs:
+                self._assembler.look_at(job)
+
+    def step(self, timeout: float) -> None:
+        """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
+        self._dispatcher.fill()
+        for job, item, error in self._dispatcher.late():
+            self._failed(job, item, Outcome(0, None, {}, error))
+        self._await(timeout)
+        for name, future in self._assembler.ended():
+            self._joined(name, future)
+        self._tell_stages()
+
+    def _await(self, timeout: float) -> None:
+        """Waits for tasks, or else for what the finisher does; a task that was encoded ends when it was decoded."""
+        if self._running:
+            for outcome in self._executor.wait(timeout):
+                self._ended(outcome)
+        elif self._assembler.active:
+            self._assembler.wait(timeout)
+        self._look_at_checked()
+
+    def drain(self, seconds: float, round_done: Callable[[], None] = lambda: None) -> None:
+        """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.
+
+        Args:
+            round_done: called every second or so.
+        """
+        deadline = time.monotonic() + seconds
+        self._checkpoints.keep_all(self._jobs.values())
+        while (self._running.wanted or self._assembler.checking) and (
+            left := deadline - time.monotonic()
+        ) > 0:
+            round_done()
+            self._await(min(left, _STAGE_SECONDS))
+        self._checkpoints.keep_all(self._jobs.values())
+        self._checkpoints.close(deadline)
+
+    def close(self) -> None:
+        """Drops all jobs and waits for a join under way."""
+        for name in list(self._jobs):
+            self._drop(name)
+        self._checkpoints.close(0.0)
+        self._assembler.close()
+
+    def _restore(self, job: JobRun, item: WorkItem, task: Task) -> bool:
+        """Takes what a task would make from the cache, if it is there and intact."""
+        if (handle := self._checkpoints.restore(job, item, task)) is None:
+            return False
+        if item.kind == FRAME:
+            self._emit(kept_event(job, item))
+        self._encode(job, item, handle)
+        return True
+
+    # What came of it
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._dispatcher.failures += outcome.error is not None
+        outcome = sound(outcome)
+        if (task_run := self._running.end(outcome)) is None:
+            return
+        job, item, task, *_ = task_run
+        self._fair_share.charge(job, outcome.info.get("seconds", 0.0))
+        if self._jobs.get(job.name) is not job:
+            return  # cancelled or failed meanwhile
+        if outcome.error is not None and outcome.error["code"] == "RETURNED_UNTRIED":
+            self._dispatcher.submit(job, [(item, task)])
+            return
+        try:
+            if outcome.error is None and item.kind == SEGMENT:
+                self._save(task_run, outcome)
+                return  # and goes on when it has been decoded
+            if outcome.error is None and item.kind in LEARNED:
+                self._learn(job, item, outcome)
+        except (
+            Exception
+        ) as error:  # whatever a worker returned, it costs its task an attempt and nobody anything else
+            outcome = replace(outcome, error=as_told(error))
+        if outcome.error is None:
+            self._made(task_run, outcome)
+            return
+        job.failed_on[item] = task.kind
+        self._failed(job, item, outcome)
+
+    def _made(self, task_run: RunningTask, outcome: Outcome) -> None:
+        """A task went well, and what it made is what it should be."""
+        job, item, task, *_ = task_run
+        if job.blamed[outcome.info["node"]] < MAX_BLAME:
+            del job.blamed[outcome.info["node"]]
+        if not task.node:  # beside full slots it takes longer
+            job.record_seconds(item, task.kind, outcome.info["seconds"])
+        if item.kind == REFERENCE:
+            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
+        self._of(job, job.found, item, outcome.info.pop("found", None))
+        if item.kind == STRIP and (
+            made := self._of(
+                job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)
+            )
+        ):
+            self._emit(made)
+        if item.kind == FRAME:
+            self._emit(frame_event(job, item, outcome))
+        if self._jobs.get(job.name) is not job:
+            return  # a step of its own failed
+        self._checkpoints.keep(job, item, task, outcome.handle, outcome.info["seconds"])
+        self._encode(job, item, outcome.handle)
+
+    def _encode(self, job: JobRun, item: WorkItem, handle: Any) -> None:
+        """Notes that an item was made, and submits what can be encoded now."""
+        for follower in self._of(job, job.ended, item, handle) or ():
+            self._dispatcher.submit(job, [follower])
+
+    def _of(self, job: JobRun, step: Callable, *args):
+        """What a step of a job's own bookkeeping gives; a job whose step raises fails alone, and gives None."""
+        try:
+            return step(*args)
+        except Exception as error:
+            traceback.print_exc()
+            self._give_up(
+                job, RenderError("INTERNAL", f"the program failed: {type(error).__name__}: {error}")
+            )
+            return None
+
+    def _tell_stages(self) -> None:
+        """Tells, about once a second, how far the long tasks are that frames wait for."""
+        if time.monotonic() - self._told < _STAGE_SECONDS:
+            return
+        self._told = time.monotonic()
+        for job, item, done, total in self._running.progress():
+            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
+
+    def _learn(self, job: JobRun, item: WorkItem, outcome: Outcome) -> None:
+        """Tells the job the value of an item that it wants to know. Raises RenderError."""
+        value = self._executor.fetch(outcome.handle)
+        check_result(item.kind, value)
+        self._of(job, job.learn, item, value)
+        if not value.resolved:
+            self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
+            self._emit(limit_event(job))
+
+    def _save(self, task_run: RunningTask, outcome: Outcome) -> None:
+        """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""
+        job, item = task_run.job, task_run.item
+        data = segment_bytes(
+            self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes
+        )
+        try:
+            written = write_segment(job.tmp, job.name, item.index, data)
+        except OSError as error:
+            self._give_up(job, disk_error(error))
+        else:
+            self._assembler.check(job, item.index, Path(written["path"]), (task_run, outcome, written))
+
+    def _look_at_checked(self) -> None:
+        """Tells of segments that were decoded and are right; the others have failed."""
+        for (task_run, outcome, written), future in self._assembler.checked():
+            job, item = task_run.job, task_run.item
+            if self._jobs.get(job.name) is not job:
+                continue
+            try:
+                future.result()
+            except OSError as error:
+                self._give_up(job, disk_error(error))
+            except Exception as error:
+                job.failed_on[item] = task_run.task.kind
+                self._failed(job, item, replace(outcome, error=as_told(error)))
+            else:
+                self._emit(segment_event(job, item, outcome, written))
+                self._made(task_run, outcome)
+
+    def _failed(self, job: JobRun, item: WorkItem, outcome: Outcome) -> None:
+        """One attempt failed: try again elsewhere, or give the job up and say why."""
+        error = outcome.error
+        if error["code"] == "NODE_LOST":
+            job.losses[item] += 1
+        else:
+            job.attempts[item] += 1
+            if node := outcome.info.get("node"):
+                job.record_failure(node)
+        if error["code"] == "JOB_TOO_BIG":  # so it is on every try
+            return self._give_up(job, RenderError(error["code"], error["message"]))
+        if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
+            failures = job.attempts[item] + job.losses[item]
+            message = f"{item} failed {failures} times; the last error: {error['message']}"
+            self._give_up(
+                job, RenderError(error["code"], message), item.index if item.kind == FRAME else None
+            )
+            return
+        self._say(job, f"{item} failed and is tried again: {error['message']}")
+        self._of(job, job.failed, item, error["code"] == "NODE_LOST")
+
+    def _say(self, job: JobRun, message: str, level: str = "warning") -> None:
+        self._emit({"event": "log", "level": level, "message": f"job {job.name[:8]}: {message}"})
+
+    def _give_up(self, job: JobRun, error: MandelError, frame: int | None = None) -> None:
+        """Ends a job without a video, once."""
+        if self._jobs.get(job.name) is not job:
+            return
+        self._drop(job.name)
+        self._emit(
+            {"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message}
+        )
+
+    def _drop(self, name: str) -> bool:
+        """Forgets a job and ends its tasks; whether there was one."""
+        if self._jobs.pop(name, None) is None:
+            return False
+        self._dispatcher.changed()
+        self._fair_share.close()
+        self._checkpoints.release(name)
+        self._assembler.forget(name)
+        self._running.cancel(name)
+        return True
+
+    # Finishing
+
+    def _joined(self, name: str, future: Future) -> None:
+        if (job := self._jobs.get(name)) is None:
+            return
+        try:
+            facts = future.result()
+        except OSError as error:
+            self._give_up(job, disk_error(error))
+        except Exception as error:
+            self._join_again(job, error)
+        else:
+            del self._jobs[name]
+            self._fair_share.close()
+            self._checkpoints.release(name)
+            self._running.cancel(name)
+            self._emit({"event": "video", "job": name, **facts})
+
+    def _join_again(self, job: JobRun, error: Exception) -> None:
+        """A video could not be made; segments that cannot be joined are made again, whatever becomes of the job."""
+        numbers = error.numbers if isinstance(error, UnusableSegments) else []
+        for number in numbers:
+            job.paths.pop(number, None)
+            self._emit({"event": "spoilt", "job": job.name, "index": number})
+        for item in [WorkItem(SEGMENT, number) for number in numbers] or [_VIDEO]:
+            if self._jobs.get(job.name) is job:
+                self._failed(job, item, Outcome(0, None, {}, as_told(error)))
+        if self._jobs.get(job.name) is job:
+            self._assembler.look_at(job)

@@ -1,0 +1,139 @@
+"""Which tasks take suspiciously long: a worker may hang, or a node that hung may have swallowed them.
+
+Ray notices processes that die. A stopped one keeps its connections, and what
+was asked of it may never be answered, even after its node was given up.
+
+Patience counts from when a worker began. Slots take calls in the order in which
+they were submitted, one at a time: as many as there are slots have begun. Long
+calls give signs of life (heartbeats.py): one that does is slow, not lost, and is
+started once more only where a slot has nothing else to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+# A task is late after so many times what its like takes, and at least so many seconds: sooner when nothing is
+# heard of it and slots have nothing else to do.
+_IDLE = (5.0, 10.0)
+_BUSY = (30.0, 60.0)
+# What a task is taken to need as long as none of its kind has ended.
+_UNKNOWN_SECONDS = 24.0
+_LOOK_SECONDS = 1.0
+# Seconds without a sign after which one that gave signs is not heard any more.
+_SILENT_SECONDS = 10.0
+# Times the patience for each further copy: what is merely slow is copied a few times at most.
+_MORE = 4
+
+Heard = Callable[[Iterable[int]], Mapping[int, float]]
+
+
+@dataclass
+class _Watched:
+    """A task submitted and not ended; ``begun`` once a slot must have taken its call, ``told`` once it was late."""
+
+    submitted: float
+    like: tuple[str, str, str]
+    call: int
+    more: int
+    begun: float | None = None
+    told: bool = False
+
+
+class Stragglers:
+    """Watches tasks by ticket."""
+
+    def __init__(self):
+        self._watched: dict[int, _Watched] = {}
+        self._usual: dict[tuple[str, str, str], float] = {}
+        self._looked = 0.0
+
+    def submitted(
+        self, ticket: int, call: int, job: str, item_kind: str, slot_kind: str, copies: int = 0
+    ) -> None:
+        """A task was submitted, in a call; ``copies`` of it before, each of which has made more patience due."""
+        like = job, item_kind, slot_kind
+        self._watched[ticket] = _Watched(time.monotonic(), like, call, _MORE**copies)
+
+    def ended(self, ticket: int, seconds: float | None = None) -> None:
+        """A task is over; ``seconds`` it took, if it went well."""
+        watched = self._watched.pop(ticket, None)
+        if watched is not None and seconds is not None:
+            self._usual[watched.like] = max(seconds, 0.9 * self._usual.get(watched.like, 0.0))
+
+    def unwanted(self, ticket: int) -> None:
+        """A task will be late no more, but has its slot until it ends."""
+        if (watched := self._watched.get(ticket)) is not None:
+            watched.told = True
+
+    def goes_on(self, ticket: int) -> None:
+        """A task that was late has told that it goes on: patience begins anew."""
+        if (watched := self._watched.get(ticket)) is not None:
+            watched.told, watched.begun = False, time.monotonic()
+
+    def age(self, ticket: int) -> float:
+        """Seconds since a task was submitted; 0 if it is not watched any more."""
+        return time.monotonic() - self._watched[ticket].submitted if ticket in self._watched else 0.0
+
+    def forget(self, job: str) -> None:
+        """A job is over; what it has under way tells nothing of others."""
+        for watched in self._watched.values():
+            watched.told = watched.told or watched.like[0] == job
+        for like in [like for like in self._usual if like[0] == job]:
+            del self._usual[like]
+
+    def late(self, slots: Mapping[str, int], heard: Heard) -> list[int]:
+        """Tickets of tasks that are late, each told once.
+
+        Where no slots of a kind are left, what waits for them waits in vain.
+
+        Args:
+            slots: how many of each kind there are.
+            heard: the executor's.
+        """
+        now = time.monotonic()
+        if now - self._looked < _LOOK_SECONDS:
+            return []
+        self._looked = now
+        suspects = {
+            ticket
+            for ticket, one in self._watched.items()
+            if self._age(one, now) > self._patience(one, _IDLE)
+        }
+        heard_of = (
+            {ticket for ticket, ago in heard(suspects).items() if ago < _SILENT_SECONDS}
+            if suspects
+            else set()
+        )
+        lost = {self._watched[ticket].call for ticket in suspects - heard_of}
+        taken: Counter[str] = (
+            Counter()
+        )  # slots of each kind by calls that are not lost, waiting ones included
+        seen: set[int] = set()
+        for one in self._watched.values():
+            kind = one.like[2]
+            if one.call not in lost and one.call not in seen:
+                seen.add(one.call)
+                taken[kind] += 1
+            if one.begun is None and (taken[kind] <= slots.get(kind, 0) or kind not in slots):
+                one.begun = now
+        late = []
+        for ticket in suspects:
+            one = self._watched[ticket]
+            idle = taken[one.like[2]] < slots.get(one.like[2], 1)
+            long = self._age(one, now) > self._patience(one, _BUSY)
+            # One that is heard of has its slot to itself: a copy would only wait, unless there is an idle one.
+            if not one.told and (idle and long if ticket in heard_of else idle or long):
+                one.told = True
+                late.append(ticket)
+        return late
+
+    def _age(self, one: _Watched, now: float) -> float:
+        return (now - one.begun) / one.more if one.begun is not None else 0.0
+
+    def _patience(self, one: _Watched, measure: tuple[float, float]) -> float:
+        times, least = measure
+        return max(times * self._usual.get(one.like, _UNKNOWN_SECONDS), least)

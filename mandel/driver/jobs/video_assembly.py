@@ -1,0 +1,208 @@
+"""The end of a job: its poster and its video, made from durable segments in the background."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from mandel.driver.jobs.job_run import JobRun
+from mandel.errors import RenderError
+from mandel.tasks.results import check_segment
+from mandel.video.join import Joiner, Video
+from mandel.video.poster import save_poster
+
+# Far enough in to be worth a look, not yet the very end.
+_POSTER_AT = 0.8
+# Decoding takes half as long as encoding, which all workers do.
+_MOST_CHECKING = 4
+
+
+class UnusableSegments(RenderError):
+    """BAD_SEGMENT: the segments of these numbers, durable as they are, cannot be joined."""
+
+    def __init__(self, numbers: list[int], why: str):
+        super().__init__("BAD_SEGMENT", why)
+        self.numbers = numbers
+
+
+class VideoAssembly:
+    """A job's video, which grows while the job is rendered; used by one thread at a time.
+
+    Args:
+        job: whose video it is.
+    """
+
+    def __init__(self, job: JobRun):
+        self._job = job
+        self._joiner: Joiner | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the next segment is not durable yet."""
+        added = self._joiner.added if self._joiner else 0
+        return added not in self._job.paths
+
+    def go_on(self) -> dict | None:
+        """Appends the segments that are durable; after the last one the video event's facts."""
+        job, p = self._job, self._job.payload
+        try:
+            if self._joiner is None:
+                path = job.tmp / f"{job.name[:16]}.mp4"
+                self._joiner = Joiner(
+                    path, p.frame_width, p.frame_height, p.fps, p.num_frames, len(job.segments)
+                )
+            while not self.waits:
+                number = self._joiner.added
+                try:
+                    self._joiner.add(job.paths[number], job.segments[number].count)
+                except (RenderError, FileNotFoundError) as error:
+                    raise UnusableSegments([number], f"segment {number} cannot be used: {error}") from error
+            if self._joiner.added < len(job.segments):
+                return None
+            video = self._finish()
+        except BaseException:
+            self.drop()
+            raise
+        self._joiner.drop()
+        return {"path": str(video.path), "frames": video.frames, "bytes": video.bytes, "sha256": video.sha256}
+
+    def _finish(self) -> Video:
+        try:
+            return self._joiner.finish()
+        except RenderError as error:  # some segment is not what it seems
+            p, numbers = self._job.payload, []
+            for segment in self._job.segments:
+                try:
+                    check_segment(
+                        self._job.paths[segment.index], segment.count, p.frame_width, p.frame_height
+                    )
+                except (RenderError, FileNotFoundError):
+                    numbers.append(segment.index)
+            if not numbers:
+                raise
+            raise UnusableSegments(numbers, f"segments {numbers} cannot be used: {error.message}") from error
+
+    def drop(self) -> None:
+        """Removes what was not finished."""
+        if self._joiner is not None:
+            self._joiner.drop()
+
+
+class VideoAssembler:
+    """Two threads, so that the poster does not hold up the video, and some that decode what was encoded.
+
+    Args:
+        wake: called by them when something is over.
+    """
+
+    def __init__(self, wake: Callable[[], None] = lambda: None):
+        self._wake = wake
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
+        self._checking = ThreadPoolExecutor(min(_MOST_CHECKING, os.cpu_count() or 1), "mandel-check")
+        self._checks: list[tuple[Any, Future]] = []
+        self._posters: dict[str, Future] = {}
+        self._assemblies: dict[str, tuple[VideoAssembly, Future]] = {}
+
+    def look_at(self, job: JobRun) -> None:
+        """Starts what ``job``'s durable segments suffice for; call it after each new one."""
+        shown = job.segments[round((len(job.segments) - 1) * _POSTER_AT)]
+        if shown.index in job.paths and job.name not in self._posters:
+            self._posters[job.name] = self._start(_make_poster, job, shown.index)
+        if job.name not in self._assemblies:
+            assembly = VideoAssembly(job)
+            if not assembly.waits:
+                self._assemblies[job.name] = assembly, self._start(assembly.go_on)
+
+    def check(self, job: JobRun, number: int, path: Path, note: Any) -> None:
+        """Starts to decode a segment that was encoded and is not durable yet; ``checked`` tells what came of it."""
+        p, frames = job.payload, job.segments[number].count
+        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height)
+        future.add_done_callback(lambda _: self._wake())
+        self._checks.append((note, future))
+
+    @property
+    def checking(self) -> bool:
+        """Whether ``checked`` has something to tell, now or later."""
+        return bool(self._checks)
+
+    def checked(self) -> list[tuple[Any, Future]]:
+        """The notes of segments that were decoded; the futures raise as ``check_segment`` does. Told once."""
+        over = [check for check in self._checks if check[1].done()]
+        self._checks = [check for check in self._checks if not check[1].done()] if over else self._checks
+        return over
+
+    def _start(self, function: Callable, *given) -> Future:
+        future = self._pool.submit(function, *given)
+        future.add_done_callback(lambda _: self._wake())
+        return future
+
+    @property
+    def active(self) -> bool:
+        """Whether a poster or a video is being made, or a segment decoded."""
+        return any(not future.done() for future in self._futures())
+
+    def wait(self, timeout: float) -> None:
+        """Returns when something under way is over, after ``timeout`` seconds at the latest."""
+        wait([future for future in self._futures() if not future.done()], timeout, FIRST_COMPLETED)
+
+    def _futures(self) -> list[Future]:
+        films = (future for _, future in self._assemblies.values())
+        return [*self._posters.values(), *films, *(future for _, future in self._checks)]
+
+    def ended(self) -> list[tuple[str, Future]]:
+        """Jobs whose poster and video have been made, or failed; the video event's facts. Told once."""
+        over = []
+        for name, (assembly, future) in list(self._assemblies.items()):
+            poster = self._posters.get(name)
+            if not future.done():
+                continue
+            if future.exception() is not None:
+                self.forget(name)
+                over.append((name, future))
+            elif future.result() is None:
+                if not assembly.waits:  # a segment came while others were appended
+                    self._assemblies[name] = assembly, self._start(assembly.go_on)
+            elif poster is not None and poster.done():
+                self.forget(name)
+                over.append((name, _both(future, poster)))
+        return over
+
+    def forget(self, name: str) -> None:
+        """Drops what a job given up had under way."""
+        if (poster := self._posters.pop(name, None)) is not None:
+            poster.cancel()
+        if name in self._assemblies:
+            assembly, future = self._assemblies.pop(name)
+            future.cancel()
+            future.add_done_callback(lambda _: assembly.drop())
+
+    def close(self) -> None:
+        """Waits for what is under way."""
+        for name in list(self._assemblies):
+            self.forget(name)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._checking.shutdown(wait=True, cancel_futures=True)
+
+
+def _make_poster(job: JobRun, index: int) -> dict:
+    poster = job.tmp / f"{job.name[:16]}.png"
+    try:
+        save_poster(job.paths[index], poster, job.payload.frame_width, job.payload.frame_height)
+    except (RenderError, FileNotFoundError) as error:
+        if isinstance(error, RenderError) and error.code not in ("BAD_SEGMENT", "FFMPEG_FAILED"):
+            raise
+        raise UnusableSegments([index], f"segment {index} cannot be used: {error}") from error
+    return {"poster": str(poster)}
+
+
+def _both(video: Future, poster: Future) -> Future:
+    """A future that is done: the facts of both, or the first error."""
+    both: Future = Future()
+    if (error := video.exception() or poster.exception()) is not None:
+        both.set_exception(error)
+    else:
+        both.set_result({**video.result(), **poster.result()})
+    return both

@@ -1,0 +1,223 @@
+"""The Ray driver process: takes jobs from the supervisor, gives back files and events.
+
+When Ray's control store dies, Ray ends this process without running ``finally``;
+that is why it is a process of its own, and why it keeps nothing that the
+supervisor has not been given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import queue
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mandel.driver.executors.ray_token import ensure_token
+from mandel.driver.files.disk_cache import Cache
+from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.heartbeat import Heartbeat
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.scheduler import Scheduler
+from mandel.errors import MandelError
+from mandel.payload.payload import Payload
+from mandel.tasks.executor import Executor
+
+_STEP_SECONDS = 0.2
+_CLUSTER_SECONDS = 2.0
+# Exit statuses, as service/jobs/suspects.py weighs them. Ray ends this process with 1 when its control store is gone.
+_LOST_RAY, _FAILED = 4, 5
+_LATE_SECONDS = 60.0  # on a machine at full load Ray starts in 40 s
+
+
+class Channel:
+    """JSON lines to and from the supervisor over a connected socket."""
+
+    def __init__(self, descriptor: int):
+        self._socket = socket.socket(fileno=descriptor)
+        self._reader = self._socket.makefile("rb")
+        self._sending = threading.Lock()
+        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="mandel-inbox", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for line in self._reader:
+                self._inbox.put(json.loads(line))
+        except (OSError, ValueError):
+            pass
+        self._inbox.put({"do": "stop"})  # the supervisor is gone
+
+    def wake(self) -> None:
+        """Lets ``messages`` return; any thread may call it."""
+        self._inbox.put(None)
+
+    def messages(self, timeout: float) -> Iterator[dict]:
+        """What has arrived; waits for something, or for ``wake``, at most ``timeout`` seconds."""
+        try:
+            message = self._inbox.get(timeout=timeout)
+            while True:
+                if message is not None:
+                    yield message
+                message = self._inbox.get_nowait()
+        except queue.Empty:
+            return
+
+    def send(self, event: dict) -> None:
+        """Sends one event, from any thread; a supervisor that is gone is noticed by the reader."""
+        line = json.dumps(event).encode() + b"\n"
+        try:
+            with self._sending:
+                self._socket.sendall(line)
+        except OSError:
+            pass
+
+
+def _begin(message: dict, channel: Channel, scheduler: Scheduler) -> None:
+    """Takes a job on. One that this version cannot read, as another stored it, fails alone."""
+    try:
+        finished = {int(index): Path(path) for index, path in message["segments"].items()}
+        payload = Payload.from_canonical(message["payload"])
+        cache = Cache(Path(message["cache"])) if message.get("cache") else None
+        strips = message.get("strips") or {}
+        source = Payload.from_canonical(strips["source"]) if strips.get("source") else None
+        keeps, tmp = payload.keep_strips or source is not None, Path(message["tmp"])
+        job = JobRun(
+            message["job"],
+            payload,
+            tmp,
+            finished,
+            message.get("priority", 0),
+            cache,
+            message.get("client", ""),
+            StripFiles(message["job"], tmp, strips.get("files"), keeps),
+            source,
+        )
+    except (MandelError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        channel.send(
+            {
+                "event": "failed",
+                "job": message["job"],
+                "code": "BAD_JOB",
+                "frame": None,
+                "message": f"the job cannot be read ({type(error).__name__}: {error}); send its payload again",
+            }
+        )
+    else:
+        scheduler.add(job)
+
+
+def _obey(message: dict, channel: Channel, scheduler: Scheduler, round_done: Callable[[], None]) -> bool:
+    """Carries out one message; False when it is the last."""
+    match message["do"]:
+        case "render":
+            _begin(message, channel, scheduler)
+        case "change":
+            scheduler.change(message["job"], message["priority"], message["client"])
+        case "adopted":
+            scheduler.adopted(message["job"], int(message["index"]), Path(message["path"]))
+        case "cancel":
+            scheduler.cancel(message["job"])
+        case "stop":
+            scheduler.drain(message.get("seconds", 0.0), round_done)
+            return False
+    return True
+
+
+def _drive(channel: Channel, executor: Executor, heartbeat: Heartbeat) -> None:
+    scheduler = Scheduler(executor, channel.send, channel.wake)
+    told = 0.0
+    try:
+        while True:
+            heartbeat.round_done()
+            if time.monotonic() - told > _CLUSTER_SECONDS:
+                told = time.monotonic()
+                channel.send(
+                    {
+                        "event": "cluster",
+                        "nodes": executor.nodes(),
+                        "slots": executor.slots(),
+                        "tasks": scheduler.tasks,
+                        "store": executor.memory(),
+                    }
+                )
+            # With tasks under way the driver waits for the next outcome, else for the next message.
+            for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
+                if not _obey(message, channel, scheduler, heartbeat.round_done):
+                    return
+            if scheduler.busy or scheduler.tasks:  # those of a job that was cancelled end here too
+                scheduler.step(_STEP_SECONDS if scheduler.tasks else 0)
+    finally:
+        scheduler.close()
+
+
+def _tell_late(channel: Channel, address: str) -> None:
+    channel.send(
+        {
+            "event": "log",
+            "level": "error",
+            "message": f"Ray ({address}) has not answered for {_LATE_SECONDS:.0f} s. If "
+            "it is a head's address, something else may answer there, or not take this token; --address names another",
+        }
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs until told to stop or until the supervisor is gone."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the supervisor's socket")
+    parser.add_argument("--address", default="auto", help="Ray cluster, as ray_head.py takes it")
+    parser.add_argument("--device", default="auto", help="OpenCL device, as ray_head.py takes it")
+    options = parser.parse_args(argv)
+    # Ctrl-C in a terminal is the supervisor's business. A handler, not SIG_IGN: that would be
+    # inherited by Ray's workers, and ray.cancel interrupts them by SIGINT.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    channel = Channel(options.fd)
+    heartbeat = Heartbeat(channel.send)
+    late = threading.Timer(_LATE_SECONDS, _tell_late, (channel, options.address))
+    late.daemon = True
+    late.start()
+    try:
+        if word := ensure_token():
+            channel.send({"event": "log", "level": "warning", "message": word})
+        from mandel.driver.executors.ray_executor import RayExecutor
+
+        executor = RayExecutor(options.address, options.device)
+    except MandelError as error:
+        channel.send({"event": "unavailable", "code": error.code, "message": error.message})
+        return 3
+    finally:
+        late.cancel()
+    channel.send(
+        {
+            "event": "ready",
+            "address": executor.address,
+            "dashboard": executor.dashboard,
+            "joined": executor.joined,
+            "nodes": executor.nodes(),
+        }
+    )
+    if executor.notice:
+        channel.send({"event": "log", "level": "warning", "message": executor.notice})
+    try:
+        _drive(channel, executor, heartbeat)
+    except MandelError as error:
+        channel.send({"event": "log", "level": "error", "message": error.message})
+        return _LOST_RAY  # closing may wait for ever; the supervisor ends what is left
+    except Exception as error:
+        traceback.print_exc()
+        channel.send({"event": "log", "level": "error", "message": f"the program failed: {error!r}"})
+        return _FAILED
+    executor.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

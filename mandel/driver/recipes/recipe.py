@@ -1,0 +1,80 @@
+"""What a job's frames are made from: items, what each needs, and the unit that makes it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from mandel.plan.iteration_limit import IterationLimit
+
+# Smooth colouring wants a large radius; 2**10 keeps |z|^2 of the next steps finite.
+VIDEO_BAILOUT = 1024.0
+
+FRAME = "frame"
+SEGMENT = "segment"
+REFERENCE = "reference"
+STRIP = "strip"
+RAW = "raw"  # a strip's samples on disk; no task makes them alone
+LIMIT = "limit"
+# What the recipe itself wants to know: its value is told to ``learn`` and goes into no task.
+LEARNED = frozenset({LIMIT})
+
+
+class WorkItem(NamedTuple):
+    """One thing that a task makes; ``kind`` is also the task function's name."""
+
+    kind: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.index}"
+
+
+class CostClass(NamedTuple):
+    """Items that cost alike: of one ``kind``; ``deep`` ones, iterated by perturbation, may take 100 times more."""
+
+    kind: str
+    deep: bool = False
+
+
+class SharedInput(NamedTuple):
+    """Every so many ``frames`` they need something more, of so many ``bytes``; 0 if that is next to nothing."""
+
+    frames: int
+    bytes: int
+
+
+class Recipe(Protocol):
+    """How the frames of one job are made.
+
+    Attributes:
+        held_bytes: the most that all but frames takes at any time, whatever the job's length, while needs are
+            made when they are wanted.
+        shared_input: of what frames share.
+    """
+
+    held_bytes: int
+    shared_input: SharedInput
+
+    def strip_bytes(self, strip: int) -> int:
+        """Bytes of an item of kind STRIP."""
+
+    def needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        """What must have been made before ``item``: its task's inputs, in order, and what is learned."""
+
+    def unit(self, item: WorkItem):
+        """The unit of work that makes ``item`` (a frame, or something frames need)."""
+
+    def cost_class(self, item: WorkItem) -> CostClass:
+        """With which other items what ``item`` takes is to be compared."""
+
+    def learn(self, item: WorkItem, value) -> None:
+        """Takes the value of an item of a LEARNED kind."""
+
+    def given_up(self) -> list[tuple[str, IterationLimit]]:
+        """Key views of maxiter "auto", learned so far, whose limit was given up: deltas and limits."""
+
+    def strips_shown(self, frame: int) -> dict[int, float]:
+        """The strips that a frame is made from, and which part of its area shows each."""
+
+    def last_frame(self, item: WorkItem) -> int:
+        """The last frame that needs ``item``, which is dropped once no frame up to it is left."""

@@ -1,0 +1,196 @@
+"""Frames resampled from strips of the exponential map, which they share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from mandel.colour.style import ColourStyle
+from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.recipes.iteration_limits import IterationLimits
+from mandel.driver.recipes.recipe import (
+    FRAME,
+    LIMIT,
+    RAW,
+    REFERENCE,
+    STRIP,
+    VIDEO_BAILOUT,
+    CostClass,
+    SharedInput,
+    WorkItem,
+)
+from mandel.payload.payload import Payload
+from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.blocks import blocks
+from mandel.plan.exponential_map import ExponentialMap
+from mandel.plan.iteration_limit import IterationLimit
+from mandel.plan.precision import precision
+from mandel.plan.strip_plan import SPLIT, Layout, StripPlan
+from mandel.plan.zoom import Zoom
+from mandel.tasks.units import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit
+
+MIPS = "mips"
+# Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
+_RESUME_PACE = 2e-7
+
+
+class SharedRecipe:
+    """Frames need strips for their outer octaves and mips, a strip's coarse levels, for the inner ones.
+
+    Args:
+        files: strips that are there already, and need not be iterated.
+        source: whose strips these are, if they are another payload's; its map is used.
+    """
+
+    def __init__(self, payload: Payload, files: StripFiles | None = None, source: Payload | None = None):
+        self._payload = payload
+        self._style = ColourStyle(palette=payload.palette)
+        self._limits = IterationLimits(payload)
+        self._name = "-".join(p.job_id() for p in (payload, source) if p)
+        self._files = files or StripFiles("", Path())
+        density = float((source or payload).strip_density)
+        self.strips = StripPlan(
+            Zoom.of(payload),
+            density,
+            ExponentialMap.of(Zoom.of(source), density) if source else None,
+            self._files.bases,
+            not self._files.keeps,
+            _larger(payload, source or payload),
+        )
+        # Asked for again and again while a job runs; each has a window of frames or strips.
+        self._parts_of = lru_cache(512)(self._parts)
+        self._is_deep = lru_cache(256)(self._is_deep)
+        self._deepest = lru_cache(256)(self._deepest)
+        self.last_frame = lru_cache(256)(self.last_frame)
+
+    def needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        if item.kind == FRAME:
+            return tuple(need for need, _ in self._parts_of(item.index))
+        if item.kind == MIPS:
+            return (WorkItem(STRIP, item.index),)
+        if item.kind == STRIP and self._can_be_read(item.index):
+            return ()
+        if item.kind == STRIP:
+            limits = self._limits.needs(self._deepest(item.index))
+            return (*limits, WorkItem(REFERENCE, 0)) if self._is_deep(item.index) else limits
+        if item.kind == LIMIT and self._limits.is_deep(item.index):
+            return (WorkItem(REFERENCE, 0),)
+        return ()
+
+    def unit(self, item: WorkItem):
+        strips, p = self.strips, self._payload
+        if item.kind == STRIP and self._can_be_read(item.index):
+            return RepaintUnit(strips.layout(item.index), self._files.base(item.index), self._style)
+        if item.kind == STRIP:
+            parts, maxiter = tuple(blocks(strips, item.index)), self._limits.of(self._deepest(item.index))
+            layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
+            return StripUnit(p.re, p.im, layout, parts, maxiter, VIDEO_BAILOUT, self._style, pace)
+        if item.kind == LIMIT:
+            return self._limits.unit(item.index)
+        if item.kind == REFERENCE:
+            deepest = strips.whole(strips.last)
+            return self._limits.reference(precision(deepest).bits)
+        if item.kind == MIPS:
+            return MipsUnit(strips.layout(item.index), SPLIT)
+        seen, parts = strips.seen(item.index), self._parts_of(item.index)
+        return ResampleUnit(
+            p.frame_width,
+            p.frame_height,
+            strips.around,
+            strips.rows,
+            strips.origin(item.index),
+            strips.column(item.index),
+            min(part.strip for _, part in parts),
+            tuple(seen),
+            tuple(part for _, part in parts),
+            self._name,
+        )
+
+    def cost_class(self, item: WorkItem) -> CostClass:
+        iterated = item.kind == STRIP and not self._can_be_read(item.index)
+        return CostClass(item.kind, iterated and self._is_deep(item.index))
+
+    def learn(self, item: WorkItem, value: IterationLimit) -> None:
+        self._limits.learn(item.index, value)
+
+    def given_up(self) -> list[tuple[str, IterationLimit]]:
+        return self._limits.given_up()
+
+    def strips_shown(self, frame: int) -> dict[int, float]:
+        return self.strips.areas(frame)
+
+    @cached_property
+    def held_bytes(self) -> int:
+        """A window of strips and their mips: it moves with the frames and does not grow."""
+        return self.strips.held_bytes()
+
+    def strip_bytes(self, strip: int) -> int:
+        return 4 * self.strips.layout(strip).size
+
+    @cached_property
+    def shared_input(self) -> SharedInput:
+        """A strip. Where easing is fast they follow sooner than half as many frames, but seldom."""
+        strips, last = self.strips, self._payload.num_frames - 1
+        passed = abs(strips.origin(last) - strips.origin(0)) / strips.rows
+        frames = max(1, int(last / passed / 2)) if passed > 1 else max(1, last)
+        return SharedInput(frames, Layout(strips.around, strips.rows, 0).size * 4)
+
+    def last_frame(self, item: WorkItem) -> int:
+        if item.kind in (REFERENCE, LIMIT):
+            return self._payload.num_frames - 1
+        if item.kind == RAW:
+            return self.strips.frames(item.index, range(self.strips.coarsest + 1))[-1]
+        fine, coarse = (self.strips.frames(item.index, levels) for levels in self._levels)
+        if item.kind == MIPS:
+            return coarse[-1]
+        if self.strips.base(item.index) >= SPLIT:
+            return coarse[-1]
+        # Its mips are made for the first frame that needs them.
+        return max([run for run in (fine and fine[-1], coarse and coarse[0]) if run is not None])
+
+    def _can_be_read(self, strip: int) -> bool:
+        """Whether a strip's samples are there, as fine as frames see them."""
+        if self._files.has(strip) and not self.strips.is_kept(strip):
+            self._files.forget(strip)
+        return self._files.has(strip)
+
+    def _is_deep(self, strip: int) -> bool:
+        return arithmetic(self.strips.whole(strip)).engine == PERTURBED
+
+    def _deepest(self, strip: int) -> str:
+        """Delta of the deepest frame that sees a strip."""
+        run = self.strips.frames(strip, range(self.strips.coarsest + 1))
+        return min((self.strips.zoom.delta(frame) for frame in (run[0], run[-1])), key=Decimal)
+
+    @property
+    def _levels(self) -> tuple[range, range]:
+        stop = self.strips.coarsest + 1  # of frames of a few pixels there is only level 0
+        return range(min(SPLIT, stop)), range(SPLIT, stop)
+
+    def _parts(self, frame: int) -> tuple[tuple[WorkItem, Part], ...]:
+        """The items that a frame needs, and what it takes of each."""
+        strips, wanted = self.strips, {}
+        for rows in strips.seen(frame):
+            for strip in strips.strips_of(rows):
+                layout = strips.layout(strip)
+                if rows.level < SPLIT or layout.finest >= SPLIT:
+                    item = WorkItem(STRIP, strip)
+                else:
+                    item, layout = WorkItem(MIPS, strip), replace(layout, finest=SPLIT)
+                levels = range(layout.finest, SPLIT if layout.finest < SPLIT else strips.coarsest + 1)
+                wanted[item] = Part(strip, layout, levels)
+        return tuple(wanted.items())
+
+
+def _larger(payload: Payload, source: Payload) -> int:
+    """How many levels finer a payload's frames are than those of another.
+
+    By their shorter sides, which deltas are of, but by no more than their corners: there is no less density at
+    these, and where another shape alone makes frames finer, strips that are too coarse are iterated anew.
+    """
+    sides = [min(p.frame_width, p.frame_height) for p in (payload, source)]
+    corners = [math.hypot(p.frame_width, p.frame_height) for p in (payload, source)]
+    return max(0, math.ceil(math.log2(min(sides[0] / sides[1], corners[0] / corners[1]))))

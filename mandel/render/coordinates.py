@@ -1,0 +1,111 @@
+"""Where the samples of a kernel launch lie: tables on the device, for a grid or for listed pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mandel.device.context import DeviceContext
+from mandel.plan.axes import AXIS_ALIGNED, INDEXED, axes
+from mandel.plan.grid import Grid
+from mandel.render.painter import Pixels
+
+
+@dataclass(frozen=True)
+class SampleCoordinates:
+    """``cols`` x ``rows`` samples, as ``geometry.h`` finds them.
+
+    Attributes:
+        geometry: the header's GEOMETRY.
+        across, down: float64 device buffers.
+        spacing: as in ``plan.axes.Axes``.
+    """
+
+    cols: int
+    rows: int
+    geometry: int
+    across: object
+    down: object
+    spacing: float | np.ndarray
+
+    def spacings(self, ctx: DeviceContext):
+        """``spacing`` of each row as kernels take it: a float64 device buffer (rows,)."""
+        return ctx.upload(np.broadcast_to(np.float64(self.spacing), self.rows))
+
+
+def coordinates_of(
+    ctx: DeviceContext, grid: Grid, relative: bool = False, width: int = 1
+) -> SampleCoordinates:
+    """The place of all of a grid's samples.
+
+    Args:
+        relative: as ``plan.axes.axes`` takes it.
+        width: as ``plan.axes.axes`` takes it.
+    """
+    table = axes(grid, relative, width)
+    across, down = ctx.upload(table.across), ctx.upload(table.down)
+    return SampleCoordinates(grid.cols, grid.rows, table.geometry, across, down, table.spacing)
+
+
+def listed_coordinates(
+    ctx: DeviceContext, grid: Grid, chosen: np.ndarray, relative: bool, width: int
+) -> SampleCoordinates:
+    """Chosen samples of a grid that lies straight, one after the other, in rows of ``width``.
+
+    The last row is filled up with the last sample.
+
+    Args:
+        chosen: row-major indices.
+        relative: as ``plan.axes.axes`` takes it.
+    """
+    table = axes(grid, relative)
+    if table.geometry != AXIS_ALIGNED:
+        raise ValueError("only samples of a grid that lies straight can be chosen")
+    rows = -(-len(chosen) // width)
+    row, col = np.divmod(
+        np.append(chosen, np.full(rows * width - len(chosen), chosen[-1])).astype(int), grid.cols
+    )
+    across, down = ctx.upload(table.across[col]), ctx.upload(table.down[row])
+    return SampleCoordinates(width, rows, INDEXED, across, down, table.spacing)
+
+
+class ListedCoordinates:
+    """Places of pixels of a list, n x n samples each.
+
+    Args:
+        grid: the samples of the whole canvas, n x n a pixel; in the plane.
+        relative: as ``plan.axes.axes`` takes it.
+    """
+
+    def __init__(self, ctx: DeviceContext, grid: Grid, n: int, pixels: Pixels, relative: bool = False):
+        self._ctx, self._grid, self._n, self._pixels = ctx, grid, n, pixels
+        table = axes(grid, relative)
+        self._tables = ctx.upload(table.across), ctx.upload(table.down)
+        self._spacing = table.spacing
+        self._kernel = ctx.kernel("points.cl", "locate", (("GEOMETRY", table.geometry), ("N", n)))
+
+    def place(self, first: int, length: int, width: int) -> SampleCoordinates:
+        """The samples of pixels ``first`` to ``first + length`` one after the other, in rows of ``width``.
+
+        The last row is filled up with the last sample. Enqueued, not waited for.
+        """
+        ctx, i = self._ctx, np.int32
+        samples = length * self._n**2
+        rows = -(-samples // width)
+        re, im = ctx.empty(8 * rows * width), ctx.empty(8 * rows * width)
+        self._kernel(
+            ctx.queue,
+            (rows * width,),
+            None,
+            *self._tables,
+            i(self._grid.cols),
+            i(self._grid.rows),
+            i(self._grid.cols // self._n),
+            self._pixels.buffer,
+            i(first),
+            i(samples),
+            re,
+            im,
+        )
+        return SampleCoordinates(width, rows, INDEXED, re, im, self._spacing)

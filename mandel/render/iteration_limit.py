@@ -1,0 +1,79 @@
+"""maxiter "auto" of one key view: the view rendered small, at growing limits."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+
+from mandel.plan.arithmetic import PERTURBED, arithmetic, log2_of
+from mandel.plan.grid import Grid
+from mandel.plan.growth import first_return
+from mandel.plan.iteration_limit import (
+    CEILING,
+    FIRST_LIMIT,
+    REFERENCE_STEPS,
+    IterationLimit,
+    Scale,
+    judge_limit,
+    small,
+)
+from mandel.plan.precision import precision
+from mandel.plan.reference import Reference, reference_orbit
+from mandel.plan.view import View
+from mandel.render.frame import FrameRenderer
+from mandel.render.perturbed import orbit_room
+
+
+def view_limit(
+    renderer: FrameRenderer,
+    view: View,
+    reference: Reference | None = None,
+    first: int = FIRST_LIMIT,
+    ceiling: int = CEILING,
+) -> IterationLimit:
+    """The iteration limit that ``view`` needs (see mandel/plan/iteration_limit.py).
+
+    Args:
+        reference: an orbit of the view's centre that serves it, where it is deep (``view_reference``);
+            kept for views of the centre from then on.
+        first: the least limit worth giving.
+        ceiling: the largest limit tried where no period asks for more.
+    """
+    grid = small(view).grid()
+    # What the limit costs it costs the view itself, which may be perturbed where the small one is not yet.
+    scale = Scale.of(0, 0.0, None) if arithmetic(view.grid()).engine == PERTURBED else Scale()
+    if arithmetic(grid).engine == PERTURBED:
+        reference = reference or view_reference(view)
+        renderer.keep_reference(view.re, view.im, reference)
+        radius = log2_of(Decimal(view.delta))
+        period = first_return(reference.re, reference.im, reference.exponent, radius)
+        scale = Scale.of(period, -radius, None if reference.complete else reference.limit)
+
+    def counts(limit: int, chosen: np.ndarray) -> np.ndarray:
+        order = np.argsort(chosen)  # neighbours take the same steps
+        found = np.empty(len(chosen), np.int32)
+        found[order] = renderer.counts(grid, limit, 2.0, chosen[order])
+        return found
+
+    return judge_limit(counts, grid.rows * grid.cols, scale, first, ceiling, _middle(grid))
+
+
+def _middle(grid: Grid) -> np.ndarray:
+    """Row-major indices of the 4 x 4 samples around the centre."""
+    rows, cols = (np.arange(max(n // 2 - 2, 0), min(n // 2 + 2, n)) for n in (grid.rows, grid.cols))
+    return (rows[:, None] * grid.cols + cols).ravel()
+
+
+def view_reference(view: View, supersampling: int = 1, progress=None, workers: int = 1) -> Reference:
+    """The reference orbit that ``view_limit`` and the view itself share, whatever the limit turns out to be.
+
+    Args:
+        supersampling: of the view.
+        progress: as ``reference_orbit`` takes it.
+        workers: processes of this machine that will use it.
+    """
+    bits = max(precision(grid).bits for grid in (view.grid(supersampling), small(view).grid()))
+    return reference_orbit(
+        view.re, view.im, bits, REFERENCE_STEPS, progress, view.delta, True, orbit_room(workers)
+    )

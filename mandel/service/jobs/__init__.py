@@ -1,0 +1,1 @@
+"""The jobs as the head knows them: states, queue, archive."""

@@ -1,0 +1,1 @@
+"""Sockets: who connects, what is asked, how a reply goes out."""

@@ -1,0 +1,284 @@
+"""One reply: a request is carried out and answered."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import struct
+import time
+from contextlib import contextmanager
+from functools import partial
+
+from mandel.errors import MandelError, RenderError, StoreError, TransferError
+from mandel.payload import payload
+from mandel.protocol.operation import RECOLOUR, RENDER, TABLE, Request, not_found
+from mandel.protocol.reply import ReplyWriter
+from mandel.service.jobs import capacity, strips
+from mandel.service.jobs.job import Job
+from mandel.service.net.lingering_close import end_tls
+from mandel.service.net.rate_limited_log import clients
+from mandel.service.net.read_rate import ReadRate
+from mandel.store.files import StoredFile
+from mandel.store.states import CANCELLED, DONE, PAUSED
+
+_PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
+_LONGEST_PROGRESS_SECONDS = 10.0
+# Bytes of a video between looks at how fast it is read: few for a slow reader, many for a fast one.
+_LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
+
+
+class _Gone(Exception):
+    """The client does not take what is sent; the OSError that said so."""
+
+
+class Connection:
+    """Answers one request, on a thread of its own; a slow client holds up nobody else.
+
+    Args:
+        sock: the connected socket; closed, or left for the listener to close.
+        address: whom the connection counts for.
+        peer: address and port, for the log.
+        asked: the request.
+        service: the service that this connection belongs to.
+
+    Attributes:
+        closed: whether the socket is closed already; else the client still has to take what was said.
+        reading: how fast the video is read.
+        streams: whether the reply goes on until a job ends.
+        since: when its turn came; monotonic time in s.
+    """
+
+    def __init__(self, sock: socket.socket, address: str, peer: str, asked: Request, service):
+        self.socket, self.address, self.peer = sock, address, peer
+        self.closed, self.reading = False, ReadRate()
+        self.streams, self.since = TABLE[asked.op].streams, time.monotonic()
+        self._asked, self._service = asked, service
+        self._reply = ReplyWriter()
+
+    def answer(self) -> None:
+        """Carries the request out and says all there is to say. Never raises; logs one line at most."""
+        try:
+            self._carry_out(self._asked)
+            self._hang_up()
+        except MandelError as error:
+            clients.log(level(error), "%s: %s: %s", self.peer, error.code, error.message)
+            self._refuse(error)
+        except _Gone as error:
+            clients.info("%s: went away: %s", self.peer, error)
+            self._drop()
+        except OSError as error:
+            failure = StoreError("DISK_FAILED", f"the service's disk failed: {error.strerror or error}")
+            clients.error("%s: %s: %r", self.peer, failure.code, error)
+            self._refuse(failure)
+        except Exception as error:  # a fault of ours; the service must go on
+            clients.error("%s: INTERNAL: %r", self.peer, error)
+            self._refuse(failed())
+
+    def _carry_out(self, asked: Request) -> None:
+        answer = {
+            RENDER: self._render,
+            RECOLOUR: self._recolour,
+            "attach": self._attach,
+            "status": self._status,
+            "list": self._list,
+            "delete": self._delete,
+        }
+        if asked.op != RENDER and isinstance(asked.fields.get("job"), str):
+            asked.fields["job"] = self._service.registry.resolve(asked.fields["job"])
+        answer.get(asked.op, self._change)(asked)
+
+    def cut(self) -> None:
+        """Ends the conversation, whatever its thread is about."""
+        try:
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # below TLS, which the thread may be using
+        except OSError:
+            pass
+
+    # -- operations -------------------------------------------------------
+
+    def _render(self, request: Request) -> None:
+        asked = payload.parse(request.fields, self._service.settings.limits)
+        registry = self._service.registry
+        if registry.find(asked.job_id()) is None:  # what is there, or was accepted, is none the bigger
+            capacity.check(asked, self._service.supervisor.cluster)
+        self._ask(request, asked)
+
+    def _recolour(self, request: Request) -> None:
+        registry, changes = self._service.registry, dict(request.fields)
+        job = self._found(registry.find(changes.pop("job")))
+        source = registry.find(job.source or job.id) or job
+        asked = strips.recoloured(job, source, changes, self._service.settings.limits)
+        registry.store.touch(source.id)
+        self._ask(request, asked, source.id)
+
+    def _ask(self, request: Request, asked: payload.Payload, source: str | None = None) -> None:
+        canonical = asked.canonical()
+        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
+        self._stream(
+            self._service.registry.ask(
+                asked.job_id(),
+                canonical,
+                text,
+                asked.num_frames,
+                asked.least_bytes,
+                request.priority,
+                self._client(request),
+                source,
+            )
+        )
+
+    def _client(self, request: Request) -> str:
+        """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
+        return f"{request.client}@{self.address}" if request.client else self.address
+
+    def _attach(self, request: Request) -> None:
+        self._stream(self._found(self._service.registry.find(request.fields["job"])))
+
+    def _change(self, request: Request) -> None:
+        registry = self._service.registry
+        change = {
+            "cancel": registry.cancel,
+            "pause": registry.pause,
+            "resume": registry.resume,
+            "retry": registry.retry,
+            "pin": partial(registry.pin, pinned=True),
+            "unpin": partial(registry.pin, pinned=False),
+        }
+        job = self._found(change[request.op](request.fields["job"]))
+        self._send(self._reply.result(registry.describe(job)))
+
+    def _status(self, request: Request) -> None:
+        if "job" in request.fields:
+            job = self._found(self._service.registry.find(request.fields["job"]))
+            self._send(self._reply.result(self._service.registry.describe(job)))
+        else:
+            self._send(self._reply.result(self._service.status()))
+
+    def _list(self, request: Request) -> None:
+        self._send(self._reply.result_of(b'{"jobs":' + self._service.registry.list() + b"}"))
+
+    def _delete(self, request: Request) -> None:
+        if (told := self._service.registry.delete(request.fields["job"])) is None:
+            raise not_found()
+        self._send(self._reply.result(told))
+
+    @staticmethod
+    def _found(job: Job | None) -> Job:
+        if job is None:
+            raise not_found()
+        return job
+
+    def _stream(self, job: Job) -> None:
+        """Progress while the job is live, then its video or its error; the job does not need us."""
+        registry = self._service.registry
+        began = time.monotonic()
+        while True:
+            self._send(self._reply.progress(self._service.progress(job)))
+            if job.live:
+                if registry.closing:
+                    raise StoreError(
+                        "STOPPING",
+                        f"the service is stopping; job {job.id} is kept and goes on after the next start: "
+                        "attach to it then",
+                    )
+                waited_hours = (time.monotonic() - began) / 3600
+                pause = min(_PROGRESS_SECONDS + waited_hours, _LONGEST_PROGRESS_SECONDS)
+                registry.wait(job, _LONGEST_PROGRESS_SECONDS if job.state == PAUSED else pause)
+            elif job.state != DONE:
+                break
+            elif (stored := registry.open(job.id)) is not None:
+                with stored.file:
+                    self._send(self._reply.video_head(stored.bytes, stored.sha256, f"{job.id[:16]}.mp4"))
+                    self._send_video(stored)
+                self._send(self._reply.end())
+                return
+            else:
+                job = self._found(registry.find(job.id))
+        if job.state == CANCELLED:
+            raise RenderError(
+                "CANCELLED", "the job was cancelled; retry it, or send its payload again, to go on with it"
+            )
+        raise job.error or RenderError("INTERNAL", "the job failed")
+
+    # -- the socket -------------------------------------------------------
+
+    def _send(self, data: bytes) -> None:
+        """Sends all. Raises _Gone, also when not a byte is taken within the stall limit."""
+        view = memoryview(data)
+        with _to_the_client():
+            self.socket.settimeout(self._service.settings.stall_timeout)
+            while view:
+                view = view[self.socket.send(view) :]
+
+    def _send_video(self, stored: StoredFile) -> None:
+        """Sends a whole file, and notes how fast it is read."""
+        reading, piece, began = self.reading, _LEAST_PIECE, time.monotonic()
+        reading.took(0, began)
+        while reading.taken < stored.bytes:
+            with _to_the_client():
+                sent = self.socket.sendfile(
+                    stored.file, reading.taken, min(piece, stored.bytes - reading.taken)
+                )
+            if not sent:
+                raise _Gone("the video shrank while it was sent")
+            before, began = began, time.monotonic()
+            reading.took(sent, began)
+            piece = min(2 * piece, _MOST_PIECE) if began - before < 0.1 else _LEAST_PIECE
+
+    def _refuse(self, error: MandelError) -> None:
+        try:
+            self._send(self._reply.error(error))
+            self._hang_up()
+        except (_Gone, ValueError):  # or in the middle of a video
+            self._drop()
+
+    def _hang_up(self) -> None:
+        """Says that this is all."""
+        end_tls(self.socket)
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # the client has, too
+            self._drop()
+
+    def _drop(self) -> None:
+        """Closes at once, forgetting what was not sent."""
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except OSError:
+            pass
+        self.closed = True
+        self.socket.close()
+
+
+class _Gone(Exception):
+    """Nothing more can be said to the client."""
+
+
+@contextmanager
+def _to_the_client():
+    """Tells what the socket raises apart from the OSErrors of a disk."""
+    try:
+        yield
+    except OSError as error:
+        raise _Gone(error.strerror or error or type(error).__name__) from error
+
+
+def level(error: MandelError) -> int:
+    """Of a refusal in the log: a client's mistake concerns nobody here, a wrong token or a disk does."""
+    ours = isinstance(error, StoreError) and error.code not in ("STOPPING", "EVICTED")
+    return logging.WARNING if ours or error.code == "UNAUTHORIZED" else logging.INFO
+
+
+def failed() -> MandelError:
+    """The answer where this program is at fault."""
+    return MandelError("INTERNAL", "the service failed on this request; its log says why")
+
+
+def busy(most: int, what: str = "connections") -> TransferError:
+    """The answer to a connection beyond a cap."""
+    return TransferError(
+        "BUSY",
+        f"{most} {what} are served already; try again in a few seconds",
+        limit={"connections": most, "retry_after": 5},
+    )

@@ -1,0 +1,1 @@
+"""The driver's process as the head sees it: started, heard, replaced."""

@@ -1,0 +1,136 @@
+"""The Ray driver as seen from the head: a process and JSON lines on a socketpair."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mandel.errors import RenderError
+
+_LEASH = Path(__file__).parent / "leash.py"
+_PACKAGES = Path(__file__).parents[3]  # for a head that was not started where the packages are
+_LONGEST_LINE = 16 << 20
+
+
+def leash_command(head: int, descriptor: int, command: Sequence[str]) -> list[str]:
+    """How to start ``command`` on a leash that the process ``head`` holds."""
+    return [sys.executable, "-S", str(_LEASH), str(head), str(descriptor), *command]
+
+
+class DriverProcess:
+    """Starts ``command --fd N`` in a session of its own, on a leash (leash.py).
+
+    The thread that makes this object must live as long as the process.
+
+    Args:
+        command: program and arguments.
+        silence: seconds without a word, or without listening, after which it counts as hung while it starts.
+        output: a descriptor for all that it prints, which is closed here; None: where this program prints.
+
+    Attributes:
+        ready: whether it takes orders.
+    """
+
+    def __init__(self, command: Sequence[str], silence: float, output: int | None = None):
+        self._socket, theirs = socket.socketpair()
+        self._bound(silence)
+        path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
+        try:
+            self._process = subprocess.Popen(
+                leash_command(os.getpid(), theirs.fileno(), command),
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": path},
+                stdout=output,
+                stderr=output,
+            )
+        finally:
+            theirs.close()
+            if output is not None:
+                os.close(output)
+        self.pid = self._process.pid
+        self.ready = False
+
+    def is_ready(self, silence: float) -> None:
+        """It has started, and has to be heard within ``silence`` seconds from now on."""
+        self.ready = True
+        self._bound(silence)
+
+    def _bound(self, silence: float) -> None:
+        self._socket.settimeout(silence / 2)  # ``_receive`` waits twice
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(1 << 16)
+        except TimeoutError:  # if both were stopped for a while, and have just woken up, nothing has come yet
+            return self._socket.recv(1 << 16)
+
+    def messages(self) -> Iterator[dict]:
+        """What it says, until it closes the line.
+
+        Raises:
+            RenderError: BAD_MESSAGE: a line that is no JSON object, or too long.
+            TimeoutError: it was silent for too long.
+        """
+        buffer = bytearray()
+        while len(buffer) < _LONGEST_LINE:
+            try:
+                data = self._receive()
+            except ConnectionError:
+                return
+            if not data:
+                return
+            *lines, rest = (buffer + data).split(b"\n")
+            buffer = bytearray(rest)
+            for line in lines:
+                try:
+                    message = json.loads(line)
+                except (ValueError, RecursionError):
+                    message = None
+                if not isinstance(message, dict):
+                    raise RenderError("BAD_MESSAGE", f"{bytes(line[:60])!r} is no JSON object")
+                yield message
+        raise RenderError("BAD_MESSAGE", f"a line of more than {_LONGEST_LINE} bytes")
+
+    def send(self, message: dict) -> bool:
+        """Says ``message``; False when the driver is gone or does not listen."""
+        try:
+            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            return True
+        except OSError:
+            return False
+
+    def end(self, patience: float) -> int:
+        """Ends the process and all its group: waits, then SIGTERM, then SIGKILL.
+
+        Args:
+            patience: seconds to wait before each of the two signals.
+
+        Returns:
+            Its exit status, negative for a signal.
+        """
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                self._process.wait(patience)
+                break
+            except subprocess.TimeoutExpired:
+                self.signal(signum)
+        status = self._process.wait()
+        self.signal(signal.SIGKILL)  # whoever of its group outlived it
+        self._socket.shutdown(socket.SHUT_RDWR)  # wakes a sender that waits
+        self._socket.close()
+        return status
+
+    def signal(self, signum: int) -> None:
+        """Sends a signal to its whole group."""
+        try:
+            os.killpg(self.pid, signum)
+        except (ProcessLookupError, PermissionError):
+            pass

@@ -1,0 +1,101 @@
+"""Where tasks run: the interface; ``ray_executor`` and ``local_executor`` have it.
+
+A task is a function of ``mandel.worker.functions`` by name, an argument, and the
+results of earlier tasks as inputs. Results stay where they were made: the
+scheduler passes handles on and fetches only what it must have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Task:
+    """One piece of work for some worker; a call holds one or several.
+
+    Attributes:
+        function: key of ``functions.FUNCTIONS``.
+        argument: its unit of work.
+        inputs: handles whose results are passed on behind the argument.
+        label: what a person reads in the dashboard, e.g. ``"3f2a frame 17"``.
+        kind: ``"cpu"`` or ``"gpu"``: which slots it takes.
+        avoid: ids of nodes that must not run it.
+        failures: failed attempts known of when it was submitted. A worker that has failed its job since
+            then hands it back (``RETURNED_UNTRIED``) instead of trying it.
+        memory: bytes that it takes, where these are so many that not every slot of a node may have them at
+            once: it starts where and when a node has them left. 0: as few as any.
+        node: where it starts at once, beside what fills the slots there; ``""``: anywhere, once a slot is free.
+    """
+
+    function: str
+    argument: Any
+    inputs: tuple = ()
+    label: str = ""
+    kind: str = "cpu"
+    avoid: frozenset[str] = frozenset()
+    failures: int = 0
+    memory: int = 0
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes:
+        ticket: what ``submit`` returned.
+        handle: the result's handle, None when the task failed.
+        info: node, host, device, seconds (wall time of the function).
+        error: None, or code and message: ``WORKER_LOST`` when its process died,
+            ``NODE_LOST`` when its node or one of its inputs is gone,
+            ``CANCELLED``, ``RETURNED_UNTRIED`` when it was not tried, else the error's own code.
+    """
+
+    ticket: int
+    handle: Any
+    info: dict
+    error: dict | None = None
+
+
+class Executor(Protocol):
+    """What the scheduler needs of a place to run tasks."""
+
+    def slots(self) -> dict[str, int]:
+        """How many tasks of each kind run at once, as of now."""
+
+    def memory(self) -> int:
+        """Bytes that results may take together."""
+
+    def nodes(self) -> list[dict]:
+        """id, host, address, resources (``CPU``, ``GPU``) and liveness of each node."""
+
+    def submit(self, batch: Sequence[Task]) -> list[int]:
+        """Starts tasks of one job and kind, one after the other on one worker; returns their tickets at once.
+
+        Their outcomes come together. If their worker dies all of them have failed, for who is to blame is not
+        known; only the first names the node, which failed but once.
+        """
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """Outcomes of tasks ended since the last call; waits for one at most ``timeout`` s."""
+
+    def progress(self, ticket: int) -> tuple[int, int] | None:
+        """How far a long task says it is, (done, total); None while it has said nothing."""
+
+    def heard(self, tickets: Iterable[int]) -> Mapping[int, float]:
+        """Seconds since a worker was last heard to be at work at tasks, of those that it was heard of at all."""
+
+    def fetch(self, handle: Any) -> Any:
+        """The result behind a handle."""
+
+    def publish(self, value: Any) -> Any:
+        """A handle for a value that was not made by a task."""
+
+    def cancel(self, ticket: int) -> None:
+        """Ends a task soon; its outcome may still come."""
+
+    def close(self) -> None:
+        """Ends everything that was started."""

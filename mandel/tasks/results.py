@@ -1,0 +1,148 @@
+"""What workers return, looked at before anything rests on it: a wrong type is the task's failure, nobody else's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mandel.errors import MandelError, RenderError
+from mandel.plan.iteration_limit import IterationLimit
+from mandel.plan.reference import Reference
+from mandel.tasks.executor import Outcome
+from mandel.video import ffmpeg
+from mandel.video.h264 import count_frames
+
+# By task function: the type of its result, and the dtype of arrays.
+_RESULTS: dict[str, tuple[type, type | None]] = {
+    "frame": (np.ndarray, np.uint8),
+    "segment": (np.ndarray, np.uint8),
+    "reference": (Reference, None),
+    "limit": (IterationLimit, None),
+    "strip": (np.ndarray, np.uint32),
+    "mips": (np.ndarray, np.uint32),
+}
+# An encoded segment is smaller than its pictures, but for its headers.
+_HEADERS = 1 << 16
+
+
+def bad_result(why: str) -> RenderError:
+    """A worker returned something else than it was asked for."""
+    return RenderError("BAD_RESULT", f"a worker returned what it was not asked for: {why}")
+
+
+def as_told(error: Exception) -> dict:
+    """An outcome's error of what was raised while a result was looked at."""
+    return (
+        error if isinstance(error, MandelError) else bad_result(f"{type(error).__name__}: {error}")
+    ).as_dict()
+
+
+def check_result(function: str, result: Any) -> None:
+    """Raises RenderError BAD_RESULT unless ``result`` has the type that the task function makes."""
+    kind, dtype = _RESULTS.get(function, (object, None))
+    if not isinstance(result, kind):
+        raise bad_result(f"{type(result).__name__} as {function}")
+    if isinstance(result, IterationLimit) and not (
+        isinstance(result.maxiter, (int, np.integer))
+        and result.maxiter >= 0
+        and isinstance(result.resolved, (bool, np.bool_))
+        and isinstance(result.reason, str)
+    ):
+        raise bad_result(f"{str(result)[:100]} as {function}")
+    if dtype is not None and (result.dtype != dtype or not result.size):
+        raise bad_result(f"{result.size} of {result.dtype} as {function}")
+
+
+def sound(outcome: Outcome) -> Outcome:
+    """The outcome, as a failed one if what it says of the run is not what a worker says."""
+    info, error = outcome.info, outcome.error
+    try:
+        if error is not None:
+            good = all(isinstance(error[field], str) for field in ("code", "message"))
+        else:
+            good = (
+                all(isinstance(info[field], str) for field in ("node", "host"))
+                and all(
+                    isinstance(info[field], (int, float)) and 0 <= info[field] < math.inf
+                    for field in ("seconds", "cpu_seconds")
+                )
+                and isinstance(info.get("device", ""), str)
+            )
+            raw = info.get("raw")
+            good = good and (raw is None or (isinstance(raw, np.ndarray) and raw.dtype == np.uint8))
+    except (KeyError, TypeError, AttributeError):
+        good = False
+    return (
+        outcome
+        if good
+        else replace(outcome, handle=None, info={}, error=bad_result("facts of another kind").as_dict())
+    )
+
+
+def segment_bytes(value: Any, frames: int, frame_bytes: int) -> memoryview:
+    """The bytes of an encoded segment.
+
+    Raises:
+        RenderError: BAD_RESULT when they are none, or by their number and pictures cannot be.
+    """
+    if isinstance(value, np.ndarray):
+        check_result("segment", value)
+        value = np.ascontiguousarray(value).data
+    elif not isinstance(value, bytes):
+        raise bad_result(f"{type(value).__name__} as segment")
+    data = memoryview(value).cast("B")
+    if len(data) > 2 * frames * frame_bytes + _HEADERS:
+        raise bad_result(f"{len(data)} bytes as a segment of {frames} frames")
+    return data
+
+
+def check_segment(path: Path, frames: int, width: int, height: int) -> None:
+    """Decodes a file of a segment, and counts.
+
+    Raises:
+        RenderError: BAD_SEGMENT when it does not hold just so many frames of this size; NO_FFMPEG, FFMPEG_STALLED.
+        OSError: it cannot be read.
+    """
+    data = path.read_bytes()
+    found = count_frames(data)
+    try:
+        told = (
+            ffmpeg.run(
+                [
+                    "-threads",
+                    "1",
+                    "-xerror",
+                    "-err_detect",
+                    "explode",
+                    "-f",
+                    "h264",
+                    "-i",
+                    "pipe:0",
+                    "-map",
+                    "0:v:0",
+                    "-fps_mode",
+                    "passthrough",
+                    "-f",
+                    "framecrc",
+                    "pipe:1",
+                ],
+                data,
+            ).decode(errors="replace")
+            if found == frames
+            else ""
+        )
+    except RenderError as error:
+        if error.code != "FFMPEG_FAILED":
+            raise
+        raise RenderError("BAD_SEGMENT", f"a segment cannot be decoded: {error.message}") from error
+    sizes = [line.split(",")[4].strip() for line in told.splitlines() if line and not line.startswith("#")]
+    if found != frames or sizes != frames * [str(width * height * 3 // 2)]:
+        raise RenderError(
+            "BAD_SEGMENT",
+            f"a segment holds {found} pictures, of which {len(sizes)} decode, instead of {frames} of "
+            f"{width}x{height}",
+        )

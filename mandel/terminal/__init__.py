@@ -1,0 +1,1 @@
+"""What every command on a terminal shares: options, words for people, whole files."""

@@ -1,0 +1,187 @@
+"""Notes on a video (mandel/notes.py) in words for people. Whatever comes, nothing here fails on it."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeGuard
+
+from mandel.payload.fields import JsonObject
+from mandel.terminal.format import is_number, printable, typed
+
+_WIDE = 4  # a flat frame of this delta or more lies outside of the whole set, or shows nothing but its surroundings
+_LEAST_SHARE = 0.0005
+
+
+def warnings(notes: object, frames: object) -> list[str]:
+    """What may be wrong with a video, a sentence or two each.
+
+    Args:
+        notes: as the service tells them.
+        frames: how many the video has.
+    """
+    notes = notes if isinstance(notes, dict) else {}
+    whole = [
+        _gave_up(notes.get("gave_up")),
+        _short(notes.get("short"), frames),
+        _flat(notes.get("flat"), frames),
+    ]
+    return [sentence for sentence in whole if sentence]
+
+
+def sentences(notes: object, frames: object) -> list[str]:
+    """The warnings, marked as such; what there is to say of the limit if there are none of that."""
+    found = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
+    known = notes if isinstance(notes, dict) else {}
+    if (
+        "short" not in known
+        and not _inside(known.get("flat"))
+        and (said := reached(known.get("reached"), frames))
+    ):
+        found.append(f"{said}: inside of the set, as far as can be told")  # next to none escaped late
+    return found
+
+
+def reached(note: object, frames: object) -> str:
+    """Which share of samples did not escape; nothing for none."""
+    if not _has(note, "share", "maxiter", "frame") or note["share"] < _LEAST_SHARE:
+        return ""
+    most = "" if frames == 1 else "at most "
+    share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
+    return f"{most}{share} of {samples} did not escape within {_limit(note)}"
+
+
+def brief(notes: object) -> str:
+    """The warnings in a few words, for a line of progress."""
+    notes = notes if isinstance(notes, dict) else {}
+    words = []
+    if _has(notes.get("gave_up"), "maxiter"):
+        words.append("a limit was given up")
+    if _has(short := notes.get("short"), "frame", "share", "maxiter"):
+        words.append(f"{_percent(short['share'])} of frame {short['frame']} at {_limit(short)}")
+    if _has(flat := notes.get("flat"), "frames"):
+        words.append(f"{flat['frames']} flat frame{_s(flat['frames'])}")
+    return ", ".join(words)
+
+
+def _has(note: object, *numbers: str) -> TypeGuard[JsonObject]:
+    known = [note.get(name) for name in numbers] if isinstance(note, dict) else [None]
+    return all(is_number(number) and math.isfinite(number) for number in known)
+
+
+def _s(count: object) -> str:
+    return "" if count == 1 else "s"
+
+
+def _limit(note: JsonObject) -> str:
+    return f"maxiter {note['maxiter']:,}"
+
+
+def _percent(share: float) -> str:
+    """Never 100 % or 0 % of what is not all or nothing."""
+    percent = 100 * share
+    if 0 < percent < 9.95:
+        return f"{max(percent, 0.1):.1f} %"
+    return f"{100 if share >= 1 else min(round(percent), 99)} %"
+
+
+def _samples_of(frame: object, frames: object) -> str:
+    if frames == 1:
+        return "the picture's samples"
+    if is_number(frames) and frame == frames - 1:
+        return "the last frame's samples"
+    return f"frame {frame}'s samples"
+
+
+def _run(note: JsonObject, frames: object) -> str:
+    """Frames in words: how many, unless they follow each other."""
+    first, last, count = note["first"], note["last"], note["frames"]
+    if frames == 1:
+        return "the picture"
+    if first == last:
+        return f"frame {first}"
+    gaps = "" if count == last - first + 1 else f"{count} of "
+    return f"{gaps}frames {first} to {last}"
+
+
+def _short(note: object, frames: object) -> str:
+    if not _has(note, "frames", "first", "last", "frame", "share", "missing", "maxiter"):
+        return ""
+    most = note["missing"] > 0.8 * note["share"]
+    much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
+    others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
+    return (
+        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}; with "
+        f"a higher one {much} would hardly be black{others}: try {_higher(note)}"
+    )
+
+
+def _higher(note: JsonObject) -> str:
+    """What to ask for where a limit seems too low."""
+    return f"--maxiter {4 * note['maxiter']}" if note.get("auto") else "--maxiter auto"
+
+
+def _flat(note: object, frames: object) -> str:
+    if not _has(note, "frames", "first", "last"):
+        return ""
+    one = note["first"] == note["last"]
+    run = _run(note, frames)
+    if _inside(note):
+        shown = f"{run} {'is' if one else 'are'} black all over"
+        if note.get("auto"):
+            return f"{shown}: the point lies inside of the set, as far as can be told{_digits(note)}"
+        return (
+            f"{shown}, as no sample escaped within {_limit(note)}: the point lies inside of the set, or that is "
+            f"too few; try --maxiter auto{_digits(note)}"
+        )
+    shown = f"{run} {'shows' if one else 'show'} one flat colour"
+    if min(map(_value, _deltas(note)), default=math.inf) >= _WIDE:
+        return f"{shown}: the set is small or out of sight there; choose a smaller delta"
+    return f"{shown}: the point is not on the edge of the set{_digits(note)}"
+
+
+def _inside(note: object) -> TypeGuard[JsonObject]:
+    """Whether flat frames are all black."""
+    return _has(note, "inside", "frames", "maxiter") and note["inside"] == note["frames"]
+
+
+def _deltas(note: JsonObject) -> list[str]:
+    deltas = note.get("deltas")
+    return [it for it in deltas if isinstance(it, str)] if isinstance(deltas, list) else []
+
+
+def _magnitude(delta: str) -> int | None:
+    """Of a decimal number as the service writes it, which may be far below the least float."""
+    mantissa, _, exponent = delta.lower().partition("e")
+    try:
+        return math.floor(math.log10(float(mantissa))) + int(exponent or 0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _value(delta: str) -> float:
+    try:
+        return float(delta)
+    except ValueError:
+        return math.inf
+
+
+def _digits(note: JsonObject) -> str:
+    """What a point of few digits has to do with it."""
+    magnitudes = [m for m in map(_magnitude, _deltas(note)) if m is not None]
+    decimals = note.get("decimals")
+    if not magnitudes or not is_number(decimals) or decimals > -min(magnitudes):
+        return ""
+    deepest = min(magnitudes)
+    return (
+        f". If the point was rounded: its {decimals} decimal{_s(decimals)} will do to about 1e-{decimals}, "
+        f"at 1e{deepest} it needs {2 - deepest}; `{typed('locate')}` finds a centre with all digits"
+    )
+
+
+def _gave_up(note: object) -> str:
+    if not _has(note, "maxiter"):
+        return ""
+    delta, reason = note.get("delta"), note.get("reason")
+    where = f" for frames near delta {printable(delta, 30)}" if isinstance(delta, str) else ""
+    why = f" ({printable(reason, 200)})" if isinstance(reason, str) and reason else ""
+    return f"maxiter auto was given up{where}{why}: what is black there may lie outside of the set"

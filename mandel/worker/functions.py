@@ -1,0 +1,252 @@
+"""The functions that workers run: (unit, slot, *inputs) -> (result, facts about the run).
+
+They know nothing of Ray. What is costly to make, an OpenCL context and its
+programs, is made on first use and lives as long as the worker process.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mandel.device import machine
+from mandel.device.context import device_context
+from mandel.errors import MandelError, RenderError
+from mandel.plan.iteration_limit import IterationLimit
+from mandel.plan.reference import Reference, reference_orbit
+from mandel.render.frame import FrameRenderer
+from mandel.render.iteration_limit import view_limit
+from mandel.render.perturbed import orbit_room
+from mandel.render.raw_strip import RawStrip, RawStripWriter
+from mandel.render.resampler import Resampler
+from mandel.render.strip import StripRenderer
+from mandel.render.tally import black_share, is_flat
+from mandel.tasks.results import check_result
+from mandel.tasks.units import (
+    FrameUnit,
+    LimitUnit,
+    MipsUnit,
+    ReferenceUnit,
+    RepaintUnit,
+    ResampleUnit,
+    SegmentUnit,
+    StripUnit,
+)
+from mandel.video import encode
+from mandel.worker import injected_faults
+from mandel.worker.interrupt import held_back
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a task may use of its worker's machine.
+
+    Attributes:
+        device: as ``mandel.device.choose`` takes it.
+        cores: cores of a CPU device; None for all.
+    """
+
+    device: str = "auto"
+    cores: int | None = None
+
+
+class WorkerContext:
+    """What a thread keeps for a slot: its frame renderer, and what is made on first use beside it."""
+
+    def __init__(self, slot: Slot):
+        self.context = device_context(slot.device, slot.cores)
+        self.frames = FrameRenderer(self.context, workers=machine.cores())
+
+    @cached_property
+    def strips(self) -> StripRenderer:
+        return StripRenderer(self.frames)
+
+    @cached_property
+    def resampler(self) -> Resampler:
+        return Resampler(self.context)
+
+    @property
+    def facts(self) -> dict:
+        return {"device": self.context.device.name}
+
+
+_own = threading.local()
+_first = threading.Lock()  # drivers are found and contexts made once, by one thread
+
+
+def worker_context(slot: Slot) -> WorkerContext:
+    """This thread's studio for a slot."""
+    kept = _own.__dict__.setdefault("studios", {})
+    if slot not in kept:
+        with _first, held_back():
+            kept[slot] = WorkerContext(slot)
+    return kept[slot]
+
+
+def _forget() -> None:
+    """What this thread keeps may be half made: the next task makes it anew."""
+    _own.__dict__.clear()
+    device_context.cache_clear()
+
+
+def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
+    """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
+
+    The fact ``found``: whether it is ``flat``; of an iterated one how many samples reached the limit, of another
+    the share that is ``black``.
+
+    Args:
+        inputs: the reference orbit, if the frame is deep; or the strips that ``unit`` names.
+    """
+    own = worker_context(slot)
+    if isinstance(unit, ResampleUnit):
+        picture = own.resampler.picture(unit, inputs)
+        return picture, own.facts | {"found": {"flat": is_flat(picture), "black": black_share(picture)}}
+    for reference in inputs:
+        own.frames.keep_reference(unit.view.re, unit.view.im, reference)
+    picture = own.frames.picture(
+        unit.view,
+        unit.maxiter,
+        unit.bailout,
+        unit.style,
+        unit.supersampling,
+        layout="yuv420",
+        adaptive=unit.adaptive,
+    )
+    return picture, own.facts | {"found": {"flat": is_flat(picture), **asdict(own.frames.reached)}}
+
+
+def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
+    """A strip of the exponential map with all its levels, uint32, flat.
+
+    The fact ``raw``: its samples as ``render.raw_strip`` packs them, uint8, if they are worth keeping; ``found``:
+    how many reached the limit.
+
+    Args:
+        inputs: the reference orbit, if the strip is deep; or such samples, to be painted.
+    """
+    own = worker_context(slot)
+    if isinstance(unit, RepaintUnit):
+        strip = own.strips.repaint(unit.layout, unit.base, RawStrip(inputs[0]), unit.style)
+        return strip, own.facts | {"found": asdict(own.strips.reached)}
+    for reference in inputs:
+        own.frames.keep_reference(unit.re, unit.im, reference)
+    writer = RawStripWriter(unit.maxiter, unit.bailout, unit.pace)
+    strip = own.strips.render(unit.layout, unit.blocks, unit.maxiter, unit.bailout, unit.style, writer)
+    raw, facts = writer.data(), own.facts | {"found": asdict(own.strips.reached)}
+    return strip, facts if raw is None else facts | {"raw": np.frombuffer(raw, np.uint8)}
+
+
+def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, dict]:
+    """The coarse levels of a strip, as an array that does not hold on to the rest."""
+    return strip[unit.layout.offset(unit.level) :].copy(), {}
+
+
+def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
+    """The reference orbit that all deep frames of a job share."""
+    reference = reference_orbit(
+        unit.re,
+        unit.im,
+        unit.bits,
+        unit.limit,
+        report,
+        unit.radius,
+        unit.gives_up,
+        orbit_room(machine.cores()),
+    )
+    return reference, {"iterations": reference.last}
+
+
+def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[IterationLimit, dict]:
+    """The iteration limit that a key view needs."""
+    own = worker_context(slot)
+    return view_limit(own.frames, unit.view, *references), own.facts
+
+
+def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:
+    """Frames, in order, as the bytes of one segment: uint8, as only arrays travel without being copied."""
+    segment = encode.encode_segment(frames, unit.width, unit.height, unit.fps)
+    return np.frombuffer(segment, np.uint8), {"frames": len(frames)}
+
+
+FUNCTIONS = {
+    "frame": render_frame,
+    "segment": encode_segment,
+    "reference": compute_reference,
+    "limit": find_limit,
+    "strip": render_strip,
+    "mips": keep_mips,
+}
+
+_reporter: ContextVar[Callable[[int, int], None] | None] = ContextVar("reporter", default=None)
+
+
+def report(done: int, total: int) -> None:
+    """Tells how far a long task is, if somebody listens."""
+    if (tell := _reporter.get()) is not None:
+        tell(done, total)
+
+
+# By job, the ``failures`` of the latest task that failed in this process.
+_failed: dict[str, int] = {}
+
+
+def run(
+    function: str,
+    unit,
+    slot: Slot,
+    *inputs,
+    label: str = "",
+    failures: int = 0,
+    tell: Callable[[int, int], None] | None = None,
+):
+    """Calls a task function; an error becomes part of the facts, never an exception.
+
+    Tasks wait in queues when a worker fails one of them. Failing at once, it would get them all before
+    anybody can send them elsewhere: it hands back what was submitted before its failure was known.
+
+    Args:
+        label: the task's name; its first word is the job's.
+        failures: failed attempts, of any job, known of when the task was submitted.
+        tell: called now and then as ``tell(done, total)`` by tasks that take long.
+
+    Returns:
+        The result (None after an error) and a dict with ``host``, ``pid``,
+        ``seconds``, ``cpu_seconds``, and ``error`` (code, message) if there was one.
+    """
+    started, cpu = time.monotonic(), time.process_time()
+    result, facts = None, {}
+    _reporter.set(tell)
+    job = label.partition(" ")[0]
+    try:
+        if failures <= _failed.get(job, -1):
+            raise RenderError("RETURNED_UNTRIED", "this worker failed another task of the job meanwhile")
+        injected_faults.strike(label)
+        result, facts = FUNCTIONS[function](unit, slot, *inputs)
+        check_result(function, result)
+    except MandelError as error:
+        result, facts = None, {"error": {"code": error.code, "message": error.message}}
+    except Exception as error:  # the worker must live on; the scheduler counts the attempt
+        traceback.print_exc()
+        facts = {"error": {"code": "INTERNAL", "message": f"{type(error).__name__}: {error}"}}
+    except BaseException:  # it is cancelled
+        _forget()
+        raise
+    if "error" in facts:
+        _failed[job] = max(failures, _failed.get(job, -1))
+    facts |= {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "seconds": time.monotonic() - started,
+        "cpu_seconds": time.process_time() - cpu,
+    }
+    return result, facts

@@ -1,0 +1,105 @@
+"""What runs on a Ray cluster's workers: calls of tasks, and the actor that keeps this program's metrics."""
+
+from __future__ import annotations
+
+import pickle
+from functools import cache
+from typing import Any, NamedTuple
+
+import ray
+from ray.experimental import internal_kv
+from ray.util import metrics
+
+from mandel.tasks.heartbeats import CallHeartbeat
+from mandel.worker import functions
+
+
+class PackedTask(NamedTuple):
+    """One task of a call; ``inputs`` are places in the call's inputs, which tasks share."""
+
+    function: str
+    argument: Any
+    inputs: tuple[int, ...]
+    label: str
+    failures: int
+    key: bytes
+
+
+def by_value():
+    """The function that workers call, with all of it inside, so that it travels as it is.
+
+    Nothing of this program is imported or unpacked before interrupts are held back.
+    """
+
+    def call(packed: bytes, *inputs):
+        from mandel.worker.interrupt import held_back
+
+        with held_back():
+            from mandel.worker.ray_call import run_call
+        return run_call(packed, *inputs)
+
+    return call
+
+
+def run_call(packed: bytes, *inputs):
+    """A call on a worker: ``functions.run`` for each, plus what only Ray knows there.
+
+    Args:
+        packed: a list of ``PackedTask`` and the slot, pickled.
+
+    Returns:
+        The results, and as the last one the facts about each run.
+    """
+    tasks_packed, slot = pickle.loads(packed)  # noqa: S301 - from our driver, through Ray
+    node = ray.get_runtime_context().get_node_id()
+    results, facts = [], []
+    with _heartbeat().of(heartbeat_key(tasks_packed[0].key)):
+        for one in tasks_packed:
+            result, about = functions.run(
+                one.function,
+                one.argument,
+                slot,
+                *(inputs[place] for place in one.inputs),
+                label=one.label,
+                failures=one.failures,
+                tell=lambda done, total, key=one.key: internal_kv._internal_kv_put(
+                    key, f"{done} {total}".encode()
+                ),
+            )
+            results.append(result)
+            facts.append({**about, "node": node})
+    return *results, facts
+
+
+@cache
+def _heartbeat() -> CallHeartbeat:
+    """This worker's."""
+    return CallHeartbeat(lambda key, count: internal_kv._internal_kv_put(key, str(count).encode()))
+
+
+def heartbeat_key(key: bytes) -> bytes:
+    """Where the signs of a call are, by the key of its first task."""
+    return key + b"-sign"
+
+
+class Meter:
+    """This program's metrics, in an actor of their own."""
+
+    def __init__(self):
+        self._frames = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
+        self._segments = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
+        self._seconds = metrics.Histogram(
+            "mandel_frame_seconds",
+            "Seconds to render one frame.",
+            boundaries=[0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300],
+        )
+        self._queue = metrics.Gauge("mandel_queue_length", "Tasks submitted and not ended.")
+
+    def tell(self, seconds: list[float], segments: int, queue: int) -> None:
+        """Counts frames, by the seconds that each took, and segments; notes the tasks not ended."""
+        self._queue.set(queue)
+        if segments:
+            self._segments.inc(segments)
+        for value in seconds:
+            self._frames.inc()
+            self._seconds.observe(value)

@@ -1,0 +1,125 @@
+"""The payload that is sent, and what is said about it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mandel.client import command_line, payload_file
+from mandel.errors import RequestError
+from mandel.payload.decimal_text import Number
+
+SEED = {"point": "-1.338238635,-0.057237059", "maxiter": 1000, "num_frames": 50, "end_delta": 0.0001}
+EXACT_POINT = "--point=" + "-1." + "7" * 40 + ",0"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("payload.json").write_text(json.dumps(SEED))
+    Path("named.json").write_text(json.dumps(SEED))
+
+
+def ask(*argv):
+    return payload_file.payload(command_line.parser().parse_args(argv))
+
+
+def test_the_file_that_was_not_named_is_told():
+    assert ask()[1] == ["sending payload.json"]
+    assert ask("--palette", "ember", "--fps", "30")[1] == ["sending payload.json with fps=30, palette=ember"]
+    assert ask("named.json", "--fps", "30")[1] == []
+    Path("payload.json").unlink()
+    assert ask("--num-frames", "3") == (
+        {"num_frames": Number("3")},
+        ["sending the service's default payload with num_frames=3"],
+    )
+
+
+@pytest.mark.parametrize(
+    "argv, maxiter",
+    [
+        (("--end-delta", "1e-30"), None),
+        (("--end-delta", "1e-3"), None),
+        (("--set", "start_delta=1e-30"), None),
+        (("named.json", "--end-delta", "1e-30"), None),
+        (("named.json", EXACT_POINT), None),
+        (("--fps", "30"), "1000"),
+        (("named.json",), "1000"),
+        (("named.json", "--frame-width", "64"), "1000"),
+        (("--end-delta", "1e-30", "--maxiter", "70"), "70"),
+        (("named.json", "--end-delta", "1e-30", "--maxiter", "1000"), "1000"),
+        (("--end-delta", "1e-30", "--maxiter", "auto"), "auto"),
+    ],
+)
+def test_a_files_limit_is_not_sent_for_another_place(argv, maxiter):
+    sent, told = ask(*argv)
+    found = sent.get("maxiter")
+    assert (found.text if isinstance(found, Number) else found) == maxiter
+    file = "named.json" if "named.json" in argv else "payload.json"
+    said = f"maxiter 1000 of {file} was made for another place and is left out"
+    assert (said in " ".join(told)) == (maxiter is None)
+
+
+def test_a_file_without_a_limit_is_sent_as_it_is():
+    Path("auto.json").write_text(json.dumps(SEED | {"maxiter": "auto"}))
+    assert ask("auto.json", "--end-delta", "1e-3") == (
+        {"point": SEED["point"], "maxiter": "auto", "num_frames": Number("50"), "end_delta": Number("1e-3")},
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    "point, delta, decimals",
+    [
+        ("-1.338238635,-0.057237059", "1e-30", 9),
+        ("-1.338238635,-0.057237059", "1e-9", None),
+        ("-1.3382386350000,0", "1e-13", None),
+        ("-1.3382386350000,0", "1e-14", 13),
+        ("-2,0", "1e-300", None),
+        ("-20e-1,0.0", "1e-300", None),
+        ("-1.25e-3,0", "1e-6", 5),
+        ("-1.25,0", "1e-30", None),
+        ("0.5", "1e-30", None),
+        ("1.23456", "1e-30", None),
+        ("x,0", "1e-30", None),
+        ("1", "1e-30", None),
+        ("-0.7,0.1", "x", None),
+        ("-0.70001,0.1", "1e-99999999999", 5),
+    ],
+)
+def test_a_zoom_deeper_than_a_point_that_may_be_rounded_is_told_of(point, delta, decimals):
+    Path("named.json").write_text("{}")
+    _, told = ask("named.json", f"--point={point}", "--end-delta", delta)
+    assert len(told) == (decimals is not None)
+    assert decimals is None or (f"the point has {decimals} decimals" in told[0] and "locate" in told[0])
+
+
+def test_the_same_fields_again():
+    argv = ["--palette=ember", "--end-delta=1e-30", "--set=later=-1"]
+    args = command_line.parser().parse_args(argv)
+    again = command_line.parser().parse_args(payload_file.field_words(args))
+    assert payload_file.payload(again) == payload_file.payload(args)
+
+
+def test_flags_are_true_or_false():
+    for words in (("--keep-strips", "true"), ("--set", "keep_strips=true")):
+        payload, (told,) = ask(*words)
+        assert payload["keep_strips"] is True and told.endswith("with keep_strips=true")
+    assert ask("--keep-strips", "false")[0]["keep_strips"] is False
+    assert ask("--keep-strips", "yes")[0]["keep_strips"] == "yes"  # the service says what is wrong
+
+
+def test_recolour_sends_the_changes_alone():
+    argv = ["--recolour", "3b1f", "--palette", "ember", "--fps", "60", "--client", "me"]
+    args = command_line.parser().parse_args(argv)
+    op, message, told = command_line.request(args)
+    assert (op, told) == ("recolour", [])
+    assert message == {
+        "op": "recolour",
+        "job": "3b1f",
+        "palette": "ember",
+        "fps": Number("60"),
+        "client": "me",
+    }
+    with pytest.raises(RequestError, match="takes the job's own payload"):
+        command_line.request(command_line.parser().parse_args(["zoom.json", "--recolour", "3b1f"]))

@@ -1,0 +1,108 @@
+"""Results in words."""
+
+import pytest
+
+from mandel.client.report import report
+
+JOB = "239de3" + "0" * 58
+NODES = ["a" * 56, "b" * 56, "c" * 56]
+
+
+def lines(result, op="status"):
+    pairs = (line.strip().partition("  ") for line in report(op, result).splitlines())
+    return {name: text.strip() for name, _, text in pairs}
+
+
+def test_a_job_names_hosts_not_nodes():
+    told = lines(
+        {
+            "job": JOB,
+            "state": "running",
+            "frames": 50,
+            "done": 30,
+            "seconds_left": [6.0, 70],
+            "asked": 0.5,
+            "payload": {"point": "1" * 500, "palette": "ember"},
+            "pinned": False,
+            "seconds": 185.2,
+            "nodes": {NODES[0]: 20, NODES[1]: 7, NODES[2]: 3},
+            "hosts": {NODES[0]: "left", NODES[1]: "left"},
+            "error": {"code": "LOST", "message": "gone", "field": None, "limit": None},
+        }
+    )
+    assert told["job"] == JOB[:12] and told["frames"] == "30 of 50" and told["left"] == "6 s to 1:10"
+    assert told["nodes"] == f"left: 27 frames (2 nodes), {'c' * 12}: 3 frames"
+    assert told["took"] == "3:05" and told["pinned"] == "no" and told["error"] == "LOST: gone"
+    assert told["asked"].startswith("19") and "hosts" not in told
+
+
+def test_the_service_in_words():
+    text = report(
+        "status",
+        {
+            "version": "1",
+            "uptime": 7385.2,
+            "connections": 1,
+            "driver": {"state": "ready", "starts": 1, "error": None, "pid": 7},
+            "cluster": {
+                "address": "h:1",
+                "joined": True,
+                "dashboard": None,
+                "slots": {"cpu": 8, "gpu": None},
+                "nodes": [
+                    {"id": NODES[0], "host": "left", "alive": True},
+                    {"id": NODES[1], "host": "left", "alive": True},
+                    {"id": NODES[2], "alive": True},
+                    {"id": "d", "host": "x", "alive": False},
+                ],
+            },
+            "jobs": {"queued": 0, "running": 1, "done": 3},
+            "live": [{"job": JOB, "state": "running"}],
+        },
+    )
+    for words in (
+        "2:03:05",
+        "ready, started once",
+        "left (2 nodes), cccccccccccc, 1 dead",
+        "cpu 8",
+        "running already",
+        "1 running, 3 done",
+        f"{JOB[:12]} running",
+    ):
+        assert words in text
+    assert not set('{}[]"') & set(text) and "dashboard" not in text
+
+
+def test_what_the_service_stores_in_words():
+    storage = {
+        "total": 3_400_000_000,
+        "limit": 60e9,
+        "free": 80e9,
+        "jobs": 3e9,
+        "cache": 5e6,
+        "lost": 4096,
+        "pinned": 12_300_000,
+    }
+    told = lines({"storage": storage, "bytes": 12_345_678, "kept": 5_000})
+    assert told["DB"] == "3400.0 MB of 60.0 GB (pinned 12.3 MB, cache 5.0 MB); 80.0 GB free on its disk"
+    assert told["size"] == "12.3 MB" and told["kept"] == "5.0 kB"
+    assert lines({"storage": {"error": "gone"}})["DB"] == "error gone"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"storage": {"total": "x", "limit": [], "free": {}, "lost": "y"}, "bytes": -1, "kept": 1e300},
+        {"storage": 3},
+        {"jobs": [{"bytes": "x", "pinned": 7}]},
+        {"job": 3, "nodes": {"": "x"}, "hosts": 1},
+        {"jobs": [3, {"job": None, "seconds_left": [1]}]},
+        {"jobs": 3, "driver": [], "cluster": {"nodes": 5}, "live": [1]},
+        {"cluster": {"nodes": [{}, 3]}},
+        {"asked": 1e300, "uptime": "x", "error": 7, "payload": None, "frames": {"a": [{}]}},
+    ],
+)
+@pytest.mark.parametrize("op", ["status", "list", "cancel"])
+def test_anything_can_be_told(op, result):
+    assert isinstance(report(op, result), str)

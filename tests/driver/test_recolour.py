@@ -1,0 +1,151 @@
+"""A zoom made again from kept strips: nothing is iterated, and the frames are those of a new rendering."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.recipes.choose import recipe_of
+from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
+from mandel.payload.payload import Payload, parse
+from mandel.protocol.strict_json import loads
+from mandel.tasks.units import StripUnit
+from mandel.worker.functions import FUNCTIONS, Slot
+
+SLOT = Slot("cpu")
+SMALL = {
+    "point": "-0.743643887037151,0.131825904205330",
+    "num_frames": 7,
+    "frame_width": 160,
+    "frame_height": 90,
+    "maxiter": 500,
+    "start_delta": "2",
+    "end_delta": "0.02",
+    "sampling": "shared",
+    "keep_strips": True,
+}
+# Another point each: the seahorse valley, and a spiral beyond what doubles can tell apart.
+DEEP = {
+    "point": "-1.759817130804847813610825010561798238244,-0.01259331079974986538374663184326485845034",
+    "start_delta": "2e-16",
+    "end_delta": "1e-17",
+    "maxiter": 2000,
+}
+
+
+def payload(**fields) -> Payload:
+    return parse(loads(json.dumps(SMALL | fields).encode()))
+
+
+class Zoom:
+    """Frames made one after the other; raw strips go to a folder, or come from one."""
+
+    def __init__(self, p: Payload, folder, found: dict | None = None, source: Payload | None = None):
+        self.files = StripFiles("job", folder, found, keeps=p.keep_strips or source is not None)
+        self.recipe, self.made, self.iterated, self.kept = recipe_of(p, self.files, source), {}, [], {}
+
+    def make(self, item: WorkItem):
+        if item in self.made:
+            return self.made[item]
+        unit, inputs = self.recipe.unit(item), [self.make(need) for need in self.recipe.needs(item)]
+        if item.kind == STRIP and not isinstance(unit, StripUnit):
+            inputs = [self.files.read(item.index)]
+        self.made[item], facts = FUNCTIONS[item.kind](unit, SLOT, *inputs)
+        if isinstance(unit, StripUnit):
+            self.iterated.append(item.index)
+            event = self.files.made(item.index, unit.layout.finest, facts.get("raw"))
+            if "path" in event:
+                self.kept[str(item.index)] = [event[key] for key in ("path", "base", "bytes", "sha256")]
+        return self.made[item]
+
+    def frames(self, *indices: int) -> list[np.ndarray]:
+        return [self.make(WorkItem(FRAME, index)) for index in indices]
+
+
+@pytest.fixture(scope="module", params=[{}, DEEP], ids=["direct", "perturbed"])
+def kept(request, tmp_path_factory):
+    """A zoom rendered once: its payload, where its strips are, its frames."""
+    zoom = Zoom(p := payload(**request.param), tmp_path_factory.mktemp("strips"))
+    frames = zoom.frames(*range(p.num_frames))
+    assert set(zoom.kept) == {str(strip) for strip in zoom.iterated}
+    return p, zoom.kept, frames
+
+
+def psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / max(np.mean((a.astype(float) - b) ** 2), 1e-9))
+
+
+def test_keeping_changes_no_pixel(kept, tmp_path):
+    p, _, frames = kept
+    plain = Zoom(replace(p, keep_strips=False), tmp_path)
+    assert all(
+        (a == b).all() for a, b in zip(plain.frames(0, 3, 6), (frames[0], frames[3], frames[6]), strict=True)
+    )
+
+
+def test_another_palette_is_the_direct_rendering(kept, tmp_path):
+    p, strips, frames = kept
+    asked = replace(p, palette="ember", keep_strips=False)
+    again, direct = Zoom(asked, tmp_path, strips, p), Zoom(asked, tmp_path)
+    for index in (0, 3, 6):
+        a, b = again.frames(index)[0], direct.frames(index)[0]
+        assert (a == b).all() and (a != frames[index]).any()
+    assert not again.iterated and REFERENCE not in {item.kind for item in again.made}
+
+
+@pytest.mark.parametrize(
+    "fields, least",
+    [
+        ({"num_frames": 12, "easing": "1"}, 40),
+        ({"frame_width": 120, "frame_height": 68}, 28),
+        ({"frame_width": 240, "frame_height": 136, "strip_density": "0.73"}, 24),
+        ({"frame_width": 90, "frame_height": 120}, 22),
+        ({"rotation": "70"}, 40),
+    ],
+    ids=["more frames, eased", "smaller", "larger", "upright", "turned"],
+)
+def test_other_frames_look_as_if_rendered_anew(kept, tmp_path, fields, least):
+    p, strips, _ = kept
+    asked = replace(p, keep_strips=False, **fields)
+    again, direct = Zoom(asked, tmp_path, strips, p), Zoom(asked, tmp_path)
+    for index in (0, asked.num_frames // 2, asked.num_frames - 1):
+        height = asked.frame_height
+        a, b = again.frames(index)[0][:height], direct.frames(index)[0][:height]
+        assert psnr(a, b) > least, (index, psnr(a, b))
+    assert not again.iterated
+
+
+def test_what_was_not_kept_is_iterated(kept, tmp_path):
+    p, strips, _ = kept
+    wider = replace(p, frame_width=400, frame_height=90, strip_density="0.5", keep_strips=False)
+    zoom = Zoom(wider, tmp_path, strips, p)
+    zoom.frames(0)
+    assert zoom.iterated and max(zoom.iterated) < 0  # what lies beyond the corners of the first frames
+    some = dict(list(strips.items())[::2])
+    zoom = Zoom(replace(p, keep_strips=False), tmp_path, some, p)
+    zoom.frames(6)
+    assert zoom.iterated and not {str(strip) for strip in zoom.iterated} & set(some)
+
+
+def test_a_damaged_file_is_noticed(kept, tmp_path):
+    p, strips, _ = kept
+    (number, (path, base, size, _)) = next(iter(strips.items()))
+    wrong = strips | {number: [path, base, size, hashlib.sha256(b"").hexdigest()]}
+    files = StripFiles("job", tmp_path, wrong, keeps=True)
+    recipe = recipe_of(p, files)
+    assert not recipe.needs(WorkItem(STRIP, int(number))) and files.read(int(number)) is None
+    assert isinstance(recipe.unit(WorkItem(STRIP, int(number))), StripUnit)
+
+
+def test_a_shape_that_makes_frames_finer_is_not_made_of_coarse_strips(tmp_path):
+    """Deltas are of the shorter side: frames six times as high, of the same width, are six times as fine."""
+    p = payload(frame_height=20, num_frames=3, end_delta="0.2")
+    first = Zoom(p, tmp_path)
+    first.frames(*range(3))
+    asked = replace(p, frame_height=120, strip_density="0.88", keep_strips=False)
+    again, direct = Zoom(asked, tmp_path, first.kept, p), Zoom(asked, tmp_path)
+    a, b = again.frames(2)[0][:120], direct.frames(2)[0][:120]
+    assert psnr(a, b) > 25.5 and again.iterated, psnr(a, b)

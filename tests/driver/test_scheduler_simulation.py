@@ -1,0 +1,269 @@
+"""Random jobs on random clusters that fail at random, in virtual time: none stalls, nothing is lost or made twice."""
+
+import hashlib
+import json
+import random
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from mandel.driver.jobs import (
+    express as express_module,
+)
+from mandel.driver.jobs import (
+    job_run as job_module,
+)
+from mandel.driver.jobs import (
+    scheduler as scheduler_module,
+)
+from mandel.driver.jobs import (
+    stragglers as stragglers_module,
+)
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.scheduler import Scheduler
+from mandel.payload.payload import parse
+from mandel.plan.segment_plan import cut
+from mandel.protocol.strict_json import loads
+from mandel.settings import PayloadLimits
+from tests.support.simulation import FRAME_BYTES, SIDES, Clock, Cluster
+
+
+class Pictures:
+    """A job's cache, in which an earlier driver left some pictures; some are damaged."""
+
+    def __init__(self, name, rng):
+        self.name, self.rng = name, rng
+
+    def get(self, key):
+        if not key.endswith(".yuv") or self.rng.random() < 0.7:
+            return None
+        frame = key.removeprefix(f"{self.name}-").removesuffix(".yuv")
+        data = f"{self.name} frame {frame}".encode().ljust(FRAME_BYTES, b"\0")
+        return (hashlib.sha256(data).digest() if self.rng.random() < 0.9 else bytes(32)) + data
+
+    def put(self, key, data):
+        pass
+
+    def remove(self, key):
+        pass
+
+
+class Films:
+    """In place of the finisher: a job's video is there as soon as its segments are."""
+
+    def __init__(self, wake):
+        self._over, self._checks, self.active = [], [], False
+
+    def check(self, job, number, path, note):
+        right = Future()
+        right.set_result(None)
+        self._checks.append((note, right))
+
+    @property
+    def checking(self):
+        return bool(self._checks)
+
+    def checked(self):
+        over, self._checks = self._checks, []
+        return over
+
+    def look_at(self, job):
+        if len(job.paths) == len(job.segments):
+            done = Future()
+            done.set_result({})
+            self._over.append((job.name, done))
+
+    def ended(self):
+        over, self._over = self._over, []
+        return over
+
+    def forget(self, name):
+        pass
+
+    def close(self):
+        pass
+
+
+def payload(rng):
+    """Any job: exact or shared, deep or not, inwards or outwards, of one frame or many."""
+    deep, auto = rng.random() < 0.3, rng.random() < 0.3
+    fields = {
+        "num_frames": rng.choice((1, 2, 7, rng.randint(1, 40), rng.randint(1, 250))),
+        "frame_width": SIDES[0],
+        "frame_height": SIDES[1],
+        "sampling": rng.choice(("exact", "shared")),
+        "start_delta": "3",
+        "end_delta": "1e-20" if deep else rng.choice(("3", "1e-2", "1e-6")),
+        "maxiter": "auto" if auto else 500,
+        "easing": rng.choice(("0", "0.5", "1")),
+        "rotation": rng.choice(("0", "90")),
+    }
+    if rng.random() < 0.3:
+        fields["start_delta"], fields["end_delta"] = fields["end_delta"], fields["start_delta"]
+    return parse(loads(json.dumps(fields).encode()), PayloadLimits())
+
+
+FAULTS = {
+    "none": {"worker": 0, "error": 0, "hang": 0, "node": 0},
+    "workers": {"worker": 0.01, "error": 0.01, "hang": 0, "node": 0},
+    "nodes": {"worker": 0.002, "error": 0, "hang": 0, "node": 0.01},
+    "hangs": {"worker": 0, "error": 0, "hang": 0.005, "node": 0},
+    # As a zoom towards a minibrot: each strip takes half as long again as the one before it.
+    "deeper": {"worker": 0, "error": 0, "hang": 0, "node": 0, "deeper": 1.5},
+}
+
+
+class World:
+    def __init__(self, seed, faults, tmp, monkeypatch, memory=None):
+        self.rng, self.clock, self.tmp = random.Random(seed), Clock(), tmp
+        for module in (express_module, job_module, scheduler_module, stragglers_module):
+            monkeypatch.setattr(module, "time", self.clock)
+        monkeypatch.setattr(scheduler_module, "VideoAssembler", Films)
+        rng = self.rng
+        nodes = [(rng.choice((0, 1, 2, 8)), rng.choice((0, 0, 1, 2))) for _ in range(rng.randint(1, 4))]
+        nodes[0] = (rng.randint(1, 8), nodes[0][1])
+        memory = memory or int(10 ** rng.uniform(6, 8.5))
+        self.cluster = Cluster(rng, self.clock, nodes, memory, FAULTS[faults])
+        self.events, self.to_adopt, self.jobs, self.finished = [], [], {}, {}
+        self.late = self.largest = 0
+        self.cluster.submit = self._submit
+        self.scheduler = Scheduler(self.cluster, self._told)
+
+    def _told(self, event):
+        self.events.append(event)
+        said = event.get("message", "")
+        self.late += "started once more" in said
+        if "suspiciously long" in said:
+            self.cluster.suspected.add(said.removeprefix("job ").partition(" takes")[0].replace(":", ""))
+        if event["event"] == "segment":
+            self.to_adopt.append((event["job"], event["index"], event["path"]))
+
+    def _submit(self, batch):
+        for task in batch:
+            name, kind, index = task.label.split()
+            if kind == "segment":
+                frames = self.jobs[name].segments[int(index)].frames
+                assert [handle.label for handle in task.inputs] == [
+                    f"{name} frame {frame}" for frame in frames
+                ]
+        return type(self.cluster).submit(self.cluster, batch)
+
+    def add(self, name, client=""):
+        shape, rng = payload(self.rng), self.rng
+        segments = cut(shape.num_frames, FRAME_BYTES)
+        finished = (
+            {s.index: Path("there") for s in segments if rng.random() < 0.2} if rng.random() < 0.2 else {}
+        )
+        cache = Pictures(name, rng) if rng.random() < 0.2 else None
+        made = JobRun(
+            name, shape, self.tmp, finished, rng.choice((0, 0, 1, -1)), cache, client or rng.choice("abc")
+        )
+        self.jobs[name], self.finished[name] = made, set(finished)
+        self.largest = max(self.largest, made.held_bytes + segments[0].count * FRAME_BYTES)
+        self.scheduler.add(made)
+
+    def disturb(self):
+        """A client thinks better of it, now and then; a job that was cancelled may come again at once."""
+        if self.rng.random() < 0.01 and (running := list(self.scheduler._jobs)):
+            name = self.rng.choice(running)
+            if self.rng.random() < 0.5:
+                self.scheduler.change(name, self.rng.choice((-1, 2)), self.rng.choice("abcd"))
+                return
+            self.scheduler.cancel(name)
+            self.to_adopt = [known for known in self.to_adopt if known[0] != name]
+            self.events = [event for event in self.events if event.get("job") != name]
+            self.add(name)
+
+    def step(self):
+        self.scheduler.step(0.2)
+        self.disturb()
+        if not self.scheduler.tasks:
+            self.clock.now += 0.2
+            self.cluster.strike()
+        while self.to_adopt and self.rng.random() < 0.7:
+            name, index, path = self.to_adopt.pop(0)
+            self.scheduler.adopted(name, index, Path(path))
+
+    def run(self):
+        idle, until = 0, self.clock.now + 50_000
+        while self.scheduler.busy or self.scheduler.tasks:
+            self.step()
+            idle = 0 if self.scheduler.tasks or self.to_adopt else idle + 1
+            assert idle < 500 and self.clock.now < until, (
+                self.cluster.slots(),
+                [
+                    (job.name, job.payload, job.frames_left, job.recent_seconds, job.blamed)
+                    for job in self.jobs.values()
+                ],
+            )
+
+    def of(self, name, *kinds):
+        return [event for event in self.events if event["event"] in kinds and event.get("job") == name]
+
+
+@pytest.mark.parametrize("seed", [*range(6), 1193, 1215])
+@pytest.mark.parametrize("faults", FAULTS)
+def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path, monkeypatch):
+    world = World(seed, faults, tmp_path, monkeypatch)
+    for number in range(world.rng.choice((1, 2, 5))):
+        world.add(f"j{number}")
+        for _ in range(world.rng.choice((0, 10))):
+            world.step()
+    world.run()
+    for name, job in world.jobs.items():
+        (end,) = world.of(name, "video", "failed")
+        assert end["event"] == "video" or (faults == "workers" and "failed 3 times" in end["message"]), end
+        if end["event"] == "video":
+            made = sorted(event["index"] for event in world.of(name, "segment"))
+            assert made == sorted({segment.index for segment in job.segments} - world.finished[name])
+    assert world.cluster.again <= world.late
+    print(
+        f"{faults} {seed}: {world.cluster.wasted:.1f} of {world.cluster.busy:.0f} slot seconds spent on "
+        f"{len(world.cluster.copies)} copies of late tasks",
+        world.cluster.slots(),
+    )
+    if faults in ("none", "deeper"):
+        assert world.cluster.wasted <= 0.02 * world.cluster.busy, "nothing was stuck"
+    # What was cancelled holds on to its inputs a little longer.
+    assert world.cluster.store.most <= 0.8 * world.cluster.memory() + world.largest
+    world.scheduler.close()
+    assert not world.cluster.live and not world.cluster.unwanted
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_newcomers_see_a_frame_soon_whatever_fills_the_slots(seed, tmp_path, monkeypatch):
+    world = World(seed, "none", tmp_path, monkeypatch, memory=300_000_000)
+    cluster, rng, made = world.cluster, world.rng, []
+    world.disturb = lambda: None
+    # Tasks of long jobs outlast the test; those of newcomers last a tenth of a second.
+    cluster._seconds = lambda task: 1e5 if task.label.startswith("long") else 0.1
+    cluster._make = lambda task, node: made.append(task) or type(cluster)._make(cluster, task, node)
+    for number in range(rng.randint(1, 3)):
+        world.add(f"long{number}", "x")
+    for _ in range(20):
+        world.step()
+    waits, full = [], sum(cluster.slots().values())
+    for number in range(8):
+        if rng.random() < 0.5:  # one that would stay where newcomers are served
+            world.add(f"longer{number}", f"y{number}")
+            for _ in range(rng.randint(0, 40)):
+                world.step()
+        names = [f"new{number}{k}" for k in range(rng.choice((1, 1, 2, 3)))]
+        begun, before = world.clock.now, len(made)
+        for name in names:
+            world.add(name, f"client of {name}")
+        while not all(world.of(name, "frame", "kept", "video") for name in names):
+            world.step()
+            assert world.clock.now < begun + 60, names
+        # They may need strips and limits first, and share a place: what that takes is no waiting.
+        waits.append(world.clock.now - begun - 0.2 * (len(made) - before))
+        for name in names:
+            world.scheduler.cancel(name)
+    assert not any(world.of(name, "failed") for name in world.jobs)
+    assert len(cluster.running) <= full + 2 * len(cluster.alive), (
+        "one beside each node's slots, and one that ends"
+    )
+    print(f"waited {max(waits):.1f} s at most", cluster.slots())
+    assert max(waits) < 5
+    world.scheduler.close()

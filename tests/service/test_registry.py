@@ -1,0 +1,60 @@
+"""What the register says of jobs that no driver has: paused, cancelled, asked for again."""
+
+import json
+
+import pytest
+
+from mandel.service.jobs.registry import Registry
+from mandel.store.store import Store
+from tests.store.scenario import JOB, SEGMENTS, put
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "DB")
+    store.add(JOB, {"num_frames": 10}, '{"num_frames":10}', 10)
+    path, sha256 = put(store, SEGMENTS[0])
+    store.add_segment(JOB, 0, path, 5, sha256)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def registry(store):
+    return Registry(store, 0, 100, 100)
+
+
+def ask(registry, **fields):
+    return registry.ask(JOB, {"num_frames": 10}, '{"num_frames":10}', 10, **fields)
+
+
+def test_finished_segments_show_whoever_left_the_job_alone(store, registry):
+    assert registry.find(JOB).progress()["done"] == 5  # as after a restart
+    registry.cancel(JOB)
+    assert registry.find(JOB).progress()["done"] == 5
+    assert [row["done"] for row in json.loads(registry.list())] == [5]
+    assert registry.retry(JOB).progress()["done"] == 5
+
+
+def test_a_pause_says_how_many_frames_are_rendered_again(registry):
+    job = registry.next()
+    job.begin(job.segments)
+    for number in (5, 6, 9):
+        job.frame(number, "node", 1)
+    assert "again" not in registry.describe(job)
+    for _ in range(2):
+        registry.pause(JOB)
+        assert (job.progress()["done"], registry.describe(job)["again"]) == (5, 3)
+    registry.resume(JOB)
+    assert registry.next() == {"do": "cancel", "job": JOB}
+    registry.cancel_confirmed(JOB)
+    registry.next().begin(job.segments)
+    assert "again" not in job.progress()
+
+
+def test_segments_of_another_map_are_not_gone_on_with(store, registry):
+    registry.cancel(JOB)
+    assert ask(registry, source="f" * 64).progress()["done"] == 0
+    assert store.segments(JOB) == [] and store.get(JOB).source == "f" * 64
+    registry.cancel(JOB)
+    assert ask(registry).source == "f" * 64

@@ -1,0 +1,82 @@
+"""A job that cannot be begun: it ends clearly, and whatever happens to it meanwhile, the others go on."""
+
+import json
+
+import pytest
+
+from mandel.errors import StoreError
+from mandel.payload.payload import parse
+from mandel.protocol.strict_json import loads
+from mandel.service.jobs.registry import Registry
+from mandel.service.supervision.supervisor import Supervisor
+from mandel.store.states import CANCELLED, FAILED, PAUSED, QUEUED
+from mandel.store.store import Store
+from tests.service.heads import SMALL
+from tests.store.scenario import SEGMENTS, put
+
+PAYLOAD = parse(loads(json.dumps(SMALL).encode()))
+JOB, CANONICAL = PAYLOAD.job_id(), PAYLOAD.canonical()
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "DB")
+    yield store
+    store.close()
+
+
+def begun(store, job: str = JOB, payload: dict = CANONICAL):
+    """Register and supervisor of one job that was handed out; and what the driver is told of it."""
+    store.add(job, payload, json.dumps(payload), SMALL["num_frames"])
+    registry = Registry(store, 0, 100, 100)
+    supervisor = Supervisor(registry, [], 20)
+    found = registry.next()
+    return registry, lambda: supervisor._order(found, None), found
+
+
+def fail_after(store, monkeypatch, action) -> None:
+    """The disk fails while a job is begun, just after ``action``."""
+
+    def segments(job):
+        action(job)
+        raise StoreError("DISK_FAILED", "as ordered")
+
+    monkeypatch.setattr(store, "segments", segments)
+
+
+def test_a_job_cancelled_while_it_cannot_be_begun_is_let_go(store, monkeypatch):
+    registry, begin, job = begun(store)
+    fail_after(store, monkeypatch, registry.cancel)
+    assert begin() is None and job.state == CANCELLED and not registry.cancelling
+    again = registry.retry(JOB)
+    assert [registry.next(), registry.next(), registry.next()] == [{"do": "cancel", "job": JOB}, again, None]
+
+
+def test_a_job_paused_while_it_cannot_be_begun_rests(store, monkeypatch):
+    registry, begin, job = begun(store)
+    fail_after(store, monkeypatch, registry.pause)
+    assert begin() is None and job.state == PAUSED == store.get(JOB).state and not registry.cancelling
+    assert registry.resume(JOB).state == QUEUED
+
+
+@pytest.mark.parametrize("payload, code", [(CANONICAL, "OLD_ENGINE"), (CANONICAL | {"colour": 1}, "BAD_JOB")])
+def test_a_job_of_an_older_version_ends_clearly(store, payload, code):
+    old = "0" * 64
+    registry, begin, job = begun(store, old, payload)
+    path, sha256 = put(store, SEGMENTS[0])
+    store.add_segment(old, 0, path, 5, sha256)
+    assert begin() is None and store.get(old).state == FAILED
+    assert job.error.code == code and "send its payload again" in job.error.message
+    assert store.evict(0, idle=-1) == [old] and not store.names.job(old).exists()
+    assert registry.next() is None
+
+
+def test_a_job_of_this_version_is_begun(store):
+    _registry, begin, _job = begun(store)
+    told = begin()
+    assert (
+        told["do"] == "render"
+        and told["job"] == JOB
+        and told["payload"] == CANONICAL
+        and told["segments"] == {}
+    )

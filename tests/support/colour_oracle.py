@@ -1,0 +1,62 @@
+"""The colouring in plain numpy: what the kernels must give, within one level."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mandel.colour import palette_table, transfer
+from mandel.colour.style import ColourStyle
+
+
+def linear(
+    style: ColourStyle,
+    count: np.ndarray,
+    frac: np.ndarray,
+    maxiter: int,
+    distance: np.ndarray | None = None,
+    slope: np.ndarray | None = None,
+    n: int = 1,
+) -> np.ndarray:
+    """Linear-light colours, one for each sample.
+
+    Args:
+        count, frac: (rows, cols), as in ``render.samples.Samples``.
+        distance, slope: (rows, cols) and (rows, cols, 2), if the look needs them.
+        n: samples along each side of a pixel; ``distance`` counts samples, the look pixels.
+
+    Returns:
+        (rows, cols, 3) float64 in 0..1.
+    """
+    mu = np.maximum(count + frac.astype(np.float64), 0.0)
+    colours = palette_table.colour_table(style.palette).astype(np.float64)
+    turns = style.offset + style.density * np.sqrt(mu)
+    colour = colours[(turns % 1.0 * len(colours)).astype(int) % len(colours)]
+    light = (count <= maxiter).astype(np.float64)
+    if style.needs_slope:
+        light *= 1 + style.relief * (slope @ np.array(style.light) - 1) / 2
+    if style.needs_distance:
+        if distance is None:
+            raise ValueError("this look needs distances")
+        d = np.minimum(distance / (n * style.edge), 1.0)
+        light *= d * (2 - d)
+    return colour * light[..., None]
+
+
+def average(colours: np.ndarray, n: int) -> np.ndarray:
+    """Means of n x n blocks: (n*H, n*W, 3) to (H, W, 3)."""
+    rows, cols, _ = colours.shape
+    return colours.reshape(rows // n, n, cols // n, n, 3).mean(axis=(1, 3))
+
+
+def rgb(colours: np.ndarray) -> np.ndarray:
+    """Linear colours (H, W, 3) to sRGB bytes, uint8 (H, W, 3)."""
+    return np.floor(transfer.encode_srgb(colours) * 255 + 0.5).astype(np.uint8)
+
+
+def yuv420(colours: np.ndarray) -> np.ndarray:
+    """Linear colours (H, W, 3), sides even, to BT.709 limited range, uint8 (H*3/2, W), planes Y, Cb, Cr."""
+    yuv = transfer.to_yuv(transfer.encode_srgb(colours))
+    chroma = average(yuv, 2)
+    planes = [yuv[..., 0].ravel(), chroma[..., 1].ravel(), chroma[..., 2].ravel()]
+    rows, cols = colours.shape[0] * 3 // 2, colours.shape[1]
+    return np.floor(np.concatenate(planes) + 0.5).astype(np.uint8).reshape(rows, cols)

@@ -1,0 +1,145 @@
+"""Notes in words."""
+
+import pytest
+
+from mandel.client.progress_line import describe
+from mandel.client.report import report
+from mandel.terminal.note_text import brief, sentences
+
+REACHED = {"frame": 49, "share": 0.141, "maxiter": 1000}
+SHORT = {
+    "frames": 12,
+    "first": 38,
+    "last": 49,
+    "frame": 49,
+    "share": 0.816,
+    "missing": 0.184,
+    "maxiter": 1000,
+    "auto": False,
+}
+FLAT = {
+    "frames": 200,
+    "first": 40,
+    "last": 239,
+    "deltas": ["9.31e-4", "1.00e-60"],
+    "inside": 0,
+    "maxiter": 1000,
+    "auto": False,
+    "decimals": 3,
+}
+
+
+def only(**notes) -> str:
+    (sentence,) = sentences(notes, notes.pop("count", 50))
+    return sentence
+
+
+def test_a_limit_that_seems_too_low():
+    assert only(short=SHORT, reached=REACHED) == (
+        "warning: 82 % of the last frame's samples did not escape within maxiter 1,000; with a higher one some 18 % of "
+        "it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto"
+    )
+    assert "try --maxiter 4000" in only(short=SHORT | {"auto": True})
+    assert "12 of frames 8 to 49" in only(short=SHORT | {"first": 8})
+    assert "higher one most of that would hardly be black" in only(short=SHORT | {"missing": 0.7})
+    assert "frame 7's samples" in only(short=SHORT | {"frame": 7})
+    assert "like" not in only(short=SHORT | {"frames": 1, "last": 38})
+    (still,) = sentences({"short": SHORT | {"frames": 1, "first": 0, "last": 0, "frame": 0}}, 1)
+    assert "82 % of the picture's samples" in still and still.endswith(
+        "or more, would hardly be black: try --maxiter auto"
+    )
+
+
+@pytest.mark.parametrize(
+    "share, text",
+    [
+        (0.1414, "14 %"),
+        (0.0141, "1.4 %"),
+        (0.0007, "0.1 %"),
+        (0.9999, "99 %"),
+        (1.0, "100 %"),
+        (0.0996, "10 %"),
+    ],
+)
+def test_the_share_at_the_limit(share, text):
+    said = only(reached=REACHED | {"share": share})
+    assert said == (
+        f"at most {text} of the last frame's samples did not escape within maxiter 1,000: inside of the set, "
+        "as far as can be told"
+    )
+    assert sentences({"reached": REACHED | {"share": 0.0}}, 50) == []
+
+
+def test_flat_frames():
+    assert only(flat=FLAT, reached=REACHED | {"share": 0.0}) == (
+        "warning: frames 40 to 239 show one flat colour: the point is not on the edge of the set. If the point was "
+        "rounded: its 3 decimals will do to about 1e-3, at 1e-60 it needs 62; `python -m mandel locate` finds a centre "
+        "with all digits"
+    )
+    assert only(flat=FLAT | {"decimals": 61}).endswith("the point is not on the edge of the set")
+    assert "its 1 decimal will" in only(flat=FLAT | {"decimals": 1})
+    assert only(flat=FLAT | {"frames": 1, "last": 40, "deltas": ["1.00e2"] * 2}).endswith(
+        "frame 40 shows one flat colour: the set is small or out of sight there; choose a smaller delta"
+    )
+    assert "e-20000" in only(flat=FLAT | {"deltas": ["1.00e-400", "1.00e-20000"]})
+
+
+def test_black_frames():
+    said = only(flat=FLAT | {"inside": 200, "decimals": 70}, reached=REACHED | {"share": 1.0})
+    assert said == (
+        "warning: frames 40 to 239 are black all over, as no sample escaped within maxiter 1,000: the point lies "
+        "inside of the set, or that is too few; try --maxiter auto"
+    )
+    assert "auto" not in only(flat=FLAT | {"inside": 200, "auto": True, "decimals": 70})
+
+
+def test_auto_gave_up():
+    gave_up = {"views": 2, "delta": "1.00e-9", "maxiter": 16_000_000, "reason": "nothing escapes"}
+    assert only(gave_up=gave_up) == (
+        "warning: maxiter auto was given up for frames near delta 1.00e-9 (nothing escapes): what is black there "
+        "may lie outside of the set"
+    )
+    assert len(sentences({"gave_up": gave_up, "short": SHORT, "flat": FLAT, "reached": REACHED}, 240)) == 3
+
+
+def test_in_a_line_of_progress():
+    notes = {"short": SHORT, "flat": FLAT, "gave_up": {"maxiter": 16_000_000}}
+    assert brief(notes) == "a limit was given up, 82 % of frame 49 at maxiter 1,000, 200 flat frames"
+    assert describe({"state": "running", "notes": notes}) == f"running, {brief(notes)}"
+    assert describe({"state": "running", "notes": {"reached": REACHED}}) == "running"
+
+
+def test_of_a_job_s_status():
+    told = report(
+        "status",
+        {"job": "a" * 64, "state": "done", "frames": 50, "notes": {"short": SHORT, "reached": REACHED}},
+    )
+    assert (
+        "at the limit  at most 14 % of the last frame's" in told and "warning       82 % of the last" in told
+    )
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        None,
+        3,
+        [],
+        {"short": 3},
+        {"short": {}},
+        {"short": SHORT | {"first": "x"}},
+        {"flat": {"frames": 1}},
+        {"flat": FLAT | {"deltas": 3, "decimals": None}},
+        {"flat": FLAT | {"deltas": ["x", "1e", "0"], "inside": "y"}},
+        {"gave_up": {"maxiter": 1, "delta": 3, "reason": []}},
+        {"reached": {"share": float("nan")}},
+        {"reached": REACHED | {"share": 1e300, "frame": 1e300}},
+        {"gave_up": {"maxiter": float("inf")}},
+        {"flat": FLAT | {"deltas": ["1e99999999999999999999", "-1"]}},
+        {"gave_up": {"maxiter": 1, "reason": "\x1b[2J"}},
+    ],
+)
+@pytest.mark.parametrize("frames", [50, 1, None, "x"])
+def test_whatever_comes(notes, frames):
+    said = [*sentences(notes, frames), brief(notes), report("status", {"frames": frames, "notes": notes})]
+    assert all(isinstance(text, str) and "\x1b" not in text for text in said)
