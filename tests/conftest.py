@@ -31,6 +31,12 @@ MARKS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def interrupts():
+    """A test that ran a program's main() may have left its handler behind."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items):
     """Marks what lies in the folders and files of MARKS."""
     for item in items:

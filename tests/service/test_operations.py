@@ -204,7 +204,7 @@ def test_mistakes_and_hang_ups_of_clients_are_no_warnings(head):
             pass
     with head.connect() as sock:  # closed by a reset
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    wait_for(lambda: "went away" in head.said(), 20, "the hang-up is told")
+    wait_for(lambda: "went away" in head.said(), 60, "the hang-up is told")
     assert "UNKNOWN_FIELD" in head.said() and "speaks http" in head.said()
     assert "WARNING" not in head.said()
 

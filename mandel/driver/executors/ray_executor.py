@@ -248,7 +248,7 @@ class RayExecutor:
         if not self._running:
             self._heartbeats.note()
         key = heartbeat_key(self._key(tickets[0]))
-        self._running[facts] = _Call(tickets, [task.function for task in batch], results, key)
+        self._running[facts] = _Call(list(tickets), [task.function for task in batch], results, key)
         return tickets
 
     def _start_call(self, batch: Sequence[Task], tickets: Sequence[int]) -> list:
