@@ -65,9 +65,8 @@ def kind_of(command: str) -> str:
 
 
 def only(running: dict[int, str], role: str) -> int:
-    """The one process of a role; it may just be starting."""
-    (pid,) = [pid for pid, command in running.items() if role_of(command) == role]
-    return pid
+    """The process of a role, the first of them: a leash has a guard of the same role. It may just be starting."""
+    return min(pid for pid, command in running.items() if role_of(command) == role)
 
 
 def others(running: dict[int, str]) -> set[int]:
