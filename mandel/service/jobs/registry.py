@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from mandel.errors import MandelError, RenderError, StoreError
+from mandel.protocol import control
 from mandel.service.jobs import strips
 from mandel.service.jobs.archive import Archive
 from mandel.service.jobs.job import LIVE, RUNNING, Job, least_bytes
@@ -56,7 +57,7 @@ class Registry(Archive):
         self._most_jobs, self._most_of_one = most_jobs, most_of_one
         self.work = threading.Condition(self.lock)
         self.cancelling: set[str] = set()
-        self._orders: deque[dict] = deque()  # what the driver must hear of jobs it has
+        self._orders: deque[control.JobOrder] = deque()  # what the driver must hear of jobs it has
         self._jobs |= {record.id: self._job(record) for record in store.queue()}
         self._suspects = Suspects()
         self.closing = False
@@ -136,9 +137,7 @@ class Registry(Archive):
             for wish, value in wishes.items():
                 setattr(job, wish, value)
             if wishes and job.state == RUNNING:
-                self._orders.append(
-                    {"do": "change", "job": job.id, "priority": job.priority, "client": job.client}
-                )
+                self._orders.append(control.Change(job=job.id, priority=job.priority, client=job.client))
                 self.work.notify_all()
 
     def _check_room(self, room: int) -> None:
@@ -280,7 +279,7 @@ class Registry(Archive):
         with self.lock:
             return self._jobs.get(job)
 
-    def next(self) -> Job | dict | None:
+    def next(self) -> Job | control.JobOrder | None:
         """What the driver must hear next: of a job it has, or a job to begin (now running)."""
         with self.lock:
             if self._orders:
@@ -296,7 +295,7 @@ class Registry(Archive):
         """Has the driver stop working on a job, whatever becomes of it."""
         with self.lock:
             self.cancelling.add(job.id)
-            self._orders.append({"do": "cancel", "job": job.id})
+            self._orders.append(control.Cancel(job=job.id))
             self.work.notify_all()
 
     def cancel_confirmed(self, job: str) -> None:
