@@ -72,7 +72,7 @@ class Films:
     def look_at(self, job):
         if len(job.paths) == len(job.segments):
             done = Future()
-            done.set_result({})
+            done.set_result({"path": "video.mp4", "frames": 1, "bytes": 1, "sha256": ""})
             self._over.append((job.name, done))
 
     def ended(self):
