@@ -94,9 +94,10 @@ def test_frames_wait_for_the_encoder(tmp_path):
     job = JobRun("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(
-        cluster, lambda event: segments.append(event) if event["event"] == "segment" else None
+        cluster,
+        lambda event: segments.append(event) if event["event"] == "segment" else None,
+        assembler=Unlooked(),
     )
-    scheduler._finisher = Unlooked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scheduler.add(job)
     while len(segments) < len(job.segments):
