@@ -101,7 +101,7 @@ def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
 )
 @pytest.mark.parametrize("settings", [{}, {"band_bytes": 2 * 20 * 201 * 6}, {"timed": True}])
 def test_pictures(view, maxiter, how, settings):
-    how = {"look": ColourStyle(), **how}
+    how = {"style": ColourStyle(), **how}
     if how.get("layout"):
         view = replace(view, width=66, height=40)
     renderer = FrameRenderer(device_context("cpu"), **settings)
