@@ -98,27 +98,27 @@ def test_users_of_this_machine_count_each_for_himself(monkeypatch, there):
     port.settimeout(20)
     with port, socket.create_connection(port.getsockname()[:2]) as near:
         with port.accept()[0] as far, monkeypatch.context() as other:
-            assert incoming_request.user(far) == ""
+            assert incoming_request.user(far, *far.getpeername()[:2]) == ""
             other.setattr(incoming_request.os, "geteuid", lambda: os.getuid() + 1)
-            assert incoming_request.user(far) == f",uid={os.getuid()}"
+            assert incoming_request.user(far, *far.getpeername()[:2]) == f",uid={os.getuid()}"
             assert (
                 incoming_request.IncomingRequest(far, there, 1, 1000, None).address
                 == f"{there},uid={os.getuid()}"
             )
             near.sendall(b"{}")
             near.shutdown(socket.SHUT_WR)
-            assert incoming_request.user(far) == f",uid={os.getuid()}"
+            assert incoming_request.user(far, *far.getpeername()[:2]) == f",uid={os.getuid()}"
             near.close()  # and is nobody's any more; that must not make him somebody else
-            assert incoming_request.user(far) == ",uid=?"
+            assert incoming_request.user(far, *far.getpeername()[:2]) == ",uid=?"
             other.setattr(socket, "AF_NETLINK", -1)
-            assert incoming_request.user(far) == ""
+            assert incoming_request.user(far, *far.getpeername()[:2]) == ""
         if os.getuid() == 0:
             code = (
                 f"import os, socket; os.setuid(65534); s = socket.socket({far.family:d}); "
                 f"s.connect(({there!r}, {port.getsockname()[1]})); s.recv(1)"
             )
             with subprocess.Popen([sys.executable, "-S", "-c", code]) as process, port.accept()[0] as far:
-                assert incoming_request.user(far) == ",uid=65534"
+                assert incoming_request.user(far, *far.getpeername()[:2]) == ",uid=65534"
             assert process.returncode == 0
 
 

@@ -29,13 +29,17 @@ def owner(address: str) -> str:
     return "127.0.0.1" if found.version == 4 and found.is_loopback else address
 
 
-def user(sock: socket.socket) -> str:
+def user(sock: socket.socket, there: str, theirs: int) -> str:
     """Which user of this machine is at the other end, to be added to the address; empty for our own.
 
     Users of one machine share its addresses. Who has closed his end already is not known any more, and whoever
     does so counts as one: ``,uid=?``. Where the kernel does not tell, all are ours.
+
+    Args:
+        there, theirs: the other end's address and port, as accept() gave them: the socket does not know them
+            any more when the client has gone.
     """
-    (here, port), (there, theirs) = sock.getsockname()[:2], sock.getpeername()[:2]
+    here, port = sock.getsockname()[:2]
     if here != there and not ipaddress.ip_address(there.partition("%")[0]).is_loopback:
         return ""
     ends = (socket.inet_pton(sock.family, end.partition("%")[0]).ljust(16, b"\0") for end in (there, here))
@@ -85,7 +89,11 @@ class IncomingRequest:
         admit: Callable[[str | None], None] = anybody,
     ):
         sock.setblocking(False)
-        self.socket, self.address, self.peer = sock, owner(address) + user(sock), f"{address}:{port}"
+        self.socket, self.address, self.peer = (
+            sock,
+            owner(address) + user(sock, address, port),
+            f"{address}:{port}",
+        )
         if tls is not None:
             self.socket = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.talking = tls is None
