@@ -96,7 +96,7 @@ def test_frames_wait_for_the_encoder(tmp_path):
     scheduler = Scheduler(
         cluster, lambda event: segments.append(event) if event["event"] == "segment" else None
     )
-    scheduler._finisher = Unlooked()
+    scheduler._assembler = Unlooked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scheduler.add(job)
     while len(segments) < len(job.segments):

@@ -111,7 +111,7 @@ class Watch:
         self.series: dict[str, Series] = {}
         self._began = time.monotonic()
 
-    def style(self, running: dict[int, str], folders: dict[str, Path], db: Path) -> None:
+    def look(self, running: dict[int, str], folders: dict[str, Path], db: Path) -> None:
         """Takes one sample.
 
         Args:
