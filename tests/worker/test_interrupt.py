@@ -34,7 +34,8 @@ def test_an_interrupt_comes_at_the_end_of_the_block():
 
 def test_an_interrupted_task_leaves_no_studio(monkeypatch):
     unit = FrameUnit(View("-0.5", "0", "2", 32, 32), 50, 1000.0, ColourStyle(), 1)
-    before, _ = functions.run("frame", unit, SLOT, label="j 1")
+    # A job of this test alone: what failed of another one in this process would be handed back untried.
+    before, _ = functions.run("frame", unit, SLOT, label="of-this-test 1")
     half_made = functions.worker_context(SLOT)
 
     def interrupted(unit, slot):
@@ -44,8 +45,8 @@ def test_an_interrupted_task_leaves_no_studio(monkeypatch):
 
     monkeypatch.setitem(functions.FUNCTIONS, "slow", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        functions.run("slow", unit, SLOT, label="j 2")
-    after, facts = functions.run("frame", unit, SLOT, label="j 3")
+        functions.run("slow", unit, SLOT, label="of-this-test 2")
+    after, facts = functions.run("frame", unit, SLOT, label="of-this-test 3")
     assert "error" not in facts and (before == after).all()
     assert (
         functions.worker_context(SLOT) is not half_made
