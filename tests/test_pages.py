@@ -11,6 +11,15 @@ from mandel.protocol import control, reply
 from mandel.service.jobs import job
 
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [*DOCS, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+# Folders whose files pages name; those of DB/ are made by the service.
+ROOMS = "|".join(
+    re.escape(path.name)
+    for folder in (ROOT, ROOT / "mandel")
+    for path in folder.iterdir()
+    if path.is_dir() and path.name != "DB"
+)
+FILE = re.compile(rf"(?:(?:{ROOMS})/[\w./-]*|[\w.-]+(?:/[\w.-]+)*\.(?:py|cl|h|sh|md|sql|toml))")
 RESULTS = sorted((ROOT / "benchmarks" / "results").rglob("*.json"))
 
 SCRIPTS = [
@@ -72,6 +81,34 @@ def test_every_message_of_the_driver_is_described_with_its_fields():
 def test_links_of_pages_lead_somewhere(path):
     for link in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
         assert link.startswith("http") or (path.parent / link).exists(), link
+
+
+def code_words(path):
+    """What stands in backticks in a page, code blocks left out."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_files_that_pages_name_exist(path):
+    """A path is given from the top or from mandel/; a file's name alone says nothing of its process."""
+    named = [word for word in code_words(path) if FILE.fullmatch(word)]
+    roots = (ROOT, ROOT / "mandel")
+    assert [word for word in named if not any((root / word).exists() for root in roots)] == []
+
+
+def test_files_that_pages_name_are_found_at_all():
+    words = [word for path in PAGES for word in code_words(path)]
+    assert sum(FILE.fullmatch(word) is not None for word in words) > 100
+    assert not FILE.fullmatch("multipart/form-data") and FILE.fullmatch("driver/jobs/gone.py")
+
+
+def test_names_of_the_glossary_exist_in_the_program():
+    sources = [file for file in (ROOT / "mandel").rglob("*") if file.suffix in (".py", ".cl", ".h")]
+    program = set(re.findall(r"\w+", "\n".join(file.read_text() for file in sources)))
+    words = code_words(ROOT / "docs" / "glossary.md")
+    names = {name for word in words if re.fullmatch(r"[\w.]+", word) for name in word.split(".")}
+    assert len(names) > 30
+    assert names - program == set()
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.name)
