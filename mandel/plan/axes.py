@@ -1,8 +1,9 @@
 """The coordinates of a grid's columns and rows, as tables for the kernels.
 
-Sample coordinates are sums of a column's and a row's share. Making the shares
-here, once per grid and in twice the precision of double, gives coordinates that
-are rounded once, and to the same bits on every device.
+A sample's coordinate is the sum of a part that its column gives and a part that
+its row gives. These parts are computed here, once per grid, in twice the
+precision of double. So coordinates are rounded only once, and to the same bits
+on every device.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from mandel.plan.grid import PLANE, POLAR, Grid
 
-AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3  # the header geometry.h's GEOMETRY
+AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3  # values of GEOMETRY in kernels/geometry.h
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Axes:
     """Tables for ``geometry.h``.
 
     Attributes:
-        geometry: which of the header's forms, its GEOMETRY define.
+        geometry: the value of the header's define GEOMETRY.
         across, down: float64, 1-d; layout as in ``geometry.h``.
-        spacing: distance between neighbouring samples of a row in the plane (in units of
-            ``grid.scale`` for relative axes): a number if it is that of all rows, else float64 (rows,).
+        spacing: distance between neighbouring samples of a row, in units of the plane (of ``grid.scale``
+            for relative axes). A number if all rows have the same, else float64 (rows,).
     """
 
     geometry: int
@@ -36,11 +37,11 @@ class Axes:
     spacing: float | np.ndarray
 
 
-# Of a difference of exact numbers; more digits than a double's are not looked at.
+# For differences of exact numbers, which are then rounded to a double: 60 digits are plenty.
 _DIFFERENCE = Context(prec=60, Emax=10**9, Emin=-(10**9))
 
 
-@lru_cache(maxsize=64)  # a sequence's centre comes with every frame
+@lru_cache(maxsize=64)  # all frames of a zoom ask for the same centre
 def split(text: str | Decimal) -> tuple[float, float]:
     """A decimal as an unevaluated sum of two doubles, good to 106 bits."""
     exact = Decimal(text)
@@ -87,9 +88,10 @@ def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
     """Tables of the grid's sample coordinates.
 
     Args:
-        relative: offsets from the centre in units of ``grid.scale`` in place
-            of coordinates of the plane (for perturbation).
-        width: a straight grid's columns go on to a multiple of it, since whole vectors are loaded.
+        relative: give offsets from the centre in units of ``grid.scale``, which perturbation needs,
+            instead of coordinates of the plane.
+        width: lanes of the kernel's vectors. The columns of an axis-aligned grid are continued to a
+            multiple of it, because kernels load whole vectors.
     """
     zero = (0.0, 0.0)
     re, im = (zero, zero) if relative else (split(grid.re), split(grid.im))
@@ -116,21 +118,21 @@ def axes(grid: Grid, relative: bool = False, width: int = 1) -> Axes:
 
 @lru_cache(maxsize=8)
 def _steps(cols: int, rows: int, x0: float, y0: float) -> np.ndarray:
-    """Offsets of columns, then of rows, in units of the scale."""
+    """Offsets of all columns, then of all rows, in units of the grid's scale; float64 (cols + rows,)."""
     return np.concatenate((x0 + np.arange(cols, dtype=np.float64), y0 - np.arange(rows, dtype=np.float64)))
 
 
 @lru_cache(maxsize=8)
 def _along(re: tuple[float, float], im: tuple[float, float], cols: int, rows: int) -> np.ndarray:
-    """The centre for each of ``_steps``: high parts, low parts."""
+    """The coordinate of the centre that belongs to each of ``_steps``; float64 (2, cols + rows): high, low parts."""
     return np.repeat(np.array([re, im]), (cols, rows), axis=0).T
 
 
 def _straight(steps: np.ndarray, centre: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
     """``centre + scale * steps``, rounded once.
 
-    Every frame waits for this, so it is as few operations as will do. Steps are halves of
-    integers below 2**26, so their products with halves of ``scale`` are exact.
+    Every frame waits for this, so there are as few operations as possible. Steps are halves of
+    integers below 2**26, so their products with the halves of ``scale`` are exact.
     """
     upper, lower = _halves(scale[0])
     product = scale[0] * steps
@@ -159,7 +161,7 @@ def _polar(grid: Grid, re: Pair, im: Pair, scale: float, columns: np.ndarray) ->
 
 
 def coordinates(table: Axes, cols: int, rows: int) -> np.ndarray:
-    """Every sample's coordinate, complex128 (rows, cols): what ``geometry.h`` computes."""
+    """Every sample's coordinate, complex128 (rows, cols), as ``geometry.h`` computes it."""
     a, d = table.across, table.down
     if table.geometry == AXIS_ALIGNED:
         return a[None, :] + 1j * d[:, None]

@@ -2,14 +2,15 @@
 
 Over a block of l iterations from index m of a reference orbit,
 z_{n+l} = A z + B c + D z**2 up to a relative error of EPSILON as long as
-|z| < R. BLA proper (https://mathr.co.uk/web/deep-zoom.html, section 3) has no D:
-then the neglected term is z**2 and R is about EPSILON |Z|; with D it is z**3 and
-R about sqrt(EPSILON) |Z|, which leaves several times fewer steps at equal error.
+|z| < R. Bilinear approximation itself (https://mathr.co.uk/web/deep-zoom.html,
+section 3) has no D: it neglects z**2, and R is about EPSILON |Z|. With D the
+neglected term is z**3, and R is about sqrt(EPSILON) |Z|. So blocks can be taken
+more often, and a sample needs several times fewer steps at the same error.
 
 One iteration is A = 2 Z_m, B = D = 1, exactly. A block x followed by y is
 A = A_y A_x, B = A_y B_x + B_y, D = A_y D_x + D_y A_x**2. Level k holds the
-blocks of 2**k iterations that start at m = 1 + j 2**k; index 0 is never covered:
-Z_0 = 0 leaves nothing to linearise about.
+blocks of 2**k iterations that start at m = 1 + j 2**k. No block starts at index
+0, because nothing can be linearised about Z_0 = 0.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ import numpy as np
 from mandel.plan.reference import Reference
 from mandel.plan.scaled import Scaled, least
 
-# What is neglected, relative to what is kept, is below 2**-EPSILON_BITS.
+# The neglected terms are smaller than 2**-EPSILON_BITS of the kept ones.
 EPSILON_BITS = 40
 # Inside a block |z| stays below |Z| / 2**_MARGIN_BITS, so that no rebase is missed.
 _MARGIN_BITS = 2
 
-# Steps whose least levels are made together; a multiple of any 2**low.
+# Steps of the orbit whose lowest levels are made at a time; a multiple of 2**low for any low.
 _PIECE = 1 << 18
 
 
@@ -60,7 +61,7 @@ def _singles(reference: Reference, first: int, last: int) -> Level:
     z = Scaled.of(reference.re[part] + 1j * reference.im[part], reference.exponent[part])
     size = z.magnitude()
     one = Scaled.of(np.ones(len(z), complex))
-    # No sample may leave the disc of radius 2 inside a block: the count would be lost.
+    # No sample may leave the disc of radius 2 inside a block, or its count would be wrong.
     gap = np.maximum(4.0 - size.at(0) ** 2 - 2.0**-40, 0.0)
     exponent = np.zeros(len(gap), np.int32)
     edge = (reference.edge >= first) & (reference.edge < last)
@@ -84,8 +85,8 @@ def _merge(level: Level, c_max: Scaled, bits: int) -> Level:
         for s in (ax.magnitude(), ay.magnitude(), dx.magnitude(), dy.magnitude())
     )
     drift = bx.magnitude().times(c_max)
-    # Neglected: 2 A_x D_x D_y z**3 and D_y (D_x z**2)**2, against A_y A_x z; the
-    # terms in z c and c**2 are small enough or the block is of no use.
+    # Neglected beside A_y A_x z: 2 A_x D_x D_y z**3 and D_y (D_x z**2)**2. Where the
+    # terms in z c and c**2 are not small enough either, ``useful`` drops the block.
     cubic = ay_size.over(dx_size.times(dy_size)).shifted(-bits - 1).root()
     linear = ax_size.over(dx_size).shifted(-1)
     radius = least(level.radius[x], cubic, linear)
@@ -98,16 +99,16 @@ def _merge(level: Level, c_max: Scaled, bits: int) -> Level:
 def levels(
     reference: Reference, last: int, c_max_exponent: int, bits: int = EPSILON_BITS, low: int = 0
 ) -> Iterator[Level]:
-    """The levels of the table for steps 1 ... last - 1 of the reference, from level ``low`` on.
+    """Makes the levels of the table for steps 1 ... last - 1 of the reference, from level ``low`` on.
+
+    Level 0 has last - 1 blocks of one iteration. Each further level has half as many blocks; a remainder that
+    does not fill a block is left out. To save memory, levels below ``low`` are made in pieces, and the others
+    one by one as they are taken: all at once would take 200 bytes a step.
 
     Args:
         last: the index at which samples rebase at the latest (``Reference.end``).
         c_max_exponent: |c| < 2**c_max_exponent for every offset c from the centre.
         bits: -log2 of the relative error allowed.
-
-    Level 0 has last - 1 blocks of one iteration; each next one half as many, a remainder that does not fill a
-    block being left out. Levels below ``low`` are made in pieces, and all as they are taken: at once they, and
-    what is computed on the way, are 200 bytes a step.
     """
     c_max, parts = Scaled.of(np.ones(1), c_max_exponent), []
     for first in range(1, last, _PIECE):

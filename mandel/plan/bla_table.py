@@ -1,4 +1,4 @@
-"""The BLA table as the kernels read it: flat arrays, blocks by where they start."""
+"""The BLA table as the kernels read it: flat arrays, ordered by the index at which blocks start."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mandel.plan.reference import Reference
 from mandel.plan.scaled import Scaled
 
 NEVER = -(2**31)
-# Blocks of fewer than 2**LOWEST_LEVEL iterations are left out: single steps do
-# as well, and the table is so much smaller.
+# Blocks of fewer than 2**LOWEST_LEVEL iterations are left out: single steps are
+# as fast, and the table is much smaller without them.
 LOWEST_LEVEL = 2
 # Offsets below this need a block's c term in extended range (kernels/perturb.cl).
 PLAIN_C_EXPONENT = -896
@@ -22,18 +22,18 @@ PLAIN_Z_EXPONENT = -500
 
 @dataclass(frozen=True)
 class BlaTable:
-    """Blocks of a reference orbit, all of those that start at the same index together.
+    """Blocks of a reference orbit. Blocks that start at the same index lie side by side.
 
     Attributes:
-        low: the least level kept; blocks start at m = 1 + (s << low).
+        low: the lowest level in the table; block start s is index m = 1 + (s << low).
         last: the index at which samples rebase at the latest.
-        tops: number of levels kept.
+        tops: number of levels in the table.
         blocks: float64 (n, 8): A, B, D as re, im pairs, two unused.
-        reach: int32 (n,): 4096 log2(R**2), roughly and never too large; NEVER
-            where the block is of no use in plain double.
-        deep_blocks, deep_reach: the same with exponents in the last two
-            doubles (int32: of A, B, D, 0); None where double suffices.
-        c_max_exponent: |c| < 2**c_max_exponent that the radii allow for.
+        reach: int32 (n,): 4096 log2(R**2), rounded down; NEVER where the block cannot be
+            used in plain double.
+        deep_blocks, deep_reach: the same blocks for extended range, with the exponents of A, B, D
+            and a 0 as int32 in the last two doubles; None where double suffices.
+        c_max_exponent: the radii hold for |c| < 2**c_max_exponent.
     """
 
     low: int
@@ -47,7 +47,7 @@ class BlaTable:
 
 
 def first_block(s: int, tops: int) -> int:
-    """Row of the first block of start ``s``, the closed form that kernels/blocks.h uses."""
+    """Row of the first block of start ``s``: the closed form that kernels/blocks.h uses."""
     return tops + 2 * (s - 1) - (s - 1).bit_count() if s else 0
 
 
@@ -67,7 +67,7 @@ def _reach(radius: Scaled) -> np.ndarray:
     mantissa, shift = np.frexp(radius.mantissa**2)
     exponent = shift + 2 * radius.exponent.astype(np.int64) - 1
     rough = exponent * 4096 + np.floor((2 * mantissa - 1) * 4096).astype(np.int64) - 1
-    # Beyond the range of int32 less is claimed, never more.
+    # A value that int32 cannot hold is made smaller, never larger: a block may be missed, not misused.
     return np.where(radius.mantissa > 0, np.clip(rough, NEVER, 2**31 - 1), NEVER).astype(np.int32)
 
 
@@ -84,7 +84,7 @@ def _plain(level: Level, c_max_exponent: int) -> tuple[np.ndarray, np.ndarray]:
     reach = _reach(level.radius)
     usable = (level.a.exponent < 1000) & (level.b.exponent < 1000) & (level.d.exponent < 1000)
     if c_max_exponent < PLAIN_C_EXPONENT:
-        # c underflows: B c must not matter beside A z for any z kept in plain double.
+        # c underflows to 0 here, so B c must be negligible beside A z for every z kept in plain double.
         lead = level.a.exponent - level.b.exponent
         usable &= lead > c_max_exponent - PLAIN_Z_EXPONENT + 64
     rows[~usable] = 0
@@ -107,14 +107,14 @@ def bla_table(
     low: int = LOWEST_LEVEL,
     bits: int = EPSILON_BITS,
 ) -> BlaTable:
-    """The table for samples whose |c| < 2**c_max_exponent.
+    """Makes the table for samples whose |c| < 2**c_max_exponent.
 
     Args:
-        last: where samples rebase at the latest, ``reference.end(bailout)``.
-        deep: also make the extended-range blocks.
+        last: index at which samples rebase at the latest, ``reference.end(bailout)``.
+        deep: also make the blocks for extended range.
         low, bits: see BlaTable.low and plan/bla.py.
     """
-    starts = max(last - 1, 0) >> low  # blocks of the least level kept; of each higher one half as many
+    starts = max(last - 1, 0) >> low  # blocks of the lowest level; each higher level has half as many
     tops = starts.bit_length()
     rows = first_blocks(starts, tops)
     size = tops + 2 * (starts + 1)
@@ -130,7 +130,7 @@ def bla_table(
 
 @dataclass(frozen=True)
 class Start:
-    """Where all samples may begin: z = factor * 2**exponent * c at index and count ``index``."""
+    """Where all samples begin: at iteration ``index`` with z = factor * 2**exponent * c."""
 
     index: int
     factor: complex
@@ -152,10 +152,10 @@ def _log2(value: complex, exponent: int) -> float:
 
 
 def common_start(table: BlaTable, reference: Reference, c_max: float) -> Start:
-    """The blocks that every sample with log2|c| <= c_max takes first, as one factor of c.
+    """Takes the first blocks for all samples with log2|c| <= c_max at once.
 
-    While z is proportional to c the samples differ by that factor only, so the
-    walk through the table is done once, on the host.
+    As long as z is proportional to c, all samples take the same blocks. So the
+    host walks through the table once and multiplies the blocks into one factor.
     """
     factor, exponent, m = 1 + 0j, 0, 1
     while table.tops and (m - 1) % (1 << table.low) == 0:

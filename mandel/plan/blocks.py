@@ -9,13 +9,13 @@ import numpy as np
 from mandel.plan.grid import Grid
 from mandel.plan.strip_plan import StripPlan
 
-# Bands of a strip that are cropped on their own.
+# A strip is cropped in this many bands, each to the columns that frames can see.
 _BANDS = 8
 
 
 @dataclass(frozen=True)
 class Block:
-    """Samples of a strip to iterate: ``grid`` begins at (row, col) of its finest level."""
+    """Samples of a strip to iterate: ``grid`` begins at (row, col) of the strip's finest level."""
 
     row: int
     col: int
@@ -23,7 +23,7 @@ class Block:
 
 
 def blocks(strips: StripPlan, strip: int) -> list[Block]:
-    """The samples of a strip that frames can see, as grids; together at most the whole strip."""
+    """The samples of a strip that frames can see, cut into grids that do not overlap."""
     grid = strips.whole(strip)
     if not strips.cropped:
         return [Block(0, 0, grid)]
@@ -40,7 +40,7 @@ def blocks(strips: StripPlan, strip: int) -> list[Block]:
 
 
 def _visible(strips: StripPlan, strip: int, row: int) -> np.ndarray:
-    """Which columns of a strip some frame can see above ``row``; bool (columns of the level,)."""
+    """Whether any frame can see a column above ``row``: bool, one for each column of the strip's finest level."""
     around, zoom = strips.around >> strips.base(strip), strips.zoom
     shown = strips.radius_shown(strip, row)
     if shown is None or sum(shown) < min(zoom.width, zoom.height) / 2:
@@ -52,6 +52,6 @@ def _visible(strips: StripPlan, strip: int, row: int) -> np.ndarray:
 
 
 def _runs(visible: np.ndarray) -> list[tuple[int, int]]:
-    """(first, length) of the runs of true."""
+    """(first column, length) of each run of visible columns."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], visible, [False])).astype(np.int8)))
     return [(int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]

@@ -1,4 +1,4 @@
-"""An exponential map: where the samples lie that a zoom's frames share (see strips.py)."""
+"""An exponential map: where the samples lie that the frames of a zoom share (see strip_plan.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mandel.plan.arithmetic import log2_of
 from mandel.plan.view import View
 from mandel.plan.zoom import Zoom
 
-# Rows that lie outside every frame; and columns of the coarsest level, at least.
+# Rows of the map that lie outside every frame. The fewest columns of the coarsest level.
 MARGIN, _FEWEST = 8, 8
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
@@ -20,9 +20,9 @@ class ExponentialMap:
     """Where the samples of a map lie.
 
     Attributes:
-        around: samples along a full circle.
+        around: samples along a full circle (columns per turn).
         rows: rows of a strip; a power of two.
-        radius: of the circle that row ``MARGIN`` is, in units of the plane.
+        radius: radius of the circle at row ``MARGIN``, in units of the plane.
     """
 
     around: int
@@ -31,7 +31,7 @@ class ExponentialMap:
 
     @classmethod
     def of(cls, zoom: Zoom, density: float) -> ExponentialMap:
-        """A zoom's own map: its widest frame's corner lies on that row."""
+        """A zoom's own map: the corner of its widest frame lies at row ``MARGIN``."""
         wish = 2 * math.pi * corner(zoom) * density
         rows = 1 << max(0, math.floor(math.log2(wish / _FEWEST)))
         return cls(round(wish / rows) * rows, rows, outermost(zoom))
@@ -50,8 +50,8 @@ def outermost(zoom: Zoom) -> Decimal:
 
 
 def samples_of(zoom: Zoom, density: float) -> int:
-    """About how many samples a zoom's strips have."""
+    """Estimates how many samples the strips of a zoom have."""
     octaves = abs(log2_of(Decimal(zoom.start_delta)) - log2_of(Decimal(zoom.end_delta)))
-    # A frame shows as many as two units of the logarithm have; few frames far apart share none.
+    # One frame shows rings of about two units of ln(radius). Frames that lie further apart share nothing.
     units = min(octaves * math.log(2) + 2, 2 * zoom.num_frames)
     return math.ceil(2 * math.pi * (corner(zoom) * density) ** 2 * units)

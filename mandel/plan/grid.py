@@ -22,7 +22,7 @@ class Grid:
         scale: length of one unit of the offsets below, in the plane.
         cols, rows: samples along each axis.
         x0, y0: coordinates of sample (column 0, row 0).
-        kind: PLANE: sample (i, j) lies at
+        kind: PLANE or POLAR. PLANE: sample (i, j) lies at
             ``centre + scale * ((x0 + i) + 1j*(y0 - j)) * turn``;
             POLAR (exponential map): at
             ``centre + scale * exp(2*pi*(-(y0 + j) + 1j*(x0 + i)) / around) * turn``.

@@ -1,9 +1,9 @@
 """How fast an orbit's neighbours leave it: |dz_n/dc|, and the first return to a disc's image of 0.
 
 When a disc of radius R around c is iterated, its image after n steps is, to first order, the disc of radius
-R |dz_n/dc| around z_n. The first n at which that covers 0 is the period of the nucleus that lies in the disc, if
-one does (https://mathr.co.uk/web/m-period.html); in any case nothing about the disc repeats sooner, so it is the
-unit in which counts of a view are measured.
+R |dz_n/dc| around z_n. Take the first n at which this image covers 0. If a nucleus lies in the disc, n is its period
+(https://mathr.co.uk/web/m-period.html). In any case nothing in the disc repeats sooner, so iteration counts of a view
+are measured in units of n.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import math
 
 import numpy as np
 
-_BLOCK = 32  # |2 z| is below 2**3 but for the last steps of an escape: no block overflows a double
+_BLOCK = 32  # |2 z| < 2**3, except in the last steps of an escape: 32 factors do not overflow a double
 _CHUNK = 4_096
 
 
 class Growth:
-    """dz_n/dc along one orbit, from n = 0, handed over piece by piece."""
+    """Computes dz_n/dc along one orbit, which is handed over piece by piece from n = 0."""
 
     def __init__(self) -> None:
         self._value, self._exponent = 0j, 0  # dz_0/dc = 0
 
     def advance(self, re: np.ndarray, im: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-        """log2 of |dz_n/dc|, float64, for the next entries z_n = (re + 1j*im) * 2**exponent of the orbit."""
+        """Takes the next entries z_n = (re + 1j*im) * 2**exponent; returns log2 |dz_n/dc| for each, float64."""
         factors, shifts = (2 * (re + 1j * im)).tolist(), exponent.tolist()
         special = np.flatnonzero(exponent).tolist()  # these take a block each
         cuts = sorted({*range(0, len(factors), _BLOCK), *special, *(k + 1 for k in special), len(factors)})
@@ -51,7 +51,7 @@ class Growth:
             complex(math.ldexp(value.real, -shift), math.ldexp(value.imag, -shift)),
             exponent + shift,
         )
-        if value == 0 or exponent < -900:  # next to nothing beside the 1 that each step adds
+        if value == 0 or exponent < -900:  # negligible beside the 1 that each step adds
             value, exponent = 0j, 0
         self._value, self._exponent = value, exponent
 
@@ -68,11 +68,11 @@ def _log2_abs(re: np.ndarray, im: np.ndarray, exponent: np.ndarray) -> np.ndarra
 def returned(
     log_radius: float, growth: np.ndarray, re: np.ndarray, im: np.ndarray, exponent: np.ndarray
 ) -> np.ndarray:
-    """Where |z_n| < 2 R |dz_n/dc|: bool, one for each entry.
+    """Whether |z_n| < 2 R |dz_n/dc|: bool, one for each entry.
 
     Args:
         log_radius: log2 of R.
-        growth: what ``Growth.advance`` gave for the entries.
+        growth: log2 |dz_n/dc| of the entries, from ``Growth.advance``.
     """
     return _log2_abs(re, im, exponent) < growth + (log_radius + 1)
 

@@ -1,10 +1,10 @@
-"""maxiter "auto": how many iterations a view needs, and a whole zoom.
+"""maxiter "auto": finds the iteration limit of a view, and of each frame of a zoom.
 
-A limit too low paints exterior samples black; how high is enough shows only in
-the counts themselves. So key views of the zoom are rendered small, at limits
-that grow fourfold, until the next fourfold is not worth what it costs. Limits
-never fall while zooming in and follow from the payload alone, so that they do
-not flicker, and zooming out shows the same pictures as zooming in.
+A limit that is too low paints exterior samples black, and only the counts show
+how high is enough. So some views of the zoom, the *key views*, are rendered
+small, at limits that grow fourfold, until the next fourfold costs more than it
+gains. Limits follow from the payload alone and never fall while zooming in. So
+nothing flickers, and zooming out shows the same pictures as zooming in.
 """
 
 from __future__ import annotations
@@ -20,33 +20,34 @@ import numpy as np
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.view import View
 
-# The least limit given, and what a zoom gets of whose limits nothing is known: all of it looks interior.
+# The lowest limit. A zoom from which nothing escapes, so that no limit can be found, gets it too.
 FIRST_LIMIT = 1_000
-# Beyond these a view counts as interior: so many iterations, or so many times its period.
+# The search goes up to CEILING iterations or _PERIODS times the view's period, whichever is more.
 CEILING = 16_000_000
 _PERIODS = 1_000
-# As far as that one from which nothing has escaped is looked at: the first samples escape within some periods.
+# The same where nothing has escaped so far: if anything does, the first samples escape within some periods.
 _SILENT_PERIODS = 16
-# What kernels count to, nearly.
+# The largest limit of all: kernels count in int32.
 _LARGEST = 2_000_000_000
 KEY_OCTAVES = 4
 _GROWTH = 4
-# What escapes later still lies along the edges of minibrots: every fourfold lets about half as many
-# escape for ever, and each fourfold makes their interior four times as dear (measured; 1e-4 ended at
-# 16 million for views with a minibrot).
+# The search ends after a fourfold that lets less than this share of the view escape. The share cannot be
+# much smaller: along the edges of minibrots each fourfold lets about half as many samples escape as the one
+# before, without end, and makes interior samples four times as expensive. With 1e-4, views with a minibrot
+# ended at 16 million.
 _CHANGED = 2e-3
-# Iterations that a sample of a frame may take, on average, before more than _CHANGED must be gained by more.
+# Iterations a sample, on average over a frame, that cost little. A limit that takes more must gain more than _CHANGED.
 _EASY = 100_000
-# Iterations that one step of the search may take, all samples together, while these are so many left.
+# Iterations that one step of the search may take for all samples, but _LEAST_SAMPLES samples are always iterated.
 _BUDGET, _LEAST_SAMPLES = 250_000_000, 64
-# Deeper than so many octaves a perturbed sample takes blocks of steps: measured, costs an iteration
-# fall like 1 / depth or faster, down to those of one period.
+# Deeper than this many octaves, perturbed samples skip iterations in blocks. Measured: the cost of an iteration
+# falls at least like 1 / depth, as far as the period allows (``Scale.of``).
 _OCTAVES = 32
-# Before that one costs as much as these many of direct iteration, of interior samples rather more.
+# Perturbed iterations of shallower views that cost as much as one direct iteration.
 _SHALLOW = 0.25
-# A reference orbit that neither escapes, returns nor repeats is given up here: 54 to 88 bytes a step.
+# A reference orbit that neither escapes, returns nor repeats is given up here; it takes 54 to 88 bytes a step.
 REFERENCE_STEPS = 32_000_000
-# Headroom over what a small picture shows: frames have more samples, and rarer ones.
+# Headroom over the counts of the small picture: frames have more samples, and some with higher counts.
 _PERCENTILE, _HEADROOM = 99.0, 2
 _SAMPLES = 10_000
 
@@ -60,13 +61,13 @@ def small(view: View) -> View:
 
 @dataclass(frozen=True)
 class IterationLimit:
-    """What one key view needs.
+    """The iteration limit of one key view.
 
     Attributes:
-        maxiter: enough iterations for it; 0 when nothing escaped from it, which says nothing.
-        resolved: False when samples still escaped where it was given up, or none ever
-            did: what is black may be so for lack of iterations.
-        reason: why it was given up, in words for people; "" when it was not.
+        maxiter: the limit; 0 when nothing escaped from the view, so that no limit could be found.
+        resolved: False when the search was given up while samples still escaped, or when none
+            ever did. Black samples may then lie outside the set.
+        reason: why the search was given up, in words for people; "" when it was not.
     """
 
     maxiter: int
@@ -76,12 +77,12 @@ class IterationLimit:
 
 @dataclass(frozen=True)
 class Scale:
-    """What is known of a view before its samples are iterated.
+    """Facts about a view that are known before its samples are iterated.
 
     Attributes:
-        period: the first n with |z_n| < 2 R |dz_n/dc| of its centre (plan/growth.py); 0 where it is not known.
-        ease: how many iterations cost as much as one of direct iteration: deep down most are skipped in blocks.
-        longest: the most iterations that its reference orbit serves.
+        period: the first n with |z_n| < 2 R |dz_n/dc| at the view's centre (plan/growth.py); 0 if not known.
+        ease: how many iterations cost as much as one direct iteration. Deep views skip most of them in blocks.
+        longest: the most iterations that the view's reference orbit serves.
     """
 
     period: int = 0
@@ -90,7 +91,7 @@ class Scale:
 
     @classmethod
     def of(cls, period: int, octaves: float, longest: int | None) -> Scale:
-        """That of a perturbed view.
+        """The scale of a perturbed view.
 
         Args:
             period: as above.
@@ -101,14 +102,14 @@ class Scale:
 
 
 def _rounded_up(value: float) -> int:
-    """``value`` rounded up to two digits: small differences between views disappear."""
+    """``value`` rounded up to two digits, so that small differences between views disappear."""
     value = math.ceil(value)
     unit = 10 ** max(len(str(value)) - 2, 0)
     return -(-value // unit) * unit
 
 
 def _scattered(size: int) -> np.ndarray:
-    """0 to size - 1 in an order whose beginnings are spread over all of it."""
+    """The numbers 0 to size - 1, ordered so that the first k of them are spread evenly, for any k."""
     return np.argsort(
         np.arange(size, dtype=np.uint64) * np.uint64(2_654_435_769) % np.uint64(2**32), kind="stable"
     )
@@ -125,34 +126,33 @@ def judge_limit(
     ceiling: int = CEILING,
     middle: np.ndarray = NO_INDEX,
 ) -> IterationLimit:
-    """The limit for a view whose counts can be had at any limit.
+    """Searches for the iteration limit of a view, by iterating its samples to rising limits.
 
-    Limits grow fourfold. Only samples that have not escaped are iterated again, and of them no more than
-    250 million iterations pay for, but at least 64 and the middle ones; each then stands for several. The climb
-    ends after a fourfold that lets less than 0.2 % of the view escape; where iterating a frame to that limit takes
-    more than 100,000 iterations a sample, on average, so many times more must escape for it to be given.
+    Limits grow fourfold. Only samples that have not escaped are iterated again. If those would take more than
+    250 million iterations, only some of them are iterated: at least 64, and always the middle ones. Each then
+    stands for several. The search ends when a fourfold lets less than 0.2 % of the view escape. If iterating a
+    frame to the new limit takes q times 100,000 iterations a sample, q > 1, it must let q times 0.2 % escape.
 
     Args:
-        counts: limit, indices -> counts of these samples; limit + 1 for those that did not escape.
-        size: how many samples there are.
-        first: the least limit worth giving.
-        ceiling: the largest limit tried where no period asks for more.
-        middle: the samples around the point that the zoom ends at, however small what escapes there is.
+        counts: function of a limit and sample indices (int array): the counts of these samples, limit + 1 for
+            samples that did not escape.
+        size: number of samples in the view.
+        scale: period and cost of the view.
+        first: the lowest limit to give.
+        ceiling: the highest limit to try, unless the period asks for more.
+        middle: indices of the samples around the point that the zoom goes to. They count one by one.
     """
     most = min(max(ceiling, _PERIODS * scale.period), scale.longest, _LARGEST)
     silent = min(max(ceiling, _SILENT_PERIODS * scale.period), most)
     limit = min(max(first, scale.period), most)
     others = _scattered(size)
     left = [np.asarray(middle), others[~np.isin(others, middle)]]
-    weight = (
-        1 / size
-    )  # the share of the view that each of the others stands for; each of the middle has its own
+    weight = 1 / size  # the share of the view that each of the other samples stands for
     found, shares, centred = np.zeros(0, np.int64), np.zeros(0), False
     while True:
         higher = min(limit * _GROWTH, most)
-        ease = (
-            max(scale.ease, 1.0) if len(found) else scale.ease
-        )  # to learn that nothing escapes, fewer will do
+        # While nothing has escaped, fewer samples are enough.
+        ease = max(scale.ease, 1.0) if len(found) else scale.ease
         affordable = max(int(_BUDGET * ease / higher), _LEAST_SAMPLES)
         if affordable < len(left[1]):
             left[1], weight = left[1][:affordable], weight * len(left[1]) / affordable
@@ -164,7 +164,7 @@ def judge_limit(
         left = [part[kept] for part, kept in zip(left, np.split(~gone, [len(left[0])]), strict=True)]
         inside, late = each[~gone].sum(), shares[found > limit].sum()
         price = inside * higher / (_EASY * scale.ease)
-        # Where the first samples escape the limit goes beyond them, be they few but in the middle.
+        # The limit must exceed the counts of the first samples that escape, even of a few in the middle.
         begun = (found <= limit).any() or (price > 1 and not centred)
         if inside == 0 or (begun and len(found) > 0 and late <= _CHANGED * max(price, 1)):
             break
@@ -180,7 +180,7 @@ def judge_limit(
     many = f"{late:.1%} of the view escape between {limit} and {higher} iterations"
     if higher >= most and late > _CHANGED * max(price, 1):
         return IterationLimit(most, False, f"{many}, the most tried")
-    if higher <= _GROWTH * scale.period:  # so few periods are worth their price
+    if higher <= _GROWTH * scale.period:  # a few periods are always affordable
         return IterationLimit(higher, False, f"{many}, and more would for what costs too much")
     return IterationLimit(
         limit if (found <= limit).any() else 0, False, f"{many}, too few for what they cost"
@@ -198,7 +198,7 @@ class Schedule:
     """Limits along a zoom, by depth.
 
     Attributes:
-        depths: -log2(delta) of the key views that say something, ascending.
+        depths: -log2(delta) of the key views that have a limit, ascending.
         limits: their limits, ascending.
     """
 
@@ -207,9 +207,9 @@ class Schedule:
 
     @classmethod
     def of(cls, deltas: list[str], limits: list[int]) -> Schedule:
-        """The schedule through key views in any order; no limit below a shallower view's.
+        """The schedule through key views in any order. No limit is lower than that of a shallower view.
 
-        Views of limit 0, from which nothing escapes, are left out: what lies around them decides.
+        Views from which nothing escapes (limit 0) are left out; their neighbours decide.
         """
         pairs = sorted(
             (-log2_of(Decimal(d)), limit) for d, limit in zip(deltas, limits, strict=True) if limit
@@ -218,13 +218,13 @@ class Schedule:
         return cls(depths, tuple(np.maximum.accumulate(found).tolist()))
 
     def limit(self, delta: str) -> int:
-        """maxiter for the frame at ``delta``: that of the next deeper key view, or of the deepest."""
+        """maxiter of the frame at ``delta``: the limit of the next deeper key view, or else of the deepest."""
         at = bisect_left(self.depths, -log2_of(Decimal(delta)) - 1e-6)
         return self.limits[min(at, len(self.limits) - 1)]
 
 
 def key_deltas(start_delta: str, end_delta: str, octaves: float = KEY_OCTAVES) -> list[str]:
-    """Deltas of the key views of a zoom, descending: both ends, and at most ``octaves`` between neighbours."""
+    """Deltas of the key views of a zoom, descending: both ends, and views at most ``octaves`` apart between them."""
     depths = sorted((-log2_of(Decimal(start_delta)), -log2_of(Decimal(end_delta))))
     ends = sorted((Decimal(start_delta), Decimal(end_delta)), reverse=True)
     steps = math.ceil((depths[1] - depths[0]) / octaves - 1e-9)

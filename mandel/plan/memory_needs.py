@@ -1,4 +1,4 @@
-"""Whether what a zoom's frames are made from can be held, and what can be asked where it cannot."""
+"""Memory that frames and strips take: refuses zooms that do not fit, and says what would fit."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from mandel.plan.zoom import Zoom
 
 _DENSITIES = (4, 3.5, 3, 2.5, 2, 1.5, 1.1, 1, 0.9, 0.8, 0.7, 0.6, 0.5)
 _SMALLER = 0.9
-# Bytes of a process that renders or encodes, and for each pixel of the frame; measured: docs/resilience.md.
+# Bytes that a process takes to render or encode a frame: a constant, and for each pixel (docs/resilience.md).
 _PROCESS, _PIXEL = 512 << 20, 8
 
 
 def frame_bytes(width: int, height: int) -> int:
-    """Bytes of memory that one worker takes at most to render or to encode a frame; the set's interior included."""
+    """The most bytes of memory that one worker takes to render or to encode a frame."""
     return _PROCESS + _PIXEL * width * height
 
 
 def check_frame(width: int, height: int, most: int) -> None:
-    """Raises PayloadError JOB_TOO_BIG for frames that take more than ``most`` bytes of memory to make."""
+    """Refuses frames that take more than ``most`` bytes of memory to make.
+
+    Raises:
+        PayloadError: JOB_TOO_BIG.
+    """
     if (need := frame_bytes(width, height)) <= most:
         return
     pixels = max(most - _PROCESS, 0) // _PIXEL
@@ -39,10 +43,13 @@ def check_frame(width: int, height: int, most: int) -> None:
 
 
 def check_held(zoom: Zoom, density: float, most: int, held: int | None = None) -> None:
-    """Raises PayloadError JOB_TOO_BIG for a zoom whose strips take more than ``most`` bytes at a time.
+    """Refuses a zoom whose strips take more than ``most`` bytes at a time.
 
     Args:
-        held: what they take, if they are not those of the zoom's own map.
+        held: the bytes that the strips take; None: compute them from the zoom's own map.
+
+    Raises:
+        PayloadError: JOB_TOO_BIG.
     """
 
     def fits(zoom: Zoom, density: float) -> bool:

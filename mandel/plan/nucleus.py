@@ -26,11 +26,11 @@ _TRIALS = 64
 _CANDIDATES = 8
 _PATIENCE = 12
 _CHUNK = 4_096
-# log2 of a disc's image that is so much larger than the set that it tells nothing.
+# log2 of the radius at which a disc's image is so much larger than the set that it tells nothing more.
 _FAR = 64
-# Working bits beyond those of the disc: Newton's steps end this far inside it.
+# Bits of precision beyond those of the disc's radius.
 _GUARD_BITS = 64
-# Exponents of mpfr numbers: derivatives grow as far as views are deep.
+# Range of mpfr's exponents: in deep views derivatives become as large as deltas become small.
 _RANGE = {"emax": 2**40, "emin": -(2**40)}
 
 
@@ -39,11 +39,11 @@ class Nucleus:
     """A point c with z_p(c) = 0, the centre of a component of period p.
 
     Attributes:
-        re, im: decimal strings, right to a small part of ``size``.
+        re, im: decimal strings, exact to a small part of ``size``.
         period: p.
         size: decimal, the minibrot's size relative to the whole set's, whose
             main cardioid has size 1.
-        angle: how the minibrot is turned against the whole set, radians.
+        angle: rotation of the minibrot against the whole set, radians.
     """
 
     re: str
@@ -77,7 +77,7 @@ def periods_in_disc(
 
     Args:
         re, im, radius: decimal strings.
-        limit: the largest period looked for.
+        limit: the largest period to look for.
         progress: as in ``reference_orbit``.
     """
     log_radius = log2_of(Decimal(radius))
@@ -127,11 +127,11 @@ def nucleus(
     Precision doubles as the digits come in and ends well below the size found.
 
     Args:
-        re, im, radius: decimal strings; the nucleus is wanted within some radii.
-        progress: called as ``progress(step, steps at most)`` after each Newton step.
+        re, im, radius: decimal strings; a nucleus some radii away is still accepted.
+        progress: called as ``progress(step, max_steps)`` after each Newton step.
 
     Raises:
-        RenderError: NO_NUCLEUS when the method does not settle near the disc.
+        RenderError: NO_NUCLEUS when the method does not converge near the disc.
     """
     log_radius = log2_of(Decimal(radius))
     bits = max(math.ceil(-log_radius), 0) + 2 * _GUARD_BITS
@@ -161,7 +161,7 @@ def nucleus(
         if moved > 8 - bits and moved > -bits / 2 + 4 and trial + 1 < _TRIALS:
             continue
         size, angle = _size(c, period, bits)
-        # So many that z_p vanishes beside a sample's spacing in a view of the minibrot.
+        # Enough bits that z_p is negligible beside the sample spacing in a view of the minibrot.
         need = math.ceil(_log2(d) - log2_of(size)) + _GUARD_BITS
         if bits >= need and 2 * moved < log2_of(size) - need:  # the next step's error
             digits = math.ceil(need / _LOG2_10)

@@ -1,4 +1,4 @@
-"""How long a reference orbit may become before it takes more memory than it may."""
+"""How long a reference orbit may become in the memory that a machine has."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from mandel.errors import RenderError
 from mandel.plan.arithmetic import DEEP_EXPONENT
 from mandel.plan.precision import GUARD_BITS
 
-# Bytes a step, measured: of an orbit while it grows, of which 20 stay; and what each worker makes from it, the table of
-# blocks and what the device holds, at most at any time; more where samples need exponents of their own.
+# Bytes a step, measured. GROWING: of an orbit while it is computed; 20 of them stay. _WORKER: of the BLA table and
+# its copy on the device, which each worker makes. _DEEP_WORKER: the same where samples need exponents of their own.
 GROWING = 70
 _WORKER, _DEEP_WORKER = 144, 186
 
 
 def announcement(limit: int) -> str:
-    """What is said before an orbit of at most so many steps is begun."""
+    """A sentence for people, before an orbit of at most ``limit`` steps is begun."""
     return f"its reference orbit may become {limit:,} steps long, which would take {limit * GROWING / 1e9:.3g} GB"
 
 
 @dataclass(frozen=True)
 class OrbitRoom:
-    """What orbits may take.
+    """The memory that one orbit may take on a machine.
 
     Attributes:
-        bytes: of memory, by one orbit and all that is made from it on a machine.
-        workers: of the machine, each of which makes that for itself.
+        bytes: memory for the orbit and everything that the workers make from it.
+        workers: number of workers on the machine; each makes a table of its own.
     """
 
     bytes: int
     workers: int = 1
 
     def steps(self, bits: int) -> int:
-        """The steps that an orbit of so many bits after the binary point may have; the same on every try."""
+        """The most steps of an orbit with ``bits`` bits after the binary point. Free memory does not change it."""
         worker = _DEEP_WORKER if bits > GUARD_BITS - DEEP_EXPONENT else _WORKER
         return max(1, self.bytes // (GROWING + self.workers * worker))
 
     def refusal(self, bits: int) -> RenderError:
-        """What is said of an orbit that has become longer."""
+        """The error for an orbit that would become longer than ``steps(bits)``: JOB_TOO_BIG."""
         most = self.steps(bits)
         return RenderError(
             "JOB_TOO_BIG",

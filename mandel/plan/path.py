@@ -1,4 +1,4 @@
-"""How a zoom moves in time: which share of the way each frame has gone."""
+"""How a zoom moves in time: the share of the way that lies behind each frame."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import math
 def eased(time: float, easing: float) -> float:
     """The share of the way gone at a share of the time; both run from 0 to 1.
 
-    The speed rises as a raised cosine, stays, and falls likewise, so neither it
-    nor the acceleration jumps.
+    The speed rises as a raised cosine, stays constant, and falls in the same way.
+    So neither speed nor acceleration jumps.
 
     Args:
         easing: 0 to 1, the share of the time spent speeding up and slowing

@@ -10,10 +10,10 @@ from mandel.errors import RenderError
 from mandel.plan.arithmetic import DEEP_EXPONENT, log2_of
 from mandel.plan.grid import POLAR, Grid
 
-# 64 bits below the spacing would give the same counts. With 64 more, orbits of other precisions round to the same
-# doubles (all but one entry in 2**64): a picture does not depend on which one it was made with.
+# Bits of the orbit below the sample spacing. 64 would give the same counts. With 128, orbits of all precisions round
+# to the same doubles (all but one entry in 2**64), so a picture does not depend on which orbit it was made with.
 GUARD_BITS = 128
-# One BLA table serves many octaves of a zoom; its |c| is rounded up to these.
+# The exponent of a table's largest |c| is rounded up to a multiple of this: one table serves many octaves of a zoom.
 OCTAVES = 64
 # The kernels' logarithms are int32 with 12 fraction bits.
 MAX_DEPTH = 50_000
@@ -27,7 +27,7 @@ class Precision:
         bits: bits after the binary point of the reference orbit.
         c_max: log2 of the largest |c|, the distance of a sample from the centre.
         table_exponent: the BLA table is made for |c| < 2**table_exponent.
-        deep: doubles alone do not have the range.
+        deep: whether samples need extended range, as doubles would underflow.
         scale, scale_exponent: grid.scale = scale * 2**scale_exponent; the
             exponent is 0 unless ``deep``, else scale is about 1 to 2.
     """
@@ -41,7 +41,7 @@ class Precision:
 
 
 def _extent(grid: Grid) -> tuple[float, float]:
-    """log2 of the largest offset and of the least spacing, in units of grid.scale."""
+    """log2 of the largest offset and of the smallest spacing, in units of grid.scale."""
     turn = math.log2(abs(grid.turn))
     if grid.kind == POLAR:
         octaves = 2 * math.pi / grid.around / math.log(2)
@@ -66,8 +66,8 @@ def precision(grid: Grid, whole: Grid | None = None) -> Precision:
     """What the reference orbit, the BLA table and the kernel need for ``grid``.
 
     Args:
-        whole: what ``grid`` is a part of. All parts have the same needs, so that their samples do not
-            depend on how it was cut.
+        whole: the grid that ``grid`` is a part of. All parts get the needs of the whole, so that samples do
+            not depend on how it was cut.
 
     Raises:
         RenderError: TOO_DEEP_ZOOM beyond 1e-50000.

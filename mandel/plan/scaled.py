@@ -68,7 +68,7 @@ class Scaled:
         return Scaled(self.mantissa, np.where(self.mantissa == 0, 0, self.exponent + bits).astype(np.int32))
 
     def at(self, exponent: np.ndarray | int) -> np.ndarray:
-        """As plain numbers in units of 2**exponent; too small becomes 0, too large inf."""
+        """The numbers as doubles in units of 2**exponent. Too small ones become 0, too large ones inf."""
         shift = np.clip(self.exponent - exponent, -1_100, 1_100)
         shift = np.where(self.mantissa == 0, 0, shift).astype(np.int32)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):

@@ -1,10 +1,11 @@
-"""How a sequence is cut into segments that are encoded on their own.
+"""How the frames of a video are cut into segments, which are encoded one by one.
 
-Every segment starts with a key frame, so few and long ones make a small file;
-but encoding runs beside rendering, one core a segment, so the last ones must
-be short or all cores but one wait for it. Hence sizes that shrink towards the
-end, a fixed share of what remains (guided self-scheduling, Polychronopoulos
-and Kuck, 1987), the same for the same number of frames whatever the cluster.
+Every segment starts with a key frame, so long segments make a small file. But
+each is encoded on one core, beside the rendering. The last segments must be
+short, or all other cores wait for one that encodes. So sizes shrink towards the
+end: each is a fixed share of the frames that remain (guided self-scheduling,
+Polychronopoulos and Kuck, 1987). The cut depends on the number and size of
+frames alone, never on the cluster.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _RAW_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class SegmentPlan:
-    """Frames ``first`` to ``first + count`` of a sequence."""
+    """Frames ``first`` to ``first + count - 1`` of a video."""
 
     index: int
     first: int
@@ -31,12 +32,12 @@ class SegmentPlan:
 
 
 def cut(num_frames: int, frame_bytes: int = 0) -> tuple[SegmentPlan, ...]:
-    """The segments of a sequence, in order, covering each frame once.
+    """The segments of a video, in order. Each frame is in exactly one.
 
     Args:
-        num_frames: length of the sequence.
-        frame_bytes: size of a raw frame; a segment's raw frames are held in
-            memory together, so large frames make short segments.
+        num_frames: frames of the video.
+        frame_bytes: size of a raw frame. All raw frames of a segment are held
+            in memory at once, so large frames make short segments.
     """
     longest = max(1, min(_LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
     shortest = min(_SHORTEST, longest)

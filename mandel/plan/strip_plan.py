@@ -3,15 +3,15 @@
 Rings about the centre are the rows of one long picture: column u, row v lies at
 ``centre + R * exp(2*pi*(-v + 1j*u) / around)``. The map is conformal and a zoom
 only shifts it along v, so each place is iterated once, whatever the number of
-frames. It is cut into strips of ``rows`` rows; level l of a strip averages
-2**l x 2**l of its samples. A frame sees rings near its corner at level 0 and
-rings k octaves further in at about level k, so it needs few bytes of each
-strip: levels below ``SPLIT``, which only the outer octaves show, are kept apart
-from the rest.
+frames. The map is cut into strips of ``rows`` rows. Level l of a strip averages
+2**l x 2**l of its samples. A frame shows rings near its corner at level 0, and
+rings k octaves further in at about level k, so it needs few bytes of most
+strips. Levels below ``SPLIT`` have most of the bytes, and a frame shows them
+only in its outer octaves. So they are kept apart from the others.
 
 Samples lie at half-integer u and v, so level l of the map is the map with
-``around / 2**l`` columns; strips that no frame sees at level 0 are iterated at
-the finest level that is seen.
+``around / 2**l`` columns. A strip that no frame shows at level 0 is iterated at
+the finest level that a frame shows.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from mandel.plan.exponential_map import MARGIN, ExponentialMap, corner, outermos
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.zoom import Zoom
 
-# Levels from here on are handed to frames apart from the finer ones.
+# Levels from this one on (the *mips*) are handed to frames apart from the finer ones.
 SPLIT = 2
-# A pixel is made from TAPS x TAPS texels of the one level of which FINEST to
-# 2 * FINEST lie along its side; docs/sampling.md has the measurements.
+# A pixel is made from TAPS x TAPS texels of one level: the level that has FINEST to
+# 2 * FINEST texels along the pixel's side. docs/sampling.md has the measurements.
 TAPS = 4
 FINEST = 2.0
-# Texels from a pixel's centre to the farthest that counts, when all levels are there.
+# Distance in texels from a pixel's centre to the farthest texel that counts.
 _REACH = 4
-# Kernels compute the radii at which levels change in single precision.
+# Tolerance for the radii at which levels change: kernels compute them in single precision.
 _SLACK = 1e-3
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
 
 def level_at_one_pixel(around: int) -> float:
-    """A pixel's level is the whole part of this, one less for each octave that it lies outwards."""
+    """The level of a pixel one pixel from the centre. A pixel r pixels away has this less log2(r), rounded down."""
     return math.log2(around / (2 * math.pi) / FINEST)
 
 
@@ -93,12 +93,12 @@ class StripPlan:
     """Which strips of a map a zoom's frames show.
 
     Args:
-        zoom: which frames there are.
+        zoom: the frames.
         density: samples along a pixel's side at a frame's corner; further in there are more.
-        map: use this one, made for another zoom about the same point with this density there.
-        kept: finest level of each strip whose samples are there already.
-        cropped: iterate only what a frame shows, else full circles and what larger frames would show.
-        coarser: by how many levels kept strips may be coarser than these frames would have them.
+        map: the map of another zoom about the same point, to be used instead of the zoom's own.
+        kept: strips that exist already: strip number to the finest level of its samples.
+        cropped: iterate only samples that a frame shows. False: full circles, as larger frames show more.
+        coarser: how many levels coarser than these frames need a kept strip may be.
 
     Attributes:
         around: samples along a full circle.
@@ -122,7 +122,7 @@ class StripPlan:
         self.coarsest = self.rows.bit_length() - 1
         self._kept = kept or {}
         self._coarser = coarser
-        # Larger frames will look further in: to a density of a half, the least there is.
+        # Larger frames show smaller radii, too. The largest have a density of 0.5, the lowest allowed.
         self._nearest = math.sqrt(0.5) / (1 if cropped or map else max(2 * density, 1))
         self.cropped = cropped
         self._per_e = self.around / (2 * math.pi)  # rows in which the radius falls by e
@@ -133,7 +133,7 @@ class StripPlan:
         self._top = min(0, math.floor((self._start - MARGIN) / self.rows + 1e-6))  # the first strip
         self._range = abs(log2_of(start) - log2_of(end)) * math.log(2) * self._per_e
         self._spans = [self._span(level) for level in range(self.coarsest + 1)]
-        # Strips in use are asked about by each of the frames that need them.
+        # Each frame asks again about the strips that it needs.
         self._frames = lru_cache(4096)(self._find_frames)
         self.base = lru_cache(1024)(self._find_base)
 
@@ -156,7 +156,7 @@ class StripPlan:
         return level_at_one_pixel(self.around) - math.log2(radius)
 
     def _span(self, level: int) -> tuple[float, float]:
-        """Between which v the centres lie of a frame's pixels, at depth 0, that are made from a level."""
+        """The first and last v of pixels that are made from ``level``, in a frame at depth 0."""
         unit = 2.0 ** (level_at_one_pixel(self.around) - level)  # radius within which the level is shown
         outer = self.corner if level == 0 else min(self.corner, unit * (1 + _SLACK))
         inner = self._nearest if level == self.coarsest else max(self._nearest, unit / 2 * (1 - _SLACK))
@@ -172,7 +172,7 @@ class StripPlan:
         return Rows(level, max(first - (TAPS // 2 - 1), top), max(last + TAPS // 2, top))
 
     def seen(self, frame: int) -> list[Rows]:
-        """What ``frame`` shows of each level, finest first; levels it does not show are left out."""
+        """The rows of each level that ``frame`` shows, finest level first; levels it does not show are left out."""
         depth = self.depth(frame)
         rows = (self._level_rows(level, depth) for level in range(self.coarsest + 1))
         return [r for r in rows if r is not None]
@@ -183,7 +183,7 @@ class StripPlan:
         return range(rows.first // height, rows.last // height + 1)
 
     def areas(self, frame: int) -> dict[int, float]:
-        """Which part of a frame's area shows each strip, as far as there are any for it; together 1."""
+        """The share of the frame's area that each strip covers; the shares add up to 1."""
         shown = [strip for rows in self.seen(frame) for strip in self.strips_of(rows)]
         strips, origin = range(min(shown), max(shown) + 1), self.origin(frame)
         within = [
@@ -197,14 +197,14 @@ class StripPlan:
     # Strips to frames
 
     def frames(self, strip: int, levels: range) -> range | None:
-        """From the first to the last frame that sees one of ``levels`` of a strip; None if none does."""
+        """The frames from the first to the last that show one of ``levels`` of a strip; None if none does."""
         runs = [run for level in levels if (run := self._frames(strip, level))]
         if not runs:
             return None
         return range(min(run.start for run in runs), max(run.stop for run in runs))
 
     def _find_frames(self, strip: int, level: int) -> range | None:
-        """Frames from the widest to the deepest see ever deeper rows; so those of a strip are a run."""
+        """The frames that show ``level`` of a strip. They are consecutive, because deeper frames show deeper rows."""
         count, height = self.zoom.num_frames, self.rows >> level
         if self._level_rows(level, 0.0) is None:
             return None
@@ -222,17 +222,17 @@ class StripPlan:
         return range(first, stop) if self._inward else range(count - stop, count - first)
 
     def _find_base(self, strip: int) -> int:
-        """The finest level of a strip that any frame sees; it is iterated at this one, or kept at a finer one."""
+        """The level at which a strip's samples lie: the finest that a frame shows, or a finer one that is kept."""
         levels = range(self.coarsest + 1)
         seen = next((level for level in levels if self._frames(strip, level)), self.coarsest)
         return min(seen, self._kept.get(strip, seen))
 
     def is_kept(self, strip: int) -> bool:
-        """Whether the samples that are there are as fine as any frame sees, as far as the map goes."""
+        """Whether the strip's kept samples are fine enough for all frames."""
         return strip in self._kept and self._kept[strip] <= self.base(strip) + self._coarser
 
     def layout(self, strip: int) -> Layout:
-        """How a strip's array is laid out."""
+        """The layout of a strip's array."""
         return Layout(self.around, self.rows, self.base(strip))
 
     def radius(self, strip: int) -> Decimal:
@@ -242,12 +242,12 @@ class StripPlan:
 
     @property
     def last(self) -> int:
-        """The innermost strip that any frame sees."""
+        """The number of the innermost strip that any frame shows."""
         deepest = self.zoom.num_frames - 1 if self._inward else 0
         return max(self.strips_of(rows)[-1] for rows in self.seen(deepest))
 
     def whole(self, strip: int) -> Grid:
-        """All samples of a strip, at its base level."""
+        """The grid of all samples of a strip, at its base level."""
         rows, around = self.layout(strip).shape(self.base(strip))
         return Grid(
             self.zoom.re,
@@ -262,14 +262,14 @@ class StripPlan:
         )
 
     def radius_shown(self, strip: int, row: int) -> tuple[float, float] | None:
-        """At which radius, in pixels of the widest frame that shows a strip, a row of its base level lies, and how
-        much farther out samples count there; None: all directions are seen.
+        """Radius of a row of the strip's base level, and how much farther out samples still count, both in pixels
+        of the widest frame that shows the strip. None if frames show the strip in all directions.
         """
         level, frames = self.base(strip), self.frames(strip, range(self.coarsest + 1))
         if self.zoom.rotation or frames is None:
             return None
-        # Frames are star-shaped: what is visible at a radius is visible further in, and
-        # the widest frame shows the strip furthest in.
+        # A direction that is visible at one radius is visible at all smaller ones. In the
+        # widest frame the strip has its smallest radius, so that frame shows the most.
         depth = self.depth(frames[0] if self._inward else frames[-1])
         v = strip * self.rows + (row << level) - self._start - depth
         radius = self.corner * math.exp(-v / self._per_e)
@@ -277,9 +277,9 @@ class StripPlan:
         return radius, _REACH * 2**shown * radius / self._per_e
 
     def held_bytes(self) -> int:
-        """The most that strips and their mips take at any time, 4 bytes a texel: those that a frame shows and one more.
+        """The most bytes that strips and their mips take at any time: the strips of one frame and one more.
 
-        Strips that no frame shows close up are small ones.
+        A texel takes 4 bytes. Strips that frames show only near their centre are small.
         """
         last = self.zoom.num_frames - 1
         return max(self._shown_bytes(frame) for frame in {0, last // 2, last})
@@ -291,14 +291,14 @@ class StripPlan:
 
 
 def most_texels(zoom: Zoom, density: float) -> int:
-    """The texels that kernels number at once: of all levels of a strip, or of what a frame sees of all."""
+    """The largest number of texels that one kernel must index: of a whole strip, or of all rows that a frame shows."""
     strips = StripPlan(zoom, density)
     frame = sum((rows.last - rows.first + 3) * (strips.around >> rows.level) for rows in strips.seen(0))
     return max(frame, Layout(strips.around, strips.rows, 0).size)
 
 
 def densest(zoom: Zoom) -> float:
-    """The largest density, in hundredths up to 4, with which int32 numbers all texels."""
+    """The largest density, in hundredths up to 4, at which int32 can index all texels."""
     fit = bisect_left(
         range(50, 401), True, key=lambda hundredths: most_texels(zoom, hundredths / 100) >= 2**31
     )
@@ -306,7 +306,7 @@ def densest(zoom: Zoom) -> float:
 
 
 def _disc_in_rectangle(radius: float, width: float, height: float) -> float:
-    """The area that a disc and a rectangle about the same centre have in common."""
+    """The area of the intersection of a disc and a rectangle about the same centre."""
     if 2 * radius >= math.hypot(width, height):
         return float(width * height)
     beyond = 0.0

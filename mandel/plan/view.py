@@ -7,8 +7,8 @@ from decimal import Context, Decimal
 
 from mandel.plan.grid import Grid
 
-# Spacing is only a scale: 40 digits keep it far below any sample's own error
-# while the centre keeps every digit that was given.
+# For the spacing, which is only a scale: 40 digits are far more precise than any sample needs.
+# The centre keeps all of its digits.
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
 

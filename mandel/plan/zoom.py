@@ -16,19 +16,19 @@ from typing import Protocol
 from mandel.plan.path import eased
 from mandel.plan.view import View
 
-# ln and exp of deltas as small as 1e-20000 lose 5 digits: 60 leave plenty.
+# ln and exp of deltas as small as 1e-20000 lose 5 digits; 60 digits leave enough.
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _SHOWN_DIGITS = 40
 
 
 @lru_cache(256)
 def _log_ratio(start: str, end: str) -> Decimal:
-    """ln(end / start), the costly half of a delta and the same for all of a zoom's."""
+    """ln(end / start): expensive, and the same for all frames of a zoom."""
     return _MATH.ln(_MATH.divide(Decimal(end), Decimal(start)))
 
 
 class Asked(Protocol):
-    """What a ``mandel.payload.payload.Payload`` says of its zoom."""
+    """The fields of a ``mandel.payload.payload.Payload`` that a zoom needs."""
 
     @property
     def re(self) -> str: ...
@@ -60,8 +60,8 @@ class Zoom:
         num_frames: at least 1.
         width, height: pixels of every frame.
         easing: 0 to 1, share of the time spent speeding up and slowing down.
-        rotation: degrees by which the last frame is turned about the point
-            against the first; positive turns the view counter-clockwise.
+        rotation: degrees by which the last frame is rotated about the point
+            against the first; positive rotates the view counter-clockwise.
     """
 
     re: str
@@ -90,13 +90,13 @@ class Zoom:
         )
 
     def share(self, frame: int) -> float:
-        """How much of the way, in octaves and in degrees, lies behind ``frame``: 0 to 1."""
+        """The share of the way, in octaves and in degrees, that lies behind ``frame``: 0 to 1."""
         if self.num_frames == 1:
             return 0.0
         return eased(frame / (self.num_frames - 1), self.easing)
 
     def angle(self, frame: int) -> float:
-        """By how much ``frame`` is turned, radians."""
+        """Rotation of ``frame`` against the first frame, radians."""
         return math.radians(self.rotation) * self.share(frame)
 
     def delta(self, frame: int) -> str:
@@ -120,6 +120,6 @@ class Zoom:
         return str(Context(prec=_SHOWN_DIGITS, Emax=10**9, Emin=-(10**9)).plus(exact))
 
     def view(self, frame: int) -> View:
-        """What ``frame`` shows."""
+        """The view that ``frame`` shows."""
         turn = cmath.rect(1.0, self.angle(frame)) if self.rotation else 1 + 0j
         return View(self.re, self.im, self.delta(frame), self.width, self.height, turn)
