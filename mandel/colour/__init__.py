@@ -1,1 +1,1 @@
-"""How raw samples become a picture: palettes, looks, and the colouring in plain numpy."""
+"""Palettes and colour styles: how raw samples become colours."""

@@ -1,9 +1,9 @@
 """Palettes as tables of linear-light RGB.
 
-Between its control colours a ring is interpolated
-in OKLab (B. Ottosson, "A perceptual color space for image processing", 2020),
-where even steps look even, by monotone cubics, which overshoot nowhere; so no
-ring leaves the gamut by much, has a crease, or a seam where it closes.
+A palette is a ring of control colours. Between them it is interpolated in OKLab
+(B. Ottosson, "A perceptual color space for image processing", 2020), where even
+steps look even. Monotone cubics do not overshoot, so no ring leaves the gamut
+by much. They are smooth, so no ring has a crease, or a seam where it closes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Named cyclic palettes: closed rings of control colours; ``ring`` makes tables of them."""
+"""Named cyclic palettes: closed rings of control colours. ``palette_table.py`` makes tables of them."""
 
 from __future__ import annotations
 
-# Control colours, (position on the ring, sRGB). The first position is 0; the
-# ring closes from the last back to the first. Every ring has a dark and a light
-# side: on the brightness, not on the hue, the eye follows the bands.
+# Control colours: (position on the ring from 0 to 1, sRGB). The first position is 0; the
+# ring closes from the last colour to the first. Every ring has a dark and a light side,
+# because the eye follows bands by their brightness, not by their hue.
 RINGS: dict[str, tuple[tuple[float, str], ...]] = {
     "dusk": (
         (0.00, "070b2b"),

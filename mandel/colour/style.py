@@ -1,11 +1,11 @@
-"""A look: everything that turns raw samples into colours, fixed for a whole sequence.
+"""Colour style: all settings that turn raw samples into colours, the same for a whole zoom.
 
-The phase on the palette's ring is ``offset + density * sqrt(mu)`` of the smooth
-iteration count mu, and of nothing else: no frame is normalised by itself, so a
-point keeps its colour along a zoom and nothing flickers. The square root lies
-between the two usual choices: a linear phase turns to noise where counts run
-into thousands, a logarithmic one loses the bands where counts of 30,000
-differ by a few hundred.
+A sample's phase on the palette's ring is ``offset + density * sqrt(mu)``, where
+mu is the smooth iteration count. It depends on nothing else, and no frame is
+normalised by itself. So a point keeps its colour along a zoom, and nothing
+flickers. The square root lies between the two usual choices: a linear phase
+turns to noise where counts run into thousands, and a logarithmic one shows no
+bands where counts of 30,000 differ by a few hundred.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class ColourStyle:
         offset: phase at mu = 0, in turns.
         relief: 0..1, strength of the slope shading; needs the slope outputs.
         relief_angle: direction the light comes from, degrees, counter-clockwise from the right.
-        edge: >= 0, distance to the boundary, in pixels, below which colours
-            darken; 0 for none; needs the distance output.
+        edge: >= 0, distance to the set in pixels, below which colours
+            darken; 0 for no darkening; needs the distance output.
 
     Raises:
         PayloadError: UNKNOWN_PALETTE, OUT_OF_RANGE.

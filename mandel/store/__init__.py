@@ -1,5 +1,5 @@
 """Everything under DB/: names, index, atomic writes, recovery.
 
-A name under DB/ is absent or complete. Files come before rows: a file counts
-only once its digest is committed to the index.
+A file under DB/ is absent or complete under its final name. Files come before
+rows: a file counts only once its digest is committed to the index.
 """

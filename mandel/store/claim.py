@@ -1,7 +1,7 @@
-"""Whose folder DB/ is: only one that this program made, or that is empty, is ever written to.
+"""Decides whether a folder may be used as DB/: only if it is empty or this program made it.
 
-A marker file is made with the folder. A DB/ of a version before the marker is
-known by its layout, and marked. Anything else is refused, untouched.
+The program puts a marker file into the folder. Versions before the marker are
+known by their layout, and get one. Any other folder is refused and not touched.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _SAYS = "This folder belongs to the Mandelbrot zoom service"
 _MARK = f"""{_SAYS} (ray_head.py --db), which makes, moves and deletes files in it.
 Its videos are jobs/*/*/video.mp4. What it found here and does not know is in lost/.
 """
-_NOTHING = {".gitkeep", "lost+found"}  # what a folder that counts as empty may hold
+_NOTHING = {".gitkeep", "lost+found"}  # a folder with only these counts as empty
 _OWNER = re.compile(rb"[0-9]{0,10}\s*")
 _INDEX_MAGIC = b"SQLite format 3\0"
 
 
 def claim(names: Names) -> None:
-    """Makes ``names.root`` this program's folder, if it is or can be; else changes nothing.
+    """Makes ``names.root`` this program's folder, unless it belongs to something else; then changes nothing.
 
     Raises:
         StoreError: DB_NOT_OURS.
-        OSError: it cannot be read or written.
+        OSError: the folder cannot be read or written.
     """
     root = names.root
     if not root.is_dir():
@@ -67,14 +67,18 @@ def claim(names: Names) -> None:
 
 
 def lock(names: Names) -> int:
-    """A descriptor of the file ``lock``, made if need be; never through a link. Raises OSError."""
+    """Opens the file ``lock``, or makes it; never follows a link. Returns its descriptor. Raises OSError."""
     fd = os.open(names.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(fd, 0o600)
     return fd
 
 
 def take_lock(names: Names, files: tuple[int, ...]) -> None:
-    """Locks all of ``files``, the first being that of ``lock``, and writes who did. Raises StoreError DB_LOCKED."""
+    """Locks the descriptors ``files``, of which the first is ``lock``, and writes our pid into that one.
+
+    Raises:
+        StoreError: DB_LOCKED.
+    """
     try:
         for fd in files:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +93,7 @@ def take_lock(names: Names, files: tuple[int, ...]) -> None:
         os.ftruncate(files[0], 0)
         os.pwrite(files[0], f"{os.getpid()}\n".encode(), 0)
     except OSError:
-        pass  # a full disk: whoever comes second is not told who was first
+        pass  # a full disk: a second service then cannot name the first one's pid
 
 
 def _foreign(root: Path, why: str) -> StoreError:
@@ -106,7 +110,7 @@ def _kind(path: Path) -> str:
 
 
 def _check_marker(names: Names) -> None:
-    """An empty marker is fine: a person made it, or a crash kept its text."""
+    """Checks the marker's text. An empty one is fine: a person made it, or a crash lost its text."""
     try:
         with os.fdopen(os.open(names.marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             regular, text = stat.S_ISREG(os.fstat(file.fileno()).st_mode), file.read(len(_SAYS))
@@ -120,7 +124,7 @@ def _mark(names: Names) -> None:
     try:
         fd = os.open(names.marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
-        return  # another one starts at this moment; the lock decides
+        return  # another service starts at this moment; the lock decides
     with os.fdopen(fd, "w") as file:
         file.write(_MARK)
         file.flush()
@@ -129,7 +133,7 @@ def _mark(names: Names) -> None:
 
 
 def _is_older(names: Names, there: dict[str, os.DirEntry[str]]) -> bool:
-    """Whether a folder without a marker was made by this program: a lock file, jobs, tmp, and an index or a job."""
+    """Whether an older version made this folder: it has a lock file, jobs, tmp, and an index or a job."""
     if not {names.lock.name, names.jobs.name, names.tmp.name} <= set(there):
         return False
     try:

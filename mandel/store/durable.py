@@ -1,4 +1,4 @@
-"""Files that are there completely, or not at all, whatever dies."""
+"""Writes files that are complete or absent after any crash."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def room(size: int) -> int:
-    """What a file of ``size`` bytes, or a folder (of 1), takes on a disk: whole blocks."""
+    """Bytes that a file of ``size`` bytes takes on a disk, in whole blocks. A folder counts as 1 byte."""
     return -(-size // _BLOCK) * _BLOCK
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:
-    """Makes ``folder`` and its parents durably; fine when it is there."""
+    """Makes ``folder`` and its parents durably, unless they exist."""
     if folder.is_dir():
         return
     make_folder(folder.parent, mode)
@@ -59,7 +59,7 @@ def is_folder(path: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Removes a file, a link or a folder with all in it, never what a link names; fine when it is not there."""
+    """Removes a file, a link, or a folder with all its content, if it exists. Never follows a link."""
     if is_folder(path):
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -67,7 +67,7 @@ def remove(path: Path) -> None:
 
 
 def check_no_links(root: Path, path: Path) -> None:
-    """Raises OSError (ELOOP) if what is between the folder ``root`` and ``path`` leads out of it by a link."""
+    """Raises OSError (ELOOP) if any folder between ``root`` and ``path`` is a link."""
     for folder in path.parents:
         if folder == root:
             return
@@ -76,7 +76,7 @@ def check_no_links(root: Path, path: Path) -> None:
 
 
 def digest(file: BinaryIO) -> tuple[int, str]:
-    """Size in bytes and SHA-256 (hex) of an open binary file, from its start; leaves it at its start."""
+    """Size in bytes and SHA-256 (hex) of a whole open binary file, which is left at its start."""
     file.seek(0)
     sha, size = hashlib.sha256(), 0
     while chunk := file.read(_CHUNK):
@@ -87,16 +87,18 @@ def digest(file: BinaryIO) -> tuple[int, str]:
 
 
 def adopt(tmp: Path, final: Path, label: str, sha256: str | None = None) -> tuple[int, str]:
-    """Moves the closed file ``tmp`` to ``final`` so that ``final`` is never torn, for this user alone.
+    """Moves the closed file ``tmp`` to ``final`` durably, readable by this user alone.
 
     Args:
-        sha256: what the file must hold, if that is known; another one stays where it is.
+        label: name of the file's kind in failpoints.
+        sha256: digest that the file must have, or None. A file with another digest is not moved.
 
     Returns:
         Size in bytes and SHA-256 (hex), read back from the file itself.
 
     Raises:
         StoreError: DIGEST_MISMATCH.
+        OSError: the disk failed.
     """
     make_folder(final.parent)
     with os.fdopen(os.open(tmp, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
@@ -114,7 +116,7 @@ def adopt(tmp: Path, final: Path, label: str, sha256: str | None = None) -> tupl
 
 
 def write(tmp: Path, final: Path, data: bytes, label: str) -> tuple[int, str]:
-    """Writes ``data`` to ``tmp``, then adopts it as ``final``; leaves no ``tmp`` where that fails."""
+    """Writes ``data`` to ``tmp``, then adopts it as ``final``. After an error ``tmp`` is gone."""
     try:
         with failpoint(f"{label}.write"):
             tmp.write_bytes(data)

@@ -1,4 +1,4 @@
-"""Makes room in DB/: removes what is missed least. And forgets jobs by number and age."""
+"""Makes room in DB/: removes first what is easiest to do without, and forgets old jobs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from mandel.store.names import SEGMENT, Names
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 from mandel.store.usage import usage
 
-IDLE_SECONDS = 60.0  # somebody may be about to fetch the video of a job that was used since
+IDLE_SECONDS = 60.0  # jobs used within this time stay: somebody may be about to fetch the video
 MOST_ENDED = 10_000  # jobs that have ended, with a video or without
-WITHOUT_VIDEO_SECONDS = 30 * 86_400.0  # after which a job that failed or was cancelled is forgotten
-PINNED_SHARE = 0.5  # of the bytes that DB/ may hold
+WITHOUT_VIDEO_SECONDS = 30 * 86_400.0  # failed and cancelled jobs are forgotten after this time
+PINNED_SHARE = 0.5  # share of the bytes that DB/ may hold, for pinned jobs
 MOST_PINNED = 1_000
 
 _LAST = "max(coalesce(used, 0), asked, coalesce(ended, 0))"
-# Jobs that may go: ended, not used of late (nor in the future, as a clock that was wrong may say), needed by no other.
+# Jobs that may go: they have ended, no unfinished job needs their strips, and they were not used just now.
+# A last use in the future, from a clock that was wrong, does not count.
 _MAY_GO = f"""
     state IN ('{DONE}', '{FAILED}', '{CANCELLED}') AND pinned <= :pinned AND NOT {_LAST} BETWEEN :since AND :until
     AND id NOT IN (SELECT source FROM jobs WHERE source NOT NULL AND state IN ('{QUEUED}', '{PAUSED}'))
@@ -33,12 +34,12 @@ _MAY_GO = f"""
 
 @dataclass(frozen=True)
 class Goal:
-    """How much may stay.
+    """How much may stay in DB/.
 
     Attributes:
-        bytes: of all of DB/; None: as much as there is.
-        ended: jobs that have ended.
-        few: jobs that are touched at most, of each kind; -1: all that it takes.
+        bytes: bytes of all of DB/; None: no limit.
+        ended: number of jobs that have ended.
+        few: the most jobs to touch in each step; -1: as many as needed.
     """
 
     bytes: int | None
@@ -50,7 +51,7 @@ class Evictor:
     """One turn of making room.
 
     Args:
-        hold: taken around the moment in which a job is forgotten, so that nobody asks for it at the same time.
+        hold: lock to hold while a job is forgotten, so that nobody asks for the job at that moment.
     """
 
     def __init__(
@@ -67,9 +68,14 @@ class Evictor:
         self.freed = 0
 
     def run(self, goal: Goal) -> None:
-        """First files of the cache, then segments of done jobs, which older versions kept beside their videos, then
-        raw strips, then whole jobs, the longest unused first. Pinned ones last, and only where all that are pinned
-        take more than their share."""
+        """Removes, the longest unused first, until ``goal`` is met:
+
+        1. files of the cache;
+        2. segments beside finished videos, which older versions kept;
+        3. raw strips;
+        4. whole jobs;
+        5. pinned jobs, if all pinned ones together take more than their share.
+        """
         self._forget_by_number(goal)
         if goal.bytes is None:
             return
@@ -108,7 +114,7 @@ class Evictor:
                 self._forget(row)
 
     def _cache(self, excess: int, few: int) -> None:
-        """The driver misses nothing for good; what it used of late stays."""
+        """Removes files of the cache, which the driver can make again. Files used just now stay."""
         files = []
         try:
             for entry in os.scandir(self._names.cache):
@@ -116,7 +122,7 @@ class Evictor:
                 if self._names.is_ours_in_cache(entry.name) and entry.is_file(follow_symlinks=False):
                     files.append((stat.st_mtime, stat.st_size, entry.path))
         except OSError:
-            pass  # it goes on with what it has seen
+            pass  # go on with the files seen so far
         for used, size, path in sorted(files):
             if excess > self.freed and not self._bounds["since"] <= used <= self._bounds["until"]:
                 durable.remove(Path(path))
@@ -166,16 +172,16 @@ class Evictor:
 def forget(
     index: Index, names: Names, job: str, unless: str = "1", bounds: Mapping[str, float] | None = None
 ) -> Path | None:
-    """Takes a job out of the index and its folder out of sight, at once.
+    """Removes a job from the index, and moves its folder into tmp, in one step.
 
     Args:
-        unless: a condition of SQL, with ``bounds``, that must hold now, whatever was so before.
+        unless: SQL condition, with the values ``bounds``: the job is forgotten only if it holds at this moment.
 
     Returns:
-        What is to be removed now, which may take long; None if the job stays.
+        The moved folder, which the caller removes (that may take long); None if the job stays.
 
     Raises:
-        StoreError.
+        StoreError: the index could not be changed.
     """
     gone, delete = names.new_gone(), f"DELETE FROM jobs WHERE id = :job AND ({unless})"
     values = {"job": job, **(bounds or {})}
@@ -194,7 +200,7 @@ def forget(
         if error.code != "DISK_FULL":
             os.rename(gone, names.job(job))
             raise
-        durable.remove(gone)  # there is no room even to note that it is gone: the room comes first
+        durable.remove(gone)  # no room even to commit: make room first
         with index.write("discard") as db:
             db.execute(delete, values)
     return gone

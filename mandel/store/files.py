@@ -1,4 +1,4 @@
-"""The files of jobs: segments and videos, stored before they count, proven before they are used."""
+"""The files of jobs: segments and videos. They are stored before they count, and proven before they are used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StoredSegment:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A proven file, open for reading; the digest is that of these very bytes."""
+    """A proven file, open for reading. The digest was computed from the bytes of this open file."""
 
     file: BinaryIO
     bytes: int
@@ -45,7 +45,7 @@ class StoredFile:
 
 
 class Files:
-    """What a store does with the files of its jobs; the index has a row for each that counts."""
+    """The part of the store that keeps the files of jobs. The index has a row for each file that counts."""
 
     names: Names
     _index: Index
@@ -58,7 +58,7 @@ class Files:
         self._thick: set[str] = set()
 
     def new_tmp(self, job: str) -> Path:
-        """A fresh folder under tmp; never used twice, so that a late writer meets nobody."""
+        """A new folder under tmp. Its name is never used again, so a writer that comes late spoils nothing."""
         self._folders += 1
         folder = self.names.tmp / f"{job[:16]}-{self._folders}"
         with durable.disk_errors("making a temporary folder"):
@@ -72,8 +72,8 @@ class Files:
 
         Args:
             tmp: the file, on the same file system as the store.
-            sha256: what its writer says it wrote; must be what the disk holds.
-            notes: what people should know of its frames; JSON-ready.
+            sha256: digest that the writer reports; the file on the disk must have it.
+            notes: notes on its frames for people (mandel/notes.py); JSON-ready.
 
         Raises:
             StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
@@ -90,7 +90,7 @@ class Files:
         """Adopts the video and the poster, and commits that the job is done.
 
         Args:
-            report: how it was rendered, for people; JSON-ready.
+            report: facts for people about how it was rendered; JSON-ready.
 
         Raises:
             StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED.
@@ -112,7 +112,7 @@ class Files:
         self.drop_segments(job)
 
     def drop_segments(self, job: str) -> None:
-        """Removes the segments of a job whose video is durable: its pictures lie once on the disk. Never raises."""
+        """Removes the segments of a job whose video is durable, so that pictures lie on the disk once. Never raises."""
         try:
             durable.check_no_links(self.names.root, self.names.segments(job))
             with self._index.write("thin") as db:
@@ -125,12 +125,14 @@ class Files:
                 with suppress(FileNotFoundError):
                     os.rename(self.names.segments(job), gone := self.names.new_gone())
             durable.remove(gone)
-        except (StoreError, OSError) as error:  # tried again, now and then
+        except (StoreError, OSError) as error:  # ``thin`` tries again now and then
             _log.warning("job %s: its segments could not be removed: %s", job[:12], error)
 
     def thin(self) -> bool:
-        """Drops the segments that an older version, or a full disk, left beside a video, of one job whose video is
-        proven; whether there was one."""
+        """Proves the video of one done job that still has segments, and drops these.
+
+        An older version or a full disk may have left them. Returns whether there was such a job.
+        """
         rows = self._index.read(
             "SELECT DISTINCT job FROM files WHERE kind = ? AND job IN (SELECT id FROM jobs WHERE state = ?)",
             SEGMENT,
@@ -138,12 +140,12 @@ class Files:
         )
         for row in rows:
             if (job := row["job"]) not in self._thick:
-                self._thick.add(job)  # looked at once
+                self._thick.add(job)  # one look at each job is enough
                 try:
                     self.open(job).file.close()
                     self.drop_segments(job)
                 except StoreError:
-                    pass  # whoever asks for the video has it joined from these segments
+                    pass  # the video is damaged: the segments serve to join it again
                 return True
         return False
 
@@ -157,21 +159,21 @@ class Files:
         return job, kind, number, frames, size, found
 
     def stored_frames(self, job: str) -> dict[int, int]:
-        """Frames of each finished segment, by number; what their digests say is not looked at."""
+        """Number of frames of each finished segment, by segment number. Digests are not checked."""
         rows = self._index.read("SELECT number, frames FROM files WHERE job = ? AND kind = ?", job, SEGMENT)
         return {row["number"]: row["frames"] for row in rows}
 
     def notes(self, job: str) -> list[dict[str, Any]]:
-        """What people should know of the frames of each finished segment."""
+        """The notes on each finished segment's frames (mandel/notes.py)."""
         rows = self._index.read("SELECT notes FROM files WHERE job = ? AND kind = ?", job, SEGMENT)
         known = []
         for row in rows:
-            with suppress(ValueError):  # whatever an index holds; it is only not told
+            with suppress(ValueError):  # a damaged note is left out
                 known.append(json.loads(row["notes"] or "{}"))
         return known
 
     def segments(self, job: str) -> list[StoredSegment]:
-        """The finished segments that their digests prove; the others are removed, row and file."""
+        """The finished segments whose digests are right. The others are removed, row and file."""
         proven = []
         for row in self._index.read(
             "SELECT * FROM files WHERE job = ? AND kind = ? ORDER BY number", job, SEGMENT
@@ -189,7 +191,7 @@ class Files:
         return proven
 
     def discard_segment(self, job: str, number: int) -> None:
-        """Removes a segment that cannot be used, row and file; fine if there is none."""
+        """Removes a segment that cannot be used, row and file, if it exists."""
         path = self.names.file(job, SEGMENT, number)
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind = ? AND number = ?", (job, SEGMENT, number))
@@ -198,12 +200,12 @@ class Files:
             durable.remove(path)
 
     def forget_segments(self, job: str) -> None:
-        """The finished segments count no more; new ones take their places."""
+        """Removes the rows of the finished segments. New segments will replace the files."""
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, SEGMENT))
 
     def open(self, job: str, kind: str = VIDEO) -> StoredFile:
-        """A video or poster, proven by its digest; the caller closes it.
+        """Opens a video or poster, proven by its digest. The caller closes the file.
 
         The whole file is read the first time, and again whenever its inode,
         size or times have changed.
@@ -236,7 +238,7 @@ class Files:
         raise damaged
 
     def _correct(self, job: str, beside: Proof) -> None:
-        """The index is wrong about a video that is what is written beside it."""
+        """Corrects the index by the proof beside a video, which the video matches."""
         with self._index.write("discard") as db:
             db.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, 0, ?, ?, ?, NULL)",
@@ -264,7 +266,7 @@ class Files:
     def discard_video(self, job: str) -> None:
         """Forgets a damaged video and its poster and queues the job; good segments stay.
 
-        What index and proof together say is damaged is removed; any other goes to lost/.
+        A video that index and proof both contradict is removed. Otherwise it goes to lost/.
         """
         rows = self._index.read("SELECT bytes, sha256 FROM files WHERE job = ? AND kind = ?", job, VIDEO)
         beside = proof.read(self.names, job)
@@ -282,5 +284,5 @@ class Files:
 
 
 def _mark(stat: os.stat_result, wanted: Content) -> Mark:
-    """What changes whenever a file does, and what it was proven to hold."""
+    """A key that changes whenever the file does: inode, size, times, and the size and digest that were proven."""
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, wanted

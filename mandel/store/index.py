@@ -21,7 +21,7 @@ from mandel.store.durable import disk_errors
 from mandel.store.failpoint import failpoint
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
-# What another try, or more room, may mend; everything else that SQLite says at the start is damage.
+# Errors that another try or more disk space may mend. Any other error of SQLite at the start means damage.
 _NO_DAMAGE = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_BUSY,
@@ -34,8 +34,10 @@ _NO_DAMAGE = {
     sqlite3.SQLITE_AUTH,
 }
 _LEAST_FREE = 1 << 20  # bytes; with less, an index cannot be opened
-_WAL_PAGES = 100  # of 4 KiB, in the log beside the index: it counts in what DB/ takes
-_VACUUM_PAGES = 1_000  # as many unused pages, more than are in use, are given back at the start
+_WAL_PAGES = 100  # the most pages of 4 KiB in the log beside the index, which counts in the size of DB/
+_VACUUM_PAGES = (
+    1_000  # at the start, unused pages are given back if they are this many and more than those in use
+)
 
 
 def _error(error: sqlite3.Error) -> StoreError:
@@ -53,14 +55,14 @@ Layout = dict[tuple[str, str], list[tuple[Value, ...]] | None]  # columns by kin
 
 
 class Damaged(Exception):
-    """The index is none, or not one that this program wrote."""
+    """The file is no SQLite database, is damaged, or was not written by this program."""
 
 
 class Index:
-    """Opens ``path``, makes it if need be, proves that it is whole and applies the migrations it lacks.
+    """Opens the index ``path``, or makes it; checks that it is whole, and applies missing migrations.
 
     Raises:
-        Damaged: it can be put aside, and made again from the files of the jobs.
+        Damaged: the caller may put the index aside, and make it again from the files of the jobs.
         StoreError: INDEX_FAILED, INDEX_TOO_NEW, DISK_FULL.
     """
 
@@ -93,7 +95,7 @@ class Index:
         except sqlite3.Error as error:
             self.close()
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NO_DAMAGE:
-                if shutil.disk_usage(path.parent).free < _LEAST_FREE:  # which SQLite calls an I/O error
+                if shutil.disk_usage(path.parent).free < _LEAST_FREE:  # SQLite would report an I/O error
                     raise StoreError(
                         "DISK_FULL", "no space left for the index of DB/; free a megabyte and start again"
                     ) from error
@@ -125,7 +127,7 @@ class Index:
                 self._db.executescript(f"BEGIN;\n{step.read_text()}\nPRAGMA user_version={number};\nCOMMIT;")
 
     def _give_back(self) -> None:
-        """Gives unused pages back to the disk, where most are."""
+        """Gives unused pages back to the disk if most of the index is unused."""
         unused, all_of_them = (
             self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
         )
@@ -133,11 +135,11 @@ class Index:
             try:
                 self._db.execute("VACUUM")
             except sqlite3.Error:
-                pass  # it takes room for a copy; the next start tries again
+                pass  # no room for the copy that it needs; the next start tries again
 
     @contextmanager
     def write(self, label: str) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed durably when the block ends well, else undone."""
+        """One transaction: committed durably at the end of the block, undone after an exception."""
         with self._lock, disk_errors("writing the index"):
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -152,7 +154,7 @@ class Index:
                 raise _error(error) from error
 
     def read(self, sql: str, *values: Value, **named: Value) -> list[sqlite3.Row]:
-        """All rows of one query, whose values are given by place or by name."""
+        """All rows of one query. Its values are given by position or by name."""
         with self._reading:
             try:
                 return self._reader.execute(sql, named or values).fetchall()
@@ -167,7 +169,7 @@ class Index:
 
 
 def _make(path: Path) -> None:
-    """An empty index for this user alone, if there is none; SQLite gives its other files the same mode."""
+    """Makes an empty index, if there is none, that only this user can read. SQLite's other files get its mode."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(fd, 0o600)
@@ -182,7 +184,7 @@ def _steps() -> dict[int, Path]:
 
 
 def _layout(db: sqlite3.Connection) -> Layout:
-    """What is in an index: its tables with their columns, its indices and triggers."""
+    """The layout of an index: its tables with their columns, its indices and triggers."""
     names = db.execute("SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
     return {
         (kind, name): [row[1:4] for row in db.execute(f'PRAGMA table_info("{name}")')]

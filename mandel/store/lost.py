@@ -1,4 +1,4 @@
-"""What lies under DB/ and is not known to be this program's: moved to lost/, never removed."""
+"""Moves things under DB/ that this program does not know to lost/. They are never removed."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from mandel.store.names import Names
 
 _log = logging.getLogger("mandel")
 
-_MOST_LINES = 20  # of the log, at a start
+_MOST_LINES = 20  # written to the log at one start
 
 
 class Lost:
-    """Moves things to ``lost``, and says so.
+    """Moves things to ``lost`` and logs it.
 
     Attributes:
-        count: how many were moved.
+        count: number of things moved.
     """
 
     def __init__(self, names: Names):
         self._names, self.count = names, 0
 
     def put(self, path: Path, why: str = "is not of this service") -> None:
-        """Moves a file, folder or link itself. One that cannot be moved stays; the log says so. Never raises."""
+        """Moves a file, a folder or a link (not its target). If that fails, logs it and leaves it. Never raises."""
         name = "/".join(path.relative_to(self._names.root).parts)
         try:
             durable.make_folder(self._names.lost)
@@ -43,7 +43,7 @@ class Lost:
             _log.warning("more was moved to lost/")
 
     def _free(self, name: str) -> Path:
-        """A name in ``lost`` that tells where it was; cut to what a folder takes."""
+        """A free name in ``lost`` that tells where the thing was, cut to the file system's limit."""
         flat = os.fsencode(name.replace("/", "__"))[-200:].decode(errors="replace")
         return next(
             path

@@ -1,4 +1,4 @@
-"""The one place that knows what files under DB/ are called."""
+"""Names of all files under DB/. No other module knows them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POSTER = "poster"
 
 _ID = re.compile(r"[0-9a-f]{64}")
 _BEGINNING = re.compile(r"[0-9a-f]{4,64}")
-# What may lie in a job's folder. Whatever else is found there is not ours.
+# Names that a file in a job's folder may have. Files with other names are not ours.
 _FILES = re.compile(
     r"payload\.json|video\.json|video\.mp4|poster\.png|segments/[0-9]{5,9}\.h264|strips/-?[0-9]{4,9}\.strip"
 )
@@ -54,12 +54,12 @@ class Names:
 
     @property
     def lost(self) -> Path:
-        """Where goes what was found under DB/ and is not known to be this program's."""
+        """Folder for things found under DB/ that this program does not know."""
         return self.root / "lost"
 
     @property
     def renderer_log(self) -> Path:
-        """What the driver and its Ray print; the one before it has ``.1`` behind its name."""
+        """The output of the driver and its Ray. The previous file has the same name with ``.1``."""
         return self.root / "renderer.log"
 
     @property
@@ -67,12 +67,14 @@ class Names:
         return self.root / "tmp"
 
     def new_gone(self) -> Path:
-        """Where something is moved that is to be removed: never used twice, as tmp is emptied at the start."""
+        """A new name in tmp for something that is about to be removed. It is never used twice."""
         return self.tmp / f"gone-{next(_gone)}"
 
     @property
     def cache(self) -> Path:
-        """What the driver keeps between jobs; it alone writes there, first as tmp..., and all of it may go."""
+        """The driver's folder for files it can make again. Only the driver writes there; names begin with tmp until a
+        file is complete.
+        """
         return self.root / "cache"
 
     @property
@@ -80,7 +82,7 @@ class Names:
         return self.root / "jobs"
 
     def job(self, job: str) -> Path:
-        """Folder of a job; the id must be one, as no text of a client ever becomes a path."""
+        """Folder of a job. Raises ValueError for anything but a job id: no client's text becomes a path."""
         if not is_job_id(job):
             raise ValueError("not a job id")
         return self.jobs / job[:2] / job
@@ -89,7 +91,7 @@ class Names:
         return self.job(job) / "payload.json"
 
     def proof(self, job: str) -> Path:
-        """What is known of a job's video, beside it: enough for its row in the index."""
+        """``video.json`` beside a job's video: the facts that its row in the index needs."""
         return self.job(job) / "video.json"
 
     def segments(self, job: str) -> Path:
@@ -111,7 +113,7 @@ class Names:
 
     @staticmethod
     def is_ours_in_job(name: str) -> bool:
-        """Whether a file of a job's folder can be so called; ``name`` is relative to the folder."""
+        """Whether this program gives files of a job's folder this ``name`` (relative to the folder)."""
         return _FILES.fullmatch(name) is not None
 
     @staticmethod
@@ -124,5 +126,5 @@ class Names:
 
     @staticmethod
     def is_half_cached(name: str) -> bool:
-        """Whether the driver died before it gave this file of the cache its name."""
+        """Whether the driver died before this file of the cache was complete."""
         return _HALF_CACHED.fullmatch(name) is not None

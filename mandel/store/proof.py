@@ -1,7 +1,8 @@
-"""``video.json``: what is known of a video, beside it, so that no loss of the index loses the video.
+"""``video.json``: facts about a video, stored beside it, so that a lost index costs no video.
 
-It is written before the video gets its name. Nothing waits for its fsync at a
-start: one that is missing or torn is made again from the index, and the other way round.
+It is written before the video gets its name. If it is missing or torn at a
+start, it is made again from the index; a missing row of the index is made again
+from it.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ Content = tuple[int, str]  # bytes, SHA-256 in hex
 
 @dataclass(frozen=True)
 class Proof:
-    """Facts of a video; ``ended`` is in Unix seconds, ``report`` how it was rendered.
+    """Facts about a video.
 
-    ``witness``: it was written with the video, not copied from the index later.
+    ``ended`` is in Unix seconds. ``report`` tells how it was rendered. ``witness``: whether
+    the proof was written together with the video, not copied from the index later.
     """
 
     frames: int
@@ -46,7 +48,7 @@ class Proof:
 
     @classmethod
     def decode(cls, data: builtins.bytes) -> Proof | None:
-        """What ``encode`` wrote; None for anything else."""
+        """Reads what ``encode`` wrote; None for any other bytes."""
         try:
             proof = cls(**json.loads(data))
         except (ValueError, TypeError, RecursionError):
@@ -63,12 +65,12 @@ class Proof:
 
 
 def open_plain(path: Path) -> BinaryIO:
-    """Opens a regular file to read, never through a link at its end. Raises OSError."""
+    """Opens a regular file for reading. Raises OSError, also if ``path`` is a link."""
     return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
 
 
 def read_json(path: Path, most: int = _MOST_BYTES) -> bytes | None:
-    """A small file; None if it is missing, a link, or too large."""
+    """The bytes of a small file; None if it is missing, a link, or too large."""
     try:
         with open_plain(path) as file:
             data = file.read(most + 1)
@@ -78,13 +80,13 @@ def read_json(path: Path, most: int = _MOST_BYTES) -> bytes | None:
 
 
 def read(names: Names, job: str) -> Proof | None:
-    """The proof beside a job's video, if there is one that can be read."""
+    """The proof beside a job's video; None if it is missing or cannot be read."""
     data = read_json(names.proof(job))
     return Proof.decode(data) if data is not None else None
 
 
 def write(names: Names, job: str, proof: Proof) -> None:
-    """Puts a proof beside a video that is there already, whole or not at all."""
+    """Writes a proof beside a video that exists already. The file is complete or absent."""
     tmp = names.tmp / f"{job}-video.json"
     tmp.write_bytes(proof.encode())
     tmp.chmod(0o600)
@@ -109,10 +111,10 @@ def frames_asked(names: Names, job: str) -> int | None:
 
 
 def prove(names: Names, job: str, *known: Proof | None) -> Proof | None:
-    """What a job's video is: the one of ``known`` that its digest is of.
+    """The proof out of ``known`` that matches the digest of a job's video.
 
-    Where nothing is known of it, whether it is a whole mp4 of as many frames
-    as the payload asks for. None if it is missing, damaged, or no video.
+    If no proof is known, a new one is made for a whole mp4 with as many frames
+    as the payload asks for. None if the video is missing, damaged or no video.
     """
     proofs = [proof for proof in known if proof is not None]
     try:

@@ -1,8 +1,8 @@
-"""What opening the store finds and does after a crash or a damage.
+"""Repairs the index and the files under DB/ after a crash or damage, when the store is opened.
 
-Files without a row are removed if they can be made again, and only if their
-names are this program's; a video never is: its row is made again from what
-lies beside it, or it goes to lost/.
+A file without a row is removed if it can be made again and its name is one that
+this program gives. A video is never removed: its row is made again from the
+proof beside it, or the video goes to lost/.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _VIDEO_FILE = "video.mp4"
 
 @dataclass(frozen=True)
 class Recovery:
-    """What opening the store found and did."""
+    """Counts of what a recovery found and did."""
 
     unfinished: int
     segments: int
@@ -66,10 +66,10 @@ class Recovery:
 
 
 class Recoverer:
-    """One recovery: ``run`` does it.
+    """One recovery; ``run`` performs it.
 
     Args:
-        doubtful: the index was lost or damaged: nobody knows what became of a job without a row.
+        doubtful: whether the index was lost or damaged, so that the fate of jobs without a row is unknown.
     """
 
     def __init__(self, index: Index, names: Names, lost: Lost, doubtful: bool):
@@ -78,7 +78,7 @@ class Recoverer:
         self._removed = self._damaged = self._rebuilt = self._forgotten = 0
 
     def run(self) -> Recovery:
-        """Leaves the index and the files under DB/ in agreement. Raises StoreError, OSError."""
+        """Makes the index and the files under DB/ agree. Raises StoreError, OSError."""
         self._removed += sweep(self._names, self._lost)
         self._scan()
         self._drop_bad_rows()
@@ -115,7 +115,7 @@ class Recoverer:
         )
 
     def _scan(self) -> None:
-        """Learns what is in jobs/; whatever cannot be this program's goes to lost/."""
+        """Lists jobs/. Files that this program cannot have made go to lost/."""
         for prefix in _entries(self._names.jobs):
             if not prefix.is_dir(follow_symlinks=False) or len(prefix.name) != 2:
                 self._lost.put(Path(prefix.path))
@@ -149,7 +149,7 @@ class Recoverer:
         return sizes
 
     def _drop_bad_rows(self) -> None:
-        """Rows that this program cannot have written: their jobs are found again by their files."""
+        """Removes rows that this program cannot have written. Their jobs are found again by their files."""
         bad = []
         for row in self._index.read("SELECT * FROM jobs"):
             good = (
@@ -204,7 +204,7 @@ class Recoverer:
                 db.execute(f"DELETE FROM {table} WHERE {where}", values)
 
     def _move_payloads(self) -> None:
-        """An index of an older version holds payloads: they belong beside the videos."""
+        """Moves payloads out of an older version's index into files beside the videos."""
         rows = self._index.read("SELECT id, payload FROM jobs WHERE payload != ''")
         for row in rows:
             job, text = row["id"], row["payload"]
@@ -219,7 +219,7 @@ class Recoverer:
                 db.execute("UPDATE jobs SET payload = ''")
 
     def _check(self, job: str, row: sqlite3.Row, files: dict[str, FileRow]) -> None:
-        """Brings the row of a job and its files in agreement."""
+        """Makes the row of a job agree with its files."""
         found = self._folders.setdefault(job, {})
         said = None
         if VIDEO in files:
@@ -256,7 +256,7 @@ class Recoverer:
             _log.warning("job %s is forgotten, as its payload is gone: send that again", job[:12])
 
     def _adopt(self, job: str) -> None:
-        """Makes a row for a folder that has none; without a video or a payload nothing is left of the job."""
+        """Makes a row for a folder without one. A folder with neither video nor payload is dropped."""
         found, asked = self._folders[job], proof.frames_asked(self._names, job)
         true = None
         if _VIDEO_FILE in found:
@@ -326,7 +326,10 @@ class Recoverer:
             )
 
     def _discard(self, job: str, agreed: bool) -> None:
-        """A done job's video is not what was stored: it is made again. ``agreed``: it is the video that is wrong."""
+        """Queues a done job again because its video is not what was stored.
+
+        ``agreed``: index and proof agree, so the video is wrong, not they.
+        """
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, VIDEO))
             db.execute(
@@ -344,7 +347,7 @@ class Recoverer:
         self._folders[job].pop(name, None)
 
     def _remove_unproven(self) -> None:
-        """Segments, strips, posters and proofs that nothing vouches for; folders in which nothing is left."""
+        """Removes segments, strips, posters and proofs without a row, and empty folders."""
         keep: dict[str, set[str]] = {
             row["id"]: {"payload.json", _VIDEO_FILE, *(["video.json"] if row["state"] == DONE else [])}
             for row in self._index.read("SELECT id, state FROM jobs")
@@ -367,7 +370,7 @@ class Recoverer:
                     pass
 
     def _weigh(self) -> None:
-        """What each job takes, and has ready."""
+        """Writes into each row the bytes that the job takes and the frames it has."""
         ready = dict(
             map(
                 tuple,
@@ -390,12 +393,12 @@ class Recoverer:
 
 
 def base(payload: int) -> int:
-    """What a job takes beside its segments, video and strips: its payload, proof and folder."""
+    """Bytes that a job takes beside its segments, video and strips: payload, proof and folder."""
     return durable.room(payload) + 2 * durable.room(1)
 
 
 def sweep(names: Names, lost: Lost) -> int:
-    """Empties tmp/ and removes what the driver left half written in cache/; how much that was."""
+    """Empties tmp/ and removes half-written files from cache/. Returns how many things it removed."""
     removed = 0
     for entry in _entries(names.tmp):
         if names.is_ours_in_tmp(entry.name) and not entry.is_symlink():
@@ -416,13 +419,13 @@ def sweep(names: Names, lost: Lost) -> int:
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """What is in a folder, links as such."""
+    """The entries of a folder; links are not followed."""
     with os.scandir(folder) as entries:
         return list(entries)
 
 
 def _close(entry: os.DirEntry[str]) -> None:
-    """Takes a file or folder of ours from other users."""
+    """Closes a file or folder to other users."""
     wanted = 0o700 if entry.is_dir(follow_symlinks=False) else 0o600
     if stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode) != wanted:
         os.chmod(entry.path, wanted)

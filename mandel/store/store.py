@@ -1,8 +1,8 @@
 """The store: jobs and their files, safe against a kill at any moment.
 
 Order of every change: file in tmp, fsync, rename, fsync of the folder, commit
-of the row. What has no row does not count; what has one is trusted only while
-its size and SHA-256 are those of the row.
+of the row. A file without a row does not count. A file with a row is trusted
+only while its size and SHA-256 are those of the row.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from mandel.store.usage import Usage, usage
 
 _log = logging.getLogger("mandel")
 
-_LEAST_FREE = 64 << 20  # bytes: below this no new job is taken, so that running ones can end
+_LEAST_FREE = 64 << 20  # bytes on the disk, below which no new job is accepted, so that running ones can end
 
 
 @dataclass(frozen=True)
 class Record:
-    """A job as the index holds it; ``asked`` is in Unix seconds.
+    """A job as the index holds it. ``asked`` is in Unix seconds.
 
-    ``payload`` lies beside the job's video: None where it was not read, or is lost.
+    ``payload`` comes from a file beside the job's video; None if it was not read or is lost.
     """
 
     id: str
@@ -92,7 +92,9 @@ class Store(Files):
         try:
             claim.claim(self.names)
             self._fds = claim.lock(self.names), os.open(self.names.root, os.O_RDONLY | os.O_DIRECTORY)
-            claim.take_lock(self.names, self._fds)  # whoever removes the file is kept out by the folder
+            claim.take_lock(
+                self.names, self._fds
+            )  # the folder's lock holds even if somebody removes the file
             for folder in (self.names.jobs, self.names.tmp, self.names.cache):
                 durable.make_folder(folder)
             self._jobs_stat = self.names.jobs.stat()
@@ -110,7 +112,7 @@ class Store(Files):
             raise
 
     def _recover(self) -> Recovery:
-        """Opens the index, or makes one anew where it is lost or damaged, and mends what a crash left."""
+        """Opens the index, or makes a new one if it is lost or damaged, and repairs what a crash left."""
         doubtful = not _has_bytes(self.names.index)
         for _ in range(2):
             index = None
@@ -152,7 +154,7 @@ class Store(Files):
             os.close(fd)
 
     def close(self) -> None:
-        """Writes everything back and lets another server have the folder."""
+        """Closes the index and unlocks the folder."""
         self._index.close()
         self._unlock()
 
@@ -168,10 +170,10 @@ class Store(Files):
         client: str = "",
         source: str | None = None,
     ) -> Record:
-        """Accepts a job, durably: after this returns no crash loses it.
+        """Accepts a job. After this returns, no crash loses it.
 
         Args:
-            source: the job whose strips it is made from, if it is another one.
+            source: id of another job whose strips this one is made from, if any.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED.
@@ -187,7 +189,7 @@ class Store(Files):
         return Record(job, payload, frames, QUEUED, now, None, {}, priority, client=client, source=source)
 
     def keep_payload(self, job: str, canonical: str) -> None:
-        """Puts a job's payload beside its video, unless it is there. Raises StoreError."""
+        """Writes a job's payload beside its video, unless it is there already. Raises StoreError."""
         data = canonical.encode()
         if proof.read_json(self.names.payload(job)) != data:
             with durable.disk_errors("accepting a job"):
@@ -195,18 +197,18 @@ class Store(Files):
                 durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), data, "job")
 
     def payload(self, job: str) -> dict[str, Any]:
-        """What a job was asked for. Raises StoreError PAYLOAD_LOST."""
+        """The payload of a job. Raises StoreError PAYLOAD_LOST."""
         if (payload := proof.payload_of(self.names, job)) is None:
             raise StoreError("PAYLOAD_LOST", "this job's payload is lost; send it again, and the job goes on")
         return payload
 
     def check_space(self, need: int = 0, lasting: int = 0, most: int | None = None) -> None:
-        """Looks whether there is room to take on a job.
+        """Checks that there is room for one more job.
 
         Args:
-            need: bytes that it and others take at most at a time, beside what there is.
-            lasting: those of them that stay.
-            most: bytes that DB/ may take; what unfinished jobs take cannot be evicted.
+            need: the most bytes that this and other unfinished jobs will take at a time, in addition to today's.
+            lasting: the part of ``need`` that stays.
+            most: the most bytes that DB/ may take. Bytes of unfinished jobs cannot be evicted.
 
         Raises:
             StoreError: DISK_FULL, DB_GONE.
@@ -236,7 +238,7 @@ class Store(Files):
                 )
 
     def check_there(self) -> None:
-        """Raises StoreError DB_GONE when DB/ was removed, or unmounted, or is another one."""
+        """Raises StoreError DB_GONE if DB/ was removed, unmounted or replaced."""
         try:
             there = os.path.samestat(self.names.jobs.stat(), self._jobs_stat)
         except OSError:
@@ -249,7 +251,7 @@ class Store(Files):
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
-        """Commits a job's new state; queueing and pausing put it at the end of the queue."""
+        """Commits a job's new state. A job that is queued or paused goes to the end of the queue."""
         now = time.time()
         text = json.dumps(error.as_dict()) if error else None
         with self._index.write("state") as db:
@@ -268,7 +270,7 @@ class Store(Files):
         return _record(rows[0], proof.payload_of(self.names, job)) if rows else None
 
     def resolve(self, beginning: str) -> list[str]:
-        """Ids of jobs that begin so; not more than two."""
+        """Ids of jobs that begin with a prefix; two at most, which is enough to see that it is ambiguous."""
         if not is_beginning(beginning):
             return []
         return [
@@ -279,28 +281,28 @@ class Store(Files):
         ]
 
     def table(self, most: int) -> list[sqlite3.Row]:
-        """The jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes."""
+        """Rows of the jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes."""
         return self._index.read(
             "SELECT id, state, frames, ready, asked, pinned, bytes FROM jobs ORDER BY asked DESC, id LIMIT ?",
             most,
         )
 
     def bytes(self, job: str) -> int:
-        """What a job takes on the disk, in blocks of 4 KiB."""
+        """Bytes that a job takes on the disk, in blocks of 4 KiB."""
         return next((row[0] for row in self._index.read("SELECT bytes FROM jobs WHERE id = ?", job)), 0)
 
     def usage(self) -> Usage:
-        """What all of DB/ takes. Raises StoreError, OSError."""
+        """The bytes that DB/ takes, by kind. Raises StoreError, OSError."""
         return usage(self._index, self.names)
 
     def set_wish(self, job: str, wish: str, value: int | str | None) -> None:
-        """Commits a job's ``priority``, its ``client`` or ``source``, or whether it is ``pinned``."""
+        """Commits one setting of a job: ``priority``, ``client``, ``source`` or ``pinned``."""
         column = {name: name for name in ("priority", "pinned", "client", "source")}[wish]
         with self._index.write("wish") as db:
             db.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, job))
 
     def queue(self) -> list[Record]:
-        """Unfinished jobs, oldest first; paused ones too."""
+        """Unfinished jobs, paused ones included, oldest first."""
         return [
             _record(row)
             for row in self._index.read(
@@ -309,12 +311,15 @@ class Store(Files):
         ]
 
     def count(self) -> dict[str, int]:
-        """How many jobs are in each state."""
+        """The number of jobs in each state."""
         rows = self._index.read("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
         return {row["state"]: row["jobs"] for row in rows}
 
     def touch(self, job: str) -> None:
-        """Notes that a job's video is used; to the minute, as each note is a commit. A full disk only forgets it."""
+        """Records that a job's video is used, at most once a minute, as each record is a commit.
+
+        On a full disk nothing is recorded, and nothing is raised.
+        """
         now = time.time()
         try:
             if self._index.read("SELECT 1 FROM jobs WHERE id = ? AND coalesce(used, 0) < ?", job, now - 60):
@@ -324,10 +329,10 @@ class Store(Files):
             _log.info("job %s: its use could not be noted: %s", job[:12], error.message)
 
     def pin(self, job: str, pinned: bool, most: int | None) -> None:
-        """Keeps a job from being evicted, or no longer.
+        """Pins a job, so that it is not evicted, or unpins it.
 
         Args:
-            most: bytes that DB/ may hold; None: as many as there are.
+            most: the most bytes that DB/ may take; None: no limit.
 
         Raises:
             StoreError: TOO_MANY_PINS, or as ``set_wish``.
@@ -357,13 +362,16 @@ class Store(Files):
         few: int = -1,
         hold: AbstractContextManager[object] = nullcontext(),
     ) -> list[str]:
-        """Removes what is missed least until DB/ takes at most ``most`` bytes; ids of the jobs forgotten.
+        """Makes room as ``Evictor`` does, until DB/ takes at most ``most`` bytes.
 
         Args:
-            idle: seconds for which what was used stays.
-            ended: jobs that have ended, that may stay.
-            few: jobs that are touched at most; -1: as many as it takes.
+            idle: seconds since its last use for which a job or file stays.
+            ended: the most ended jobs that may stay.
+            few: the most jobs to touch; -1: as many as needed.
             hold: see ``Evictor``.
+
+        Returns:
+            The ids of the jobs that were forgotten.
         """
         turn = Evictor(self._index, self.names, idle, hold)
         with durable.disk_errors("making room"):
@@ -371,7 +379,7 @@ class Store(Files):
         return turn.forgotten
 
     def delete(self, job: str) -> Path | None:
-        """Forgets a job and takes its files out of sight; the caller removes what is returned. None: no such job.
+        """Forgets a job. Returns its folder, moved into tmp, which the caller removes; None if there is no such job.
 
         Raises:
             StoreError: IN_USE when another job is made from its strips.

@@ -1,7 +1,7 @@
-"""Raw strips under DB/: stored like segments, but nothing is lost for good with one.
+"""Raw strips under DB/. They are stored like segments, but a lost strip costs only time.
 
-A strip that cannot be stored, or is not what was stored, is iterated again; so
-errors about strips end no job. Whoever reads one proves its digest.
+A strip that cannot be stored, or that is damaged, is iterated again. So errors
+about strips end no job. The driver proves a strip's digest when it reads it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mandel.store import durable
 from mandel.store.index import Index
 from mandel.store.names import Names
 
-_LEAST_FREE = 256 << 20  # bytes left to segments and videos, without which jobs do fail
+_LEAST_FREE = 256 << 20  # bytes left for segments and videos, without which jobs would fail
 
 
 @dataclass(frozen=True)
 class StoredStrip:
-    """A stored strip, not proven; ``base`` is the level of its samples."""
+    """A stored strip whose digest was not checked. ``base`` is the level of its samples."""
 
     number: int
     path: Path
@@ -37,12 +37,12 @@ class StoredStrips:
         self._index, self._names = index, names
 
     def add(self, job: str, number: int, base: int, tmp: Path, sha256: str) -> None:
-        """Adopts a closed strip, in place of an older one.
+        """Adopts a closed strip. It replaces an older one with the same number.
 
         Args:
-            job: whose map it is part of.
-            tmp: the file, on the same file system as the store; gone afterwards.
-            sha256: what its writer says it wrote; must be what the disk holds.
+            job: id of the job whose map it is part of.
+            tmp: the file, on the same file system as the store. It is moved.
+            sha256: digest that the writer reports; the file on the disk must have it.
 
         Raises:
             StoreError: DIGEST_MISMATCH, DISK_FULL, DISK_FAILED, INDEX_FAILED.
@@ -70,7 +70,7 @@ class StoredStrips:
         ]
 
     def bytes(self, job: str) -> int:
-        """What a job's strips take."""
+        """Bytes that a job's strips take."""
         return int(self._index.read("SELECT coalesce(sum(bytes), 0) FROM strips WHERE job = ?", job)[0][0])
 
     def remove(self, job: str, numbers: Iterable[int] | None = None) -> None:

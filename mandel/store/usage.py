@@ -1,4 +1,4 @@
-"""What DB/ takes on the disk, everything counted. Links are counted as such, never followed."""
+"""Counts the bytes that DB/ takes on the disk. Links count as files of their own and are never followed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,16 @@ from mandel.store.names import Names
 
 @dataclass(frozen=True)
 class Usage:
-    """Bytes, in blocks of 4 KiB. ``jobs``: videos, segments, strips, payloads; ``cache``: what the driver keeps;
-    ``lost``: what lies in lost/; ``rest``: the index, tmp/ and whatever else there is; ``pinned``: of ``jobs``,
-    those that are pinned; ``free``: what the disk has left."""
+    """Bytes under DB/, in blocks of 4 KiB.
+
+    Attributes:
+        jobs: videos, segments, strips and payloads.
+        cache: the driver's cache.
+        lost: the content of lost/.
+        rest: the index, tmp/ and everything else.
+        pinned: the part of ``jobs`` that belongs to pinned jobs.
+        free: bytes that the disk has left.
+    """
 
     jobs: int
     cache: int
@@ -27,12 +34,12 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """What all of DB/ takes."""
+        """The bytes of all of DB/."""
         return self.jobs + self.cache + self.lost + self.rest
 
 
 def usage(index: Index, names: Names) -> Usage:
-    """Of a store that is open: the jobs are looked up, the rest is looked at."""
+    """The usage of an open store. The index tells what jobs take; the other folders are scanned."""
     jobs, pinned = index.read(
         "SELECT coalesce(sum(bytes), 0), coalesce(sum(bytes * (pinned != 0)), 0) FROM jobs"
     )[0]
@@ -46,19 +53,19 @@ def usage(index: Index, names: Names) -> Usage:
 
 
 def share_of_disk(now: Usage, share: float) -> int:
-    """Bytes that DB/ may take: ``share`` of what it has and of what is free."""
+    """The bytes that DB/ may take: ``share`` of its present size plus the free space."""
     return int(share * (now.total + now.free))
 
 
 def of_folder(path: Path) -> int:
-    """What a folder takes with all in it, or a file; 0 if there is none."""
+    """Bytes that a folder with all its content, or a file, takes; 0 if it does not exist."""
     total, todo = 0, [path]
     while todo:
         one = todo.pop()
         try:
             total += room(max(1, one.lstat().st_size))
         except OSError:
-            continue  # gone meanwhile
+            continue  # removed meanwhile
         if one.is_dir() and not one.is_symlink():
             entries = _entries(one)
             todo += [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]

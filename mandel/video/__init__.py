@@ -1,1 +1,1 @@
-"""Frames to segments to an mp4, by ffmpeg as a subprocess."""
+"""Encodes frames to segments and joins segments to an mp4, with ffmpeg as a subprocess."""

@@ -1,8 +1,8 @@
-"""Raw YUV 4:2:0 frames to one segment: a closed run of pictures, an H.264 byte stream.
+"""Encodes raw YUV 4:2:0 frames to one segment: an H.264 byte stream.
 
-The frames are BT.709 limited range already; ffmpeg only tags them. A segment
-starts with an IDR picture, has no B-frames and refers to nothing outside, so
-that segments are joined by copying; see ``join``.
+The frames have BT.709 limited range already; ffmpeg only tags them. A segment
+starts with an IDR picture, has no B-frames and refers to no picture outside. So
+segments are joined by copying (``join.py``).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Coding:
     """x264's settings; the same for all segments of a video.
 
     Attributes:
-        preset, options: measured in docs/video.md: slower ones cost more time than they save bytes.
+        preset, options: x264's. Slower presets cost more time than their bytes are worth (docs/video.md).
         crf: constant rate factor, 0..51, smaller is better.
-        key_interval: most frames from one key picture to the next, which bounds seeking.
+        key_interval: the most frames from one key picture to the next; players seek to key pictures.
     """
 
     preset: str = "ultrafast"
@@ -38,7 +38,7 @@ _TAGS = "setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=
 
 
 def rate(fps: str) -> Fraction:
-    """Frames per second, exactly: "29.97" is 2997/100, "30000/1001" what it says."""
+    """Frames per second as an exact fraction: "29.97" is 2997/100, "30000/1001" is 30000/1001."""
     return Fraction(fps)
 
 
@@ -93,15 +93,15 @@ def _arguments(width: int, height: int, fps: str, coding: Coding) -> list[str]:
 
 
 class SegmentEncoder:
-    """Encodes frames as they come; nothing touches a disk.
+    """Encodes frames as they come, in memory.
 
-    Use as a context manager: leaving it early ends ffmpeg and drops everything.
+    Use it as a context manager: leaving it before ``finish`` ends ffmpeg and drops everything.
 
     Args:
         width, height: pixels of a frame, even.
-        fps: frames per second, as ``rate`` takes it.
+        fps: frames per second, in the form that ``rate`` takes.
         coding: x264's settings.
-        stall: seconds without progress after which ffmpeg counts as hung.
+        stall: seconds without progress, after which ffmpeg counts as hung.
 
     Raises:
         RenderError: FFMPEG_FAILED, FFMPEG_STALLED, NO_FFMPEG, ODD_SIZE, BAD_FRAME, BAD_SEGMENT.
@@ -129,7 +129,7 @@ class SegmentEncoder:
         return self._ffmpeg.pid
 
     def write(self, frame: np.ndarray) -> None:
-        """Appends a frame: uint8, planes Y, Cb, Cr, width * height * 3 / 2 bytes."""
+        """Appends a frame: uint8, planes Y, Cb and Cr one behind the other, width * height * 3 / 2 bytes."""
         if frame.dtype != np.uint8 or frame.size != self._bytes_per_frame:
             raise RenderError(
                 "BAD_FRAME",
@@ -139,7 +139,7 @@ class SegmentEncoder:
         self.frames += 1
 
     def finish(self) -> bytes:
-        """The segment, its frames counted."""
+        """Ends the segment, checks its number of frames, and returns its bytes."""
         self._ffmpeg.finish()
         segment = bytes(self._out)
         found = count_frames(segment)
@@ -153,7 +153,7 @@ class SegmentEncoder:
 def encode_segment(
     frames: Iterable[np.ndarray], width: int, height: int, fps: str, coding: Coding = Coding()
 ) -> bytes:
-    """Frames, in order, as the bytes of one segment; see ``SegmentEncoder``."""
+    """Encodes frames, in order, to the bytes of one segment; arguments and errors as of ``SegmentEncoder``."""
     with SegmentEncoder(width, height, fps, coding) as encoder:
         for frame in frames:
             encoder.write(frame)

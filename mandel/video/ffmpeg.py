@@ -1,4 +1,4 @@
-"""Runs ffmpeg as a child that cannot hang, flood, outlive or outlast its parent."""
+"""Runs ffmpeg as a child that can neither hang nor flood its parent, and that ends with it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mandel.errors import RenderError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-# Seconds without a byte moving either way after which ffmpeg counts as hung.
+# Seconds without a byte in either direction, after which ffmpeg counts as hung.
 STALL = 120.0
 
-# Seconds that a failing ffmpeg gets to say why.
+# Seconds that a failing ffmpeg gets to print why.
 _DYING = 5.0
 _PIPE_BYTES = 1 << 20
 _LAST_WORDS = 4_000
@@ -45,7 +45,7 @@ Ready = list[tuple[selectors.SelectorKey, int]]
 
 
 def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[bytes]]:
-    """Standard input, output and error of a process that was started with three pipes."""
+    """Standard input, output and error of a process, all of which are pipes."""
     pipes = process.stdin, process.stdout, process.stderr
     if pipes[0] is None or pipes[1] is None or pipes[2] is None:
         raise TypeError("the process has other standard streams than pipes")
@@ -53,25 +53,25 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes], IO[b
 
 
 class Ffmpeg:
-    """One run of ffmpeg, fed and drained by one thread through non-blocking pipes.
+    """One run of ffmpeg. The caller's thread writes and reads its pipes, which do not block.
 
-    Its own process group, so that a terminal's Ctrl-C is its parent's to
-    handle. It ends soon after its parent, whose ends of its pipes close then.
+    ffmpeg runs in a process group of its own, so Ctrl-C on a terminal reaches
+    only its parent. It ends soon after its parent, because its pipes close then.
     As a context manager it never leaves a process behind.
 
     Args:
-        arguments: the command line behind the common options.
-        sink: called with each piece of its standard output.
-        stall: seconds without progress after which it is killed.
+        arguments: the command line after the common options.
+        sink: called with each piece of ffmpeg's standard output.
+        stall: seconds without progress, after which ffmpeg is killed.
 
     Raises (from every method):
-        RenderError: FFMPEG_FAILED with its last words, FFMPEG_STALLED.
+        RenderError: FFMPEG_FAILED with the end of ffmpeg's messages, FFMPEG_STALLED.
     """
 
     def __init__(self, arguments: list[str], sink: Callable[[bytes], object], stall: float = STALL):
         command = [executable(), "-hide_banner", "-nostats", "-loglevel", "error", *arguments]
         try:
-            # No preexec_fn: Python code between fork and exec waits for ever for locks that other threads held.
+            # No preexec_fn: Python code between fork and exec may wait for ever for a lock that another thread held.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -94,7 +94,7 @@ class Ffmpeg:
         try:
             fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         except OSError:
-            pass  # the user's pipe quota is used up: smaller writes, nothing else
+            pass  # the user's quota for pipes is used up: writes are smaller, nothing else changes
 
     def __enter__(self) -> Ffmpeg:
         return self
@@ -108,7 +108,7 @@ class Ffmpeg:
 
     @property
     def words(self) -> str:
-        """The last of what it said on standard error."""
+        """The end of ffmpeg's messages on standard error."""
         return self._words.decode(errors="replace").strip()
 
     def _hear(self, words: bytes) -> None:
@@ -131,7 +131,7 @@ class Ffmpeg:
         return ready
 
     def feed(self, data: ReadableBuffer) -> None:
-        """Writes all of ``data`` (bytes-like, contiguous) to its standard input."""
+        """Writes all of ``data`` (bytes-like, contiguous) to ffmpeg's standard input."""
         left = memoryview(data).cast("B")
         pipe = self._in
         self._selector.register(pipe, selectors.EVENT_WRITE)
@@ -147,7 +147,7 @@ class Ffmpeg:
         self._selector.unregister(pipe)
 
     def finish(self) -> None:
-        """Closes its input, drains it to the end and checks how it ended."""
+        """Closes ffmpeg's input, reads its output to the end, and checks its exit status."""
         self._in.close()
         while self._selector.get_map():
             self._read_ready(self._select())
@@ -160,7 +160,7 @@ class Ffmpeg:
             self._fail()
 
     def _fail(self) -> NoReturn:
-        """Collects its last words and raises."""
+        """Reads ffmpeg's last messages and raises."""
         deadline = time.monotonic() + _DYING
         while self._selector.get_map() and (left := deadline - time.monotonic()) > 0:
             self._read_ready(self._selector.select(left))
@@ -174,7 +174,7 @@ class Ffmpeg:
         raise RenderError("FFMPEG_FAILED", f"ffmpeg {how}: {self.words or 'it said nothing'}")
 
     def kill(self) -> None:
-        """Ends it, if it still runs, and frees everything; may be called again."""
+        """Kills ffmpeg if it still runs, and frees everything. May be called again."""
         if self._process.returncode is None:
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -188,7 +188,7 @@ class Ffmpeg:
 
 
 def run(arguments: list[str], given: bytes = b"", stall: float = STALL) -> bytes:
-    """Runs ffmpeg on ``given`` to its end; returns its standard output."""
+    """Runs ffmpeg to its end with ``given`` as standard input; returns its standard output."""
     out = bytearray()
     with Ffmpeg(arguments, out.extend, stall) as process:
         process.feed(given)

@@ -1,4 +1,4 @@
-"""What a segment's bytes say of themselves: pictures of an H.264 byte stream.
+"""Finds pictures and NAL units in the bytes of a segment, an H.264 byte stream.
 
 Each picture begins with an access unit delimiter (ITU-T H.264, 7.3.2.4 and
 Annex B), which emulation prevention keeps out of everything else.
@@ -18,7 +18,7 @@ IDR_SLICE, SEQUENCE_PARAMETERS, PICTURE_PARAMETERS, ACCESS_UNIT_DELIMITER = 5, 7
 
 
 def count_frames(segment: bytes) -> int:
-    """Pictures in a segment.
+    """The number of pictures in a segment.
 
     Raises:
         RenderError: BAD_SEGMENT when the bytes do not begin with a picture.
@@ -29,7 +29,7 @@ def count_frames(segment: bytes) -> int:
 
 
 def first_picture(segment: bytes) -> bytes:
-    """The bytes of a segment up to its second picture."""
+    """The bytes of a segment before its second picture."""
     end = segment.find(_DELIMITER, 1)
     return segment if end < 0 else segment[:end]
 

@@ -1,8 +1,9 @@
-"""Segments to one mp4, by copying: no picture is decoded or encoded again.
+"""Joins segments to one mp4 by copying: no picture is decoded or encoded again.
 
 A segment is a byte stream without times, so a video is its segments one behind
-the other. As no picture is reordered (no B-frames), frame k is given time
-k / fps, exactly: the mp4's clock ticks a whole number of times a frame.
+the other. There are no B-frames, so pictures are in order and frame k gets the
+time k / fps. That time is exact, because a frame lasts a whole number of ticks
+of the mp4's clock.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mandel.video.h264 import count_frames
 from mandel.video.mp4 import Mp4Writer
 from mandel.video.probe import packet_times
 
-# Ticks per second where a whole number of them a frame would be too many.
+# Ticks per second for rates at which whole ticks a frame would need too fast a clock.
 _CLOCK = 1_200_000
 # Coarser clocks than this confuse players.
 _COARSEST = 10_000
@@ -31,8 +32,8 @@ class Video:
 
     Attributes:
         path: where it lies.
-        frames: counted in the file.
-        bytes, sha256: of the file.
+        frames: number of frames, counted in the file.
+        bytes, sha256: size and digest of the file.
     """
 
     path: Path
@@ -48,7 +49,7 @@ def digest(path: Path) -> str:
 
 
 def _timescale(fps: Fraction) -> int:
-    """The mp4's ticks per second: a whole number a frame, unless the rate is too odd for that."""
+    """Ticks per second of the mp4's clock: a whole number of ticks a frame, unless that is too many."""
     ticks = fps.numerator * -(-_COARSEST // fps.numerator)
     return ticks if ticks <= _CLOCK // 2 else _CLOCK
 
@@ -66,16 +67,16 @@ def _check(path: Path, fps: Fraction, frames: int) -> None:
 
 
 class Joiner:
-    """An mp4 that grows by segments; its index comes first. Nothing of it is left unless ``finish`` returned.
+    """An mp4 that grows by segments, with its index at the front. The file is removed unless ``finish`` returns.
 
-    As a context manager it drops what was not finished.
+    As a context manager it removes an unfinished file.
 
     Args:
-        path: the file to write; replaced.
+        path: the file to write; an existing one is replaced.
         width, height: pixels of a frame.
-        fps: frames per second, as ``rate`` takes it.
-        frames: how many the video must have.
-        segments: how many will be added.
+        fps: frames per second, in the form that ``rate`` takes.
+        frames: number of frames that the video must have.
+        segments: number of segments that will be added.
 
     Raises:
         OSError: the video cannot be written.
@@ -95,14 +96,14 @@ class Joiner:
         self.drop()
 
     def add(self, segment: Path, frames: int | None = None) -> None:
-        """Appends a file of ``encode_segment``'s bytes, of the same size, rate and coding as those before.
+        """Appends a segment, a file of ``encode_segment``'s bytes. All must have the same size, rate and coding.
 
         Args:
-            frames: how many it must hold; None if that is not known.
+            frames: number of frames that the segment must hold; None: any.
 
         Raises:
             RenderError: BAD_SEGMENT.
-            OSError: it cannot be read, or the video not be written.
+            OSError: the segment cannot be read, or the video cannot be written.
         """
         data = Path(segment).read_bytes()
         if frames is not None and (found := count_frames(data)) != frames:
@@ -111,7 +112,7 @@ class Joiner:
         self.added += 1
 
     def finish(self) -> Video:
-        """Writes the index, and has all of the file read back.
+        """Writes the index, then lets ffmpeg read the whole file and checks what it finds.
 
         Raises:
             RenderError: BAD_VIDEO when frames are missing or shown at a wrong time, FFMPEG_FAILED, FFMPEG_STALLED.

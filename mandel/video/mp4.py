@@ -1,7 +1,7 @@
 """An mp4 file of one H.264 track, its index in front: ISO/IEC 14496-12 (boxes) and 14496-15 (H.264 in them).
 
-Pictures are written as they come, behind room for the index, which is filled
-in at the end: nothing is moved and nothing is read again.
+Pictures are written as they come, after a gap that the index fills at the end.
+So nothing is moved, and nothing is read again.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from mandel.video.h264 import (
     nal_units,
 )
 
-_UNITY = pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)  # the transformation matrix that is none
+_UNITY = pack(
+    ">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000
+)  # the identity as a transformation matrix
 _HIGH_PROFILES = (100, 110, 122, 144)
-# The index without its tables takes less than 1 KiB; a sample at most 8 bytes of durations, 4 of size and 4 of
-# key pictures, a segment 12 of chunks and 8 of offset.
+# Bytes kept for the index. Without its tables it takes less than 1 KiB. In the tables a picture takes at most 8 bytes
+# for its duration, 4 for its size and 4 if it is a key picture; a segment takes 12 for its chunk and 8 for its offset.
 _FIXED, _PER_SAMPLE, _PER_CHUNK = 1024, 16, 20
 
 
@@ -39,21 +41,21 @@ def _full(kind: bytes, version: int, flags: int, *content: bytes) -> bytes:
 
 
 def _timed(kind: bytes, flags: int, times: tuple[int, ...], *content: bytes) -> bytes:
-    """A box that begins with creation and modification time, what ``times`` says, and a duration, its last."""
+    """A box that begins with creation and modification time (both 0). ``times`` follows; a duration is its last."""
     version = 1 if times[-1] >> 32 else 0
     wide = ">QQ" + "I" * (len(times) - 1) + "Q" if version else ">" + "I" * (len(times) + 2)
     return _full(kind, version, flags, pack(wide, 0, 0, *times), *content)
 
 
 class Mp4Writer:
-    """Writes ``path`` anew; to be closed, finished or not, as a context manager does.
+    """Writes an mp4 file to ``path``. Close it, finished or not; as a context manager it closes itself.
 
     Args:
         path: the file.
         width, height: pixels of a picture.
         scale: ticks per second of the track's clock.
         frame: duration of a picture in ticks; times are rounded to ticks, each on its own.
-        samples, chunks: the most pictures and segments that will be added; room for the index is kept for them.
+        samples, chunks: the most pictures and segments that will be added, which decide the room for the index.
 
     Raises (from every method):
         OSError: the file cannot be written.
@@ -66,8 +68,8 @@ class Mp4Writer:
         self._begin = _FIXED + _PER_SAMPLE * samples + _PER_CHUNK * chunks
         self._sizes: list[int] = []
         self._keys: list[int] = []  # numbers of key pictures, from 1
-        self._chunks: list[tuple[int, int]] = []  # where a segment's pictures begin, and how many they are
-        self._sequence = self._picture = b""  # the first parameter sets, which go into the index
+        self._chunks: list[tuple[int, int]] = []  # of each segment: offset and number of its pictures
+        self._sequence = self._picture = b""  # parameter sets of the first segment, for the index
         self._file = path.open("wb")
         self._end = self._file.seek(self._begin)
 
@@ -78,17 +80,17 @@ class Mp4Writer:
         self.close()
 
     def close(self) -> None:
-        """Closes the file as it is; may be called again."""
+        """Closes the file as it is. May be called again."""
         try:
             self._file.close()
         except OSError:
-            pass  # what a full disk did not take; whoever finished the file has heard of it
+            pass  # a full disk: ``finish`` has raised it already
 
     def add(self, segment: bytes) -> None:
         """Appends a segment's pictures.
 
         Raises:
-            RenderError: BAD_SEGMENT when it is none.
+            RenderError: BAD_SEGMENT when the bytes are no segment.
         """
         count_frames(segment)
         pictures: list[list[memoryview]] = []
@@ -96,7 +98,7 @@ class Mp4Writer:
             if kind == ACCESS_UNIT_DELIMITER:
                 pictures.append([])
                 continue
-            # Parameter sets stay in each segment: at odd rates x264 guesses at the rate, so that they differ.
+            # Each segment keeps its parameter sets: at odd rates x264 guesses the rate, so they may differ.
             pictures[-1].append(unit)
             if kind == SEQUENCE_PARAMETERS:
                 self._sequence = self._sequence or bytes(unit)
@@ -116,7 +118,7 @@ class Mp4Writer:
             self._end += len(data)
 
     def finish(self) -> None:
-        """Writes the index; nothing can be added any more."""
+        """Writes the index. After it nothing can be added."""
         head = _box(b"ftyp", b"isom", pack(">I", 0x200), b"isomiso2avc1mp41") + self._movie()
         length = self._end - self._begin
         media = (
@@ -190,7 +192,7 @@ class Mp4Writer:
         )
 
     def _description(self) -> bytes:
-        """How to decode: the parameter sets, and the colours, BT.709 limited range."""
+        """The sample description for decoders: the parameter sets, and the colours (BT.709, limited range)."""
         sequence, picture = self._sequence, self._picture
         configuration = [
             pack(">B3sBB", 1, sequence[1:4], 0xFF, 0xE1),

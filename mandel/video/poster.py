@@ -1,4 +1,4 @@
-"""Still pictures: PNG files, by imageio, and a frame's bytes as RGB."""
+"""Still pictures: converts a frame's bytes to RGB, and writes PNG files with imageio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_SIDE = 640
 
 
 def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
-    """BT.709 limited-range planes Y, Cb, Cr as uint8 (height, width, 3); chroma is repeated."""
+    """Converts BT.709 limited-range planes Y, Cb, Cr to sRGB, uint8 (height, width, 3), repeating chroma."""
     y, cb, cr = np.split(np.asarray(frame).reshape(-1), [width * height, width * height * 5 // 4])
     y = (y.reshape(height, width).astype(np.float32) - 16) * (255 / 219)
     cb, cr = (
@@ -29,13 +29,13 @@ def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def save_png(picture: np.ndarray, path: Path) -> None:
-    """Writes uint8 (H, W, 3) sRGB to a PNG file; after an error it does not exist.
+    """Writes a picture, uint8 (H, W, 3) sRGB, to a PNG file. After an error the file does not exist.
 
     Raises:
         OSError: the disk is full or failed.
     """
     try:
-        # Level 1: fractals compress little, and slowly.
+        # Compression level 1: higher levels take long and gain little on fractals.
         iio.imwrite(path, picture, extension=".png", compress_level=1)
     except OSError:
         path.unlink(missing_ok=True)
@@ -47,7 +47,7 @@ def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
 
     Raises:
         RenderError: FFMPEG_FAILED, BAD_SEGMENT when there is no such frame.
-        OSError: the segment cannot be read, or the file not be written.
+        OSError: the segment cannot be read, or the file cannot be written.
     """
     shrink = min(1.0, _LONGEST_SIDE / max(width, height))
     shown = [max(2, round(side * shrink / 2) * 2) for side in (width, height)]

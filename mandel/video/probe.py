@@ -1,4 +1,4 @@
-"""What a video file holds, read from what ffmpeg says of it (there is no ffprobe)."""
+"""Reads the packets of a video file with ffmpeg, because there is no ffprobe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a file is a whole mp4 as ``mp4.Mp4Writer`` makes them, by its boxes alone: nothing is decoded."""
+"""Tells by its boxes whether a file is a whole mp4 of ``mp4.Mp4Writer``. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _TO_TABLES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 def frames_of(file: BinaryIO) -> int | None:
-    """How many pictures an mp4 says it has, if its boxes fill the file and its pictures their box; else None."""
+    """The number of pictures in an mp4 according to its index.
+
+    None unless the boxes fill the file exactly, and the pictures fill their box.
+    """
     try:
         boxes = list(_top(file))
         kinds = [kind for kind, _, _ in boxes]
@@ -38,7 +41,7 @@ def frames_of(file: BinaryIO) -> int | None:
 
 
 def _top(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, begin and end of the content of each box of the file; LookupError where they do not fill it."""
+    """Kind, begin and end of the content of each box. Raises LookupError if the boxes do not fill the file."""
     length, at = os.fstat(file.fileno()).st_size, 0
     while at < length:
         file.seek(at)
