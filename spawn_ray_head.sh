@@ -29,10 +29,10 @@ EOF
 
 fail() { echo "spawn_ray_head.sh: $1" >&2; exit "${2:-1}"; }
 
-# Ray's processes are known by a variable that they all inherit; other Rays on this machine are not touched.
+# All processes of Ray that this script starts inherit the variable MANDEL_RAY. Other Rays are not touched.
 started() { { grep -lsz "^MANDEL_RAY=$1\$" /proc/[0-9]*/environ || true; } | cut -d/ -f3; }
 
-stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are none
+stop() { # ends the processes whose MANDEL_RAY matches $1; fails if there are none
     local pids deadline=$((SECONDS + 10))
     pids=$(started "$1")
     [[ -n $pids ]] || return 1
@@ -48,10 +48,10 @@ stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are 
 }
 
 told=""
-tell() { # says what is being done, and for how many seconds, until it is ended; rewrites its line on a terminal
+tell() { # shows text $1 and the seconds that have passed, until it is killed; on a terminal it rewrites its line
     local began=$SECONDS
     if [[ -t 2 ]]; then echo -n "$1 ... " >&2; else echo "$1 ..." >&2; fi
-    while sleep 1 >/dev/null 2>&1; do # which would hold this output open for a while
+    while sleep 1 >/dev/null 2>&1; do # a sleep that outlives this loop must not hold our output open
         if [[ -t 2 ]]; then
             echo -ne "\r$1 ... $((SECONDS - began)) s " >&2
         elif (((SECONDS - began) % 10 == 0)); then
@@ -101,7 +101,7 @@ done
 
 if [[ $stopping ]]; then
     stop "head:$port" || { echo "No head that this script started runs here at port $port."; exit 0; }
-    # Ray's note of the cluster; its folder is open to all users, so it counts only if it is a file of ours.
+    # The file in which Ray notes the running cluster. All users may write into its folder, so it must be a file of ours.
     current=${RAY_TMPDIR:-${TMPDIR:-/tmp}}/ray/ray_current_cluster
     if [[ -f $current && ! -L $current && -O $current ]] && [[ $(head -c 300 "$current" | tr -d '\0\n') == *:"$port" ]]; then
         rm -f "$current"
@@ -117,17 +117,17 @@ fi
 command -v ray >/dev/null || fail "ray is not installed here: run \`make setup\`, or activate an \
 environment with the requirements (pip install -r requirements.txt -c constraints.txt)"
 
-# Look often: by default Ray takes a minute to notice a worker that hangs.
+# Ray checks its nodes often: by default it takes a minute to notice one that hangs.
 export RAY_health_check_initial_delay_ms=${RAY_health_check_initial_delay_ms:-1000}
 export RAY_health_check_period_ms=${RAY_health_check_period_ms:-500}
 export RAY_health_check_timeout_ms=${RAY_health_check_timeout_ms:-1000}
 export RAY_health_check_failure_threshold=${RAY_health_check_failure_threshold:-3}
-# Of tasks that the dashboard lists, 3 KB each; Ray would keep five times as many.
-# Workers beside the slots, for clients that wait, take seconds to start (mandel/driver/jobs/express.py).
+# Idle workers are kept: those beside the slots, for clients that wait (mandel/driver/jobs/express.py), start slowly.
 export RAY_idle_worker_killing_time_threshold_ms=${RAY_idle_worker_killing_time_threshold_ms:-600000}
+# The number of tasks that the dashboard lists. Each takes 3 KB; by default Ray keeps five times as many.
 export RAY_task_events_max_num_task_in_gcs=${RAY_task_events_max_num_task_in_gcs:-20000}
 
-# Without a token Ray runs anybody's code.
+# Without a token Ray runs code from anybody.
 export RAY_AUTH_MODE=token
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
 if [[ -z ${RAY_AUTH_TOKEN:-} ]]; then
@@ -170,13 +170,13 @@ fi
 
 if [[ -z $gpus ]]; then
     begin "Looking for devices"
-    # Ray finds NVIDIA GPUs by itself; OpenCL knows the others too.
+    # Ray finds NVIDIA GPUs by itself. OpenCL also finds others.
     found=$(cd "$here" && python -m mandel doctor --gpus 2>/dev/null || true)
     if [[ $found =~ ^[0-9]+$ && $found -gt 0 ]]; then gpus=$found; fi
     end
 fi
 
-# Where another program has the dashboard's port Ray would go on without a dashboard.
+# If another program has the dashboard's port, Ray goes on without a dashboard. So look for a free port.
 free=$(python - "$dashboard_host" "$dashboard_port" <<'EOF' || true
 import socket, sys
 
@@ -200,7 +200,7 @@ fi
 log=$(mktemp)
 trap 'end; rm -f "$log"' EXIT
 begin "Starting Ray (10 to 40 s)"
-# Whatever ends this script before Ray runs: nothing that it started stays.
+# If anything ends this script before Ray runs, all that it started ends too.
 trap 'end; stop "head:$port" || true; rm -f "$log"; exit 130' INT TERM
 MANDEL_RAY=head:$port ray start --head --port "$port" \
     --dashboard-host "$dashboard_host" --dashboard-port "$dashboard_port" \
@@ -215,7 +215,7 @@ MANDEL_RAY=head:$port ray start --head --port "$port" \
 trap - INT TERM
 end
 joinable=$(grep -oE -m1 "[^ ']+:$port" "$log" || echo "THIS_MACHINE:$port")
-# Ray tells of the dashboard only if there is one.
+# Ray prints a dashboard address only if there is a dashboard.
 if grep -q 'view the dashboard at' "$log"; then
     dashboard="http://$dashboard_host:$dashboard_port/#/cluster  (asks for the token)"
 else

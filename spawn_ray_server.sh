@@ -32,17 +32,17 @@ EOF
 
 fail() { echo "spawn_ray_server.sh: $1" >&2; exit "${2:-1}"; }
 
-# Ray's processes are known by a variable that they all inherit; other Rays on this machine are not touched.
+# All processes of Ray that this script starts inherit the variable MANDEL_RAY. Other Rays are not touched.
 started() { { grep -lsz "^MANDEL_RAY=$1\$" /proc/[0-9]*/environ || true; } | cut -d/ -f3; }
 
-heads() { # the heads of the processes whose MANDEL_RAY matches $1
+heads() { # prints the cluster heads that the processes whose MANDEL_RAY matches $1 work for
     local pid
     for pid in $(started "$1"); do
         { tr '\0' '\n' <"/proc/$pid/environ" | sed -n 's/^MANDEL_RAY=worker://p'; } 2>/dev/null || true
     done | sort -u | paste -sd ' '
 }
 
-stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are none
+stop() { # ends the processes whose MANDEL_RAY matches $1; fails if there are none
     local pids deadline=$((SECONDS + 10))
     pids=$(started "$1")
     [[ -n $pids ]] || return 1
@@ -58,10 +58,10 @@ stop() { # ends the processes whose MANDEL_RAY matches $1; fails when there are 
 }
 
 told=""
-tell() { # says what is being done, and for how many seconds, until it is ended; rewrites its line on a terminal
+tell() { # shows text $1 and the seconds that have passed, until it is killed; on a terminal it rewrites its line
     local began=$SECONDS
     if [[ -t 2 ]]; then echo -n "$1 ... " >&2; else echo "$1 ..." >&2; fi
-    while sleep 1 >/dev/null 2>&1; do # which would hold this output open for a while
+    while sleep 1 >/dev/null 2>&1; do # a sleep that outlives this loop must not hold our output open
         if [[ -t 2 ]]; then
             echo -ne "\r$1 ... $((SECONDS - began)) s " >&2
         elif (((SECONDS - began) % 10 == 0)); then
@@ -105,7 +105,7 @@ if [[ -n $head || -z $stopping ]]; then
     ((port >= 1 && port <= 65535)) || fail "there is no port $port; ports go from 1 to 65535" 2
     host=${BASH_REMATCH[1]//[\[\]]/} head=${BASH_REMATCH[1]}:$port
 fi
-mark=worker:$(sed 's/[].[]/\\&/g' <<<"$head")  # as a pattern
+mark=worker:$(sed 's/[].[]/\\&/g' <<<"$head")  # escaped, for use as a pattern
 [[ $head ]] || mark='worker:.*'
 if [[ $stopping ]]; then
     left=$(heads "$mark")
@@ -151,7 +151,7 @@ trap end EXIT
 timeout 4 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "$host" "$port" 2>/dev/null \
     || fail "nothing answers at $head: is the head up (./spawn_ray_head.sh there), the address right, the port open in its firewall?"
 
-# Ray's own check comes after long retries and names no remedy. Private API of the pinned Ray.
+# Ray's own check comes after long retries and names no remedy. This one uses private API of the pinned Ray.
 facts=$(timeout 30 python - "$head" "$host" "$port" <<'EOF'
 import glob, json, os, platform, socket, sys
 
@@ -160,7 +160,7 @@ def fail(text):
 
 address, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 not_ray = (f"what answers at {address} is no Ray head: is it the address and port that spawn_ray_head.sh printed?")
-# Nobody is told the token who does not even speak HTTP/2, nor another user of this machine.
+# The token is not sent to a program that does not speak HTTP/2, nor to another user of this machine.
 try:
     with socket.create_connection((host, port), timeout=5) as connection:
         if sys.platform == "linux" and connection.getsockname()[0] == connection.getpeername()[0]:
@@ -209,7 +209,7 @@ fi
 
 if [[ -z $gpus ]]; then
     begin "Looking for devices"
-    # Ray finds NVIDIA GPUs by itself; OpenCL, where there is a checkout, knows the others too.
+    # Ray finds NVIDIA GPUs by itself. OpenCL also finds others, if a checkout is there to ask it.
     found=$(cd "$here" && python -m mandel doctor --gpus 2>/dev/null || true)
     if [[ $found =~ ^[0-9]+$ && $found -gt 0 ]]; then gpus=$found; fi
 fi

@@ -140,7 +140,7 @@ def _versions() -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Prints the report; 0 when everything needed is there, 1 otherwise."""
+    """Prints the report. Returns 0 if everything that is needed works, 1 if not, 2 for a bad option."""
     parser = argparse.ArgumentParser(
         prog=typed("doctor"),
         description=__doc__,

@@ -1,4 +1,4 @@
-"""``ray_head.py``: the service, until SIGINT or SIGTERM."""
+"""``ray_head.py``: runs the service until SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ EXIT_FORCED = 130
 
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to listen on, not to connect to
 _LONGEST_LINE = 2_000
-_EACH = 3  # descriptors of a connection
-# Of all else: what is comfortable, as the driver and its Ray inherit the limit, and what the service needs itself.
-_BESIDE, _LEAST_BESIDE = 1024, 100
+_PER_CONNECTION = 3  # descriptors: a connection takes two, and one more may be closing
+# Descriptors for everything else: enough for the driver and its Ray too, which inherit the limit; and the
+# fewest that the service itself needs.
+_BESIDE, _MIN_BESIDE = 1024, 100
 
 
 class _OneLine(logging.Formatter):
-    """Each record on one line without control characters, whatever a client or a compiler said."""
+    """Writes each record on one line without control characters, also if it quotes a client or a compiler."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
@@ -58,49 +59,49 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _allow_descriptors(settings: Settings) -> Settings:
-    """Has room made for all connections; allows fewer, and says so, where the system lends too few descriptors.
+    """Raises the process's limit of descriptors, so that all connections have theirs.
 
-    A connection takes two, and one more may be closing; the usual soft limit is 1,024.
+    Where the hard limit is too low, logs a warning and returns settings with fewer connections.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _EACH * settings.max_connections + _BESIDE
+    wanted = _PER_CONNECTION * settings.max_connections + _BESIDE
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return settings
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    most = max(1, (allowed - _LEAST_BESIDE) // _EACH)
-    if most >= settings.max_connections:
+    max_connections = max(1, (allowed - _MIN_BESIDE) // _PER_CONNECTION)
+    if max_connections >= settings.max_connections:
         return settings
     _log.warning(
         "the system lends this process %d descriptors: %d connections are served at once instead of %d. "
         "Raise the hard limit (ulimit -Hn, LimitNOFILE=) to %d for all of them",
         allowed,
-        most,
+        max_connections,
         settings.max_connections,
         wanted,
     )
-    return replace(settings, max_connections=most)
+    return replace(settings, max_connections=max_connections)
 
 
 class _Signals:
-    """SIGINT and SIGTERM from now on, none lost: the kernel's handler itself writes each into a socket.
+    """Waits for SIGINT and SIGTERM. The C-level signal handler writes each into a socket, so none is lost.
 
-    A handler in Python runs on the main thread only, when that wakes, and may find any lock held there;
-    signals that are blocked instead would be blocked in all that this process starts. Make it on the main thread.
+    Python code in a handler would run on the main thread, when that wakes, and could find any lock held.
+    Blocking the signals instead would also block them in all child processes. Create this on the main thread.
     """
 
     def __init__(self) -> None:
         self._asked = threading.Event()
         wake, self._woken = socket.socketpair()
         wake.setblocking(False)
-        self._wake = wake  # open as long as this object
+        self._wake = wake  # kept open as long as this object lives
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, lambda *_: None)
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, name="signals", daemon=True).start()
 
     def wait(self) -> None:
-        """Until the first one."""
+        """Waits until the first signal."""
         self._asked.wait()
 
     def _watch(self) -> None:
@@ -110,18 +111,18 @@ class _Signals:
             if count:
                 self._asked.set()
         _log.warning("stopped at once; accepted jobs are kept")
-        os._exit(EXIT_FORCED)  # the driver dies with us
+        os._exit(EXIT_FORCED)  # the leash ends the driver
 
 
 def room(service: Service, settings: Settings) -> str:
-    """What DB/ takes and may take, in a line."""
-    taken, most = service.store.usage().total, service.registry.most_bytes
+    """A line for people: the size of DB/ and its limit."""
+    taken, max_bytes = service.store.usage().total, service.registry.most_bytes
     why = (
         "--max-db-bytes"
         if settings.max_db_bytes
         else (f"{settings.max_db_share:.0%} of that and what is free; --max-db-bytes sets it")
     )
-    allowed = "all that its disk has" if most is None else size(most)
+    allowed = "all that its disk has" if max_bytes is None else size(max_bytes)
     return f"it takes {size(taken)} and may take {allowed} ({why}); then old videos make room for new ones"
 
 
@@ -129,10 +130,10 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     """Runs the service.
 
     Args:
-        driver: the command that starts the driver, from the settings.
+        driver: function that makes the driver's command line from the settings.
 
     Returns:
-        0 after SIGINT or SIGTERM, else one of the EXIT codes above.
+        0 after SIGINT or SIGTERM, else one of the EXIT constants.
     """
     options = _parser().parse_args(argv)
     handler = logging.StreamHandler(sys.stderr)

@@ -66,7 +66,7 @@ def _facts(found: Nucleus) -> dict[str, Any]:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command; errors go to stderr in one line."""
+    """Runs the command and returns its exit code. Errors go to stderr, one line each."""
     options = _parser().parse_args(joined(argv))
     try:
         limits = PayloadLimits()

@@ -1,4 +1,4 @@
-"""One frame without the service, to a PNG or an npz."""
+"""Renders one frame without the service, to a PNG or an npz file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from mandel.terminal.format import typed
 from mandel.terminal.note_text import sentences
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
-_FLAT = 0.01  # iterations between smooth counts that are one colour
+_FLAT = 0.01  # smooth counts that differ by less than this look like one colour
 _USAGE_CODES = (*codes.REFUSED, "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
 _EPILOG = """\
@@ -79,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _validated(options: argparse.Namespace) -> payload.Payload:
-    """The options as a payload of one frame; sizes are checked here, since a still may be odd."""
+    """The options as a payload of one frame. Sizes are checked here, because a still may have odd sides."""
     limits = PayloadLimits()
     for name in ("width", "height"):
         if not 1 <= getattr(options, name) <= limits.max_side:
@@ -109,7 +109,7 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
 
 
 def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> int:
-    """maxiter; where it is found, the reference orbit of a deep view is made for that and kept for the picture."""
+    """maxiter: as given, or found for the view. A deep view's reference orbit is then kept for the picture."""
     if isinstance(asked.maxiter, int):
         return asked.maxiter
     reference = None
@@ -178,7 +178,7 @@ def _render(options: argparse.Namespace) -> None:
 
 
 def _say(reached: Reached, asked: payload.Payload, flat: bool) -> None:
-    """What there is to say of the picture, to stderr."""
+    """Prints the notes on the picture to stderr."""
     samples = max(reached.samples, 1)
     known = notes.of_frame(
         0,
@@ -206,7 +206,7 @@ def _store(data: bytes, out: Path) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command; errors go to stderr in one line."""
+    """Runs the command and returns its exit code. Errors go to stderr, one line each."""
     try:
         _render(_parser().parse_args(joined(argv)))
     except MandelError as error:

@@ -1,4 +1,4 @@
-"""Measure the variants of the direct kernel on a device; what renders there from then on picks the fastest."""
+"""Measures the variants of the direct kernel on a device. From then on the fastest one is used there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ exit codes: 0 measured, 1 no device, 2 wrong usage
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command; errors go to stderr in one line."""
+    """Runs the command and returns its exit code. Errors go to stderr, one line each."""
     parser = argparse.ArgumentParser(
         prog=typed("tune"),
         description=__doc__,

@@ -1,7 +1,7 @@
-"""A payload to an mp4 in one command, without a running service.
+"""Renders a payload to an mp4 in one command, without a running service.
 
-Starts the service on a free port, sends the payload as any client would, and
-ends the service again. Everything rendered stays in DB/.
+It starts the service on a free port, sends the payload as any client would, and
+ends the service again. All that was rendered stays in DB/.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ from mandel.terminal.format import duration, size, typed
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _HEAD = (sys.executable, "-m", "mandel", "head")
-_PASSED_ON = ("db", "address", "device", "max_db_bytes", "max_db_share")  # options that are the service's
+_PASSED_ON = (
+    "db",
+    "address",
+    "device",
+    "max_db_bytes",
+    "max_db_share",
+)  # options that are passed on to the service
 _START_SECONDS = 30.0
 _STOP_SECONDS = 30.0
 
@@ -38,14 +44,14 @@ job's id, progress, warnings and errors go to standard error; if the job fails,
 what the service said too. Exit codes are those of the client (see its --help).
 """
 
-_LAST_WORDS = 16_384  # bytes of the service's output that are shown when something fails
+_SHOWN_OUTPUT = 16_384  # the last bytes of the service's output, shown when something fails
 
 _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
 
 
 def _end_with_parent() -> None:
-    """However this program ends, even killed: the service then stops as by SIGTERM."""
+    """Runs in the child: asks the kernel to send it SIGTERM when this program ends, even if it is killed."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -55,24 +61,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _said(output: BinaryIO) -> str:
-    """What the service has printed so far, at most the last of it."""
+def _printed(output: BinaryIO) -> str:
+    """The end of the service's output so far."""
     length = os.fstat(output.fileno()).st_size
-    return os.pread(output.fileno(), _LAST_WORDS, max(0, length - _LAST_WORDS)).decode(errors="replace")
+    return os.pread(output.fileno(), _SHOWN_OUTPUT, max(0, length - _SHOWN_OUTPUT)).decode(errors="replace")
 
 
 def _wait_until_listening(head: subprocess.Popen[bytes], output: BinaryIO) -> bool:
-    """Whether the service says so. (Its port is open before it has looked at DB/.)"""
+    """Waits until the service prints that it listens; False if it ends or takes too long.
+
+    An open port is not enough: the service opens it before it has looked at DB/.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and head.poll() is None:
-        if "listening on" in _said(output):
+        if "listening on" in _printed(output):
             return True
         time.sleep(0.1)
     return False
 
 
 def _stop(head: subprocess.Popen[bytes]) -> None:
-    # An impatient second Ctrl-C changes nothing: the service is ending.
+    # A second Ctrl-C is ignored, because the service is ending already.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         if head.poll() is None:
@@ -88,9 +97,9 @@ def _stop(head: subprocess.Popen[bytes]) -> None:
 def _not_started(
     head: subprocess.Popen[bytes], output: BinaryIO, options: argparse.Namespace, db: Path
 ) -> int:
-    """Says why the service does not run; the exit code."""
-    said = _said(output)
-    if "DB_LOCKED" in said:
+    """Prints why the service does not run; returns the exit code."""
+    text = _printed(output)
+    if "DB_LOCKED" in text:
         send = " ".join([typed("client"), *filter(None, [options.payload]), "-o", str(options.output)])
         print(
             f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
@@ -98,7 +107,7 @@ def _not_started(
             file=sys.stderr,
         )
         return client.UNREACHABLE
-    print(f"{said}\nThe service did not start; what it said stands above.", file=sys.stderr)
+    print(f"{text}\nThe service did not start; what it said stands above.", file=sys.stderr)
     return head.returncode or 1
 
 
@@ -132,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Renders one payload; the client's exit code, or the service's when that does not start."""
+    """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         check_writable(options.output)
@@ -164,7 +173,7 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
             command += [f"--{name.replace('_', '-')}", str(value)]
     environment = dict(os.environ)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), environment.get("PYTHONPATH"))))
-    # A session of its own: Ctrl-C is for the client; the service is ended below.
+    # The service gets a session of its own, so that Ctrl-C reaches only the client. ``_stop`` ends it.
     head = subprocess.Popen(
         command,
         env=environment,
@@ -186,5 +195,5 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
     finally:
         _stop(head)
     if code in (client.FAILED, client.UNREACHABLE, client.DAMAGED):
-        print(f"\nWhat the service said:\n{_said(output)}", file=sys.stderr)
+        print(f"\nWhat the service said:\n{_printed(output)}", file=sys.stderr)
     return code

@@ -1,1 +1,1 @@
-"""The client's process: standard library alone."""
+"""The client's process. It needs only the standard library."""

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 
-# The service speaks every second or so while a job lives; the longest pause is
-# its check of a stored video before sending it.
+# The service sends progress about every second. Its longest pause is the check of a
+# stored video before it sends the video.
 SILENCE_SECONDS = 300.0
-# A signal that comes just before a wait begins is noticed only after it: waits are cut into these.
+# Waits are cut into pieces of this length, because a signal just before a wait is noticed only after it.
 _WAIT_SECONDS = 0.5
 
 
@@ -36,10 +36,10 @@ def _os_errors(code: str, doing: str) -> Iterator[None]:
 
 
 def replies(receive: Callable[[int], bytes], reader: ReplyReader | None = None) -> Iterator[ReplyEvent]:
-    """The reply's events up to and including ReplyEnd.
+    """Yields the reply's events, up to and including ReplyEnd.
 
     Args:
-        receive: gives at most so many bytes, ``b""`` at the end of the stream.
+        receive: function of a size: returns at most that many bytes, ``b""`` at the end of the stream.
 
     Raises:
         TransferError: CONNECTION_LOST, or what ReplyReader raises.
@@ -58,12 +58,12 @@ def replies(receive: Callable[[int], bytes], reader: ReplyReader | None = None) 
 
 
 def trust(certificates: str) -> ssl.SSLContext:
-    """TLS with a service whose certificate is, or is signed by, one of those in a PEM file.
+    """A TLS context that trusts the certificates in a PEM file, and certificates that they signed.
 
     Raises:
         MandelError: BAD_SETTING.
     """
-    import ssl  # half of the client's start, for a few who need it
+    import ssl  # takes half of the client's start, and few clients need it
 
     try:
         return ssl.create_default_context(cafile=certificates)
@@ -75,11 +75,11 @@ def trust(certificates: str) -> ssl.SSLContext:
 def converse(
     host: str, port: int, request: bytes, patience: float, tls: ssl.SSLContext | None = None
 ) -> Iterator[ReplyEvent]:
-    """Sends ``request``, yields the events of the reply.
+    """Sends ``request`` and yields the events of the reply.
 
     Args:
-        patience: seconds in which the connection must be made.
-        tls: whom to trust; without it nothing is encrypted.
+        patience: seconds within which the connection must be made.
+        tls: the context for TLS; None: no encryption.
 
     Raises:
         TransferError: UNREACHABLE, NO_TLS, CONNECTION_LOST, or what ReplyReader raises.
@@ -93,7 +93,7 @@ def converse(
         try:
             connection.sendall(request)
         except OSError:
-            # A refusal may have been sent before all of the request was taken: read it.
+            # The service may have refused before it read the whole request: go on and read its reply.
             pass
         connection.settimeout(_WAIT_SECONDS)
         yield from replies(lambda size: _receive(connection, size))
@@ -114,7 +114,7 @@ def _encrypted(connection: socket.socket, host: str, tls: ssl.SSLContext) -> ssl
 
 
 def _receive(connection: socket.socket, size: int) -> bytes:
-    """At most ``size`` bytes as soon as there are any; TimeoutError after ``SILENCE_SECONDS``."""
+    """Waits for bytes and returns at most ``size``. Raises TimeoutError after ``SILENCE_SECONDS``."""
     silent = time.monotonic() + SILENCE_SECONDS
     while True:
         try:

@@ -1,7 +1,7 @@
-"""Sends a payload to the service and brings back the video.
+"""Sends a payload to the service and receives the video.
 
-The standard library is all it needs, so that it runs on machines that have
-neither Ray nor OpenCL.
+It needs only the standard library, so it runs on machines that have neither Ray
+nor OpenCL.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _CONNECT_SECONDS = 10.0
 
 
 class _ServiceError(MandelError):
-    """An error part that the service sent."""
+    """An error that the service sent as a part of its reply."""
 
 
 def _output(args: argparse.Namespace, job: str | None) -> Path:
-    """Where the video goes. Nothing that the service sends but a checked job id is part of it."""
+    """The path for the video. Of all that the service sends, only the job id is used in it, after a check."""
     if args.output is not None:
         return Path(args.output)
     if args.attach is None and args.recolour is None and args.payload != "-":
@@ -64,12 +64,12 @@ def _token(file: str) -> JsonObject:
 
 
 class _Session:
-    """One request, one reply, and what came of it.
+    """One request and its reply.
 
     Args:
         args: the parsed options.
-        service: where the service listens, and what it wants to see.
-        finished: called with the video's path when it is in place.
+        service: address, port, token and certificate of the service.
+        finished: called with the video's path when the file is complete.
     """
 
     def __init__(
@@ -85,21 +85,21 @@ class _Session:
         self._video = VideoHead(0, "")
         self._arrived = 0
         self._result: JsonObject = {}
-        self._last: JsonObject = {}  # what was said of the job at last
+        self._last: JsonObject = {}  # fields of the last progress part
         self._streams = False
 
     def run(self) -> None:
-        """Sends the request and tells of the file, or prints the result.
+        """Sends the request, then stores the video or prints the result.
 
         Raises:
             MandelError: RequestError, TransferError or _ServiceError.
         """
-        op, message, told = command_line.request(self._args)
+        op, message, hints = command_line.request(self._args)
         self._streams = operation.TABLE[op].streams
         if self._streams:
             check_writable(_output(self._args, None))
-        if told and not self._args.quiet:
-            print(*told, sep="\n", file=sys.stderr)
+        if hints and not self._args.quiet:
+            print(*hints, sep="\n", file=sys.stderr)
         try:
             for event in self._converse(message):
                 self._take(event)
@@ -125,18 +125,18 @@ class _Session:
 
     def _take(self, event: ReplyEvent) -> None:
         match event:
-            case JsonPart(reply.PROGRESS, said):
-                if isinstance(said.get("job"), str) and _JOB.fullmatch(said["job"]):
+            case JsonPart(reply.PROGRESS, fields):
+                if isinstance(fields.get("job"), str) and _JOB.fullmatch(fields["job"]):
                     if self.job is None and not self._args.quiet:
-                        print(f"job {said['job']}", file=sys.stderr)
-                    self.job = said["job"]
-                self._last = said
-                self._line.show(said)
-            case JsonPart(reply.ERROR, said):
-                error = MandelError.from_dict(said)
+                        print(f"job {fields['job']}", file=sys.stderr)
+                    self.job = fields["job"]
+                self._last = fields
+                self._line.show(fields)
+            case JsonPart(reply.ERROR, fields):
+                error = MandelError.from_dict(fields)
                 raise _ServiceError(error.code, error.message, field=error.field, limit=error.limit)
-            case JsonPart(_, said) if not self._streams:
-                self._result = said
+            case JsonPart(_, fields) if not self._streams:
+                self._result = fields
             case VideoHead() if self._streams:
                 self._video = event
                 self._placed = AtomicFile(_output(self._args, self.job), event.size)
@@ -151,7 +151,7 @@ class _Session:
                 raise TransferError("BAD_REPLY", "the reply is to another kind of request")
 
     def how_to_attach(self) -> str:
-        """The command that follows the job again."""
+        """The command line that follows the job again."""
         words = [typed("client"), "--attach", self.job or "JOB", "-o", str(_output(self._args, self.job))]
         return " ".join([*words, f"--host {self._host} --port {self._port}"])
 
@@ -170,15 +170,15 @@ def main(argv: list[str], goes_on: str = "", finished: Callable[[Path], None] = 
     """Runs the client; returns its exit code (see --help).
 
     Args:
-        goes_on: what to say of a job that is left; nothing: how to attach to it again.
-        finished: called with the video's path when it is in place.
+        goes_on: message after an interruption, for a job that goes on; "": say how to attach to it again.
+        finished: called with the video's path when the file is complete.
     """
     try:
         code = _run(argv, goes_on, finished)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
-        # Whatever is still in the buffers would raise again at exit.
+        # Text that is still in the buffers would raise the same error again at exit.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
@@ -196,8 +196,8 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         return OK
     except KeyboardInterrupt:
         if session is not None and session.job:
-            said = goes_on or f"the job goes on. Its video:\n  {session.how_to_attach()}"
-            print(f"\ninterrupted; {said}", file=sys.stderr)
+            advice = goes_on or f"the job goes on. Its video:\n  {session.how_to_attach()}"
+            print(f"\ninterrupted; {advice}", file=sys.stderr)
         else:
             print("\ninterrupted before a job was accepted", file=sys.stderr)
         return INTERRUPTED
@@ -210,6 +210,5 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         if error.code == "CONNECTION_LOST" and not service.tls_ca and not (session and session.job):
             print("If the service speaks TLS, name the certificate to trust: --tls-ca FILE", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:
-            said = goes_on or f"The job goes on. Its video:\n  {session.how_to_attach()}"
-            print(said, file=sys.stderr)
+            print(goes_on or f"The job goes on. Its video:\n  {session.how_to_attach()}", file=sys.stderr)
         return code

@@ -1,4 +1,4 @@
-"""What a person sees of a job while it runs."""
+"""The progress line that a person sees while a job runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from mandel.payload.fields import JsonObject
 from mandel.terminal import note_text
 from mandel.terminal.format import duration, is_number, printable, size
 
-# Where the line cannot be rewritten (a log file), one line in so many seconds.
+# Seconds between lines where a line cannot be rewritten, such as in a log file.
 _QUIET_SECONDS = 10.0
 
 
 def again(fields: JsonObject) -> str:
-    """What a pause cost; nothing if nothing."""
+    """The cost of a pause in words: frames to be rendered again. "" if there are none."""
     count = fields.get("again")
     if not is_number(count) or count <= 0:
         return ""
@@ -44,8 +44,8 @@ def describe(fields: JsonObject) -> str:
     if isinstance(stage, dict) and is_number(stage.get("done")) and is_number(stage.get("total")):
         share = f" {100 * stage['done'] // stage['total']:.0f} %" if stage["total"] > 0 else ""
         words.append(f"{printable(stage.get('stage', ''), 20)}{share}")
-    if said := note_text.brief(fields.get("notes")):
-        words.append(said)
+    if warnings := note_text.brief(fields.get("notes")):
+        words.append(warnings)
     if isinstance(renderer, dict):
         words.append(printable(f"renderer {renderer.get('state', '?')}", 40))
         if is_number(renderer.get("seconds")):
@@ -56,11 +56,11 @@ def describe(fields: JsonObject) -> str:
 
 
 class ProgressLine:
-    """One line that is rewritten on a terminal, or a line now and then elsewhere.
+    """Shows progress: one line that is rewritten on a terminal, or a new line every 10 s elsewhere.
 
     Args:
-        out: where it goes.
-        quiet: say nothing at all.
+        out: the stream to write to.
+        quiet: write nothing at all.
     """
 
     def __init__(self, out: TextIO, quiet: bool = False):
@@ -77,13 +77,13 @@ class ProgressLine:
         self._put(describe(fields), fields.get("state"))
 
     def received(self, done: int, whole: int) -> None:
-        """Shows how much of the video has arrived; the last that it says is 100 %."""
+        """Shows how much of the video has arrived: ``done`` of ``whole`` bytes."""
         share = f" ({100 * done // whole} %)" if whole else ""
         state = "received" if done == whole else "receiving"
         self._put(f"{state} {size(done, whole)} of {size(whole)}{share}", state)
 
     def close(self) -> None:
-        """Ends the live line, so that what follows starts on its own."""
+        """Ends the line that is being rewritten, so that the next text starts on a new line."""
         if self._open:
             self._out.write("\n")
             self._out.flush()

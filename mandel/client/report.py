@@ -1,4 +1,4 @@
-"""Results of status, list and changes in words for people. Whatever comes, nothing here fails on it."""
+"""Puts results of status, list and changes into words for people. Unexpected values never raise an error."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mandel.payload.fields import JsonObject
 from mandel.terminal import note_text
 from mandel.terminal.format import duration, is_number, printable, size
 
-ID_DIGITS = 12  # of a job or a node; the client takes the beginning of a job's id
+ID_DIGITS = 12  # digits shown of a job's or node's id; options of the client take such a beginning
 
 _PAYLOAD_VALUE = 60
-_FOLDER = 4096  # bytes that an empty one takes
+_FOLDER = 4096  # bytes that an empty folder takes
 
 
 def report(op: str, result: JsonObject) -> str:
-    """What came of ``op``: a table of jobs, facts line by line, or one line for a change."""
+    """The text for the result of operation ``op``: a table of jobs, one fact a line, or one line for a change."""
     if isinstance(result.get("jobs"), list):
         return _table([row for row in result["jobs"] if isinstance(row, dict)])
     if op not in ("status", "list") and isinstance(result.get("job"), str):
@@ -64,7 +64,7 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
     rows = []
     for name, value in result.items():
         if value is None or name in ("hosts", "done", "again"):
-            continue  # nothing to tell; told with the nodes, with the frames
+            continue  # hosts are shown with nodes; done and again with frames
         if name == "nodes" and isinstance(value, dict):
             rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
         elif name == "frames":
@@ -104,7 +104,7 @@ def _cluster_row(name: str, value: object) -> tuple[str, str]:
 
 
 def _as_text(value: object) -> str:
-    """Any JSON value without its brackets."""
+    """Any JSON value as text, without brackets."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -135,7 +135,7 @@ def _size(value: object) -> str:
 
 
 def _storage(value: object) -> str:
-    """What the service's DB/ takes, of what it may."""
+    """The size of the service's DB/, and its limit."""
     if not isinstance(value, dict) or "total" not in value:
         return _as_text(value)
     limit = f" of {_size(value['limit'])}" if value.get("limit") else ""
@@ -159,7 +159,7 @@ def _left(value: object) -> str:
 
 
 def _counts(value: object) -> str:
-    """Jobs by state; states without any are left out."""
+    """The number of jobs in each state; states without jobs are left out."""
     if isinstance(value, dict):
         return (
             ", ".join(f"{_as_text(n)} {printable(state)}" for state, n in value.items() if n != 0) or "none"
@@ -187,7 +187,7 @@ def _several(nodes: int) -> str:
 
 
 def _frames_by_host(frames: JsonObject, hosts: object) -> str:
-    """Frames rendered on each machine; a node whose machine is unknown goes by its id."""
+    """Frames rendered on each machine. A node whose machine is unknown is shown by its id."""
     hosts = hosts if isinstance(hosts, dict) else {}
     rendered: Counter[str] = Counter()
     nodes: Counter[str] = Counter()
@@ -200,7 +200,7 @@ def _frames_by_host(frames: JsonObject, hosts: object) -> str:
 
 
 def _hosts(nodes: object) -> str:
-    """The cluster's machines, and how many nodes each has."""
+    """The cluster's machines, each with its number of nodes if it has several."""
     if not isinstance(nodes, list):
         return _as_text(nodes)
     known = [node for node in nodes if isinstance(node, dict)]
@@ -214,7 +214,7 @@ def _hosts(nodes: object) -> str:
     return ", ".join(words + ([f"{dead} dead"] if dead else [])) or "-"
 
 
-# Facts whose text is more than their value: name shown, how.
+# Facts that need a form of their own: the name to show, and the function that makes the text.
 _FORMS = {
     "job": ("job", _id),
     "asked": ("asked", _moment),

@@ -1,1 +1,1 @@
-"""What every command on a terminal shares: options, words for people, whole files."""
+"""Shared by all commands on a terminal: command lines, text for people, files that are written whole."""

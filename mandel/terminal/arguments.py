@@ -1,4 +1,4 @@
-"""Command lines as people write them, made fit for argparse and for payloads."""
+"""Adapts command lines, as people write them, to argparse and to payloads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NEGATIVE = re.compile(r"-\.?[0-9]")
 
 
 def joined(argv: list[str]) -> list[str]:
-    """``--point -1.25,0`` as ``--point=-1.25,0``: argparse takes the former for an unknown option."""
+    """Rewrites ``--point -1.25,0`` to ``--point=-1.25,0``: argparse would read -1.25,0 as an option."""
     result: list[str] = []
     for word in argv:
         if _NEGATIVE.match(word) and result and result[-1].startswith("--") and "=" not in result[-1]:
@@ -24,7 +24,7 @@ def joined(argv: list[str]) -> list[str]:
 
 @contextmanager
 def one_delta() -> Iterator[None]:
-    """Errors about a payload's two deltas name the one option ``--delta`` that both came from."""
+    """Renames the field in errors about start_delta or end_delta to delta, the option that both came from."""
     try:
         yield
     except PayloadError as error:

@@ -12,7 +12,7 @@ from mandel.errors import TransferError
 
 
 def check_writable(path: Path) -> None:
-    """Refuses an output that could not be put in place, before any work is asked for.
+    """Checks that the file ``path`` could be written, before any work is done for it.
 
     Raises:
         TransferError: BAD_OUTPUT.
@@ -48,13 +48,14 @@ def _os_errors(path: Path) -> Iterator[None]:
 
 
 class AtomicFile:
-    """Writes to a temporary file in the same folder; ``commit`` gives it its name.
-
-    Without ``commit`` nothing is left. OSErrors become TransferError STORE_FAILED.
+    """Writes to a temporary file in the same folder. ``commit`` gives it its name, ``discard`` removes it.
 
     Args:
-        path: the final name; an existing file is replaced at ``commit``.
-        size: bytes that will be written.
+        path: the final name; ``commit`` replaces an existing file.
+        size: number of bytes that will be written.
+
+    Raises (from every method):
+        TransferError: STORE_FAILED.
     """
 
     def __init__(self, path: Path, size: int):
@@ -73,7 +74,7 @@ class AtomicFile:
             self._file.write(data)
 
     def commit(self) -> None:
-        """On disk, then under its name, then the name on disk."""
+        """Syncs the file to the disk, renames it, and syncs the folder."""
         with _os_errors(self.path):
             self._file.flush()
             umask = os.umask(0)
@@ -89,9 +90,9 @@ class AtomicFile:
                 os.close(folder)
 
     def discard(self) -> None:
-        """Removes what was written, unless it was committed."""
+        """Removes the temporary file, unless it was committed."""
         try:
             self._file.close()
         except OSError:
-            pass  # a full disk shows again at the flush of closing; the file goes anyway
+            pass  # closing flushes, and fails again on a full disk; the file is removed anyway
         self._temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What people read and type: the words of the service made fit for a terminal, numbers, commands."""
+"""Formats text for people: commands to type, numbers, and text of the service without control characters."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ _SCRIPTS = {"client": "client.py", "head": "ray_head.py"}
 
 
 def typed(command: str) -> str:
-    """What a person types for ``command``: as an installed ``mandel`` if this is one, else as in a checkout."""
+    """The command line for ``command``: ``mandel ...`` if that is installed and runs now, else as in a checkout."""
     if Path(sys.argv[0]).name == "mandel":
         return f"mandel {command}"
     return f"python {_SCRIPTS[command]}" if command in _SCRIPTS else f"python -m mandel {command}"
 
 
-def printable(value: object, most: int = 400) -> str:
-    """Text of the other side without anything that a terminal would obey."""
+def printable(value: object, max_length: int = 400) -> str:
+    """Text of the service without characters that control a terminal, cut to ``max_length``."""
     text = "".join(c if c.isprintable() else "?" for c in str(value))
-    return text if len(text) <= most else text[:most] + "..."
+    return text if len(text) <= max_length else text[:max_length] + "..."
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -27,7 +27,7 @@ def is_number(value: object) -> TypeGuard[float]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: 42 s, 3:05, 2:03:05, 3 d 04 h."""
+    """Seconds as text for people: 42 s, 3:05, 2:03:05, 3 d 04 h."""
     whole = max(0, round(min(seconds, 1e10)))
     minutes, s = divmod(whole, 60)
     hours, m = divmod(minutes, 60)
@@ -39,7 +39,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float, of: float | None = None) -> str:
-    """Bytes in kB, MB or GB; in the unit that suits ``of``, if that is given."""
+    """``count`` bytes in kB, MB or GB: the unit that suits ``of`` if that is given, else ``count``."""
     suits = count if of is None else of
     if suits >= 1e10:
         return f"{count / 1e9:.1f} GB"

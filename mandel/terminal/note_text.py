@@ -1,4 +1,4 @@
-"""Notes on a video (mandel/notes.py) in words for people. Whatever comes, nothing here fails on it."""
+"""Puts the notes on a video (mandel/notes.py) into words for people. Unexpected values never raise an error."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TypeGuard
 from mandel.payload.fields import JsonObject
 from mandel.terminal.format import is_number, printable, typed
 
-_WIDE = 4  # a flat frame of this delta or more lies outside of the whole set, or shows nothing but its surroundings
-_LEAST_SHARE = 0.0005
+_WIDE = 4  # a flat frame with this delta or more lies outside the set, or shows the set too small to be seen
+_MIN_SHARE = 0.0005  # smaller shares of samples are not mentioned
 
 
 def warnings(notes: object, frames: object) -> list[str]:
-    """What may be wrong with a video, a sentence or two each.
+    """Warnings of what may be wrong with a video, one or two sentences each.
 
     Args:
-        notes: as the service tells them.
-        frames: how many the video has.
+        notes: the notes that the service sent.
+        frames: number of frames of the video.
     """
     notes = notes if isinstance(notes, dict) else {}
     whole = [
@@ -29,29 +29,29 @@ def warnings(notes: object, frames: object) -> list[str]:
 
 
 def sentences(notes: object, frames: object) -> list[str]:
-    """The warnings, marked as such; what there is to say of the limit if there are none of that."""
-    found = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
+    """The warnings, marked as such. Without a warning about the limit, the share of samples that did not escape."""
+    texts = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
     known = notes if isinstance(notes, dict) else {}
     if (
         "short" not in known
         and not _inside(known.get("flat"))
-        and (said := reached(known.get("reached"), frames))
+        and (share := reached(known.get("reached"), frames))
     ):
-        found.append(f"{said}: inside of the set, as far as can be told")  # next to none escaped late
-    return found
+        texts.append(f"{share}: inside of the set, as far as can be told")  # hardly any sample escaped late
+    return texts
 
 
 def reached(note: object, frames: object) -> str:
-    """Which share of samples did not escape; nothing for none."""
-    if not _has(note, "share", "maxiter", "frame") or note["share"] < _LEAST_SHARE:
+    """The share of samples that did not escape, as text; "" if it is negligible."""
+    if not _has(note, "share", "maxiter", "frame") or note["share"] < _MIN_SHARE:
         return ""
-    most = "" if frames == 1 else "at most "
+    at_most = "" if frames == 1 else "at most "
     share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
-    return f"{most}{share} of {samples} did not escape within {_limit(note)}"
+    return f"{at_most}{share} of {samples} did not escape within {_limit(note)}"
 
 
 def brief(notes: object) -> str:
-    """The warnings in a few words, for a line of progress."""
+    """The warnings in a few words, for the progress line."""
     notes = notes if isinstance(notes, dict) else {}
     words = []
     if _has(notes.get("gave_up"), "maxiter"):
@@ -77,7 +77,7 @@ def _limit(note: JsonObject) -> str:
 
 
 def _percent(share: float) -> str:
-    """Never 100 % or 0 % of what is not all or nothing."""
+    """A share as a percentage, which is 0 % or 100 % only if the share is exactly 0 or 1."""
     percent = 100 * share
     if 0 < percent < 9.95:
         return f"{max(percent, 0.1):.1f} %"
@@ -93,7 +93,7 @@ def _samples_of(frame: object, frames: object) -> str:
 
 
 def _run(note: JsonObject, frames: object) -> str:
-    """Frames in words: how many, unless they follow each other."""
+    """Frames in words. Their number is given only if there are gaps between them."""
     first, last, count = note["first"], note["last"], note["frames"]
     if frames == 1:
         return "the picture"
@@ -116,7 +116,7 @@ def _short(note: object, frames: object) -> str:
 
 
 def _higher(note: JsonObject) -> str:
-    """What to ask for where a limit seems too low."""
+    """The option to try when a limit seems too low."""
     return f"--maxiter {4 * note['maxiter']}" if note.get("auto") else "--maxiter auto"
 
 
@@ -150,7 +150,7 @@ def _deltas(note: JsonObject) -> list[str]:
 
 
 def _magnitude(delta: str) -> int | None:
-    """Of a decimal number as the service writes it, which may be far below the least float."""
+    """floor(log10) of a decimal number as text, which may be too small for a float; None if it is no number."""
     mantissa, _, exponent = delta.lower().partition("e")
     try:
         return math.floor(math.log10(float(mantissa))) + int(exponent or 0)
@@ -166,7 +166,7 @@ def _value(delta: str) -> float:
 
 
 def _digits(note: JsonObject) -> str:
-    """What a point of few digits has to do with it."""
+    """A hint, if the point has too few digits for the deepest flat frame; else ""."""
     magnitudes = [m for m in map(_magnitude, _deltas(note)) if m is not None]
     decimals = note.get("decimals")
     if not magnitudes or not is_number(decimals) or decimals > -min(magnitudes):
