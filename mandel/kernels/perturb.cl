@@ -89,7 +89,8 @@ void perturb(__global const double *across, __global const double *down, __globa
     int m, n;
     E e = 0;
 #if DEEP
-    const M moving = (cx != 0) | (cy != 0);  // the centre's own sample stays at z = 0
+    // The centre's own sample stays at z = 0. Plain doubles do for it, but not for 2 Z dz.
+    const M centre = (cx == 0) & (cy == 0), moving = DERIVATIVE ? (M)(-1) : NOT(centre);
     bool scaled, even = true;  // even: all lanes have the same e
 #endif
 #if DERIVATIVE
@@ -193,15 +194,17 @@ void perturb(__global const double *across, __global const double *down, __globa
                 E top;
                 V sa, sb, sd;
                 if (even) {
-                    const int e0 = COMMON(e), top0 = max(max(ea, ed + e0), ec - e0);
+                    const int e0 = COMMON(e), least = max(ea, ed + e0);
+                    const int top0 = ANY(active & NOT(centre)) ? max(least, ec - e0) : least;
                     sa = power2(ea - top0);
-                    sb = power2(ec - e0 - top0);
+                    sb = power2(min(ec - e0 - top0, 0));
                     sd = power2(ed + e0 - top0);
                     top = top0;
                 } else {
-                    top = max(max((E)(ea), ed + e), ec - e);
+                    top = max((E)(ea), ed + e);
+                    top = centre ? top : max(top, ec - e);  // b c is 0 there, and must not hide a dz
                     sa = powers2(ea - top);
-                    sb = powers2(ec - e - top);
+                    sb = powers2(min(ec - e - top, (E)(0)));
                     sd = powers2(ed + e - top);
                 }
                 const V bx = b.x * sb, by = b.y * sb, ux = d.x * sd, uy = d.y * sd;
@@ -328,7 +331,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 part = size;
             }
             M gone = active & NOT(full <= limit), back = active & (sum < part);
-            if (edges > 0 && fabs(square - 4.0) < 0x1p-19) {
+            if (edges > 0 && fabs(square - 4.0) < 0x1p-4) {
                 // |Z + z| > 2 where a double of that size cannot tell: by the sign of
                 // (|Z|^2 - 4) + 2 Re(conj(Z) z) + |z|^2.
                 const int found = find(edge, edges, m);

@@ -28,12 +28,12 @@ ESCAPE_RADIUS = 65_536.0
 # Below 2 to this power entries keep an exponent of their own.
 _TINY = -400
 _CHUNK = 4_096
-_FORMAT = 4
+_FORMAT = 5
 _ARRAYS = ("re", "im", "exponent", "edge", "edge_gap", "edge_exponent")
 # Steps after which an orbit is given up if its neighbours hardly leave it.
 _PATIENCE = 4_000_000
 # |Z|**2 this close to 4 is kept in extended precision.
-_EDGE = 2.0**-20
+_EDGE = 2.0**-5
 
 
 def fixed_point(text: str, bits: int) -> mpz:

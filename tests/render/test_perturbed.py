@@ -16,9 +16,12 @@ from mandel.plan.grid import POLAR, Grid
 from mandel.plan.precision import precision
 from mandel.plan.reference import reference_orbit
 from mandel.plan.view import View
+from mandel.render import perturbed
 from mandel.render.frame import FrameRenderer
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.samples import Outputs
+from tests.sweep import views
+from tests.sweep.runs import fetched
 
 FOLDER = Path(__file__).parent.parent / "reference"
 ANSWERS = json.loads((FOLDER / "known_answers.json").read_text())
@@ -163,3 +166,21 @@ def test_an_orbit_from_a_machine_with_more_memory_is_refused_before_its_table_is
     with pytest.raises(RenderError) as caught:
         iterator.iterate(grid, 20_000, 2.0, reference=reference)
     assert caught.value.code == "JOB_TOO_BIG" and "4 workers" in caught.value.message
+
+
+@pytest.mark.parametrize("tile", [(1, 1), perturbed._CPU_TILE])
+def test_the_centre_has_its_derivative_about_a_long_orbit(monkeypatch, tile):
+    """Its z stays 0; an entry of 2^-1331 in the orbit made its derivative 0, and its slope and distance with it."""
+    monkeypatch.setattr(perturbed, "_CPU_TILE", tile)
+    case = views.case("minibrot", 486343554)
+    grid, outputs = case.grid, Outputs(distance=True, slope=True)
+    context = device_context("cpu")
+    long = reference_orbit(grid.re, grid.im, precision(grid).bits, case.maxiter)
+    assert long.exponent.min() < -1_100 and long.last > 7_000
+    about_long, about_own = (
+        fetched(context, PerturbedIterator(context).iterate(grid, case.maxiter, case.bailout, outputs, orbit))
+        for orbit in (long, None)
+    )
+    assert about_long.distance[2] == pytest.approx(0.0006946216, rel=1e-5)  # by exact iteration
+    assert np.allclose(about_long.distance, about_own.distance, rtol=1e-5)
+    assert np.allclose(about_long.slope, about_own.slope, atol=1e-5)

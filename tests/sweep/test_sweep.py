@@ -17,11 +17,12 @@ VIEWS = {kind: range(32) for kind in KINDS} | {
     "nucleus": range(40),
 }
 # Wrong before: lanes of one exponent, a reference of a deeper frame, derivatives beyond
-# double's range, or in units that had changed.
+# double's range, or in units that had changed; |z| beside 2 where Z is not, and a centre's own derivative.
 FOUND = [
     ("minibrot", 631300829), ("minibrot", 793625122), ("minibrot", 195634722), ("minibrot", 724223642),
     ("minibrot", 228116175), ("minibrot", 325739463), ("nucleus", 67760436), ("axis", 494931586), ("tip", 469727620),
     ("minibrot", 374217922), ("minibrot", 871688355), ("minibrot", 550809377), ("tip", 215800691), ("axis", 173354647),
+    ("tip", 709413238), ("tip", 627861819), ("minibrot", 486343554),
 ]  # fmt: skip
 
 
