@@ -43,9 +43,6 @@ KEPT_BYTES, GPU_KEPT_BYTES = 256 * 2**20, 384 * 2**20
 _NVIDIA_OPTIONS = {"perturb.cl": ("-cl-nv-maxrregcount=64",)}
 
 
-Defines = tuple[tuple[str, object], ...]
-
-
 class Launch(Protocol):
     """A kernel that is ready to be launched."""
 
@@ -104,11 +101,11 @@ class DeviceContext:
         self.queue = cl.CommandQueue(self.context)
         self._pool = cl.tools.MemoryPool(cl.tools.ImmediateAllocator(self.queue))
         self._kept_bytes = GPU_KEPT_BYTES if device.is_gpu else KEPT_BYTES
-        self._programs: dict[tuple[str, Defines], pyopencl.Program] = {}
+        self._programs: dict[tuple[str, kernels.Defines], pyopencl.Program] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
 
-    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
+    def kernel(self, file: str, name: str, defines: kernels.Defines = ()) -> Launch:
         """Launches the kernel ``name`` of ``file``, built with ``-D`` for each define.
 
         Called with queue, global size, group (or None) and arguments, numbers as numpy's types.
@@ -117,7 +114,7 @@ class DeviceContext:
         Contraction is never left to the compiler, so that devices agree; the
         kernels say fma where they mean it.
         """
-        own: dict[tuple[str, str, Defines], Launch] = self._local.__dict__.setdefault("kernels", {})
+        own: dict[tuple[str, str, kernels.Defines], Launch] = self._local.__dict__.setdefault("kernels", {})
         key = (file, name, defines)
         if key not in own:
             own[key] = _launcher(self.cl.Kernel(self._program(file, defines), name))
@@ -131,10 +128,10 @@ class DeviceContext:
             return False
         return bool(able & self.cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
 
-    def _program(self, file: str, defines: Defines) -> pyopencl.Program:
+    def _program(self, file: str, defines: kernels.Defines) -> pyopencl.Program:
         with self._lock:
             if (file, defines) not in self._programs:
-                options = [f"-D{k}={v}" for k, v in defines]
+                options = kernels.options(defines)
                 if "nvidia" in self.device.platform.lower():
                     options += _NVIDIA_OPTIONS.get(file, ())
                 self._programs[(file, defines)] = self.build(kernels.source(file), options, file)

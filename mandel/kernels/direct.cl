@@ -21,6 +21,12 @@
 #define STEP_D STEP
 #endif
 
+// What a sample keeps between rounds.
+#if DERIVATIVE
+ASSERT(DIRECT_DERIVATIVE_STATE == 7);
+#else
+ASSERT(DIRECT_STATE == 5);
+#endif
 #define STATE(k) kept[(size_t)(k) * cols * rows + at]
 
 __kernel void direct(__global const double *across, __global const double *down,

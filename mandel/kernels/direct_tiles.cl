@@ -62,6 +62,9 @@
 ASSERT((BLOCK & (BLOCK - 1)) == 0 && OLD < WIDTH && SPARSE < WIDTH && FIRST <= MOST);
 
 #if ROUNDS
+// What a tile keeps between rounds: whether it needs more (TILE_STATE), and for each sample x, y and its state.
+ASSERT(TILE_STATE == 1 && TILE_SAMPLE_STATE == 3);
+#define OF_SAMPLE(at) (own + TILE_STATE + TILE_SAMPLE_STATE * (at))
 #define GO_ON (--budget >= 0)
 #else
 #define GO_ON true
@@ -119,7 +122,7 @@ void direct_tiles(__global const double *across, __global const double *down,
     int waiting = 0, pass = 0;      // what the next pass takes: vectors of todo, or samples of a list
     bool begun = false;
 #if ROUNDS
-    __global long *const own = kept + (size_t)get_global_id(0) * (1 + 3 * per_tile * WIDTH);
+    __global long *const own = kept + (size_t)get_global_id(0) * (TILE_STATE + TILE_SAMPLE_STATE * per_tile * WIDTH);
     begun = again;
     if (begun) {
         if (own[0] == 0) return;
@@ -129,7 +132,7 @@ void direct_tiles(__global const double *across, __global const double *down,
             row[v] = (int)((begin + v) / per_row);
             bool through = true;
             for (int at = v * WIDTH; at < (v + 1) * WIDTH; ++at) {
-                __global const long *const of = own + 1 + 3 * at;
+                __global const long *const of = OF_SAMPLE(at);
                 xs[at] = as_double(of[0]);
                 ys[at] = as_double(of[1]);
                 state[at] = upper(of[2]);
@@ -348,11 +351,11 @@ void direct_tiles(__global const double *across, __global const double *down,
                     if (state[at] >= 0) to[left++] = at;
             }
             for (int at = 0; at < vectors * WIDTH; ++at) {
-                own[1 + 3 * at] = as_long(xs[at]);
-                own[2 + 3 * at] = as_long(ys[at]);
-                own[3 + 3 * at] = packed(state[at], state[at] < 0 ? as_int(norms[at]) : 0);
+                OF_SAMPLE(at)[0] = as_long(xs[at]);
+                OF_SAMPLE(at)[1] = as_long(ys[at]);
+                OF_SAMPLE(at)[2] = packed(state[at], state[at] < 0 ? as_int(norms[at]) : 0);
             }
-            for (int k = 0; k < left; ++k) own[3 + 3 * to[k]] = packed(state[to[k]], 1);
+            for (int k = 0; k < left; ++k) OF_SAMPLE(to[k])[2] = packed(state[to[k]], 1);
             own[0] = 1;
             atomic_inc(left_over);
             return;

@@ -1,13 +1,14 @@
 // What becomes of a tile's samples while they are in the nearest caches: raw samples
-// (PAINT 0), canvas pixels (PAINT 1) or bytes of RGB (PAINT 2); pay only for what is asked.
+// (PAINT is PAINT_NOTHING), canvas pixels (PAINT_CANVAS) or bytes of RGB (PAINT_RGB); pay only for what is asked.
+#include "contract.h"
 #include "runs.h"
 #include "smooth.h"
 
 #ifndef PAINT
-#define PAINT 0
+#define PAINT PAINT_NOTHING
 #endif
-#if PAINT
-#if PAINT == 2
+#if PAINT != PAINT_NOTHING
+#if PAINT == PAINT_RGB
 #define PAINTED uchar
 #else
 #define PAINTED uint
@@ -39,14 +40,14 @@ inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
         const K n = FINAL(LOAD(state + at)), inside = n > maxiter;
         reached -= inside;
         beyond -= n > maxiter / 2;
-#if PAINT
+#if PAINT != PAINT_NOTHING
         if (all(inside)) {
             STORE((K)(size), state + at);
             continue;
         }
 #endif
         const F f = select(vector_smooth_frac(LOAD(norm + at)), (F)(0.0f), inside);
-#if PAINT
+#if PAINT != PAINT_NOTHING
         STORE(select(vector_places(n, f, density, offset, size), (K)(size), inside), state + at);
 #else
         STORE(n, state + at);
@@ -65,12 +66,12 @@ inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
 // Writes concluded samples that follow each other in the picture, from the one numbered `pixel` on.
 inline void deliver(const int *state, const float *norm, int length, size_t pixel, TARGET_PARAMETERS)
 {
-#if PAINT == 0
+#if PAINT == PAINT_NOTHING
     for (int p = 0; p < length; ++p)
         count[pixel + p] = state[p];
     for (int p = 0; p < length; ++p)
         frac[pixel + p] = norm[p];
-#elif PAINT == 1
+#elif PAINT == PAINT_CANVAS
     for (int p = 0; p < length; ++p)
         painted[base + pixel + p] = ring[state[p]];
 #else

@@ -27,6 +27,7 @@ typedef struct {
 #endif
 
 #if ROUNDS
+ASSERT(PERTURBED_STATE == 11);
 // Numbers that a lane keeps (mandel/render/perturbed.py allocates them): one after the other, each of all work items.
 #define KEPT(k) state[(k) * items]
 

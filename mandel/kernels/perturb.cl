@@ -8,7 +8,7 @@
 // DEEP: z may be too small for double. While any lane of a group is, the group takes
 // scaled steps: z = w 2^e, with an exponent e for each lane, so that no lane depends
 // on how large its neighbours are. Otherwise e is 0 and steps are plain. In plain steps
-// c may vanish: |z| is 2^-500 or more then, and a c below 2^-1022 is nothing beside it.
+// c may vanish: |z| is 2^PLAIN_Z_EXPONENT or more then, and a c below 2^-1022 is nothing beside it.
 //
 // The derivative is d 2^g, with an exponent g for each lane.
 #include "geometry.h"
@@ -18,9 +18,9 @@
 
 ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define NORM(x, y) fma(x, x, (y) * (y))
-// Below |z| = 2^-500 scaled steps begin, and from 2^PLAIN_AGAIN on plain ones again.
-#define LEAST_PLAIN_SQUARE 0x1p-1000
-#define PLAIN_AGAIN -480
+// Below |z| = 2^PLAIN_Z_EXPONENT scaled steps begin, and from 2^PLAIN_AGAIN on plain ones again.
+#define LEAST_PLAIN_SQUARE power2(2 * PLAIN_Z_EXPONENT)
+#define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // About log2 of the root of v > 0.
@@ -159,7 +159,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 if (scaled) {
                     allowed = deep_reach + block;
-                    const E all_logs = rough_log(size) + 8192 * max(e, (E)(LEAST_EXPONENT));
+                    const E all_logs = rough_log(size) + (2 << REACH_BITS) * max(e, (E)(LEAST_EXPONENT));
                     size_log = greatest_exponent(active ? all_logs : (E)(INT_MIN));
                 } else
 #endif

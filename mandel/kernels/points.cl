@@ -1,4 +1,4 @@
-// Coordinates of the samples of listed pixels, N x N each, as GEOMETRY 3 takes
+// Coordinates of the samples of listed pixels, N x N each, as INDEXED takes
 // them: what the grid that ``across`` and ``down`` describe has there, bit by bit.
 #include "geometry.h"
 

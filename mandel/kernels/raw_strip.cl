@@ -3,11 +3,10 @@
  * A sample as one number, its smooth count in units of 1 / STEPS:
  *   q = count * STEPS + frac * STEPS
  *
- * Defines: SHIFT (binary digits of the fractions). */
-#ifndef SHIFT
-#define SHIFT 12
-#endif
-#define STEPS (1 << SHIFT)
+ * where STEPS is 2 to the power of FRACTION_BITS. */
+#include "contract.h"
+
+#define STEPS (1 << FRACTION_BITS)
 
 /* Rounds the fractions of samples that escaped to STEPS values from ``low`` / STEPS on,
  * so that q tells count and frac. Global size: samples. */
@@ -38,7 +37,7 @@ kernel void differences(global const int *restrict count, global const float *re
         d += number(count, frac, at - cols - 1);
     ulong zigzag = ((ulong)d << 1) ^ (ulong)(d >> 63);
     int n = cols * (int)get_global_size(1);
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < RAW_PLANES; k++)
         planes[k * n + at] = (uchar)(zigzag >> (8 * k));
 }
 
@@ -49,7 +48,7 @@ kernel void split(global const long *restrict numbers, int maxiter, int low, glo
     int i = get_global_id(0);
     long q = numbers[i];
     bool interior = q == ((long)maxiter + 1) * STEPS;
-    long n = interior ? (long)maxiter + 1 : (q - low) >> SHIFT;
+    long n = interior ? (long)maxiter + 1 : (q - low) >> FRACTION_BITS;
     count[i] = (int)n;
     frac[i] = (float)(q - n * STEPS) / STEPS;
 }

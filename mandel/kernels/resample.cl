@@ -18,19 +18,19 @@
 #ifndef COARSEST
 #define COARSEST 0
 #endif
-#define ROOTS 1023.0f
-#define CURVE 4095.0f  // entries of a table of canvas levels, less one
+#define ROOTS ((float)CHANNEL_MASK)
+#define CURVE ((float)(CURVE_ENTRIES - 1))  // the last entry of the table ``curve``
 
 inline float3 light_of(uint texel)
 {
-    float3 root = (float3)((float)(texel & 1023), (float)((texel >> 10) & 1023), (float)(texel >> 20));
+    float3 root = (float3)((float)CANVAS_RED(texel), (float)CANVAS_GREEN(texel), (float)CANVAS_BLUE(texel));
     return root * root;
 }
 
 inline uint texel_of(float3 light)
 {
     float3 root = fmin(native_sqrt(light), ROOTS) + 0.5f;
-    return (uint)root.x | ((uint)root.y << 10) | ((uint)root.z << 20);
+    return CANVAS_PIXEL((uint)root.x, (uint)root.y, (uint)root.z);
 }
 
 /* A shaded block of samples to its place in a strip's finest level.
@@ -39,7 +39,7 @@ kernel void to_texels(global const uint *restrict canvas, int at, int stride, gl
 {
     int i = get_global_id(0), j = get_global_id(1);
     uint v = canvas[j * (int)get_global_size(0) + i];
-    float3 light = (float3)(decode(v & 1023), decode((v >> 10) & 1023), decode(v >> 20));
+    float3 light = (float3)(decode(CANVAS_RED(v)), decode(CANVAS_GREEN(v)), decode(CANVAS_BLUE(v)));
     texels[at + j * stride + i] = v ? texel_of(light * (ROOTS * ROOTS)) : 0;
 }
 
@@ -122,8 +122,8 @@ kernel void resample(
                            * clamp(half_side - fabs(mad(dv, -y, up[a])), 0.0f, 1.0f);
             uint texel = texels[from + col[a]];
             // Conversions of signed numbers are a single instruction everywhere.
-            float red = (float)(int)(texel & 1023), blue = (float)(int)(texel >> 20);
-            float green = (float)(int)(texel & (1023 << 10));  // 1024 times too large
+            float red = (float)(int)CANVAS_RED(texel), blue = (float)(int)CANVAS_BLUE(texel);
+            float green = (float)(int)(texel & (CHANNEL_MASK << CHANNEL_BITS));  // not shifted: too large by 2^CHANNEL_BITS
             r = mad(weight * red, red, r);
             g = mad(weight * green, green, g);
             b = mad(weight * blue, blue, b);
@@ -133,6 +133,6 @@ kernel void resample(
     // What rounding adds must not lead beyond the table.
     float share = native_rsqrt(sum) * (CURVE / ROOTS);
     int red = (int)fmin(native_sqrt(r) * share, CURVE), blue = (int)fmin(native_sqrt(b) * share, CURVE);
-    int green = (int)fmin(native_sqrt(g) * (share / 1024.0f), CURVE);
-    canvas[j * width + i] = curve[red] | (curve[green] << 10) | (curve[blue] << 20);
+    int green = (int)fmin(native_sqrt(g) * (share / (float)(1 << CHANNEL_BITS)), CURVE);
+    canvas[j * width + i] = CANVAS_PIXEL(curve[red], curve[green], curve[blue]);
 }

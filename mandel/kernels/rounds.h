@@ -3,6 +3,8 @@
 // the next round goes on from there. Nothing of a result depends on where rounds end.
 //
 // ROUNDS 0 leaves all of it out, for work that is known to be short.
+#include "contract.h"
+
 #ifndef ROUNDS
 #define ROUNDS 0
 #endif

@@ -21,10 +21,10 @@ typedef struct {
 
 inline void points_at(const Task *t, int i, int j, V *a, V *b)
 {
-#if GEOMETRY == 0
+#if GEOMETRY == AXIS_ALIGNED
     *a = LOAD(t->across + i);
     *b = (V)(t->down[j]);
-#elif GEOMETRY == 3
+#elif GEOMETRY == INDEXED
     *a = LOAD(t->across + j * t->cols + i);
     *b = LOAD(t->down + j * t->cols + i);
 #else

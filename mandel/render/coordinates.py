@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mandel.device.context import DeviceContext
-from mandel.plan.axes import AXIS_ALIGNED, INDEXED, axes
+from mandel.kernels.contract import AXIS_ALIGNED, INDEXED
+from mandel.plan.axes import axes
 from mandel.plan.grid import Grid
 from mandel.render.painter import Pixels
 

@@ -10,6 +10,7 @@ import numpy as np
 from mandel.device import tuning
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
+from mandel.kernels import contract
 from mandel.plan.grid import Grid
 from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.rounds import Pace, Rounds
@@ -174,7 +175,7 @@ class DirectIterator:
                 maxiter,
                 bailout,
                 tally,
-                2 if colour_target.rgb else 1,
+                contract.PAINT_RGB if colour_target.rgb else contract.PAINT_CANVAS,
                 (
                     colour_target.palette_table,
                     np.int32(colour_target.first),
@@ -202,7 +203,7 @@ class DirectIterator:
                 maxiter,
                 bailout,
                 tally,
-                0,
+                contract.PAINT_NOTHING,
                 (samples.count, samples.frac),
                 following(samples, None, then),
             )
@@ -265,7 +266,7 @@ class DirectIterator:
             ),
             samples.cols * samples.rows,
             samples.maxiter,
-            8 * (7 if outputs.derivative else 5),
+            8 * (contract.DIRECT_DERIVATIVE_STATE if outputs.derivative else contract.DIRECT_STATE),
             then,
         )
 
@@ -318,6 +319,6 @@ class DirectIterator:
             ),
             place.cols * place.rows,
             maxiter,
-            8 * (1 + 3 * tile * width),
+            8 * (contract.TILE_STATE + contract.TILE_SAMPLE_STATE * tile * width),
             then,
         )

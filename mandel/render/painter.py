@@ -17,6 +17,7 @@ from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
+from mandel.kernels import contract
 from mandel.render.samples import ColourTarget, Outputs, Samples
 
 RGB = "rgb"
@@ -26,9 +27,6 @@ LAYOUTS = (RGB, YUV420)
 # Below this step between neighbours, in gamma-encoded light, more samples change
 # little that can be seen; docs/colour.md gives the figures.
 EDGE_CONTRAST = 0.06
-
-# CPUs run explicit vectors: two to four times as fast as what the compiler makes of single pixels.
-_RUN, _LEAST_RUN = 4096, 16
 
 _FILE = "colour.cl"
 
@@ -125,8 +123,9 @@ class Painter:
 
     def _upload_palette_table(self, palette: str) -> _PaletteTable:
         linear = palette_table.colour_table(palette)
-        levels = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32)
-        light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
+        levels = (encode_srgb(linear) * contract.CANVAS_LEVELS + 1e-3).astype(np.uint32)
+        light = np.rint(linear * contract.LIGHT_LEVELS).astype(np.uint64)
+        light <<= np.arange(3, dtype=np.uint64) * np.uint64(contract.LIGHT_BITS)
         black = np.zeros((1, 3), np.uint32)
 
         def packed(channels: np.ndarray, bits: int):
@@ -134,9 +133,12 @@ class Painter:
             words = np.append(channels, black, axis=0) << shifts
             return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
 
-        bytes_ = (levels + 2) >> 2
+        bytes_ = (levels + (1 << contract.BYTE_SHIFT >> 1)) >> contract.BYTE_SHIFT
         return _PaletteTable(
-            packed(levels, 10), packed(bytes_, 8), self.ctx.upload(light.sum(axis=1)), len(linear)
+            packed(levels, contract.CHANNEL_BITS),
+            packed(bytes_, 8),
+            self.ctx.upload(light.sum(axis=1)),
+            len(linear),
         )
 
     def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
@@ -187,14 +189,14 @@ class Painter:
         ``contrast`` (0..1, gamma-encoded, hence about evenly visible) in any channel.
         """
         pixels = canvas.width * canvas.height
-        mark, runs = self.ctx.empty(pixels), -(-pixels // 64)
+        mark, runs = self.ctx.empty(pixels), -(-pixels // contract.MARK_RUN)
         found = self.ctx.empty(4 * runs)
         self.ctx.kernel(_FILE, "mark_edges")(
             self.ctx.queue,
             (canvas.width, canvas.height),
             None,
             canvas.buffer,
-            np.uint32(round(contrast * 1020)),
+            np.uint32(round(contrast * contract.CANVAS_LEVELS)),
             mark,
         )
         self.ctx.kernel(_FILE, "count_marked")(self.ctx.queue, (runs,), None, mark, np.int32(pixels), found)
@@ -241,7 +243,7 @@ class Painter:
         if n == 1 and len(size) == 2 and self._runs(length) and not outputs(style).derivative:
             self.ctx.kernel(_FILE, "shade_run")(
                 self.ctx.queue,
-                (-(-length // _RUN),),
+                (-(-length // contract.RUN_PIXELS),),
                 (1,),
                 samples.count,
                 samples.frac,
@@ -289,8 +291,8 @@ class Painter:
         )
 
     def _runs(self, length: int) -> bool:
-        """Whether so many pixels are done by the kernels for CPUs."""
-        return self.ctx.device.kind == "cpu" and length >= _LEAST_RUN
+        """Whether the kernels for CPUs, explicit vectors and two to four times as fast there, colour so many pixels."""
+        return self.ctx.device.kind == "cpu" and length >= contract.RUN_LANES
 
     def develop(self, canvas: Canvas, layout: str = RGB, out: np.ndarray | None = None) -> np.ndarray:
         """The canvas as bytes, in ``out`` if given (uint8, of ``shape(...)``, contiguous); waits."""
@@ -313,7 +315,7 @@ class Painter:
         buffer = self._bytes_for(out.size) if target is None else target
         with self.ctx.finished_on_error():
             if runs:
-                size = (-(-length // _RUN),)
+                size = (-(-length // contract.RUN_PIXELS),)
                 kernel(_FILE, "to_rgb_run")(queue, size, (1,), canvas.buffer, np.int32(length), buffer)
             elif layout == RGB:
                 kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)

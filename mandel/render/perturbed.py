@@ -12,6 +12,7 @@ import numpy as np
 from mandel.device import machine
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
+from mandel.kernels.contract import PERTURBED_STATE
 from mandel.plan.bla_table import BlaTable, bla_table, common_start
 from mandel.plan.grid import PLANE, Grid
 from mandel.plan.orbit_memory import OrbitRoom
@@ -19,7 +20,7 @@ from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.direct import check_limits
-from mandel.render.rounds import KEPT_BYTES, Pace, Rounds
+from mandel.render.rounds import Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Tally, following
 
@@ -257,5 +258,5 @@ class PerturbedIterator:
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
             np.int32(start.exponent if need.deep else 0),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
-        ), n, maxiter, KEPT_BYTES * tile[0] * tile[1], following(samples, tally, then))  # fmt: skip
+        ), n, maxiter, 8 * PERTURBED_STATE * tile[0] * tile[1], following(samples, tally, then))  # fmt: skip
         return samples

@@ -21,20 +21,18 @@ import numpy as np
 
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
+from mandel.kernels.contract import FRACTION_BITS, RAW_PLANES
 from mandel.render.samples import Samples
 
-SHIFT = 12  # binary digits of a fraction
-STEPS = 1 << SHIFT
+STEPS = 1 << FRACTION_BITS  # of a fraction
 
 # Iterating that took less is done again sooner than a file is written.
 _LEAST_SECONDS = 0.02
 
 _FILE = "raw_strip.cl"
-_DEFINES = (("SHIFT", SHIFT),)
 _MAGIC = b"mandel\0\1"
 _HEADER = struct.Struct("<8sqiI")  # magic, maxiter, least fraction in steps, chunks
-_PLANES = 6  # bytes of a difference: counts take 31 bits, fractions 12, differences and signs 3
-_CHUNK = struct.Struct(f"<4I{_PLANES}Q")  # row, col, rows, cols; compressed bytes of each plane
+_CHUNK = struct.Struct(f"<4I{RAW_PLANES}Q")  # row, col, rows, cols; compressed bytes of each plane
 
 
 def least_fraction(bailout: float) -> int:
@@ -44,7 +42,7 @@ def least_fraction(bailout: float) -> int:
 
 def round_fractions(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
     """Rounds the samples' fractions, on the device; enqueued, not waited for."""
-    ctx.kernel(_FILE, "round_fractions", _DEFINES)(
+    ctx.kernel(_FILE, "round_fractions")(
         ctx.queue,
         (samples.rows * samples.cols,),
         None,
@@ -100,11 +98,11 @@ class RawStripWriter:
             self.wanted = time.monotonic() - begun >= max(self._pace * n, _LEAST_SECONDS)
         if not self.wanted:
             return
-        buffer = ctx.empty(_PLANES * n)
-        ctx.kernel(_FILE, "differences", _DEFINES)(
+        buffer = ctx.empty(RAW_PLANES * n)
+        ctx.kernel(_FILE, "differences")(
             ctx.queue, (samples.cols, samples.rows), None, samples.count, samples.frac, buffer
         )
-        planes = ctx.download(buffer, np.empty((_PLANES, n), np.uint8))
+        planes = ctx.download(buffer, np.empty((RAW_PLANES, n), np.uint8))
         packed = [_compressed(plane) for plane in planes]
         self._heads.append(_CHUNK.pack(row, col, samples.rows, samples.cols, *map(len, packed)))
         self._planes += packed
@@ -165,7 +163,7 @@ class RawStrip:
         samples = Samples(
             *numbers.shape, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size)
         )
-        ctx.kernel(_FILE, "split", _DEFINES)(
+        ctx.kernel(_FILE, "split")(
             ctx.queue,
             (numbers.size,),
             None,

@@ -9,6 +9,7 @@ import numpy as np
 
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import DeviceContext
+from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES
 from mandel.plan.strip_plan import TAPS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
 from mandel.render.resident_arrays import ResidentArrays
@@ -38,8 +39,8 @@ class Resampler:
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
         self._pixels = ((0, 0), None)
         # The kernel's last step: canvas levels by square roots of light.
-        light = ((np.arange(4096) + 0.5) / 4095).clip(0, 1) ** 2
-        self._curve = ctx.upload((encode_srgb(light) * 1020).astype(np.uint32))
+        light = ((np.arange(CURVE_ENTRIES) + 0.5) / (CURVE_ENTRIES - 1)).clip(0, 1) ** 2
+        self._curve = ctx.upload((encode_srgb(light) * CANVAS_LEVELS).astype(np.uint32))
 
     def _polar(self, width: int, height: int):
         if self._pixels[0] != (width, height):

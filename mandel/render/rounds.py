@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from mandel.device.context import DeviceContext
+from mandel.kernels import contract
 
 # A launch is meant to take this long; the first ones are shorter, since the device's pace is not known yet.
 TARGET_SECONDS = 0.4
@@ -24,8 +25,8 @@ _LEAST_STEPS, _MOST_STEPS = 2, 10_000_000
 _GROWTH = 8
 # Iterations that surely take no longer than a second: such work is done in one launch.
 _SHORT_ON_A_CORE, _SHORT_ON_A_GPU = 1e9, 2e10
-# The most that a sample keeps between rounds (kernels/parked.h, direct.cl, direct_tiles.cl).
-KEPT_BYTES = 88
+# The most that a sample keeps between rounds.
+KEPT_BYTES = 8 * max(contract.PERTURBED_STATE, contract.DIRECT_DERIVATIVE_STATE, contract.TILE_SAMPLE_STATE)
 # One sample alone waits for each of its iterations.
 _SHORT_SAMPLE_ON_A_CORE, _SHORT_SAMPLE_ON_A_GPU = 100_000_000, 1_000_000
 

@@ -12,10 +12,10 @@ from functools import partial
 import numpy as np
 
 from mandel.device.context import DeviceContext
+from mandel.kernels.contract import TALLY_RUN
 from mandel.render.samples import Samples
 
 _FILE = "tally.cl"
-_RUN = 4096  # as there
 _GPU_GROUP = 256
 # Levels of 255 between pixels that nobody tells apart.
 _FLAT_LEVELS = 2
@@ -71,7 +71,7 @@ class Tally:
     def adding(self, samples: Samples) -> Callable[[], object]:
         """What enqueues it; called again, it counts them again in place of the first time."""
         length = samples.rows * samples.cols
-        group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // _RUN)
+        group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // TALLY_RUN)
         return partial(
             self._ctx.kernel(_FILE, "tally", (("GROUP", group),)),
             self._ctx.queue,

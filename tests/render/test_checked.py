@@ -22,8 +22,9 @@ from mandel.device.choose import choose
 from mandel.device.context import DeviceContext
 from mandel.driver.recipes.recipe import FRAME, VIDEO_BAILOUT, WorkItem
 from mandel.driver.recipes.shared import STRIP
+from mandel.kernels.contract import INDEXED, POLAR_GEOMETRY, ROTATED
 from mandel.payload.payload import parse
-from mandel.plan.axes import INDEXED, POLAR_GEOMETRY, ROTATED, axes
+from mandel.plan.axes import axes
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads

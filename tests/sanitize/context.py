@@ -158,7 +158,7 @@ class SanitizedContext:
         quick: bool = False,
     ):
         self.device = Device(
-            0, "clang's sanitizers", "sanitizers", "1", "OpenCL 1.2", kind, cores, True, 2**30, "", None
+            0, "clang's sanitizers", "sanitizers", "1", "OpenCL 1.2", kind, cores, "", 2**30, "", None
         )
         self.cores, self.handle = cores, SimpleNamespace(native_vector_width_double=lanes)
         self.queue = _Queue()

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from mandel.colour.style import ColourStyle
-from mandel.plan.axes import INDEXED
+from mandel.kernels.contract import INDEXED
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
 from mandel.render.coordinates import SampleCoordinates

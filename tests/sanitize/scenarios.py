@@ -199,12 +199,12 @@ def _all() -> dict[str, Scenario]:
         for number, _fields in enumerate(pictures.ZOOMS):
             made[f"shared, {kind}, {number}"] = Scenario(
                 partial(pictures.shared, number=number),
-                ("resample", "polar", "to_texels", "settle", "differences", "split", "tally"),
+                ("resample", "polar", "to_texels", "round_fractions", "differences", "split", "tally"),
                 settings=settings,
             )
     for name, run in ranges.ALL.items():
         made[f"greatest numbers, {name}"] = Scenario(run, (), want=ranges.nothing)
-    made["raw strips"] = Scenario(pictures.raw_strips, ("settle", "differences", "split"))
+    made["raw strips"] = Scenario(pictures.raw_strips, ("round_fractions", "differences", "split"))
     return made
 
 
