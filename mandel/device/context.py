@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:  # importing it needs care: see runtime.py
     from pyopencl.tools import PooledBuffer
     from pyopencl.typing import KernelArg
 
-    Buffer = pyopencl.Buffer | PooledBuffer
+# Memory of the device; memory that kernels write to, the device's or an array of the host (``DeviceContext.target``);
+# what a kernel takes.
+Buffer: TypeAlias = "pyopencl.Buffer | PooledBuffer"
+Target: TypeAlias = "Buffer | pyopencl.SVM[np.ndarray]"
+Argument: TypeAlias = "KernelArg | Target"
 
 
 def _first_error(log: str) -> str:
@@ -51,7 +55,7 @@ class Launch(Protocol):
         queue: pyopencl.CommandQueue,
         size: tuple[int, ...],
         group: tuple[int, ...] | None,
-        *arguments: KernelArg,
+        *arguments: Argument,
     ) -> pyopencl.Event:
         """Enqueues it; numbers are numpy's."""
 
@@ -65,13 +69,13 @@ def _launcher(kernel: pyopencl.Kernel) -> Launch:
         queue: pyopencl.CommandQueue,
         size: tuple[int, ...],
         group: tuple[int, ...] | None,
-        *arguments: KernelArg,
+        *arguments: Argument,
     ) -> pyopencl.Event:
         nonlocal typed
         if not typed:
             kernel.set_scalar_arg_dtypes([type(a) if isinstance(a, np.generic) else None for a in arguments])
             typed = True
-        return kernel(queue, size, group, *arguments)
+        return kernel(queue, size, group, *cast("tuple[KernelArg, ...]", arguments))
 
     return launch
 
@@ -212,7 +216,7 @@ class DeviceContext:
         else:
             self.cl.enqueue_marker(self.queue).wait()
 
-    def download(self, buffer: Buffer, out: np.ndarray) -> np.ndarray:
+    def download(self, buffer: Target, out: np.ndarray) -> np.ndarray:
         """Copies ``buffer`` into ``out`` (blocking) and returns it."""
         self.wait(self.cl.enqueue_copy(self.queue, out, buffer, is_blocking=False))
         return out

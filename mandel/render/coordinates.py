@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext
 from mandel.kernels.contract import AXIS_ALIGNED, INDEXED
 from mandel.plan.axes import axes
 from mandel.plan.grid import Grid
@@ -26,11 +26,11 @@ class SampleCoordinates:
     cols: int
     rows: int
     geometry: int
-    across: object
-    down: object
+    across: Buffer
+    down: Buffer
     spacing: float | np.ndarray
 
-    def spacings(self, ctx: DeviceContext):
+    def spacings(self, ctx: DeviceContext) -> Buffer:
         """``spacing`` of each row as kernels take it: a float64 device buffer (rows,)."""
         return ctx.upload(np.broadcast_to(np.float64(self.spacing), self.rows))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mandel.device import tuning
-from mandel.device.context import DeviceContext
+from mandel.device.context import Argument, DeviceContext, Launch
 from mandel.errors import RenderError
 from mandel.kernels import contract
 from mandel.plan.grid import Grid
@@ -132,7 +132,7 @@ class DirectIterator:
         self._rounds = Rounds(ctx, _STEPS, pace)
         self._proof = ("PROOF", int(prove_interior))
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
-        self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
+        self.variant = VARIANTS[name if name in VARIANTS else default_variant(ctx)]
         self._defines = self.variant.defines
 
     @property
@@ -147,19 +147,18 @@ class DirectIterator:
         bailout: float,
         outputs: Outputs = Outputs(),
         place: SampleCoordinates | None = None,
-        colour_target: ColourTarget | None = None,
+        whole: Grid | None = None,
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
-    ) -> Samples | None:
+    ) -> Samples:
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
         Args:
             place: other samples of the grid, in place of all of them; in rows of
                 a multiple of ``list_width``.
-            colour_target: paints the samples and keeps none: returns None; where ``fuses_colouring`` says so.
+            whole: of no matter here: every part of a grid is iterated like the whole.
             tally: counts the samples.
-            then: enqueues what else follows, unless there is ink; may be called before all samples are there,
-                and then again.
+            then: enqueues what else follows; may be called before all samples are there, and then again.
             maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
@@ -169,23 +168,6 @@ class DirectIterator:
         check_limits(maxiter, bailout)
         ctx = self.ctx
         place = place or coordinates_of(ctx, grid, width=self.variant.width)
-        if colour_target is not None:
-            self._tiles(
-                place,
-                maxiter,
-                bailout,
-                tally,
-                contract.PAINT_RGB if colour_target.rgb else contract.PAINT_CANVAS,
-                (
-                    colour_target.palette_table,
-                    np.int32(colour_target.first),
-                    colour_target.target,
-                    np.int32(colour_target.entries),
-                    np.float32(colour_target.density),
-                    np.float32(colour_target.offset),
-                ),
-            )
-            return None
         n = place.rows * place.cols
         samples = Samples(
             place.rows,
@@ -211,11 +193,47 @@ class DirectIterator:
             self._one_by_one(place, samples, bailout, outputs, following(samples, tally, then))
         return samples
 
+    def paint(
+        self,
+        grid: Grid,
+        maxiter: int,
+        bailout: float,
+        colour_target: ColourTarget,
+        tally: Tally | None = None,
+        place: SampleCoordinates | None = None,
+    ) -> None:
+        """Colours the samples of ``grid`` as it makes them, and keeps none; where ``fuses_colouring`` says so.
+
+        Enqueued on the context's queue; waited for only where they may take long.
+
+        Args:
+            maxiter, bailout, tally, place: as for ``iterate``.
+
+        Raises:
+            RenderError: OUT_OF_RANGE for another maxiter or bailout.
+        """
+        check_limits(maxiter, bailout)
+        self._tiles(
+            place or coordinates_of(self.ctx, grid, width=self.variant.width),
+            maxiter,
+            bailout,
+            tally,
+            contract.PAINT_RGB if colour_target.rgb else contract.PAINT_CANVAS,
+            (
+                colour_target.palette_table,
+                np.int32(colour_target.first),
+                colour_target.target,
+                np.int32(colour_target.entries),
+                np.float32(colour_target.density),
+                np.float32(colour_target.offset),
+            ),
+        )
+
     def _in_tiles(self, outputs: Outputs) -> bool:
         return self.variant.width > 1 and not outputs.derivative
 
     def fuses_colouring(self, outputs: Outputs) -> bool:
-        """Whether ``iterate`` can paint such samples as it makes them."""
+        """Whether ``paint`` can make such samples."""
         return self._in_tiles(outputs)
 
     def _one_by_one(
@@ -229,11 +247,11 @@ class DirectIterator:
         ctx = self.ctx
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
-        size, group = (samples.cols, samples.rows), scalar.group
-        if group:
-            size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
+        group = scalar.group
+        cols, rows = group or (1, 1)
+        size = (-(-samples.cols // cols) * cols, -(-samples.rows // rows) * rows)
 
-        def build(rounds: int):
+        def build(rounds: int) -> Launch:
             return ctx.kernel(
                 "direct.cl",
                 "direct",
@@ -277,7 +295,7 @@ class DirectIterator:
         bailout: float,
         tally: Tally | None,
         paint: int,
-        target: tuple,
+        target: tuple[Argument, ...],
         then: Callable[[], object] = lambda: None,
     ) -> None:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
@@ -287,7 +305,7 @@ class DirectIterator:
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
 
-        def build(rounds: int):
+        def build(rounds: int) -> Launch:
             return ctx.kernel(
                 "direct_tiles.cl",
                 "direct_tiles",

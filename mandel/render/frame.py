@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,9 +25,13 @@ from mandel.plan.view import View
 from mandel.render import rounds
 from mandel.render.coordinates import ListedCoordinates, listed_coordinates
 from mandel.render.direct import DirectIterator
+from mandel.render.iterator import SampleIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
-from mandel.render.samples import LOCKSTEP_ROWS, ColourTarget, Outputs, Samples
+from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Reached, Tally
+
+if TYPE_CHECKING:  # views that are not deep do without it
+    from mandel.render.perturbed import PerturbedIterator
 
 BAND_BYTES = 64 * 2**20
 GPU_BAND_BYTES = 80 * 2**20  # 1920 x 1080 in one band: between two the GPU waits for the host
@@ -102,24 +107,23 @@ class FrameRenderer:
         self._workers = workers
         self.reached = Reached()
         self._painter = Painter(ctx)
-        self._engines = {}
 
-    def _engine(self, name: str):
-        if name not in self._engines:
-            self._engines[name] = {DIRECT: self._direct, PERTURBED: self._perturbed}[name]()
-        return self._engines[name]
+    def _iterator(self, name: str) -> SampleIterator:
+        return self._direct if name == DIRECT else self._perturbed
 
-    def _direct(self):
+    @cached_property
+    def _direct(self) -> DirectIterator:
         return DirectIterator(self.context)
 
-    def _perturbed(self):
+    @cached_property
+    def _perturbed(self) -> PerturbedIterator:
         from mandel.render.perturbed import PerturbedIterator
 
         return PerturbedIterator(self.context, workers=self._workers)
 
     def keep_reference(self, re: str, im: str, reference: Reference) -> None:
         """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""
-        self._engine(PERTURBED).keep(re, im, reference)
+        self._perturbed.keep(re, im, reference)
 
     def bands(self, grid: Grid, maxiter: int, n: int = 1) -> list[tuple[int, int]]:
         """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating.
@@ -140,29 +144,23 @@ class FrameRenderer:
         bailout: float = DEFAULT_BAILOUT,
         outputs: Outputs = Outputs(),
         whole: Grid | None = None,
-        colour_target: ColourTarget | None = None,
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
-    ) -> Samples | None:
+    ) -> Samples:
         """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
 
         Args:
             whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
-            colour_target: paints the samples and keeps none, returns None; where the engine can.
             tally: counts the samples.
-            then: enqueues what else follows, unless there is ink; may be called before all samples are there,
-                and then again.
+            then: enqueues what else follows; may be called before all samples are there, and then again.
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
-        engine = self._engine(row.engine)
-        if row.engine == DIRECT:
-            return engine.iterate(
-                grid, maxiter, bailout, outputs, colour_target=colour_target, tally=tally, then=then
-            )
-        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally, then=then)
-        self.timing.reference += engine.timing.reference
-        self.timing.table += engine.timing.table
+        iterator = self._iterator(row.engine)
+        samples = iterator.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally, then=then)
+        if row.engine == PERTURBED:
+            self.timing.reference += self._perturbed.timing.reference
+            self.timing.table += self._perturbed.timing.table
         return samples
 
     def counts(self, grid: Grid, maxiter: int, bailout: float, chosen: np.ndarray) -> np.ndarray:
@@ -172,9 +170,9 @@ class FrameRenderer:
             chosen: row-major indices, at least one.
         """
         row = arithmetic(grid)
-        engine = self._engine(row.engine)
-        place = listed_coordinates(self.context, grid, chosen, row.engine == PERTURBED, engine.list_width)
-        samples = engine.iterate(grid, maxiter, bailout, place=place)
+        iterator = self._iterator(row.engine)
+        place = listed_coordinates(self.context, grid, chosen, row.engine == PERTURBED, iterator.list_width)
+        samples = iterator.iterate(grid, maxiter, bailout, place=place)
         return self.context.download(samples.count, np.empty(place.rows * place.cols, np.int32))[
             : len(chosen)
         ]
@@ -221,7 +219,7 @@ class FrameRenderer:
         """Whether samples are coloured as they are made."""
         if n > 1 or self.timed or row.engine != DIRECT:
             return False
-        return self._engine(DIRECT).fuses_colouring(outputs(style))
+        return self._direct.fuses_colouring(outputs(style))
 
     def _shade(
         self,
@@ -235,23 +233,25 @@ class FrameRenderer:
         tally: Tally,
     ) -> None:
         """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
-        fuses_colouring = self._fuses_colouring(arithmetic(whole), style, n)
+        row = arithmetic(whole)
+        fuses_colouring = self._fuses_colouring(row, style, n)
         all_bands = self.bands(grid, maxiter, n)
+
+        def paint(first: int, rows: int) -> None:
+            self.timing.arithmetic = row.name
+            colour_target = self._painter.colour_target(style, canvas, first)
+            self._direct.paint(grid.band(first, rows), maxiter, bailout, colour_target, tally)
+
         if fuses_colouring and len(all_bands) == 1:  # no other band waits for this one: no marker
-            self.samples(
-                grid,
-                maxiter,
-                bailout,
-                outputs(style),
-                whole,
-                self._painter.colour_target(style, canvas),
-                tally,
-            )
+            paint(*all_bands[0])
             return
 
-        def pieces():
+        def pieces() -> Iterator[Callable[[], None]]:
             for first, rows in all_bands:
-                colour_target = self._painter.colour_target(style, canvas, first) if fuses_colouring else None
+                if fuses_colouring:
+                    paint(first, rows)
+                    yield _nothing
+                    continue
                 shade = partial(self._painter.shade, style=style, canvas=canvas, n=n, row=first // n)
                 samples = self.samples(
                     grid.band(first, rows),
@@ -259,7 +259,6 @@ class FrameRenderer:
                     bailout,
                     outputs(style),
                     whole,
-                    colour_target,
                     tally,
                     None if self.timed else shade,
                 )
@@ -274,17 +273,17 @@ class FrameRenderer:
         pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
         row = arithmetic(grid)
-        engine = self._engine(row.engine)
+        iterator = self._iterator(row.engine)
         most = max(self.band_bytes // ((2 * _LISTED_BYTES + rounds.KEPT_BYTES) * n * n), 1)
 
-        def pieces():
+        def pieces() -> Iterator[Callable[[], None]]:
             if not pixels.length:
                 return
             places = ListedCoordinates(self.context, grid, n, pixels, relative=row.engine == PERTURBED)
             for first in range(0, pixels.length, most):
                 length = min(most, pixels.length - first)
-                place = places.place(first, length, engine.list_width)
-                samples = engine.iterate(grid, maxiter, bailout, outputs(style), place=place)
+                place = places.place(first, length, iterator.list_width)
+                samples = iterator.iterate(grid, maxiter, bailout, outputs(style), place=place)
                 samples = replace(samples, rows=length, cols=n * n)
                 yield lambda: self._painter.refine(samples, style, canvas, n, pixels, first)  # noqa: B023 - called before the next
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import numpy as np
@@ -65,7 +66,9 @@ def _middle(grid: Grid) -> np.ndarray:
     return (rows[:, None] * grid.cols + cols).ravel()
 
 
-def view_reference(view: View, supersampling: int = 1, progress=None, workers: int = 1) -> Reference:
+def view_reference(
+    view: View, supersampling: int = 1, progress: Callable[[int, int], object] | None = None, workers: int = 1
+) -> Reference:
     """The reference orbit that ``view_limit`` and the view itself share, whatever the limit turns out to be.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from mandel.colour import palette_table
 from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import encode_srgb
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext, Target
 from mandel.errors import RenderError
 from mandel.kernels import contract
 from mandel.render.samples import ColourTarget, Outputs, Samples
@@ -75,7 +75,7 @@ class Canvas:
 
     width: int
     height: int
-    buffer: object
+    buffer: Target
     rgb: bool = False
     picture: np.ndarray | None = None
 
@@ -90,9 +90,9 @@ class _PaletteTable:
         light: uint64 (entries,), linear light, 17 bits a channel at bits 0, 21 and 42.
     """
 
-    canvas: object
-    bytes: object
-    light: object
+    canvas: Buffer
+    bytes: Buffer
+    light: Buffer
     entries: int
 
 
@@ -106,7 +106,7 @@ class Pixels:
     """
 
     length: int
-    buffer: object
+    buffer: Buffer
 
 
 class Painter:
@@ -118,8 +118,8 @@ class Painter:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._ring = lru_cache(maxsize=16)(self._upload_palette_table)
-        self._bytes = (0, None)
-        self._canvas = Canvas(0, 0, None)
+        self._bytes: tuple[int, Buffer] | None = None
+        self._canvas: Canvas | None = None
 
     def _upload_palette_table(self, palette: str) -> _PaletteTable:
         linear = palette_table.colour_table(palette)
@@ -128,7 +128,7 @@ class Painter:
         light <<= np.arange(3, dtype=np.uint64) * np.uint64(contract.LIGHT_BITS)
         black = np.zeros((1, 3), np.uint32)
 
-        def packed(channels: np.ndarray, bits: int):
+        def packed(channels: np.ndarray, bits: int) -> Buffer:
             shifts = np.arange(3, dtype=np.uint32) * np.uint32(bits)
             words = np.append(channels, black, axis=0) << shifts
             return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
@@ -231,7 +231,17 @@ class Painter:
         if samples.rows:
             self._shade(samples, style, canvas, n, (samples.rows,), base=first, pixels=pixels.buffer)
 
-    def _shade(self, samples, style, canvas, n, size, *, base=0, pixels=None):
+    def _shade(
+        self,
+        samples: Samples,
+        style: ColourStyle,
+        canvas: Canvas,
+        n: int,
+        size: tuple[int, ...],
+        *,
+        base: int,
+        pixels: Buffer | None = None,
+    ) -> None:
         if (style.needs_slope and samples.slope is None) or (
             style.needs_distance and samples.distance is None
         ):
@@ -315,8 +325,8 @@ class Painter:
         buffer = self._bytes_for(out.size) if target is None else target
         with self.ctx.finished_on_error():
             if runs:
-                size = (-(-length // contract.RUN_PIXELS),)
-                kernel(_FILE, "to_rgb_run")(queue, size, (1,), canvas.buffer, np.int32(length), buffer)
+                groups = -(-length // contract.RUN_PIXELS)
+                kernel(_FILE, "to_rgb_run")(queue, (groups,), (1,), canvas.buffer, np.int32(length), buffer)
             elif layout == RGB:
                 kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)
             else:
@@ -327,9 +337,9 @@ class Painter:
             self.ctx.finish_queue()
             return out
 
-    def _bytes_for(self, size: int):
+    def _bytes_for(self, size: int) -> Buffer:
         """The buffer of the last picture's bytes, if it is large enough, else a new one."""
-        if self._bytes[0] < size + 12:  # kernels write whole words
+        if self._bytes is None or self._bytes[0] < size + 12:  # kernels write whole words
             self._bytes = (size + 12, self.ctx.empty(size + 12))
         return self._bytes[1]
 
@@ -343,7 +353,8 @@ class Painter:
     ) -> np.ndarray:
         """A whole picture from its samples: ``shade`` and ``develop`` in one call."""
         width, height = samples.cols // n, samples.rows // n
-        if (self._canvas.width, self._canvas.height) != (width, height):
-            self._canvas = self.canvas(width, height)
-        self.shade(samples, style, self._canvas, n)
-        return self.develop(self._canvas, layout, out)
+        canvas = self._canvas
+        if canvas is None or (canvas.width, canvas.height) != (width, height):
+            canvas = self._canvas = self.canvas(width, height)
+        self.shade(samples, style, canvas, n)
+        return self.develop(canvas, layout, out)

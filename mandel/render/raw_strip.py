@@ -125,8 +125,8 @@ class RawStrip:
         RenderError: BAD_STRIP; also while its pieces are read.
     """
 
-    def __init__(self, data):
-        self._data = memoryview(data).cast("B")
+    def __init__(self, data: bytes | memoryview | np.ndarray):
+        self._data = memoryview(data.data if isinstance(data, np.ndarray) else data).cast("B")
         try:
             magic, self.maxiter, self._low, chunks = _HEADER.unpack_from(self._data)
             at = _HEADER.size
@@ -160,9 +160,8 @@ class RawStrip:
             yield Piece(row, col, self._split(ctx, numbers))
 
     def _split(self, ctx: DeviceContext, numbers: np.ndarray) -> Samples:
-        samples = Samples(
-            *numbers.shape, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size)
-        )
+        rows, cols = numbers.shape
+        samples = Samples(rows, cols, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size))
         ctx.kernel(_FILE, "split")(
             ctx.queue,
             (numbers.size,),
@@ -182,10 +181,10 @@ def _compressed(plane: np.ndarray) -> bytes:
         return b""
     # Run lengths: matching finds nothing more in differences, and takes twice the time.
     packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    return packer.compress(plane) + packer.flush()
+    return packer.compress(plane.data) + packer.flush()
 
 
-def _expanded(data, size: int) -> np.ndarray:
+def _expanded(data: memoryview, size: int) -> np.ndarray:
     try:
         plane = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
     except zlib.error as error:
@@ -195,5 +194,5 @@ def _expanded(data, size: int) -> np.ndarray:
     return np.frombuffer(plane, np.uint8)
 
 
-def _bad(why) -> RenderError:
+def _bad(why: object) -> RenderError:
     return RenderError("BAD_STRIP", f"a kept strip cannot be read: {why}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from mandel.colour.transfer import encode_srgb
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext
 from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES
 from mandel.plan.strip_plan import TAPS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
@@ -20,7 +20,8 @@ _FILE = "resample.cl"
 _STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
 
 
-class _Copy(NamedTuple):
+@dataclass(frozen=True)
+class _Copy:
     """Whole rows of a part's array that a frame sees, as elements: ``count`` from ``start`` on, to ``at``."""
 
     at: int
@@ -35,24 +36,26 @@ class Resampler:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._painter = Painter(ctx)
-        self._texels = (0, None)
+        self._texels: tuple[int, Buffer] | None = None  # elements
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
-        self._pixels = ((0, 0), None)
+        self._pixels: tuple[tuple[int, int], Buffer] | None = None  # by the frame's size
         # The kernel's last step: canvas levels by square roots of light.
         light = ((np.arange(CURVE_ENTRIES) + 0.5) / (CURVE_ENTRIES - 1)).clip(0, 1) ** 2
         self._curve = ctx.upload((encode_srgb(light) * CANVAS_LEVELS).astype(np.uint32))
 
-    def _polar(self, width: int, height: int):
-        if self._pixels[0] != (width, height):
+    def _polar(self, width: int, height: int) -> Buffer:
+        if self._pixels is None or self._pixels[0] != (width, height):
             self._pixels = ((width, height), self.ctx.empty(8 * width * height))
             self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, self._pixels[1])
         return self._pixels[1]
 
-    def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int):
+    def _fill(
+        self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int
+    ) -> Buffer:
         """The device's buffer of texels, with the rows of a frame in it."""
         ctx, cl = self.ctx, self.ctx.cl
         cpu = ctx.device.kind == "cpu"
-        if self._texels[0] < size:
+        if self._texels is None or self._texels[0] < size:
             flags = cl.mem_flags.READ_ONLY | cl.mem_flags.ALLOC_HOST_PTR
             self._texels = (size, cl.Buffer(ctx.context, flags, 4 * size) if cpu else ctx.empty(4 * size))
         texels = self._texels[1]

@@ -7,7 +7,7 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext
 
 
 class ResidentArrays:
@@ -20,10 +20,10 @@ class ResidentArrays:
     def __init__(self, ctx: DeviceContext, most_bytes: int):
         self._ctx = ctx
         self._most = most_bytes
-        self._copies: OrderedDict[Hashable, object] = OrderedDict()
+        self._copies: OrderedDict[Hashable, Buffer] = OrderedDict()
         self._bytes = 0
 
-    def copy_of(self, key: Hashable, array: np.ndarray):
+    def copy_of(self, key: Hashable, array: np.ndarray) -> Buffer:
         """The device buffer that holds ``array``: kept under ``key`` if it was copied before, else a new copy.
 
         What falls out is freed by the driver when the queue has passed.

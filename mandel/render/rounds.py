@@ -15,7 +15,7 @@ from time import perf_counter
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Argument, Buffer, DeviceContext, Launch
 from mandel.kernels import contract
 
 # A launch is meant to take this long; the first ones are shorter, since the device's pace is not known yet.
@@ -76,14 +76,14 @@ class Rounds:
         if pace is None:
             pace = Pace(256 * ctx.device.cores, steps / 20) if ctx.device.is_gpu else Pace(ctx.cores, steps)
         self._pace = pace
-        self._counter = None  # on the device, 0 between rounds
+        self._counter: Buffer | None = None  # on the device, 0 between rounds
 
     def launch(
         self,
-        build: Callable[[int], Callable],
+        build: Callable[[int], Launch],
         size: tuple[int, ...],
         group: tuple[int, ...] | None,
-        arguments: tuple,
+        arguments: tuple[Argument, ...],
         samples: int,
         maxiter: int,
         kept_bytes: int,
@@ -134,6 +134,6 @@ class Rounds:
         if not ctx.device.is_gpu:
             then()
 
-    def _zeroed(self, counter):
+    def _zeroed(self, counter: Buffer) -> Buffer:
         self._ctx.cl.enqueue_fill_buffer(self._ctx.queue, counter, np.int32(0), 0, 4)
         return counter

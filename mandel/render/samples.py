@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mandel.device.context import Buffer, Target
+
 # Rows of a grid whose samples may be iterated together.
 LOCKSTEP_ROWS = 4
 
@@ -41,10 +43,10 @@ class Samples:
     rows: int
     cols: int
     maxiter: int
-    count: object
-    frac: object
-    distance: object = None
-    slope: object = None
+    count: Buffer
+    frac: Buffer
+    distance: Buffer | None = None
+    slope: Buffer | None = None
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,10 @@ class ColourTarget:
         first: the pixel of the picture at which the samples begin.
     """
 
-    palette_table: object
+    palette_table: Buffer
     entries: int
     density: float
     offset: float
-    target: object
+    target: Target
     rgb: bool
     first: int

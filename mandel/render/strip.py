@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mandel.colour.style import ColourStyle
+from mandel.device.context import Buffer
 from mandel.errors import RenderError
 from mandel.plan.blocks import Block
 from mandel.plan.strip_plan import Layout
@@ -108,7 +109,7 @@ class StripRenderer:
         self.reached = tally.read()
         return strip
 
-    def _place(self, canvas: Canvas, at: int, stride: int, texels) -> None:
+    def _place(self, canvas: Canvas, at: int, stride: int, texels: Buffer) -> None:
         self._renderer.context.kernel(_FILE, "to_texels")(
             self._renderer.context.queue,
             (canvas.width, canvas.height),
@@ -119,14 +120,14 @@ class StripRenderer:
             texels,
         )
 
-    def _average(self, layout: Layout, base: int, texels) -> None:
+    def _average(self, layout: Layout, base: int, texels: Buffer) -> None:
         """All other levels from level ``base``."""
         for level in range(base, layout.coarsest):
             self._derive("halve", _FILE, layout, level, level + 1, texels)
         for level in range(base, layout.finest, -1):
             self._derive("repeat", "raw_strip.cl", layout, level, level - 1, texels)
 
-    def _derive(self, kernel: str, file: str, layout: Layout, level: int, other: int, texels) -> None:
+    def _derive(self, kernel: str, file: str, layout: Layout, level: int, other: int, texels: Buffer) -> None:
         rows, cols = layout.shape(other)
         self._renderer.context.kernel(file, kernel)(
             self._renderer.context.queue,

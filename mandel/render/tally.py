@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext, Target
 from mandel.kernels.contract import TALLY_RUN
 from mandel.render.samples import Samples
 
@@ -52,17 +52,20 @@ class Tally:
         self._ctx, self._maxiter = ctx, maxiter
         self._samples = 0
         self._found: list[
-            tuple[np.ndarray, object]
+            tuple[np.ndarray, Buffer | None]
         ] = []  # and its buffer, where the device cannot write to it
 
-    def slots(self, count: int, samples: int):
+    def slots(self, count: int, samples: int) -> Target:
         """A kernel's argument: ``count`` int2 (reached, late), each to be written, of ``samples`` samples."""
         self._samples += samples
         found = np.empty((count, 2), np.int32)
         target = self._ctx.target(found)
-        buffer = self._ctx.empty(found.nbytes) if target is None else None
+        if target is not None:
+            self._found.append((found, None))
+            return target
+        buffer = self._ctx.empty(found.nbytes)
         self._found.append((found, buffer))
-        return buffer if target is None else target
+        return buffer
 
     def add(self, samples: Samples) -> None:
         """Counts samples that lie on the device; enqueued, not waited for."""

@@ -32,7 +32,7 @@ class Task:
 
     function: str
     argument: Any
-    inputs: tuple = ()
+    inputs: tuple[Any, ...] = ()
     label: str = ""
     kind: str = "cpu"
     avoid: frozenset[str] = frozenset()
@@ -56,8 +56,8 @@ class Outcome:
 
     ticket: int
     handle: Any
-    info: dict
-    error: dict | None = None
+    info: dict[str, Any]
+    error: dict[str, Any] | None = None
 
 
 class Executor(Protocol):
@@ -69,7 +69,7 @@ class Executor(Protocol):
     def memory(self) -> int:
         """Bytes that results may take together."""
 
-    def nodes(self) -> list[dict]:
+    def nodes(self) -> list[dict[str, Any]]:
         """id, host, address, resources (``CPU``, ``GPU``) and liveness of each node."""
 
     def submit(self, batch: Sequence[Task]) -> list[int]:

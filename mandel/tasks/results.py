@@ -34,7 +34,7 @@ def bad_result(why: str) -> RenderError:
     return RenderError("BAD_RESULT", f"a worker returned what it was not asked for: {why}")
 
 
-def as_told(error: Exception) -> dict:
+def as_told(error: Exception) -> dict[str, Any]:
     """An outcome's error of what was raised while a result was looked at."""
     return (
         error if isinstance(error, MandelError) else bad_result(f"{type(error).__name__}: {error}")
@@ -53,7 +53,7 @@ def check_result(function: str, result: Any) -> None:
         and isinstance(result.reason, str)
     ):
         raise bad_result(f"{str(result)[:100]} as {function}")
-    if dtype is not None and (result.dtype != dtype or not result.size):
+    if isinstance(result, np.ndarray) and dtype is not None and (result.dtype != dtype or not result.size):
         raise bad_result(f"{result.size} of {result.dtype} as {function}")
 
 

@@ -18,7 +18,7 @@ def held_back() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = []
+    came: list[bool] = []
     before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
     try:
         yield

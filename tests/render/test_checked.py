@@ -193,13 +193,8 @@ def test_direct(pair, name, geometry, paint, proof, rounds):
                     found += raw(ctx, iterator.iterate(grid, maxiter, bailout, place=place))
                     continue
                 canvas = painter.canvas(shape[1], shape[0], paint == 2)
-                iterator.iterate(
-                    grid,
-                    maxiter,
-                    bailout,
-                    place=place,
-                    colour_target=painter.colour_target(ColourStyle(), canvas),
-                )
+                colour_target = painter.colour_target(ColourStyle(), canvas)
+                iterator.paint(grid, maxiter, bailout, colour_target, place=place)
                 if paint == 1:
                     found.append(ctx.download(canvas.buffer, np.empty(shape, np.uint32)))
                 else:

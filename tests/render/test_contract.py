@@ -30,7 +30,7 @@ def test_every_kernel_file_has_the_header(file):
 def test_nothing_is_built_without_a_number(missing):
     ctx, text = device_context("cpu"), kernels.source("contract.h") + NOTHING
     ctx.build(text, kernels.options())
-    with pytest.raises(DeviceError, match="BUILD_FAILED|does not build"):
+    with pytest.raises(DeviceError, match="does not build"):
         ctx.build(text, [option for option in kernels.options() if not option.startswith(f"-D{missing}=")])
 
 

@@ -31,7 +31,7 @@ def plane(re, im, spacing, cols, rows, x0=None, y0=None):
 
 
 def counts(iterator, grid, maxiter, bailout=2.0, outputs=Outputs(), reference=None):
-    samples = iterator.iterate(grid, maxiter, bailout, outputs, reference)
+    samples = iterator.iterate(grid, maxiter, bailout, outputs, reference=reference)
     return iterator.ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))
 
 

@@ -194,9 +194,7 @@ def paint(
         for first, rows in ((0, grid.rows // 2), (grid.rows // 2, grid.rows - grid.rows // 2)):
             if rows:
                 colour_target = painter.colour_target(ColourStyle(), canvas, first)
-                iterator.iterate(
-                    grid.band(first, rows), case.maxiter, case.bailout, colour_target=colour_target
-                )
+                iterator.paint(grid.band(first, rows), case.maxiter, case.bailout, colour_target)
         made[f"{case.name}, {geometry}, {'rgb' if rgb else 'canvas'}: picture"] = painter.develop(canvas)
     return made
 

@@ -80,15 +80,15 @@ class _Call(NamedTuple):
 
     tickets: list[int]
     functions: list[str]
-    results: list
+    results: list[Any]
     heartbeat: bytes  # the key of its signs of life
 
 
 _PACKAGE = Path(mandel.__file__).parent
-_QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
+_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
-def _join(cluster: str):
+def _join(cluster: str) -> Any:
     # The package travels with the job: workers need only the requirements.
     environment = {
         "py_modules": [str(_PACKAGE)],
@@ -98,7 +98,7 @@ def _join(cluster: str):
     return ray.init(address=cluster, runtime_env=environment, **_QUIET)
 
 
-def _start(folder: str | None):
+def _start(folder: str | None) -> Any:
     # Workers inherit the environment: the package is importable wherever the driver ran.
     path = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
@@ -106,7 +106,7 @@ def _start(folder: str | None):
     return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", _temp_dir=folder, **_QUIET)
 
 
-def _told_by(error: Exception) -> tuple[dict, dict]:
+def _told_by(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
     """What an outcome says of a call that ended so: facts and error."""
     if not isinstance(error, ray.exceptions.RayError):
         return {}, bad_result(f"{type(error).__name__}: {error}").as_dict()
@@ -148,7 +148,7 @@ class RayExecutor:
         cluster = find_cluster(address)
         folder, self.notice = (None, "") if cluster else ray_folder.choose()
         try:
-            context = _join(cluster) if cluster else _start(folder and str(folder))
+            context = _join(cluster) if cluster else _start(str(folder) if folder else None)
         except Exception as error:  # when a node takes too long to start, Ray raises just that
             where = f"join the Ray cluster at {cluster}" if cluster else "start Ray here"
             raise RenderError(
@@ -171,16 +171,20 @@ class RayExecutor:
         self._heartbeats = HeartbeatListener(self._read)
         self._running: dict[Any, _Call] = {}  # by the ref of the facts
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
-        self._meter = None
+        self._meter: Any = None
         if self.joined or os.environ[_METRICS] == "1":
-            options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
+            options: dict[str, Any] = {
+                "num_cpus": 0,
+                "max_restarts": -1,
+                "runtime_env": {"env_vars": {_METRICS: "1"}},
+            }
             self._meter = ray.remote(**options)(Meter).remote()
         self._warmed: dict[str, float] = {}  # when, by node
         self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
         self._refreshed = -_REFRESH_SECONDS
-        self._resources: dict = {}
+        self._resources: dict[str, float] = {}
         if not self.slots():
             ray.shutdown()
             raise RenderError(
@@ -190,7 +194,7 @@ class RayExecutor:
                 field="device",
             )
 
-    def _now(self) -> dict:
+    def _now(self) -> dict[str, float]:
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
             self._resources = ray.cluster_resources()
@@ -224,7 +228,7 @@ class RayExecutor:
     def memory(self) -> int:
         return int(self._now().get("object_store_memory", 1 << 30))
 
-    def nodes(self) -> list[dict]:
+    def nodes(self) -> list[dict[str, Any]]:
         """As the interface says. Raises RenderError NODE_LOST when this process's own node died, RAY_LOST."""
         self._check_folder()
         nodes = ray.nodes()
@@ -251,9 +255,10 @@ class RayExecutor:
         self._running[facts] = _Call(list(tickets), [task.function for task in batch], results, key)
         return tickets
 
-    def _start_call(self, batch: Sequence[Task], tickets: Sequence[int]) -> list:
+    def _start_call(self, batch: Sequence[Task], tickets: Sequence[int]) -> list[Any]:
         """References of the results, and of the facts."""
         first = batch[0]
+        needs: dict[str, Any]
         if first.kind == "gpu":
             slot, needs = (
                 Slot("gpu"),
@@ -285,7 +290,8 @@ class RayExecutor:
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
-        return remote.remote(pickle.dumps((asked, slot)), *inputs)
+        references: list[Any] = remote.remote(pickle.dumps((asked, slot)), *inputs)
+        return references
 
     def _key(self, ticket: int) -> bytes:
         """Under which a running task tells how far it is, in the control store's table of small values."""
@@ -321,7 +327,10 @@ class RayExecutor:
 
     def _read(self, keys: list[bytes]) -> dict[bytes, bytes]:
         try:
-            return internal_kv.internal_kv_get_gcs_client().internal_kv_multi_get(keys, None)
+            signs: dict[bytes, bytes] = internal_kv.internal_kv_get_gcs_client().internal_kv_multi_get(
+                keys, None
+            )
+            return signs
         except Exception:  # the control store is away; it comes back, or Ray ends this process
             return {}
 
@@ -335,7 +344,7 @@ class RayExecutor:
         ages = [(call, self._heartbeats.age(call.heartbeat)) for call in calls]
         return {ticket: age for call, age in ages if age is not None for ticket in call.tickets}
 
-    def _outcomes(self, ref) -> list[Outcome]:
+    def _outcomes(self, ref: Any) -> list[Outcome]:
         call = self._running.pop(ref)
         for ticket, function in zip(call.tickets, call.functions, strict=True):
             self._unwanted.pop(ticket, None)
@@ -364,9 +373,12 @@ class RayExecutor:
 
     def progress(self, ticket: int) -> tuple[int, int] | None:
         value = internal_kv._internal_kv_get(self._key(ticket))
-        return tuple(map(int, value.split())) if value else None
+        if not value:
+            return None
+        done, total = map(int, value.split())
+        return done, total
 
-    def fetch(self, handle):
+    def fetch(self, handle: Any) -> Any:
         """The result behind a handle.
 
         Raises:
@@ -379,7 +391,7 @@ class RayExecutor:
                 raise bad_result(f"{type(error).__name__}: {error}") from error
             raise RenderError("NODE_LOST", f"a result was lost: {type(error).__name__}") from error
 
-    def publish(self, value):
+    def publish(self, value: Any) -> Any:
         return ray.put(value)
 
     def cancel(self, ticket: int) -> None:
@@ -390,7 +402,8 @@ class RayExecutor:
         """Ends the calls of which nothing has been wanted for a while."""
         if not self._unwanted:
             return
-        now, unwanted = time.monotonic(), {}  # tickets that had ended when they were cancelled are forgotten
+        now = time.monotonic()
+        unwanted: dict[int, float] = {}  # tickets that had ended when they were cancelled are forgotten
         for ref, call in self._running.items():
             since = [unwanted.setdefault(t, self._unwanted[t]) for t in call.tickets if t in self._unwanted]
             if len(since) == len(call.tickets) and max(since) < now:
