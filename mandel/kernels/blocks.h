@@ -1,5 +1,5 @@
-// The table of blocks (mandel/plan/bla_table.py): 2^(LOW + level) iterations in one step.
-// Levels 0 to LOW - 1 are left out: single steps do as well.
+// The table of blocks (mandel/plan/bla_table.py). A block of a level does 2^(LOW + level) iterations in one step.
+// Shorter blocks are not in the table: single steps are as fast.
 #include "contract.h"
 #include "lanes.h"
 
@@ -16,7 +16,8 @@ inline E rough_log(V v)
     return TO_E(AS_BITS(v) >> (52 - REACH_BITS)) - (1023 << REACH_BITS);
 }
 
-// Where the table holds the blocks that start at m = 1 + (s << LOW), smallest first.
+// The table's first block of those that start at m = 1 + (s << LOW); they lie together, shortest first. The same
+// formula is in mandel/plan/bla_table.py; tests/render/test_contract.py compares them.
 inline int first_block(int s, int tops)
 {
     return s == 0 ? 0 : tops + 2 * (s - 1) - (int)popcount(s - 1);

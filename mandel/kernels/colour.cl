@@ -1,12 +1,12 @@
 /* Raw samples -> canvas -> bytes.
  *
- * The canvas holds one gamma-encoded pixel in a uint, ten bits a channel, red
- * lowest: finer than the bytes made from it, so rounding happens once.
+ * The canvas holds a gamma-encoded pixel in a uint (srgb.h). It is finer than the bytes made from it, so that rounding
+ * happens only once.
  *
- * No branch depends on a sample, so that work items run as lanes of vectors.
+ * No branch depends on a sample, so that compilers can run work items as lanes of vectors.
  *
- * Defines: N (samples along each side of a pixel), LIST (samples of the pixels
- * of a list instead of a whole band), SLOPE, DISTANCE (0 or 1).
+ * Defines: N (samples along each side of a pixel), LIST (1: the samples belong to the pixels of a list, 0: to a band),
+ * SLOPE, DISTANCE (0 or 1).
  */
 #include "runs.h"
 #include "srgb.h"
@@ -121,8 +121,8 @@ inline uint step_between(uint a, uint b)
     return max(max(r, g), abs_diff(CANVAS_BLUE(a), CANVAS_BLUE(b)));
 }
 
-/* Marks the pixels that differ from one of their four neighbours by more than
- * ``least`` canvas levels in any channel. Global size: width, height. */
+/* Marks the pixels that differ from one of their four neighbours by more than ``least`` canvas levels in some
+ * channel. Global size: width, height. */
 kernel void mark_edges(global const uint *restrict canvas, uint least, global uchar *restrict mark)
 {
     int width = get_global_size(0), height = get_global_size(1);
@@ -155,7 +155,7 @@ kernel void list_marked(
             list[at++] = p;
 }
 
-/* 8-bit RGB, interleaved; a work item makes four pixels, so bytes go out as words. */
+/* 8-bit RGB, interleaved. A work item makes four pixels, so that it writes whole words. */
 kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out)
 {
     int i = get_global_id(0);

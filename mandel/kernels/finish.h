@@ -1,5 +1,5 @@
-// What becomes of a tile's samples while they are in the nearest caches: raw samples
-// (PAINT is PAINT_NOTHING), canvas pixels (PAINT_CANVAS) or bytes of RGB (PAINT_RGB); pay only for what is asked.
+// The last step of a tile, while its samples are in the nearest caches. The define PAINT says what is written: raw
+// samples (PAINT_NOTHING), canvas pixels (PAINT_CANVAS) or bytes of RGB (PAINT_RGB). Nothing else is computed.
 #include "contract.h"
 #include "runs.h"
 #include "smooth.h"
@@ -13,8 +13,8 @@
 #else
 #define PAINTED uint
 #endif
-// ring: what is painted for each place, canvas pixels or bytes R, G, B, 0; then one more for
-// the interior. base: the pixel of the picture at which the samples begin.
+// ring: the palette, an entry for each place on the ring: a canvas pixel, or bytes R, G, B, 0. One more entry is the
+// interior's. base: the pixel of the picture at which the samples begin.
 #define TARGET_PARAMETERS __global const uint *ring, int base, __global PAINTED *painted
 #define TARGET_ARGUMENTS ring, base, painted
 #define LOOK_PARAMETERS , int size, float density, float offset
@@ -26,13 +26,12 @@
 #define LOOK_ARGUMENTS
 #endif
 
-// How a count is kept where states >= 0 are iterations done so far; its own inverse.
+// A sample's final count as a negative state. (States >= 0 count the iterations done so far.) FINAL undoes itself.
 #define FINAL(count) (~(count))
 
-// Makes of states that are all FINAL, and of norms, what is to be written: counts and fractions,
-// or places on the ring. A loop of long chains of arithmetic that waits for no memory, so that
-// many samples are under way at once. Returns how many reached maxiter, and how many escaped late
-// (tally.cl); lanes beyond a row's end are counted with the former.
+// Turns final states and norms into what is to be written: counts and fractions, or places on the ring. The loop
+// waits for no memory, so that the processor works on many samples at once. Returns how many samples reached maxiter
+// and how many escaped late (tally.cl). Lanes beyond a row's end count among the former.
 inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARAMETERS)
 {
     K reached = (K)(0), beyond = (K)(0);
@@ -63,7 +62,7 @@ inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
     return found;
 }
 
-// Writes concluded samples that follow each other in the picture, from the one numbered `pixel` on.
+// Writes concluded samples that are neighbours in the picture, from pixel number ``pixel`` on.
 inline void deliver(const int *state, const float *norm, int length, size_t pixel, TARGET_PARAMETERS)
 {
 #if PAINT == PAINT_NOTHING
@@ -77,7 +76,7 @@ inline void deliver(const int *state, const float *norm, int length, size_t pixe
 #else
     __global uchar *to = painted + 3 * (base + pixel);
     int p = 0;
-    for (; p + 6 <= length; p += 4) {  // 12 bytes of 16; the next ones come over the rest
+    for (; p + 6 <= length; p += 4) {  // stores 16 bytes of which 12 count; the next store overwrites the rest
         const uchar16 v = as_uchar16(
             (uint4)(ring[state[p]], ring[state[p + 1]], ring[state[p + 2]], ring[state[p + 3]]));
         vstore16((uchar16)(v.s012, v.s456, v.s89a, v.scde, (uchar4)(0)), 0, to + 3 * p);

@@ -1,20 +1,21 @@
-// Colour for CPUs, in explicit vectors of 16 pixels: two to four times as fast as
-// what a compiler makes of single pixels.
+// Colour for CPUs, in explicit vectors of RUN_LANES pixels: two to four times as fast as compilers' own vectors of
+// single pixels.
 #include "srgb.h"
 
 #if RUN_LANES != 16
 #error "the vectors here have 16 lanes"
 #endif
 
-// A sample's place on the ring: entry i is the colour at phase (i + 0.5) / size. Some entry whatever frac is:
-// GPUs colour before it is sure that all samples are there (mandel/render/rounds.py).
+// A sample's place on the palette's ring, 0 ... size - 1: entry i is the colour at phase (i + 0.5) / size. The result
+// is a valid place whatever n and frac are: GPUs colour after every round of iterating, when some samples may not have
+// been written yet (mandel/render/rounds.py).
 inline int place(int n, float frac, float density, float offset, int size)
 {
     const float turns = mad(density, native_sqrt(fmax((float)n + frac, 0.0f)), offset);
     return clamp((int)((turns - floor(turns)) * (float)size), 0, size - 1);
 }
 
-// The same of several samples.
+// The same for a vector of samples.
 #define DEFINE_PLACES(name, F_, I_, TO_F_, TO_I_) \
 inline I_ name(I_ n, F_ frac, float density, float offset, int size) \
 { \

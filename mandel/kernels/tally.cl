@@ -1,5 +1,5 @@
-/* How many samples reached the limit, and how many escaped late, after more than half of it:
- * about as many as these would escape if the limit were higher (docs/depth.md).
+/* Counts the samples that reached the iteration limit, and those that escaped late: after more than half the limit.
+ * With a higher limit about as many more would escape as these late ones (docs/depth.md).
  *
  * Each work group takes TALLY_RUN samples. Defines: GROUP (its work items; 1 on CPUs). */
 #include "contract.h"

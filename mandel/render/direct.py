@@ -51,10 +51,9 @@ class Variant:
         name: key of ``VARIANTS``.
         width: lanes of the explicit vectors; 1: a work item is one sample.
         chains: vectors in flight.
-        block: iterations without a bail-out test, a power of two.
-        sparse: lanes left at which a vector is given up and repacked.
-        group: scalar only: work group, columns x rows; samples near each other
-            end at about the same time.
+        block: iterations between two bail-out tests, a power of two.
+        sparse: a vector with so few lanes still inside is given up, and its lanes are packed with others.
+        group: scalar only: columns x rows of a work group. Samples near each other end at about the same time.
     """
 
     name: str
@@ -77,9 +76,9 @@ class Variant:
         )
 
 
-# Blocks of iterations of all chains, or of one sample, that a core surely does in a second.
+# Blocks (of all chains, or of one sample) that every core does in a second.
 _STEPS = 2e6
-MAX_TILE = 1024  # vectors of 8 in a tile: its states, 230 KiB, stay in a core's second cache
+MAX_TILE = 1024  # vectors of 8 in a tile: their states take 230 KiB and stay in a core's second-level cache
 VARIANTS = {
     v.name: v
     for v in (
@@ -97,7 +96,7 @@ VARIANTS = {
         Variant("16 lanes x 2, block 32", 16, 2, 32, 5),
     )
 }
-# What to use where nothing was measured: by the doubles in a CPU's vector register.
+# The variant where nothing was measured, by the doubles in a CPU's vector register.
 DEFAULTS = {1: "4 lanes x 4", 2: "4 lanes x 4", 4: "4 lanes x 4", 8: "16 lanes x 2"}
 GPU_DEFAULT = "scalar, 8 x 8"
 TUNING = "direct"
@@ -114,11 +113,11 @@ class DirectIterator:
     """Iterates grids on one device.
 
     Args:
-        variant: a name of ``VARIANTS``; by default the fastest measured on this
-            device (``render.tune``), else the one for its kind.
-        prove_interior: end interior samples early by proof; the result is the
-            same without (for measuring and testing).
-        pace: work in rounds of this pace, however short it is (for testing).
+        variant: a name of ``VARIANTS``; by default the fastest one measured on this device (``render.tune``), or
+            where none was measured the default for its kind.
+        prove_interior: end interior samples early by proof. Results are the same without (for measurements and
+            tests).
+        pace: always work in rounds, of this pace (for tests).
     """
 
     def __init__(
@@ -137,7 +136,7 @@ class DirectIterator:
 
     @property
     def list_width(self) -> int:
-        """Samples in a row of a place of listed pixels that suits this device."""
+        """Samples in a row of listed pixels that suits this device."""
         return max(self.variant.width, 8)
 
     def iterate(
@@ -156,7 +155,7 @@ class DirectIterator:
         Args:
             place: other samples of the grid, in place of all of them; in rows of
                 a multiple of ``list_width``.
-            whole: of no matter here: every part of a grid is iterated like the whole.
+            whole: makes no difference here: parts of a grid are iterated like the whole.
             tally: counts the samples.
             then: enqueues what else follows; may be called before all samples are there, and then again.
             maxiter: 1 to 2e9.
@@ -178,7 +177,7 @@ class DirectIterator:
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )
-        # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
+        # The tiles carry no derivative: it would double a vector's state, and repacking would gain nothing.
         if self._in_tiles(outputs):
             self._tiles(
                 place,
@@ -301,7 +300,7 @@ class DirectIterator:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
         ctx, width = self.ctx, self.variant.width
         vectors = -(-place.cols // width) * place.rows
-        # Small enough that no core waits long for the last tile of another.
+        # Small tiles: at the end no core waits long for another one's last tile.
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
 

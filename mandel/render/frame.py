@@ -1,8 +1,8 @@
-"""A frame: from a view to a picture, band by band, on one device.
+"""Renders a frame: from a view to a picture, band by band, on one device.
 
-Memory of a worker is bounded whatever the frame's size and supersampling:
-raw samples never take more than ``BAND_BYTES`` at a time (two bands are in
-flight), on a GPU ``GPU_BAND_BYTES``; beside them there are 4 bytes a pixel of canvas and the picture.
+A worker's memory is bounded whatever the frame's size and supersampling. Raw samples of all bands in flight, at most
+two, take ``BAND_BYTES`` or less (``GPU_BAND_BYTES`` on a GPU). Beside them there are the canvas, 4 bytes a pixel, and
+the picture.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ if TYPE_CHECKING:  # views that are not deep do without it
     from mandel.render.perturbed import PerturbedIterator
 
 BAND_BYTES = 64 * 2**20
-GPU_BAND_BYTES = 80 * 2**20  # 1920 x 1080 in one band: between two the GPU waits for the host
+GPU_BAND_BYTES = 80 * 2**20  # a frame of 1920 x 1080 is one band: between bands a GPU waits for the host
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
-_LISTED_BYTES = 36  # and coordinates
+_LISTED_BYTES = 36  # the same and coordinates
 DEFAULT_BAILOUT = 1000.0
 
 
 def bands(
     rows: int, cols: int, n: int, nbytes: int = BAND_BYTES, sample_bytes: int = 2 * _SAMPLE_BYTES
 ) -> list[tuple[int, int]]:
-    """(first, rows) of bands of a grid that keep raw samples within ``nbytes``.
+    """Cuts a grid into bands, as (first row, rows), whose raw samples take ``nbytes`` or less.
 
-    The rows of a pixel stay together, and those that walk in lockstep: a band's samples have the same
-    neighbours as in the whole grid.
+    Rows of the same pixels stay together, and so do rows that are iterated in lockstep: the samples of a band have the
+    same neighbours as in the whole grid.
 
     Args:
         n: rows of samples in a row of pixels (the supersampling).
-        sample_bytes: of a sample of each band; two bands are in flight.
+        sample_bytes: bytes of a sample, for all bands in flight.
     """
     step = math.lcm(n, LOCKSTEP_ROWS)
     most = max(nbytes // (sample_bytes * cols) // step, 1) * step
@@ -59,13 +59,13 @@ def bands(
 
 @dataclass
 class Timing:
-    """Seconds of the last picture, wall time on the host.
+    """Where the time of the last picture went: seconds of wall time on the host.
 
     Attributes:
-        arithmetic: the row of the table that was used.
-        samples: iterating, the reference and its table included; only with ``timed``.
-        reference, table: what of ``samples`` went into the reference orbit and the BLA table.
-        total: all of it; what is not samples is colour and the way to the host.
+        arithmetic: name of the arithmetic that was used (``plan.arithmetic``).
+        samples: iterating, with the reference and its table; only with ``timed``.
+        reference, table: the part of ``samples`` for the reference orbit and for the BLA table.
+        total: everything; without ``samples`` it is colouring and copying to the host.
         refined: share of the pixels that got more than one sample, by adaptive supersampling.
     """
 
@@ -78,7 +78,7 @@ class Timing:
 
 
 def _nothing() -> None:
-    """What is left to do for a piece that was shaded as it was iterated."""
+    """Nothing is left to do for a piece that was coloured while it was iterated."""
 
 
 class FrameRenderer:
@@ -87,14 +87,14 @@ class FrameRenderer:
     Not thread-safe: one for each thread.
 
     Args:
-        band_bytes: the most that raw samples take on the device; by default what suits it.
-        timed: waits after each step, so that ``timing`` can tell them apart; without it
-            CPUs colour samples while they are in their caches.
+        band_bytes: the most that raw samples take on the device; by default what suits the device.
+        timed: wait after each step, so that ``timing`` can tell the steps apart. Otherwise CPUs colour samples while
+            these are in their caches.
         workers: processes that render on this machine and share its memory.
 
     Attributes:
-        reached: how many samples of the last picture reached the limit; of one that was refined,
-            of the first sample of each pixel.
+        reached: how many samples of the last picture reached the iteration limit. In a refined picture only the first
+            sample of each pixel counts.
     """
 
     def __init__(
@@ -122,13 +122,14 @@ class FrameRenderer:
         return PerturbedIterator(self.context, workers=self._workers)
 
     def keep_reference(self, re: str, im: str, reference: Reference) -> None:
-        """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""
+        """From now on uses ``reference``, computed elsewhere, for deep views of this centre."""
         self._perturbed.keep(re, im, reference)
 
     def bands(self, grid: Grid, maxiter: int, n: int = 1) -> list[tuple[int, int]]:
-        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating.
+        """Bands of a grid, smaller ones where iterating is done in rounds and samples keep a state between them.
 
-        Not on GPUs: more bands cost them time, and the state of one, at most 2.2 times ``band_bytes``, has room.
+        Not smaller on GPUs: more bands cost them time, and they have room for a band's state, at most 2.2 times
+        ``band_bytes``.
         """
         found = bands(grid.rows, grid.cols, n, self.band_bytes)
         if self.context.device.is_gpu or not rounds.are_needed(
@@ -147,7 +148,7 @@ class FrameRenderer:
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
     ) -> Samples:
-        """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
+        """Raw samples of a grid, by the arithmetic that it needs. Enqueued; waited for only where they may take long.
 
         Args:
             whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
@@ -164,7 +165,7 @@ class FrameRenderer:
         return samples
 
     def counts(self, grid: Grid, maxiter: int, bailout: float, chosen: np.ndarray) -> np.ndarray:
-        """Counts of chosen samples of a grid that lies straight, int32.
+        """Counts of chosen samples of an axis-aligned grid, int32 (len(chosen),).
 
         Args:
             chosen: row-major indices, at least one.
@@ -192,8 +193,8 @@ class FrameRenderer:
 
         Args:
             supersampling: n for n x n samples a pixel.
-            adaptive: of those, one for each pixel at first; n x n only for pixels
-                that differ from a neighbour (``Painter.edges``).
+            adaptive: one sample for each pixel at first; then n x n for pixels that differ from a neighbour
+                (``Painter.edges``).
 
         Raises:
             RenderError: ODD_SIZE, BAD_LAYOUT, OUT_OF_RANGE.
@@ -216,7 +217,7 @@ class FrameRenderer:
         return picture
 
     def _fuses_colouring(self, row: Arithmetic, style: ColourStyle, n: int) -> bool:
-        """Whether samples are coloured as they are made."""
+        """Whether samples are coloured while they are iterated."""
         if n > 1 or self.timed or row.engine != DIRECT:
             return False
         return self._direct.fuses_colouring(outputs(style))
@@ -232,7 +233,7 @@ class FrameRenderer:
         n: int,
         tally: Tally,
     ) -> None:
-        """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
+        """Shades the whole canvas from ``grid``, n x n samples a pixel, iterated as a part of ``whole``."""
         row = arithmetic(whole)
         fuses_colouring = self._fuses_colouring(row, style, n)
         all_bands = self.bands(grid, maxiter, n)
@@ -242,7 +243,7 @@ class FrameRenderer:
             colour_target = self._painter.colour_target(style, canvas, first)
             self._direct.paint(grid.band(first, rows), maxiter, bailout, colour_target, tally)
 
-        if fuses_colouring and len(all_bands) == 1:  # no other band waits for this one: no marker
+        if fuses_colouring and len(all_bands) == 1:  # a single band needs no marker
             paint(*all_bands[0])
             return
 
@@ -269,7 +270,7 @@ class FrameRenderer:
     def _refine(
         self, grid: Grid, maxiter: int, bailout: float, style: ColourStyle, canvas: Canvas, n: int
     ) -> None:
-        """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
+        """Shades the pixels at the canvas's edges again, from ``grid``, n x n samples a pixel."""
         pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
         row = arithmetic(grid)
@@ -290,7 +291,7 @@ class FrameRenderer:
         self._paint(pieces())
 
     def _paint(self, pieces: Iterator[Callable[[], None]]) -> None:
-        """Iterates and shades piece after piece, at most two in flight, so that memory is bounded."""
+        """Iterates and shades piece after piece; at most two are in flight, which bounds the memory."""
         queue, passed, started = self.context.queue, [], perf_counter()
         for shade in pieces:
             if self.timed:

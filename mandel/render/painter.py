@@ -1,8 +1,8 @@
-"""Colours raw samples on the device they lie on, and brings a picture's bytes to the host.
+"""Colours raw samples on their device, and brings the picture's bytes to the host.
 
-Samples are shaded onto a ``Canvas``, one gamma-encoded pixel in a uint, in
-any number of pieces: bands of rows, or lists of single pixels that got more
-samples than the rest. Nothing waits until the canvas is developed into bytes.
+Samples are shaded onto a ``Canvas``, which holds a gamma-encoded pixel in each uint. They come in any number of pieces:
+bands of rows, or lists of single pixels that got more samples than the rest. The host waits only in ``develop``, which
+turns the canvas into bytes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ RGB = "rgb"
 YUV420 = "yuv420"
 LAYOUTS = (RGB, YUV420)
 
-# Below this step between neighbours, in gamma-encoded light, more samples change
-# little that can be seen; docs/colour.md gives the figures.
+# Where neighbours differ by less than this, in gamma-encoded light, more samples change little that can be seen;
+# docs/colour.md has the figures.
 EDGE_CONTRAST = 0.06
 
 _FILE = "colour.cl"
@@ -69,8 +69,8 @@ class Canvas:
     Attributes:
         width, height: pixels.
         buffer: uint32, row-major, ten bits each of gamma-encoded red (lowest), green, blue.
-        rgb: the buffer holds bytes of RGB instead, painted with ``Painter.colour_target``.
-        picture: the host's memory, where ``buffer`` is that.
+        rgb: the buffer holds bytes of RGB instead, made with ``Painter.colour_target``.
+        picture: the host's array, if ``buffer`` is the host's memory.
     """
 
     width: int
@@ -110,7 +110,7 @@ class Pixels:
 
 
 class Painter:
-    """Colours samples that lie in ``ctx``'s memory; keeps tables and buffers between calls.
+    """Colours samples in ``ctx``'s memory; keeps tables and buffers between calls.
 
     Not thread-safe: one painter for each thread.
     """
@@ -142,10 +142,11 @@ class Painter:
         )
 
     def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
-        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``colour_target``.
+        """A new canvas. Its pixels are undefined until they are shaded, or made with ``colour_target``.
 
         Args:
-            out: as ``develop`` will get it; with bytes of RGB the device paints there if it can.
+            rgb: it holds bytes of RGB, which only ``colour_target`` can make.
+            out: what ``develop`` will get as ``out``; bytes of RGB are written there directly if the device can.
         """
         if rgb:
             picture = _picture(shape(width, height, RGB), out)
@@ -155,7 +156,7 @@ class Painter:
         return Canvas(width, height, self.ctx.empty((3 if rgb else 4) * (width * height + 3)), rgb)
 
     def colour_target(self, style: ColourStyle, canvas: Canvas, row: int = 0) -> ColourTarget:
-        """What an iterator needs to colour a band of the canvas, from ``row`` on, one sample a pixel."""
+        """What an iterator needs to colour a band of the canvas that begins at ``row``, one sample a pixel."""
         own, first = self._ring(style.palette), row * canvas.width
         painted = own.bytes if canvas.rgb else own.canvas
         density, offset = style.density, style.offset % 1.0
@@ -185,8 +186,8 @@ class Painter:
     def edges(self, canvas: Canvas, contrast: float = EDGE_CONTRAST) -> Pixels:
         """The pixels of a wholly shaded canvas that need more samples, row by row; waits.
 
-        Those that differ from one of their four neighbours by more than
-        ``contrast`` (0..1, gamma-encoded, hence about evenly visible) in any channel.
+        These are the pixels that differ from one of their four neighbours by more than ``contrast`` in some channel
+        (0..1, gamma-encoded: equal steps look about equal).
         """
         pixels = canvas.width * canvas.height
         mark, runs = self.ctx.empty(pixels), -(-pixels // contract.MARK_RUN)
@@ -210,14 +211,13 @@ class Painter:
     def refine(
         self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int, pixels: Pixels, first: int = 0
     ) -> None:
-        """Shades pixels ``first`` to ``first + samples.rows`` of a list anew, from n x n samples each.
+        """Shades pixels ``first`` to ``first + samples.rows`` of a list again, from n x n samples each.
 
         Enqueued, not waited for.
 
         Args:
-            samples: a row for each pixel: its n * n samples, row by row, where
-                the grid of n x n samples a pixel has them: sample k of pixel
-                (x, y) is column x * n + k % n, row y * n + k // n of ``view.grid(n)``.
+            samples: a row for each pixel, of its n * n samples. Sample k of pixel (x, y) is the sample in column
+                x * n + k % n and row y * n + k // n of ``view.grid(n)``.
 
         Raises:
             RenderError: BAD_SAMPLES when sizes or outputs do not fit.
@@ -245,7 +245,7 @@ class Painter:
         if (style.needs_slope and samples.slope is None) or (
             style.needs_distance and samples.distance is None
         ):
-            raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
+            raise RenderError("BAD_SAMPLES", "the style needs slope or distance, which the samples lack.")
         own = self._ring(style.palette)
         f, i = np.float32, np.int32
         density, offset = f(style.density), f(style.offset % 1.0)
@@ -301,7 +301,7 @@ class Painter:
         )
 
     def _runs(self, length: int) -> bool:
-        """Whether the kernels for CPUs, explicit vectors and two to four times as fast there, colour so many pixels."""
+        """Whether so many pixels are coloured by the kernels for CPUs, which are two to four times as fast there."""
         return self.ctx.device.kind == "cpu" and length >= contract.RUN_LANES
 
     def develop(self, canvas: Canvas, layout: str = RGB, out: np.ndarray | None = None) -> np.ndarray:
@@ -321,7 +321,9 @@ class Painter:
             return self.ctx.download(canvas.buffer, out)
         length, kernel, queue = canvas.width * canvas.height, self.ctx.kernel, self.ctx.queue
         runs = layout == RGB and self._runs(length)
-        target = self.ctx.target(out) if runs or layout != RGB else None  # others write whole words
+        target = (
+            self.ctx.target(out) if runs or layout != RGB else None
+        )  # to_rgb writes beyond the picture's end
         buffer = self._bytes_for(out.size) if target is None else target
         with self.ctx.finished_on_error():
             if runs:
@@ -338,7 +340,7 @@ class Painter:
             return out
 
     def _bytes_for(self, size: int) -> Buffer:
-        """The buffer of the last picture's bytes, if it is large enough, else a new one."""
+        """The buffer of the last picture's bytes if it is large enough, else a new one."""
         if self._bytes is None or self._bytes[0] < size + 12:  # kernels write whole words
             self._bytes = (size + 12, self.ctx.empty(size + 12))
         return self._bytes[1]

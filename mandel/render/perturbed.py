@@ -24,35 +24,35 @@ from mandel.render.rounds import Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Tally, following
 
-# Samples in lockstep: columns x rows of a tile.
+# Columns x rows of the samples that are iterated in lockstep.
 _CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
-# A warp's samples lie close together, so that they mostly take the same steps.
+# The samples of a warp are neighbours, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
 
-# Below that of any number, and far from overflow when others are added.
+# Below the exponent of any number, and far from overflow when others are added to it.
 _EXPONENT_OF_ZERO = -(2**28)
-# Blocks or groups of single steps that a core surely does in a second.
+# Blocks, or groups of single steps, that every core does in a second.
 _STEPS = 1e7
 
 
-# Of a machine's memory, for an orbit and what its workers make of it.
+# The share of a machine's memory for an orbit and the tables that its workers make from it.
 _ORBIT_SHARE = 0.6
 
 
 def orbit_room(workers: int) -> OrbitRoom:
-    """What a reference orbit may take on this machine, where so many processes use it."""
+    """The memory that a reference orbit may take on this machine, where ``workers`` processes use it."""
     return OrbitRoom(int(_ORBIT_SHARE * machine.memory_bytes()), workers)
 
 
 def _text_of_power2(exponent: float) -> str:
-    """2**exponent, roughly, as a decimal string of any range."""
+    """About 2**exponent, as a decimal string; the exponent may be of any size."""
     power = exponent * math.log10(2)
     return f"{10 ** (power - math.floor(power)):.6f}e{math.floor(power)}"
 
 
 @dataclass
 class PerturbedTiming:
-    """Seconds spent on the host for the last grid; 0 where a kept result served."""
+    """Seconds that the host spent on the last grid's reference and table; 0 where a kept one served."""
 
     reference: float = 0.0
     table: float = 0.0
@@ -63,8 +63,8 @@ class PerturbedIterator:
 
     Args:
         progress: called as ``progress(done, limit)`` while a reference is computed.
-        pace: work in rounds of this pace, however short it is (for tests).
-        workers: processes on this machine that keep the same orbit, each with a table of its own.
+        pace: always work in rounds, of this pace (for tests).
+        workers: processes on this machine that keep the same orbit, each with its own table.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class PerturbedIterator:
         self._centre: tuple[str, str] | None = None
         self._reference: Reference | None = None
         self._reference_key: tuple[object, ...] | None = None
-        self._given = False  # by the caller
-        self._radius: str | None = None  # that it was computed for, if it was not
+        self._given = False  # whether the caller gave the reference
+        self._radius: str | None = None  # for which it was computed here, if it was
         self._ends: dict[float, int] = {}
         self._orbits: dict[bool, list[Buffer]] = {}
         self._edge: list[Buffer] = []
@@ -92,10 +92,10 @@ class PerturbedIterator:
         )
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
-        """The orbit that was given for this centre if it serves ``grid``, else the grid's own.
+        """The orbit that the caller gave for this centre if it serves ``grid``, else the grid's own.
 
-        One that was computed for another grid would serve too, but near the set it may give samples other
-        last bits: pictures must not depend on what was rendered before.
+        An orbit computed here for another grid is not used, although it might serve: near the set it may change
+        the last bits of samples, and pictures must not depend on what was rendered before.
         """
         need = precision(grid)
         radius = _text_of_power2(need.c_max) if grid.kind == PLANE else None
@@ -123,7 +123,7 @@ class PerturbedIterator:
             What is kept now: ``reference``, or the equal one that was kept before.
         """
         self._given = True
-        # An orbit follows from these; a copy of the one kept brings nothing new.
+        # These determine an orbit: another copy of the kept one brings nothing new.
         key = re, im, reference.bits, reference.limit, reference.last
         if self._reference is None or key != self._reference_key:
             self._centre, self._reference, self._reference_key = (re, im), reference, key
@@ -138,10 +138,10 @@ class PerturbedIterator:
         return [self.ctx.upload(array) if array.size else self.ctx.empty(64) for array in arrays]
 
     def _orbit(self, reference: Reference, deep: bool) -> list[Buffer]:
-        """The kept orbit on the device: entries, and their exponents.
+        """The kept orbit on the device: its entries and their exponents.
 
-        A reference that serves deeper grids too has entries beside which a shallower grid's offsets are
-        large. Without ``deep`` they are plain doubles, 0 below their range.
+        A reference made for deeper grids has entries that are too small for double. Without ``deep`` they become 0:
+        beside a shallower grid's offsets they are nothing.
         """
         if deep not in self._orbits:
             orbit = np.stack((reference.re, reference.im), axis=1)
@@ -162,7 +162,7 @@ class PerturbedIterator:
         if self._table is None or key != self._table[0]:
             began = perf_counter()
             if last > (room := orbit_room(self._workers)).steps(need.bits):
-                raise room.refusal(need.bits)  # another machine had more for it
+                raise room.refusal(need.bits)  # the orbit came from a machine with more memory
             table = bla_table(reference, last, need.table_exponent, need.deep)
             parts = [table.blocks, table.reach]
             deep = table.deep_blocks, table.deep_reach

@@ -1,10 +1,9 @@
-"""A strip's raw samples as bytes: what painting it anew takes, without iterating.
+"""A strip's raw samples as bytes, from which it can be coloured again without iterating.
 
-Counts and fractions, that is. (Slopes and distances are not kept: no payload asks for a look that needs
-them, and computing them would double what iterating costs.) Fractions are rounded to 1/4096, in every
-strip, so that one painted from bytes is the same as when it was iterated. Differences to the neighbours'
-plane are compressed byte by byte, by zlib's run lengths and Huffman codes: 0.3 to 2.6 bytes a sample,
-about 30 ns each (docs/sampling.md).
+Only counts and fractions are kept. (No payload asks for a style that needs slopes or distances on strips, and they
+would double the cost of iterating.) Fractions are rounded to 1/4096 in every strip, kept or not, so that colouring
+kept samples gives the same texels. The differences of neighbouring samples are compressed plane by plane, by zlib's run
+lengths and Huffman codes: 0.3 to 2.6 bytes and about 30 ns a sample (docs/sampling.md).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from mandel.render.samples import Samples
 
 STEPS = 1 << FRACTION_BITS  # of a fraction
 
-# Iterating that took less is done again sooner than a file is written.
+# Pieces that took less time to iterate are not kept: iterating again is faster than writing a file.
 _LEAST_SECONDS = 0.02
 
 _FILE = "raw_strip.cl"
@@ -36,7 +35,7 @@ _CHUNK = struct.Struct(f"<4I{RAW_PLANES}Q")  # row, col, rows, cols; compressed 
 
 
 def least_fraction(bailout: float) -> int:
-    """The least fraction of a sample that escaped, in steps; the largest is STEPS - 1 more."""
+    """The least fraction of samples that escaped, in units of 1 / STEPS; the largest is STEPS - 1 more."""
     return round(STEPS * (1 - math.log2(2 * math.log(bailout))))
 
 
@@ -64,7 +63,7 @@ class Rectangle(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """Samples on a device that lie from (row, col) of a strip's finest level on."""
+    """Samples on a device, and the row and column of the strip's finest level at which they begin."""
 
     row: int
     col: int
@@ -72,12 +71,12 @@ class Piece:
 
 
 class RawStripWriter:
-    """Takes a strip's settled samples piece by piece.
+    """Packs a strip's samples, whose fractions are rounded, piece by piece.
 
     Args:
         maxiter, bailout: what the samples were iterated with.
-        pace: seconds of iterating a sample, from which on the samples are worth their bytes; the first
-            piece decides. 0: always.
+        pace: the samples are kept if iterating took at least so many seconds a sample; the first piece
+            decides. 0: always.
     """
 
     def __init__(self, maxiter: int, bailout: float, pace: float = 0.0):
@@ -90,7 +89,7 @@ class RawStripWriter:
         """Packs one piece, unless iterating was quick; waits for it.
 
         Args:
-            begun: time.monotonic() when iterating it was begun.
+            begun: time.monotonic() when iterating the piece began.
         """
         ctx.wait(ctx.cl.enqueue_marker(ctx.queue))
         n = samples.rows * samples.cols
@@ -108,7 +107,7 @@ class RawStripWriter:
         self._planes += packed
 
     def data(self) -> bytes | None:
-        """The strip's bytes; None when they are not worth keeping."""
+        """The strip's bytes; None if they are not worth keeping."""
         if not self.wanted:
             return None
         header = _HEADER.pack(_MAGIC, self._maxiter, self._low, len(self._heads))
@@ -116,7 +115,7 @@ class RawStripWriter:
 
 
 class RawStrip:
-    """Reads what a ``RawStripWriter`` wrote.
+    """Reads the bytes that a ``RawStripWriter`` made.
 
     Attributes:
         maxiter: what the counts were limited to.
@@ -138,7 +137,7 @@ class RawStrip:
 
     @property
     def places(self) -> list[Rectangle]:
-        """What the pieces cover."""
+        """The rectangles that the pieces cover."""
         return [Rectangle(*chunk[:4]) for chunk in self._chunks]
 
     def pieces(self, ctx: DeviceContext) -> Iterator[Piece]:
@@ -176,10 +175,10 @@ class RawStrip:
 
 
 def _compressed(plane: np.ndarray) -> bytes:
-    """Nothing at all for a plane of zeros."""
+    """The plane, compressed; no bytes for a plane of zeros."""
     if not plane.any():
         return b""
-    # Run lengths: matching finds nothing more in differences, and takes twice the time.
+    # Run lengths only: searching for longer matches takes twice the time and finds nothing more in differences.
     packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
     return packer.compress(plane.data) + packer.flush()
 

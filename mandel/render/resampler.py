@@ -1,4 +1,4 @@
-"""A frame out of strips of the exponential map."""
+"""Makes frames from strips of the exponential map."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from mandel.render.resident_arrays import ResidentArrays
 from mandel.tasks.units import ResampleUnit
 
 _FILE = "resample.cl"
-# Of a device's memory for strips that stay there, for each process that uses it; some octaves will do.
+# Strips that stay on a device take at most this share of its memory, and so many bytes, for each process that uses it.
+# A few octaves are enough.
 _STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
 
 
 @dataclass(frozen=True)
 class _Copy:
-    """Whole rows of a part's array that a frame sees, as elements: ``count`` from ``start`` on, to ``at``."""
+    """Whole rows to copy: ``count`` elements of part number ``part``, from ``start`` on, to ``at`` of the frame's."""
 
     at: int
     part: int
@@ -39,7 +40,7 @@ class Resampler:
         self._texels: tuple[int, Buffer] | None = None  # elements
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
         self._pixels: tuple[tuple[int, int], Buffer] | None = None  # by the frame's size
-        # The kernel's last step: canvas levels by square roots of light.
+        # For the kernel's last step: the canvas level of each square root of light.
         light = ((np.arange(CURVE_ENTRIES) + 0.5) / (CURVE_ENTRIES - 1)).clip(0, 1) ** 2
         self._curve = ctx.upload((encode_srgb(light) * CANVAS_LEVELS).astype(np.uint32))
 
@@ -52,7 +53,7 @@ class Resampler:
     def _fill(
         self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int
     ) -> Buffer:
-        """The device's buffer of texels, with the rows of a frame in it."""
+        """A device buffer with all the texels that the frame sees."""
         ctx, cl = self.ctx, self.ctx.cl
         cpu = ctx.device.kind == "cpu"
         if self._texels is None or self._texels[0] < size:
@@ -74,7 +75,8 @@ class Resampler:
                     byte_count=4 * copy.count,
                 )
             return texels
-        # Copies by a CPU's runtime leave the caches cold: small frames took nearly twice as long.
+        # The host copies by itself: a CPU runtime's copies leave the caches cold, and small frames took nearly twice as
+        # long.
         mapped, _ = cl.enqueue_map_buffer(
             ctx.queue, texels, cl.map_flags.WRITE_INVALIDATE_REGION, 0, (size,), np.uint32
         )
@@ -117,9 +119,9 @@ class Resampler:
 
     @staticmethod
     def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:
-        """Where each level's rows go: the kernel's table, what to copy, and the elements of all.
+        """Where each level's rows go: the kernel's table ``places``, what to copy, and the number of elements.
 
-        Rows are counted from the first strip, to keep their numbers small.
+        Row numbers count from the first strip that the frame sees, to keep them small.
         """
         places = np.zeros((unit.rows.bit_length(), 4), np.int32)
         copies, size = [], 0

@@ -1,4 +1,4 @@
-"""Raw samples on a device: what iterating leaves, before any colour."""
+"""Raw samples on a device: the results of iterating, not yet coloured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mandel.device.context import Buffer, Target
 
-# Rows of a grid whose samples may be iterated together.
+# Rows of samples that perturbation may iterate together, as one group.
 LOCKSTEP_ROWS = 4
 
 
@@ -51,15 +51,15 @@ class Samples:
 
 @dataclass(frozen=True)
 class ColourTarget:
-    """What a kernel needs that paints samples as it makes them, one a pixel (``Painter.colour_target``).
+    """What a kernel needs to colour samples as it makes them, one a pixel (``Painter.colour_target``).
 
     Attributes:
-        palette_table: uint32 device buffer, what to paint around the palette's ring: canvas pixels or bytes
-            R, G, B, 0; one entry more for the interior.
-        entries: how many, without that one.
+        palette_table: uint32 device buffer, the palette's ring: canvas pixels, or bytes R, G, B, 0. One more entry is
+            the interior's.
+        entries: their number, without the interior's.
         density, offset: as of ``ColourStyle``.
-        target: the picture, in the device's memory or the host's: canvas pixels (uint32), or bytes of RGB.
-        rgb: whether it is the latter.
+        target: the picture, in the device's memory or the host's.
+        rgb: whether it holds bytes of RGB; else canvas pixels (uint32).
         first: the pixel of the picture at which the samples begin.
     """
 

@@ -17,7 +17,7 @@ NOTHING = "kernel void nothing(global int *at) { at[0] = 0; }\n"
 
 
 def test_the_header_asks_for_every_number_and_for_no_other():
-    asked = re.findall(r"defined\((\w+)\)", kernels.source("contract.h"))
+    asked = re.findall(r"!defined\((\w+)\)", kernels.source("contract.h"))
     assert sorted(asked) == [name for name, _ in contract.DEFINES]
 
 
@@ -26,12 +26,12 @@ def test_every_kernel_file_has_the_header(file):
     assert kernels.source("contract.h").strip() in kernels.source(file)
 
 
-@pytest.mark.parametrize("missing", [name for name, _ in contract.DEFINES])
-def test_nothing_is_built_without_a_number(missing):
+@pytest.mark.parametrize("given", [0, 1, len(contract.DEFINES) - 1])
+def test_nothing_is_built_without_all_numbers(given):
     ctx, text = device_context("cpu"), kernels.source("contract.h") + NOTHING
     ctx.build(text, kernels.options())
     with pytest.raises(DeviceError, match="does not build"):
-        ctx.build(text, [option for option in kernels.options() if not option.startswith(f"-D{missing}=")])
+        ctx.build(text, kernels.options()[:given])
 
 
 @pytest.mark.parametrize("file", FILES)
