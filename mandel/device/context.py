@@ -61,8 +61,8 @@ class Launch(Protocol):
 
 
 def _launcher(kernel: pyopencl.Kernel) -> Launch:
-    """``kernel``, told the types of its numbers by those of its first launch: pyopencl then takes 1 us
-    to set them all, else 7 us for each."""
+    """A launcher of ``kernel``. Its first launch tells pyopencl the types of the numbers: setting all of them then
+    takes 1 us, otherwise 7 us for each."""
     typed = False
 
     def launch(
@@ -112,11 +112,10 @@ class DeviceContext:
     def kernel(self, file: str, name: str, defines: kernels.Defines = ()) -> Launch:
         """Launches the kernel ``name`` of ``file``, built with ``-D`` for each define.
 
-        Called with queue, global size, group (or None) and arguments, numbers as numpy's types.
+        The result is called with queue, global size, group (or None) and arguments; numbers have numpy's types.
 
         One kernel object per thread: setting arguments is not thread-safe.
-        Contraction is never left to the compiler, so that devices agree; the
-        kernels say fma where they mean it.
+        The compiler must not contract a * b + c by itself, so that devices agree: kernels call fma where they want it.
         """
         own: dict[tuple[str, str, kernels.Defines], Launch] = self._local.__dict__.setdefault("kernels", {})
         key = (file, name, defines)
@@ -149,7 +148,7 @@ class DeviceContext:
         """
         text, options = "#pragma OPENCL FP_CONTRACT OFF\n" + text, ["-cl-std=CL1.2", *options]
         try:
-            with warnings.catch_warnings():  # compilers talk even when all is well
+            with warnings.catch_warnings():  # compilers also talk when all is well
                 warnings.simplefilter("ignore", self.cl.CompilerWarning)
                 return self._built(text, options)
         except self.cl.Error as error:
@@ -175,10 +174,9 @@ class DeviceContext:
     def empty(self, nbytes: int) -> PooledBuffer:
         """An uninitialised device buffer of at least ``nbytes``, out of a pool.
 
-        A buffer that is dropped serves again at once: the queue is in order, so
-        what was enqueued on it before is over before it is written anew. A pool
-        saves the first touch of every page on CPUs (2 ms for a frame of a million
-        samples) and a synchronous allocation on GPUs.
+        A dropped buffer can be used again at once: the queue is in order, so that earlier commands are over before
+        later ones write. The pool saves CPUs the first touch of every page (2 ms for a frame of a million samples), and
+        GPUs a synchronous allocation.
         """
         with self._lock:
             if self._pool.managed_bytes - self._pool.active_bytes > self._kept_bytes:
@@ -195,14 +193,14 @@ class DeviceContext:
     def target(self, out: np.ndarray) -> pyopencl.SVM[np.ndarray] | None:
         """``out``, contiguous, as an argument that kernels write to, or None where the device cannot.
 
-        ``out`` must live, and be left alone, until the queue has passed: ``finish_queue``, and
-        ``finished_on_error`` about all from the launch on, so that no exception frees it too early.
+        ``out`` must live and stay untouched until the kernel is over. So call ``finish_queue`` before using it, and put
+        everything from the launch on into ``finished_on_error``, so that no exception frees ``out`` too early.
         """
         return self.cl.SVM(out) if self._shares_memory else None
 
     @contextmanager
     def finished_on_error(self) -> Iterator[None]:
-        """All that was enqueued is over when an exception leaves this context."""
+        """When an exception leaves the block, waits until all that was enqueued is over."""
         try:
             yield
         except BaseException:

@@ -1,7 +1,7 @@
 """The functions that workers run: (unit, slot, *inputs) -> (result, facts about the run).
 
-They know nothing of Ray. What is costly to make, an OpenCL context and its
-programs, is made on first use and lives as long as the worker process.
+They know nothing of Ray. An OpenCL context and its programs are costly: they are made on first use and live as long as
+the worker process.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Slot:
 
 
 class WorkerContext:
-    """What a thread keeps for a slot: its frame renderer, and what is made on first use beside it."""
+    """The renderers that a thread keeps for a slot."""
 
     def __init__(self, slot: Slot):
         self.context = device_context(slot.device, slot.cores)
@@ -83,7 +83,7 @@ class WorkerContext:
 
 
 _own = threading.local()
-_first = threading.Lock()  # drivers are found and contexts made once, by one thread
+_first = threading.Lock()  # only one thread at a time looks for devices and makes contexts
 
 
 def worker_context(slot: Slot) -> WorkerContext:
@@ -96,7 +96,7 @@ def worker_context(slot: Slot) -> WorkerContext:
 
 
 def _forget() -> None:
-    """What this thread keeps may be half made: the next task makes it anew."""
+    """Drops what this thread keeps, which an interrupt may have left half made: the next task makes new ones."""
     _own.__dict__.clear()
     device_context.cache_clear()
 
@@ -104,8 +104,8 @@ def _forget() -> None:
 def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs: Any) -> tuple[np.ndarray, Facts]:
     """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
 
-    The fact ``found``: whether it is ``flat``; of an iterated one how many samples reached the limit, of another
-    the share that is ``black``.
+    The fact ``found`` says whether the picture is ``flat``; also, for an iterated one, how many samples reached the
+    limit, and for one made from strips, the share of pixels that is ``black``.
 
     Args:
         inputs: the reference orbit, if the frame is deep; or the strips that ``unit`` names.
@@ -131,11 +131,11 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs: Any) -> tu
 def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs: Any) -> tuple[np.ndarray, Facts]:
     """A strip of the exponential map with all its levels, uint32, flat.
 
-    The fact ``raw``: its samples as ``render.raw_strip`` packs them, uint8, if they are worth keeping; ``found``:
-    how many reached the limit.
+    The fact ``raw`` holds its samples, uint8, as ``render.raw_strip`` packs them, if they are worth keeping. The fact
+    ``found`` says how many samples reached the limit.
 
     Args:
-        inputs: the reference orbit, if the strip is deep; or such samples, to be painted.
+        inputs: the reference orbit, if the strip is deep; for a ``RepaintUnit`` the packed samples.
     """
     own = worker_context(slot)
     if isinstance(unit, RepaintUnit):
@@ -150,7 +150,7 @@ def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs: Any) -> tup
 
 
 def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, Facts]:
-    """The coarse levels of a strip, as an array that does not hold on to the rest."""
+    """A copy of a strip's coarse levels, so that the rest of the strip can be freed."""
     return strip[unit.layout.offset(unit.level) :].copy(), {}
 
 
@@ -196,7 +196,7 @@ _reporter: ContextVar[Callable[[int, int], object] | None] = ContextVar("reporte
 
 
 def report(done: int, total: int) -> None:
-    """Tells how far a long task is, if somebody listens."""
+    """Tells how far a long task is, if the caller of ``run`` gave ``tell``."""
     if (tell := _reporter.get()) is not None:
         tell(done, total)
 
@@ -216,8 +216,8 @@ def run(
 ) -> tuple[Any, Facts]:
     """Calls a task function; an error becomes part of the facts, never an exception.
 
-    Tasks wait in queues when a worker fails one of them. Failing at once, it would get them all before
-    anybody can send them elsewhere: it hands back what was submitted before its failure was known.
+    A broken worker fails at once, and would get and fail all waiting tasks of a job before the driver could send them
+    elsewhere. So after a failure it hands back, untried, the tasks that were submitted before the driver knew of it.
 
     Args:
         label: the task's name; its first word is the job's.

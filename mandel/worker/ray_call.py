@@ -1,4 +1,4 @@
-"""What runs on a Ray cluster's workers: calls of tasks, and the actor that keeps this program's metrics."""
+"""What runs in a Ray cluster's workers: calls, which run tasks, and the actor that keeps this program's metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mandel.worker import functions
 
 
 class PackedTask(NamedTuple):
-    """One task of a call; ``inputs`` are places in the call's inputs, which tasks share."""
+    """One task of a call; ``inputs`` are indices into the inputs of the call, which its tasks share."""
 
     function: str
     argument: Any
@@ -27,9 +27,9 @@ class PackedTask(NamedTuple):
 
 
 def by_value() -> Callable[..., tuple[Any, ...]]:
-    """The function that workers call, with all of it inside, so that it travels as it is.
+    """The function that workers call. It refers to no global name, so that Ray sends it by value.
 
-    Nothing of this program is imported or unpacked before interrupts are held back.
+    It holds interrupts back before it imports or unpickles anything of this program.
     """
 
     def call(packed: bytes, *inputs: Any) -> tuple[Any, ...]:
@@ -80,12 +80,12 @@ def _tell_at_work(key: bytes, count: int) -> None:
 
 @cache
 def _heartbeat() -> CallHeartbeat:
-    """This worker's."""
+    """This worker process's signs of life."""
     return CallHeartbeat(_tell_at_work)
 
 
 def heartbeat_key(key: bytes) -> bytes:
-    """Where the signs of a call are, by the key of its first task."""
+    """The key under which a call's signs of life are stored; ``key`` is its first task's."""
     return key + b"-sign"
 
 

@@ -38,11 +38,11 @@ from mandel.worker.ray_call import Meter, PackedTask, by_value, heartbeat_key
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
-# What tasks in slots ask for, which leaves some of each GPU for one beside them.
+# Each slot's share of a GPU. A little is left for a task that starts beside full slots.
 _GPU_LEFT = 0.01
 _GPU_SHARE = (1 - _GPU_LEFT) / TASKS_PER_GPU
 _REFRESH_SECONDS = 2.0
-# Workers that neither end a task nor give a sign of life for so long, though slots are free, do not work any more.
+# If no task ends and no worker gives a sign of life for so long, although slots are free, Ray does not work any more.
 # (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
 _QUIET_SECONDS = 120.0
 # Ray 2.60 now and then aborts a process that cancels a task which begins or ends just then ("Tried to
@@ -76,7 +76,7 @@ _WARM = Task(
 
 
 class _Call(NamedTuple):
-    """What was submitted together: tickets, task functions and the results' references, in order."""
+    """Tasks that were submitted together: their tickets, functions and results' references, in order."""
 
     tickets: list[int]
     functions: list[str]
@@ -107,7 +107,7 @@ def _start(folder: str | None) -> Any:
 
 
 def _told_by(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What an outcome says of a call that ended so: facts and error."""
+    """The facts and the error of the outcome of a call that raised ``error``."""
     if not isinstance(error, ray.exceptions.RayError):
         return {}, bad_result(f"{type(error).__name__}: {error}").as_dict()
     if isinstance(error, ray.exceptions.TaskCancelledError):
@@ -136,7 +136,7 @@ class RayExecutor:
     Attributes:
         joined: whether it joined a cluster, and did not start Ray.
         address, dashboard: where its control store and its dashboard are.
-        notice: what a person should know of how it was started; mostly nothing.
+        notice: what a person should know about its start; usually "".
 
     Raises:
         RenderError: NO_CLUSTER.
@@ -215,7 +215,7 @@ class RayExecutor:
         return {kind: count for kind, count in slots.items() if count}
 
     def _warm_up(self) -> None:
-        """Starts a worker beside full slots on each node, as far as there is none."""
+        """Where slots are full, starts one more worker on each node that has no spare one."""
         if len(self._running) < self._resources.get("CPU", 0) or self._device == "gpu" or not self._running:
             return
         now = time.monotonic()
@@ -274,7 +274,7 @@ class RayExecutor:
             needs["scheduling_strategy"] = NodeAffinitySchedulingStrategy(first.node, soft=False)
         elif first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
-        # By identity: what was read from a file is an array, which has no hash.
+        # By identity, since arrays (results read from files) have no hash.
         inputs = list({id(handle): handle for task in batch for handle in task.inputs}.values())
         places = {id(handle): place for place, handle in enumerate(inputs)}
         asked = [
@@ -294,7 +294,7 @@ class RayExecutor:
         return references
 
     def _key(self, ticket: int) -> bytes:
-        """Under which a running task tells how far it is, in the control store's table of small values."""
+        """The key in the control store under which a running task tells how far it is."""
         return f"{self._prefix}{ticket}".encode()
 
     def wait(self, timeout: float) -> list[Outcome]:
@@ -313,11 +313,11 @@ class RayExecutor:
         return outcomes
 
     def _listen(self) -> None:
-        """Hears what is under way; raises RenderError RAY_LOST when nothing was heard for too long."""
+        """Reads the signs of life of all calls; raises RenderError RAY_LOST if none came for too long."""
         self._heartbeats.listen([call.heartbeat for call in self._running.values()])
         if self._heartbeats.quiet > _QUIET_SECONDS and self._running:
             self._heartbeats.note()  # else asked again and again
-            # In a cluster that others use as well, what is asked of it may wait for them.
+            # A cluster that we joined may be busy with others' work: then our calls only wait.
             if not self.joined or any(ray.available_resources().get(kind, 0) >= 1 for kind in ("CPU", "GPU")):
                 raise RenderError(
                     "RAY_LOST",
@@ -382,7 +382,7 @@ class RayExecutor:
         """The result behind a handle.
 
         Raises:
-            RenderError: NODE_LOST when its node is gone, BAD_RESULT when nobody can make sense of it.
+            RenderError: NODE_LOST when its node is gone, BAD_RESULT when it cannot be unpickled.
         """
         try:
             return ray.get(handle)
@@ -395,11 +395,11 @@ class RayExecutor:
         return ray.put(value)
 
     def cancel(self, ticket: int) -> None:
-        """As the interface says, in ``wait``, a little later: what is about to end is left alone."""
+        """As the interface says, but ``wait`` does it a little later: tasks about to end are left alone."""
         self._unwanted[ticket] = time.monotonic() + _GRACE_SECONDS
 
     def _cancel(self) -> None:
-        """Ends the calls of which nothing has been wanted for a while."""
+        """Ends the calls whose tasks have all been cancelled for a while."""
         if not self._unwanted:
             return
         now = time.monotonic()
