@@ -1,8 +1,7 @@
-"""Which OpenCL devices there are, and which one to use.
+"""Lists the OpenCL devices and chooses one.
 
-A device is named by ``auto``, ``gpu``, ``cpu``, an index of the list that
-``python -m mandel doctor`` prints, part of its name, or its UUID; or by several
-of these with commas between, of which the first that is there counts.
+A device is named by ``auto``, ``gpu``, ``cpu``, its index in the list that ``python -m mandel doctor`` prints, a part
+of its name, or its UUID. Several names, separated by commas, mean the first one that exists.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -27,7 +27,11 @@ if TYPE_CHECKING:  # importing it needs care: see runtime.py
     from pyopencl.tools import PooledBuffer
     from pyopencl.typing import KernelArg
 
-    Buffer = pyopencl.Buffer | PooledBuffer
+# Memory of the device; memory that kernels write to, the device's or an array of the host (``DeviceContext.target``);
+# what a kernel takes.
+Buffer: TypeAlias = "pyopencl.Buffer | PooledBuffer"
+Target: TypeAlias = "Buffer | pyopencl.SVM[np.ndarray]"
+Argument: TypeAlias = "KernelArg | Target"
 
 
 def _first_error(log: str) -> str:
@@ -43,9 +47,6 @@ KEPT_BYTES, GPU_KEPT_BYTES = 256 * 2**20, 384 * 2**20
 _NVIDIA_OPTIONS = {"perturb.cl": ("-cl-nv-maxrregcount=64",)}
 
 
-Defines = tuple[tuple[str, object], ...]
-
-
 class Launch(Protocol):
     """A kernel that is ready to be launched."""
 
@@ -54,27 +55,27 @@ class Launch(Protocol):
         queue: pyopencl.CommandQueue,
         size: tuple[int, ...],
         group: tuple[int, ...] | None,
-        *arguments: KernelArg,
+        *arguments: Argument,
     ) -> pyopencl.Event:
         """Enqueues it; numbers are numpy's."""
 
 
 def _launcher(kernel: pyopencl.Kernel) -> Launch:
-    """``kernel``, told the types of its numbers by those of its first launch: pyopencl then takes 1 us
-    to set them all, else 7 us for each."""
+    """A launcher of ``kernel``. Its first launch tells pyopencl the types of the numbers: setting all of them then
+    takes 1 us, otherwise 7 us for each."""
     typed = False
 
     def launch(
         queue: pyopencl.CommandQueue,
         size: tuple[int, ...],
         group: tuple[int, ...] | None,
-        *arguments: KernelArg,
+        *arguments: Argument,
     ) -> pyopencl.Event:
         nonlocal typed
         if not typed:
             kernel.set_scalar_arg_dtypes([type(a) if isinstance(a, np.generic) else None for a in arguments])
             typed = True
-        return kernel(queue, size, group, *arguments)
+        return kernel(queue, size, group, *cast("tuple[KernelArg, ...]", arguments))
 
     return launch
 
@@ -104,20 +105,19 @@ class DeviceContext:
         self.queue = cl.CommandQueue(self.context)
         self._pool = cl.tools.MemoryPool(cl.tools.ImmediateAllocator(self.queue))
         self._kept_bytes = GPU_KEPT_BYTES if device.is_gpu else KEPT_BYTES
-        self._programs: dict[tuple[str, Defines], pyopencl.Program] = {}
+        self._programs: dict[tuple[str, kernels.Defines], pyopencl.Program] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
 
-    def kernel(self, file: str, name: str, defines: Defines = ()) -> Launch:
+    def kernel(self, file: str, name: str, defines: kernels.Defines = ()) -> Launch:
         """Launches the kernel ``name`` of ``file``, built with ``-D`` for each define.
 
-        Called with queue, global size, group (or None) and arguments, numbers as numpy's types.
+        The result is called with queue, global size, group (or None) and arguments; numbers have numpy's types.
 
         One kernel object per thread: setting arguments is not thread-safe.
-        Contraction is never left to the compiler, so that devices agree; the
-        kernels say fma where they mean it.
+        The compiler must not contract a * b + c by itself, so that devices agree: kernels call fma where they want it.
         """
-        own: dict[tuple[str, str, Defines], Launch] = self._local.__dict__.setdefault("kernels", {})
+        own: dict[tuple[str, str, kernels.Defines], Launch] = self._local.__dict__.setdefault("kernels", {})
         key = (file, name, defines)
         if key not in own:
             own[key] = _launcher(self.cl.Kernel(self._program(file, defines), name))
@@ -131,10 +131,10 @@ class DeviceContext:
             return False
         return bool(able & self.cl.device_svm_capabilities.FINE_GRAIN_SYSTEM)
 
-    def _program(self, file: str, defines: Defines) -> pyopencl.Program:
+    def _program(self, file: str, defines: kernels.Defines) -> pyopencl.Program:
         with self._lock:
             if (file, defines) not in self._programs:
-                options = [f"-D{k}={v}" for k, v in defines]
+                options = kernels.options(defines)
                 if "nvidia" in self.device.platform.lower():
                     options += _NVIDIA_OPTIONS.get(file, ())
                 self._programs[(file, defines)] = self.build(kernels.source(file), options, file)
@@ -148,7 +148,7 @@ class DeviceContext:
         """
         text, options = "#pragma OPENCL FP_CONTRACT OFF\n" + text, ["-cl-std=CL1.2", *options]
         try:
-            with warnings.catch_warnings():  # compilers talk even when all is well
+            with warnings.catch_warnings():  # compilers also talk when all is well
                 warnings.simplefilter("ignore", self.cl.CompilerWarning)
                 return self._built(text, options)
         except self.cl.Error as error:
@@ -174,10 +174,9 @@ class DeviceContext:
     def empty(self, nbytes: int) -> PooledBuffer:
         """An uninitialised device buffer of at least ``nbytes``, out of a pool.
 
-        A buffer that is dropped serves again at once: the queue is in order, so
-        what was enqueued on it before is over before it is written anew. A pool
-        saves the first touch of every page on CPUs (2 ms for a frame of a million
-        samples) and a synchronous allocation on GPUs.
+        A dropped buffer can be used again at once: the queue is in order, so that earlier commands are over before
+        later ones write. The pool saves CPUs the first touch of every page (2 ms for a frame of a million samples), and
+        GPUs a synchronous allocation.
         """
         with self._lock:
             if self._pool.managed_bytes - self._pool.active_bytes > self._kept_bytes:
@@ -194,14 +193,14 @@ class DeviceContext:
     def target(self, out: np.ndarray) -> pyopencl.SVM[np.ndarray] | None:
         """``out``, contiguous, as an argument that kernels write to, or None where the device cannot.
 
-        ``out`` must live, and be left alone, until the queue has passed: ``finish_queue``, and
-        ``finished_on_error`` about all from the launch on, so that no exception frees it too early.
+        ``out`` must live and stay untouched until the kernel is over. So call ``finish_queue`` before using it, and put
+        everything from the launch on into ``finished_on_error``, so that no exception frees ``out`` too early.
         """
         return self.cl.SVM(out) if self._shares_memory else None
 
     @contextmanager
     def finished_on_error(self) -> Iterator[None]:
-        """All that was enqueued is over when an exception leaves this context."""
+        """When an exception leaves the block, waits until all that was enqueued is over."""
         try:
             yield
         except BaseException:
@@ -215,7 +214,7 @@ class DeviceContext:
         else:
             self.cl.enqueue_marker(self.queue).wait()
 
-    def download(self, buffer: Buffer, out: np.ndarray) -> np.ndarray:
+    def download(self, buffer: Target, out: np.ndarray) -> np.ndarray:
         """Copies ``buffer`` into ``out`` (blocking) and returns it."""
         self.wait(self.cl.enqueue_copy(self.queue, out, buffer, is_blocking=False))
         return out

@@ -1,4 +1,4 @@
-"""What this machine has, or the container that the program runs in."""
+"""The memory and the cores of this machine, or of the container in which the program runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_b
 
 @cache
 def memory_bytes() -> int:
-    """Bytes of memory, whatever is free now: what is judged by it is judged the same way every time."""
+    """Bytes of memory in all, not those free now: decisions that rest on it are the same every time."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in _LIMITS:
         try:

@@ -1,8 +1,8 @@
-"""Compiled kernels, kept on disk between processes: building one takes seconds on CPUs.
+"""Keeps compiled kernels on disk, since building one takes seconds on CPUs.
 
 pyopencl's own cache has one lock file for all programs. A process that is killed while it holds the lock
-leaves it behind, and every later build on the machine waits a minute and fails. This cache has no locks: a
-file is written under another name and renamed, and one that is damaged is built again.
+leaves it behind, and every later build on the machine waits a minute and fails. This cache has no locks: a file is
+written under another name and then renamed. A damaged file is ignored, and its program is built again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def keep(name: str, binary: bytes) -> None:
 
 
 def _folder() -> Path:
-    """The cache's folder. What lies in it is run, so nobody else may be able to write there.
+    """The cache's folder. Its files are run, so nobody else may be able to write there.
 
     Raises:
         OSError: it cannot be made, or is not only this user's.

@@ -1,8 +1,8 @@
-"""OpenCL C sources and their loader.
+"""OpenCL C sources, and what their compilers are told.
 
-Kernels live in .cl files, arithmetic they share in .h files beside them.
-``source`` resolves ``#include "x.h"`` textually, so that a source's digest
-covers all of it and nothing but the text travels to a worker's compiler.
+Kernels are in .cl files, the arithmetic that they share in .h files beside them. ``source`` replaces each
+``#include "x.h"`` by the header's text: the digest of a source then covers all of it, and a worker's compiler needs
+no files. ``options`` gives the defines, those of ``contract`` among them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import hashlib
 import re
 from functools import cache
 from importlib import resources
+
+from mandel.kernels import contract
+
+Defines = tuple[tuple[str, object], ...]
 
 _INCLUDE = re.compile(r'^[ \t]*#include[ \t]+"([A-Za-z0-9_]+\.h)"[ \t]*$', re.MULTILINE)
 
@@ -29,7 +33,12 @@ def source(name: str) -> str:
     return _expand(name, set())
 
 
+def options(defines: Defines = ()) -> list[str]:
+    """A compiler's options for any kernel file: the numbers of ``contract``, then a variant's own ``defines``."""
+    return [f"-D{name}={value}" for name, value in (*contract.DEFINES, *defines)]
+
+
 @cache
 def digest(name: str) -> str:
-    """SHA-256 (hex) of ``source(name)``."""
-    return hashlib.sha256(source(name).encode()).hexdigest()
+    """SHA-256 (hex) of ``source(name)`` and of the numbers that it is built with."""
+    return hashlib.sha256("\n".join([source(name), *options()]).encode()).hexdigest()

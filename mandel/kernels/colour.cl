@@ -1,12 +1,12 @@
 /* Raw samples -> canvas -> bytes.
  *
- * The canvas holds one gamma-encoded pixel in a uint, ten bits a channel, red
- * lowest: finer than the bytes made from it, so rounding happens once.
+ * The canvas holds a gamma-encoded pixel in a uint (srgb.h). It is finer than the bytes made from it, so that rounding
+ * happens only once.
  *
- * No branch depends on a sample, so that work items run as lanes of vectors.
+ * No branch depends on a sample, so that compilers can run work items as lanes of vectors.
  *
- * Defines: N (samples along each side of a pixel), LIST (samples of the pixels
- * of a list instead of a whole band), SLOPE, DISTANCE (0 or 1).
+ * Defines: N (samples along each side of a pixel), LIST (1: the samples belong to the pixels of a list, 0: to a band),
+ * SLOPE, DISTANCE (0 or 1).
  */
 #include "runs.h"
 #include "srgb.h"
@@ -25,17 +25,17 @@
 #endif
 
 /* Channels of a light_ring colour, or of a sum of up to 16. */
-#define LIGHTS 131071.0f
-#define RED(sum) ((float)((uint)(sum) & 0x1fffff))
-#define GREEN(sum) ((float)((uint)((sum) >> 21) & 0x1fffff))
-#define BLUE(sum) ((float)(uint)((sum) >> 42))
+#define LIGHTS ((float)LIGHT_LEVELS)
+#define LIGHT_MASK ((1 << LIGHT_BITS) - 1)
+#define RED(sum) ((float)((uint)(sum) & LIGHT_MASK))
+#define GREEN(sum) ((float)((uint)((sum) >> LIGHT_BITS) & LIGHT_MASK))
+#define BLUE(sum) ((float)(uint)((sum) >> 2 * LIGHT_BITS))
 
 /* Shades every pixel of a band (global size: width, rows) or of a list (global
  * size: its length), averaging N x N samples in linear light.
  *
- * flat_ring: colours as they lie on the canvas; light_ring: linear light, 17
- * bits a channel at bits 0, 21 and 42, so that one load brings a colour and 16
- * of them are added without overflow.
+ * flat_ring: colours as they lie on the canvas. light_ring: linear light, its channels LIGHT_BITS apart, so that
+ * one load brings a colour and 16 of them are added without overflow.
  * base: the band's first pixel on the canvas, or the first entry of the list. */
 kernel void shade(
     global const int *restrict count, global const float *restrict frac,
@@ -94,11 +94,11 @@ kernel void shade(
 #endif
 }
 
-/* For CPUs: RUN pixels to a work item, in explicit vectors of 16. The last vector
- * of all ends with the last pixel and does some pixels again. */
-#define RUN 4096
+/* For CPUs: RUN_PIXELS to a work item, in explicit vectors of RUN_LANES (16). The last vector of all ends with the
+ * last pixel and does some pixels again. */
 #define EACH_16(at, length) \
-    for (int from_ = get_global_id(0) * RUN, end_ = min(from_ + RUN, length), at = min(from_, length - 16); \
+    for (int from_ = get_global_id(0) * RUN_PIXELS, end_ = min(from_ + RUN_PIXELS, length), \
+             at = min(from_, length - 16); \
          from_ < end_; from_ += 16, at = min(from_, length - 16))
 
 /* ``shade`` of one sample a pixel without slope and distance; length >= 16. */
@@ -116,13 +116,13 @@ void shade_run(
 
 inline uint step_between(uint a, uint b)
 {
-    uint r = abs_diff(a & 1023, b & 1023);
-    uint g = abs_diff((a >> 10) & 1023, (b >> 10) & 1023);
-    return max(max(r, g), abs_diff(a >> 20, b >> 20));
+    uint r = abs_diff(CANVAS_RED(a), CANVAS_RED(b));
+    uint g = abs_diff(CANVAS_GREEN(a), CANVAS_GREEN(b));
+    return max(max(r, g), abs_diff(CANVAS_BLUE(a), CANVAS_BLUE(b)));
 }
 
-/* Marks the pixels that differ from one of their four neighbours by more than
- * ``least`` canvas levels in any channel. Global size: width, height. */
+/* Marks the pixels that differ from one of their four neighbours by more than ``least`` canvas levels in some
+ * channel. Global size: width, height. */
 kernel void mark_edges(global const uint *restrict canvas, uint least, global uchar *restrict mark)
 {
     int width = get_global_size(0), height = get_global_size(1);
@@ -136,40 +136,35 @@ kernel void mark_edges(global const uint *restrict canvas, uint least, global uc
     mark[p] = most > least ? 1 : 0;
 }
 
-/* How many of each 64 pixels are marked. */
+/* How many of each MARK_RUN pixels are marked. */
 kernel void count_marked(global const uchar *restrict mark, int pixels, global int *restrict found)
 {
-    int first = get_global_id(0) * 64, end = min(first + 64, pixels), sum = 0;
+    int first = get_global_id(0) * MARK_RUN, end = min(first + MARK_RUN, pixels), sum = 0;
     for (int p = first; p < end; p++)
         sum += mark[p];
     found[get_global_id(0)] = sum;
 }
 
-/* Lists the marked ones of each 64 pixels, from starts[] on. */
+/* Lists the marked ones of each MARK_RUN pixels, from starts[] on. */
 kernel void list_marked(
     global const uchar *restrict mark, int pixels, global const int *restrict starts, global int *restrict list)
 {
-    int first = get_global_id(0) * 64, end = min(first + 64, pixels), at = starts[get_global_id(0)];
+    int first = get_global_id(0) * MARK_RUN, end = min(first + MARK_RUN, pixels), at = starts[get_global_id(0)];
     for (int p = first; p < end; p++)
         if (mark[p])
             list[at++] = p;
 }
 
-inline uint byte_of(uint level)
-{
-    return (level + 2) >> 2;
-}
-
-/* 8-bit RGB, interleaved; a work item makes four pixels, so bytes go out as words. */
+/* 8-bit RGB, interleaved. A work item makes four pixels, so that it writes whole words. */
 kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out)
 {
     int i = get_global_id(0);
     uint byte[12];
     for (int p = 0; p < 4; p++) {
         uint v = canvas[4 * i + p];
-        byte[3 * p + 0] = byte_of(v & 1023);
-        byte[3 * p + 1] = byte_of((v >> 10) & 1023);
-        byte[3 * p + 2] = byte_of(v >> 20);
+        byte[3 * p + 0] = BYTE_OF(CANVAS_RED(v));
+        byte[3 * p + 1] = BYTE_OF(CANVAS_GREEN(v));
+        byte[3 * p + 2] = BYTE_OF(CANVAS_BLUE(v));
     }
     for (int w = 0; w < 3; w++)
         out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16)
@@ -195,7 +190,7 @@ kernel void to_yuv420(global const uint *restrict canvas, global uchar *restrict
     float luma[4], r = 0.0f, b = 0.0f, all = 0.0f;
     for (int p = 0; p < 4; p++) {
         uint v = from[(p >> 1) * 2 * pairs + (p & 1)];
-        float pr = (float)(v & 1023), pg = (float)((v >> 10) & 1023), pb = (float)(v >> 20);
+        float pr = (float)CANVAS_RED(v), pg = (float)CANVAS_GREEN(v), pb = (float)CANVAS_BLUE(v);
         luma[p] = kr * pr + kg * pg + kb * pb;
         r += pr;
         b += pb;

@@ -1,9 +1,8 @@
-// z <- z^2 + c in double precision: one work item per sample.
+// z <- z^2 + c in double precision, one work item per sample.
 //
-// BLOCK iterations run without a bail-out test, in fused multiply-adds; then
-// |z| is tested, and the block that left the disc is replayed for the exact
-// count. Once outside (R >= 2) z grows for ever, or ends as inf or NaN, which
-// also test as outside; so nothing is missed inside a block.
+// BLOCK iterations run without a bail-out test; then |z| is tested. The block in which z escaped is replayed for the
+// exact count. Once outside the disc (R >= 2), z grows for ever or becomes inf or NaN, which also test as outside: a
+// late test misses nothing.
 #define WIDTH 1
 #include "geometry.h"
 #include "interior.h"
@@ -21,6 +20,12 @@
 #define STEP_D STEP
 #endif
 
+// What a sample keeps between rounds.
+#if DERIVATIVE
+ASSERT(DIRECT_DERIVATIVE_STATE == 7);
+#else
+ASSERT(DIRECT_STATE == 5);
+#endif
 #define STATE(k) kept[(size_t)(k) * cols * rows + at]
 
 __kernel void direct(__global const double *across, __global const double *down,
@@ -94,7 +99,7 @@ __kernel void direct(__global const double *across, __global const double *down,
 #endif
     if (!out) n = maxiter;
     else {
-        // Bisection: to the last z inside, then one step over the edge.
+        // Bisection to the last z inside the disc, then one step out of it.
         x = x0; y = y0;
 #if DERIVATIVE
         dx = dx0; dy = dy0;
@@ -115,6 +120,6 @@ __kernel void direct(__global const double *across, __global const double *down,
         }
         STEP_D
     }
-    // One end for all samples: another one for the interior takes twice the registers (sm_90, with derivatives).
+    // All samples end here. A second exit, for the interior, would double the registers (NVIDIA sm_90, derivatives).
     put_escape(at, n + 1, maxiter, fma(x, x, y * y), x, y, dx, dy, 0, OUTPUT_ARGUMENTS);
 }

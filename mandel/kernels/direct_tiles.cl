@@ -1,28 +1,34 @@
-// z <- z^2 + c in double precision for CPUs: a work item owns a tile of samples
-// and iterates CHAINS explicit vectors at once, so that the latency of one
-// fused multiply-add hides behind the others.
+// z <- z^2 + c in double precision, for CPUs. A work item owns a tile of samples. It iterates CHAINS explicit vectors
+// at once: while one waits for the result of a fused multiply-add, the processor works on the others.
 //
-// 1. Samples that are through within MOST iterations, whole vectors at a time. Neighbours
-//    leave the disc at about the same iteration: so many as the last vectors survived are
-//    done without a test; if that was too many, these start again. Then a test follows
-//    each iteration: until the first lane leaves all have done equally many, and mostly all
-//    leave at once; where not, lanes outside keep count and norm. Samples in the main bulbs
-//    are not waited for. Where no vector gets a lane through, FIRST iterations are all.
-// 2. What is left runs in blocks of BLOCK iterations without a test, then one
-//    test, after which lanes inside the disc keep their state: no branch when one
-//    leaves. When at most SPARSE lanes of a vector are inside, or OLD from its first
-//    look at returning orbits on, the chain takes the next vector; the survivors go on
-//    a list, and the list is packed into full vectors and run likewise until it is
-//    empty: no lane idles for long.
-// 3. The last block is replayed for the exact count by bisection: half a
-//    block, a test, a quarter... Outside the disc (R >= 2) z grows for ever or
-//    ends as inf or NaN, which test as outside too; so a late test misses nothing.
-// 4. Fractions or colours of the whole tile, and its way to the device's memory (finish.h).
+// Words used here:
+//   lane      a sample's place in a vector of WIDTH samples.
+//   chain     one of the CHAINS vectors that are iterated together; EACH loops over them.
+//   bulbs     the main cardioid and the period-2 disc (interior.h): their samples are interior without iterating.
+//   early     samples here escape within MOST iterations, so step 1 can finish them.
+//   lead      iterations that all samples here seem to survive: step 1 does them without a test.
+//   block     BLOCK iterations without a test, then one test.
+//   look      a comparison of z with what it was some blocks ago: an orbit that returns may be periodic.
+//   calm      looks in a row at which no orbit had returned. After CALM of them the first look comes later.
+//   trapped   proven never to escape (interior.h).
+//   few       a chain gives its vector up when so few of its lanes are still inside the disc.
+//   pass      step 2 over a list of samples. Pass 0 takes whole vectors; later passes take what is left over.
 //
-// In rounds (rounds.h) a tile that is not through after pass 0 or a later one keeps its samples and the list of those
-// that need more iterations, and goes on with that list.
+// 1. Samples that escape within MOST iterations, whole vectors at a time. Neighbours escape after about the same
+//    number of iterations. So ``lead`` iterations run without a test; if a lane has escaped by then, the vectors
+//    start again from z = c. From there on a test follows each iteration. Until the first lane escapes all lanes have
+//    the same count. After that, a lane that has escaped keeps its count and its norm, and the others go on.
+//    Where no lane of a vector escapes early, step 1 does FIRST iterations and leaves the rest to step 2.
+// 2. The samples left over run in blocks. After each block's test, lanes inside the disc keep their state for step 3;
+//    no branch is needed when one escapes. A chain gives its vector up when at most SPARSE lanes are inside, or OLD
+//    lanes once looks have begun, and takes the next vector. The lanes still inside go on a list. The next pass packs
+//    the list into full vectors, and so on until the list is empty: no lane idles for long.
+// 3. The exact count: bisection replays the last block, half of it, a quarter and so on. Outside the disc (R >= 2) z
+//    grows for ever or becomes inf or NaN, which also test as outside: a late test misses nothing.
+// 4. Fractions or colours of the whole tile, and the way to the device's memory (finish.h).
 //
-// Interior samples end early when their orbit is proven to be trapped (interior.h).
+// In rounds (rounds.h) a tile that runs out of its budget in step 2 keeps its samples and its list in global memory.
+// The next round goes on with that list.
 #include "geometry.h"
 #include "interior.h"
 #include "tiles.h"
@@ -50,25 +56,28 @@
 #ifndef TILE
 #define TILE 256  // vectors
 #endif
-// Samples that a pass may put on a list: each vector is given up with at most SPARSE or OLD lanes inside. The
-// ids of a whole vector are written from where the list ends, those of its lanes outside beyond it.
+// The longest list: a vector that is given up has at most MOST_LEFT lanes inside. put_back writes the ids of all
+// WIDTH lanes at the list's end and then counts only those inside: hence the room for one more vector.
 #if ROUNDS
-#define MOST_LEFT WIDTH  // where a round ends all lanes may be inside
+#define MOST_LEFT WIDTH  // at the end of a round all lanes may be inside
 #else
 #define MOST_LEFT (OLD > SPARSE ? OLD : SPARSE)
 #endif
 #define LISTED (TILE * MOST_LEFT + WIDTH)
-// BLOCK halves down to 1 in the bisection; a list must shrink from pass to pass.
+// The bisection halves BLOCK down to 1. Each pass must make the list shorter than the last one.
 ASSERT((BLOCK & (BLOCK - 1)) == 0 && OLD < WIDTH && SPARSE < WIDTH && FIRST <= MOST);
 
 #if ROUNDS
+// What a tile keeps between rounds: whether it needs more (TILE_STATE), and for each sample x, y and its state.
+ASSERT(TILE_STATE == 1 && TILE_SAMPLE_STATE == 3);
+#define OF_SAMPLE(at) (own + TILE_STATE + TILE_SAMPLE_STATE * (at))
 #define GO_ON (--budget >= 0)
 #else
 #define GO_ON true
 #endif
 
-// Puts a vector's samples back to where they belong, and those that are ``in`` on a list of ``left``; how many
-// there are then. whole: they follow each other.
+// Stores a vector's samples where they belong in the tile, and appends those that are ``in`` the disc to a list of
+// ``left`` entries. Returns the list's new length. whole: the samples are neighbours in the tile.
 inline int put_back(bool whole, V x, V y, K n, K who, M in, double *xs, double *ys, int *state, int *list, int left)
 {
     int id[WIDTH], here[WIDTH];
@@ -108,18 +117,18 @@ void direct_tiles(__global const double *across, __global const double *down,
     const int interior = FINAL(maxiter + 1);
     const V limit = (V)(bailout * bailout);
 
-    // Room for TILE vectors (the host sees to per_tile <= TILE), and for what the last chains do beyond them.
+    // Room for TILE vectors (the host sees to per_tile <= TILE), and for chains that repeat the last vector.
     double xs[(TILE + CHAINS) * WIDTH], ys[(TILE + CHAINS) * WIDTH];
-    int state[(TILE + CHAINS) * WIDTH];   // >= 0: iterations done, at xs, ys; else FINAL(count)
+    int state[(TILE + CHAINS) * WIDTH];   // >= 0: iterations done to reach xs, ys; else FINAL(count)
     float norms[(TILE + CHAINS) * WIDTH]; // |z|^2 at that count
     int col[TILE + CHAINS], row[TILE + CHAINS];  // of each vector's first sample
     int todo[TILE];                 // vectors that need more iterations
-    int list[2][LISTED];            // samples that were left when their vector was given up
+    int list[2][LISTED];            // samples still inside when their vector was given up
     int todos = 0;
-    int waiting = 0, pass = 0;      // what the next pass takes: vectors of todo, or samples of a list
+    int waiting = 0, pass = 0;      // how much the next pass takes: vectors of todo, or samples of a list
     bool begun = false;
 #if ROUNDS
-    __global long *const own = kept + (size_t)get_global_id(0) * (1 + 3 * per_tile * WIDTH);
+    __global long *const own = kept + (size_t)get_global_id(0) * (TILE_STATE + TILE_SAMPLE_STATE * per_tile * WIDTH);
     begun = again;
     if (begun) {
         if (own[0] == 0) return;
@@ -129,7 +138,7 @@ void direct_tiles(__global const double *across, __global const double *down,
             row[v] = (int)((begin + v) / per_row);
             bool through = true;
             for (int at = v * WIDTH; at < (v + 1) * WIDTH; ++at) {
-                __global const long *const of = own + 1 + 3 * at;
+                __global const long *const of = OF_SAMPLE(at);
                 xs[at] = as_double(of[0]);
                 ys[at] = as_double(of[1]);
                 state[at] = upper(of[2]);
@@ -141,15 +150,15 @@ void direct_tiles(__global const double *across, __global const double *down,
         }
     }
 #endif
-    bool early = true;  // whether samples about here are through within MOST iterations
-    int lead = 1;       // iterations that all samples about here seem to survive
+    bool early = true;  // samples here escape within MOST iterations
+    int lead = 1;       // iterations that all samples here seem to survive
 
     int i = (int)(begin % per_row) * WIDTH, j = (int)(begin / per_row);
     for (int v = begun ? vectors : 0; v < vectors; v += CHAINS) {
         V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS], norm[CHAINS];
-        V bound[CHAINS];  // what norms must not exceed; less than any for samples that need no iterating
+        V bound[CHAINS];  // the largest norm inside the disc; -1 for lanes that need no iterating
         K n[CHAINS];
-        M bulbs = (M)(0);  // in a rectangle that holds the main bulbs
+        M bulbs = (M)(0);  // lanes in a rectangle about the bulbs, which may be in them
         EACH {
             col[v + g] = i;
             row[v + g] = j;
@@ -157,7 +166,7 @@ void direct_tiles(__global const double *across, __global const double *down,
             bulbs |= (fabs(b[g]) < 0.66) & (a[g] > -1.26);
             bound[g] = limit;
             if (i + WIDTH > cols) bound[g] = select(limit, (V)(-1.0), LANES >= (M)(cols - i));
-            if (v + g < vectors - 1) {  // beyond the end: the last one again
+            if (v + g < vectors - 1) {  // chains beyond the last vector repeat it
                 i += WIDTH;
                 if (i >= cols) { i = 0; ++j; }
             }
@@ -216,24 +225,24 @@ void direct_tiles(__global const double *across, __global const double *down,
         }
     }
 
-    // Blocks: pass 0 takes the vectors of todo, later passes lists of samples.
+    // Step 2. Pass 0 takes the vectors of todo, later passes lists of samples.
     if (!begun) waiting = todos;
-    int failed = 0, skipped = 0;
-    int calm = 0;  // looks since the last orbit that returned
+    int failed = 0, skipped = 0;  // proofs in a row that failed; looks that skipped one
+    int calm = 0;                 // looks in a row at which no orbit had returned
     for (; waiting > 0; ++pass) {
         const __private int *from = list[pass & 1];
         __private int *to = list[(pass + 1) & 1];
         int taken = 0, left = 0, busy = 0;
-        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];   // the orbits; NAN: the lane is through
-        V kx[CHAINS], ky[CHAINS];                       // kept: the last that was inside
-        V ox[CHAINS], oy[CHAINS];                       // some blocks ago, to see orbits return
-        K n[CHAINS], who[CHAINS];                       // iterations done at what is kept; which samples
-        int blocks[CHAINS], due[CHAINS], last[CHAINS];  // counts of blocks
-        int few[CHAINS];                                // lanes left at which the vector is given up
-        bool held[CHAINS];
+        V x[CHAINS], y[CHAINS], a[CHAINS], b[CHAINS];   // z and c; x is NAN in lanes that need no more
+        V kx[CHAINS], ky[CHAINS];                       // kept: the last z that a test found inside
+        V ox[CHAINS], oy[CHAINS];                       // old: z at the last look
+        K n[CHAINS], who[CHAINS];                       // iterations done to reach kx, ky; which samples
+        int blocks[CHAINS], due[CHAINS], last[CHAINS];  // blocks done; at the next look; at which maxiter is reached
+        int few[CHAINS];                                // lanes inside at which the vector is given up
+        bool held[CHAINS];                              // the chain has a vector
         const int sparse = pass == 0 || waiting > 2 * CHAINS * WIDTH ? SPARSE : 0;
         EACH {
-            x[g] = y[g] = a[g] = b[g] = (V)(NAN);  // an empty chain asks for work at its first test
+            x[g] = y[g] = a[g] = b[g] = (V)(NAN);  // an empty chain takes a vector after its first test
             n[g] = (K)(0);
             blocks[g] = few[g] = 0;
             due[g] = INT_MAX;
@@ -254,8 +263,9 @@ void direct_tiles(__global const double *across, __global const double *down,
                     const M near = in & (moved < (V)(NEAR * NEAR));
                     M inner = in & TO_M(n[g] >= maxiter);
                     calm = any(near) ? 0 : calm + 1;
-                    // A proof costs as much as some blocks, which the vector needs as long as other lanes
-                    // do. Where proofs keep failing, as near slowly attracting cycles, few are tried.
+                    // A proof costs as much as some blocks. It pays where it ends the vector: if most of
+                    // the lanes inside seem to return. Where proofs keep failing, as near slowly attracting
+                    // cycles, only one in 32 is tried.
                     if (PROOF && lanes_set(near) * 2 > lanes_set(in) && (failed < 2 || ++skipped % 32 == 0)) {
                         int trial = TRIAL(blocks[g] * BLOCK);
 #if ROUNDS
@@ -273,7 +283,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                     }
                     ox[g] = x[g];
                     oy[g] = y[g];
-                    if (blocks[g] >= last[g]) {  // lanes that came with fewer iterations go on
+                    if (blocks[g] >= last[g]) {  // lanes that began with fewer iterations go on
                         const int left_to_do = maxiter - greatest_int(select((K)(0), n[g], TO_K(in)));
                         last[g] = blocks[g] + max((left_to_do + BLOCK - 1) / BLOCK, 1);
                     }
@@ -281,7 +291,7 @@ void direct_tiles(__global const double *across, __global const double *down,
                     if (lanes_set(in) > few[g]) continue;
                 }
 
-                // Give the vector up and take the next.
+                // The chain gives its vector up and takes the next one.
                 if (held[g]) {
                     --busy;
                     left = put_back(pass == 0, kx[g], ky[g], n[g], who[g], in, xs, ys, state, to, left);
@@ -336,7 +346,7 @@ void direct_tiles(__global const double *across, __global const double *down,
             }
         } while (busy > 0 && GO_ON);
 #if ROUNDS
-        if (busy > 0) {  // the round ends: what was not taken waits with what was
+        if (busy > 0) {  // the round ends: keep what the chains hold and what none has taken yet
             EACH {
                 const M in = fma(x[g], x[g], y[g] * y[g]) <= limit;
                 if (held[g])
@@ -348,11 +358,11 @@ void direct_tiles(__global const double *across, __global const double *down,
                     if (state[at] >= 0) to[left++] = at;
             }
             for (int at = 0; at < vectors * WIDTH; ++at) {
-                own[1 + 3 * at] = as_long(xs[at]);
-                own[2 + 3 * at] = as_long(ys[at]);
-                own[3 + 3 * at] = packed(state[at], state[at] < 0 ? as_int(norms[at]) : 0);
+                OF_SAMPLE(at)[0] = as_long(xs[at]);
+                OF_SAMPLE(at)[1] = as_long(ys[at]);
+                OF_SAMPLE(at)[2] = packed(state[at], state[at] < 0 ? as_int(norms[at]) : 0);
             }
-            for (int k = 0; k < left; ++k) own[3 + 3 * to[k]] = packed(state[to[k]], 1);
+            for (int k = 0; k < left; ++k) OF_SAMPLE(to[k])[2] = packed(state[to[k]], 1);
             own[0] = 1;
             atomic_inc(left_over);
             return;
@@ -388,7 +398,7 @@ void direct_tiles(__global const double *across, __global const double *down,
         }
     }
 
-    const int idle = (int)((begin + vectors) / per_row - begin / per_row) * (per_row * WIDTH - cols);  // at rows' ends
+    const int idle = (int)((begin + vectors) / per_row - begin / per_row) * (per_row * WIDTH - cols);  // beyond rows' ends
     tally[get_global_id(0)] = conclude(state, norms, vectors, maxiter LOOK_ARGUMENTS) - (int2)(idle, 0);
     for (int v = 0; v < vectors;) {  // row by row; all at once where no row ends in idle lanes
         const int first = (int)((begin + v) % per_row) * WIDTH;

@@ -1,19 +1,20 @@
-// What becomes of a tile's samples while they are in the nearest caches: raw samples
-// (PAINT 0), canvas pixels (PAINT 1) or bytes of RGB (PAINT 2); pay only for what is asked.
+// The last step of a tile, while its samples are in the nearest caches. The define PAINT says what is written: raw
+// samples (PAINT_NOTHING), canvas pixels (PAINT_CANVAS) or bytes of RGB (PAINT_RGB). Nothing else is computed.
+#include "contract.h"
 #include "runs.h"
 #include "smooth.h"
 
 #ifndef PAINT
-#define PAINT 0
+#define PAINT PAINT_NOTHING
 #endif
-#if PAINT
-#if PAINT == 2
+#if PAINT != PAINT_NOTHING
+#if PAINT == PAINT_RGB
 #define PAINTED uchar
 #else
 #define PAINTED uint
 #endif
-// ring: what is painted for each place, canvas pixels or bytes R, G, B, 0; then one more for
-// the interior. base: the pixel of the picture at which the samples begin.
+// ring: the palette, an entry for each place on the ring: a canvas pixel, or bytes R, G, B, 0. One more entry is the
+// interior's. base: the pixel of the picture at which the samples begin.
 #define TARGET_PARAMETERS __global const uint *ring, int base, __global PAINTED *painted
 #define TARGET_ARGUMENTS ring, base, painted
 #define LOOK_PARAMETERS , int size, float density, float offset
@@ -25,13 +26,12 @@
 #define LOOK_ARGUMENTS
 #endif
 
-// How a count is kept where states >= 0 are iterations done so far; its own inverse.
+// A sample's final count as a negative state. (States >= 0 count the iterations done so far.) FINAL undoes itself.
 #define FINAL(count) (~(count))
 
-// Makes of states that are all FINAL, and of norms, what is to be written: counts and fractions,
-// or places on the ring. A loop of long chains of arithmetic that waits for no memory, so that
-// many samples are under way at once. Returns how many reached maxiter, and how many escaped late
-// (tally.cl); lanes beyond a row's end are counted with the former.
+// Turns final states and norms into what is to be written: counts and fractions, or places on the ring. The loop
+// waits for no memory, so that the processor works on many samples at once. Returns how many samples reached maxiter
+// and how many escaped late (tally.cl). Lanes beyond a row's end count among the former.
 inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARAMETERS)
 {
     K reached = (K)(0), beyond = (K)(0);
@@ -39,14 +39,14 @@ inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
         const K n = FINAL(LOAD(state + at)), inside = n > maxiter;
         reached -= inside;
         beyond -= n > maxiter / 2;
-#if PAINT
+#if PAINT != PAINT_NOTHING
         if (all(inside)) {
             STORE((K)(size), state + at);
             continue;
         }
 #endif
         const F f = select(vector_smooth_frac(LOAD(norm + at)), (F)(0.0f), inside);
-#if PAINT
+#if PAINT != PAINT_NOTHING
         STORE(select(vector_places(n, f, density, offset, size), (K)(size), inside), state + at);
 #else
         STORE(n, state + at);
@@ -62,21 +62,21 @@ inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
     return found;
 }
 
-// Writes concluded samples that follow each other in the picture, from the one numbered `pixel` on.
+// Writes concluded samples that are neighbours in the picture, from pixel number ``pixel`` on.
 inline void deliver(const int *state, const float *norm, int length, size_t pixel, TARGET_PARAMETERS)
 {
-#if PAINT == 0
+#if PAINT == PAINT_NOTHING
     for (int p = 0; p < length; ++p)
         count[pixel + p] = state[p];
     for (int p = 0; p < length; ++p)
         frac[pixel + p] = norm[p];
-#elif PAINT == 1
+#elif PAINT == PAINT_CANVAS
     for (int p = 0; p < length; ++p)
         painted[base + pixel + p] = ring[state[p]];
 #else
     __global uchar *to = painted + 3 * (base + pixel);
     int p = 0;
-    for (; p + 6 <= length; p += 4) {  // 12 bytes of 16; the next ones come over the rest
+    for (; p + 6 <= length; p += 4) {  // stores 16 bytes of which 12 count; the next store overwrites the rest
         const uchar16 v = as_uchar16(
             (uint4)(ring[state[p]], ring[state[p + 1]], ring[state[p + 2]], ring[state[p + 3]]));
         vstore16((uchar16)(v.s012, v.s456, v.s89a, v.scde, (uchar4)(0)), 0, to + 3 * p);

@@ -1,17 +1,16 @@
-// Samples that can be told interior without iterating to maxiter. None of this
-// may ever claim an exterior sample: every comparison leaves a margin far above
-// its rounding error.
+// Tests that find interior samples without iterating to maxiter. None of them may ever claim an exterior sample:
+// every comparison leaves a margin far above its rounding error.
 #include "vector.h"
 
-// The main cardioid and the period-2 disc, which need no iterating.
+// In the main cardioid or the period-2 disc, the bulbs.
 inline M in_main_bulbs(V a, V b)
 {
     const V b2 = b * b, p = a - 0.25, q = fma(p, p, b2), r = a + 1.0;
     return (q * (q + p) < 0.25 * b2 - 1e-14) | (fma(r, r, b2) < (V)(0.0625 - 1e-14));
 }
 
-// Discs within the largest components of periods 3 and 4. On their edges the cycle's multiplier
-// stays below 0.985 (tests/render/test_direct.py), hence inside them too.
+// In one of some discs inside the largest components of periods 3 and 4. On the discs' edges the multiplier of the
+// cycle stays below 0.985 (tests/render/test_direct.py shows it), hence inside them too.
 inline M in_small_discs(V a, V b)
 {
     const V s = fabs(b);
@@ -20,16 +19,14 @@ inline M in_small_discs(V a, V b)
          | (fma(w, w, s * s) < (V)(0.0565 * 0.0565));
 }
 
-// Proof that an orbit never leaves: a disc of radius r about z is carried along
-// the orbit; a point at distance h from z goes to one at distance
-// |2 z h + h^2| <= 2 |z| h + h^2 from z's image. When the disc, some iterations
-// on, lies inside the first one, every further orbit stays in its images: the
-// sample is interior, whatever maxiter. GROWN and ADDED exceed all rounding,
-// that of the iterated z included, so the rounded orbit is trapped as well.
+// Proof that an orbit is trapped, that is, never escapes. The proof carries a disc of radius r about z along the
+// orbit. A point at distance h from z is mapped to distance |2 z h + h^2| <= 2 |z| h + h^2 from z's image. When, some
+// iterations on, the disc lies inside the first one, every later z stays in the discs seen so far: the sample is
+// interior, whatever maxiter. GROWN and ADDED exceed all rounding errors, also those of z, so that the rounded orbit
+// is trapped as well.
 //
-// moved: |z - z some blocks ago|^2. When that is below NEAR^2 the orbit may be
-// near an attracting cycle, and a disc WIDER than that is tried for as long as
-// `most` iterations.
+// moved: |z - z at the last look|^2. When it is below NEAR^2, the orbit may be near an attracting cycle. The proof
+// then tries a disc WIDER times as large as that distance, for at most ``most`` iterations.
 #ifndef PROOF
 #define PROOF 1  // 0: leaves the proof out, to measure what it saves
 #endif
@@ -62,10 +59,9 @@ inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
     return proven & asked;
 }
 
-// Blocks of iterations until the next look whether z has returned: about half of
-// what was done, rounded down to a number that many periods divide.
+// Blocks until the next look: about half of those done so far, rounded down to a number that many periods divide.
 #define GAP 3
-#define LATE_GAP 15  // the first, where none returned at the last CALM looks
+#define LATE_GAP 15  // the first gap after CALM looks at which no orbit had returned
 #define CALM 8
 inline int gap_after(int blocks)
 {

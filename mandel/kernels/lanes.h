@@ -1,7 +1,7 @@
-// Lanes of a work item that do not always go the same way. A mask is true in every
-// bit for vectors, 1 for scalars: combine masks with & and |, negate with NOT only.
+// Vectors whose lanes may take different ways. A true mask has all bits set in a vector's lane, but is 1 as a scalar
+// (WIDTH 1): combine masks with & and |, negate them with NOT only.
 //
-// E holds binary exponents, one a lane; a mask may choose between them.
+// E holds a binary exponent for each lane, as wide as a mask's lanes, so that masks can choose between exponents.
 #include "vector.h"
 
 #if WIDTH == 1
@@ -64,7 +64,7 @@ inline V powers2(E k)
 #endif
 }
 
-// The exponent that all lanes have.
+// The exponent that all lanes share; only where they do.
 #if WIDTH == 1
 #define COMMON(e) (e)
 #else
@@ -77,7 +77,7 @@ inline E exponents(V v)
     return TO_E(AS_BITS(v) >> 52 & 0x7ff) - 1023;
 }
 
-// Brings x 2^e, y 2^e to mantissas of about 1; those that are 0 get the exponent ``of_zero``.
+// Rescales x 2^e and y 2^e so that the larger mantissa is about 1. Lanes that are 0 get the exponent ``of_zero``.
 inline void normalise(V *x, V *y, E *e, int of_zero)
 {
     const V size = fmax(fabs(*x), fabs(*y));
@@ -88,8 +88,8 @@ inline void normalise(V *x, V *y, E *e, int of_zero)
     *e = size == 0 ? (E)(of_zero) : *e + shift;
 }
 
-// The same, but one exponent for all if the lanes that ``count`` are near enough to each other: then the least
-// mantissa is 2^-400 or more, and its square is a normal number. Says whether it is so.
+// The same, and then one exponent for all lanes, if the lanes of the mask ``count`` allow it: the least mantissa must
+// stay at 2^-400 or more, so that its square is a normal number. Returns whether all lanes share the exponent.
 inline bool gather(V *x, V *y, E *e, M count, int of_zero)
 {
     normalise(x, y, e, of_zero);

@@ -1,5 +1,5 @@
-// What a sample leaves in memory: its count and fraction; as asked (DISTANCE, SLOPE) its
-// distance estimate and the unit vector of z / (dz/dc).
+// What a sample writes to memory: its count and fraction; with the defines DISTANCE and SLOPE also its distance
+// estimate and the unit vector of z / (dz/dc).
 #include "smooth.h"
 
 #if DISTANCE
@@ -31,8 +31,8 @@ inline void put_interior(size_t at, int maxiter, OUTPUT_PARAMETERS)
 #endif
 }
 
-// A sample that left the disc with iteration n, to z = x + i y, norm = |z|^2; dz/dc = (dx + i dy) 2^exponent in
-// units of 1 / (sample spacing), of no matter unless asked for.
+// A sample that escaped with iteration n, to z = x + i y, norm = |z|^2. dz/dc = (dx + i dy) 2^exponent, in units of
+// 1 / (sample spacing); it is read only for DISTANCE and SLOPE.
 inline void put_escape(size_t at, int n, int maxiter, double norm, double x, double y,
                        double dx, double dy, int exponent, OUTPUT_PARAMETERS)
 {

@@ -1,15 +1,15 @@
-// What perturb.cl keeps of lanes that wait for their turn, and between rounds (rounds.h).
+// The state of lanes in perturb.cl that wait for their turn (parked), and how it is kept between rounds (rounds.h).
 #include "lanes.h"
 #include "rounds.h"
 
-// x, y, e: z = (x + i y) 2^e. m, n: index of the reference, count. dx, dy, g: dz/dc = (dx + i dy) 2^g
-// / (sample spacing). seen_*: the state at a rebase, as the cycle test keeps it.
+// x, y, e: z = (x + i y) 2^e. m: index on the reference orbit. n: iterations done.
+// dx, dy, g: dz/dc = (dx + i dy) 2^g / (sample spacing). seen_*: the state at an earlier rebase, for the cycle test.
 typedef struct {
     V x, y, dx, dy, seen_x, seen_y;
     E m, n, seen_n, e, g, seen_e;
 } Parked;
 
-// Lanes of ``mask`` wait in this state.
+// Parks the lanes of ``mask`` in this state.
 #define PARK(p, mask, x_, y_, e_, m_, n_) \
     (p).x = (mask) ? (x_) : (p).x; \
     (p).y = (mask) ? (y_) : (p).y; \
@@ -27,10 +27,11 @@ typedef struct {
 #endif
 
 #if ROUNDS
-// Numbers that a lane keeps (mandel/render/perturbed.py allocates them): one after the other, each of all work items.
+ASSERT(PERTURBED_STATE == 11);
+// Number k of those that a lane keeps. Each number of all work items lies together.
 #define KEPT(k) state[(k) * items]
 
-// Keeps ``pending`` lanes; those of ``active`` have the next turn.
+// Keeps the ``pending`` lanes for the next round, which begins with those of ``active``.
 inline void keep(const Parked *p, M pending, M active, __global M *state, size_t items)
 {
     KEPT(0) = pending ? TO_M(p->m) << 1 | (active & 1) : (M)(-1);
@@ -50,7 +51,7 @@ inline void keep(const Parked *p, M pending, M active, __global M *state, size_t
 #endif
 }
 
-// Takes up what ``keep`` kept: which lanes are pending, and which of them have the turn.
+// Reads what ``keep`` kept. Returns the pending lanes; ``turn`` are those to begin with.
 inline M take_up(Parked *p, M *turn, __global const M *state, size_t items)
 {
     const M where = KEPT(0), pending = where >= 0;

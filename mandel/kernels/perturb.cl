@@ -1,16 +1,14 @@
 // Perturbation about one reference orbit Z_m, with rebasing and second-order BLA.
 //
-// A sample's orbit is Z_m + z. WIDTH neighbouring samples walk in lockstep: they
-// share the reference index m and the count n, so that tables are read once and
-// broadcast. Where some rebase and others do not, the group splits; one part
-// goes on, the other is parked and taken up again later.
+// A sample's orbit is Z_m + z, with the reference orbit Z. WIDTH neighbouring samples, a group, walk in lockstep: they
+// share the index m and the count n, so that each entry of a table is read once for all of them. Where some rebase and
+// others do not, the group splits: one part goes on, the other is parked (parked.h) until its turn comes.
 //
-// DEEP: z may be too small for double. While any lane of a group is, the group takes
-// scaled steps: z = w 2^e, with an exponent e for each lane, so that no lane depends
-// on how large its neighbours are. Otherwise e is 0 and steps are plain. In plain steps
-// c may vanish: |z| is 2^-500 or more then, and a c below 2^-1022 is nothing beside it.
+// DEEP: z may be too small for double. While that is so in any lane, the group takes scaled steps: z = w 2^e, with an
+// exponent e for each lane, so that no lane's result depends on its neighbours. Otherwise the group takes plain steps,
+// with e = 0. In plain steps |z| is 2^PLAIN_Z_EXPONENT or more; a c that is too small for double is nothing beside it.
 //
-// The derivative is d 2^g, with an exponent g for each lane.
+// The derivative dz/dc is d 2^g, with an exponent g for each lane.
 #include "geometry.h"
 #include "blocks.h"
 #include "outputs.h"
@@ -18,9 +16,9 @@
 
 ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define NORM(x, y) fma(x, x, (y) * (y))
-// Below |z| = 2^-500 scaled steps begin, and from 2^PLAIN_AGAIN on plain ones again.
-#define LEAST_PLAIN_SQUARE 0x1p-1000
-#define PLAIN_AGAIN -480
+// Scaled steps begin below |z| = 2^PLAIN_Z_EXPONENT; plain steps begin again from 2^PLAIN_AGAIN on.
+#define LEAST_PLAIN_SQUARE power2(2 * PLAIN_Z_EXPONENT)
+#define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // About log2 of the root of v > 0.
@@ -74,12 +72,12 @@ void perturb(__global const double *across, __global const double *down, __globa
         }
     }
     pending = pending != 0;
-    // In plain double c is what is left of it there: 0 below 1e-308.
+    // c as a plain double: 0 where it is below the range.
     const double plain = power2(scale_exponent);
     const V px = cx * plain, py = cy * plain;
 
-    // seen: a cycle test at rebases. A sample that comes back to the very same state can never leave.
-    // seen_n doubles, after Brent.
+    // The cycle test, at rebases: a sample that returns to exactly the state seen_* can never escape. After Brent, a
+    // new state is saved whenever the count has doubled since the last one.
     Parked parked = {
         .x = fma((V)(start_x), cx, -(start_y * cy)), .y = fma((V)(start_x), cy, start_y * cx), .m = start,
         .n = start, .e = start_exponent + scale_exponent, .g = start_exponent + scale_exponent,
@@ -99,7 +97,7 @@ void perturb(__global const double *across, __global const double *down, __globa
     V dx, dy;
     E g;
 #endif
-    M turn = 0;  // the lanes to begin with, if there is a choice
+    M turn = 0;  // lanes that go first, of those that are pending
 #if ROUNDS
     const size_t items = get_global_size(0) * get_global_size(1);
     __global M *const state = (__global M *)kept + get_global_id(1) * get_global_size(0) + get_global_id(0);
@@ -141,11 +139,11 @@ void perturb(__global const double *across, __global const double *down, __globa
                 pending = pending & NOT(active);
                 break;
             }
-            // The longest block that every sample of the group may take.
+            // The longest block that all samples of the group may take; level -1: a single step.
             int level = -1, block = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
-                if (--budget < 0) {  // these have the next turn
+                if (--budget < 0) {  // the next round begins with these lanes
                     PARK(parked, active, x, y, e, (E)m, (E)n)
                     turn = active;
                     break;
@@ -160,7 +158,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 if (scaled) {
                     allowed = deep_reach + block;
-                    const E all_logs = rough_log(size) + 8192 * max(e, (E)(LEAST_EXPONENT));
+                    const E all_logs = rough_log(size) + (2 << REACH_BITS) * max(e, (E)(LEAST_EXPONENT));
                     size_log = greatest_exponent(active ? all_logs : (E)(INT_MIN));
                 } else
 #endif
@@ -189,7 +187,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     const int4 exponents_of = as_int4(t.s67);
                     ea = exponents_of.x; eb = exponents_of.y; ed = exponents_of.z;
                 }
-                // (a + d z) z + b c, in units of 2^(e + top)
+                // z' = (a + d z) z + b c, in units of 2^(e + top)
                 const int ec = eb + scale_exponent;
                 E top;
                 V sa, sb, sd;
@@ -214,7 +212,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 y = fma(tx, y, fma(ty, x, fma(bx, cy, by * cx)));
                 x = rx;
 #if DERIVATIVE
-                // (a + 2 d z) dz + b, in units of 2^(g + top_g)
+                // dz' = (a + 2 d z) dz + b, in units of 2^(g + top_g)
                 const E top_g = max(top, ec - g);
                 const V fit = powers2(top - top_g), own = unit * powers2(ec - g - top_g);
                 const V vx = (tx + fma(ux, old_x, -(uy * old_y))) * fit;
@@ -274,9 +272,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             V size = NORM(x, y);
 #if DEEP
             const M tiny = active & (size < LEAST_PLAIN_SQUARE);
-            // A z of 0 that stays 0 is none too small: the centre's own.
+            // A z that is 0 and stays 0 is not too small: it is the centre's own sample.
             if (!was_scaled && ANY(tiny) && ANY(tiny & (moving | (old_x != 0) | (old_y != 0)))) {
-                // Too small for plain double: the same step again, scaled.
+                // z became too small for plain double: do the step again, scaled.
                 x = old_x;
                 y = old_y;
                 even = gather(&x, &y, &e, active, scale_exponent);
@@ -305,7 +303,8 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
             const int ez = orbit_exponent[m];
             if (scaled) {
-                // Where |z| < 2^-60 |Z| and |Z| is well inside nothing happens: the rule, so it is seen first.
+                // The usual case first: where |z| < 2^-60 |Z| and |Z| is well inside the disc, no lane escapes or
+                // rebases.
                 if (even && COMMON(e) + 160 < ez + half_exponent(square) && m != last && square < 3.9) continue;
                 const V to_plain = powers2(e);
                 const double2 zp = z * power2(ez);
@@ -332,8 +331,8 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             M gone = active & NOT(full <= limit), back = active & (sum < part);
             if (edges > 0 && fabs(square - 4.0) < 0x1p-4) {
-                // |Z + z| > 2 where a double of that size cannot tell: by the sign of
-                // (|Z|^2 - 4) + 2 Re(conj(Z) z) + |z|^2.
+                // |Z| is so near 2 that a double may not tell whether |Z + z| > 2. The sign of
+                // (|Z|^2 - 4) + 2 Re(conj(Z) z) + |z|^2 tells; the host gives |Z|^2 - 4 exactly (edge_gap).
                 const int found = find(edge, edges, m);
                 if (found >= 0) {
 #if DEEP
@@ -366,7 +365,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 back = back & active;
             }
             if (ANY(back)) {
-                // At the end of an orbit that repeats, z goes on as it is from index wrap.
+                // At the end of a periodic reference, z goes on unchanged from index ``wrap``.
                 const M stay = m == last && wrap > 0 ? back & NOT(near) : (M)0;
                 const V new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
                 const E new_e = stay ? e : eu;
@@ -376,7 +375,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 parked.seen_y = save ? new_y : parked.seen_y;
                 parked.seen_e = save ? new_e : parked.seen_e;
                 parked.seen_n = save ? (E)n : parked.seen_n;
-                // Interior: what is left of its iterations changes nothing.
+                // A sample in a cycle is interior: it gets maxiter as its count at once.
                 PARK(parked, back, new_x, new_y, new_e, stay ? (E)wrap : (E)0, same ? (E)maxiter : (E)n)
                 active = active & NOT(back);
             }

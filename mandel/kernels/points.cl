@@ -1,9 +1,9 @@
-// Coordinates of the samples of listed pixels, N x N each, as GEOMETRY 3 takes
-// them: what the grid that ``across`` and ``down`` describe has there, bit by bit.
+// Coordinates of the samples of listed pixels, N x N each, as the geometry INDEXED takes them: bit by bit those that
+// the grid of ``across`` and ``down`` has there.
 #include "geometry.h"
 
-/* Global size: at least ``samples``; what is beyond repeats the last one.
- * width: the canvas's; cols, rows: the grid's, N times the canvas's. */
+/* Global size: ``samples`` or more; work items beyond repeat the last sample.
+ * width: of the canvas; cols, rows: of the grid, N times the canvas's. */
 __kernel void locate(__global const double *across, __global const double *down, int cols, int rows,
                      int width, __global const int *list, int first, int samples,
                      __global double *re, __global double *im)

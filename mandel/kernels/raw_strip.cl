@@ -1,16 +1,16 @@
-/* Raw samples of a strip on their way to a file: fractions of few bits, then differences.
+/* A strip's raw samples on their way to a file and back. Their fractions are rounded to few bits; then only the
+ * differences of neighbours are kept.
  *
- * A sample as one number, its smooth count in units of 1 / STEPS:
+ * A sample becomes one number q, its smooth count in units of 1 / STEPS:
  *   q = count * STEPS + frac * STEPS
  *
- * Defines: SHIFT (binary digits of the fractions). */
-#ifndef SHIFT
-#define SHIFT 12
-#endif
-#define STEPS (1 << SHIFT)
+ * where STEPS is 2 to the power of FRACTION_BITS. */
+#include "contract.h"
 
-/* Rounds the fractions of samples that escaped to STEPS values from ``low`` / STEPS on,
- * so that q tells count and frac. Global size: samples. */
+#define STEPS (1 << FRACTION_BITS)
+
+/* Rounds the fractions of samples that escaped to one of STEPS values, from ``low`` / STEPS on. With no more values
+ * than STEPS, count and frac follow from q. Global size: samples. */
 kernel void round_fractions(global const int *restrict count, global float *restrict frac, int maxiter, int low)
 {
     int i = get_global_id(0);
@@ -23,8 +23,8 @@ inline long number(global const int *restrict count, global const float *restric
     return (long)count[at] * STEPS + (long)(frac[at] * STEPS);
 }
 
-/* What q is more than its neighbours' plane (left + above - both), zigzag, byte by byte: all
- * lowest bytes first. Beyond the block q counts as 0. Global size: columns, rows. */
+/* The difference of q from left + above - above left, in zigzag coding (the sign in the lowest bit), as planes of
+ * bytes: first the lowest bytes of all samples, then the next. Outside the block q is 0. Global size: columns, rows. */
 kernel void differences(global const int *restrict count, global const float *restrict frac,
                         global uchar *restrict planes)
 {
@@ -38,23 +38,24 @@ kernel void differences(global const int *restrict count, global const float *re
         d += number(count, frac, at - cols - 1);
     ulong zigzag = ((ulong)d << 1) ^ (ulong)(d >> 63);
     int n = cols * (int)get_global_size(1);
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < RAW_PLANES; k++)
         planes[k * n + at] = (uchar)(zigzag >> (8 * k));
 }
 
-/* Samples out of their q. Global size: samples. */
+/* Samples from their q. Global size: samples. */
 kernel void split(global const long *restrict numbers, int maxiter, int low, global int *restrict count,
                   global float *restrict frac)
 {
     int i = get_global_id(0);
     long q = numbers[i];
     bool interior = q == ((long)maxiter + 1) * STEPS;
-    long n = interior ? (long)maxiter + 1 : (q - low) >> SHIFT;
+    long n = interior ? (long)maxiter + 1 : (q - low) >> FRACTION_BITS;
     count[i] = (int)n;
     frac[i] = (float)(q - n * STEPS) / STEPS;
 }
 
-/* The level at ``to`` as the next coarser one at ``from`` has it. Global size: its columns, rows. */
+/* Makes the level at ``to`` by repeating the texels of the next coarser level, at ``from``. Global size: columns and
+ * rows of the new level. */
 kernel void repeat(global uint *restrict texels, int from, int to)
 {
     int i = get_global_id(0), j = get_global_id(1), cols = get_global_size(0);

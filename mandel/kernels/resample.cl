@@ -1,8 +1,7 @@
 /* Strips of the exponential map: canvas -> texels -> coarser levels -> frames.
  *
- * A texel holds square roots of linear light, ten bits a channel, red lowest:
- * about as even to the eye as sRGB, and a multiplication away from linear
- * light, in which all filtering is done.
+ * A texel holds the square roots of linear light, CHANNEL_BITS a channel, red lowest. To the eye these steps are about
+ * as even as sRGB's, and one multiplication leads to linear light, in which all filtering is done.
  *
  * Defines: TAPS (texels along each side of the block that a pixel is made from,
  * even), COARSEST (the last level).
@@ -18,32 +17,33 @@
 #ifndef COARSEST
 #define COARSEST 0
 #endif
-#define ROOTS 1023.0f
-#define CURVE 4095.0f  // entries of a table of canvas levels, less one
+#define ROOTS ((float)CHANNEL_MASK)
+#define CURVE ((float)(CURVE_ENTRIES - 1))  // the last entry of the table ``curve``
 
 inline float3 light_of(uint texel)
 {
-    float3 root = (float3)((float)(texel & 1023), (float)((texel >> 10) & 1023), (float)(texel >> 20));
+    float3 root = (float3)((float)CANVAS_RED(texel), (float)CANVAS_GREEN(texel), (float)CANVAS_BLUE(texel));
     return root * root;
 }
 
 inline uint texel_of(float3 light)
 {
     float3 root = fmin(native_sqrt(light), ROOTS) + 0.5f;
-    return (uint)root.x | ((uint)root.y << 10) | ((uint)root.z << 20);
+    return CANVAS_PIXEL((uint)root.x, (uint)root.y, (uint)root.z);
 }
 
-/* A shaded block of samples to its place in a strip's finest level.
- * Global size: columns, rows of the block; ``at`` is its first texel. */
+/* Copies a shaded block of samples to its place in a strip's finest level, as texels.
+ * Global size: columns, rows of the block. at: the block's first texel; stride: texels in a row of the level. */
 kernel void to_texels(global const uint *restrict canvas, int at, int stride, global uint *restrict texels)
 {
     int i = get_global_id(0), j = get_global_id(1);
     uint v = canvas[j * (int)get_global_size(0) + i];
-    float3 light = (float3)(decode(v & 1023), decode((v >> 10) & 1023), decode(v >> 20));
+    float3 light = (float3)(decode(CANVAS_RED(v)), decode(CANVAS_GREEN(v)), decode(CANVAS_BLUE(v)));
     texels[at + j * stride + i] = v ? texel_of(light * (ROOTS * ROOTS)) : 0;
 }
 
-/* The level at ``to`` from the next finer one at ``from``. Global size: its columns, rows. */
+/* Makes the level at ``to`` from the next finer level, at ``from``: each texel is the mean of four.
+ * Global size: columns, rows of the new level. */
 kernel void halve(global uint *restrict texels, int from, int to)
 {
     int i = get_global_id(0), j = get_global_id(1), cols = get_global_size(0);
@@ -53,8 +53,8 @@ kernel void halve(global uint *restrict texels, int from, int to)
     texels[to + j * cols + i] = texel_of(0.25f * sum);
 }
 
-/* Where pixels lie as seen from the centre of a frame: (direction in radians,
- * octaves from one pixel). Global size: width, height, even. */
+/* Where a frame's pixels lie as seen from its centre: (direction in radians, log2 of the distance in pixels).
+ * Global size: width, height; both even. */
 kernel void polar(global float2 *restrict places)
 {
     int i = get_global_id(0), j = get_global_id(1);
@@ -65,14 +65,13 @@ kernel void polar(global float2 *restrict places)
 
 /* One frame. Global size: width, height.
  *
- * A pixel is a weighted mean of the TAPS x TAPS texels about its centre, of the one
- * level of which 2 to 4 texels lie along its side (fewer where there is no finer one).
- * The map is conformal, so the pixel lies on it as a square, turned and scaled; a texel
- * counts by how far it lies within that square, whose edges are SOFT texels wide.
- * No branch: compilers for CPUs make vectors of neighbouring pixels.
+ * A pixel is a weighted mean of the TAPS x TAPS texels around its centre, all of one level: the level of which 2 to 4
+ * texels lie along the pixel's side (fewer where there is no finer level). The map is conformal: the pixel is a turned
+ * and scaled square on it. A texel's weight says how far it lies within that square, whose edges fade over SOFT
+ * texels. There is no branch, so that compilers for CPUs make vectors of neighbouring pixels.
  *
  * pixels: what ``polar`` gives for this size;
- * places: for each level the offset of its first row there is, that row, the last row;
+ * places: for each level the offset of the first row that is there, that row's number, the last row's number;
  * origin: row at one pixel from the centre; column: where the frame's right is;
  * per_e: rows (or columns) to a unit of the logarithm (or a radian);
  * level_at_one: the level at one pixel from the centre;
@@ -122,17 +121,17 @@ kernel void resample(
                            * clamp(half_side - fabs(mad(dv, -y, up[a])), 0.0f, 1.0f);
             uint texel = texels[from + col[a]];
             // Conversions of signed numbers are a single instruction everywhere.
-            float red = (float)(int)(texel & 1023), blue = (float)(int)(texel >> 20);
-            float green = (float)(int)(texel & (1023 << 10));  // 1024 times too large
+            float red = (float)(int)CANVAS_RED(texel), blue = (float)(int)CANVAS_BLUE(texel);
+            float green = (float)(int)(texel & (CHANNEL_MASK << CHANNEL_BITS));  // not shifted down
             r = mad(weight * red, red, r);
             g = mad(weight * green, green, g);
             b = mad(weight * blue, blue, b);
             sum += weight;
         }
     }
-    // What rounding adds must not lead beyond the table.
+    // Rounding errors must not lead beyond the table.
     float share = native_rsqrt(sum) * (CURVE / ROOTS);
     int red = (int)fmin(native_sqrt(r) * share, CURVE), blue = (int)fmin(native_sqrt(b) * share, CURVE);
-    int green = (int)fmin(native_sqrt(g) * (share / 1024.0f), CURVE);
-    canvas[j * width + i] = curve[red] | (curve[green] << 10) | (curve[blue] << 20);
+    int green = (int)fmin(native_sqrt(g) * (share / (float)(1 << CHANNEL_BITS)), CURVE);
+    canvas[j * width + i] = CANVAS_PIXEL(curve[red], curve[green], curve[blue]);
 }

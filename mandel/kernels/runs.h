@@ -1,15 +1,21 @@
-// Colour for CPUs, in explicit vectors of 16 pixels: two to four times as fast as
-// what a compiler makes of single pixels.
+// Colour for CPUs, in explicit vectors of RUN_LANES pixels: two to four times as fast as compilers' own vectors of
+// single pixels.
+#include "srgb.h"
 
-// A sample's place on the ring: entry i is the colour at phase (i + 0.5) / size. Some entry whatever frac is:
-// GPUs colour before it is sure that all samples are there (mandel/render/rounds.py).
+#if RUN_LANES != 16
+#error "the vectors here have 16 lanes"
+#endif
+
+// A sample's place on the palette's ring, 0 ... size - 1: entry i is the colour at phase (i + 0.5) / size. The result
+// is a valid place whatever n and frac are: GPUs colour after every round of iterating, when some samples may not have
+// been written yet (mandel/render/rounds.py).
 inline int place(int n, float frac, float density, float offset, int size)
 {
     const float turns = mad(density, native_sqrt(fmax((float)n + frac, 0.0f)), offset);
     return clamp((int)((turns - floor(turns)) * (float)size), 0, size - 1);
 }
 
-// The same of several samples.
+// The same for a vector of samples.
 #define DEFINE_PLACES(name, F_, I_, TO_F_, TO_I_) \
 inline I_ name(I_ n, F_ frac, float density, float offset, int size) \
 { \
@@ -37,7 +43,7 @@ inline uint16 shaded(int16 n, float16 frac, int maxiter,
 // 16 canvas pixels as 48 bytes of RGB.
 inline void store_rgb(uint16 v, __global uchar *to)
 {
-    v = ((v & 1023) + 2) >> 2 | ((((v >> 10) & 1023) + 2) >> 2) << 8 | (((v >> 20) + 2) >> 2) << 16;
+    v = BYTE_OF(CANVAS_RED(v)) | BYTE_OF(CANVAS_GREEN(v)) << 8 | BYTE_OF(CANVAS_BLUE(v)) << 16;
     const uint4 p = v.s048c, q = v.s159d, r = v.s26ae, s = v.s37bf;
     const uint4 a = p | q << 24, b = q >> 8 | r << 16, c = r >> 16 | s << 8;
     vstore16(as_uchar16((uint4)(a.x, b.x, c.x, a.y)), 0, to);

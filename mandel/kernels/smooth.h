@@ -1,6 +1,6 @@
-// What is derived from the first z beyond the bailout, by every engine alike.
+// What all engines derive alike from the first z beyond the bailout.
 
-// log2 of a normal x > 0, within 2e-7, the same bits on every device:
+// log2 of a normal x > 0, with an error below 2e-7 and the same bits on every device:
 // x = 2^e (1 + f), 1 + f in [sqrt(1/2), sqrt(2)), log2(1 + f) = f P(f) fitted
 // at Chebyshev nodes.
 #define DEFINE_LOG2(name, F_, I_, AS_F_, AS_I_, TO_F_) \

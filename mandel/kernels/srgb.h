@@ -1,8 +1,16 @@
-// Linear light to canvas pixels: ten bits a channel, gamma-encoded, red lowest.
-//
-// Four canvas levels to one of a byte, rounded down, so that rounding the
-// canvas to bytes is rounding the exact value.
-#define LEVELS 1020.0f
+// Linear light to canvas pixels and back. A canvas pixel is a uint with CHANNEL_BITS a channel, gamma-encoded, red
+// lowest. One level of a byte is 1 << BYTE_SHIFT canvas levels. Canvas levels are rounded down, so that rounding the
+// canvas to bytes gives the same as rounding the exact value.
+#include "contract.h"
+
+#define LEVELS ((float)CANVAS_LEVELS)
+#define CHANNEL_MASK ((1 << CHANNEL_BITS) - 1)
+#define CANVAS_RED(pixel) ((pixel) & CHANNEL_MASK)
+#define CANVAS_GREEN(pixel) ((pixel) >> CHANNEL_BITS & CHANNEL_MASK)
+#define CANVAS_BLUE(pixel) ((pixel) >> 2 * CHANNEL_BITS)
+#define CANVAS_PIXEL(r, g, b) ((r) | (g) << CHANNEL_BITS | (b) << 2 * CHANNEL_BITS)
+// The byte that a canvas level, or a vector of them, is rounded to.
+#define BYTE_OF(level) (((level) + (1 << BYTE_SHIFT >> 1)) >> BYTE_SHIFT)
 
 /* sRGB transfer function, IEC 61966-2-1; in and out 0..1. */
 inline float encode(float v)
@@ -16,7 +24,7 @@ inline uint pack(float r, float g, float b)
     uint x = (uint)(encode(r) * LEVELS);
     uint y = (uint)(encode(g) * LEVELS);
     uint z = (uint)(encode(b) * LEVELS);
-    return x | (y << 10) | (z << 20);
+    return CANVAS_PIXEL(x, y, z);
 }
 
 /* The linear light of a canvas channel, 0..1: the middle of what rounding down left open. */

@@ -1,16 +1,17 @@
-/* How many samples reached the limit, and how many escaped late, after more than half of it:
- * about as many as these would escape if the limit were higher (docs/depth.md).
+/* Counts the samples that reached the iteration limit, and those that escaped late: after more than half the limit.
+ * With a higher limit about as many more would escape as these late ones (docs/depth.md).
  *
- * Each work group takes RUN samples. Defines: GROUP (its work items; 1 on CPUs). */
+ * Each work group takes TALLY_RUN samples. Defines: GROUP (its work items; 1 on CPUs). */
+#include "contract.h"
+
 #ifndef GROUP
 #define GROUP 1
 #endif
-#define RUN 4096
 
 kernel __attribute__((reqd_work_group_size(GROUP, 1, 1)))
 void tally(global const int *restrict count, int length, int maxiter, global int2 *restrict found)
 {
-    const int begin = get_group_id(0) * RUN, end = min(begin + RUN, length), half_way = maxiter / 2;
+    const int begin = get_group_id(0) * TALLY_RUN, end = min(begin + TALLY_RUN, length), half_way = maxiter / 2;
 #if GROUP == 1
     int16 reached = 0, beyond = 0;
     int at = begin;

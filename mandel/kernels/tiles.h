@@ -1,5 +1,4 @@
-// What direct_tiles.cl is made of: EACH chain of the CHAINS in flight, and where its
-// vectors of WIDTH samples come from and go to.
+// Building blocks of direct_tiles.cl: steps of all CHAINS vectors at once, and the coordinates of a vector's samples.
 #include "geometry.h"
 #include "vector.h"
 
@@ -21,10 +20,10 @@ typedef struct {
 
 inline void points_at(const Task *t, int i, int j, V *a, V *b)
 {
-#if GEOMETRY == 0
+#if GEOMETRY == AXIS_ALIGNED
     *a = LOAD(t->across + i);
     *b = (V)(t->down[j]);
-#elif GEOMETRY == 3
+#elif GEOMETRY == INDEXED
     *a = LOAD(t->across + j * t->cols + i);
     *b = LOAD(t->down + j * t->cols + i);
 #else
@@ -55,8 +54,8 @@ inline bool any_within(const V *norm, const V *bound)
     return any(within);
 }
 
-// Carries states that leave the disc within 2 * half iterations to the last one
-// inside, and n along with them.
+// For states inside the disc that escape within 2 * half iterations: advances each to its last z inside, and adds
+// the iterations done to n.
 #define BISECT(half, x, y, a, b, n) \
     for (int h_ = (half); h_ > 0; h_ >>= 1) { \
         V p_[CHAINS], q_[CHAINS]; \

@@ -1,11 +1,11 @@
-// One source for every vector width: V is WIDTH doubles, M its masks (-1 is
-// true), K as many ints, F as many floats.
+// One source for every vector width. V: WIDTH doubles. M: their masks (true is -1). K: as many ints. F: as many
+// floats.
 #ifndef WIDTH
 #define WIDTH 8
 #endif
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
-// Ends the build where a bound does not hold.
+// Stops the build where a condition does not hold.
 #define ASSERT(holds) typedef char JOIN(assert_, __LINE__)[(holds) ? 1 : -1]
 #if WIDTH == 1
 #define V double
@@ -43,7 +43,7 @@
 #endif
 inline int lanes_set(M mask)
 {
-#if __has_builtin(__builtin_reduce_add)  // what compilers make a popcount of
+#if __has_builtin(__builtin_reduce_add)  // compilers turn it into a count of bits
     return -(int)__builtin_reduce_add(mask);
 #else
 #if WIDTH == 4

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from mandel.kernels.contract import AXIS_ALIGNED, POLAR_GEOMETRY, ROTATED
 from mandel.plan.grid import PLANE, POLAR, Grid
-
-AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3  # values of GEOMETRY in kernels/geometry.h
 
 
 @dataclass(frozen=True)

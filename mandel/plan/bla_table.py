@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mandel.kernels.contract import PLAIN_Z_EXPONENT, REACH_BITS
 from mandel.plan.bla import EPSILON_BITS, Level, levels
 from mandel.plan.reference import Reference
 from mandel.plan.scaled import Scaled
@@ -17,7 +18,6 @@ NEVER = -(2**31)
 LOWEST_LEVEL = 2
 # Offsets below this need a block's c term in extended range (kernels/perturb.cl).
 PLAIN_C_EXPONENT = -896
-PLAIN_Z_EXPONENT = -500
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class BlaTable:
         last: the index at which samples rebase at the latest.
         tops: number of levels in the table.
         blocks: float64 (n, 8): A, B, D as re, im pairs, two unused.
-        reach: int32 (n,): 4096 log2(R**2), rounded down; NEVER where the block cannot be
-            used in plain double.
+        reach: int32 (n,): log2(R**2) with REACH_BITS after the binary point, rounded down; NEVER where the block
+            cannot be used in plain double.
         deep_blocks, deep_reach: the same blocks for extended range, with the exponents of A, B, D
             and a 0 as int32 in the last two doubles; None where double suffices.
         c_max_exponent: the radii hold for |c| < 2**c_max_exponent.
@@ -63,10 +63,10 @@ def first_blocks(starts: int, tops: int) -> np.ndarray:
 
 
 def _reach(radius: Scaled) -> np.ndarray:
-    """4096 log2(R**2) by the kernels' rough logarithm, rounded down; NEVER for 0."""
+    """A block's reach as ``BlaTable.reach`` has it, by the kernels' rough logarithm, rounded down; NEVER for 0."""
     mantissa, shift = np.frexp(radius.mantissa**2)
     exponent = shift + 2 * radius.exponent.astype(np.int64) - 1
-    rough = exponent * 4096 + np.floor((2 * mantissa - 1) * 4096).astype(np.int64) - 1
+    rough = (exponent << REACH_BITS) + np.floor((2 * mantissa - 1) * (1 << REACH_BITS)).astype(np.int64) - 1
     # A value that int32 cannot hold is made smaller, never larger: a block may be missed, not misused.
     return np.where(radius.mantissa > 0, np.clip(rough, NEVER, 2**31 - 1), NEVER).astype(np.int32)
 
@@ -167,7 +167,7 @@ def common_start(table: BlaTable, reference: Reference, c_max: float) -> Start:
         for level in range(most):
             (a, b, d), exponents, reach = _row(table, first + level)
             end = m + (1 << (table.low + level))
-            if end >= table.last or not size < reach / 8192 - 0.1:
+            if end >= table.last or not size < reach / (2 << REACH_BITS) - 0.1:
                 break
             if _log2(d, exponents[2]) + size > _log2(a, exponents[0]) - EPSILON_BITS:
                 break

@@ -1,4 +1,4 @@
-"""Where the samples of a kernel launch lie: tables on the device, for a grid or for listed pixels."""
+"""The coordinates of the samples of a launch, as tables on the device: of a grid, or of listed pixels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
-from mandel.plan.axes import AXIS_ALIGNED, INDEXED, axes
+from mandel.device.context import Buffer, DeviceContext
+from mandel.kernels.contract import AXIS_ALIGNED, INDEXED
+from mandel.plan.axes import axes
 from mandel.plan.grid import Grid
 from mandel.render.painter import Pixels
 
 
 @dataclass(frozen=True)
 class SampleCoordinates:
-    """``cols`` x ``rows`` samples, as ``geometry.h`` finds them.
+    """The coordinates of ``cols`` x ``rows`` samples, as ``geometry.h`` reads them.
 
     Attributes:
         geometry: the header's GEOMETRY.
@@ -25,19 +26,19 @@ class SampleCoordinates:
     cols: int
     rows: int
     geometry: int
-    across: object
-    down: object
+    across: Buffer
+    down: Buffer
     spacing: float | np.ndarray
 
-    def spacings(self, ctx: DeviceContext):
-        """``spacing`` of each row as kernels take it: a float64 device buffer (rows,)."""
+    def spacings(self, ctx: DeviceContext) -> Buffer:
+        """The spacing of each row, as kernels take it: a float64 device buffer (rows,)."""
         return ctx.upload(np.broadcast_to(np.float64(self.spacing), self.rows))
 
 
 def coordinates_of(
     ctx: DeviceContext, grid: Grid, relative: bool = False, width: int = 1
 ) -> SampleCoordinates:
-    """The place of all of a grid's samples.
+    """The coordinates of all samples of a grid.
 
     Args:
         relative: as ``plan.axes.axes`` takes it.
@@ -51,9 +52,9 @@ def coordinates_of(
 def listed_coordinates(
     ctx: DeviceContext, grid: Grid, chosen: np.ndarray, relative: bool, width: int
 ) -> SampleCoordinates:
-    """Chosen samples of a grid that lies straight, one after the other, in rows of ``width``.
+    """The coordinates of chosen samples of an axis-aligned grid, in rows of ``width``.
 
-    The last row is filled up with the last sample.
+    The last sample is repeated to fill the last row.
 
     Args:
         chosen: row-major indices.
@@ -61,7 +62,7 @@ def listed_coordinates(
     """
     table = axes(grid, relative)
     if table.geometry != AXIS_ALIGNED:
-        raise ValueError("only samples of a grid that lies straight can be chosen")
+        raise ValueError("only samples of an axis-aligned grid can be chosen")
     rows = -(-len(chosen) // width)
     row, col = np.divmod(
         np.append(chosen, np.full(rows * width - len(chosen), chosen[-1])).astype(int), grid.cols
@@ -71,7 +72,7 @@ def listed_coordinates(
 
 
 class ListedCoordinates:
-    """Places of pixels of a list, n x n samples each.
+    """The coordinates of listed pixels' samples, n x n each.
 
     Args:
         grid: the samples of the whole canvas, n x n a pixel; in the plane.
@@ -86,9 +87,9 @@ class ListedCoordinates:
         self._kernel = ctx.kernel("points.cl", "locate", (("GEOMETRY", table.geometry), ("N", n)))
 
     def place(self, first: int, length: int, width: int) -> SampleCoordinates:
-        """The samples of pixels ``first`` to ``first + length`` one after the other, in rows of ``width``.
+        """The samples of pixels ``first`` to ``first + length``, in rows of ``width``.
 
-        The last row is filled up with the last sample. Enqueued, not waited for.
+        The last sample is repeated to fill the last row. Enqueued, not waited for.
         """
         ctx, i = self._ctx, np.int32
         samples = length * self._n**2

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mandel.device import tuning
-from mandel.device.context import DeviceContext
+from mandel.device.context import Argument, DeviceContext, Launch
 from mandel.errors import RenderError
+from mandel.kernels import contract
 from mandel.plan.grid import Grid
 from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.rounds import Pace, Rounds
@@ -50,10 +51,9 @@ class Variant:
         name: key of ``VARIANTS``.
         width: lanes of the explicit vectors; 1: a work item is one sample.
         chains: vectors in flight.
-        block: iterations without a bail-out test, a power of two.
-        sparse: lanes left at which a vector is given up and repacked.
-        group: scalar only: work group, columns x rows; samples near each other
-            end at about the same time.
+        block: iterations between two bail-out tests, a power of two.
+        sparse: a vector with so few lanes still inside is given up, and its lanes are packed with others.
+        group: scalar only: columns x rows of a work group. Samples near each other end at about the same time.
     """
 
     name: str
@@ -76,9 +76,9 @@ class Variant:
         )
 
 
-# Blocks of iterations of all chains, or of one sample, that a core surely does in a second.
+# Blocks (of all chains, or of one sample) that every core does in a second.
 _STEPS = 2e6
-MAX_TILE = 1024  # vectors of 8 in a tile: its states, 230 KiB, stay in a core's second cache
+MAX_TILE = 1024  # vectors of 8 in a tile: their states take 230 KiB and stay in a core's second-level cache
 VARIANTS = {
     v.name: v
     for v in (
@@ -96,7 +96,7 @@ VARIANTS = {
         Variant("16 lanes x 2, block 32", 16, 2, 32, 5),
     )
 }
-# What to use where nothing was measured: by the doubles in a CPU's vector register.
+# The variant where nothing was measured, by the doubles in a CPU's vector register.
 DEFAULTS = {1: "4 lanes x 4", 2: "4 lanes x 4", 4: "4 lanes x 4", 8: "16 lanes x 2"}
 GPU_DEFAULT = "scalar, 8 x 8"
 TUNING = "direct"
@@ -113,11 +113,11 @@ class DirectIterator:
     """Iterates grids on one device.
 
     Args:
-        variant: a name of ``VARIANTS``; by default the fastest measured on this
-            device (``render.tune``), else the one for its kind.
-        prove_interior: end interior samples early by proof; the result is the
-            same without (for measuring and testing).
-        pace: work in rounds of this pace, however short it is (for testing).
+        variant: a name of ``VARIANTS``; by default the fastest one measured on this device (``render.tune``), or
+            where none was measured the default for its kind.
+        prove_interior: end interior samples early by proof. Results are the same without (for measurements and
+            tests).
+        pace: always work in rounds, of this pace (for tests).
     """
 
     def __init__(
@@ -131,12 +131,12 @@ class DirectIterator:
         self._rounds = Rounds(ctx, _STEPS, pace)
         self._proof = ("PROOF", int(prove_interior))
         name = variant or tuning.best(ctx.device, TUNING, ("direct.cl", "direct_tiles.cl"))
-        self.variant = VARIANTS.get(name) or VARIANTS[default_variant(ctx)]
+        self.variant = VARIANTS[name if name in VARIANTS else default_variant(ctx)]
         self._defines = self.variant.defines
 
     @property
     def list_width(self) -> int:
-        """Samples in a row of a place of listed pixels that suits this device."""
+        """Samples in a row of listed pixels that suits this device."""
         return max(self.variant.width, 8)
 
     def iterate(
@@ -146,19 +146,18 @@ class DirectIterator:
         bailout: float,
         outputs: Outputs = Outputs(),
         place: SampleCoordinates | None = None,
-        colour_target: ColourTarget | None = None,
+        whole: Grid | None = None,
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
-    ) -> Samples | None:
+    ) -> Samples:
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
         Args:
             place: other samples of the grid, in place of all of them; in rows of
                 a multiple of ``list_width``.
-            colour_target: paints the samples and keeps none: returns None; where ``fuses_colouring`` says so.
+            whole: makes no difference here: parts of a grid are iterated like the whole.
             tally: counts the samples.
-            then: enqueues what else follows, unless there is ink; may be called before all samples are there,
-                and then again.
+            then: enqueues what else follows; may be called before all samples are there, and then again.
             maxiter: 1 to 2e9.
             bailout: escape radius, 2 to 1e9.
 
@@ -168,23 +167,6 @@ class DirectIterator:
         check_limits(maxiter, bailout)
         ctx = self.ctx
         place = place or coordinates_of(ctx, grid, width=self.variant.width)
-        if colour_target is not None:
-            self._tiles(
-                place,
-                maxiter,
-                bailout,
-                tally,
-                2 if colour_target.rgb else 1,
-                (
-                    colour_target.palette_table,
-                    np.int32(colour_target.first),
-                    colour_target.target,
-                    np.int32(colour_target.entries),
-                    np.float32(colour_target.density),
-                    np.float32(colour_target.offset),
-                ),
-            )
-            return None
         n = place.rows * place.cols
         samples = Samples(
             place.rows,
@@ -195,14 +177,14 @@ class DirectIterator:
             ctx.empty(4 * n) if outputs.distance else None,
             ctx.empty(8 * n) if outputs.slope else None,
         )
-        # The tiles carry no derivative: a vector's state doubles and repacking gains nothing.
+        # The tiles carry no derivative: it would double a vector's state, and repacking would gain nothing.
         if self._in_tiles(outputs):
             self._tiles(
                 place,
                 maxiter,
                 bailout,
                 tally,
-                0,
+                contract.PAINT_NOTHING,
                 (samples.count, samples.frac),
                 following(samples, None, then),
             )
@@ -210,11 +192,47 @@ class DirectIterator:
             self._one_by_one(place, samples, bailout, outputs, following(samples, tally, then))
         return samples
 
+    def paint(
+        self,
+        grid: Grid,
+        maxiter: int,
+        bailout: float,
+        colour_target: ColourTarget,
+        tally: Tally | None = None,
+        place: SampleCoordinates | None = None,
+    ) -> None:
+        """Colours the samples of ``grid`` as it makes them, and keeps none; where ``fuses_colouring`` says so.
+
+        Enqueued on the context's queue; waited for only where they may take long.
+
+        Args:
+            maxiter, bailout, tally, place: as for ``iterate``.
+
+        Raises:
+            RenderError: OUT_OF_RANGE for another maxiter or bailout.
+        """
+        check_limits(maxiter, bailout)
+        self._tiles(
+            place or coordinates_of(self.ctx, grid, width=self.variant.width),
+            maxiter,
+            bailout,
+            tally,
+            contract.PAINT_RGB if colour_target.rgb else contract.PAINT_CANVAS,
+            (
+                colour_target.palette_table,
+                np.int32(colour_target.first),
+                colour_target.target,
+                np.int32(colour_target.entries),
+                np.float32(colour_target.density),
+                np.float32(colour_target.offset),
+            ),
+        )
+
     def _in_tiles(self, outputs: Outputs) -> bool:
         return self.variant.width > 1 and not outputs.derivative
 
     def fuses_colouring(self, outputs: Outputs) -> bool:
-        """Whether ``iterate`` can paint such samples as it makes them."""
+        """Whether ``paint`` can make such samples."""
         return self._in_tiles(outputs)
 
     def _one_by_one(
@@ -228,11 +246,11 @@ class DirectIterator:
         ctx = self.ctx
         scalar = self.variant if self.variant.width == 1 else VARIANTS["scalar"]
         wanted = [b for b in (samples.distance, samples.slope) if b is not None]
-        size, group = (samples.cols, samples.rows), scalar.group
-        if group:
-            size = tuple(-(-n // g) * g for n, g in zip(size, group, strict=True))
+        group = scalar.group
+        cols, rows = group or (1, 1)
+        size = (-(-samples.cols // cols) * cols, -(-samples.rows // rows) * rows)
 
-        def build(rounds: int):
+        def build(rounds: int) -> Launch:
             return ctx.kernel(
                 "direct.cl",
                 "direct",
@@ -265,7 +283,7 @@ class DirectIterator:
             ),
             samples.cols * samples.rows,
             samples.maxiter,
-            8 * (7 if outputs.derivative else 5),
+            8 * (contract.DIRECT_DERIVATIVE_STATE if outputs.derivative else contract.DIRECT_STATE),
             then,
         )
 
@@ -276,17 +294,17 @@ class DirectIterator:
         bailout: float,
         tally: Tally | None,
         paint: int,
-        target: tuple,
+        target: tuple[Argument, ...],
         then: Callable[[], object] = lambda: None,
     ) -> None:
         """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
         ctx, width = self.ctx, self.variant.width
         vectors = -(-place.cols // width) * place.rows
-        # Small enough that no core waits long for the last tile of another.
+        # Small tiles: at the end no core waits long for another one's last tile.
         most = MAX_TILE * 8 // width
         tile = min(max(vectors // (24 * ctx.cores), most // 16), most)
 
-        def build(rounds: int):
+        def build(rounds: int) -> Launch:
             return ctx.kernel(
                 "direct_tiles.cl",
                 "direct_tiles",
@@ -318,6 +336,6 @@ class DirectIterator:
             ),
             place.cols * place.rows,
             maxiter,
-            8 * (1 + 3 * tile * width),
+            8 * (contract.TILE_STATE + contract.TILE_SAMPLE_STATE * tile * width),
             then,
         )

@@ -1,8 +1,8 @@
-"""A frame: from a view to a picture, band by band, on one device.
+"""Renders a frame: from a view to a picture, band by band, on one device.
 
-Memory of a worker is bounded whatever the frame's size and supersampling:
-raw samples never take more than ``BAND_BYTES`` at a time (two bands are in
-flight), on a GPU ``GPU_BAND_BYTES``; beside them there are 4 bytes a pixel of canvas and the picture.
+A worker's memory is bounded whatever the frame's size and supersampling. Raw samples of all bands in flight, at most
+two, take ``BAND_BYTES`` or less (``GPU_BAND_BYTES`` on a GPU). Beside them there are the canvas, 4 bytes a pixel, and
+the picture.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,28 +25,32 @@ from mandel.plan.view import View
 from mandel.render import rounds
 from mandel.render.coordinates import ListedCoordinates, listed_coordinates
 from mandel.render.direct import DirectIterator
+from mandel.render.iterator import SampleIterator
 from mandel.render.painter import RGB, Canvas, Painter, outputs
-from mandel.render.samples import LOCKSTEP_ROWS, ColourTarget, Outputs, Samples
+from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Reached, Tally
 
+if TYPE_CHECKING:  # views that are not deep do without it
+    from mandel.render.perturbed import PerturbedIterator
+
 BAND_BYTES = 64 * 2**20
-GPU_BAND_BYTES = 80 * 2**20  # 1920 x 1080 in one band: between two the GPU waits for the host
+GPU_BAND_BYTES = 80 * 2**20  # a frame of 1920 x 1080 is one band: between bands a GPU waits for the host
 _SAMPLE_BYTES = 20  # count, frac, distance, slope
-_LISTED_BYTES = 36  # and coordinates
+_LISTED_BYTES = 36  # the same and coordinates
 DEFAULT_BAILOUT = 1000.0
 
 
 def bands(
     rows: int, cols: int, n: int, nbytes: int = BAND_BYTES, sample_bytes: int = 2 * _SAMPLE_BYTES
 ) -> list[tuple[int, int]]:
-    """(first, rows) of bands of a grid that keep raw samples within ``nbytes``.
+    """Cuts a grid into bands, as (first row, rows), whose raw samples take ``nbytes`` or less.
 
-    The rows of a pixel stay together, and those that walk in lockstep: a band's samples have the same
-    neighbours as in the whole grid.
+    Rows of the same pixels stay together, and so do rows that are iterated in lockstep: the samples of a band have the
+    same neighbours as in the whole grid.
 
     Args:
         n: rows of samples in a row of pixels (the supersampling).
-        sample_bytes: of a sample of each band; two bands are in flight.
+        sample_bytes: bytes of a sample, for all bands in flight.
     """
     step = math.lcm(n, LOCKSTEP_ROWS)
     most = max(nbytes // (sample_bytes * cols) // step, 1) * step
@@ -54,13 +59,13 @@ def bands(
 
 @dataclass
 class Timing:
-    """Seconds of the last picture, wall time on the host.
+    """Where the time of the last picture went: seconds of wall time on the host.
 
     Attributes:
-        arithmetic: the row of the table that was used.
-        samples: iterating, the reference and its table included; only with ``timed``.
-        reference, table: what of ``samples`` went into the reference orbit and the BLA table.
-        total: all of it; what is not samples is colour and the way to the host.
+        arithmetic: name of the arithmetic that was used (``plan.arithmetic``).
+        samples: iterating, with the reference and its table; only with ``timed``.
+        reference, table: the part of ``samples`` for the reference orbit and for the BLA table.
+        total: everything; without ``samples`` it is colouring and copying to the host.
         refined: share of the pixels that got more than one sample, by adaptive supersampling.
     """
 
@@ -73,7 +78,7 @@ class Timing:
 
 
 def _nothing() -> None:
-    """What is left to do for a piece that was shaded as it was iterated."""
+    """Nothing is left to do for a piece that was coloured while it was iterated."""
 
 
 class FrameRenderer:
@@ -82,14 +87,14 @@ class FrameRenderer:
     Not thread-safe: one for each thread.
 
     Args:
-        band_bytes: the most that raw samples take on the device; by default what suits it.
-        timed: waits after each step, so that ``timing`` can tell them apart; without it
-            CPUs colour samples while they are in their caches.
+        band_bytes: the most that raw samples take on the device; by default what suits the device.
+        timed: wait after each step, so that ``timing`` can tell the steps apart. Otherwise CPUs colour samples while
+            these are in their caches.
         workers: processes that render on this machine and share its memory.
 
     Attributes:
-        reached: how many samples of the last picture reached the limit; of one that was refined,
-            of the first sample of each pixel.
+        reached: how many samples of the last picture reached the iteration limit. In a refined picture only the first
+            sample of each pixel counts.
     """
 
     def __init__(
@@ -102,29 +107,29 @@ class FrameRenderer:
         self._workers = workers
         self.reached = Reached()
         self._painter = Painter(ctx)
-        self._engines = {}
 
-    def _engine(self, name: str):
-        if name not in self._engines:
-            self._engines[name] = {DIRECT: self._direct, PERTURBED: self._perturbed}[name]()
-        return self._engines[name]
+    def _iterator(self, name: str) -> SampleIterator:
+        return self._direct if name == DIRECT else self._perturbed
 
-    def _direct(self):
+    @cached_property
+    def _direct(self) -> DirectIterator:
         return DirectIterator(self.context)
 
-    def _perturbed(self):
+    @cached_property
+    def _perturbed(self) -> PerturbedIterator:
         from mandel.render.perturbed import PerturbedIterator
 
         return PerturbedIterator(self.context, workers=self._workers)
 
     def keep_reference(self, re: str, im: str, reference: Reference) -> None:
-        """Uses ``reference``, computed elsewhere, for deep views of this centre from now on."""
-        self._engine(PERTURBED).keep(re, im, reference)
+        """From now on uses ``reference``, computed elsewhere, for deep views of this centre."""
+        self._perturbed.keep(re, im, reference)
 
     def bands(self, grid: Grid, maxiter: int, n: int = 1) -> list[tuple[int, int]]:
-        """``bands`` of a grid; smaller ones where samples keep a state between rounds of iterating.
+        """Bands of a grid, smaller ones where iterating is done in rounds and samples keep a state between them.
 
-        Not on GPUs: more bands cost them time, and the state of one, at most 2.2 times ``band_bytes``, has room.
+        Not smaller on GPUs: more bands cost them time, and they have room for a band's state, at most 2.2 times
+        ``band_bytes``.
         """
         found = bands(grid.rows, grid.cols, n, self.band_bytes)
         if self.context.device.is_gpu or not rounds.are_needed(
@@ -140,41 +145,35 @@ class FrameRenderer:
         bailout: float = DEFAULT_BAILOUT,
         outputs: Outputs = Outputs(),
         whole: Grid | None = None,
-        colour_target: ColourTarget | None = None,
         tally: Tally | None = None,
         then: Callable[[Samples], object] | None = None,
-    ) -> Samples | None:
-        """Raw samples of a grid by the arithmetic that it needs; enqueued, waited for only where they may take long.
+    ) -> Samples:
+        """Raw samples of a grid, by the arithmetic that it needs. Enqueued; waited for only where they may take long.
 
         Args:
             whole: the grid that ``grid`` is a part of, if it is one: all parts are iterated alike.
-            colour_target: paints the samples and keeps none, returns None; where the engine can.
             tally: counts the samples.
-            then: enqueues what else follows, unless there is ink; may be called before all samples are there,
-                and then again.
+            then: enqueues what else follows; may be called before all samples are there, and then again.
         """
         row = arithmetic(whole or grid)
         self.timing.arithmetic = row.name
-        engine = self._engine(row.engine)
-        if row.engine == DIRECT:
-            return engine.iterate(
-                grid, maxiter, bailout, outputs, colour_target=colour_target, tally=tally, then=then
-            )
-        samples = engine.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally, then=then)
-        self.timing.reference += engine.timing.reference
-        self.timing.table += engine.timing.table
+        iterator = self._iterator(row.engine)
+        samples = iterator.iterate(grid, maxiter, bailout, outputs, whole=whole, tally=tally, then=then)
+        if row.engine == PERTURBED:
+            self.timing.reference += self._perturbed.timing.reference
+            self.timing.table += self._perturbed.timing.table
         return samples
 
     def counts(self, grid: Grid, maxiter: int, bailout: float, chosen: np.ndarray) -> np.ndarray:
-        """Counts of chosen samples of a grid that lies straight, int32.
+        """Counts of chosen samples of an axis-aligned grid, int32 (len(chosen),).
 
         Args:
             chosen: row-major indices, at least one.
         """
         row = arithmetic(grid)
-        engine = self._engine(row.engine)
-        place = listed_coordinates(self.context, grid, chosen, row.engine == PERTURBED, engine.list_width)
-        samples = engine.iterate(grid, maxiter, bailout, place=place)
+        iterator = self._iterator(row.engine)
+        place = listed_coordinates(self.context, grid, chosen, row.engine == PERTURBED, iterator.list_width)
+        samples = iterator.iterate(grid, maxiter, bailout, place=place)
         return self.context.download(samples.count, np.empty(place.rows * place.cols, np.int32))[
             : len(chosen)
         ]
@@ -194,8 +193,8 @@ class FrameRenderer:
 
         Args:
             supersampling: n for n x n samples a pixel.
-            adaptive: of those, one for each pixel at first; n x n only for pixels
-                that differ from a neighbour (``Painter.edges``).
+            adaptive: one sample for each pixel at first; then n x n for pixels that differ from a neighbour
+                (``Painter.edges``).
 
         Raises:
             RenderError: ODD_SIZE, BAD_LAYOUT, OUT_OF_RANGE.
@@ -218,10 +217,10 @@ class FrameRenderer:
         return picture
 
     def _fuses_colouring(self, row: Arithmetic, style: ColourStyle, n: int) -> bool:
-        """Whether samples are coloured as they are made."""
+        """Whether samples are coloured while they are iterated."""
         if n > 1 or self.timed or row.engine != DIRECT:
             return False
-        return self._engine(DIRECT).fuses_colouring(outputs(style))
+        return self._direct.fuses_colouring(outputs(style))
 
     def _shade(
         self,
@@ -234,24 +233,26 @@ class FrameRenderer:
         n: int,
         tally: Tally,
     ) -> None:
-        """The whole canvas from ``grid``, n x n samples a pixel, iterated like ``whole``."""
-        fuses_colouring = self._fuses_colouring(arithmetic(whole), style, n)
+        """Shades the whole canvas from ``grid``, n x n samples a pixel, iterated as a part of ``whole``."""
+        row = arithmetic(whole)
+        fuses_colouring = self._fuses_colouring(row, style, n)
         all_bands = self.bands(grid, maxiter, n)
-        if fuses_colouring and len(all_bands) == 1:  # no other band waits for this one: no marker
-            self.samples(
-                grid,
-                maxiter,
-                bailout,
-                outputs(style),
-                whole,
-                self._painter.colour_target(style, canvas),
-                tally,
-            )
+
+        def paint(first: int, rows: int) -> None:
+            self.timing.arithmetic = row.name
+            colour_target = self._painter.colour_target(style, canvas, first)
+            self._direct.paint(grid.band(first, rows), maxiter, bailout, colour_target, tally)
+
+        if fuses_colouring and len(all_bands) == 1:  # a single band needs no marker
+            paint(*all_bands[0])
             return
 
-        def pieces():
+        def pieces() -> Iterator[Callable[[], None]]:
             for first, rows in all_bands:
-                colour_target = self._painter.colour_target(style, canvas, first) if fuses_colouring else None
+                if fuses_colouring:
+                    paint(first, rows)
+                    yield _nothing
+                    continue
                 shade = partial(self._painter.shade, style=style, canvas=canvas, n=n, row=first // n)
                 samples = self.samples(
                     grid.band(first, rows),
@@ -259,7 +260,6 @@ class FrameRenderer:
                     bailout,
                     outputs(style),
                     whole,
-                    colour_target,
                     tally,
                     None if self.timed else shade,
                 )
@@ -270,28 +270,28 @@ class FrameRenderer:
     def _refine(
         self, grid: Grid, maxiter: int, bailout: float, style: ColourStyle, canvas: Canvas, n: int
     ) -> None:
-        """The canvas's edges anew, from ``grid``, n x n samples a pixel."""
+        """Shades the pixels at the canvas's edges again, from ``grid``, n x n samples a pixel."""
         pixels = self._painter.edges(canvas)
         self.timing.refined = pixels.length / (canvas.width * canvas.height)
         row = arithmetic(grid)
-        engine = self._engine(row.engine)
+        iterator = self._iterator(row.engine)
         most = max(self.band_bytes // ((2 * _LISTED_BYTES + rounds.KEPT_BYTES) * n * n), 1)
 
-        def pieces():
+        def pieces() -> Iterator[Callable[[], None]]:
             if not pixels.length:
                 return
             places = ListedCoordinates(self.context, grid, n, pixels, relative=row.engine == PERTURBED)
             for first in range(0, pixels.length, most):
                 length = min(most, pixels.length - first)
-                place = places.place(first, length, engine.list_width)
-                samples = engine.iterate(grid, maxiter, bailout, outputs(style), place=place)
+                place = places.place(first, length, iterator.list_width)
+                samples = iterator.iterate(grid, maxiter, bailout, outputs(style), place=place)
                 samples = replace(samples, rows=length, cols=n * n)
                 yield lambda: self._painter.refine(samples, style, canvas, n, pixels, first)  # noqa: B023 - called before the next
 
         self._paint(pieces())
 
     def _paint(self, pieces: Iterator[Callable[[], None]]) -> None:
-        """Iterates and shades piece after piece, at most two in flight, so that memory is bounded."""
+        """Iterates and shades piece after piece; at most two are in flight, which bounds the memory."""
         queue, passed, started = self.context.queue, [], perf_counter()
         for shade in pieces:
             if self.timed:

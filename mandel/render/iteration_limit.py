@@ -1,7 +1,8 @@
-"""maxiter "auto" of one key view: the view rendered small, at growing limits."""
+"""The iteration limit for maxiter "auto" of one key view: the view is rendered small, with growing limits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import numpy as np
@@ -35,13 +36,13 @@ def view_limit(
     """The iteration limit that ``view`` needs (see mandel/plan/iteration_limit.py).
 
     Args:
-        reference: an orbit of the view's centre that serves it, where it is deep (``view_reference``);
-            kept for views of the centre from then on.
+        reference: an orbit of the view's centre that serves a deep view (``view_reference``). The renderer keeps it
+            for later views of this centre.
         first: the least limit worth giving.
         ceiling: the largest limit tried where no period asks for more.
     """
     grid = small(view).grid()
-    # What the limit costs it costs the view itself, which may be perturbed where the small one is not yet.
+    # The limit's cost is paid in the view itself, which may need perturbation where the small one does not yet.
     scale = Scale.of(0, 0.0, None) if arithmetic(view.grid()).engine == PERTURBED else Scale()
     if arithmetic(grid).engine == PERTURBED:
         reference = reference or view_reference(view)
@@ -65,8 +66,10 @@ def _middle(grid: Grid) -> np.ndarray:
     return (rows[:, None] * grid.cols + cols).ravel()
 
 
-def view_reference(view: View, supersampling: int = 1, progress=None, workers: int = 1) -> Reference:
-    """The reference orbit that ``view_limit`` and the view itself share, whatever the limit turns out to be.
+def view_reference(
+    view: View, supersampling: int = 1, progress: Callable[[int, int], object] | None = None, workers: int = 1
+) -> Reference:
+    """A reference orbit for both ``view_limit`` and the view itself, whatever limit is found.
 
     Args:
         supersampling: of the view.

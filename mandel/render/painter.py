@@ -1,8 +1,8 @@
-"""Colours raw samples on the device they lie on, and brings a picture's bytes to the host.
+"""Colours raw samples on their device, and brings the picture's bytes to the host.
 
-Samples are shaded onto a ``Canvas``, one gamma-encoded pixel in a uint, in
-any number of pieces: bands of rows, or lists of single pixels that got more
-samples than the rest. Nothing waits until the canvas is developed into bytes.
+Samples are shaded onto a ``Canvas``, which holds a gamma-encoded pixel in each uint. They come in any number of pieces:
+bands of rows, or lists of single pixels that got more samples than the rest. The host waits only in ``develop``, which
+turns the canvas into bytes.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ import numpy as np
 from mandel.colour import palette_table
 from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import encode_srgb
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext, Target
 from mandel.errors import RenderError
+from mandel.kernels import contract
 from mandel.render.samples import ColourTarget, Outputs, Samples
 
 RGB = "rgb"
 YUV420 = "yuv420"
 LAYOUTS = (RGB, YUV420)
 
-# Below this step between neighbours, in gamma-encoded light, more samples change
-# little that can be seen; docs/colour.md gives the figures.
+# Where neighbours differ by less than this, in gamma-encoded light, more samples change little that can be seen;
+# docs/colour.md has the figures.
 EDGE_CONTRAST = 0.06
-
-# CPUs run explicit vectors: two to four times as fast as what the compiler makes of single pixels.
-_RUN, _LEAST_RUN = 4096, 16
 
 _FILE = "colour.cl"
 
@@ -71,13 +69,13 @@ class Canvas:
     Attributes:
         width, height: pixels.
         buffer: uint32, row-major, ten bits each of gamma-encoded red (lowest), green, blue.
-        rgb: the buffer holds bytes of RGB instead, painted with ``Painter.colour_target``.
-        picture: the host's memory, where ``buffer`` is that.
+        rgb: the buffer holds bytes of RGB instead, made with ``Painter.colour_target``.
+        picture: the host's array, if ``buffer`` is the host's memory.
     """
 
     width: int
     height: int
-    buffer: object
+    buffer: Target
     rgb: bool = False
     picture: np.ndarray | None = None
 
@@ -92,9 +90,9 @@ class _PaletteTable:
         light: uint64 (entries,), linear light, 17 bits a channel at bits 0, 21 and 42.
     """
 
-    canvas: object
-    bytes: object
-    light: object
+    canvas: Buffer
+    bytes: Buffer
+    light: Buffer
     entries: int
 
 
@@ -108,11 +106,11 @@ class Pixels:
     """
 
     length: int
-    buffer: object
+    buffer: Buffer
 
 
 class Painter:
-    """Colours samples that lie in ``ctx``'s memory; keeps tables and buffers between calls.
+    """Colours samples in ``ctx``'s memory; keeps tables and buffers between calls.
 
     Not thread-safe: one painter for each thread.
     """
@@ -120,30 +118,35 @@ class Painter:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._ring = lru_cache(maxsize=16)(self._upload_palette_table)
-        self._bytes = (0, None)
-        self._canvas = Canvas(0, 0, None)
+        self._bytes: tuple[int, Buffer] | None = None
+        self._canvas: Canvas | None = None
 
     def _upload_palette_table(self, palette: str) -> _PaletteTable:
         linear = palette_table.colour_table(palette)
-        levels = (encode_srgb(linear) * 1020 + 1e-3).astype(np.uint32)
-        light = np.rint(linear * 131071).astype(np.uint64) << np.array([0, 21, 42], np.uint64)
+        levels = (encode_srgb(linear) * contract.CANVAS_LEVELS + 1e-3).astype(np.uint32)
+        light = np.rint(linear * contract.LIGHT_LEVELS).astype(np.uint64)
+        light <<= np.arange(3, dtype=np.uint64) * np.uint64(contract.LIGHT_BITS)
         black = np.zeros((1, 3), np.uint32)
 
-        def packed(channels: np.ndarray, bits: int):
+        def packed(channels: np.ndarray, bits: int) -> Buffer:
             shifts = np.arange(3, dtype=np.uint32) * np.uint32(bits)
             words = np.append(channels, black, axis=0) << shifts
             return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
 
-        bytes_ = (levels + 2) >> 2
+        bytes_ = (levels + (1 << contract.BYTE_SHIFT >> 1)) >> contract.BYTE_SHIFT
         return _PaletteTable(
-            packed(levels, 10), packed(bytes_, 8), self.ctx.upload(light.sum(axis=1)), len(linear)
+            packed(levels, contract.CHANNEL_BITS),
+            packed(bytes_, 8),
+            self.ctx.upload(light.sum(axis=1)),
+            len(linear),
         )
 
     def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
-        """A new canvas; its pixels are undefined until shaded, or, for bytes of RGB, painted with ``colour_target``.
+        """A new canvas. Its pixels are undefined until they are shaded, or made with ``colour_target``.
 
         Args:
-            out: as ``develop`` will get it; with bytes of RGB the device paints there if it can.
+            rgb: it holds bytes of RGB, which only ``colour_target`` can make.
+            out: what ``develop`` will get as ``out``; bytes of RGB are written there directly if the device can.
         """
         if rgb:
             picture = _picture(shape(width, height, RGB), out)
@@ -153,7 +156,7 @@ class Painter:
         return Canvas(width, height, self.ctx.empty((3 if rgb else 4) * (width * height + 3)), rgb)
 
     def colour_target(self, style: ColourStyle, canvas: Canvas, row: int = 0) -> ColourTarget:
-        """What an iterator needs to colour a band of the canvas, from ``row`` on, one sample a pixel."""
+        """What an iterator needs to colour a band of the canvas that begins at ``row``, one sample a pixel."""
         own, first = self._ring(style.palette), row * canvas.width
         painted = own.bytes if canvas.rgb else own.canvas
         density, offset = style.density, style.offset % 1.0
@@ -183,18 +186,18 @@ class Painter:
     def edges(self, canvas: Canvas, contrast: float = EDGE_CONTRAST) -> Pixels:
         """The pixels of a wholly shaded canvas that need more samples, row by row; waits.
 
-        Those that differ from one of their four neighbours by more than
-        ``contrast`` (0..1, gamma-encoded, hence about evenly visible) in any channel.
+        These are the pixels that differ from one of their four neighbours by more than ``contrast`` in some channel
+        (0..1, gamma-encoded: equal steps look about equal).
         """
         pixels = canvas.width * canvas.height
-        mark, runs = self.ctx.empty(pixels), -(-pixels // 64)
+        mark, runs = self.ctx.empty(pixels), -(-pixels // contract.MARK_RUN)
         found = self.ctx.empty(4 * runs)
         self.ctx.kernel(_FILE, "mark_edges")(
             self.ctx.queue,
             (canvas.width, canvas.height),
             None,
             canvas.buffer,
-            np.uint32(round(contrast * 1020)),
+            np.uint32(round(contrast * contract.CANVAS_LEVELS)),
             mark,
         )
         self.ctx.kernel(_FILE, "count_marked")(self.ctx.queue, (runs,), None, mark, np.int32(pixels), found)
@@ -208,14 +211,13 @@ class Painter:
     def refine(
         self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int, pixels: Pixels, first: int = 0
     ) -> None:
-        """Shades pixels ``first`` to ``first + samples.rows`` of a list anew, from n x n samples each.
+        """Shades pixels ``first`` to ``first + samples.rows`` of a list again, from n x n samples each.
 
         Enqueued, not waited for.
 
         Args:
-            samples: a row for each pixel: its n * n samples, row by row, where
-                the grid of n x n samples a pixel has them: sample k of pixel
-                (x, y) is column x * n + k % n, row y * n + k // n of ``view.grid(n)``.
+            samples: a row for each pixel, of its n * n samples. Sample k of pixel (x, y) is the sample in column
+                x * n + k % n and row y * n + k // n of ``view.grid(n)``.
 
         Raises:
             RenderError: BAD_SAMPLES when sizes or outputs do not fit.
@@ -229,11 +231,21 @@ class Painter:
         if samples.rows:
             self._shade(samples, style, canvas, n, (samples.rows,), base=first, pixels=pixels.buffer)
 
-    def _shade(self, samples, style, canvas, n, size, *, base=0, pixels=None):
+    def _shade(
+        self,
+        samples: Samples,
+        style: ColourStyle,
+        canvas: Canvas,
+        n: int,
+        size: tuple[int, ...],
+        *,
+        base: int,
+        pixels: Buffer | None = None,
+    ) -> None:
         if (style.needs_slope and samples.slope is None) or (
             style.needs_distance and samples.distance is None
         ):
-            raise RenderError("BAD_SAMPLES", "the look needs slope or distance, which the samples lack.")
+            raise RenderError("BAD_SAMPLES", "the style needs slope or distance, which the samples lack.")
         own = self._ring(style.palette)
         f, i = np.float32, np.int32
         density, offset = f(style.density), f(style.offset % 1.0)
@@ -241,7 +253,7 @@ class Painter:
         if n == 1 and len(size) == 2 and self._runs(length) and not outputs(style).derivative:
             self.ctx.kernel(_FILE, "shade_run")(
                 self.ctx.queue,
-                (-(-length // _RUN),),
+                (-(-length // contract.RUN_PIXELS),),
                 (1,),
                 samples.count,
                 samples.frac,
@@ -289,8 +301,8 @@ class Painter:
         )
 
     def _runs(self, length: int) -> bool:
-        """Whether so many pixels are done by the kernels for CPUs."""
-        return self.ctx.device.kind == "cpu" and length >= _LEAST_RUN
+        """Whether so many pixels are coloured by the kernels for CPUs, which are two to four times as fast there."""
+        return self.ctx.device.kind == "cpu" and length >= contract.RUN_LANES
 
     def develop(self, canvas: Canvas, layout: str = RGB, out: np.ndarray | None = None) -> np.ndarray:
         """The canvas as bytes, in ``out`` if given (uint8, of ``shape(...)``, contiguous); waits."""
@@ -309,12 +321,14 @@ class Painter:
             return self.ctx.download(canvas.buffer, out)
         length, kernel, queue = canvas.width * canvas.height, self.ctx.kernel, self.ctx.queue
         runs = layout == RGB and self._runs(length)
-        target = self.ctx.target(out) if runs or layout != RGB else None  # others write whole words
+        target = (
+            self.ctx.target(out) if runs or layout != RGB else None
+        )  # to_rgb writes beyond the picture's end
         buffer = self._bytes_for(out.size) if target is None else target
         with self.ctx.finished_on_error():
             if runs:
-                size = (-(-length // _RUN),)
-                kernel(_FILE, "to_rgb_run")(queue, size, (1,), canvas.buffer, np.int32(length), buffer)
+                groups = -(-length // contract.RUN_PIXELS)
+                kernel(_FILE, "to_rgb_run")(queue, (groups,), (1,), canvas.buffer, np.int32(length), buffer)
             elif layout == RGB:
                 kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)
             else:
@@ -325,9 +339,9 @@ class Painter:
             self.ctx.finish_queue()
             return out
 
-    def _bytes_for(self, size: int):
-        """The buffer of the last picture's bytes, if it is large enough, else a new one."""
-        if self._bytes[0] < size + 12:  # kernels write whole words
+    def _bytes_for(self, size: int) -> Buffer:
+        """The buffer of the last picture's bytes if it is large enough, else a new one."""
+        if self._bytes is None or self._bytes[0] < size + 12:  # kernels write whole words
             self._bytes = (size + 12, self.ctx.empty(size + 12))
         return self._bytes[1]
 
@@ -341,7 +355,8 @@ class Painter:
     ) -> np.ndarray:
         """A whole picture from its samples: ``shade`` and ``develop`` in one call."""
         width, height = samples.cols // n, samples.rows // n
-        if (self._canvas.width, self._canvas.height) != (width, height):
-            self._canvas = self.canvas(width, height)
-        self.shade(samples, style, self._canvas, n)
-        return self.develop(self._canvas, layout, out)
+        canvas = self._canvas
+        if canvas is None or (canvas.width, canvas.height) != (width, height):
+            canvas = self._canvas = self.canvas(width, height)
+        self.shade(samples, style, canvas, n)
+        return self.develop(canvas, layout, out)

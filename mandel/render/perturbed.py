@@ -10,8 +10,9 @@ from time import perf_counter
 import numpy as np
 
 from mandel.device import machine
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext, Launch
 from mandel.errors import RenderError
+from mandel.kernels.contract import PERTURBED_STATE
 from mandel.plan.bla_table import BlaTable, bla_table, common_start
 from mandel.plan.grid import PLANE, Grid
 from mandel.plan.orbit_memory import OrbitRoom
@@ -19,39 +20,39 @@ from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.direct import check_limits
-from mandel.render.rounds import KEPT_BYTES, Pace, Rounds
+from mandel.render.rounds import Pace, Rounds
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Tally, following
 
-# Samples in lockstep: columns x rows of a tile.
+# Columns x rows of the samples that are iterated in lockstep.
 _CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
-# A warp's samples lie close together, so that they mostly take the same steps.
+# The samples of a warp are neighbours, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
 
-# Below that of any number, and far from overflow when others are added.
+# Below the exponent of any number, and far from overflow when others are added to it.
 _EXPONENT_OF_ZERO = -(2**28)
-# Blocks or groups of single steps that a core surely does in a second.
+# Blocks, or groups of single steps, that every core does in a second.
 _STEPS = 1e7
 
 
-# Of a machine's memory, for an orbit and what its workers make of it.
+# The share of a machine's memory for an orbit and the tables that its workers make from it.
 _ORBIT_SHARE = 0.6
 
 
 def orbit_room(workers: int) -> OrbitRoom:
-    """What a reference orbit may take on this machine, where so many processes use it."""
+    """The memory that a reference orbit may take on this machine, where ``workers`` processes use it."""
     return OrbitRoom(int(_ORBIT_SHARE * machine.memory_bytes()), workers)
 
 
 def _text_of_power2(exponent: float) -> str:
-    """2**exponent, roughly, as a decimal string of any range."""
+    """About 2**exponent, as a decimal string; the exponent may be of any size."""
     power = exponent * math.log10(2)
     return f"{10 ** (power - math.floor(power)):.6f}e{math.floor(power)}"
 
 
 @dataclass
 class PerturbedTiming:
-    """Seconds spent on the host for the last grid; 0 where a kept result served."""
+    """Seconds that the host spent on the last grid's reference and table; 0 where a kept one served."""
 
     reference: float = 0.0
     table: float = 0.0
@@ -62,8 +63,8 @@ class PerturbedIterator:
 
     Args:
         progress: called as ``progress(done, limit)`` while a reference is computed.
-        pace: work in rounds of this pace, however short it is (for tests).
-        workers: processes on this machine that keep the same orbit, each with a table of its own.
+        pace: always work in rounds, of this pace (for tests).
+        workers: processes on this machine that keep the same orbit, each with its own table.
     """
 
     def __init__(
@@ -80,21 +81,21 @@ class PerturbedIterator:
         self._progress = progress
         self._centre: tuple[str, str] | None = None
         self._reference: Reference | None = None
-        self._reference_key: tuple | None = None
-        self._given = False  # by the caller
-        self._radius: str | None = None  # that it was computed for, if it was not
+        self._reference_key: tuple[object, ...] | None = None
+        self._given = False  # whether the caller gave the reference
+        self._radius: str | None = None  # for which it was computed here, if it was
         self._ends: dict[float, int] = {}
-        self._orbits: dict[bool, list] = {}
-        self._edge = None
-        self._table_key = None
-        self._table: BlaTable | None = None
-        self._table_buffers = None
+        self._orbits: dict[bool, list[Buffer]] = {}
+        self._edge: list[Buffer] = []
+        self._table: tuple[object, BlaTable, list[Buffer]] | None = (
+            None  # what it was made for, it, on the device
+        )
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
-        """The orbit that was given for this centre if it serves ``grid``, else the grid's own.
+        """The orbit that the caller gave for this centre if it serves ``grid``, else the grid's own.
 
-        One that was computed for another grid would serve too, but near the set it may give samples other
-        last bits: pictures must not depend on what was rendered before.
+        An orbit computed here for another grid is not used, although it might serve: near the set it may change
+        the last bits of samples, and pictures must not depend on what was rendered before.
         """
         need = precision(grid)
         radius = _text_of_power2(need.c_max) if grid.kind == PLANE else None
@@ -110,36 +111,41 @@ class PerturbedIterator:
             kept = reference_orbit(
                 grid.re, grid.im, need.bits, maxiter, self._progress, radius, room=orbit_room(self._workers)
             )
-            self.keep(grid.re, grid.im, kept)
+            kept = self.keep(grid.re, grid.im, kept)
             self._given, self._radius = False, radius
             self.timing.reference = perf_counter() - began
         return kept
 
-    def keep(self, re: str, im: str, reference: Reference) -> None:
-        """Keeps a reference, computed elsewhere, in place of whatever was kept; it is used where it serves."""
+    def keep(self, re: str, im: str, reference: Reference) -> Reference:
+        """Keeps a reference, computed elsewhere, in place of whatever was kept; it is used where it serves.
+
+        Returns:
+            What is kept now: ``reference``, or the equal one that was kept before.
+        """
         self._given = True
-        # An orbit follows from these; a copy of the one kept brings nothing new.
+        # These determine an orbit: another copy of the kept one brings nothing new.
         key = re, im, reference.bits, reference.limit, reference.last
-        if key != self._reference_key:
+        if self._reference is None or key != self._reference_key:
             self._centre, self._reference, self._reference_key = (re, im), reference, key
             self._ends = {}
-            self._table_key = self._table = self._table_buffers = None
+            self._table = None
             self._orbits = {}
             self._edge = self._upload(reference.edge, reference.edge_gap, reference.edge_exponent)
+        return self._reference
 
-    def _upload(self, *arrays: np.ndarray) -> list:
+    def _upload(self, *arrays: np.ndarray) -> list[Buffer]:
         """Device buffers; an empty array gets one that is never read."""
         return [self.ctx.upload(array) if array.size else self.ctx.empty(64) for array in arrays]
 
-    def _orbit(self, deep: bool) -> list:
-        """The kept orbit on the device: entries, and their exponents.
+    def _orbit(self, reference: Reference, deep: bool) -> list[Buffer]:
+        """The kept orbit on the device: its entries and their exponents.
 
-        A reference that serves deeper grids too has entries beside which a shallower grid's offsets are
-        large. Without ``deep`` they are plain doubles, 0 below their range.
+        A reference made for deeper grids has entries that are too small for double. Without ``deep`` they become 0:
+        beside a shallower grid's offsets they are nothing.
         """
         if deep not in self._orbits:
-            orbit = np.stack((self._reference.re, self._reference.im), axis=1)
-            exponent = self._reference.exponent
+            orbit = np.stack((reference.re, reference.im), axis=1)
+            exponent = reference.exponent
             if deep:  # 0 has the least exponent of all
                 exponent = np.where(orbit.any(axis=1), exponent, _EXPONENT_OF_ZERO).astype(np.int32)
             elif exponent.any():
@@ -147,39 +153,41 @@ class PerturbedIterator:
             self._orbits[deep] = self._upload(orbit, exponent)
         return self._orbits[deep]
 
-    def _tables(self, need: Precision, bailout: float) -> BlaTable:
+    def _tables(self, reference: Reference, need: Precision, bailout: float) -> tuple[BlaTable, list[Buffer]]:
+        """The kept reference's table, and its arrays on the device."""
         if bailout not in self._ends:
-            self._ends[bailout] = self._reference.end(bailout)
+            self._ends[bailout] = reference.end(bailout)
         last = self._ends[bailout]
         key = last, need.table_exponent, need.deep
-        if key != self._table_key:
+        if self._table is None or key != self._table[0]:
             began = perf_counter()
             if last > (room := orbit_room(self._workers)).steps(need.bits):
-                raise room.refusal(need.bits)  # another machine had more for it
-            table = bla_table(self._reference, last, need.table_exponent, need.deep)
+                raise room.refusal(need.bits)  # the orbit came from a machine with more memory
+            table = bla_table(reference, last, need.table_exponent, need.deep)
             parts = [table.blocks, table.reach]
-            parts += [table.deep_blocks, table.deep_reach] if need.deep else parts
-            self._table, self._table_key = table, key
-            self._table_buffers = self._upload(*parts)
+            deep = table.deep_blocks, table.deep_reach
+            parts += [part for part in deep if part is not None] or parts
+            self._table = key, table, self._upload(*parts)
             self.timing.table = perf_counter() - began
-        return self._table
+        return self._table[1:]
 
     def iterate(  # noqa: PLR0913 - all of them are what a caller may ask
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
-        reference: Reference | None = None, place: SampleCoordinates | None = None, whole: Grid | None = None,
+        place: SampleCoordinates | None = None, whole: Grid | None = None,
         tally: Tally | None = None, then: Callable[[Samples], object] | None = None,
+        reference: Reference | None = None,
     ) -> Samples:  # fmt: skip
         """Raw samples of ``grid``, enqueued on the context's queue; waited for only where they may take long.
 
         Args:
             maxiter: 1 to 2**31 - 2.
             bailout: escape radius, 2 to 1e9.
-            reference: the orbit of the grid's centre, at the grid's precision or a
-                higher one; computed here, and kept, when not given.
             place: other samples of the grid, relative, in place of all of them.
             whole: the grid that ``grid`` is a part of, if it is one.
             tally: counts the samples.
             then: enqueues what else follows; may be called before all samples are there, and then again.
+            reference: the orbit of the grid's centre, at the grid's precision or a higher one; computed here,
+                and kept, when not given.
 
         Raises:
             RenderError: OUT_OF_RANGE for another maxiter or bailout, TOO_DEEP_ZOOM,
@@ -189,7 +197,7 @@ class PerturbedIterator:
         self.timing = PerturbedTiming()
         need = precision(grid, whole)
         if reference is None:
-            self.reference(whole or grid, maxiter)
+            reference = self.reference(whole or grid, maxiter)
         elif not reference.serves(need.bits, maxiter):
             raise RenderError(
                 "BAD_REFERENCE",
@@ -197,33 +205,23 @@ class PerturbedIterator:
                 f"this grid needs {need.bits} and {maxiter}.",
             )
         else:
-            self.keep(grid.re, grid.im, reference)
-        reference = self._reference
-        table = self._tables(need, bailout)
+            reference = self.keep(grid.re, grid.im, reference)
+        table, table_buffers = self._tables(reference, need, bailout)
         start = common_start(table, reference, need.c_max)
         place = place or coordinates_of(self.ctx, grid, relative=True)
-        return self._launch(place, maxiter, bailout, outputs, need, table, start, tally, then)
-
-    @property
-    def list_width(self) -> int:
-        """Samples in a row of a place of listed pixels that suits this device."""
-        return (_GPU_GROUP if self.ctx.device.is_gpu else _CPU_TILE)[0]
-
-    def _wrap(self, table: BlaTable) -> int:
-        return self._reference.wrap if table.last == self._reference.last else 0
-
-    def _launch(  # noqa: PLR0913 - what iterate found out
-        self, place, maxiter, bailout, outputs, need, table, start, tally, then
-    ) -> Samples:
-        ctx, n = self.ctx, place.rows * place.cols
+        ctx, count = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
         samples = Samples(
-            place.rows, place.cols, maxiter, ctx.empty(4 * n), ctx.empty(4 * n),
-            ctx.empty(4 * n) if outputs.distance else None,
-            ctx.empty(8 * n) if outputs.slope else None,
-        )  # fmt: skip
+            place.rows,
+            place.cols,
+            maxiter,
+            ctx.empty(4 * count),
+            ctx.empty(4 * count),
+            ctx.empty(4 * count) if outputs.distance else None,
+            ctx.empty(8 * count) if outputs.slope else None,
+        )
 
-        def build(rounds: int):
+        def build(rounds: int) -> Launch:
             return ctx.kernel(
                 "perturb.cl",
                 "perturb",
@@ -241,21 +239,31 @@ class PerturbedIterator:
                 ),
             )
 
-        tiles = [-(-place.cols // tile[0]), -(-place.rows // tile[1])]
         group = _GPU_GROUP if ctx.device.is_gpu else None
+        size = tuple(-(-n // side) for n, side in zip((place.cols, place.rows), tile, strict=True))
         if group is not None:
-            tiles = [-(-n // side) * side for n, side in zip(tiles, group, strict=True)]
+            size = tuple(-(-n // side) * side for n, side in zip(size, group, strict=True))
         factor = start.factor if need.deep else start.factor * 2.0**start.exponent
-        self._rounds.launch(build, tuple(tiles), group, (
+        wrap = reference.wrap if table.last == reference.last else 0
+        arguments = (
             place.across, place.down, place.spacings(ctx),
             np.int32(place.cols), np.int32(place.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),
-            np.int32(table.last), np.int32(self._wrap(table)), *self._orbit(need.deep),
-            np.int32(len(self._reference.edge) if bailout == 2 else 0), *self._edge,
-            np.int32(table.tops), *self._table_buffers,
+            np.int32(table.last), np.int32(wrap), *self._orbit(reference, need.deep),
+            np.int32(len(reference.edge) if bailout == 2 else 0), *self._edge,
+            np.int32(table.tops), *table_buffers,
             np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
             np.int32(start.exponent if need.deep else 0),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
-        ), n, maxiter, KEPT_BYTES * tile[0] * tile[1], following(samples, tally, then))  # fmt: skip
+        )  # fmt: skip
+        kept_bytes = 8 * PERTURBED_STATE * tile[0] * tile[1]
+        self._rounds.launch(
+            build, size, group, arguments, count, maxiter, kept_bytes, following(samples, tally, then)
+        )
         return samples
+
+    @property
+    def list_width(self) -> int:
+        """Samples in a row of a place of listed pixels that suits this device."""
+        return (_GPU_GROUP if self.ctx.device.is_gpu else _CPU_TILE)[0]

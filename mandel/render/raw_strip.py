@@ -1,10 +1,9 @@
-"""A strip's raw samples as bytes: what painting it anew takes, without iterating.
+"""A strip's raw samples as bytes, from which it can be coloured again without iterating.
 
-Counts and fractions, that is. (Slopes and distances are not kept: no payload asks for a look that needs
-them, and computing them would double what iterating costs.) Fractions are rounded to 1/4096, in every
-strip, so that one painted from bytes is the same as when it was iterated. Differences to the neighbours'
-plane are compressed byte by byte, by zlib's run lengths and Huffman codes: 0.3 to 2.6 bytes a sample,
-about 30 ns each (docs/sampling.md).
+Only counts and fractions are kept. (No payload asks for a style that needs slopes or distances on strips, and they
+would double the cost of iterating.) Fractions are rounded to 1/4096 in every strip, kept or not, so that colouring
+kept samples gives the same texels. The differences of neighbouring samples are compressed plane by plane, by zlib's run
+lengths and Huffman codes: 0.3 to 2.6 bytes and about 30 ns a sample (docs/sampling.md).
 """
 
 from __future__ import annotations
@@ -21,30 +20,28 @@ import numpy as np
 
 from mandel.device.context import DeviceContext
 from mandel.errors import RenderError
+from mandel.kernels.contract import FRACTION_BITS, RAW_PLANES
 from mandel.render.samples import Samples
 
-SHIFT = 12  # binary digits of a fraction
-STEPS = 1 << SHIFT
+STEPS = 1 << FRACTION_BITS  # of a fraction
 
-# Iterating that took less is done again sooner than a file is written.
+# Pieces that took less time to iterate are not kept: iterating again is faster than writing a file.
 _LEAST_SECONDS = 0.02
 
 _FILE = "raw_strip.cl"
-_DEFINES = (("SHIFT", SHIFT),)
 _MAGIC = b"mandel\0\1"
 _HEADER = struct.Struct("<8sqiI")  # magic, maxiter, least fraction in steps, chunks
-_PLANES = 6  # bytes of a difference: counts take 31 bits, fractions 12, differences and signs 3
-_CHUNK = struct.Struct(f"<4I{_PLANES}Q")  # row, col, rows, cols; compressed bytes of each plane
+_CHUNK = struct.Struct(f"<4I{RAW_PLANES}Q")  # row, col, rows, cols; compressed bytes of each plane
 
 
 def least_fraction(bailout: float) -> int:
-    """The least fraction of a sample that escaped, in steps; the largest is STEPS - 1 more."""
+    """The least fraction of samples that escaped, in units of 1 / STEPS; the largest is STEPS - 1 more."""
     return round(STEPS * (1 - math.log2(2 * math.log(bailout))))
 
 
 def round_fractions(ctx: DeviceContext, samples: Samples, bailout: float) -> None:
     """Rounds the samples' fractions, on the device; enqueued, not waited for."""
-    ctx.kernel(_FILE, "round_fractions", _DEFINES)(
+    ctx.kernel(_FILE, "round_fractions")(
         ctx.queue,
         (samples.rows * samples.cols,),
         None,
@@ -66,7 +63,7 @@ class Rectangle(NamedTuple):
 
 @dataclass(frozen=True)
 class Piece:
-    """Samples on a device that lie from (row, col) of a strip's finest level on."""
+    """Samples on a device, and the row and column of the strip's finest level at which they begin."""
 
     row: int
     col: int
@@ -74,12 +71,12 @@ class Piece:
 
 
 class RawStripWriter:
-    """Takes a strip's settled samples piece by piece.
+    """Packs a strip's samples, whose fractions are rounded, piece by piece.
 
     Args:
         maxiter, bailout: what the samples were iterated with.
-        pace: seconds of iterating a sample, from which on the samples are worth their bytes; the first
-            piece decides. 0: always.
+        pace: the samples are kept if iterating took at least so many seconds a sample; the first piece
+            decides. 0: always.
     """
 
     def __init__(self, maxiter: int, bailout: float, pace: float = 0.0):
@@ -92,7 +89,7 @@ class RawStripWriter:
         """Packs one piece, unless iterating was quick; waits for it.
 
         Args:
-            begun: time.monotonic() when iterating it was begun.
+            begun: time.monotonic() when iterating the piece began.
         """
         ctx.wait(ctx.cl.enqueue_marker(ctx.queue))
         n = samples.rows * samples.cols
@@ -100,17 +97,17 @@ class RawStripWriter:
             self.wanted = time.monotonic() - begun >= max(self._pace * n, _LEAST_SECONDS)
         if not self.wanted:
             return
-        buffer = ctx.empty(_PLANES * n)
-        ctx.kernel(_FILE, "differences", _DEFINES)(
+        buffer = ctx.empty(RAW_PLANES * n)
+        ctx.kernel(_FILE, "differences")(
             ctx.queue, (samples.cols, samples.rows), None, samples.count, samples.frac, buffer
         )
-        planes = ctx.download(buffer, np.empty((_PLANES, n), np.uint8))
+        planes = ctx.download(buffer, np.empty((RAW_PLANES, n), np.uint8))
         packed = [_compressed(plane) for plane in planes]
         self._heads.append(_CHUNK.pack(row, col, samples.rows, samples.cols, *map(len, packed)))
         self._planes += packed
 
     def data(self) -> bytes | None:
-        """The strip's bytes; None when they are not worth keeping."""
+        """The strip's bytes; None if they are not worth keeping."""
         if not self.wanted:
             return None
         header = _HEADER.pack(_MAGIC, self._maxiter, self._low, len(self._heads))
@@ -118,7 +115,7 @@ class RawStripWriter:
 
 
 class RawStrip:
-    """Reads what a ``RawStripWriter`` wrote.
+    """Reads the bytes that a ``RawStripWriter`` made.
 
     Attributes:
         maxiter: what the counts were limited to.
@@ -127,8 +124,8 @@ class RawStrip:
         RenderError: BAD_STRIP; also while its pieces are read.
     """
 
-    def __init__(self, data):
-        self._data = memoryview(data).cast("B")
+    def __init__(self, data: bytes | memoryview | np.ndarray):
+        self._data = memoryview(data.data if isinstance(data, np.ndarray) else data).cast("B")
         try:
             magic, self.maxiter, self._low, chunks = _HEADER.unpack_from(self._data)
             at = _HEADER.size
@@ -140,7 +137,7 @@ class RawStrip:
 
     @property
     def places(self) -> list[Rectangle]:
-        """What the pieces cover."""
+        """The rectangles that the pieces cover."""
         return [Rectangle(*chunk[:4]) for chunk in self._chunks]
 
     def pieces(self, ctx: DeviceContext) -> Iterator[Piece]:
@@ -162,10 +159,9 @@ class RawStrip:
             yield Piece(row, col, self._split(ctx, numbers))
 
     def _split(self, ctx: DeviceContext, numbers: np.ndarray) -> Samples:
-        samples = Samples(
-            *numbers.shape, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size)
-        )
-        ctx.kernel(_FILE, "split", _DEFINES)(
+        rows, cols = numbers.shape
+        samples = Samples(rows, cols, self.maxiter, ctx.empty(4 * numbers.size), ctx.empty(4 * numbers.size))
+        ctx.kernel(_FILE, "split")(
             ctx.queue,
             (numbers.size,),
             None,
@@ -179,15 +175,15 @@ class RawStrip:
 
 
 def _compressed(plane: np.ndarray) -> bytes:
-    """Nothing at all for a plane of zeros."""
+    """The plane, compressed; no bytes for a plane of zeros."""
     if not plane.any():
         return b""
-    # Run lengths: matching finds nothing more in differences, and takes twice the time.
+    # Run lengths only: searching for longer matches takes twice the time and finds nothing more in differences.
     packer = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_RLE)
-    return packer.compress(plane) + packer.flush()
+    return packer.compress(plane.data) + packer.flush()
 
 
-def _expanded(data, size: int) -> np.ndarray:
+def _expanded(data: memoryview, size: int) -> np.ndarray:
     try:
         plane = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
     except zlib.error as error:
@@ -197,5 +193,5 @@ def _expanded(data, size: int) -> np.ndarray:
     return np.frombuffer(plane, np.uint8)
 
 
-def _bad(why) -> RenderError:
+def _bad(why: object) -> RenderError:
     return RenderError("BAD_STRIP", f"a kept strip cannot be read: {why}")

@@ -1,26 +1,29 @@
-"""A frame out of strips of the exponential map."""
+"""Makes frames from strips of the exponential map."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from mandel.colour.transfer import encode_srgb
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext
+from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES
 from mandel.plan.strip_plan import TAPS, level_at_one_pixel
 from mandel.render.painter import YUV420, Painter
 from mandel.render.resident_arrays import ResidentArrays
 from mandel.tasks.units import ResampleUnit
 
 _FILE = "resample.cl"
-# Of a device's memory for strips that stay there, for each process that uses it; some octaves will do.
+# Strips that stay on a device take at most this share of its memory, and so many bytes, for each process that uses it.
+# A few octaves are enough.
 _STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
 
 
-class _Copy(NamedTuple):
-    """Whole rows of a part's array that a frame sees, as elements: ``count`` from ``start`` on, to ``at``."""
+@dataclass(frozen=True)
+class _Copy:
+    """Whole rows to copy: ``count`` elements of part number ``part``, from ``start`` on, to ``at`` of the frame's."""
 
     at: int
     part: int
@@ -34,24 +37,26 @@ class Resampler:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._painter = Painter(ctx)
-        self._texels = (0, None)
+        self._texels: tuple[int, Buffer] | None = None  # elements
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
-        self._pixels = ((0, 0), None)
-        # The kernel's last step: canvas levels by square roots of light.
-        light = ((np.arange(4096) + 0.5) / 4095).clip(0, 1) ** 2
-        self._curve = ctx.upload((encode_srgb(light) * 1020).astype(np.uint32))
+        self._pixels: tuple[tuple[int, int], Buffer] | None = None  # by the frame's size
+        # For the kernel's last step: the canvas level of each square root of light.
+        light = ((np.arange(CURVE_ENTRIES) + 0.5) / (CURVE_ENTRIES - 1)).clip(0, 1) ** 2
+        self._curve = ctx.upload((encode_srgb(light) * CANVAS_LEVELS).astype(np.uint32))
 
-    def _polar(self, width: int, height: int):
-        if self._pixels[0] != (width, height):
+    def _polar(self, width: int, height: int) -> Buffer:
+        if self._pixels is None or self._pixels[0] != (width, height):
             self._pixels = ((width, height), self.ctx.empty(8 * width * height))
             self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, self._pixels[1])
         return self._pixels[1]
 
-    def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int):
-        """The device's buffer of texels, with the rows of a frame in it."""
+    def _fill(
+        self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int
+    ) -> Buffer:
+        """A device buffer with all the texels that the frame sees."""
         ctx, cl = self.ctx, self.ctx.cl
         cpu = ctx.device.kind == "cpu"
-        if self._texels[0] < size:
+        if self._texels is None or self._texels[0] < size:
             flags = cl.mem_flags.READ_ONLY | cl.mem_flags.ALLOC_HOST_PTR
             self._texels = (size, cl.Buffer(ctx.context, flags, 4 * size) if cpu else ctx.empty(4 * size))
         texels = self._texels[1]
@@ -70,7 +75,8 @@ class Resampler:
                     byte_count=4 * copy.count,
                 )
             return texels
-        # Copies by a CPU's runtime leave the caches cold: small frames took nearly twice as long.
+        # The host copies by itself: a CPU runtime's copies leave the caches cold, and small frames took nearly twice as
+        # long.
         mapped, _ = cl.enqueue_map_buffer(
             ctx.queue, texels, cl.map_flags.WRITE_INVALIDATE_REGION, 0, (size,), np.uint32
         )
@@ -113,9 +119,9 @@ class Resampler:
 
     @staticmethod
     def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:
-        """Where each level's rows go: the kernel's table, what to copy, and the elements of all.
+        """Where each level's rows go: the kernel's table ``places``, what to copy, and the number of elements.
 
-        Rows are counted from the first strip, to keep their numbers small.
+        Row numbers count from the first strip that the frame sees, to keep them small.
         """
         places = np.zeros((unit.rows.bit_length(), 4), np.int32)
         copies, size = [], 0

@@ -1,4 +1,4 @@
-"""Arrays that stay on a device: many frames are made from the same strips."""
+"""Arrays that stay on a device, because many frames are made from the same strips."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Hashable
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext
 
 
 class ResidentArrays:
-    """Copies of arrays in a device's memory; the ones used last. One for each thread.
+    """Copies of the arrays used last, in a device's memory. One object for each thread.
 
     Args:
-        most_bytes: what they take at most; more only where a single one does.
+        most_bytes: the most that all copies take; a single larger array is kept all the same.
     """
 
     def __init__(self, ctx: DeviceContext, most_bytes: int):
         self._ctx = ctx
         self._most = most_bytes
-        self._copies: OrderedDict[Hashable, object] = OrderedDict()
+        self._copies: OrderedDict[Hashable, Buffer] = OrderedDict()
         self._bytes = 0
 
-    def copy_of(self, key: Hashable, array: np.ndarray):
+    def copy_of(self, key: Hashable, array: np.ndarray) -> Buffer:
         """The device buffer that holds ``array``: kept under ``key`` if it was copied before, else a new copy.
 
-        What falls out is freed by the driver when the queue has passed.
+        The driver frees copies that are dropped once the queue no longer uses them.
         """
         if key in self._copies:
             self._copies.move_to_end(key)

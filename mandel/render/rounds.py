@@ -1,9 +1,8 @@
-"""Long work in rounds: no launch lasts longer than about a second, whatever is asked.
+"""Long work in rounds, one launch each, so that no launch lasts longer than about a second.
 
-Between launches an interrupt is noticed, so that a cancelled job leaves its device at once, and a graphics
-driver that ends long launches has nothing to end. Work items have a budget of steps; those that do not get
-through keep their state, and the next round goes on from there (kernels/rounds.h). Results do not depend
-on where rounds end.
+Between launches Python notices an interrupt: a cancelled job leaves its device soon. And a graphics driver that stops
+long launches finds none. In a round each work item may do a budget of steps. Those with more to do keep their state,
+and the next round goes on from there (kernels/rounds.h). Results do not depend on where rounds end.
 """
 
 from __future__ import annotations
@@ -15,18 +14,19 @@ from time import perf_counter
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Argument, Buffer, DeviceContext, Launch
+from mandel.kernels import contract
 
-# A launch is meant to take this long; the first ones are shorter, since the device's pace is not known yet.
+# A launch should take this long. The first ones are shorter, since the device's pace is not known yet.
 TARGET_SECONDS = 0.4
-# Budgets are ints that kernels multiply with the length of a block. With less than two perturb.cl might get nowhere.
+# Kernels multiply a budget by the length of a block, in ints. With less than two steps perturb.cl might not advance.
 _LEAST_STEPS, _MOST_STEPS = 2, 10_000_000
 _GROWTH = 8
-# Iterations that surely take no longer than a second: such work is done in one launch.
+# Work of fewer iterations takes less than a second everywhere, and is done in one launch.
 _SHORT_ON_A_CORE, _SHORT_ON_A_GPU = 1e9, 2e10
-# The most that a sample keeps between rounds (kernels/parked.h, direct.cl, direct_tiles.cl).
-KEPT_BYTES = 88
-# One sample alone waits for each of its iterations.
+# The most that a sample keeps between rounds.
+KEPT_BYTES = 8 * max(contract.PERTURBED_STATE, contract.DIRECT_DERIVATIVE_STATE, contract.TILE_SAMPLE_STATE)
+# The same for one sample alone: each of its iterations waits for the one before.
 _SHORT_SAMPLE_ON_A_CORE, _SHORT_SAMPLE_ON_A_GPU = 100_000_000, 1_000_000
 
 
@@ -36,7 +36,7 @@ class Pace:
 
     Attributes:
         parallel: work items that run at once.
-        steps: steps of one work item in a second, or fewer.
+        steps: steps that one work item does in a second, never overestimated by much.
     """
 
     parallel: int
@@ -48,25 +48,25 @@ class Pace:
         return int(min(max(self.steps * TARGET_SECONDS / turns, _LEAST_STEPS), _MOST_STEPS))
 
     def learn(self, items: int, budget: int, seconds: float) -> None:
-        """``items`` work items used up ``budget`` within a round of ``seconds``, which others took part in."""
+        """Notes that ``items`` work items, of which some ended sooner, did ``budget`` steps each in ``seconds``."""
         turns = max(items / self.parallel, 1.0)
         found = budget * turns / max(seconds, 1e-4)
         self.steps = min(max(found, self.steps / _GROWTH), self.steps * _GROWTH)
 
 
 def are_needed(ctx: DeviceContext, samples: int, maxiter: int) -> bool:
-    """Whether one launch might take too long on a device, were no sample to escape."""
+    """Whether a single launch might take too long on a device if no sample escaped."""
     if ctx.device.is_gpu:
         return samples * maxiter > _SHORT_ON_A_GPU or maxiter > _SHORT_SAMPLE_ON_A_GPU
     return samples * maxiter > _SHORT_ON_A_CORE * ctx.cores or maxiter > _SHORT_SAMPLE_ON_A_CORE
 
 
 class Rounds:
-    """Launches kernels that have ROUND_PARAMETERS, in one go or in rounds, on one device.
+    """Launches kernels that have ROUND_PARAMETERS on one device, in one launch or in rounds.
 
     Args:
-        steps: what one work item surely does in a second on a CPU core.
-        pace: work in rounds of this pace, however short the work is (for tests).
+        steps: steps that one work item does in a second on every CPU core.
+        pace: always work in rounds, of this pace (for tests).
     """
 
     def __init__(self, ctx: DeviceContext, steps: float, pace: Pace | None = None):
@@ -75,28 +75,29 @@ class Rounds:
         if pace is None:
             pace = Pace(256 * ctx.device.cores, steps / 20) if ctx.device.is_gpu else Pace(ctx.cores, steps)
         self._pace = pace
-        self._counter = None  # on the device, 0 between rounds
+        self._counter: Buffer | None = None  # on the device, 0 between rounds
 
     def launch(
         self,
-        build: Callable[[int], Callable],
+        build: Callable[[int], Launch],
         size: tuple[int, ...],
         group: tuple[int, ...] | None,
-        arguments: tuple,
+        arguments: tuple[Argument, ...],
         samples: int,
         maxiter: int,
         kept_bytes: int,
         then: Callable[[], object],
     ) -> None:
-        """Enqueues the work, and what follows; waits for the work if it is done in rounds.
+        """Enqueues the work and what follows it; waits for the work if it is done in rounds.
 
         Args:
-            build: takes the kernel's ROUNDS, 0 or 1, and gives the launcher of ``DeviceContext.kernel``.
-            size, group: work items, and of one group.
-            arguments: the kernel's, without those of the rounds.
+            build: takes the define ROUNDS, 0 or 1, and returns ``DeviceContext.kernel``'s result.
+            size, group: work items, and work items of a group.
+            arguments: the kernel's arguments without ROUND_PARAMETERS.
             kept_bytes: what a work item keeps between rounds.
-            then: enqueues what follows. GPUs get it after each round, since most often the first one is the last, and
-                then nothing waits for the host: so it must bear samples that are not there yet, and count once.
+            then: enqueues what follows. On GPUs it is called after each round: mostly the first round is the last one,
+                and then the GPU need not wait for the host. So it must cope with samples that are not written yet, and
+                count samples only once however often it is called.
         """
         if self._always or are_needed(self._ctx, samples, maxiter):
             kernel = build(1)
@@ -115,7 +116,7 @@ class Rounds:
     ) -> None:
         ctx, pace, again, left = self._ctx, self._pace, 0, items
         kept, found = ctx.empty(kept_bytes * items), np.empty(1, np.int32)
-        # After an exception it may be anything: then there is none.
+        # After an exception the counter's value is unknown: the next call makes a new one.
         counter, self._counter = self._counter, None
         if counter is None:
             counter = self._zeroed(ctx.empty(4))
@@ -133,6 +134,6 @@ class Rounds:
         if not ctx.device.is_gpu:
             then()
 
-    def _zeroed(self, counter):
+    def _zeroed(self, counter: Buffer) -> Buffer:
         self._ctx.cl.enqueue_fill_buffer(self._ctx.queue, counter, np.int32(0), 0, 4)
         return counter

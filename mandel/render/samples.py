@@ -1,10 +1,12 @@
-"""Raw samples on a device: what iterating leaves, before any colour."""
+"""Raw samples on a device: the results of iterating, not yet coloured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Rows of a grid whose samples may be iterated together.
+from mandel.device.context import Buffer, Target
+
+# Rows of samples that perturbation may iterate together, as one group.
 LOCKSTEP_ROWS = 4
 
 
@@ -41,30 +43,30 @@ class Samples:
     rows: int
     cols: int
     maxiter: int
-    count: object
-    frac: object
-    distance: object = None
-    slope: object = None
+    count: Buffer
+    frac: Buffer
+    distance: Buffer | None = None
+    slope: Buffer | None = None
 
 
 @dataclass(frozen=True)
 class ColourTarget:
-    """What a kernel needs that paints samples as it makes them, one a pixel (``Painter.colour_target``).
+    """What a kernel needs to colour samples as it makes them, one a pixel (``Painter.colour_target``).
 
     Attributes:
-        palette_table: uint32 device buffer, what to paint around the palette's ring: canvas pixels or bytes
-            R, G, B, 0; one entry more for the interior.
-        entries: how many, without that one.
+        palette_table: uint32 device buffer, the palette's ring: canvas pixels, or bytes R, G, B, 0. One more entry is
+            the interior's.
+        entries: their number, without the interior's.
         density, offset: as of ``ColourStyle``.
-        target: the picture, in the device's memory or the host's: canvas pixels (uint32), or bytes of RGB.
-        rgb: whether it is the latter.
+        target: the picture, in the device's memory or the host's.
+        rgb: whether it holds bytes of RGB; else canvas pixels (uint32).
         first: the pixel of the picture at which the samples begin.
     """
 
-    palette_table: object
+    palette_table: Buffer
     entries: int
     density: float
     offset: float
-    target: object
+    target: Target
     rgb: bool
     first: int

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mandel.colour.style import ColourStyle
+from mandel.device.context import Buffer
 from mandel.errors import RenderError
 from mandel.plan.blocks import Block
 from mandel.plan.strip_plan import Layout
@@ -20,7 +21,7 @@ _FILE = "resample.cl"
 
 
 class StripRenderer:
-    """Makes strips with a frame renderer's engines; like it, one for each thread.
+    """Makes strips with a frame renderer's iterators. Like the frame renderer, one for each thread.
 
     Attributes:
         reached: how many samples of the last strip reached the limit.
@@ -40,12 +41,12 @@ class StripRenderer:
         style: ColourStyle,
         writer: RawStripWriter | None = None,
     ) -> np.ndarray:
-        """The strip's levels in one array, uint32 (layout.size,), texels as resample.cl describes them.
+        """The strip's levels in one array, uint32 (layout.size,): texels as resample.cl describes them.
 
-        What no block covers is black.
+        Texels that no block covers are black.
 
         Args:
-            writer: takes the raw samples as well.
+            writer: also gets the raw samples.
         """
         ctx, tally = self._renderer.context, Tally(self._renderer.context, maxiter)
 
@@ -65,13 +66,13 @@ class StripRenderer:
         return self._paint(layout, layout.finest, pieces(), style, tally)
 
     def repaint(self, layout: Layout, base: int, raw: RawStrip, style: ColourStyle) -> np.ndarray:
-        """The same out of raw samples that were kept; nothing is iterated.
+        """The same from raw samples that were kept; nothing is iterated.
 
         Args:
-            base: their level. What the layout has below it repeats their colours.
+            base: the samples' level. Finer levels of the layout repeat its texels.
 
         Raises:
-            RenderError: BAD_STRIP; BAD_SAMPLES for a look that needs more than counts and fractions.
+            RenderError: BAD_STRIP; BAD_SAMPLES for a style that needs more than counts and fractions.
         """
         rows, cols = layout.shape(base)
         if any(piece.row + piece.rows > rows or piece.col + piece.cols > cols for piece in raw.places):
@@ -102,13 +103,13 @@ class StripRenderer:
             self._place(canvas, start + piece.row * stride + piece.col, stride, texels)
             passed.append(ctx.cl.enqueue_marker(ctx.queue))
             if len(passed) > 1:
-                ctx.wait(passed.pop(0))  # two pieces in flight, so memory is bounded
+                ctx.wait(passed.pop(0))  # at most two pieces in flight: bounds the memory
         self._average(layout, base, texels)
         strip = ctx.download(texels, np.empty(layout.size, np.uint32))
         self.reached = tally.read()
         return strip
 
-    def _place(self, canvas: Canvas, at: int, stride: int, texels) -> None:
+    def _place(self, canvas: Canvas, at: int, stride: int, texels: Buffer) -> None:
         self._renderer.context.kernel(_FILE, "to_texels")(
             self._renderer.context.queue,
             (canvas.width, canvas.height),
@@ -119,14 +120,14 @@ class StripRenderer:
             texels,
         )
 
-    def _average(self, layout: Layout, base: int, texels) -> None:
-        """All other levels from level ``base``."""
+    def _average(self, layout: Layout, base: int, texels: Buffer) -> None:
+        """Makes all other levels from level ``base``."""
         for level in range(base, layout.coarsest):
             self._derive("halve", _FILE, layout, level, level + 1, texels)
         for level in range(base, layout.finest, -1):
             self._derive("repeat", "raw_strip.cl", layout, level, level - 1, texels)
 
-    def _derive(self, kernel: str, file: str, layout: Layout, level: int, other: int, texels) -> None:
+    def _derive(self, kernel: str, file: str, layout: Layout, level: int, other: int, texels: Buffer) -> None:
         rows, cols = layout.shape(other)
         self._renderer.context.kernel(file, kernel)(
             self._renderer.context.queue,

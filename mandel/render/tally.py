@@ -1,6 +1,6 @@
-"""How many of a picture's samples reached the iteration limit, and whether it shows one flat colour.
+"""Counts a picture's samples that reached the iteration limit, and finds pictures of one flat colour.
 
-Counted on the device, on the samples' way; nothing waits for it before the picture is waited for.
+The device counts while it makes the picture; the host reads the counts after it has waited for the picture.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from functools import partial
 
 import numpy as np
 
-from mandel.device.context import DeviceContext
+from mandel.device.context import Buffer, DeviceContext, Target
+from mandel.kernels.contract import TALLY_RUN
 from mandel.render.samples import Samples
 
 _FILE = "tally.cl"
-_RUN = 4096  # as there
 _GPU_GROUP = 256
-# Levels of 255 between pixels that nobody tells apart.
+# Pixels that differ by so many levels of 255 look alike.
 _FLAT_LEVELS = 2
 _LEAST_PIXELS = 64
 _BLACK = 16  # its luma
-_LOOKED_AT = 200_000  # pixels, at least where there are so many
+_LOOKED_AT = 200_000  # pixels that are enough to judge by
 
 
 @dataclass(frozen=True)
 class Reached:
-    """What became of samples at the limit.
+    """How many samples reached the iteration limit.
 
     Attributes:
         samples: all of them.
@@ -42,7 +42,7 @@ class Reached:
 
 
 class Tally:
-    """Counts samples piece by piece; must live until what was enqueued with it is over.
+    """Counts samples, piece by piece. It must live until all that was enqueued with it is over.
 
     Args:
         maxiter: the samples' limit.
@@ -52,26 +52,29 @@ class Tally:
         self._ctx, self._maxiter = ctx, maxiter
         self._samples = 0
         self._found: list[
-            tuple[np.ndarray, object]
+            tuple[np.ndarray, Buffer | None]
         ] = []  # and its buffer, where the device cannot write to it
 
-    def slots(self, count: int, samples: int):
+    def slots(self, count: int, samples: int) -> Target:
         """A kernel's argument: ``count`` int2 (reached, late), each to be written, of ``samples`` samples."""
         self._samples += samples
         found = np.empty((count, 2), np.int32)
         target = self._ctx.target(found)
-        buffer = self._ctx.empty(found.nbytes) if target is None else None
+        if target is not None:
+            self._found.append((found, None))
+            return target
+        buffer = self._ctx.empty(found.nbytes)
         self._found.append((found, buffer))
-        return buffer if target is None else target
+        return buffer
 
     def add(self, samples: Samples) -> None:
         """Counts samples that lie on the device; enqueued, not waited for."""
         self.adding(samples)()
 
     def adding(self, samples: Samples) -> Callable[[], object]:
-        """What enqueues it; called again, it counts them again in place of the first time."""
+        """A function that enqueues the counting of ``samples``; a later call replaces an earlier call's counts."""
         length = samples.rows * samples.cols
-        group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // _RUN)
+        group, runs = _GPU_GROUP if self._ctx.device.is_gpu else 1, -(-length // TALLY_RUN)
         return partial(
             self._ctx.kernel(_FILE, "tally", (("GROUP", group),)),
             self._ctx.queue,
@@ -84,7 +87,7 @@ class Tally:
         )
 
     def read(self) -> Reached:
-        """What was found; only when all that was enqueued is over."""
+        """The counts; call it only when all that was enqueued is over."""
         reached = late = 0
         for found, buffer in self._found:
             if buffer is not None:
@@ -97,7 +100,7 @@ class Tally:
 def following(
     samples: Samples, tally: Tally | None, then: Callable[[Samples], object] | None
 ) -> Callable[[], None]:
-    """What enqueues, as often as it is called, what follows samples: counting them, and ``then``."""
+    """A function that enqueues what follows samples: counting them, then ``then``. It may be called repeatedly."""
     count = None if tally is None else tally.adding(samples)
 
     def enqueue() -> None:
@@ -110,7 +113,7 @@ def following(
 
 
 def is_flat(picture: np.ndarray) -> bool:
-    """Whether all of a picture is of one colour, to the eye; one of few pixels is never said to be.
+    """Whether a picture looks like one flat colour; False for pictures of fewer than 64 pixels.
 
     Args:
         picture: uint8, (H, W, 3), or yuv420 of (H * 3 / 2, W).
@@ -123,13 +126,13 @@ def is_flat(picture: np.ndarray) -> bool:
         planes = [picture[:height], *np.split(picture[height:].reshape(-1), 2)]
     if picture.shape[1] * height < _LEAST_PIXELS:
         return False
-    # A few pixels tell nearly all pictures that are not.
+    # A few pixels are enough for nearly all pictures that are not flat.
     few = (plane[tuple(slice(None, None, max(side // 8, 1)) for side in plane.shape)] for plane in planes)
     return all(map(_is_even, few)) and all(map(_is_even, planes))
 
 
 def black_share(picture: np.ndarray) -> float:
-    """The share of a picture's pixels that are black, as only the interior is, by some rows in even steps.
+    """The share of a picture's pixels that are black, as only the interior is; estimated from evenly spaced rows.
 
     Args:
         picture: uint8, yuv420 of (H * 3 / 2, W).

@@ -10,7 +10,7 @@ from mandel.errors import DeviceError
 from mandel.plan.view import View
 from mandel.render.direct import TUNING, VARIANTS, DirectIterator
 
-# A boundary with counts in the hundreds, a half-interior one, and a home view.
+# A boundary with counts in the hundreds, a view that is half interior, and a view of almost the whole set.
 _VIEWS = (
     ("-1.338238635", "-0.057237059", "1e-4"),
     ("-1.338238635", "-0.057237059", "1e-2"),
@@ -22,8 +22,7 @@ _FILES = ("direct.cl", "direct_tiles.cl")
 def tune(ctx: DeviceContext, side: int = 500, repeats: int = 3) -> dict[str, float]:
     """Speed of each variant that builds, in frames of ``side`` x ``side`` a second; kept for later runs.
 
-    Views count alike: the speed is one over the sum of the best times. A few
-    seconds, most of it building.
+    Views count equally: the speed is one over the sum of the best times. Takes some seconds, mostly for building.
     """
     speeds = {}
     for name in VARIANTS:

@@ -1,1 +1,1 @@
-"""What driver and workers agree on: what a task is asked, what it returns, how it is heard of."""
+"""What driver and workers agree on: units of work, results, and the signs of life of tasks."""

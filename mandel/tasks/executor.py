@@ -1,8 +1,8 @@
-"""Where tasks run: the interface; ``ray_executor`` and ``local_executor`` have it.
+"""The interface of executors, which run tasks; ``ray_executor`` and the tests' ``local_executor`` implement it.
 
 A task is a function of ``mandel.worker.functions`` by name, an argument, and the
 results of earlier tasks as inputs. Results stay where they were made: the
-scheduler passes handles on and fetches only what it must have.
+scheduler passes handles on and fetches only the results that it needs itself.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ class Task:
         function: key of ``functions.FUNCTIONS``.
         argument: its unit of work.
         inputs: handles whose results are passed on behind the argument.
-        label: what a person reads in the dashboard, e.g. ``"3f2a frame 17"``.
+        label: the name in Ray's dashboard, e.g. ``"3f2a frame 17"``.
         kind: ``"cpu"`` or ``"gpu"``: which slots it takes.
         avoid: ids of nodes that must not run it.
-        failures: failed attempts known of when it was submitted. A worker that has failed its job since
-            then hands it back (``RETURNED_UNTRIED``) instead of trying it.
-        memory: bytes that it takes, where these are so many that not every slot of a node may have them at
-            once: it starts where and when a node has them left. 0: as few as any.
-        node: where it starts at once, beside what fills the slots there; ``""``: anywhere, once a slot is free.
+        failures: how many failed attempts the driver knew of when it submitted the task. A worker that has failed a
+            task of the job since then hands it back (``RETURNED_UNTRIED``) instead of trying it.
+        memory: bytes that the task takes, if not every slot of a node can have so many at once. The task then starts
+            where and when a node has them left. 0: no more than usual.
+        node: id of the node on which the task starts at once, even if the slots there are full; ``""``: anywhere, once
+            a slot is free.
     """
 
     function: str
     argument: Any
-    inputs: tuple = ()
+    inputs: tuple[Any, ...] = ()
     label: str = ""
     kind: str = "cpu"
     avoid: frozenset[str] = frozenset()
@@ -50,18 +51,18 @@ class Outcome:
         handle: the result's handle, None when the task failed.
         info: node, host, device, seconds (wall time of the function).
         error: None, or code and message: ``WORKER_LOST`` when its process died,
-            ``NODE_LOST`` when its node or one of its inputs is gone,
-            ``CANCELLED``, ``RETURNED_UNTRIED`` when it was not tried, else the error's own code.
+            ``NODE_LOST`` when its node or one of its inputs is gone, ``CANCELLED``, ``RETURNED_UNTRIED`` when
+            the worker did not try it, else the error's own code.
     """
 
     ticket: int
     handle: Any
-    info: dict
-    error: dict | None = None
+    info: dict[str, Any]
+    error: dict[str, Any] | None = None
 
 
 class Executor(Protocol):
-    """What the scheduler needs of a place to run tasks."""
+    """Runs tasks for the scheduler."""
 
     def slots(self) -> dict[str, int]:
         """How many tasks of each kind run at once, as of now."""
@@ -69,14 +70,14 @@ class Executor(Protocol):
     def memory(self) -> int:
         """Bytes that results may take together."""
 
-    def nodes(self) -> list[dict]:
+    def nodes(self) -> list[dict[str, Any]]:
         """id, host, address, resources (``CPU``, ``GPU``) and liveness of each node."""
 
     def submit(self, batch: Sequence[Task]) -> list[int]:
         """Starts tasks of one job and kind, one after the other on one worker; returns their tickets at once.
 
-        Their outcomes come together. If their worker dies all of them have failed, for who is to blame is not
-        known; only the first names the node, which failed but once.
+        Their outcomes come together. If their worker dies, all of them have failed, since nobody knows which one
+        killed it. Only the first outcome names the node, so that the node's failure counts once.
         """
 
     def wait(self, timeout: float) -> list[Outcome]:
@@ -86,13 +87,13 @@ class Executor(Protocol):
         """How far a long task says it is, (done, total); None while it has said nothing."""
 
     def heard(self, tickets: Iterable[int]) -> Mapping[int, float]:
-        """Seconds since a worker was last heard to be at work at tasks, of those that it was heard of at all."""
+        """For each ticket of which a sign of life has come: the seconds since the last one."""
 
     def fetch(self, handle: Any) -> Any:
         """The result behind a handle."""
 
     def publish(self, value: Any) -> Any:
-        """A handle for a value that was not made by a task."""
+        """A handle for a value that no task made."""
 
     def cancel(self, ticket: int) -> None:
         """Ends a task soon; its outcome may still come."""

@@ -1,8 +1,7 @@
-"""A worker's sign of life: a call that takes long is told to be at work, again and again, by a thread beside it.
+"""Signs of life of long calls: while a call runs, a thread beside it tells again and again that it is at work.
 
-Who hears nothing of a task does not know whether it waits, hangs, or was lost
-with its node; short calls, which are the most, say nothing and cost nothing.
-The driver listens to all of them at once, now and then.
+Without them the driver would not know whether a task waits, hangs, or was lost with its node. Short calls, the most
+frequent ones, give no sign and cost nothing. The driver reads the signs of all calls at once, every few seconds.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 EVERY_SECONDS = 2.0
-# Calls that take less than this are not told of.
+# Shorter calls give no sign.
 LEAST_SECONDS = 1.0
 
 
 class CallHeartbeat:
-    """One of a worker process, which runs one call at a time.
+    """The signs of a worker process, which runs one call at a time.
 
     Args:
-        tell: called as ``tell(key, count)`` on the thread, with the key of the call; its errors are passed over.
+        tell: called as ``tell(key, count)`` on the thread, with the call's key; its errors are ignored.
         every: seconds between two signs.
         least: seconds that a call runs before its first.
     """
@@ -37,12 +36,12 @@ class CallHeartbeat:
 
     @contextmanager
     def of(self, key: bytes) -> Iterator[None]:
-        """While the block runs, signs are given of the call ``key``; none comes after it."""
+        """While the block runs, the thread gives signs of the call ``key``; none comes after the block."""
         self._call = key, time.monotonic()
         try:
             yield
         finally:
-            with self._lock:  # a sign that is just being given is ended first
+            with self._lock:  # waits for a sign that is being given
                 self._call = None
 
     def _run(self) -> None:
@@ -54,15 +53,15 @@ class CallHeartbeat:
                     self._count += 1
                     try:
                         self._tell(call[0], self._count)
-                    except Exception:  # noqa: S110 - the control store is away: so are the listeners
+                    except Exception:  # noqa: S110 - the control store is away, and nobody listens
                         pass
 
 
 class HeartbeatListener:
-    """What the driver hears of its calls, by key.
+    """Reads the signs of the driver's calls, by key.
 
     Attributes:
-        quiet: seconds of listening since anything was heard: a sign, or what the owner ``notes``.
+        quiet: seconds of listening since the last sign or ``note``.
     """
 
     def __init__(self, read: Callable[[list[bytes]], Mapping[bytes, bytes]], every: float = 3.0):
@@ -72,15 +71,15 @@ class HeartbeatListener:
         self.quiet = 0.0
 
     def note(self) -> None:
-        """Something else shows that workers work, or that there was nothing to do."""
+        """Resets ``quiet``: something else shows that workers work, or there was nothing to do."""
         self.quiet = 0.0
 
     def listen(self, calls: Collection[bytes]) -> None:
-        """Hears the ``calls`` under way, if it is time to."""
+        """Reads the signs of the ``calls`` under way, if it is time to."""
         passed = time.monotonic() - self._listened
         if passed < self._every:
             return
-        # A driver that was stopped itself has not listened meanwhile.
+        # If the driver itself was stopped meanwhile, it did not listen: that time does not count.
         self.quiet += min(passed, 2 * self._every)
         said, now = self._read(list(calls)) if calls else {}, time.monotonic()
         self._listened = now

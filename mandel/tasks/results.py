@@ -1,4 +1,4 @@
-"""What workers return, looked at before anything rests on it: a wrong type is the task's failure, nobody else's."""
+"""Checks of what workers return, before anything uses it: a result of a wrong type fails its task and nothing else."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _RESULTS: dict[str, tuple[type, type | None]] = {
     "strip": (np.ndarray, np.uint32),
     "mips": (np.ndarray, np.uint32),
 }
-# An encoded segment is smaller than its pictures, but for its headers.
+# An encoded segment is smaller than its pictures; its headers may take this much more.
 _HEADERS = 1 << 16
 
 
 def bad_result(why: str) -> RenderError:
-    """A worker returned something else than it was asked for."""
+    """The error of a worker that returned something it was not asked for."""
     return RenderError("BAD_RESULT", f"a worker returned what it was not asked for: {why}")
 
 
-def as_told(error: Exception) -> dict:
-    """An outcome's error of what was raised while a result was looked at."""
+def as_told(error: Exception) -> dict[str, Any]:
+    """An exception raised while a result was checked, as an outcome's error."""
     return (
         error if isinstance(error, MandelError) else bad_result(f"{type(error).__name__}: {error}")
     ).as_dict()
@@ -53,12 +53,12 @@ def check_result(function: str, result: Any) -> None:
         and isinstance(result.reason, str)
     ):
         raise bad_result(f"{str(result)[:100]} as {function}")
-    if dtype is not None and (result.dtype != dtype or not result.size):
+    if isinstance(result, np.ndarray) and dtype is not None and (result.dtype != dtype or not result.size):
         raise bad_result(f"{result.size} of {result.dtype} as {function}")
 
 
 def sound(outcome: Outcome) -> Outcome:
-    """The outcome, as a failed one if what it says of the run is not what a worker says."""
+    """The outcome, or a failed one in its place if its facts or its error are not what a worker gives."""
     info, error = outcome.info, outcome.error
     try:
         if error is not None:
@@ -87,7 +87,7 @@ def segment_bytes(value: Any, frames: int, frame_bytes: int) -> memoryview:
     """The bytes of an encoded segment.
 
     Raises:
-        RenderError: BAD_RESULT when they are none, or by their number and pictures cannot be.
+        RenderError: BAD_RESULT when it is no array of bytes, or too large for so many frames.
     """
     if isinstance(value, np.ndarray):
         check_result("segment", value)
@@ -101,10 +101,10 @@ def segment_bytes(value: Any, frames: int, frame_bytes: int) -> memoryview:
 
 
 def check_segment(path: Path, frames: int, width: int, height: int) -> None:
-    """Decodes a file of a segment, and counts.
+    """Decodes a segment's file and counts its frames.
 
     Raises:
-        RenderError: BAD_SEGMENT when it does not hold just so many frames of this size; NO_FFMPEG, FFMPEG_STALLED.
+        RenderError: BAD_SEGMENT unless it holds exactly ``frames`` frames of this size; NO_FFMPEG, FFMPEG_STALLED.
         OSError: it cannot be read.
     """
     data = path.read_bytes()

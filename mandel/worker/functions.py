@@ -1,7 +1,7 @@
 """The functions that workers run: (unit, slot, *inputs) -> (result, facts about the run).
 
-They know nothing of Ray. What is costly to make, an OpenCL context and its
-programs, is made on first use and lives as long as the worker process.
+They know nothing of Ray. An OpenCL context and its programs are costly: they are made on first use and live as long as
+the worker process.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,8 @@ from mandel.video import encode
 from mandel.worker import injected_faults
 from mandel.worker.interrupt import held_back
 
+Facts = dict[str, Any]  # what a task function says of its run
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -60,7 +63,7 @@ class Slot:
 
 
 class WorkerContext:
-    """What a thread keeps for a slot: its frame renderer, and what is made on first use beside it."""
+    """The renderers that a thread keeps for a slot."""
 
     def __init__(self, slot: Slot):
         self.context = device_context(slot.device, slot.cores)
@@ -75,17 +78,17 @@ class WorkerContext:
         return Resampler(self.context)
 
     @property
-    def facts(self) -> dict:
+    def facts(self) -> Facts:
         return {"device": self.context.device.name}
 
 
 _own = threading.local()
-_first = threading.Lock()  # drivers are found and contexts made once, by one thread
+_first = threading.Lock()  # only one thread at a time looks for devices and makes contexts
 
 
 def worker_context(slot: Slot) -> WorkerContext:
-    """This thread's studio for a slot."""
-    kept = _own.__dict__.setdefault("studios", {})
+    """What this thread keeps for a slot; made on first use."""
+    kept: dict[Slot, WorkerContext] = _own.__dict__.setdefault("contexts", {})
     if slot not in kept:
         with _first, held_back():
             kept[slot] = WorkerContext(slot)
@@ -93,16 +96,16 @@ def worker_context(slot: Slot) -> WorkerContext:
 
 
 def _forget() -> None:
-    """What this thread keeps may be half made: the next task makes it anew."""
+    """Drops what this thread keeps, which an interrupt may have left half made: the next task makes new ones."""
     _own.__dict__.clear()
     device_context.cache_clear()
 
 
-def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
+def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs: Any) -> tuple[np.ndarray, Facts]:
     """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
 
-    The fact ``found``: whether it is ``flat``; of an iterated one how many samples reached the limit, of another
-    the share that is ``black``.
+    The fact ``found`` says whether the picture is ``flat``; also, for an iterated one, how many samples reached the
+    limit, and for one made from strips, the share of pixels that is ``black``.
 
     Args:
         inputs: the reference orbit, if the frame is deep; or the strips that ``unit`` names.
@@ -125,14 +128,14 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs) -> tuple[n
     return picture, own.facts | {"found": {"flat": is_flat(picture), **asdict(own.frames.reached)}}
 
 
-def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np.ndarray, dict]:
+def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs: Any) -> tuple[np.ndarray, Facts]:
     """A strip of the exponential map with all its levels, uint32, flat.
 
-    The fact ``raw``: its samples as ``render.raw_strip`` packs them, uint8, if they are worth keeping; ``found``:
-    how many reached the limit.
+    The fact ``raw`` holds its samples, uint8, as ``render.raw_strip`` packs them, if they are worth keeping. The fact
+    ``found`` says how many samples reached the limit.
 
     Args:
-        inputs: the reference orbit, if the strip is deep; or such samples, to be painted.
+        inputs: the reference orbit, if the strip is deep; for a ``RepaintUnit`` the packed samples.
     """
     own = worker_context(slot)
     if isinstance(unit, RepaintUnit):
@@ -146,12 +149,12 @@ def render_strip(unit: StripUnit | RepaintUnit, slot: Slot, *inputs) -> tuple[np
     return strip, facts if raw is None else facts | {"raw": np.frombuffer(raw, np.uint8)}
 
 
-def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, dict]:
-    """The coarse levels of a strip, as an array that does not hold on to the rest."""
+def keep_mips(unit: MipsUnit, slot: Slot, strip: np.ndarray) -> tuple[np.ndarray, Facts]:
+    """A copy of a strip's coarse levels, so that the rest of the strip can be freed."""
     return strip[unit.layout.offset(unit.level) :].copy(), {}
 
 
-def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]:
+def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, Facts]:
     """The reference orbit that all deep frames of a job share."""
     reference = reference_orbit(
         unit.re,
@@ -166,19 +169,21 @@ def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, dict]
     return reference, {"iterations": reference.last}
 
 
-def find_limit(unit: LimitUnit, slot: Slot, *references: Reference) -> tuple[IterationLimit, dict]:
+def find_limit(
+    unit: LimitUnit, slot: Slot, reference: Reference | None = None
+) -> tuple[IterationLimit, Facts]:
     """The iteration limit that a key view needs."""
     own = worker_context(slot)
-    return view_limit(own.frames, unit.view, *references), own.facts
+    return view_limit(own.frames, unit.view, reference), own.facts
 
 
-def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, dict]:
+def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, Facts]:
     """Frames, in order, as the bytes of one segment: uint8, as only arrays travel without being copied."""
     segment = encode.encode_segment(frames, unit.width, unit.height, unit.fps)
     return np.frombuffer(segment, np.uint8), {"frames": len(frames)}
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[..., tuple[Any, Facts]]] = {
     "frame": render_frame,
     "segment": encode_segment,
     "reference": compute_reference,
@@ -187,11 +192,11 @@ FUNCTIONS = {
     "mips": keep_mips,
 }
 
-_reporter: ContextVar[Callable[[int, int], None] | None] = ContextVar("reporter", default=None)
+_reporter: ContextVar[Callable[[int, int], object] | None] = ContextVar("reporter", default=None)
 
 
 def report(done: int, total: int) -> None:
-    """Tells how far a long task is, if somebody listens."""
+    """Tells how far a long task is, if the caller of ``run`` gave ``tell``."""
     if (tell := _reporter.get()) is not None:
         tell(done, total)
 
@@ -202,17 +207,17 @@ _failed: dict[str, int] = {}
 
 def run(
     function: str,
-    unit,
+    unit: Any,
     slot: Slot,
-    *inputs,
+    *inputs: Any,
     label: str = "",
     failures: int = 0,
-    tell: Callable[[int, int], None] | None = None,
-):
+    tell: Callable[[int, int], object] | None = None,
+) -> tuple[Any, Facts]:
     """Calls a task function; an error becomes part of the facts, never an exception.
 
-    Tasks wait in queues when a worker fails one of them. Failing at once, it would get them all before
-    anybody can send them elsewhere: it hands back what was submitted before its failure was known.
+    A broken worker fails at once, and would get and fail all waiting tasks of a job before the driver could send them
+    elsewhere. So after a failure it hands back, untried, the tasks that were submitted before the driver knew of it.
 
     Args:
         label: the task's name; its first word is the job's.
@@ -224,7 +229,8 @@ def run(
         ``seconds``, ``cpu_seconds``, and ``error`` (code, message) if there was one.
     """
     started, cpu = time.monotonic(), time.process_time()
-    result, facts = None, {}
+    result: Any = None
+    facts: Facts = {}
     _reporter.set(tell)
     job = label.partition(" ")[0]
     try:

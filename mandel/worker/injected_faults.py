@@ -1,8 +1,7 @@
-"""Faults that a test brings upon tasks; without the variable nothing is read.
+"""Faults that tests inject into tasks; without the environment variable nothing is read.
 
-``MANDEL_TASK_FAULTS`` names a file, read before each task; it may come, change
-and go meanwhile. Each line is an action and a regular expression that is looked
-for in the task's label (``"3f2a9c01 frame 17"``):
+``MANDEL_TASK_FAULTS`` names a file, which is read before each task and may change at any time. Each line is an
+action and a regular expression that is looked for in the task's label (``"3f2a9c01 frame 17"``):
 
     note .                 append the label and the process id to FILE.log
     sleep:0.2 frame        wait first, in seconds
@@ -24,7 +23,7 @@ import numpy as np
 
 
 def strike(label: str) -> None:
-    """Does to the task of this name what the file says, in its order."""
+    """Injects the faults that the file has for the task of this label, in the file's order."""
     if not (name := os.environ.get("MANDEL_TASK_FAULTS")):
         return
     try:

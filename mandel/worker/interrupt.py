@@ -1,6 +1,6 @@
 """Cancelling a call in a worker: Ray raises KeyboardInterrupt in its main thread, anywhere.
 
-Half-way through an import that would leave a module that never works again (seen: "module 'pyopencl' has
+In the middle of an import it would leave a module that never works again (seen: "module 'pyopencl' has
 no attribute 'tools'" in every later task of the worker).
 """
 
@@ -14,11 +14,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """An interrupt of the main thread comes at the end of the block."""
+    """Delays an interrupt of the main thread to the end of the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = []
+    came: list[bool] = []
     before = signal.signal(signal.SIGINT, lambda *_: came.append(True))
     try:
         yield

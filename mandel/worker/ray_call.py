@@ -1,9 +1,10 @@
-"""What runs on a Ray cluster's workers: calls of tasks, and the actor that keeps this program's metrics."""
+"""What runs in a Ray cluster's workers: calls, which run tasks, and the actor that keeps this program's metrics."""
 
 from __future__ import annotations
 
 import pickle
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import ray
@@ -15,7 +16,7 @@ from mandel.worker import functions
 
 
 class PackedTask(NamedTuple):
-    """One task of a call; ``inputs`` are places in the call's inputs, which tasks share."""
+    """One task of a call; ``inputs`` are indices into the inputs of the call, which its tasks share."""
 
     function: str
     argument: Any
@@ -25,13 +26,13 @@ class PackedTask(NamedTuple):
     key: bytes
 
 
-def by_value():
-    """The function that workers call, with all of it inside, so that it travels as it is.
+def by_value() -> Callable[..., tuple[Any, ...]]:
+    """The function that workers call. It refers to no global name, so that Ray sends it by value.
 
-    Nothing of this program is imported or unpacked before interrupts are held back.
+    It holds interrupts back before it imports or unpickles anything of this program.
     """
 
-    def call(packed: bytes, *inputs):
+    def call(packed: bytes, *inputs: Any) -> tuple[Any, ...]:
         from mandel.worker.interrupt import held_back
 
         with held_back():
@@ -41,7 +42,7 @@ def by_value():
     return call
 
 
-def run_call(packed: bytes, *inputs):
+def run_call(packed: bytes, *inputs: Any) -> tuple[Any, ...]:
     """A call on a worker: ``functions.run`` for each, plus what only Ray knows there.
 
     Args:
@@ -62,30 +63,36 @@ def run_call(packed: bytes, *inputs):
                 *(inputs[place] for place in one.inputs),
                 label=one.label,
                 failures=one.failures,
-                tell=lambda done, total, key=one.key: internal_kv._internal_kv_put(
-                    key, f"{done} {total}".encode()
-                ),
+                tell=partial(_tell_progress, one.key),
             )
             results.append(result)
             facts.append({**about, "node": node})
     return *results, facts
 
 
+def _tell_progress(key: bytes, done: int, total: int) -> None:
+    internal_kv._internal_kv_put(key, f"{done} {total}".encode())
+
+
+def _tell_at_work(key: bytes, count: int) -> None:
+    internal_kv._internal_kv_put(key, str(count).encode())
+
+
 @cache
 def _heartbeat() -> CallHeartbeat:
-    """This worker's."""
-    return CallHeartbeat(lambda key, count: internal_kv._internal_kv_put(key, str(count).encode()))
+    """This worker process's signs of life."""
+    return CallHeartbeat(_tell_at_work)
 
 
 def heartbeat_key(key: bytes) -> bytes:
-    """Where the signs of a call are, by the key of its first task."""
+    """The key under which a call's signs of life are stored; ``key`` is its first task's."""
     return key + b"-sign"
 
 
 class Meter:
     """This program's metrics, in an actor of their own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._frames = metrics.Counter("mandel_frames_rendered", "Frames rendered.")
         self._segments = metrics.Counter("mandel_segments_encoded", "Segments encoded.")
         self._seconds = metrics.Histogram(

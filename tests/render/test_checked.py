@@ -22,8 +22,9 @@ from mandel.device.choose import choose
 from mandel.device.context import DeviceContext
 from mandel.driver.recipes.recipe import FRAME, VIDEO_BAILOUT, WorkItem
 from mandel.driver.recipes.shared import STRIP
+from mandel.kernels.contract import INDEXED, POLAR_GEOMETRY, ROTATED
 from mandel.payload.payload import parse
-from mandel.plan.axes import INDEXED, POLAR_GEOMETRY, ROTATED, axes
+from mandel.plan.axes import axes
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
@@ -192,13 +193,8 @@ def test_direct(pair, name, geometry, paint, proof, rounds):
                     found += raw(ctx, iterator.iterate(grid, maxiter, bailout, place=place))
                     continue
                 canvas = painter.canvas(shape[1], shape[0], paint == 2)
-                iterator.iterate(
-                    grid,
-                    maxiter,
-                    bailout,
-                    place=place,
-                    colour_target=painter.colour_target(ColourStyle(), canvas),
-                )
+                colour_target = painter.colour_target(ColourStyle(), canvas)
+                iterator.paint(grid, maxiter, bailout, colour_target, place=place)
                 if paint == 1:
                     found.append(ctx.download(canvas.buffer, np.empty(shape, np.uint32)))
                 else:

@@ -34,7 +34,7 @@ def plane(re, im, spacing, cols, rows, x0=None, y0=None):
 
 
 def counts(iterator, grid, maxiter, bailout=2.0, outputs=Outputs(), reference=None):
-    samples = iterator.iterate(grid, maxiter, bailout, outputs, reference)
+    samples = iterator.iterate(grid, maxiter, bailout, outputs, reference=reference)
     return iterator.ctx.download(samples.count, np.empty((grid.rows, grid.cols), np.int32))
 
 
@@ -178,7 +178,10 @@ def test_the_centre_has_its_derivative_about_a_long_orbit(monkeypatch, tile):
     long = reference_orbit(grid.re, grid.im, precision(grid).bits, case.maxiter)
     assert long.exponent.min() < -1_100 and long.last > 7_000
     about_long, about_own = (
-        fetched(context, PerturbedIterator(context).iterate(grid, case.maxiter, case.bailout, outputs, orbit))
+        fetched(
+            context,
+            PerturbedIterator(context).iterate(grid, case.maxiter, case.bailout, outputs, reference=orbit),
+        )
         for orbit in (long, None)
     )
     assert about_long.distance[2] == pytest.approx(0.0006946216, rel=1e-5)  # by exact iteration

@@ -130,7 +130,7 @@ def test_gpus_count_and_colour_after_each_round(monkeypatch, as_gpu, engine, mak
     made = []
     for pace in (Fixed(10_000_000), Fixed(20)):
         renderer = FrameRenderer(as_gpu, band_bytes)
-        renderer._engines[engine] = make(as_gpu, pace)
+        setattr(renderer, f"_{engine}", make(as_gpu, pace))
         made.append((renderer.picture(view, 3_000, 1000.0, style), renderer.reached))
     assert (made[0][0] == made[1][0]).all() and made[0][1] == made[1][1]
     assert made[0][0].std() > 10 and made[0][1].samples == 64 * 48

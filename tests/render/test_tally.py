@@ -11,6 +11,7 @@ from mandel import notes
 from mandel.colour import palettes
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
+from mandel.kernels.contract import TALLY_RUN
 from mandel.plan.blocks import blocks as blocks_of
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.strip_plan import StripPlan
@@ -75,9 +76,7 @@ def test_all_variants_paints_and_awkward_sizes(variant, kind, centre):
             continue
         for rgb in (False, True):
             tally, canvas = Tally(ctx, LIMIT), painter.canvas(cols, rows, rgb)
-            iterator.iterate(
-                grid, LIMIT, 1000.0, colour_target=painter.colour_target(ColourStyle(), canvas), tally=tally
-            )
+            iterator.paint(grid, LIMIT, 1000.0, painter.colour_target(ColourStyle(), canvas), tally)
             ctx.finish_queue()
             assert tally.read() == expected
 
@@ -186,7 +185,7 @@ def test_the_kernel_in_the_forms_for_cpus_and_gpus(group, length):
     ctx, limit = device_context("cpu"), 1001
     count = np.random.default_rng(length).integers(1, 2 * limit, length, np.int32)
     count[::7], count[::11] = limit, limit // 2
-    runs = -(-length // 4096)
+    runs = -(-length // TALLY_RUN)
     out = ctx.empty(8 * runs)
     ctx.kernel("tally.cl", "tally", (("GROUP", group),))(
         ctx.queue, (runs * group,), (group,), ctx.upload(count), np.int32(length), np.int32(limit), out

@@ -163,7 +163,7 @@ class Library:
             *_FLAGS,
             *(_QUICK if quick else _QUICKLY_MADE),
             *_host_flags(),
-            *(f"-D{k}={v}" for k, v in defines),
+            *mandel.kernels.options(defines),
         ]
         text = _run(["-E", *options, "-include", str(HERE / "opencl.h"), "-"], input=marked(path))
         self.kernels = {k.name: k for k in _kernels(text)}

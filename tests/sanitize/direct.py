@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from mandel.colour.style import ColourStyle
-from mandel.plan.axes import INDEXED
+from mandel.kernels.contract import INDEXED
 from mandel.plan.grid import POLAR, Grid
 from mandel.plan.view import View
 from mandel.render.coordinates import SampleCoordinates
@@ -194,9 +194,7 @@ def paint(
         for first, rows in ((0, grid.rows // 2), (grid.rows // 2, grid.rows - grid.rows // 2)):
             if rows:
                 colour_target = painter.colour_target(ColourStyle(), canvas, first)
-                iterator.iterate(
-                    grid.band(first, rows), case.maxiter, case.bailout, colour_target=colour_target
-                )
+                iterator.paint(grid.band(first, rows), case.maxiter, case.bailout, colour_target)
         made[f"{case.name}, {geometry}, {'rgb' if rgb else 'canvas'}: picture"] = painter.develop(canvas)
     return made
 

@@ -118,7 +118,7 @@ def deeper_reference(ctx, outputs: Outputs) -> dict[str, np.ndarray]:
         reference = _orbit(*point, precision(deepest).bits, maxiter)
         for delta in deltas:
             case = _case(point, delta, 15, 9, maxiter)
-            samples = iterator.iterate(case.grid, case.maxiter, case.bailout, outputs, reference)
+            samples = iterator.iterate(case.grid, case.maxiter, case.bailout, outputs, reference=reference)
             made |= {
                 f"{case.name}, deeper reference: {key}": array for key, array in raw(ctx, samples).items()
             }

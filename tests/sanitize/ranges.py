@@ -120,13 +120,8 @@ def painting(ctx) -> dict[str, np.ndarray]:
         step, pixels = 3 if rgb else 4, grid.cols * grid.rows
         colour_target = painter.colour_target(ColourStyle(), painter.canvas(grid.cols, grid.rows, rgb))
         base, far, near = PIXELS - pixels, ctx.empty(step * pixels), ctx.empty(step * pixels)
-        iterator.iterate(
-            grid,
-            300,
-            1000.0,
-            colour_target=replace(colour_target, target=Moved(far, step * base), first=base),
-        )
-        iterator.iterate(grid, 300, 1000.0, colour_target=replace(colour_target, target=near, first=0))
+        iterator.paint(grid, 300, 1000.0, replace(colour_target, target=Moved(far, step * base), first=base))
+        iterator.paint(grid, 300, 1000.0, replace(colour_target, target=near, first=0))
         _equal(ctx, f"painted, rgb {rgb}", far, near)
     return {}
 

@@ -1,4 +1,4 @@
-"""Which Ray cluster to join; without ray, and without telling the token to whoever listens."""
+"""Finds the Ray cluster to join, without importing ray and without sending the token to a stranger."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mandel.errors import RenderError
 _PROBE_SECONDS = 3.0
 _LONGEST_ADDRESS = 300
 _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
-# How a client of gRPC begins, with no settings of its own; a server answers with its settings.
+# The first bytes of a gRPC client: HTTP/2's preface and empty settings. A server answers with its own settings.
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _SETTINGS = 4
-# What Ray's control store answers, if only with a refusal, as it is not told the token; and what nobody knows. Whoever
-# treats both alike is another gRPC server.
+# A method of Ray's control store, which refuses it without the token, and a method that does not exist. A server that
+# answers both alike is not Ray.
 _RAYS, _NOBODYS = "/ray.rpc.NodeInfoGcsService/CheckAlive", "/mandel.Nobody/Knows"
 _LISTENING = "0A"
 
@@ -53,7 +53,7 @@ def find_cluster(address: str) -> str | None:
 def running_here() -> str | None:
     """The address that Ray noted when this user last started or joined a cluster here; None: it did not.
 
-    Ray's folder is open to all users: what is not a small file of our own, or says anything odd, is not trusted.
+    All users can write to Ray's folder: only a small regular file that this user owns, with an address, is trusted.
     """
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - where Ray writes
     try:
@@ -83,7 +83,7 @@ def why_not(address: str, own: bool = False) -> str | None:
     """Why no cluster at HOST:PORT can be joined, as the beginning of a sentence; None: it may be one.
 
     Args:
-        own: on this machine it must be this user's, as whoever listens is told the token.
+        own: a program that listens on this machine must be this user's, since it will be told the token.
     """
     if (parts := _parts(address)) is None:
         return "an address is HOST:PORT, and there can be nothing"
@@ -112,7 +112,7 @@ def _is_settings(connection: socket.socket) -> bool:
 
 def _is_ray(address: str) -> bool:
     """Whether the gRPC server there knows Ray's methods; it is told no token."""
-    import grpc  # a tenth of a second that nobody pays who joins no cluster
+    import grpc  # takes a tenth of a second, needed only to join a cluster
 
     known = []
     with grpc.insecure_channel(

@@ -38,11 +38,11 @@ from mandel.worker.ray_call import Meter, PackedTask, by_value, heartbeat_key
 
 # Several frames in flight per GPU hide transfers and the host's share of a task.
 TASKS_PER_GPU = 3
-# What tasks in slots ask for, which leaves some of each GPU for one beside them.
+# Each slot's share of a GPU. A little is left for a task that starts beside full slots.
 _GPU_LEFT = 0.01
 _GPU_SHARE = (1 - _GPU_LEFT) / TASKS_PER_GPU
 _REFRESH_SECONDS = 2.0
-# Workers that neither end a task nor give a sign of life for so long, though slots are free, do not work any more.
+# If no task ends and no worker gives a sign of life for so long, although slots are free, Ray does not work any more.
 # (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
 _QUIET_SECONDS = 120.0
 # Ray 2.60 now and then aborts a process that cancels a task which begins or ends just then ("Tried to
@@ -76,19 +76,19 @@ _WARM = Task(
 
 
 class _Call(NamedTuple):
-    """What was submitted together: tickets, task functions and the results' references, in order."""
+    """Tasks that were submitted together: their tickets, functions and results' references, in order."""
 
     tickets: list[int]
     functions: list[str]
-    results: list
+    results: list[Any]
     heartbeat: bytes  # the key of its signs of life
 
 
 _PACKAGE = Path(mandel.__file__).parent
-_QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
+_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
-def _join(cluster: str):
+def _join(cluster: str) -> Any:
     # The package travels with the job: workers need only the requirements.
     environment = {
         "py_modules": [str(_PACKAGE)],
@@ -98,7 +98,7 @@ def _join(cluster: str):
     return ray.init(address=cluster, runtime_env=environment, **_QUIET)
 
 
-def _start(folder: str | None):
+def _start(folder: str | None) -> Any:
     # Workers inherit the environment: the package is importable wherever the driver ran.
     path = [str(_PACKAGE.parent), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
@@ -106,8 +106,8 @@ def _start(folder: str | None):
     return ray.init(address="local", num_cpus=cores, dashboard_host="127.0.0.1", _temp_dir=folder, **_QUIET)
 
 
-def _told_by(error: Exception) -> tuple[dict, dict]:
-    """What an outcome says of a call that ended so: facts and error."""
+def _told_by(error: Exception) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The facts and the error of the outcome of a call that raised ``error``."""
     if not isinstance(error, ray.exceptions.RayError):
         return {}, bad_result(f"{type(error).__name__}: {error}").as_dict()
     if isinstance(error, ray.exceptions.TaskCancelledError):
@@ -136,7 +136,7 @@ class RayExecutor:
     Attributes:
         joined: whether it joined a cluster, and did not start Ray.
         address, dashboard: where its control store and its dashboard are.
-        notice: what a person should know of how it was started; mostly nothing.
+        notice: what a person should know about its start; usually "".
 
     Raises:
         RenderError: NO_CLUSTER.
@@ -148,7 +148,7 @@ class RayExecutor:
         cluster = find_cluster(address)
         folder, self.notice = (None, "") if cluster else ray_folder.choose()
         try:
-            context = _join(cluster) if cluster else _start(folder and str(folder))
+            context = _join(cluster) if cluster else _start(str(folder) if folder else None)
         except Exception as error:  # when a node takes too long to start, Ray raises just that
             where = f"join the Ray cluster at {cluster}" if cluster else "start Ray here"
             raise RenderError(
@@ -171,16 +171,20 @@ class RayExecutor:
         self._heartbeats = HeartbeatListener(self._read)
         self._running: dict[Any, _Call] = {}  # by the ref of the facts
         self._prefix = f"mandel-{secrets.token_hex(8)}-"
-        self._meter = None
+        self._meter: Any = None
         if self.joined or os.environ[_METRICS] == "1":
-            options = {"num_cpus": 0, "max_restarts": -1, "runtime_env": {"env_vars": {_METRICS: "1"}}}
+            options: dict[str, Any] = {
+                "num_cpus": 0,
+                "max_restarts": -1,
+                "runtime_env": {"env_vars": {_METRICS: "1"}},
+            }
             self._meter = ray.remote(**options)(Meter).remote()
         self._warmed: dict[str, float] = {}  # when, by node
         self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
         self._refreshed = -_REFRESH_SECONDS
-        self._resources: dict = {}
+        self._resources: dict[str, float] = {}
         if not self.slots():
             ray.shutdown()
             raise RenderError(
@@ -190,7 +194,7 @@ class RayExecutor:
                 field="device",
             )
 
-    def _now(self) -> dict:
+    def _now(self) -> dict[str, float]:
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
             self._resources = ray.cluster_resources()
@@ -211,7 +215,7 @@ class RayExecutor:
         return {kind: count for kind, count in slots.items() if count}
 
     def _warm_up(self) -> None:
-        """Starts a worker beside full slots on each node, as far as there is none."""
+        """Where slots are full, starts one more worker on each node that has no spare one."""
         if len(self._running) < self._resources.get("CPU", 0) or self._device == "gpu" or not self._running:
             return
         now = time.monotonic()
@@ -224,7 +228,7 @@ class RayExecutor:
     def memory(self) -> int:
         return int(self._now().get("object_store_memory", 1 << 30))
 
-    def nodes(self) -> list[dict]:
+    def nodes(self) -> list[dict[str, Any]]:
         """As the interface says. Raises RenderError NODE_LOST when this process's own node died, RAY_LOST."""
         self._check_folder()
         nodes = ray.nodes()
@@ -251,9 +255,10 @@ class RayExecutor:
         self._running[facts] = _Call(list(tickets), [task.function for task in batch], results, key)
         return tickets
 
-    def _start_call(self, batch: Sequence[Task], tickets: Sequence[int]) -> list:
+    def _start_call(self, batch: Sequence[Task], tickets: Sequence[int]) -> list[Any]:
         """References of the results, and of the facts."""
         first = batch[0]
+        needs: dict[str, Any]
         if first.kind == "gpu":
             slot, needs = (
                 Slot("gpu"),
@@ -269,7 +274,7 @@ class RayExecutor:
             needs["scheduling_strategy"] = NodeAffinitySchedulingStrategy(first.node, soft=False)
         elif first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
-        # By identity: what was read from a file is an array, which has no hash.
+        # By identity, since arrays (results read from files) have no hash.
         inputs = list({id(handle): handle for task in batch for handle in task.inputs}.values())
         places = {id(handle): place for place, handle in enumerate(inputs)}
         asked = [
@@ -285,10 +290,11 @@ class RayExecutor:
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
-        return remote.remote(pickle.dumps((asked, slot)), *inputs)
+        references: list[Any] = remote.remote(pickle.dumps((asked, slot)), *inputs)
+        return references
 
     def _key(self, ticket: int) -> bytes:
-        """Under which a running task tells how far it is, in the control store's table of small values."""
+        """The key in the control store under which a running task tells how far it is."""
         return f"{self._prefix}{ticket}".encode()
 
     def wait(self, timeout: float) -> list[Outcome]:
@@ -307,11 +313,11 @@ class RayExecutor:
         return outcomes
 
     def _listen(self) -> None:
-        """Hears what is under way; raises RenderError RAY_LOST when nothing was heard for too long."""
+        """Reads the signs of life of all calls; raises RenderError RAY_LOST if none came for too long."""
         self._heartbeats.listen([call.heartbeat for call in self._running.values()])
         if self._heartbeats.quiet > _QUIET_SECONDS and self._running:
             self._heartbeats.note()  # else asked again and again
-            # In a cluster that others use as well, what is asked of it may wait for them.
+            # A cluster that we joined may be busy with others' work: then our calls only wait.
             if not self.joined or any(ray.available_resources().get(kind, 0) >= 1 for kind in ("CPU", "GPU")):
                 raise RenderError(
                     "RAY_LOST",
@@ -321,7 +327,10 @@ class RayExecutor:
 
     def _read(self, keys: list[bytes]) -> dict[bytes, bytes]:
         try:
-            return internal_kv.internal_kv_get_gcs_client().internal_kv_multi_get(keys, None)
+            signs: dict[bytes, bytes] = internal_kv.internal_kv_get_gcs_client().internal_kv_multi_get(
+                keys, None
+            )
+            return signs
         except Exception:  # the control store is away; it comes back, or Ray ends this process
             return {}
 
@@ -335,7 +344,7 @@ class RayExecutor:
         ages = [(call, self._heartbeats.age(call.heartbeat)) for call in calls]
         return {ticket: age for call, age in ages if age is not None for ticket in call.tickets}
 
-    def _outcomes(self, ref) -> list[Outcome]:
+    def _outcomes(self, ref: Any) -> list[Outcome]:
         call = self._running.pop(ref)
         for ticket, function in zip(call.tickets, call.functions, strict=True):
             self._unwanted.pop(ticket, None)
@@ -364,13 +373,16 @@ class RayExecutor:
 
     def progress(self, ticket: int) -> tuple[int, int] | None:
         value = internal_kv._internal_kv_get(self._key(ticket))
-        return tuple(map(int, value.split())) if value else None
+        if not value:
+            return None
+        done, total = map(int, value.split())
+        return done, total
 
-    def fetch(self, handle):
+    def fetch(self, handle: Any) -> Any:
         """The result behind a handle.
 
         Raises:
-            RenderError: NODE_LOST when its node is gone, BAD_RESULT when nobody can make sense of it.
+            RenderError: NODE_LOST when its node is gone, BAD_RESULT when it cannot be unpickled.
         """
         try:
             return ray.get(handle)
@@ -379,18 +391,19 @@ class RayExecutor:
                 raise bad_result(f"{type(error).__name__}: {error}") from error
             raise RenderError("NODE_LOST", f"a result was lost: {type(error).__name__}") from error
 
-    def publish(self, value):
+    def publish(self, value: Any) -> Any:
         return ray.put(value)
 
     def cancel(self, ticket: int) -> None:
-        """As the interface says, in ``wait``, a little later: what is about to end is left alone."""
+        """As the interface says, but ``wait`` does it a little later: tasks about to end are left alone."""
         self._unwanted[ticket] = time.monotonic() + _GRACE_SECONDS
 
     def _cancel(self) -> None:
-        """Ends the calls of which nothing has been wanted for a while."""
+        """Ends the calls whose tasks have all been cancelled for a while."""
         if not self._unwanted:
             return
-        now, unwanted = time.monotonic(), {}  # tickets that had ended when they were cancelled are forgotten
+        now = time.monotonic()
+        unwanted: dict[int, float] = {}  # tickets that had ended when they were cancelled are forgotten
         for ref, call in self._running.items():
             since = [unwanted.setdefault(t, self._unwanted[t]) for t in call.tickets if t in self._unwanted]
             if len(since) == len(call.tickets) and max(since) < now:

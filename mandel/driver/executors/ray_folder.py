@@ -1,4 +1,4 @@
-"""Where a Ray that the service starts keeps its session: not in /tmp, where cleaners remove what it needs."""
+"""The folder for the session of a Ray that the service starts: not in /tmp, where cleaners would remove it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-# Names of sockets have 107 bytes; Ray's, below the folder, take up to 69 (a session, "/sockets/plasma_store.NN").
+# A socket's path has at most 107 bytes. Ray's part, below the folder, takes 69 (a session, "/sockets/plasma_store.NN").
 LONGEST = 107 - 69
 _SESSION = re.compile(r"session_[0-9-]+_[0-9-]+_[0-9]+_([0-9]+)")
-# Sessions of Rays that have ended, for whoever looks for their logs.
+# Ended sessions that stay, for their logs.
 _KEPT = 2
 
 
 def choose() -> tuple[Path | None, str]:
-    """The folder for sessions, made and cleared of old ones, or None for Ray's own choice; and why that, in words."""
+    """The folder for sessions, made and cleared of old ones; or None for Ray's own choice, and the reason in words."""
     if os.environ.get("RAY_TMPDIR"):
         return None, ""  # as the user says
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mandel" / "ray"
@@ -40,7 +40,7 @@ def choose() -> tuple[Path | None, str]:
 
 
 def _clear(folder: Path) -> None:
-    """Removes the sessions of processes that have ended, but for the last ones: Ray never does."""
+    """Removes the sessions of ended processes, except the last ones: Ray never removes any."""
     ended = []
     for path in folder.iterdir():
         found = _SESSION.fullmatch(path.name)
@@ -51,6 +51,6 @@ def _clear(folder: Path) -> None:
 
 
 def missing(session: str, sockets: Iterable[str]) -> str | None:
-    """What a Ray that runs needs of its ``session`` folder and is gone, if anything."""
+    """A path that a running Ray needs and that is gone: session, logs or a socket; None if all exist."""
     wanted = [session, os.path.join(session, "logs"), *sockets]
     return next((path for path in wanted if path and not os.path.exists(path)), None)

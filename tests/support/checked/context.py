@@ -33,8 +33,7 @@ class CheckedContext(DeviceContext):
     def kernel(self, file: str, name: str, defines: tuple[tuple[str, object], ...] = ()):
         key = file, name, defines
         if key not in self._checked:
-            options = [f"-D{k}={v}" for k, v in defines]
-            self._checked[key] = self.checked(kernels.source(file), options, file, name)
+            self._checked[key] = self.checked(kernels.source(file), kernels.options(defines), file, name)
         return self.launcher(*self._checked[key], name)
 
     def checked(self, text: str, options=(), name: str = "a program", kernel: str | None = None):
