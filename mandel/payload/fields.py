@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mandel.colour import palettes
 from mandel.errors import RequestError
@@ -29,8 +29,7 @@ EXACT, SHARED = "exact", "shared"
 FULL, ADAPTIVE = "full", "adaptive"
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """One field of a payload.
 
     Attributes:
@@ -67,7 +66,9 @@ def _row(
     return dataclasses.field(default=default, metadata=about)
 
 
-@dataclass(frozen=True)
+@dataclass(
+    frozen=True, init=False, repr=False, eq=False
+)  # Payload has these; the client starts sooner without
 class PayloadFields:
     """The rows. Whole numbers are ints; decimal numbers are texts of any length, in their one form."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import NoReturn
 
 from mandel.errors import MandelError, PayloadError
@@ -36,6 +37,7 @@ __all__ = ["ADAPTIVE", "AUTO", "EXACT", "FULL", "SHARED", "Payload", "parse"]
 _LEAST_BYTES_PER_PIXEL = 0.02
 
 
+@dataclass(frozen=True)
 class Payload(PayloadFields):
     """A zoom that may be rendered. Made by ``parse``; every field is canonical."""
 
