@@ -17,7 +17,7 @@ from mandel.store.names import Names
 from mandel.store.usage import of_folder
 from mandel.terminal.format import size, typed
 
-_PACKAGES = ("ray", "pyopencl", "numpy", "imageio", "imageio-ffmpeg", "gmpy2", "pydantic", "intel-opencl-rt")
+_PACKAGES = ("ray", "pyopencl", "numpy", "imageio", "imageio-ffmpeg", "gmpy2", "intel-opencl-rt")
 _LITTLE_DISK = 1 << 30
 
 

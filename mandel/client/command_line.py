@@ -9,7 +9,7 @@ from pathlib import Path
 from mandel import settings
 from mandel.client import payload_file
 from mandel.errors import RequestError
-from mandel.payload.fields import JsonObject
+from mandel.payload.fields import RECOLOURED, JsonObject
 from mandel.protocol import operation
 from mandel.terminal.format import typed
 
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
         "--recolour",
         metavar="JOB",
         help="make a zoom again from the strips it kept (--keep-strips true); of the fields below it takes "
-        + ", ".join("--" + name.replace("_", "-") for name in operation.LOOKS),
+        + ", ".join("--" + name.replace("_", "-") for name in RECOLOURED),
     )
     payload_file.add_field_options(p)
     return p

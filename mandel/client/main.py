@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from mandel.client.progress_line import ProgressLine
 from mandel.client.report import report
 from mandel.errors import MandelError, RequestError, TransferError
 from mandel.payload.fields import JsonObject
+from mandel.payload.job_id import is_job_id
 from mandel.protocol import codes, operation, reply, strict_json
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, ReplyEvent, VideoData, VideoHead
 from mandel.terminal import note_text
@@ -30,7 +30,6 @@ from mandel.terminal.format import printable, typed
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
-_JOB = re.compile(r"[0-9a-f]{64}")
 _CONNECT_SECONDS = 10.0
 
 
@@ -126,7 +125,7 @@ class _Session:
     def _take(self, event: ReplyEvent) -> None:
         match event:
             case JsonPart(reply.PROGRESS, fields):
-                if isinstance(fields.get("job"), str) and _JOB.fullmatch(fields["job"]):
+                if is_job_id(fields.get("job")):
                     if self.job is None and not self._args.quiet:
                         print(f"job {fields['job']}", file=sys.stderr)
                     self.job = fields["job"]

@@ -7,7 +7,6 @@ import re
 import sys
 from pathlib import Path
 
-from mandel.colour import palettes
 from mandel.errors import RequestError
 from mandel.payload import fields
 from mandel.payload.decimal_text import Exact, Number, exact
@@ -30,12 +29,11 @@ def add_field_options(parser: argparse.ArgumentParser) -> None:
     """One option for each field of the payload, and ``--set``."""
     group = parser.add_argument_group("fields of the payload (they win over the file's)")
     for field in fields.TABLE:
-        names = f": {', '.join(palettes.NAMES)}" if field.name == "palette" else ""
         group.add_argument(
             "--" + field.name.replace("_", "-"),
             dest=f"field_{field.name}",
             metavar=field.kind.upper(),
-            help=f"{field.help}{names} (default {str(field.default).lower()})",
+            help=f"{field.help} (default {str(field.default).lower()})",
         )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
 

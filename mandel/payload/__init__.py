@@ -1,3 +1,3 @@
-"""What may be asked: the payload, its fields, their checks. ``fields`` and ``decimal_text`` need the
-standard library alone.
+"""What may be asked: the payload, its fields, their checks. Of these modules the client loads ``fields``, ``checks``,
+``decimal_text`` and ``job_id``, which need the standard library alone.
 """

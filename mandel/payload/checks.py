@@ -1,23 +1,27 @@
 """What each field of a payload may hold: one check each, from JSON value to canonical value.
 
-Numbers are judged by their text: digits and exponents are bounded before
-anything is converted, and nothing passes through a float. A check that fails
-raises PydanticCustomError with a code of docs/protocol.md, a message and a limit.
+A row of the table in fields.py names its check. A check takes a field's value and the limits of this service,
+and gives the value in its one form, or raises PayloadError with a code of docs/protocol.md, a message and a limit.
+
+Numbers are judged by their text: digits and exponents are bounded before anything is converted, and nothing
+passes through a float.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
-from typing import LiteralString
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationInfo
-from pydantic_core import PydanticCustomError
-
+from mandel.errors import PayloadError
 from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.settings import PayloadLimits
+
+if TYPE_CHECKING:  # the client loads the table of fields and calls no check: it starts sooner without
+    from fractions import Fraction
+
+Value = int | str | bool
+Check = Callable[[object, PayloadLimits], Value]
 
 # Coordinates and deltas beyond this show nothing: the set lies within radius 2.
 _EXTENT_MAGNITUDE = 6
@@ -27,21 +31,13 @@ _SPARE_DIGITS = 1_000
 LARGEST_WHOLE = 2**63 - 1
 _DOUBLE_MAGNITUDE = 308
 _FPS_DIGITS = _SHORT_DIGITS = 12
-_MIN_FPS = Decimal("0.01")
+_MIN_FPS = "0.01"
 _QUOTIENT = re.compile(r"[0-9]{1,9}/[0-9]{1,9}")
 
 
-def _wrong(code: LiteralString, message: str, limit: object = None) -> PydanticCustomError:
-    # The message is a context value, not the template: user text may hold braces.
-    return PydanticCustomError(code, "{message}", {"message": message, "limit": limit})
-
-
-def _limits(info: ValidationInfo) -> PayloadLimits:
-    """What ``payload`` gave along."""
-    limits = info.context
-    if not isinstance(limits, PayloadLimits):
-        raise TypeError("validation needs its Limits as context")
-    return limits
+def _wrong(code: str, message: str, limit: object = None) -> PayloadError:
+    """What is wrong with a value; whoever calls the check adds the field."""
+    return PayloadError(code, message, limit=limit)
 
 
 def _shown(text: str) -> str:
@@ -96,57 +92,51 @@ def _text_of_decimal(value: object) -> str:
     raise _wrong("WRONG_TYPE", 'must be a number, or a string that holds one such as "1e-1000"')
 
 
-@dataclass(frozen=True)
-class Whole:
+def whole(low: int, high: int | str, step: int = 1, word: str | None = None) -> Check:
     """Check of an integer field; 100, 100.0 and 1E2 are the same, 1.5 is none.
 
-    Attributes:
+    Args:
         low, high: inclusive; ``high`` is a number or the name of a limit.
         step: only multiples of it are allowed.
         word: a string that is allowed too.
     """
+    kind = "a whole number" + (f' or "{word}"' if word else "")
 
-    low: int
-    high: int | str
-    step: int = 1
-    word: str | None = None
-
-    def __call__(self, value: object, info: ValidationInfo) -> int | str:
-        limits = _limits(info)
-        if self.word is not None and value == self.word:
-            return self.word
-        kind = "a whole number" + (f' or "{self.word}"' if self.word else "")
+    def check(value: object, limits: PayloadLimits) -> int | str:
+        if word is not None and value == word:
+            return word
         if not isinstance(value, Number):
             raise _wrong("WRONG_TYPE", f"must be {kind}; in JSON numbers have no quotes")
         number = _number(value.text, limits)
         if number.exponent < 0:
             raise _wrong("WRONG_TYPE", f"{_shown(value.text)} is not {kind}")
-        high = getattr(limits, self.high) if isinstance(self.high, str) else self.high
+        most: int = getattr(limits, high) if isinstance(high, str) else high
         # Below 10**20 before it becomes an int: a text of any length is judged by its magnitude.
-        whole = int(number.text()) if number.magnitude < 20 else None
-        if whole is None or not self.low <= whole <= high or whole % self.step:
-            multiple = f", a multiple of {self.step}" if self.step > 1 else ""
-            allowed = f"{self.low} or more" if high == LARGEST_WHOLE else f"{self.low} to {high}"
-            bounds = {"min": self.low, "max": high} | ({"step": self.step} if self.step > 1 else {})
+        found = int(number.text()) if number.magnitude < 20 else None
+        if found is None or not low <= found <= most or found % step:
+            multiple = f", a multiple of {step}" if step > 1 else ""
+            allowed = f"{low} or more" if most == LARGEST_WHOLE else f"{low} to {most}"
             raise _wrong(
                 "OUT_OF_RANGE",
                 f"{_shown(value.text)} is out of range: {allowed}{multiple}",
-                bounds,
+                {"min": low, "max": most} | ({"step": step} if step > 1 else {}),
             )
-        return whole
+        return found
+
+    return check
 
 
-def point(value: object, info: ValidationInfo) -> tuple[str, str]:
+def point(value: object, limits: PayloadLimits) -> str:
+    """Two coordinates with a comma between them, as "RE,IM"."""
     if not isinstance(value, str):
         raise _wrong("WRONG_TYPE", 'must be a string "RE,IM"')
     if value.count(",") != 1:
         raise _wrong("BAD_NUMBER", f'{_shown(value)} is not "RE,IM": two decimal numbers and a comma')
-    re, im = (_coordinate(part.strip(" "), _limits(info)) for part in value.split(","))
-    return re, im
+    return ",".join(_coordinate(part.strip(" "), limits) for part in value.split(","))
 
 
-def delta(value: object, info: ValidationInfo) -> str:
-    limits = _limits(info)
+def delta(value: object, limits: PayloadLimits) -> str:
+    """The extent of a frame: greater than 0, a number or a string of one."""
     text = _text_of_decimal(value)
     number = _number(text, limits)
     deepest = f"1e-{limits.max_depth}"
@@ -162,10 +152,12 @@ def delta(value: object, info: ValidationInfo) -> str:
     return number.text()
 
 
-def fps(value: object, info: ValidationInfo) -> str:
+def fps(value: object, limits: PayloadLimits) -> str:
     """A rate: a decimal number, or a quotient such as 30000/1001 where no short decimal says the same."""
+    from fractions import Fraction
+
     text = _text_of_decimal(value)
-    high = _limits(info).max_fps
+    low, high = Fraction(_MIN_FPS), limits.max_fps
     refused = _wrong(
         "OUT_OF_RANGE",
         f"{_shown(text)} is out of range: {_MIN_FPS} to {high}, at most {_FPS_DIGITS} digits, "
@@ -174,17 +166,17 @@ def fps(value: object, info: ValidationInfo) -> str:
     )
     if isinstance(value, str) and _QUOTIENT.fullmatch(text):
         above, below = map(int, text.split("/"))
-        if not below or not _MIN_FPS <= Fraction(above, below) <= high:
+        if not below or not low <= Fraction(above, below) <= high:
             raise refused
         return _quotient(Fraction(above, below))
     try:
-        number = _number(text, _limits(info))
-    except PydanticCustomError as error:
-        if error.type == "BAD_NUMBER":
+        number = _number(text, limits)
+    except PayloadError as error:
+        if error.code == "BAD_NUMBER":
             error = _wrong("BAD_NUMBER", f'{_shown(text)} is no frame rate; write 25, 29.97 or "30000/1001"')
         # A rate without end is a rate beyond the limit.
-        raise (refused if error.type == "NOT_FINITE" else error) from None
-    if not _short(number) or not _MIN_FPS <= Decimal(number.text()) <= high:
+        raise (refused if error.code == "NOT_FINITE" else error) from None
+    if not _short(number) or not low <= Fraction(number.text()) <= high:
         raise refused
     return number.text()
 
@@ -203,49 +195,42 @@ def _quotient(rate: Fraction) -> str:
     return f"{rate.numerator}/{rate.denominator}"
 
 
-@dataclass(frozen=True)
-class Between:
-    """Check of a decimal field of few digits, a number or a string of one.
+def between(low: str, high: str) -> Check:
+    """Check of a decimal field of few digits, a number or a string of one; ``low`` and ``high`` are inclusive."""
 
-    Attributes:
-        low, high: inclusive.
-    """
+    def check(value: object, limits: PayloadLimits) -> str:
+        from fractions import Fraction
 
-    low: str
-    high: str
-
-    def __call__(self, value: object, info: ValidationInfo) -> str:
         text = _text_of_decimal(value)
-        number = _number(text, _limits(info))
+        number = _number(text, limits)
         short = number.magnitude in range(-_SHORT_DIGITS, 10) and len(number.digits) <= _SHORT_DIGITS
-        # A value of any length is judged by its digits before it becomes a Decimal.
-        exact_value = Decimal(number.text()) if short or not number.digits else None
-        if exact_value is None or not Decimal(self.low) <= exact_value <= Decimal(self.high):
+        # A value of any length is judged by its digits before it becomes a number.
+        found = Fraction(number.text()) if short or not number.digits else None
+        if found is None or not Fraction(low) <= found <= Fraction(high):
             raise _wrong(
                 "OUT_OF_RANGE",
-                f"{_shown(text)} is out of range: {self.low} to {self.high}, at most {_SHORT_DIGITS} digits",
-                {"min": float(self.low), "max": float(self.high)},
+                f"{_shown(text)} is out of range: {low} to {high}, at most {_SHORT_DIGITS} digits",
+                {"min": float(low), "max": float(high)},
             )
         return number.text()
 
+    return check
 
-@dataclass(frozen=True)
-class OneOf:
+
+def one_of(*words: str) -> Check:
     """Check of a field that holds one of some words."""
 
-    words: tuple[str, ...]
-
-    def __call__(self, value: object) -> str:
+    def check(value: object, limits: PayloadLimits) -> str:
         if not isinstance(value, str):
             raise _wrong("WRONG_TYPE", "must be a string")
-        if value not in self.words:
-            raise _wrong(
-                "UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(self.words)}", list(self.words)
-            )
+        if value not in words:
+            raise _wrong("UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(words)}", list(words))
         return value
 
+    return check
 
-def flag(value: object) -> bool:
+
+def flag(value: object, limits: PayloadLimits) -> bool:
     """true or false."""
     if not isinstance(value, bool):
         raise _wrong("WRONG_TYPE", "must be true or false; in JSON without quotes")

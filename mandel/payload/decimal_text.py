@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _DECIMAL = re.compile(r"(-?)([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?)([0-9]+))?")
 
@@ -26,8 +27,7 @@ class Number:
     text: str
 
 
-@dataclass(frozen=True)
-class Exact:
+class Exact(NamedTuple):
     """The value ``(-1)**negative * int(digits) * 10**exponent``.
 
     Attributes:

@@ -1,16 +1,20 @@
-"""The fields of a payload: names, defaults (the seed's payload, but for its maxiter) and help.
+"""The fields of a payload: one row each. A row says all that the program knows of its field.
 
-The one table that the service, the client's options and the documentation
-share. What each field may hold is said by the checks of mandel/payload/payload.py.
+The service, the client's options, the checks and the job id follow from these rows. The defaults are the original
+payload, but for its maxiter.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from mandel.colour import palettes
 from mandel.errors import RequestError
+from mandel.payload import checks
+from mandel.payload.checks import Check, Value
 
 # What strict_json.loads gives of an object: values are str, bool, None, Number, lists and objects.
 JsonObject = dict[str, Any]
@@ -20,9 +24,12 @@ DECIMAL = "decimal"
 TEXT = "text"
 FLAG = "flag"
 
+AUTO = "auto"
+EXACT, SHARED = "exact", "shared"
+FULL, ADAPTIVE = "full", "adaptive"
 
-@dataclass(frozen=True)
-class Field:
+
+class Field(NamedTuple):
     """One field of a payload.
 
     Attributes:
@@ -30,54 +37,139 @@ class Field:
         kind: WHOLE (JSON number), DECIMAL (number or string of one), TEXT or FLAG (true or false).
         default: what a payload without the field means, canonical.
         help: one line for people.
-        in_original_payload: whether the field is part of the original payload; the others
-            are left out of the job id while they have their default, so that
-            adding one changes no id.
+        check: gives the canonical value, or raises PayloadError.
+        original: whether the field is part of the original payload; the others are left out of the job id
+            while they have their default, so that adding one changes no id.
+        recolour: whether another video of the same strips may have it otherwise.
     """
 
     name: str
     kind: str
-    default: int | str | bool
+    default: Value
     help: str
-    in_original_payload: bool = False
+    check: Check
+    original: bool
+    recolour: bool
 
 
-TABLE = (
-    Field("point", TEXT, "-1.338238635,-0.057237059", 'centre of the zoom, "RE,IM", any digits', True),
-    Field("num_frames", WHOLE, 50, "frames of the sequence", True),
-    Field("frame_width", WHOLE, 1000, "pixels, even", True),
-    Field("frame_height", WHOLE, 1000, "pixels, even", True),
-    Field(
-        "maxiter",
-        WHOLE,
-        "auto",
-        'iteration limit of a sample, or "auto": found along the zoom by small renderings',
-        True,
-    ),
-    Field("fps", DECIMAL, "20", "frames per second, such as 29.97 or 30000/1001", True),
-    Field("start_delta", DECIMAL, "2.5", "extent of the first frame's shorter side", True),
-    Field("end_delta", DECIMAL, "0.0001", "extent of the last frame's shorter side, such as 1e-1000", True),
-    Field("palette", TEXT, "dusk", "colours, by name"),
-    Field("supersampling", WHOLE, 1, "n by n samples for each pixel, 1 to 4"),
-    Field(
-        "supersampling_mode",
+def _row(
+    kind: str, default: Value, text: str, check: Check, *, original: bool = False, recolour: bool = False
+) -> Any:
+    about = {
+        "kind": kind,
+        "default": default,
+        "help": text,
+        "check": check,
+        "original": original,
+        "recolour": recolour,
+    }
+    return dataclasses.field(default=default, metadata=about)
+
+
+@dataclass(
+    frozen=True, init=False, repr=False, eq=False
+)  # Payload has these; the client starts sooner without
+class PayloadFields:
+    """The rows. Whole numbers are ints; decimal numbers are texts of any length, in their one form."""
+
+    point: str = _row(
         TEXT,
-        "full",
+        "-1.338238635,-0.057237059",
+        'centre of the zoom, "RE,IM", any digits',
+        checks.point,
+        original=True,
+    )
+    num_frames: int = _row(
+        WHOLE,
+        50,
+        "frames of the sequence",
+        checks.whole(1, checks.LARGEST_WHOLE),
+        original=True,
+        recolour=True,
+    )
+    frame_width: int = _row(
+        WHOLE, 1000, "pixels, even", checks.whole(2, "max_side", step=2), original=True, recolour=True
+    )
+    frame_height: int = _row(
+        WHOLE, 1000, "pixels, even", checks.whole(2, "max_side", step=2), original=True, recolour=True
+    )
+    maxiter: int | str = _row(
+        WHOLE,
+        AUTO,
+        'iteration limit of a sample, or "auto": found along the zoom by small renderings',
+        checks.whole(1, "max_maxiter", word=AUTO),
+        original=True,
+    )
+    fps: str = _row(
+        DECIMAL,
+        "20",
+        "frames per second, such as 29.97 or 30000/1001",
+        checks.fps,
+        original=True,
+        recolour=True,
+    )
+    start_delta: str = _row(
+        DECIMAL, "2.5", "extent of the first frame's shorter side", checks.delta, original=True, recolour=True
+    )
+    end_delta: str = _row(
+        DECIMAL,
+        "0.0001",
+        "extent of the last frame's shorter side, such as 1e-1000",
+        checks.delta,
+        original=True,
+        recolour=True,
+    )
+    palette: str = _row(
+        TEXT,
+        palettes.DEFAULT,
+        f"colours, by name: {', '.join(palettes.NAMES)}",
+        checks.one_of(*palettes.NAMES),
+        recolour=True,
+    )
+    supersampling: int = _row(WHOLE, 1, "n by n samples for each pixel, 1 to 4", checks.whole(1, 4))
+    supersampling_mode: str = _row(
+        TEXT,
+        FULL,
         "full: every pixel; adaptive: only pixels that differ from a neighbour",
-    ),
-    Field("sampling", TEXT, "exact", "exact: each frame on its own; shared: all from one exponential map"),
-    Field("strip_density", DECIMAL, "1.1", "of shared sampling: samples along a pixel at a corner, 0.5 to 4"),
-    Field("easing", DECIMAL, "0", "share of the time spent speeding up and slowing down, 0 to 1"),
-    Field("rotation", DECIMAL, "0", "degrees that the view turns counter-clockwise along the zoom"),
-    Field(
-        "keep_strips",
+        checks.one_of(FULL, ADAPTIVE),
+    )
+    sampling: str = _row(
+        TEXT,
+        EXACT,
+        "exact: each frame on its own; shared: all from one exponential map",
+        checks.one_of(EXACT, SHARED),
+    )
+    strip_density: str = _row(
+        DECIMAL,
+        "1.1",
+        "of shared sampling: samples along a pixel at a corner, 0.5 to 4",
+        checks.between("0.5", "4"),
+    )
+    easing: str = _row(
+        DECIMAL,
+        "0",
+        "share of the time spent speeding up and slowing down, 0 to 1",
+        checks.between("0", "1"),
+        recolour=True,
+    )
+    rotation: str = _row(
+        DECIMAL,
+        "0",
+        "degrees that the view turns counter-clockwise along the zoom",
+        checks.between("-36000", "36000"),
+        recolour=True,
+    )
+    keep_strips: bool = _row(
         FLAG,
         False,
         "of shared sampling: true keeps what recolour needs, about 2 bytes a sample",
-    ),
-)
+        checks.flag,
+    )
 
+
+TABLE = tuple(Field(f.name, **f.metadata) for f in dataclasses.fields(PayloadFields))
 BY_NAME = {field.name: field for field in TABLE}
+RECOLOURED = tuple(field.name for field in TABLE if field.recolour)
 
 
 def unknown_field(name: str, known: Iterable[str]) -> RequestError:

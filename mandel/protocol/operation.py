@@ -5,16 +5,15 @@ A request without ``op`` is a payload to render.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from mandel.errors import RequestError
 from mandel.payload.decimal_text import Number, exact
-from mandel.payload.fields import JsonObject, unknown_field
+from mandel.payload.fields import RECOLOURED, JsonObject, unknown_field
+from mandel.payload.job_id import is_beginning
 
 RENDER, RECOLOUR = "render", "recolour"
-_JOB = re.compile(r"[0-9a-f]{4,64}")  # an id, or the beginning of one
 
 
 @dataclass(frozen=True)
@@ -33,21 +32,9 @@ class Operation:
     streams: bool = False
 
 
-# Fields of a payload that another video of the same strips may have otherwise.
-LOOKS = (
-    "palette",
-    "num_frames",
-    "frame_width",
-    "frame_height",
-    "fps",
-    "start_delta",
-    "end_delta",
-    "easing",
-    "rotation",
-)
 TABLE = {
     RENDER: Operation(optional=None, streams=True),
-    RECOLOUR: Operation(required=("job",), optional=LOOKS, streams=True),
+    RECOLOUR: Operation(required=("job",), optional=RECOLOURED, streams=True),
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
@@ -97,9 +84,9 @@ def _not_recoloured(name: str) -> RequestError:
     return RequestError(
         "UNKNOWN_FIELD",
         f"recolour cannot change {name[:60]!r}: what a job kept suffices for another "
-        f"{', '.join(LOOKS[:-1])} or {LOOKS[-1]}; for anything else send a payload of its own",
+        f"{', '.join(RECOLOURED[:-1])} or {RECOLOURED[-1]}; for anything else send a payload of its own",
         field=name[:60],
-        limit=list(LOOKS),
+        limit=list(RECOLOURED),
     )
 
 
@@ -178,6 +165,6 @@ def request(value: object, admit: Callable[[str | None], None] = anybody) -> Req
     for name in row.required:
         if name not in fields:
             raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)
-    if "job" in fields and not (isinstance(fields["job"], str) and _JOB.fullmatch(fields["job"])):
+    if "job" in fields and not is_beginning(fields["job"]):
         raise not_found()
     return Request(op, fields, priority, client)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
+from mandel.payload.fields import JsonObject
 from mandel.service.housekeeping import Housekeeper
 from mandel.service.jobs.job import Job
 from mandel.service.jobs.registry import Registry
@@ -88,7 +89,12 @@ class Service:
         self.housekeeper.stop()
         self.store.close()
 
-    def progress(self, job: Job) -> dict:
+    @property
+    def cluster(self) -> JsonObject:
+        """What the driver told of its cluster."""
+        return self.supervisor.cluster
+
+    def progress(self, job: Job) -> JsonObject:
         """What a ``progress`` part says of a job, and of the renderer while the job waits for that."""
         told, facts = self.registry.progress(job), self.supervisor.facts
         if told["state"] == QUEUED and facts["state"] != "ready":
@@ -100,13 +106,13 @@ class Service:
             }
         return told
 
-    def status(self) -> dict:
+    def status(self) -> JsonObject:
         """What ``status`` tells: version, uptime in s, driver and cluster, jobs by state, connections."""
         return {
             "version": VERSION,
             "uptime": round(time.monotonic() - self._began, 1),
             "driver": dict(self.supervisor.facts),
-            "cluster": dict(self.supervisor.cluster),
+            "cluster": dict(self.cluster),
             "jobs": self.registry.count(),
             "storage": self.registry.storage(),
             "live": self.registry.live_progress(),

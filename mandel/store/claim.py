@@ -14,8 +14,9 @@ import stat
 from pathlib import Path
 
 from mandel.errors import StoreError
+from mandel.payload.job_id import is_job_id
 from mandel.store import durable
-from mandel.store.names import Names, is_job_id
+from mandel.store.names import Names
 
 _log = logging.getLogger("mandel")
 

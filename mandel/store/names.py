@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from mandel.payload.job_id import is_job_id
+
 SEGMENT = "segment"
 VIDEO = "video"
 POSTER = "poster"
 
-_ID = re.compile(r"[0-9a-f]{64}")
-_BEGINNING = re.compile(r"[0-9a-f]{4,64}")
 # Names that a file in a job's folder may have. Files with other names are not ours.
 _FILES = re.compile(
     r"payload\.json|video\.json|video\.mp4|poster\.png|segments/[0-9]{5,9}\.h264|strips/-?[0-9]{4,9}\.strip"
@@ -21,16 +21,6 @@ _TMP = re.compile(r"[0-9a-f]{16}-[0-9]+|[0-9a-f]{64}(-video)?\.json|gone-[0-9]+"
 _CACHED = re.compile(r"[0-9a-f]{64}")
 _gone = count()
 _HALF_CACHED = re.compile(r"tmp[a-z0-9_]{8}")
-
-
-def is_beginning(text: str) -> bool:
-    """Whether ``text`` can be the beginning of a job id, or all of it: 4 to 64 hex digits."""
-    return _BEGINNING.fullmatch(text) is not None
-
-
-def is_job_id(text: object) -> bool:
-    """Whether ``text`` can be a job id: 64 lower-case hex digits."""
-    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mandel.errors import StoreError
+from mandel.payload.job_id import is_job_id
 from mandel.store import durable, proof
 from mandel.store.files import FileRow
 from mandel.store.index import Index
 from mandel.store.lost import Lost
-from mandel.store.names import POSTER, SEGMENT, VIDEO, Names, is_job_id
+from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
 from mandel.store.proof import Proof
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 

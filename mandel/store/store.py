@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from mandel.errors import MandelError, StoreError
+from mandel.payload.job_id import is_beginning
 from mandel.store import claim, durable, proof
 from mandel.store.evict import IDLE_SECONDS, MOST_ENDED, MOST_PINNED, PINNED_SHARE, Evictor, Goal, forget
 from mandel.store.files import Files
 from mandel.store.index import Damaged, Index
 from mandel.store.lost import Lost
-from mandel.store.names import Names, is_beginning
+from mandel.store.names import Names
 from mandel.store.recovery import Recoverer, Recovery, base
 from mandel.store.states import PAUSED, QUEUED
 from mandel.store.stored_strips import StoredStrips

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mandel.errors import RequestError
 from mandel.payload.decimal_text import Number
-from mandel.protocol.operation import LOOKS, TABLE, Request
+from mandel.payload.fields import RECOLOURED
+from mandel.protocol.operation import TABLE, Request
 from mandel.protocol.request import CLOSED, NEED_MORE, Foreign, RequestReceiver
 
 JOB = "0123456789abcdef" * 4
@@ -94,7 +95,7 @@ CONVERSATIONS = [
 def test_recolour_says_what_it_takes():
     with pytest.raises(RequestError) as caught:
         RequestReceiver().feed(b'{"op": "recolour", "job": "%s", "maxiter": 9}' % (b"0" * 64))
-    assert caught.value.limit == list(LOOKS) and "easing or rotation;" in caught.value.message
+    assert caught.value.limit == list(RECOLOURED) and "easing or rotation;" in caught.value.message
     assert "cannot change 'maxiter'" in caught.value.message
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from mandel.errors import MandelError
+from mandel.payload.payload import Payload
 from mandel.service.jobs.job import LIVE, RUNNING, TABLE, Job, after
 from mandel.store.states import CANCELLED, DONE, FAILED, QUEUED
 from mandel.store.store import Record
@@ -14,7 +15,7 @@ EVENTS = {event for row in TABLE.values() for event in row}
 
 
 def job(frames: int = 10) -> Job:
-    return Job(threading.RLock(), Record("0" * 64, {}, frames, QUEUED, 0.0, None, {}))
+    return Job(threading.RLock(), Record("0" * 64, {}, frames, QUEUED, 0.0, None, {}), Payload)
 
 
 def apply(job: Job, *events: str) -> Job:

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from mandel.errors import MandelError, StoreError
+from mandel.payload.payload import parse
 from mandel.service.jobs.registry import Registry
 from mandel.service.jobs.shared_answers import SharedAnswers
 from mandel.store import proof
@@ -74,8 +75,7 @@ def add(store, number: int, state: str = CANCELLED, digits: int = 10) -> str:
 
 
 def ask(registry, number: int):
-    payload = {"num_frames": 10}
-    return registry.ask(f"{number:064x}", payload, json.dumps(payload), 10)
+    return registry.ask(parse({"num_frames": 10, "frame_width": 2, "frame_height": 2, "maxiter": number}))
 
 
 def test_several_jobs_with_one_beginning(store):

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from mandel.errors import MandelError
+from mandel.payload.payload import Payload
 from mandel.service.jobs.job import Job
 from mandel.service.jobs.queueing import MOST_ADDRESSES, MOST_CLIENTS, MOST_RUNNING, check_queue, next_job
 from mandel.store.states import QUEUED
@@ -17,7 +18,7 @@ def queue(*clients: str, priorities=()) -> list[Job]:
     """Waiting jobs, oldest first."""
     wishes = [*priorities, *[0] * (len(clients) - len(priorities))]
     return [
-        Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, {}, wish, client=client))
+        Job(LOCK, Record(f"{n}", {}, 10, QUEUED, 0.0, None, {}, wish, client=client), Payload)
         for n, (client, wish) in enumerate(zip(clients, wishes))
     ]
 

@@ -4,15 +4,19 @@ import json
 
 import pytest
 
+from mandel.payload.payload import parse
 from mandel.service.jobs.registry import Registry
 from mandel.store.store import Store
-from tests.store.scenario import JOB, SEGMENTS, put
+from tests.store.scenario import SEGMENTS, put
+
+PAYLOAD = parse({"num_frames": 10})
+JOB = PAYLOAD.job_id()
 
 
 @pytest.fixture
 def store(tmp_path):
     store = Store(tmp_path / "DB")
-    store.add(JOB, {"num_frames": 10}, '{"num_frames":10}', 10)
+    store.add(JOB, PAYLOAD.canonical(), PAYLOAD.text(), 10)
     path, sha256 = put(store, SEGMENTS[0])
     store.add_segment(JOB, 0, path, 5, sha256)
     yield store
@@ -25,7 +29,7 @@ def registry(store):
 
 
 def ask(registry, **fields):
-    return registry.ask(JOB, {"num_frames": 10}, '{"num_frames":10}', 10, **fields)
+    return registry.ask(PAYLOAD, **fields)
 
 
 def test_finished_segments_show_whoever_left_the_job_alone(store, registry):

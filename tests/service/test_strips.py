@@ -8,6 +8,7 @@ import pytest
 
 from mandel.errors import MandelError, StoreError
 from mandel.payload.payload import parse
+from mandel.payload.recolour import recoloured
 from mandel.protocol.strict_json import loads
 from mandel.service.jobs import strips
 from mandel.service.jobs.job import Job
@@ -19,12 +20,15 @@ SHARED = {"sampling": "shared", "keep_strips": True, "frame_width": 640, "frame_
 
 
 def job(state: str = DONE, source: str | None = None, digit: str = "a", **fields) -> Job:
-    payload = parse(loads(json.dumps(SHARED | fields).encode())).canonical()
-    return Job(threading.RLock(), Record(digit * 64, payload, 1, state, 0.0, None, {}, source=source))
+    payload = parse(loads(json.dumps(SHARED | fields).encode()))
+    record = Record(digit * 64, payload.canonical(), 1, state, 0.0, None, {}, source=source)
+    return Job(threading.RLock(), record, lambda: payload)
 
 
 def changed(of: Job, source: Job | None = None, **changes):
-    return strips.recoloured(of, source or of, loads(json.dumps(changes).encode()), PayloadLimits())
+    source, asked = source or of, loads(json.dumps(changes).encode())
+    strips.check_kept(of, source)
+    return recoloured(of.payload, source.payload, source.id, asked, PayloadLimits())
 
 
 def test_only_what_was_changed_differs():

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mandel.errors import StoreError
-from mandel.store.names import is_job_id
+from mandel.payload.job_id import is_job_id
 from mandel.store.states import CANCELLED, DONE, QUEUED
 from mandel.store.store import Store
 

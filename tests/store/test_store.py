@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mandel.errors import MandelError, StoreError
-from mandel.store.names import POSTER, Names, is_job_id
+from mandel.payload.job_id import is_job_id
+from mandel.store.names import POSTER, Names
 from mandel.store.states import CANCELLED, DONE, FAILED, QUEUED
 from mandel.store.store import Store
 from tests.store import scenario

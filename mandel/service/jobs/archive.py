@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from abc import ABC, abstractmethod
 
 from mandel.errors import RenderError, StoreError
+from mandel.payload.fields import JsonObject
+from mandel.payload.job_id import is_job_id
+from mandel.payload.payload import Payload
 from mandel.protocol.operation import ambiguous, not_found
 from mandel.service.jobs.job import Job, ended
 from mandel.service.jobs.shared_answers import SharedAnswers
 from mandel.store.durable import disk_errors, remove
 from mandel.store.files import StoredFile
-from mandel.store.names import is_job_id
 from mandel.store.states import CANCELLED, FAILED, PAUSED
-from mandel.store.store import Store
+from mandel.store.store import Record, Store
 
 _log = logging.getLogger("mandel")
 
@@ -22,7 +25,7 @@ _MOST_LISTED = 1_000
 _FEW = 8  # jobs evicted in a turn
 
 
-class Archive:
+class Archive(ABC):
     """Part of the register; see there.
 
     Attributes:
@@ -38,6 +41,29 @@ class Archive:
         self._listing = SharedAnswers(self._list)
         self._jobs: dict[str, Job] = {}
         self._unsaved: dict[str, Job] = {}  # ended or paused, but the disk was too full to store it
+
+    @abstractmethod
+    def find(self, job: str) -> Job | None:
+        """A job by id, live or stored; None when there is none."""
+
+    @abstractmethod
+    def _job_of(self, record: Record, payload: Payload | None = None) -> Job:
+        """A job as the store has it."""
+
+    @abstractmethod
+    def _admit(self, job: Job, room: int = 0) -> Job:
+        """Takes a job into memory if it is live."""
+
+    def live(self, job: str) -> Job | None:
+        """A live job by id."""
+        with self.lock:
+            return self._jobs.get(job)
+
+    def _stored(self, job: str) -> Record:
+        """The record of a job that is known to be stored. Raises StoreError, if it is not there after all."""
+        if (record := self.store.get(job)) is None:
+            raise _evicted()
+        return record
 
     def _leave_unsaved(self, job: Job) -> None:
         job.unsaved = True
@@ -71,7 +97,7 @@ class Archive:
             found.pinned = pinned
             return found
 
-    def delete(self, job: str) -> dict | None:
+    def delete(self, job: str) -> JsonObject | None:
         """Forgets a job that has ended, its video and all; what it was. None when there is no such job.
 
         Raises:
@@ -121,7 +147,7 @@ class Archive:
             _log.error("could not make room: %s", error.message)
             return False
 
-    def storage(self) -> dict:
+    def storage(self) -> JsonObject:
         """What DB/ takes, in bytes, and may take; or an ``error``."""
         try:
             with disk_errors("looking at DB/"):
@@ -162,7 +188,7 @@ class Archive:
                     raise (_evicted() if error.code == "NO_JOB" else error) from None
                 _log.warning("job %s: %s", job[:12], error.message)
                 self.store.discard_video(job)
-                self._admit(self._job(self.store.get(job)))
+                self._admit(self._job_of(self._stored(job)))
                 return None
 
     def list(self) -> bytes:

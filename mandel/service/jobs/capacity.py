@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mandel.payload.payload import SHARED, Payload
+from mandel.payload.fields import SHARED, JsonObject
+from mandel.payload.payload import Payload
 from mandel.plan.memory_needs import check_frame, check_held
 from mandel.plan.zoom import Zoom
 from mandel.service.jobs.cluster_nodes import alive
 
 
-def check(payload: Payload, cluster: dict) -> None:
+def check(payload: Payload, cluster: JsonObject) -> None:
     """Lets a payload pass whose strips and frames the cluster can hold, or while no driver has told of one.
 
     Args:

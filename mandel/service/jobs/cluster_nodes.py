@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+from mandel.payload.fields import JsonObject
 
-def alive(nodes: list[dict]) -> list[dict]:
+
+def alive(nodes: list[JsonObject]) -> list[JsonObject]:
     """Those of the cluster's nodes that live."""
     return [node for node in nodes if node.get("alive") is not False]
 
 
-def changes(before: list[dict], after: list[dict]) -> list[str]:
+def changes(before: list[JsonObject], after: list[JsonObject]) -> list[str]:
     """One line for each node that joined or left between two looks at the cluster.
 
     Args:
@@ -20,7 +22,7 @@ def changes(before: list[dict], after: list[dict]) -> list[str]:
     slots = (
         "no slots"
         if not any(map(_slots, new.values()))
-        else _words(sum(map(_slots, new.values()), Counter()))
+        else _words(sum(map(_slots, new.values()), Counter[str]()))
     )
     lines = [
         f"{_name(node)} joined with {_words(_slots(node))}; the cluster has {slots} now, and jobs use them at once"
@@ -35,17 +37,17 @@ def changes(before: list[dict], after: list[dict]) -> list[str]:
     ]
 
 
-def _name(node: dict) -> str:
+def _name(node: JsonObject) -> str:
     where = " ".join(filter(None, (node.get("host"), f"({node['address']})" if node.get("address") else "")))
     return f"machine {where or node['id'][:12]}"
 
 
-def _slots(node: dict) -> Counter:
+def _slots(node: JsonObject) -> Counter[str]:
     resources = node.get("resources") or {}
     return Counter(
         {kind: int(resources.get(kind, 0)) for kind in ("CPU", "GPU") if resources.get(kind, 0) >= 1}
     )
 
 
-def _words(slots: Counter) -> str:
+def _words(slots: Counter[str]) -> str:
     return " and ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in slots.items()) or "no slots"

@@ -7,12 +7,18 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 from mandel import notes
 from mandel.errors import MandelError, RenderError
+from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload
 from mandel.protocol.control import NOTES
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
+from mandel.store.store import Record
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsGetItem
 
 # Never stored: it is a fact about a living driver. A restart finds the job queued.
 RUNNING = "running"
@@ -57,7 +63,7 @@ def check_engine(job: Job) -> None:
         RenderError: OLD_ENGINE, BAD_JOB (its payload is none to this version).
     """
     try:
-        same = Payload.from_canonical(job.payload).job_id() == job.id
+        same = job.payload.job_id() == job.id
     except MandelError as error:
         raise RenderError(
             "BAD_JOB",
@@ -74,7 +80,7 @@ def check_engine(job: Job) -> None:
 def least_bytes(job: Job) -> int:
     """As ``Payload.least_bytes``; 0 where its payload is lost or none to this version, which others say."""
     try:
-        return Payload.from_canonical(job.payload).least_bytes
+        return job.payload.least_bytes
     except MandelError:
         return 0
 
@@ -88,22 +94,24 @@ class Job:
     Args:
         lock: the supervisor's lock.
         record: the job in the store.
+        load: gives its payload; called when that is first needed.
         segments: frames of each segment that is stored, by number.
         known: the notes on these (mandel/notes.py).
-        load: reads its payload, where the record has none.
     """
 
     def __init__(
         self,
         lock: threading.RLock,
-        record,
+        record: Record,
+        load: Callable[[], Payload],
         segments: dict[int, int] | None = None,
-        load: Callable[[], dict] | None = None,
-        known: Iterable[dict] = (),
+        known: Iterable[JsonObject] = (),
     ):
-        self.id, self._payload, self._load, self.frames = record.id, record.payload, load, record.frames
+        self.id, self.frames = record.id, record.frames
+        self._load = load
+        self._payload: Payload | None = None
         self.state, self.error, self.asked = record.state, record.error, record.asked
-        self.report: dict = record.report
+        self.report: JsonObject = record.report
         self.priority, self.pinned, self.client = record.priority, record.pinned, record.client
         self.source: str | None = record.source  # the job whose strips it is made from
         self.changed = threading.Condition(lock)
@@ -119,8 +127,13 @@ class Job:
         self.begin(segments or {}, known)
 
     @property
-    def payload(self) -> dict:
-        """What was asked for, read from the disk when first needed. Raises StoreError PAYLOAD_LOST."""
+    def payload(self) -> Payload:
+        """What was asked for, read from the disk when first needed.
+
+        Raises:
+            StoreError: PAYLOAD_LOST.
+            PayloadError: an older version accepted it, and to this one it is none.
+        """
         if self._payload is None:
             self._payload = self._load()
         return self._payload
@@ -140,7 +153,7 @@ class Job:
         self.error = error
         self.changed.notify_all()
 
-    def begin(self, segments: dict[int, int], known: Iterable[dict] | None = None) -> None:
+    def begin(self, segments: dict[int, int], known: Iterable[JsonObject] | None = None) -> None:
         """A driver starts on it, ``segments`` (number -> frames) being finished.
 
         Args:
@@ -148,14 +161,14 @@ class Job:
         """
         self.segments = segments
         if known is not None:
-            self._known = reduce(notes.merged, filter(NOTES, known), {})
-        self._found: dict[int, dict] = {}  # what was found of frames whose segments are not stored yet
+            self._known: JsonObject = reduce(notes.merged, filter(NOTES, known), {})
+        self._found: dict[int, JsonObject] = {}  # what was found of frames whose segments are not stored yet
         self._before = sum(segments.values())
         self._fresh: set[int] = set()
         self._kept: set[int] = set()
         self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
         self._began = self._times[0]
-        self.stage: dict | None = None  # what its frames wait for
+        self.stage: JsonObject | None = None  # what its frames wait for
         self.retried = 0  # frames that took more than one attempt
         self.strips = {"iterated": 0, "found": 0}  # found in DB/, and only painted
         self.strips_lost = False  # some could not be stored
@@ -165,7 +178,9 @@ class Job:
         """A strip has been made."""
         self.strips["found" if found else "iterated"] += 1
 
-    def frame(self, number: int, node: str, attempt: int, host: str = "", found: dict | None = None) -> None:
+    def frame(
+        self, number: int, node: str, attempt: int, host: str = "", found: JsonObject | None = None
+    ) -> None:
         """A frame has been rendered on a node of ``host``, at the ``attempt``-th try; ``found``: notes.of_frame."""
         if found:
             self._found[number] = found
@@ -177,7 +192,7 @@ class Job:
             if host:
                 self.hosts[node] = host
 
-    def restored(self, number: int, found: dict | None = None) -> None:
+    def restored(self, number: int, found: JsonObject | None = None) -> None:
         """A frame of an earlier driver was still there."""
         if found:
             self._found[number] = found
@@ -188,17 +203,18 @@ class Job:
         frames = self.segments.pop(number, 0)
         self._before = max(0, self._before - frames)
 
-    def note(self, known: dict, frames: range = range(0)) -> None:
+    def note(self, known: JsonObject, frames: range = range(0)) -> None:
         """Takes notes on limits, or on the ``frames`` of a segment that is stored."""
         for frame in frames:
             self._found.pop(frame, None)
         self._known = notes.merged(self._known, known)
 
     @property
-    def notes(self) -> dict:
+    def notes(self) -> JsonObject:
         """The notes on all that is known of its frames."""
         if self.state == DONE:
-            return self.report.get("notes", {})
+            known: JsonObject = self.report.get("notes", {})
+            return known
         return reduce(notes.merged, (notes.of_frame(*found) for found in self._found.items()), self._known)
 
     @property
@@ -210,7 +226,7 @@ class Job:
             else min(self.frames, self._before + len(self._fresh | self._kept))
         )
 
-    def account(self) -> dict:
+    def account(self) -> JsonObject:
         """How it was rendered: frames by node, the nodes' hosts, frames retried, segments, strips, seconds."""
         if self.state != RUNNING:
             return self.report
@@ -224,7 +240,7 @@ class Job:
             **({"notes": known} if (known := self.notes) else {}),
         }
 
-    def progress(self) -> dict:
+    def progress(self) -> JsonObject:
         """What a ``progress`` part says: frames, rate in 1/s, time left in s as [least, most]."""
         segments = self.report.get("segments", 0) if self.state == DONE else len(self.segments)
         told = {
@@ -257,7 +273,7 @@ class Job:
         return told
 
 
-def ended(row) -> dict:
+def ended(row: SupportsGetItem[str, Any]) -> JsonObject:
     """What a ``progress`` part says of a job that has ended, from its row: id, state, frames, ready."""
     done = row["frames"] if row["state"] == DONE else min(row["frames"], row["ready"])
     return {

@@ -15,7 +15,9 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from mandel.errors import MandelError, RenderError, StoreError
+from mandel.errors import MandelError, PayloadError, RenderError, StoreError
+from mandel.payload.fields import JsonObject
+from mandel.payload.payload import Payload
 from mandel.service.jobs import strips
 from mandel.service.jobs.archive import Archive
 from mandel.service.jobs.job import LIVE, RUNNING, Job, least_bytes
@@ -56,8 +58,8 @@ class Registry(Archive):
         self._most_jobs, self._most_of_one = most_jobs, most_of_one
         self.work = threading.Condition(self.lock)
         self.cancelling: set[str] = set()
-        self._orders: deque[dict] = deque()  # what the driver must hear of jobs it has
-        self._jobs |= {record.id: self._job(record) for record in store.queue()}
+        self._orders: deque[JsonObject] = deque()  # what the driver must hear of jobs it has
+        self._jobs |= {record.id: self._job_of(record) for record in store.queue()}
         self._suspects = Suspects()
         self.closing = False
 
@@ -65,20 +67,17 @@ class Registry(Archive):
 
     def ask(
         self,
-        job: str,
-        payload: dict,
-        canonical: str,
-        frames: int,
-        room: int = 0,
+        payload: Payload,
         priority: int | None = None,
         client: str = "",
         source: str | None = None,
     ) -> Job:
         """The job of a payload: joined when it is live, done when stored, else queued durably.
 
+        What its video takes at least, and what other unfinished jobs still need, must fit into DB/, and on the disk as
+        much again: segments lie beside the video while they are joined.
+
         Args:
-            room: bytes that its video will take at least. As much and what other unfinished jobs still need must fit
-                into DB/, and on the disk as much again, where segments lie beside the video while they are joined.
             priority: what it is from now on; None leaves it as it is.
             client: who asks. A job that several ask for counts for the one who has the fewest.
             source: the job whose strips it is made from, if it is another one.
@@ -87,36 +86,51 @@ class Registry(Archive):
             StoreError: DISK_FULL, DISK_FAILED, INDEX_FAILED.
             TransferError: BUSY.
         """
+        job, room = payload.job_id(), payload.least_bytes
         if self.live(job) is None and (record := self.store.get(job)) is not None and record.state == DONE:
             self.store.touch(job)
-            return self._job(record)  # and does not wait for those whose jobs are just being stored
+            return self._job_of(
+                record, payload
+            )  # and does not wait for those whose jobs are just being stored
         with self._accepting:
             if (found := self.live(job)) is None:
                 record = self.store.get(job)
                 if record is None:
                     self._check_queue(client)
                     self._check_room(room)
-                    record = self.store.add(job, payload, canonical, frames, priority or 0, client, source)
-                    _log.info("job %s accepted: %d frames", job[:12], frames)
+                    record = self.store.add(
+                        job,
+                        payload.canonical(),
+                        payload.text(),
+                        payload.num_frames,
+                        priority or 0,
+                        client,
+                        source,
+                    )
+                    _log.info("job %s accepted: %d frames", job[:12], payload.num_frames)
                 elif record.state in (FAILED, CANCELLED):
-                    self.store.keep_payload(job, canonical)  # it may have been lost
+                    self.store.keep_payload(job, payload.text())  # it may have been lost
                     record = self._again(record, client, record.source if source is None else source, room)
-                found = self._admit(self._job(record), room)
-            wishes = {} if priority is None else {"priority": priority}
+                found = self._admit(self._job_of(record, payload), room)
+            wishes: dict[str, int | str] = {} if priority is None else {"priority": priority}
             if found.live and self._has_fewer(client, found.client):
                 wishes["client"] = client
             self._change(found, wishes)
             return found
 
-    def _job(self, record: Record) -> Job:
+    def _job_of(self, record: Record, payload: Payload | None = None) -> Job:
         done = record.state == DONE
         return Job(
             self.lock,
             record,
+            partial(self._payload, record) if payload is None else lambda: payload,
             {} if done else self.store.stored_frames(record.id),
-            partial(self.store.payload, record.id),
             () if done else self.store.notes(record.id),
         )
+
+    def _payload(self, record: Record) -> Payload:
+        stored = self.store.payload(record.id) if record.payload is None else record.payload
+        return Payload.from_canonical(stored)
 
     def _check_queue(self, client: str) -> None:
         with self.lock:
@@ -127,7 +141,7 @@ class Registry(Archive):
             clients = Counter(job.client for job in self._jobs.values())
         return clients[client] < clients[other] - 1
 
-    def _change(self, job: Job, wishes: dict) -> None:
+    def _change(self, job: Job, wishes: dict[str, int | str]) -> None:
         """Commits what people wish of a job; a driver that has it hears of it at once."""
         wishes = {wish: value for wish, value in wishes.items() if getattr(job, wish) != value}
         for wish, value in wishes.items():
@@ -155,7 +169,7 @@ class Registry(Archive):
         self.store.set_wish(record.id, "client", client)
         self.store.set_state(record.id, QUEUED)
         _log.info("job %s asked for again", record.id[:12])
-        return self.store.get(record.id)
+        return self._stored(record.id)
 
     def find(self, job: str) -> Job | None:
         """A job by id, live or stored; None when there is none."""
@@ -163,9 +177,9 @@ class Registry(Archive):
             return live
         record = self.store.get(job)
         if record is None or record.state not in (QUEUED, PAUSED):
-            return self._job(record) if record else None
+            return self._job_of(record) if record else None
         with self._accepting:  # it is just being accepted, or its failure could not be stored
-            return self.live(job) or self._admit(self._job(self.store.get(job)))
+            return self.live(job) or self._admit(self._job_of(self._stored(job)))
 
     def cancel(self, job: str) -> Job | None:
         """Cancels a live job; any other stays what it is. None when there is no such job."""
@@ -221,10 +235,10 @@ class Registry(Archive):
                 return live
             record = self.store.get(job)
             if record is not None and record.state in (FAILED, CANCELLED):
-                room = least_bytes(self._job(record))
+                room = least_bytes(self._job_of(record))
                 record = self._again(record, record.client, record.source, room)
-                return self._admit(self._job(record), room)
-            return self._admit(self._job(record)) if record else None
+                return self._admit(self._job_of(record), room)
+            return self._admit(self._job_of(record)) if record else None
 
     def wait(self, job: Job, seconds: float) -> None:
         """Returns when the job changes state, after ``seconds``, or when the service closes."""
@@ -232,18 +246,22 @@ class Registry(Archive):
             if job.live and not self.closing:
                 job.changed.wait(seconds)
 
-    def progress(self, job: Job) -> dict:
+    def progress(self, job: Job) -> JsonObject:
         """What a ``progress`` part says of a job."""
         with self.lock:
             return job.progress()
 
-    def describe(self, job: Job) -> dict:
+    def describe(self, job: Job) -> JsonObject:
         """All that is known of a job; ``kept``: bytes of its raw strips."""
         kept, size = self.store.strips.bytes(job.id), self.store.bytes(job.id)
+        payload: JsonObject | None = None
         try:
-            payload = job.payload
+            payload = job.payload.canonical()
         except StoreError:  # it is lost, which is no reason to say nothing
-            payload = None
+            pass
+        except PayloadError:  # an older version accepted it: shown as it was stored
+            record = self.store.get(job.id)
+            payload = record.payload if record else None
         with self.lock:
             return job.progress() | {
                 "payload": payload,
@@ -259,7 +277,7 @@ class Registry(Archive):
                 "error": job.error.as_dict() if job.error else None,
             }
 
-    def live_progress(self, most: int = 100) -> list[dict]:
+    def live_progress(self, most: int = 100) -> list[JsonObject]:
         """Progress of the oldest live jobs."""
         with self.lock:
             return [job.progress() for job in islice(self._jobs.values(), most)]
@@ -275,12 +293,7 @@ class Registry(Archive):
 
     # -- for the supervisor -----------------------------------------------
 
-    def live(self, job: str) -> Job | None:
-        """A live job by id."""
-        with self.lock:
-            return self._jobs.get(job)
-
-    def next(self) -> Job | dict | None:
+    def next(self) -> Job | JsonObject | None:
         """What the driver must hear next: of a job it has, or a job to begin (now running)."""
         with self.lock:
             if self._orders:
@@ -313,7 +326,7 @@ class Registry(Archive):
         frames: int,
         sha256: str,
         first: int = 0,
-        notes: dict | None = None,
+        notes: JsonObject | None = None,
     ) -> None:
         """Stores a segment of a running job, from frame ``first`` on, and the notes on it. Raises StoreError."""
         with job.ending:

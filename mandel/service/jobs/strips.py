@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import logging
 
-from mandel.errors import PayloadError, RenderError, StoreError
-from mandel.payload.payload import SHARED, Payload, parse
-from mandel.plan.exponential_map import corner
-from mandel.plan.zoom import Zoom
+from mandel.errors import RenderError, StoreError
+from mandel.payload.fields import SHARED, JsonObject
 from mandel.service.jobs.job import Job
-from mandel.settings import PayloadLimits
 from mandel.store.durable import remove
 from mandel.store.store import Store
 
 _log = logging.getLogger("mandel")
 
-_LEAST_DENSITY = 0.5  # as of the field strip_density
 
-
-def order(job: Job, store: Store) -> dict:
+def order(job: Job, store: Store) -> JsonObject:
     """What the driver must know of the strips that are there: whose they are, and the files by number."""
-    if job.payload.get("sampling") != SHARED:
+    if job.payload.sampling != SHARED:
         return {}
     source = store.get(job.source) if job.source else None
     if source is None:
@@ -37,7 +32,7 @@ def order(job: Job, store: Store) -> dict:
     return {"source": source.payload if source else None, "files": files}
 
 
-def made(job: Job, store: Store, message: dict) -> None:
+def made(job: Job, store: Store, message: JsonObject) -> None:
     """A strip of a running job was made: counts it, and stores its samples if it has a file of them."""
     job.strip(message["found"])
     if "error" in message:
@@ -57,7 +52,7 @@ def made(job: Job, store: Store, message: dict) -> None:
 
 def unneeded(job: Job, store: Store, numbers: list[int] | None = None) -> None:
     """Removes strips that a job needs no more, or all of them, unless they are to be kept."""
-    if job.source or job.payload.get("keep_strips") or job.payload.get("sampling") != SHARED:
+    if job.source or job.payload.keep_strips or job.payload.sampling != SHARED:
         return
     try:
         store.strips.remove(job.id, numbers)
@@ -65,17 +60,16 @@ def unneeded(job: Job, store: Store, numbers: list[int] | None = None) -> None:
         _log.warning("job %s: its strips could not be removed: %s", job.id[:12], error.message)
 
 
-def recoloured(job: Job, source: Job, changes: dict, limits: PayloadLimits) -> Payload:
-    """The payload of ``job`` with ``changes``, to be made from the strips of ``source``.
+def check_kept(job: Job, source: Job) -> None:
+    """Refuses to recolour a job whose strips are not there.
 
     Args:
         source: ``job`` itself, or the job that it recolours.
 
     Raises:
         RenderError: NO_STRIPS.
-        PayloadError: as ``payload.parse``; OUT_OF_RANGE for frames too large for the strips.
     """
-    if not source.payload.get("keep_strips"):
+    if not source.payload.keep_strips:
         raise RenderError(
             "NO_STRIPS",
             f'job {job.id[:12]} keeps no strips: send its payload with "sampling": "shared" and '
@@ -88,25 +82,3 @@ def recoloured(job: Job, source: Job, changes: dict, limits: PayloadLimits) -> P
             f"job {source.id[:12]} is not done yet, nor are its strips: attach to it, then recolour it",
             field="job",
         )
-    theirs = Payload.from_canonical(source.payload)
-    base = {**job.payload, "strip_density": theirs.strip_density, "keep_strips": False}
-    asked = parse({**base, **changes}, limits)
-    # A larger frame sees the same strips less densely; a smaller one more so, which only makes it better.
-    share = corner(Zoom.of(theirs)) / corner(Zoom.of(asked))
-    density = float(theirs.strip_density) * min(share, 1.0)
-    if density < _LEAST_DENSITY:
-        width, height = (int(side * density / _LEAST_DENSITY) // 2 * 2 for side in _size(asked))
-        raise PayloadError(
-            "OUT_OF_RANGE",
-            f"the strips of job {source.id[:12]} are too coarse for {asked.frame_width}x{asked.frame_height} "
-            f"pixels, they suffice for {width}x{height}; for more send a payload of that size",
-            field="frame_width",
-            limit={"max": width},
-        )
-    if share < 1 - 1e-9:
-        asked = parse({**asked.canonical(), "strip_density": f"{density:.6f}"}, limits)
-    return asked
-
-
-def _size(payload: Payload) -> tuple[int, int]:
-    return payload.frame_width, payload.frame_height

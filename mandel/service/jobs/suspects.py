@@ -26,7 +26,7 @@ from mandel.store.states import QUEUED
 # leash tells it), and status 4, the loss of Ray. With status 1 Ray ends a driver whose control store is gone, and
 # Python one that it cannot go on with.
 _OWN = 3
-_WEIGHTS = {-signal.SIGKILL: 1, 128 + signal.SIGKILL: 1, 4: 1, 1: 2}
+_WEIGHTS: dict[int | None, int] = {-signal.SIGKILL: 1, 128 + signal.SIGKILL: 1, 4: 1, 1: 2}
 _SUSPECT = 2 * _OWN
 MOST_DEATHS = 4  # of its own, in a row; up to three times as many from outside
 # Of each driver's life, for trials: others wait meanwhile.
@@ -45,7 +45,7 @@ def guilty(why: str) -> RenderError:
 class Suspects:
     """Judges the live jobs by their ``deaths``; used under the register's lock."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._trial: set[str] = set()
         self._until: float | None = None  # when this driver's time for trials is over, from its first one on
         self._seconds = LEAST_TRIAL  # how long that is

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import socket
 import struct
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Protocol
 
 from mandel.errors import MandelError, RenderError, StoreError, TransferError
-from mandel.payload import payload
+from mandel.payload.fields import JsonObject
+from mandel.payload.payload import Payload, parse
+from mandel.payload.recolour import recoloured
 from mandel.protocol.operation import RECOLOUR, RENDER, TABLE, Request, not_found
 from mandel.protocol.reply import ReplyWriter
 from mandel.service.jobs import capacity, strips
 from mandel.service.jobs.job import Job
+from mandel.service.jobs.registry import Registry
 from mandel.service.net.lingering_close import end_tls
 from mandel.service.net.rate_limited_log import clients
 from mandel.service.net.read_rate import ReadRate
+from mandel.settings import Settings
 from mandel.store.files import StoredFile
 from mandel.store.states import CANCELLED, DONE, PAUSED
 
@@ -30,6 +35,18 @@ _LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
 
 class _Gone(Exception):
     """The client does not take what is sent; the OSError that said so."""
+
+
+class Answering(Protocol):
+    """What a connection needs of the service that it belongs to."""
+
+    settings: Settings
+    registry: Registry
+
+    @property
+    def cluster(self) -> JsonObject: ...
+    def progress(self, job: Job) -> JsonObject: ...
+    def status(self) -> JsonObject: ...
 
 
 class Connection:
@@ -49,7 +66,7 @@ class Connection:
         since: when its turn came; monotonic time in s.
     """
 
-    def __init__(self, sock: socket.socket, address: str, peer: str, asked: Request, service):
+    def __init__(self, sock: socket.socket, address: str, peer: str, asked: Request, service: Answering):
         self.socket, self.address, self.peer = sock, address, peer
         self.closed, self.reading = False, ReadRate()
         self.streams, self.since = TABLE[asked.op].streams, time.monotonic()
@@ -98,35 +115,24 @@ class Connection:
     # -- operations -------------------------------------------------------
 
     def _render(self, request: Request) -> None:
-        asked = payload.parse(request.fields, self._service.settings.limits)
+        asked = parse(request.fields, self._service.settings.limits)
         registry = self._service.registry
         if registry.find(asked.job_id()) is None:  # what is there, or was accepted, is none the bigger
-            capacity.check(asked, self._service.supervisor.cluster)
+            capacity.check(asked, self._service.cluster)
         self._ask(request, asked)
 
     def _recolour(self, request: Request) -> None:
         registry, changes = self._service.registry, dict(request.fields)
         job = self._found(registry.find(changes.pop("job")))
         source = registry.find(job.source or job.id) or job
-        asked = strips.recoloured(job, source, changes, self._service.settings.limits)
+        strips.check_kept(job, source)
+        asked = recoloured(job.payload, source.payload, source.id, changes, self._service.settings.limits)
         registry.store.touch(source.id)
         self._ask(request, asked, source.id)
 
-    def _ask(self, request: Request, asked: payload.Payload, source: str | None = None) -> None:
-        canonical = asked.canonical()
-        text = json.dumps(canonical, sort_keys=True, separators=(",", ":"))
-        self._stream(
-            self._service.registry.ask(
-                asked.job_id(),
-                canonical,
-                text,
-                asked.num_frames,
-                asked.least_bytes,
-                request.priority,
-                self._client(request),
-                source,
-            )
-        )
+    def _ask(self, request: Request, asked: Payload, source: str | None = None) -> None:
+        registry, client = self._service.registry, self._client(request)
+        self._stream(registry.ask(asked, request.priority, client, source))
 
     def _client(self, request: Request) -> str:
         """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
@@ -137,7 +143,7 @@ class Connection:
 
     def _change(self, request: Request) -> None:
         registry = self._service.registry
-        change = {
+        change: dict[str, Callable[[str], Job | None]] = {
             "cancel": registry.cancel,
             "pause": registry.pause,
             "resume": registry.resume,
@@ -251,12 +257,8 @@ class Connection:
         self.socket.close()
 
 
-class _Gone(Exception):
-    """Nothing more can be said to the client."""
-
-
 @contextmanager
-def _to_the_client():
+def _to_the_client() -> Iterator[None]:
     """Tells what the socket raises apart from the OSErrors of a disk."""
     try:
         yield

@@ -109,7 +109,7 @@ class IncomingRequest:
         """
         self.wants = selectors.EVENT_READ
         try:
-            if not self.talking:
+            if isinstance(self.socket, ssl.SSLSocket) and not self.talking:
                 self.socket.do_handshake()
                 self.talking = True
             answer = self._receiver.feed(self.socket.recv(_PIECE))

@@ -17,7 +17,7 @@ class ReadRate:
         taken: all of them, those in the socket's buffer included.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.taken = 0
         self._marks: deque[tuple[float, int]] = deque(maxlen=2)  # times, and bytes taken by then
 

@@ -12,7 +12,7 @@ MOST_IDLE = 8  # on a busy machine a thread that wakes has its turn before one t
 class ThreadCache:
     """Runs calls at the same time, each on a daemon thread of its own."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._idle = 0
@@ -31,10 +31,10 @@ class ThreadCache:
         else:
             threading.Thread(target=self._work, args=(call,), name="reply", daemon=True).start()
 
-    def _work(self, call: Callable[[], None] | None) -> None:
+    def _work(self, call: Callable[[], None]) -> None:
         while True:
             call()
-            call = None  # and what it holds
+            del call  # and what it holds
             with self._lock:
                 if self._idle >= MOST_IDLE:
                     return

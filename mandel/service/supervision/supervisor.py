@@ -143,7 +143,7 @@ class Supervisor:
         return {
             "do": "render",
             "job": job.id,
-            "payload": job.payload,
+            "payload": job.payload.canonical(),
             "tmp": str(folder),
             "priority": job.priority,
             "client": job.client,
