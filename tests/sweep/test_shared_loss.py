@@ -5,7 +5,7 @@ import numpy as np
 from mandel.device.context import device_context
 from mandel.payload.payload import EXACT, SHARED
 from tests.support.zooms import Zoomed, psnr
-from tests.sweep.picture_checks import ENOUGH, SHARED_LOSS, lacking, payload_of, zoom
+from tests.sweep.picture_checks import ENOUGH, SHARED_LOSS, lacking, payload_of, shared_excess, zoom
 
 FINE = np.full((24, 38, 3), 128)
 
@@ -35,3 +35,19 @@ def test_a_small_frame_with_its_error_in_nine_pixels():
     assert lacking(own, usual, wanted)[0] < 0
     for side in (0, 1):  # a pixel aside is wrong, and seen
         assert lacking(np.roll(own, 1, axis=side), usual, wanted)[0] > 0
+
+
+def test_a_line_just_along_the_pixels_edges_is_looked_at_in_smaller_pixels():
+    """At 36 x 54 a line thinner than a pixel lay over two of them, as any resampling has it: 16 dB were missing."""
+    fields, ctx = zoom(4053392), device_context()
+    found = [shared_excess(ctx, fields, k) for k in (0, fields["num_frames"] - 1)]
+    once = fields["frame_width"] * fields["frame_height"]
+    assert any(pixels > once for _, _, pixels in found), "the case is no longer one"
+    assert all(excess <= 0 for excess, _, _ in found)
+
+
+def test_a_frame_that_lacks_at_both_sizes_is_wrong(monkeypatch):
+    frame = Zoomed.frame
+    monkeypatch.setattr(Zoomed, "frame", lambda self, k: np.roll(frame(self, k), 1, axis=0))
+    excess, words, _ = shared_excess(device_context(), zoom(117079039), 0)
+    assert excess > 0 and "dB" in words
