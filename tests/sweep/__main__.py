@@ -25,6 +25,7 @@ from tests.sweep.views import KINDS, WEIGHTS
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "depth.md"
 NAMES = (*KINDS, ZOOM)
+WORTH_A_TABLE = 600.0  # seconds of sweep
 
 
 def drawn(seed: int, kinds: list[str]):
@@ -48,7 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kinds", default=",".join(NAMES), help=f"default {','.join(NAMES)}")
     parser.add_argument("--view", action="append", metavar="KIND:SEED", help="only this one")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2), help="processes")
-    parser.add_argument("--table", action="store_true", help=f"write the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument(
+        "--table",
+        action="store_true",
+        help=f"write the table into {PAGE.relative_to(ROOT)}, after all kinds and ten minutes",
+    )
     parser.add_argument("--whole", action="store_true", help="print every kind under every check")
     return parser
 
@@ -58,6 +63,11 @@ def main() -> int:
     kinds = options.kinds.split(",")
     if unknown := [kind for kind in kinds if kind not in NAMES]:
         print(f"no kind {unknown[0]!r}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    if options.table and (
+        options.view or options.views or kinds != [*NAMES] or options.seconds < WORTH_A_TABLE
+    ):
+        print("--table wants all kinds for ten minutes or more: the page is for everything", file=sys.stderr)
         return 2
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
