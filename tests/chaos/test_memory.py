@@ -8,6 +8,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.driver.jobs.video_assembly import VideoAssembler
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.tasks.executor import Outcome
 from tests.support.chaos import amount, tell
@@ -94,7 +95,7 @@ def test_frames_wait_for_the_encoder(tmp_path):
     job = JobRun("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(
-        cluster, lambda event: segments.append(event) if event["event"] == "segment" else None
+        cluster, lambda event: segments.append(event) if isinstance(event, control.Segment) else None
     )
     scheduler._assembler = Unlooked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

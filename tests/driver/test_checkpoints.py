@@ -11,6 +11,7 @@ from mandel.driver.jobs import checkpoints
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from tests.support.local_executor import LocalExecutor
@@ -28,7 +29,8 @@ class Life:
         self.scheduler = Scheduler(self.executor, self._take)
         self.scheduler.add(JobRun("j", PAYLOAD, folder, {}, cache=Cache(self.cache)))
 
-    def _take(self, event: dict) -> None:
+    def _take(self, said: control.Event) -> None:
+        event = control.as_json(said)
         self.events.append(event)
         if event["event"] == "segment":
             self.scheduler.adopted("j", event["index"], Path(event["path"]))

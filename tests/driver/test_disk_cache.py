@@ -10,6 +10,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import parse
 from mandel.plan.reference import Reference
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from mandel.tasks.units import ReferenceUnit
@@ -59,7 +60,7 @@ def test_a_second_job_takes_the_orbit_from_the_cache(tmp_path, monkeypatch, dama
             b'"start_delta": "1e-40", "end_delta": "1e-50"}'
         ) % frames
         executor, events = Watching(), []
-        own = Scheduler(executor, events.append)
+        own = Scheduler(executor, lambda event: events.append(control.as_json(event)))
         own.add(JobRun("j", parse(loads(fields), PayloadLimits()), tmp_path, {}, cache=cache))
         while not any(event["event"] == "segment" for event in events):
             own.step(0.1)

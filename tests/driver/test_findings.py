@@ -18,6 +18,7 @@ from mandel.payload.payload import Payload, parse
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.strip_plan import StripPlan
 from mandel.plan.zoom import Zoom
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.worker import functions
@@ -50,8 +51,9 @@ class Life:
         self.job = JobRun("j", p, folder, {}, cache=Cache(folder / "cache"))
         self.scheduler.add(self.job)
 
-    def _take(self, event: dict) -> None:
-        self.events.append(json.loads(json.dumps(event)))
+    def _take(self, said: control.Event) -> None:
+        event = json.loads(control.encode(said))
+        self.events.append(event)
         if event["event"] == "segment":
             self.scheduler.adopted("j", event["index"], Path(event["path"]))
 

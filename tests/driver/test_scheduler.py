@@ -11,6 +11,7 @@ import pytest
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import MAX_ATTEMPTS, Scheduler
 from mandel.payload.payload import Payload, parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from mandel.tasks.executor import Outcome
@@ -32,7 +33,8 @@ class Events:
         self.all = []
         self.scheduler = None
 
-    def __call__(self, event):
+    def __call__(self, said):
+        event = control.as_json(said)
         self.all.append(event)
         if event["event"] == "segment":
             path = Path(event["path"])

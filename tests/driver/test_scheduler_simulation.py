@@ -24,6 +24,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import parse
 from mandel.plan.segment_plan import cut
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from tests.support.simulation import FRAME_BYTES, SIDES, Clock, Cluster
@@ -71,7 +72,7 @@ class Films:
     def look_at(self, job):
         if len(job.paths) == len(job.segments):
             done = Future()
-            done.set_result({})
+            done.set_result({"path": "video.mp4", "frames": 1, "bytes": 1, "sha256": ""})
             self._over.append((job.name, done))
 
     def ended(self):
@@ -130,7 +131,8 @@ class World:
         self.cluster.submit = self._submit
         self.scheduler = Scheduler(self.cluster, self._told)
 
-    def _told(self, event):
+    def _told(self, told):
+        event = control.as_json(told)
         self.events.append(event)
         said = event.get("message", "")
         self.late += "started once more" in said

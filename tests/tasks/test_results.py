@@ -9,6 +9,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import MAX_ATTEMPTS, Scheduler
 from mandel.errors import RenderError
 from mandel.plan.iteration_limit import IterationLimit
+from mandel.protocol import control
 from mandel.tasks.executor import Outcome
 from mandel.tasks.results import check_segment
 from mandel.video.encode import encode_segment
@@ -150,8 +151,9 @@ class Store(Events):
         super().__init__()
         self.kept = kept
 
-    def __call__(self, event):
-        super().__call__(event)
+    def __call__(self, said):
+        super().__call__(said)
+        event = control.as_json(said)
         if event["event"] == "segment":
             self.kept[event["index"]] = Path(event["path"]).with_name("final-" + Path(event["path"]).name)
         if event["event"] == "spoilt":

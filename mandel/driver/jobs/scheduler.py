@@ -25,6 +25,7 @@ from mandel.driver.jobs.running_tasks import RunningTask, RunningTasks
 from mandel.driver.jobs.video_assembly import UnusableSegments, VideoAssembler
 from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, WorkItem
 from mandel.errors import MandelError, RenderError
+from mandel.protocol import control
 from mandel.tasks.executor import Executor, Outcome, Task
 from mandel.tasks.results import as_told, check_result, segment_bytes, sound
 
@@ -39,12 +40,15 @@ class Scheduler:
 
     Args:
         executor: where tasks run.
-        emit: takes each event, a JSON-serialisable dict (docs/design.md).
+        emit: takes each event.
         wake: called, from any thread, when ``step`` has something to do though no task has ended.
     """
 
     def __init__(
-        self, executor: Executor, emit: Callable[[dict], None], wake: Callable[[], None] = lambda: None
+        self,
+        executor: Executor,
+        emit: Callable[[control.Event], None],
+        wake: Callable[[], None] = lambda: None,
     ):
         self._executor = executor
         self._emit = emit
@@ -87,14 +91,14 @@ class Scheduler:
     def cancel(self, name: str) -> None:
         """Drops a job and its tasks; unknown names are ignored."""
         if self._drop(name):
-            self._emit({"event": "cancelled", "job": name})
+            self._emit(control.Cancelled(job=name))
 
     def adopted(self, name: str, index: int, path: Path) -> None:
         """A segment is durable at ``path``."""
         if (job := self._jobs.get(name)) is not None:
             self._checkpoints.forget(job, job.segments[index])
             if unneeded := self._of(job, job.adopted, index, path):
-                self._emit({"event": "unneeded", "job": name, "strips": unneeded})
+                self._emit(control.Unneeded(job=name, strips=list(unneeded)))
             if name in self._jobs:
                 self._assembler.look_at(job)
 
@@ -187,7 +191,7 @@ class Scheduler:
         if not task.node:  # beside full slots it takes longer
             job.record_seconds(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
-            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
+            self._emit(control.Stage(job=job.name, stage=item.kind, done=1, total=1))
         self._of(job, job.found, item, outcome.info.pop("found", None))
         if item.kind == STRIP and (
             made := self._of(
@@ -224,7 +228,7 @@ class Scheduler:
             return
         self._told = time.monotonic()
         for job, item, done, total in self._running.progress():
-            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
+            self._emit(control.Stage(job=job.name, stage=item.kind, done=done, total=total))
 
     def _learn(self, job: JobRun, item: WorkItem, outcome: Outcome) -> None:
         """Tells the job the value of an item that it wants to know. Raises RenderError."""
@@ -287,16 +291,14 @@ class Scheduler:
         self._of(job, job.failed, item, error["code"] == "NODE_LOST")
 
     def _say(self, job: JobRun, message: str, level: str = "warning") -> None:
-        self._emit({"event": "log", "level": level, "message": f"job {job.name[:8]}: {message}"})
+        self._emit(control.Log(level=level, message=f"job {job.name[:8]}: {message}"))
 
     def _give_up(self, job: JobRun, error: MandelError, frame: int | None = None) -> None:
         """Ends a job without a video, once."""
         if self._jobs.get(job.name) is not job:
             return
         self._drop(job.name)
-        self._emit(
-            {"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message}
-        )
+        self._emit(control.Failed(job=job.name, code=error.code, frame=frame, message=error.message))
 
     def _drop(self, name: str) -> bool:
         """Forgets a job and ends its tasks; whether there was one."""
@@ -325,14 +327,14 @@ class Scheduler:
             self._fair_share.close()
             self._checkpoints.release(name)
             self._running.cancel(name)
-            self._emit({"event": "video", "job": name, **facts})
+            self._emit(control.Video(job=name, **facts))
 
     def _join_again(self, job: JobRun, error: Exception) -> None:
         """A video could not be made; segments that cannot be joined are made again, whatever becomes of the job."""
         numbers = error.numbers if isinstance(error, UnusableSegments) else []
         for number in numbers:
             job.paths.pop(number, None)
-            self._emit({"event": "spoilt", "job": job.name, "index": number})
+            self._emit(control.Spoilt(job=job.name, index=number))
         for item in [WorkItem(SEGMENT, number) for number in numbers] or [_VIDEO]:
             if self._jobs.get(job.name) is job:
                 self._failed(job, item, Outcome(0, None, {}, as_told(error)))
