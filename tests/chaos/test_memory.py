@@ -95,9 +95,10 @@ def test_frames_wait_for_the_encoder(tmp_path):
     job = JobRun("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(
-        cluster, lambda event: segments.append(event) if isinstance(event, control.Segment) else None
+        cluster,
+        lambda event: segments.append(event) if isinstance(event, control.Segment) else None,
+        assembler=Unlooked(),
     )
-    scheduler._assembler = Unlooked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scheduler.add(job)
     while len(segments) < len(job.segments):

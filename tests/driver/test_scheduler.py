@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.jobs.scheduler import MAX_ATTEMPTS, Scheduler
+from mandel.driver.jobs.policy import DEFAULT_POLICY
+from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import Payload, parse
 from mandel.protocol import control
 from mandel.protocol.strict_json import loads
@@ -123,7 +124,7 @@ def test_a_poison_frame_fails_its_job_by_name_and_spares_the_other(run):
     (failed,) = events.of("failed")
     assert (failed["job"], failed["frame"], failed["code"]) == ("bad", 4, "WORKER_LOST")
     assert "frame 4" in failed["message"] and "injected" in failed["message"]
-    assert sum(task.label == "bad frame 4" for task in executor.order) == MAX_ATTEMPTS
+    assert sum(task.label == "bad frame 4" for task in executor.order) == DEFAULT_POLICY.max_attempts
     assert events.of("video", "good") and not events.of("video", "bad")
 
 
@@ -173,7 +174,7 @@ def test_what_is_handed_back_is_no_failed_attempt(run):
         seen[task.label] += 1
         return (
             "RETURNED_UNTRIED"
-            if task.label.startswith("j frame") and seen[task.label] <= MAX_ATTEMPTS
+            if task.label.startswith("j frame") and seen[task.label] <= DEFAULT_POLICY.max_attempts
             else None
         )
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.jobs.scheduler import MAX_ATTEMPTS, Scheduler
+from mandel.driver.jobs.policy import DEFAULT_POLICY
+from mandel.driver.jobs.scheduler import Scheduler
 from mandel.errors import RenderError
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.protocol import control
@@ -82,7 +83,9 @@ def test_a_wrong_segment_is_made_again(name, tmp_path):
 
 def test_a_worker_that_always_returns_wrong_segments_fails_the_job_and_ends_nothing(tmp_path):
     (failed,) = drive(Lying(None, 1000), tmp_path).of("failed")
-    assert failed["code"] == "BAD_RESULT" and f"failed {MAX_ATTEMPTS} times" in failed["message"]
+    assert (
+        failed["code"] == "BAD_RESULT" and f"failed {DEFAULT_POLICY.max_attempts} times" in failed["message"]
+    )
 
 
 @pytest.mark.parametrize(

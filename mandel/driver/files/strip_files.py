@@ -12,8 +12,10 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mandel.protocol import control
 
@@ -31,7 +33,7 @@ class StripFile:
     bytes: int
     sha256: str
 
-    def read(self) -> np.ndarray | None:
+    def read(self) -> npt.NDArray[np.uint8] | None:
         """What is in the file, uint8; None unless its digest proves it."""
         try:
             data = self.path.read_bytes()
@@ -52,7 +54,9 @@ class StripFiles:
         keeps: whether they stay there when the job is done.
     """
 
-    def __init__(self, job: str, tmp: Path, found: Mapping[int, Sequence] | None = None, keeps: bool = False):
+    def __init__(
+        self, job: str, tmp: Path, found: Mapping[int, Sequence[Any]] | None = None, keeps: bool = False
+    ):
         self.keeps = keeps
         self._job, self._tmp = job, tmp
         self._found = {strip: StripFile(Path(path), *rest) for strip, (path, *rest) in (found or {}).items()}
@@ -76,14 +80,14 @@ class StripFiles:
         """Iterate this one; fine if it was not there."""
         self._found.pop(strip, None)
 
-    def read(self, strip: int) -> np.ndarray | None:
+    def read(self, strip: int) -> npt.NDArray[np.uint8] | None:
         """A strip's bytes, uint8; None if they are not what was stored: it is then forgotten."""
         data = self._found[strip].read()
         if data is None:
             self.forget(strip)
         return data
 
-    def made(self, strip: int, base: int, raw: np.ndarray | None) -> control.Strip:
+    def made(self, strip: int, base: int, raw: npt.NDArray[np.uint8] | None) -> control.Strip:
         """A strip was made; the event that says so, with the file of its samples if it has one now.
 
         Args:
@@ -94,13 +98,13 @@ class StripFiles:
             return event
         path = self._tmp / f"{self._job[:16]}-{strip}.strip"
         try:
-            path.write_bytes(raw)
+            path.write_bytes(raw.data)
         except OSError as error:  # it is only iterated again, should it be needed again
             path.unlink(missing_ok=True)
             self._full = True
             return replace(event, error=f"strips are not stored any more: {error.strerror or error}")
         self._stored.add(strip)
-        sha256 = hashlib.sha256(raw).hexdigest()
+        sha256 = hashlib.sha256(raw.data).hexdigest()
         return replace(event, path=str(path), base=base, bytes=len(raw), sha256=sha256)
 
     def unneeded(self, first: int, last_frame: Callable[[int], int]) -> Iterable[int]:

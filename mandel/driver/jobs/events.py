@@ -21,7 +21,7 @@ def frame_event(job: JobRun, item: WorkItem, outcome: Outcome) -> control.Frame:
         node=info["node"],
         host=info["host"],
         device=info["device"],
-        attempt=job.attempts[item] + job.losses[item] + 1,
+        attempt=job.attempts.failures(item) + 1,
         found=job.findings.of(item.index),
     )
 

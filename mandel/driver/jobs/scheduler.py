@@ -17,10 +17,11 @@ from typing import Any
 
 from mandel.driver.files.segment_files import disk_error, write_segment
 from mandel.driver.jobs.checkpoints import Checkpoints
-from mandel.driver.jobs.dispatch import MAX_ATTEMPTS, MAX_BLAME, Dispatcher
+from mandel.driver.jobs.dispatch import Dispatcher
 from mandel.driver.jobs.events import frame_event, kept_event, limit_event, segment_event
 from mandel.driver.jobs.fair_share import FairShare
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTask, RunningTasks
 from mandel.driver.jobs.video_assembly import UnusableSegments, VideoAssembler
 from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, WorkItem
@@ -29,9 +30,6 @@ from mandel.protocol import control
 from mandel.tasks.executor import Executor, Outcome, Task
 from mandel.tasks.results import as_told, check_result, segment_bytes, sound
 
-# A frame whose node died is not to blame, but it must not loop for ever either.
-MAX_LOSSES = 30
-_STAGE_SECONDS = 1.0
 _VIDEO = WorkItem("video", 0)
 
 
@@ -42,6 +40,9 @@ class Scheduler:
         executor: where tasks run.
         emit: takes each event.
         wake: called, from any thread, when ``step`` has something to do though no task has ended.
+        policy: all tuning constants; its jobs have the same.
+        clock: what time it is.
+        assembler: makes the videos; by default its own, on this machine.
     """
 
     def __init__(
@@ -49,17 +50,28 @@ class Scheduler:
         executor: Executor,
         emit: Callable[[control.Event], None],
         wake: Callable[[], None] = lambda: None,
+        policy: SchedulingPolicy = DEFAULT_POLICY,
+        clock: Clock = time.monotonic,
+        assembler: VideoAssembler | None = None,
     ):
-        self._executor = executor
+        self._executor, self._policy, self._clock = executor, policy, clock
         self._emit = emit
         self._jobs: dict[str, JobRun] = {}
         self._fair_share = FairShare(self._jobs)
-        self._running = RunningTasks(executor)
+        self._running = RunningTasks(executor, policy, clock)
         self._told = 0.0
-        self._assembler = VideoAssembler(wake)
-        self._checkpoints = Checkpoints(executor)
+        self._assembler = assembler or VideoAssembler(wake, policy)
+        self._checkpoints = Checkpoints(executor, policy)
         self._dispatcher = Dispatcher(
-            executor, self._jobs, self._fair_share, self._running, self._of, self._restore, self._say
+            executor,
+            self._jobs,
+            self._fair_share,
+            self._running,
+            self._of,
+            self._restore,
+            self._say,
+            policy,
+            clock,
         )
 
     @property
@@ -127,15 +139,13 @@ class Scheduler:
         Args:
             round_done: called every second or so.
         """
-        deadline = time.monotonic() + seconds
+        deadline = self._clock() + seconds
         self._checkpoints.keep_all(self._jobs.values())
-        while (self._running.wanted or self._assembler.checking) and (
-            left := deadline - time.monotonic()
-        ) > 0:
+        while (self._running.wanted or self._assembler.checking) and (left := deadline - self._clock()) > 0:
             round_done()
-            self._await(min(left, _STAGE_SECONDS))
+            self._await(min(left, self._policy.stage_seconds))
         self._checkpoints.keep_all(self._jobs.values())
-        self._checkpoints.close(deadline)
+        self._checkpoints.close(deadline - self._clock())
 
     def close(self) -> None:
         """Drops all jobs and waits for a join under way."""
@@ -180,14 +190,13 @@ class Scheduler:
         if outcome.error is None:
             self._made(task_run, outcome)
             return
-        job.failed_on[item] = task.kind
+        job.attempts.failed_on_kind(item, task.kind)
         self._failed(job, item, outcome)
 
     def _made(self, task_run: RunningTask, outcome: Outcome) -> None:
         """A task went well, and what it made is what it should be."""
         job, item, task, *_ = task_run
-        if job.blamed[outcome.info["node"]] < MAX_BLAME:
-            del job.blamed[outcome.info["node"]]
+        job.attempts.went_well(outcome.info["node"])
         if not task.node:  # beside full slots it takes longer
             job.record_seconds(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
@@ -224,9 +233,9 @@ class Scheduler:
 
     def _tell_stages(self) -> None:
         """Tells, about once a second, how far the long tasks are that frames wait for."""
-        if time.monotonic() - self._told < _STAGE_SECONDS:
+        if self._clock() - self._told < self._policy.stage_seconds:
             return
-        self._told = time.monotonic()
+        self._told = self._clock()
         for job, item, done, total in self._running.progress():
             self._emit(control.Stage(job=job.name, stage=item.kind, done=done, total=total))
 
@@ -263,7 +272,7 @@ class Scheduler:
             except OSError as error:
                 self._give_up(job, disk_error(error))
             except Exception as error:
-                job.failed_on[item] = task_run.task.kind
+                job.attempts.failed_on_kind(item, task_run.task.kind)
                 self._failed(job, item, replace(outcome, error=as_told(error)))
             else:
                 self._emit(segment_event(job, item, outcome, written))
@@ -273,16 +282,13 @@ class Scheduler:
         """One attempt failed: try again elsewhere, or give the job up and say why."""
         error = outcome.error
         if error["code"] == "NODE_LOST":
-            job.losses[item] += 1
+            job.attempts.lost(item)
         else:
-            job.attempts[item] += 1
-            if node := outcome.info.get("node"):
-                job.record_failure(node)
+            job.attempts.failed(item, outcome.info.get("node"), self._clock())
         if error["code"] == "JOB_TOO_BIG":  # so it is on every try
             return self._give_up(job, RenderError(error["code"], error["message"]))
-        if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
-            failures = job.attempts[item] + job.losses[item]
-            message = f"{item} failed {failures} times; the last error: {error['message']}"
+        if job.attempts.used_up(item):
+            message = f"{item} failed {job.attempts.failures(item)} times; the last error: {error['message']}"
             self._give_up(
                 job, RenderError(error["code"], message), item.index if item.kind == FRAME else None
             )

@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.errors import RenderError
 from mandel.tasks.results import check_segment
 from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
-
-# Far enough in to be worth a look, not yet the very end.
-_POSTER_AT = 0.8
-# Decoding takes half as long as encoding, which all workers do.
-_MOST_CHECKING = 4
 
 
 class UnusableSegments(RenderError):
@@ -98,17 +94,19 @@ class VideoAssembler:
         wake: called by them when something is over.
     """
 
-    def __init__(self, wake: Callable[[], None] = lambda: None):
-        self._wake = wake
+    def __init__(self, wake: Callable[[], None] = lambda: None, policy: SchedulingPolicy = DEFAULT_POLICY):
+        self._wake, self._policy = wake, policy
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
-        self._checking = ThreadPoolExecutor(min(_MOST_CHECKING, os.cpu_count() or 1), "mandel-check")
+        self._checking = ThreadPoolExecutor(
+            min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-check"
+        )
         self._checks: list[tuple[Any, Future]] = []
         self._posters: dict[str, Future] = {}
         self._assemblies: dict[str, tuple[VideoAssembly, Future]] = {}
 
     def look_at(self, job: JobRun) -> None:
         """Starts what ``job``'s durable segments suffice for; call it after each new one."""
-        shown = job.segments[round((len(job.segments) - 1) * _POSTER_AT)]
+        shown = job.segments[round((len(job.segments) - 1) * self._policy.poster_position)]
         if shown.index in job.paths and job.name not in self._posters:
             self._posters[job.name] = self._start(_make_poster, job, shown.index)
         if job.name not in self._assemblies:
