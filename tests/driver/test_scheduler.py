@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.jobs.policy import DEFAULT_POLICY
+from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import Payload, parse
 from mandel.protocol import control
@@ -283,6 +283,37 @@ def test_memory_bounds_what_is_in_flight(run):
     executor = Tight(lambda task: None)
     assert run(executor, {"j": payload(num_frames=40)}).of("video")
     assert 0 < executor.most <= 10
+
+
+def test_a_job_whose_segments_are_not_stored_yet_begins_no_more(tmp_path):
+    executor, events, held = Faulty(lambda task: None), Events(), []
+
+    def slow_head(event):  # it stores nothing until it is let
+        (held if isinstance(event, control.Segment) and event.job == "j" else events.all).append(event)
+        if isinstance(event, control.Segment) and event.job == "other":
+            scheduler.adopted("other", event.index, Path(event.path))
+
+    policy = SchedulingPolicy(max_unadopted=2)
+    scheduler = Scheduler(executor, slow_head, policy=policy)
+    for name in ("j", "other"):
+        (tmp_path / name).mkdir()
+        fields = payload(num_frames=200 if name == "j" else 60)
+        scheduler.add(JobRun(name, fields, tmp_path / name, {}, policy=policy))
+    while not any(isinstance(event, control.Video) for event in events.all):
+        scheduler.step(0.05)
+    while scheduler.tasks:
+        scheduler.step(0.05)
+    scheduler.step(0)
+    # Two, and those that were begun before: two slots are given four calls of 8 frames at most.
+    assert scheduler.busy and 2 <= len(held) <= 2 + 4
+    while held:
+        event = held.pop(0)
+        scheduler.adopted("j", event.index, Path(event.path))
+        while scheduler.busy and not held:
+            scheduler.step(0.05)
+    scheduler.close()
+    executor.close()
+    assert [event.job for event in events.all if isinstance(event, control.Video)] == ["other", "j"]
 
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])

@@ -55,6 +55,9 @@ class Works:
         lines = (self.orders / "rendered").read_text().splitlines()
         return [int(line.split()[1]) for line in lines if line.startswith(name)]
 
+    def is_said(self, name: str) -> bool:
+        return (self.orders / "rendered").exists() and bool(self.rendered(name))
+
     def is_done(self, name: str) -> bool:
         return self.job(name).state == DONE and self.store.names.job(name).exists()
 
@@ -97,6 +100,28 @@ def test_frames_count_and_cancels_go_out_while_a_segment_is_stored(works, monkey
     wait_for(lambda: not works.registry.cancelling, 20, "the driver has let the other go")
     assert works.job(second).state == CANCELLED
     wait_for(lambda: not list(works.store.names.tmp.iterdir()), 20, "nothing is left of either")
+
+
+def test_a_driver_that_says_more_than_can_be_stored_is_replaced(works, monkeypatch):
+    first, second = works.first, works.second
+    monkeypatch.setattr(works.supervisor, "_storing_room", threading.Semaphore(20))
+    stuck = Stuck(works.store.add_segment, first)
+    monkeypatch.setattr(works.store, "add_segment", stuck)
+    works.supervisor.start()
+    try:
+        assert stuck.hit.wait(60)
+        wait_for(lambda: works.is_said(second), 20, "the other job is heard of")
+        chatter = works.orders / "new"
+        said = json.dumps({"event": "unneeded", "job": first, "strips": []})
+        chatter.write_text("\n".join([said] * 30))
+        chatter.rename(works.orders / "say")
+        wait_for(lambda: works.supervisor._driver is None, 20, "the head hears no more of this driver")
+    finally:
+        stuck.free.set()
+    for name in (first, second):
+        wait_for(lambda name=name: works.is_done(name), 60, "another driver makes both")
+        assert works.video(name) == expected_video(name)
+    assert works.supervisor.facts["starts"] == 2
 
 
 def test_jobs_go_on_while_the_segments_of_another_are_proven(works, monkeypatch):

@@ -42,6 +42,7 @@ class JobRun:
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
         paths: where each durable segment lies, by index.
+        unadopted: segments that are made and not durable yet.
         strips: those that are on disk.
         findings: what people should know of its frames.
         attempts: what failed, and where.
@@ -71,6 +72,7 @@ class JobRun:
         self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2
         self.segments = cut(payload.num_frames, self.frame_bytes)
         self.paths = dict(finished)
+        self.unadopted: set[int] = set()
         self.set_priority(priority)
         self.spent = 0.0
         self.strips = strips or StripFiles(name, tmp, keeps=payload.keep_strips)
@@ -138,6 +140,8 @@ class JobRun:
     def ended(self, item: WorkItem, handle: Any) -> list[tuple[WorkItem, Task]]:
         """Notes that ``item`` was made; what can be encoded now."""
         if item.kind == SEGMENT:
+            if item.index not in self.paths:
+                self.unadopted.add(item.index)
             self.findings.forget(self.segments[item.index].frames)
         segment = self.frontier.ended(item, handle)
         return [] if segment is None else [(segment, self._encoding(segment))]
@@ -153,6 +157,7 @@ class JobRun:
     def adopted(self, index: int, path: Path) -> list[int]:
         """A segment is durable at ``path``; strips on disk that no frame needs any more."""
         self.paths[index] = path
+        self.unadopted.discard(index)
         open_ones = (s.first for s in self.segments if s.index not in self.paths)
         first = min(open_ones, default=self.payload.num_frames)
         return self.strips.unneeded(first, lambda strip: self._recipe.last_frame(WorkItem(RAW, strip)))

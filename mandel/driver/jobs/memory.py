@@ -29,7 +29,12 @@ def taken(jobs: Collection[JobRun]) -> Taken:
 
 
 def room(job: JobRun, now: Taken, memory: int) -> float:
-    """Bytes that the pictures of a segment may take which ``job`` would begin; one job goes on in any case."""
+    """Bytes that the pictures of a segment may take which ``job`` would begin.
+
+    One job goes on in any case, unless the head has to store what it made before.
+    """
+    if len(job.unadopted) >= job.policy.max_unadopted:
+        return 0.0
     if not now.pictures and (job.frontier.is_under_way or not now.jobs):
         return math.inf
     left = job.policy.store_share * memory - now.pictures - now.strips

@@ -52,6 +52,8 @@ class SchedulingPolicy:
         prefetch_share: of the store, for strips that are needed later, so that all slots have something to do.
         newcomer_share: of the store, kept for jobs that have nothing yet.
         newcomer_job_share: of the store, the most that such a job takes of it.
+        max_unadopted: a job of which so many segments are not durable yet begins no further one: the head stores
+            them more slowly than they are made.
         checkpoint_seconds: results that took longer are kept at once.
         checkpoint_seconds_at_stop: pictures that took longer are kept when the driver stops.
         checkpoint_bytes_per_second: of pictures kept at once, at most: many slots make many of them in a second.
@@ -95,6 +97,8 @@ class SchedulingPolicy:
     prefetch_share: float = 0.15
     newcomer_share: float = 0.1
     newcomer_job_share: float = 0.05
+
+    max_unadopted: int = 64
 
     checkpoint_seconds: float = 1.0
     checkpoint_seconds_at_stop: float = 0.05

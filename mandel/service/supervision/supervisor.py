@@ -33,6 +33,7 @@ _LONGEST_PAUSE = 30.0
 _SHORT_PAUSE = 3.0  # after one that was ready: starting it took its time
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
 _START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
+_MOST_WAITING = 10_000  # events; the driver's own bounds keep it far below that
 _END_SECONDS = 4.0  # of the drain time, for the driver to leave Ray
 
 
@@ -64,6 +65,7 @@ class Supervisor:
         self._folders: dict[str, Path] = {}
         self._reports = Reports(registry, self._tell)
         self._storing = ThreadPoolExecutor(1, "storing")
+        self._storing_room = threading.Semaphore(_MOST_WAITING)
         self._beginning = ThreadPoolExecutor(1, "beginning")
         self._trouble = ""  # why what the driver said could not be carried out
         self._stopping = threading.Event()
@@ -76,6 +78,8 @@ class Supervisor:
         """Starts the threads, and so the driver."""
         self._keeper.start()
         self._sender.start()
+        for pool in (self._storing, self._beginning):
+            pool.submit(lambda: None)  # its thread begins now, not with the first job
 
     def stop(self, patience: float) -> None:
         """Lets the driver hand over what it has finished for ``patience`` seconds, then ends it.
@@ -325,7 +329,13 @@ class Supervisor:
             return self._folders.pop(job, None) if ends else self._folders.get(job)
 
     def _later(self, driver: DriverProcess, act: Callable[..., None], *arguments: object) -> None:
-        """Has ``storing`` do something, after all that it was given before."""
+        """Has ``storing`` do something, after all that it was given before; never waits for it.
+
+        Raises:
+            RenderError: too much waits already. A driver that says so much is not right, and is replaced.
+        """
+        if not self._storing_room.acquire(blocking=False):
+            raise RenderError("BAD_MESSAGE", f"{_MOST_WAITING} events wait to be stored, and more come")
 
         def carry_out() -> None:
             try:
@@ -333,5 +343,7 @@ class Supervisor:
             except Exception as error:  # whatever it said, the service must outlive it
                 self._trouble = f"what it said could not be carried out: {error!r}"
                 driver.signal(signal.SIGKILL)
+            finally:
+                self._storing_room.release()
 
         self._storing.submit(carry_out)
