@@ -297,15 +297,14 @@ def test_a_job_whose_segments_are_not_stored_yet_begins_no_more(tmp_path):
     scheduler = Scheduler(executor, slow_head, policy=policy)
     for name in ("j", "other"):
         (tmp_path / name).mkdir()
-        fields = payload(num_frames=200 if name == "j" else 60)
+        fields = payload(num_frames=600 if name == "j" else 60)
         scheduler.add(JobRun(name, fields, tmp_path / name, {}, policy=policy))
     while not any(isinstance(event, control.Video) for event in events.all):
         scheduler.step(0.05)
     while scheduler.tasks:
         scheduler.step(0.05)
     scheduler.step(0)
-    # Two, and those that were begun before: two slots are given four calls of 8 frames at most.
-    assert scheduler.busy and 2 <= len(held) <= 2 + 4
+    assert scheduler.busy and 2 <= len(held) <= 10, "of 30: two, and those that were begun before"
     while held:
         event = held.pop(0)
         scheduler.adopted("j", event.index, Path(event.path))

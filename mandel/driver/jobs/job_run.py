@@ -42,7 +42,7 @@ class JobRun:
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
         paths: where each durable segment lies, by index.
-        unadopted: segments that are made and not durable yet.
+        unadopted: segments of which there is a file that is not durable yet.
         strips: those that are on disk.
         findings: what people should know of its frames.
         attempts: what failed, and where.
@@ -140,8 +140,6 @@ class JobRun:
     def ended(self, item: WorkItem, handle: Any) -> list[tuple[WorkItem, Task]]:
         """Notes that ``item`` was made; what can be encoded now."""
         if item.kind == SEGMENT:
-            if item.index not in self.paths:
-                self.unadopted.add(item.index)
             self.findings.forget(self.segments[item.index].frames)
         segment = self.frontier.ended(item, handle)
         return [] if segment is None else [(segment, self._encoding(segment))]
@@ -149,6 +147,8 @@ class JobRun:
     def failed(self, item: WorkItem, lost: bool) -> None:
         """Puts ``item`` back; if something was ``lost``, what it was made from as well."""
         self.frontier.put_back(item)
+        if item.kind == SEGMENT:
+            self.unadopted.discard(item.index)
         if item.kind == STRIP and not lost:
             self.strips.forget(item.index)
         if lost and item.kind != SEGMENT:

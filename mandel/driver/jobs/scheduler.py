@@ -259,6 +259,7 @@ class Scheduler:
         except OSError as error:
             self._give_up(job, disk_error(error))
         else:
+            job.unadopted.add(item.index)
             self._assembler.check(job, item.index, Path(written["path"]), (task_run, outcome, written))
 
     def _look_at_checked(self) -> None:
