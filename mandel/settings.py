@@ -49,7 +49,9 @@ class Settings:
     port: int = _option(65_432, "TCP port the service listens on", 0, 65_535)
     db: str = _option("DB", "folder where sequences are stored")
     address: str = _option(
-        "auto", "Ray cluster HOST:PORT; auto joins a running one or starts Ray here; local always starts"
+        "auto",
+        "Ray cluster HOST:PORT; auto joins a running one or starts Ray here; local always starts; embedded renders "
+        "in processes of this machine, without Ray",
     )
     device: str = _option("auto", "OpenCL device: auto, gpu, cpu, index, part of a name, or UUID")
     max_connections: int = _option(1_024, "connections served at once; more are answered BUSY", 1)

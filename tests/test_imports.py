@@ -51,7 +51,17 @@ ROOMS = {
     },
     "__main__": {"mandel", "terminal"},
     "service.jobs": {"errors", "notes", "payload", "plan", "protocol", "store"},
-    "driver.executors": {"colour", "driver.recipes", "errors", "mandel", "plan", "secret", "tasks", "worker"},
+    "driver.executors": {
+        "colour",
+        "device",
+        "driver.recipes",
+        "errors",
+        "mandel",
+        "plan",
+        "secret",
+        "tasks",
+        "worker",
+    },
     "service.net": {"errors", "payload", "protocol", "secret", "service.jobs", "settings", "store"},
     "service.supervision": {"errors", "protocol", "service.jobs", "store"},
     "driver": {"driver.executors", "driver.files", "driver.jobs", "errors", "payload", "protocol", "tasks"},
@@ -117,7 +127,7 @@ PROCESSES = {
         {"ray", "pyopencl", "numpy", "gmpy2", "imageio", "imageio_ffmpeg"},
     ),
     "driver": (("mandel.driver.main",), {"sqlite3"}),
-    "worker": (("mandel.worker.ray_call",), {"sqlite3"}),
+    "worker": (("mandel.worker.ray_call", "mandel.worker.embedded"), {"sqlite3"}),
 }
 
 

@@ -1,7 +1,9 @@
 """Renders a payload to an mp4 in one command, without a running service.
 
 It starts the service on a free port, sends the payload as any client would, and
-ends the service again. All that was rendered stays in DB/.
+ends the service again. All that was rendered stays in DB/. If no Ray cluster runs
+here, it renders in processes of its own, which are there much sooner than Ray;
+--address names a cluster, or starts Ray (local).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import BinaryIO
 from mandel import settings
 from mandel.client import main as client
 from mandel.client import payload_file
+from mandel.driver.executors.ray_cluster import EMBEDDED, find_cluster
 from mandel.errors import MandelError
 from mandel.terminal.arguments import joined
 from mandel.terminal.atomic_file import check_writable
@@ -145,7 +148,10 @@ def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
         check_writable(options.output)
-        db = Path(settings.read(options).db).resolve()
+        chosen = settings.read(options)
+        db = Path(chosen.db).resolve()
+        if chosen.address == "auto" and find_cluster("auto") is None:
+            options.address = EMBEDDED
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return client.REFUSED
@@ -160,11 +166,6 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         seconds = time.monotonic() - began
         took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
         print(f"{video}  {size(video.stat().st_size)}, {took}")
-        if not options.quiet:
-            print(
-                f"Most of a short zoom is Ray's start; a service that runs (`{typed('head')}`) has it behind it.",
-                file=sys.stderr,
-            )
 
     where = ["--host", "127.0.0.1", "--port", str(_free_port())]
     command = [*_HEAD, *where]

@@ -17,7 +17,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mandel.driver.executors.embedded_executor import EmbeddedExecutor
+from mandel.driver.executors.ray_cluster import EMBEDDED
 from mandel.driver.executors.ray_token import ensure_token
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.strip_files import StripFiles
@@ -28,6 +31,9 @@ from mandel.errors import MandelError
 from mandel.payload.payload import Payload
 from mandel.protocol import control
 from mandel.tasks.executor import Executor
+
+if TYPE_CHECKING:
+    from mandel.driver.executors.ray_executor import RayExecutor
 
 _STEP_SECONDS = 0.2
 _CLUSTER_SECONDS = 2.0
@@ -174,6 +180,17 @@ def _tell_late(channel: Channel, address: str) -> None:
     channel.send(control.Log(level="error", message=said))
 
 
+def _executor(address: str, device: str, channel: Channel) -> RayExecutor | EmbeddedExecutor:
+    """The executor that the setting ``address`` names. Ray is imported only where it is used: it takes a second."""
+    if address == EMBEDDED:
+        return EmbeddedExecutor(device)
+    if word := ensure_token():
+        channel.send(control.Log(level="warning", message=word))
+    from mandel.driver.executors.ray_executor import RayExecutor
+
+    return RayExecutor(address, device)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Runs until told to stop or until the supervisor is gone."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -191,11 +208,7 @@ def main(argv: list[str] | None = None) -> int:
     late.daemon = True
     late.start()
     try:
-        if word := ensure_token():
-            channel.send(control.Log(level="warning", message=word))
-        from mandel.driver.executors.ray_executor import RayExecutor
-
-        executor = RayExecutor(options.address, options.device)
+        executor = _executor(options.address, options.device, channel)
     except MandelError as error:
         channel.send(control.Unavailable(code=error.code, message=error.message))
         return 3

@@ -290,9 +290,9 @@ class Supervisor:
             driver.is_ready(self._silence)
             self._registry.work.notify_all()
         _log.info(
-            "driver %d is ready: Ray at %s, dashboard %s, nodes: %d",
+            "driver %d is ready: %s, dashboard %s, nodes: %d",
             driver.pid,
-            event.address,
+            f"Ray at {event.address}" if event.address else "processes of this machine, without Ray",
             f"http://{event.dashboard}" if event.dashboard else "off",
             len(cluster_nodes.alive(event.nodes)),
         )
