@@ -36,8 +36,9 @@ ROOMS = {
     "protocol": {"errors", "payload"},
     "driver.files": {"errors", "protocol"},
     "driver.recipes": {"colour", "driver.files", "payload", "plan", "tasks"},
+    "places": {"errors", "payload"},
     "worker": {"device", "errors", "plan", "render", "tasks", "video"},
-    "client": {"errors", "payload", "protocol", "secret", "settings", "terminal"},
+    "client": {"errors", "payload", "places", "protocol", "secret", "settings", "terminal"},
     "driver.jobs": {
         "driver.files",
         "driver.recipes",
@@ -83,6 +84,7 @@ ROOMS = {
         "mandel",
         "notes",
         "payload",
+        "places",
         "plan",
         "protocol",
         "render",

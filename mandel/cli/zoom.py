@@ -127,7 +127,8 @@ def _parser() -> argparse.ArgumentParser:
         "payload",
         nargs="?",
         metavar="PAYLOAD",
-        help="JSON file (default payload.json, else the service's defaults); - reads stdin",
+        help="JSON file, or a place of another program (default payload.json, else the service's defaults); "
+        "- reads stdin",
     )
     parser.add_argument(
         "-o",

@@ -24,6 +24,11 @@ place in one step: the file is absent or complete. It is named after the
 payload file (zoom.json: zoom.mp4) or else after the job. The first digits of a
 job's id, four or more, are enough if no other job begins with them.
 
+PAYLOAD may be a place of another program: KFR of Kalles Fraktaler, TOML of
+Fraktaler 3 and rust-fractal, INI of DeepDrill, PAR of Fractint, UPR of Ultra
+Fractal, XPF of XaoS. The zoom then ends there; what was taken of the file and
+what was ignored is said. FILE#NAME takes one entry of a file that has several.
+
 standard output:
   a video             its file's name, once it is in place
   --status            facts, one a line
@@ -78,7 +83,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
+    p.add_argument(
+        "payload",
+        nargs="?",
+        metavar="PAYLOAD",
+        help="JSON file to send, or a place of another program (see below); - reads from stdin",
+    )
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")

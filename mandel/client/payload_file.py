@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
+from mandel.client import place_file
 from mandel.errors import RequestError
 from mandel.payload import fields
 from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.payload.fields import JsonObject
-from mandel.protocol import strict_json
 from mandel.terminal.format import printable, typed
 
 DEFAULT_PAYLOAD = Path("payload.json")
@@ -52,13 +51,12 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     ``maxiter``, it is left out, so that the service finds one.
 
     Raises:
-        RequestError: no such file, or no JSON object in it; a bad option.
+        RequestError: no such file, or neither a payload nor a place in it; a point that is none; a bad option.
     """
     given = changes(args)
     named = bool(args.payload)
-    base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
-    asked = base | given
-    told = []
+    base, told = _of_file(args.payload, given)
+    asked = place_file.tidied(base | given)
     if not named:
         file = DEFAULT_PAYLOAD if base else "the service's default payload"
         told.append(f"sending {file}" + (f" with {_listed(given)}" if given else ""))
@@ -73,19 +71,16 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     return asked, told + _warnings(asked)
 
 
-def _read(name: str) -> JsonObject:
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
-    name = "stdin" if name == "-" else name
-    try:
-        value = strict_json.loads(data)
-    except RequestError as error:
-        raise RequestError(error.code, f"{name}: {error.message}") from None
-    if not isinstance(value, dict):
-        raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
-    return value
+def _of_file(name: str | None, given: JsonObject) -> tuple[JsonObject, list[str]]:
+    """The fields that the named file gives, or payload.json if that is there, and what to say about them."""
+    if not name and not DEFAULT_PAYLOAD.exists():
+        return {}, []
+    base, found = place_file.content(name or str(DEFAULT_PAYLOAD))
+    return (
+        place_file.zoom_fields(found, name or str(DEFAULT_PAYLOAD), given)
+        if found is not None
+        else (base, [])
+    )
 
 
 def changes(args: argparse.Namespace) -> JsonObject:

@@ -1,14 +1,18 @@
 """The payload that is sent, and what is said about it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from mandel.client import command_line, payload_file
-from mandel.errors import RequestError
+from mandel.client import command_line, payload_file, place_file
+from mandel.errors import PayloadError, RequestError
 from mandel.payload.decimal_text import Number
+from tests.places import samples
 
+ROOT = Path(__file__).resolve().parents[2]
 SEED = {"point": "-1.338238635,-0.057237059", "maxiter": 1000, "num_frames": 50, "end_delta": 0.0001}
 EXACT_POINT = "--point=" + "-1." + "7" * 40 + ",0"
 
@@ -79,10 +83,6 @@ def test_a_file_without_a_limit_is_sent_as_it_is():
         ("-20e-1,0.0", "1e-300", None),
         ("-1.25e-3,0", "1e-6", 5),
         ("-1.25,0", "1e-30", None),
-        ("0.5", "1e-30", None),
-        ("1.23456", "1e-30", None),
-        ("x,0", "1e-30", None),
-        ("1", "1e-30", None),
         ("-0.7,0.1", "x", None),
         ("-0.70001,0.1", "1e-99999999999", 5),
     ],
@@ -123,3 +123,67 @@ def test_recolour_sends_the_changes_alone():
     }
     with pytest.raises(RequestError, match="takes the job's own payload"):
         command_line.request(command_line.parser().parse_args(["zoom.json", "--recolour", "3b1f"]))
+
+
+def test_a_place_of_another_program_is_where_the_zoom_ends():
+    Path("a.kfr").write_text(samples.KFR)
+    sent, told = ask("a.kfr", "--frame-width", "1080", "--frame-height", "1920", "--palette", "ember")
+    assert sent == {
+        "point": f"{samples.RE},{samples.IM}",
+        "end_delta": "0.001125",
+        "rotation": Number("30"),
+        "palette": "ember",
+        "frame_width": Number("1080"),
+        "frame_height": Number("1920"),
+    }
+    said = "\n".join(told)
+    taken = "point -0.7436438870371...,0.13182590420531..., delta 0.001125, rotation 30"
+    assert f"a.kfr (Kalles Fraktaler): taken are {taken}" in told
+    assert "its palette of 3 colours (--palette takes names)" in said
+    assert (
+        "maxiter 500 was made for the last frame" in said
+        and "mirror image" in said
+        and "ColorMethod 1" in said
+    )
+    sent, told = ask("a.kfr", "--maxiter", "700", "--end-delta", "1e-2", "--frame-width", "x")
+    assert sent["maxiter"] == Number("700") and sent["end_delta"] == Number("1e-2")
+    assert "was made for" not in "\n".join(told)
+
+
+def test_an_entry_of_a_file_with_several():
+    Path("a.par").write_text(samples.PAR)
+    assert ask("a.par#Seahorse")[0] == ask("a.par")[0]
+    with pytest.raises(RequestError, match=r"type=julia; only z\^2 \+ c, the Mandelbrot set"):
+        ask("a.par#Other")
+
+
+def test_a_file_of_colours_alone_is_no_place():
+    Path("a.map").write_text(samples.MAP)
+    with pytest.raises(RequestError, match="a palette of 255 colours and no place"):
+        ask("a.map")
+    assert len(place_file.palette_of("a.map").colours) == 255
+    with pytest.raises(RequestError, match="no palette that can be read"):
+        place_file.palette_of("named.json")
+
+
+@pytest.mark.parametrize("point", ["0.5", "1.23456", "x,0", "1"])
+def test_what_is_no_point_is_not_sent(point):
+    with pytest.raises(PayloadError, match=r"a point has two|the real part"):
+        ask("named.json", f"--point={point}")
+
+
+def test_pasted_points_and_numbers_are_sent_in_their_one_form():
+    Path("pasted.json").write_bytes(
+        '{"point": "\u22120.7\n5 + 0.1 i", "end_delta": "1e\u22125"}'.encode("utf-16")
+    )
+    assert ask("pasted.json")[0] == {"point": "-0.75,0.1", "end_delta": "1e-5"}
+    assert ask("pasted.json", "--point=0.25 \u2212 0.5i", "--end-delta", "1\u00d710\u207b\u00b2")[0] == {
+        "point": "0.25,-0.5",
+        "end_delta": "1e-2",
+    }
+
+
+def test_a_plain_payload_loads_nothing_that_it_does_not_need():
+    code = "import sys; from mandel.client import main; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not {"decimal", "tomllib", "mandel.places.read", "mandel.places.pasted"} & set(run.stdout.split())

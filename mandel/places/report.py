@@ -1,0 +1,45 @@
+"""Says to a person what was taken from a file, what was not, and how our picture differs."""
+
+from __future__ import annotations
+
+from mandel.places.place import Found, Place
+
+_SHOWN = 24
+
+
+def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: bool = True) -> list[str]:
+    """Lines on a file's contents.
+
+    Args:
+        place: the file's.
+        name: the file, as it was named.
+        delta: of the picture.
+        with_maxiter: whether the file's iteration limit is taken.
+    """
+    taken = [f"point {_short(place.re)},{_short(place.im)}", f"delta {_short(delta)}"]
+    if place.rotation != "0":
+        taken.append(f"rotation {place.rotation}")
+    if place.maxiter is not None and with_maxiter:
+        taken.append(f"maxiter {place.maxiter}")
+    ignored = list(found.ignored)
+    if found.palette is not None:
+        ignored.append(f"its palette of {len(found.palette.colours)} colours (--palette takes names)")
+    lines = [f"{name} ({found.program}): taken are {', '.join(taken)}"]
+    if ignored:
+        lines.append(f"ignored: {'; '.join(ignored)}")
+    lines += [f"note: {note}" for note in found.notes]
+    if place.mirrored:
+        turned = " and the rotation's" if place.rotation != "0" else ""
+        lines.append(
+            f"note: the picture is the mirror image of {found.program}'s, which has the imaginary axis downwards; "
+            f"change the imaginary part's sign{turned} to see the same"
+        )
+    return lines
+
+
+def _short(number: str) -> str:
+    """A number's text: its first digits, its exponent, and how many characters are not shown."""
+    if len(number) <= _SHOWN:
+        return number
+    mantissa, e, exponent = number.partition("E")
+    return f"{mantissa[: _SHOWN - 8]}...{e}{exponent}"
