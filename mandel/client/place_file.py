@@ -37,7 +37,7 @@ def content(name: str) -> tuple[JsonObject, Found | None]:
     file = "stdin" if file == "-" else file
     try:
         read = text.decoded(data)
-        if not read.lstrip().startswith(_JSON_STARTS):
+        if not read.lstrip().startswith("{"):
             from mandel.places.read import found_in
 
             if (found := found_in(read, file, entry)) is not None:

@@ -23,7 +23,9 @@ from mandel.places.place import Found, Place
 from mandel.places.text import FileError
 
 PROGRAM = "Fractint"
-MAP = re.compile(r"\A\s*+[0-9]{1,3}[ \t]++[0-9]{1,3}[ \t]++[0-9]{1,3}\b")
+MAP = re.compile(
+    r"\A(?:[ \t]*+(?:[;#][^\n]*+)?\n)*+[ \t]*+[0-9]{1,3}[ \t,]++[0-9]{1,3}[ \t,]++[0-9]{1,3}(?![0-9.])"
+)
 
 _ITERATIONS = 150
 _CORNERS = "-2.5/1.5/-1.5/1.5"
@@ -190,7 +192,7 @@ def read_map(text: str, entry: str | None) -> Found:
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith((";", "#")):
             continue
-        match = re.match(r"\s*+([0-9]{1,3})\s++([0-9]{1,3})\s++([0-9]{1,3})(?![0-9])", line)
+        match = re.match(r"\s*+([0-9]{1,3})[\s,]++([0-9]{1,3})[\s,]++([0-9]{1,3})(?![0-9])", line)
         if match is None or max(map(int, match.groups())) > 255:
             raise FileError(
                 f"line {number}, {line.strip()[:40]!r}, is no colour: three whole numbers from 0 to 255"

@@ -13,7 +13,7 @@ from mandel.places.toml_text import parsed, table
 PROGRAM = "Fraktaler 3"
 LOOKS_LIKE = re.compile(
     r"^[ \t]*+(?:program\s*=\s*[\"']fraktaler-3|(?:location|reference|bailout|formula)\s*\.\s*\w+\s*=|"
-    r"\[\s*(?:reference|bailout)\s*\]|\[\[\s*formula\s*\]\])",
+    r"\[[ \t]*+(?:location|reference|bailout)[ \t]*+\]|\[\[[ \t]*+formula[ \t]*+\]\])",
     re.MULTILINE,
 )
 

@@ -33,6 +33,10 @@ def read(text: str, entry: str | None) -> Found:
     for line in text.split("\n"):
         if not line.lstrip().startswith((";", "#")) and (match := _LINE.fullmatch(line)):
             known[match[1].lower()] = match[2].strip()
+    if "size" in known and "location" in known:
+        raise FileError(
+            "it is a file of Imagina, which is not read: its numbers are hexadecimal; save the place as KFR"
+        )
     return Found(
         PROGRAM,
         _place(known),

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from mandel.errors import RequestError
 from mandel.places import (
     deepdrill,
     entries,
@@ -20,6 +19,7 @@ from mandel.places import (
     xaos,
 )
 from mandel.places.place import Found
+from mandel.places.text import FileError
 
 
 class Format(NamedTuple):
@@ -38,18 +38,18 @@ class Format(NamedTuple):
     read: Callable[[str, str | None], Found]
 
 
-# The first that fits is taken: the plain signs first.
+# Of several that fit, one with the file's suffix is taken, else the first: the plain signs first.
 TABLE = (
     Format("GIMP gradient (GGR)", (".ggr",), gimp.GRADIENT, gimp.read_gradient),
     Format("GIMP palette (GPL)", (".gpl",), gimp.PALETTE, gimp.read_palette),
     Format("XaoS position (XPF)", (".xpf", ".xaf"), xaos.LOOKS_LIKE, xaos.read),
-    Format("Fraktaler 3 (TOML)", (".f3.toml",), fraktaler3.LOOKS_LIKE, fraktaler3.read),
     Format("Ultra Fractal (UPR, UGR)", (".upr", ".ugr"), ultra_fractal.LOOKS_LIKE, ultra_fractal.read),
     Format("Fractint (PAR)", (".par",), entries.LOOKS_LIKE, fractint.read_parameters),
     Format(
         "Kalles Fraktaler (KFR, KFP)", (".kfr", ".kfp"), kalles_fraktaler.LOOKS_LIKE, kalles_fraktaler.read
     ),
     Format("DeepDrill (INI)", (".ini",), deepdrill.LOOKS_LIKE, deepdrill.read),
+    Format("Fraktaler 3 (TOML)", (".f3.toml", ".toml"), fraktaler3.LOOKS_LIKE, fraktaler3.read),
     Format("rust-fractal (TOML)", (".toml",), rust_fractal.LOOKS_LIKE, rust_fractal.read),
     Format("colour map (MAP)", (".map",), fractint.MAP, fractint.read_map),
 )
@@ -77,16 +77,17 @@ def found_in(text: str, name: str, entry: str | None = None) -> Found | None:
 def _format(text: str, name: str) -> Format | None:
     if text.lstrip().startswith("{"):
         return None  # JSON: no other format begins so
-    for kind in TABLE:
-        if kind.looks_like.search(text):
+    fitting = [kind for kind in TABLE if kind.looks_like.search(text)]
+    named = [kind for kind in TABLE if name.endswith(kind.suffixes)]
+    for kind in fitting:
+        if kind in named:
             return kind
-    suffix = max(
-        (end for kind in TABLE for end in kind.suffixes if name.endswith(end)), key=len, default=None
-    )
-    if suffix is None:
-        return None
-    kind = next(kind for kind in TABLE if suffix in kind.suffixes)
-    raise RequestError("BAD_FILE", f"nothing in it looks like a file of {kind.name}")
+    if fitting:
+        return fitting[0]
+    if named:
+        names = " or ".join(kind.name for kind in named)
+        raise FileError(f"nothing in it looks like a file of {names}")
+    return None
 
 
 def known_formats() -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import MAX_EMAX, MIN_EMIN, Context
+
+from mandel.places.numbers import text_of
 from mandel.places.place import Found, Place
 
 _SHOWN = 24
+_FEW = Context(prec=6, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: bool = True) -> list[str]:
@@ -16,7 +20,7 @@ def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: b
         delta: of the picture.
         with_maxiter: whether the file's iteration limit is taken.
     """
-    taken = [f"point {_short(place.re)},{_short(place.im)}", f"delta {_short(delta)}"]
+    taken = [f"point {_short(place.re)},{_short(place.im)}", f"delta {text_of(_FEW.create_decimal(delta))}"]
     if place.rotation != "0":
         taken.append(f"rotation {place.rotation}")
     if place.maxiter is not None and with_maxiter:
@@ -38,8 +42,8 @@ def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: b
 
 
 def _short(number: str) -> str:
-    """A number's text: its first digits, its exponent, and how many characters are not shown."""
+    """A number's first digits and its exponent."""
     if len(number) <= _SHOWN:
         return number
-    mantissa, e, exponent = number.partition("E")
+    mantissa, e, exponent = number.lower().partition("e")
     return f"{mantissa[: _SHOWN - 8]}...{e}{exponent}"

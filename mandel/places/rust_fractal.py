@@ -13,7 +13,10 @@ from mandel.places.text import FileError
 from mandel.places.toml_text import parsed
 
 PROGRAM = "rust-fractal"
-LOOKS_LIKE = re.compile(r"^(?:(?:real|imag|zoom)\s*=|palette\s*=\s*\[)", re.MULTILINE)
+# Before any table.
+LOOKS_LIKE = re.compile(
+    r"\A(?:(?![ \t]*+\[)(?!(?:real|imag|zoom|palette)\b)[^\n]*+\n)*+(?:real|imag|zoom|palette)[ \t]*+="
+)
 
 _MEANT = {"real", "imag", "zoom", "iterations", "rotate", "palette", "fractal_type", "fractal_power"}
 

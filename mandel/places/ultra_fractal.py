@@ -54,7 +54,9 @@ def read(text: str, entry: str | None) -> Found:
         place = None if refused else _place(sections)
         if place is not None:
             notes.append(_GUESSED)
-        ignored = [f"{name}: colouring" for name in ("inside", "outside") if name in sections]
+            mapping = sections.get("mapping", _Section("", []))
+            ignored += [name for name in ("stretch", "skew") if mapping.get(name)]
+        ignored += [f"{name}: colouring" for name in ("inside", "outside") if name in sections]
     gradient = sections.get("gradient")
     return Found(
         PROGRAM,

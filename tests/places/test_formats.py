@@ -135,6 +135,33 @@ def test_the_formulas_name_is_in_the_refusal_of_a_file_with_one_entry():
     assert "type=formula, Carr2289" in found.refused
 
 
+def test_tables_of_toml_and_ini_are_told_apart():
+    table = '[location]\nreal = "-0.5"\nimag = "0.25"\nzoom = "8"\n'
+    for name in ("a.f3.toml", "a.toml"):
+        found = found_in(table, name)
+        assert (
+            found.program == "Fraktaler 3" and found.place.delta(9, 9) == "0.5" and not found.place.mirrored
+        )
+    assert found_in(table, "a.ini").program == "DeepDrill"
+    assert found_in(table + "[bailout]\niterations = 99\n", "a.f3.toml").place.maxiter == 99
+    assert found_in(samples.RUST_FRACTAL + "[view]\nx = 1\n", "a.toml").program == "rust-fractal"
+
+
+def test_files_of_imagina_are_refused_by_name():
+    text = "Formula: Mandelbrot\nLocation:\n\tRe: -1.7\n\tIm: 0.1\n\tSize: 1@-5\n\tIterations: 9\n"
+    with pytest.raises(FileError, match="Imagina"):
+        found_in(text, "a.imt")
+
+
+def test_colour_maps_as_people_edit_them():
+    text = "; my map\n\n 0 0 0\n255,128,0  orange\n\n1\t2\t3 x\n"
+    assert [colour for _, colour in found_in(text, "a.map").palette.colours] == [
+        (0, 0, 0),
+        (255, 128, 0),
+        (1, 2, 3),
+    ]
+
+
 def test_an_entry_is_chosen_by_its_name_or_is_the_first_of_ours():
     found = found_in(samples.PAR, "a.par")
     assert any("Seahorse was taken; FILE#NAME takes another entry: Other" in note for note in found.notes)

@@ -100,3 +100,16 @@ def test_an_entry_is_named_behind_the_file(tmp_path):
     odd = tmp_path / "a#b.json"
     odd.write_text(json.dumps({"fps": 30}))
     assert place_file.content(str(odd)) == ({"fps": Number("30")}, None)
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_a_file_may_begin_with_its_first_word(name, tmp_path):
+    """Comments and headings that programs write are often taken away."""
+    lines = samples.ALL[name].replace("\r\n", "\n").split("\n")
+    while lines[0].startswith(("#", ";", "(initstate)")):
+        del lines[0]
+    path = tmp_path / name
+    path.write_text("\n".join(lines))
+    fields, found = place_file.content(str(path))
+    whole = found_in(samples.ALL[name], name)
+    assert fields == {} and (found.place, found.palette) == (whole.place, whole.palette)
