@@ -36,7 +36,7 @@ ROOMS = {
     "protocol": {"errors", "payload"},
     "driver.files": {"errors", "protocol"},
     "driver.recipes": {"colour", "driver.files", "payload", "plan", "tasks"},
-    "places": {"errors", "payload"},
+    "places": {"errors", "payload", "terminal"},
     "worker": {"device", "errors", "plan", "render", "tasks", "video"},
     "client": {"errors", "payload", "places", "protocol", "secret", "settings", "terminal"},
     "driver.jobs": {

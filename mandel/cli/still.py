@@ -44,6 +44,9 @@ _FLAT = 0.01  # smooth counts that differ by less than this look like one colour
 _USAGE_CODES = (*codes.REFUSED, "BAD_FILE", "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
 _EPILOG = """\
+FILE is a payload, whose last frame is drawn, or a place of another program
+(python client.py --help lists them): what was taken of it is said on stderr.
+
 Prints the file's name when it is in place, with --timing before it the device,
 the arithmetic and the seconds of each step. To stderr go which share of the
 samples reached the limit, whether that seems too low or all is one colour, and

@@ -11,6 +11,7 @@ from mandel.payload.decimal_text import Number, exact
 from mandel.payload.fields import JsonObject
 from mandel.places import text
 from mandel.protocol import strict_json
+from mandel.terminal.format import printable
 
 if (
     TYPE_CHECKING
@@ -18,6 +19,7 @@ if (
     from mandel.places.palette import Palette
     from mandel.places.place import Found, Place
 
+_LONGEST = 1_000  # characters of a message
 _JSON_STARTS = ("{", "[", '"')
 
 
@@ -44,7 +46,7 @@ def content(name: str) -> tuple[JsonObject, Found | None]:
                 return {}, found
         return _json(read), None
     except RequestError as error:
-        raise RequestError(error.code, f"{file}: {error.message}") from None
+        raise RequestError(error.code, printable(f"{file}: {error.message}", _LONGEST)) from None
 
 
 def _json(read: str) -> JsonObject:
@@ -73,6 +75,8 @@ def zoom_fields(found: Found, name: str, given: JsonObject) -> tuple[JsonObject,
     Raises:
         RequestError: BAD_FILE: its formula is none of ours, or it has no place.
     """
+    from decimal import Decimal
+
     from mandel.places.report import sentences
 
     place = place_of(found, name)
@@ -86,6 +90,13 @@ def zoom_fields(found: Found, name: str, given: JsonObject) -> tuple[JsonObject,
             f"note: maxiter {place.maxiter} was made for the last frame; the service finds a limit for each "
             f"(--maxiter {place.maxiter} keeps it)"
         )
+    start = given.get("start_delta", fields.BY_NAME["start_delta"].default)
+    start = exact(start.text if isinstance(start, Number) else str(start))
+    if start is not None and Decimal(start.text()) <= Decimal(delta):
+        told.append(
+            "note: the file shows more than the zoom's first frame, so that the zoom leads outwards; "
+            "--start-delta or --end-delta change that"
+        )
     if place.rotation != "0":
         told.append("note: the view turns along the zoom; its last frame is turned as the file says")
     return asked, told
@@ -98,9 +109,8 @@ def place_of(found: Found, name: str) -> Place:
         RequestError: BAD_FILE: it has none of ours.
     """
     if found.refused:
-        raise RequestError(
-            "BAD_FILE", f"{name}: {found.refused}; only z^2 + c, the Mandelbrot set, is rendered here"
-        )
+        why = f"{name}: {found.refused}; only z^2 + c, the Mandelbrot set, is rendered here"
+        raise RequestError("BAD_FILE", printable(why, _LONGEST))
     if found.place is None:
         what = (
             f"a palette of {len(found.palette.colours)} colours" if found.palette else "nothing of a picture"

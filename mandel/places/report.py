@@ -6,8 +6,11 @@ from decimal import MAX_EMAX, MIN_EMIN, Context
 
 from mandel.places.numbers import text_of
 from mandel.places.place import Found, Place
+from mandel.terminal.format import printable
 
 _SHOWN = 24
+_LISTED = 12
+_LONGEST = 1_000
 _FEW = Context(prec=6, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
@@ -30,7 +33,8 @@ def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: b
         ignored.append(f"its palette of {len(found.palette.colours)} colours (--palette takes names)")
     lines = [f"{name} ({found.program}): taken are {', '.join(taken)}"]
     if ignored:
-        lines.append(f"ignored: {'; '.join(ignored)}")
+        more = f"; and {len(ignored) - _LISTED} more" if len(ignored) > _LISTED else ""
+        lines.append(f"ignored: {'; '.join(ignored[:_LISTED])}{more}")
     lines += [f"note: {note}" for note in found.notes]
     if place.mirrored:
         turned = " and the rotation's" if place.rotation != "0" else ""
@@ -38,7 +42,7 @@ def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: b
             f"note: the picture is the mirror image of {found.program}'s, which has the imaginary axis downwards; "
             f"change the imaginary part's sign{turned} to see the same"
         )
-    return lines
+    return [printable(line, _LONGEST) for line in lines]
 
 
 def _short(number: str) -> str:

@@ -150,6 +150,14 @@ def test_a_place_of_another_program_is_where_the_zoom_ends():
     assert "was made for" not in "\n".join(told)
 
 
+@pytest.mark.parametrize(
+    "options, outwards", [([], True), (["--start-delta", "9"], False), (["--start-delta", "x"], False)]
+)
+def test_a_zoom_that_leads_outwards_is_told(options, outwards):
+    Path("whole.ini").write_text("[location]\nzoom = 1\n")
+    assert ("leads outwards" in " ".join(ask("whole.ini", *options)[1])) == outwards
+
+
 def test_an_entry_of_a_file_with_several():
     Path("a.par").write_text(samples.PAR)
     assert ask("a.par#Seahorse")[0] == ask("a.par")[0]

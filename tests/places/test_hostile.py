@@ -3,10 +3,13 @@
 A test here that takes minutes has found work that grows with the square of a file's size.
 """
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mandel.client import place_file
 from mandel.errors import RequestError
 from mandel.places import numbers, pasted
 from mandel.places.place import Found
@@ -143,6 +146,27 @@ def test_nothing_is_followed_to_another_file_and_nothing_runs(tmp_path):
     assert found.palette is None
     with pytest.raises(RequestError):
         found_in("[location]\nreal = __import__('os').getpid()\n", "a.ini")
+
+
+@pytest.mark.parametrize("name", samples.ALL)
+def test_a_file_cannot_control_the_terminal(name, tmp_path):
+    """Escape sequences wherever a file has words: what is said, as error or not, has none."""
+    path = tmp_path / name
+    words = re.findall(r"\w+", samples.ALL[name])[:60]
+    for word in sorted(set(words)):
+        path.write_text(samples.ALL[name].replace(word, f"\x1b[31m{word}\x9b2J", 1))
+        try:
+            _, found = place_file.content(str(path))
+            _, said = place_file.zoom_fields(found, "a", {}) if found is not None else ({}, [])
+        except RequestError as error:
+            said = [error.message]
+        assert all(line.isprintable() for line in said), said
+
+
+def test_what_is_said_has_an_end():
+    text = samples.RUST_FRACTAL + "".join(f"key_{i} = 1\n" for i in range(5000))
+    _, said = place_file.zoom_fields(found_in(text, "a.toml"), "a", {})
+    assert "and 4989 more" in said[1] and max(map(len, said)) < 1100
 
 
 def test_all_formats_give_what_they_found():
