@@ -116,6 +116,7 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
     for name in ("width", "height"):
         if getattr(options, name) is None:
             setattr(options, name, base.get(f"frame_{name}", _SIDE))
+    options.adaptive = options.adaptive or base.get("supersampling_mode") == payload.ADAPTIVE
     for name in ("width", "height"):
         if not 1 <= getattr(options, name) <= limits.max_side:
             raise PayloadError(
