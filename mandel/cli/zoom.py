@@ -1,4 +1,4 @@
-"""Renders a payload to an mp4 in one command, without a running service.
+"""Renders a payload to a film in one command, without a running service.
 
 It starts the service on a free port, sends the payload as any client would, and
 ends the service again. All that was rendered stays in DB/.
@@ -130,9 +130,8 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         type=Path,
-        default=Path("zoom.mp4"),
         metavar="OUT",
-        help="file for the video, may exist (default zoom.mp4)",
+        help="file for the video, may exist (default zoom.mp4, or as the codec wants it)",
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=_PASSED_ON)
@@ -144,6 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
+        options.output = options.output or Path(f"zoom.{payload_file.container(options)}")
         check_writable(options.output)
         db = Path(settings.read(options).db).resolve()
     except MandelError as error:

@@ -21,7 +21,8 @@ service's defaults. If options name another point or delta than the file and
 no --maxiter, the file's maxiter is left out and the service finds one
 ("auto"). The video is checked against its length and SHA-256 and then put in
 place in one step: the file is absent or complete. It is named after the
-payload file (zoom.json: zoom.mp4) or else after the job. The first digits of a
+payload file (zoom.json: zoom.mp4) or else after the job. An OUT that ends in
+.mov or .mkv also names the container. The first digits of a
 job's id, four or more, are enough if no other job begins with them.
 
 standard output:
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     """Reads what ``request`` understands; its mistakes end the program with 2."""
     p = argparse.ArgumentParser(
         prog=typed("client"),
-        description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
+        description="Renders a Mandelbrot zoom by the service; the result is a film: mp4, mov or mkv.",
         usage=_USAGE,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

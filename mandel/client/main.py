@@ -37,16 +37,16 @@ class _ServiceError(MandelError):
     """An error that the service sent as a part of its reply."""
 
 
-def _output(args: argparse.Namespace, job: str | None) -> Path:
-    """The path for the video. Of all that the service sends, only the job id is used in it, after a check."""
+def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -> Path:
+    """The path for the video. Of all that the service sends, only job id and container are used, after a check."""
     if args.output is not None:
         return Path(args.output)
     if args.attach is None and args.recolour is None and args.payload != "-":
         if args.payload:
-            return Path(Path(args.payload).stem + ".mp4")
+            return Path(f"{Path(args.payload).stem}.{container}")
         if payload_file.DEFAULT_PAYLOAD.exists():
-            return payload_file.DEFAULT_PAYLOAD.with_suffix(".mp4")
-    return Path(f"{(job or 'zoom')[:12]}.mp4")
+            return payload_file.DEFAULT_PAYLOAD.with_suffix(f".{container}")
+    return Path(f"{(job or 'zoom')[:12]}.{container}")
 
 
 def _token(file: str) -> JsonObject:
@@ -138,7 +138,12 @@ class _Session:
                 self._result = fields
             case VideoHead() if self._streams:
                 self._video = event
-                self._placed = AtomicFile(_output(self._args, self.job), event.size)
+                output = _output(self._args, self.job, event.container)
+                if output.suffix != f".{event.container}" and not self._args.quiet:
+                    print(
+                        f"note: {output} is a film in {event.container}, whatever its name", file=sys.stderr
+                    )
+                self._placed = AtomicFile(output, event.size)
             case VideoData(data) if self._placed is not None:
                 self._placed.write(data)
                 self._arrived += len(data)

@@ -13,6 +13,7 @@ from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.payload.fields import JsonObject
 from mandel.protocol import strict_json
 from mandel.terminal.format import printable, typed
+from mandel.video import coding
 
 DEFAULT_PAYLOAD = Path("payload.json")
 
@@ -58,6 +59,9 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     named = bool(args.payload)
     base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
     asked = base | given
+    named_by_output = args.output.suffix[1:] if args.output is not None else ""
+    if named_by_output in (coding.MOV, coding.MKV) and "container" not in asked:
+        asked["container"] = named_by_output
     told = []
     if not named:
         file = DEFAULT_PAYLOAD if base else "the service's default payload"
@@ -70,7 +74,15 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
             f"maxiter {shown} of {args.payload or DEFAULT_PAYLOAD} was made for another place and is left out: the "
             f"service finds one (--maxiter {shown} keeps it)"
         )
-    return asked, told + _warnings(asked)
+    return asked, told + _warnings(asked) + _level_warnings(asked)
+
+
+def container(args: argparse.Namespace) -> str:
+    """The container of the film that is asked for, as far as it is known before anything is sent."""
+    asked = changes(args)
+    if args.payload != "-" and (args.payload or DEFAULT_PAYLOAD.exists()):
+        asked = _read(args.payload or str(DEFAULT_PAYLOAD)) | asked
+    return coding.container(asked.get("codec"), asked.get("container"))
 
 
 def _read(name: str) -> JsonObject:
@@ -139,6 +151,24 @@ def _decimals(text: str) -> int:
     fraction = re.split("[eE]", text)[0].partition(".")[2]
     zeros = len(fraction) - len(fraction.rstrip("0"))
     return max(zeros - value.exponent, 0) if value is not None and value.digits else len(fraction)
+
+
+def _level_warnings(asked: JsonObject) -> list[str]:
+    """Says when few devices would play the film, and which codec suits its frames better."""
+    values = {
+        name: asked.get(name, fields.BY_NAME[name].default) for name in ("frame_width", "frame_height", "fps")
+    }
+    texts = [value.text if isinstance(value, Number) else str(value) for value in values.values()]
+    if not all(re.fullmatch("[0-9]{1,6}(/[0-9]{1,6}|[.][0-9]{1,6})?", text) for text in texts):
+        return []  # the service says what is wrong, or the film is unusual
+    from fractions import Fraction
+
+    try:
+        width, height, fps = map(Fraction, texts)
+    except ZeroDivisionError:
+        return []
+    word = coding.word(str(asked.get("codec", fields.BY_NAME["codec"].default)), int(width), int(height), fps)
+    return [word] if word else []
 
 
 def _warnings(asked: JsonObject) -> list[str]:

@@ -15,16 +15,18 @@ import pytest
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.driver.recipes.recipe import VIDEO_BAILOUT
+from mandel.payload import in_file
+from mandel.payload.payload import parse
 from mandel.plan.zoom import Zoom
+from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
+from mandel.video import ffmpeg
 from tests.support.service import ROOT
 from tests.support.video import stream
 
 
 def decoded(path: Path, width: int, height: int) -> np.ndarray:
     """Planar frames of a video, uint8, (frames, height * 3 / 2, width)."""
-    from mandel.video import ffmpeg
-
     raw = ffmpeg.run(["-i", f"file:{path}", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1"])
     return np.frombuffer(raw, np.uint8).reshape(-1, height * 3 // 2, width)
 
@@ -207,3 +209,26 @@ def test_that_auto_gave_up_is_said(service, payload_file, tmp_path):
     reply = ask(service, (tmp_path / "payload.json").read_bytes())
     told = json.loads(reply.get_payload()[0].get_payload(decode=True))
     assert told["notes"]["gave_up"]["reason"] and told["notes"]["flat"]["inside"] == 2
+
+
+@pytest.mark.parametrize("sampling", ["exact", "shared"])
+def test_a_lossless_film_has_the_pictures_as_they_were_rendered(service, payload_file, tmp_path, sampling):
+    """And says what it is: the client asks for its kind of file, and reads its payload again."""
+    path, out = payload_file(codec="ffv1", sampling=sampling, num_frames=3), tmp_path / "film.mkv"
+    run = service.client(path, "-o", str(out))
+    assert run.returncode == 0, run.stderr
+    raw = ffmpeg.run(["-i", f"file:{out}", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"])
+    found = np.frombuffer(raw, np.uint8).reshape(3, 64, 96, 3)
+    asked = parse(loads(in_file.read(out)))
+    assert asked == parse(loads(Path(path).read_bytes()))
+    if sampling == "exact":
+        zoom, renderer = Zoom.of(asked), FrameRenderer(device_context())
+        wanted = [renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, ColourStyle()) for k in range(3)]
+        assert np.array_equal(found, np.stack(wanted))
+    # The same pictures in ten bits, whose upper eight these are, but for rounding.
+    ten = tmp_path / "ten.mov"
+    run = service.client(path, "-o", str(ten), "--bits", "10")
+    assert run.returncode == 0, run.stderr
+    raw = ffmpeg.run(["-i", f"file:{ten}", "-f", "rawvideo", "-pix_fmt", "gbrp10le", "pipe:1"])
+    planes = np.frombuffer(raw, "<u2").reshape(3, 3, 64, 96)[:, [2, 0, 1]].transpose(0, 2, 3, 1)
+    assert np.abs(planes / 1023 - found / 255).max() <= 0.5 / 255 + 1.5 / 1023

@@ -76,7 +76,7 @@ class JobRun:
         self.cache = cache
         self.payload = payload
         self.tmp = tmp
-        self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2
+        self.frame_bytes = payload.picture_bytes
         self.segments = cut(payload.num_frames, self.frame_bytes)
         self.paths = dict(finished)
         self.set_priority(priority)
@@ -276,7 +276,7 @@ class JobRun:
             return []
         encoding = WorkItem(SEGMENT, segment.index)
         p = self.payload
-        unit = SegmentUnit(p.frame_width, p.frame_height, p.fps)
+        unit = SegmentUnit(p.frame_width, p.frame_height, p.fps, p.coding)
         inputs = tuple(self._made[WorkItem(FRAME, f)] for f in segment.frames)
         return [(encoding, Task(SEGMENT, unit, inputs, label=self._label(encoding), memory=self._memory))]
 
