@@ -70,6 +70,7 @@ ROOMS = {
         "settings",
         "store",
         "terminal",
+        "video",
     },
 }
 # What only these rooms or modules may import.
@@ -87,7 +88,7 @@ ONLY = {
         "mandel.worker.functions",
     },
     "sqlite3": {"mandel.store"},
-    "imageio": {"mandel.video", "mandel.cli.still"},
+    "imageio": {"mandel.video"},
     "imageio_ffmpeg": {"mandel.video", "mandel.cli.doctor"},
 }
 # What these rooms must not import, as they compute and nothing else.

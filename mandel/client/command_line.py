@@ -22,7 +22,8 @@ no --maxiter, the file's maxiter is left out and the service finds one
 ("auto"). The video is checked against its length and SHA-256 and then put in
 place in one step: the file is absent or complete. It is named after the
 payload file (zoom.json: zoom.mp4) or else after the job. An OUT that ends in
-.mov or .mkv also names the container. The first digits of a
+.mov or .mkv also names the container. A film that has the name already is
+kept under another one, unless it is the same. The first digits of a
 job's id, four or more, are enough if no other job begins with them.
 
 standard output:
@@ -53,6 +54,7 @@ examples:
   %(prog)s --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
   %(prog)s payloads/deep-300.json --num-frames 600
   %(prog)s --attach 3b1f0c -o zoom.mp4
+  %(prog)s --again zoom.mp4 --codec hevc --quality best -o best.mp4
   %(prog)s --sampling shared --keep-strips true     (once; prints the job)
   %(prog)s --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
 """
@@ -79,8 +81,14 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
-    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
+    p.add_argument(
+        "payload",
+        nargs="?",
+        metavar="PAYLOAD",
+        help="JSON file to send, or a film, poster or still that carries its payload; - reads from stdin",
+    )
+    p.add_argument("--again", metavar="FILE", help="make a film again, with the fields below changed")
+    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film")
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument(
@@ -133,6 +141,10 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
             {"op": operation.RECOLOUR, "job": args.recolour} | payload_file.changes(args) | beside,
             [],
         )
+    if args.again is not None:
+        if args.payload:
+            raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
+        args.payload = args.again
     payload, told = payload_file.payload(args)
     return operation.RENDER, payload | beside, told
 

@@ -25,7 +25,7 @@ from mandel.protocol import codes, operation, reply, strict_json
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, ReplyEvent, VideoData, VideoHead
 from mandel.terminal import note_text
 from mandel.terminal.arguments import joined
-from mandel.terminal.atomic_file import AtomicFile, check_writable
+from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import printable, typed
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
@@ -150,9 +150,16 @@ class _Session:
                 self._line.received(self._arrived, self._video.size)
             case ReplyEnd():
                 if self._placed is not None:
+                    self._keep_other(self._placed.path)
                     self._placed.commit()
             case _:
                 raise TransferError("BAD_REPLY", "the reply is to another kind of request")
+
+    def _keep_other(self, path: Path) -> None:
+        """Gives another name to a file that would be replaced by another film."""
+        kept = put_aside(path, self._video.sha256)
+        if kept is not None and not self._args.quiet:
+            print(f"note: another {path} was there; it is {kept} now", file=sys.stderr)
 
     def how_to_attach(self) -> str:
         """The command line that follows the job again."""

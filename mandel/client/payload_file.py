@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from mandel.errors import RequestError
-from mandel.payload import fields
+from mandel.payload import fields, in_file
 from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.payload.fields import JsonObject
 from mandel.protocol import strict_json
@@ -22,6 +22,7 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What a zoom shows; a file's maxiter was made for that.
 _PLACE = ("point", *_DELTAS)
 _SHOWN = 24
+_LARGEST = 1 << 24
 # A point of fewer decimals was hardly cut off: -1.25, 0.25.
 _LEAST_DECIMALS = 5
 
@@ -60,7 +61,7 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
     asked = base | given
     named_by_output = args.output.suffix[1:] if args.output is not None else ""
-    if named_by_output in (coding.MOV, coding.MKV) and "container" not in asked:
+    if named_by_output in (coding.MOV, coding.MKV) and asked.get("container", "auto") == "auto":
         asked["container"] = named_by_output
     told = []
     if not named:
@@ -87,10 +88,12 @@ def container(args: argparse.Namespace) -> str:
 
 def _read(name: str) -> JsonObject:
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        data = sys.stdin.buffer.read() if name == "-" else _beginning(Path(name))
     except OSError as error:
         raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
     name = "stdin" if name == "-" else name
+    if in_file.may_carry(data):
+        data = in_file.read(Path(name))
     try:
         value = strict_json.loads(data)
     except RequestError as error:
@@ -98,6 +101,12 @@ def _read(name: str) -> JsonObject:
     if not isinstance(value, dict):
         raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
     return value
+
+
+def _beginning(path: Path) -> bytes:
+    """The bytes of a payload file; of one that is far too large to be one, the first of them."""
+    with path.open("rb") as file:
+        return file.read(_LARGEST)
 
 
 def changes(args: argparse.Namespace) -> JsonObject:

@@ -18,6 +18,11 @@ MARK = "mandel payload: "
 _LONGEST = 1 << 17
 
 
+def may_carry(begin: bytes) -> bool:
+    """Whether a file that begins with these bytes is an mp4, mov, mkv or png."""
+    return begin.startswith((b"\x1aE\xdf\xa3", b"\x89PNG\r\n")) or begin[4:8] == b"ftyp"
+
+
 def text(payload: JsonObject) -> str:
     """What a file carries: the mark, and the payload as JSON."""
     return MARK + json.dumps(payload, separators=(",", ":"))
@@ -51,6 +56,6 @@ def read(path: Path) -> bytes:
     except (ValueError, RecursionError):
         raise RequestError(
             "BAD_FILE",
-            f"{path} carries no payload: only films, posters and stills that this program made since version 2 do",
+            f"{path} carries no payload: only films, posters and stills of this program do",
         ) from None
     return found[:end]
