@@ -12,6 +12,7 @@ from mandel.errors import RequestError
 from mandel.payload.fields import RECOLOURED, JsonObject
 from mandel.protocol import operation
 from mandel.terminal.format import typed
+from mandel.video import coding
 
 _USAGE = """%(prog)s [PAYLOAD] [-o OUT] [options] [fields of the payload]
        %(prog)s --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
@@ -27,7 +28,7 @@ kept under another one, unless it is the same. The first digits of a
 job's id, four or more, are enough if no other job begins with them.
 
 standard output:
-  a video             its file's name, once it is in place
+  a video             its file's name, once it is in place; or the folder's name
   --status            facts, one a line
   --list              a table: the 1,000 jobs last asked for, newest first, with
                       what they take on the service's disk
@@ -89,6 +90,13 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--again", metavar="FILE", help="make a film again, with the fields below changed")
     p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film")
+    p.add_argument(
+        "--frames",
+        type=Path,
+        metavar="FOLDER",
+        help="all frames as PNG files, exactly as they were rendered (--bits 10: of 16 bits), in a new folder; "
+        "with -o also as a film of codec png",
+    )
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument(
@@ -124,7 +132,7 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
-        if args.payload or payload_file.changes(args):
+        if args.payload or args.frames or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
@@ -146,6 +154,19 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
             raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
         args.payload = args.again
     payload, told = payload_file.payload(args)
+    if args.frames is not None:
+        if args.field_codec not in (None, coding.PNG):
+            raise RequestError(
+                "BAD_OPTION",
+                f"--frames comes from a film of codec png, not {args.field_codec}; leave --codec out",
+            )
+        payload |= {
+            "codec": coding.PNG,
+            "quality": coding.LOSSLESS,
+            "container": coding.MOV,
+            "crf": coding.AUTO,
+        }
+        payload["max_bitrate"] = "0"
     return operation.RENDER, payload | beside, told
 
 

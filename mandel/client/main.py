@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mandel import secret, settings
-from mandel.client import command_line, payload_file
+from mandel.client import command_line, frames, payload_file
 from mandel.client.conversation import converse, trust
 from mandel.client.progress_line import ProgressLine
 from mandel.client.report import report
@@ -41,6 +41,8 @@ def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -
     """The path for the video. Of all that the service sends, only job id and container are used, after a check."""
     if args.output is not None:
         return Path(args.output)
+    if args.frames is not None:
+        return Path(f"{args.frames}.{container}")
     if args.attach is None and args.recolour is None and args.payload != "-":
         if args.payload:
             return Path(f"{Path(args.payload).stem}.{container}")
@@ -97,6 +99,8 @@ class _Session:
         self._streams = operation.TABLE[op].streams
         if self._streams:
             check_writable(_output(self._args, None))
+        if self._args.frames is not None:
+            frames.check_folder(self._args.frames)
         if hints and not self._args.quiet:
             print(*hints, sep="\n", file=sys.stderr)
         try:
@@ -112,9 +116,12 @@ class _Session:
                 print(sentence, file=sys.stderr)
         if self._placed is not None and self._args.json:
             facts = {"job": self.job, "video": str(self._placed.path), "bytes": self._arrived}
+            if self._args.frames is not None:
+                facts["frames"] = str(self._args.frames)
             print(json.dumps(facts | {"sha256": self._video.sha256, **({"notes": known} if known else {})}))
         elif self._placed is not None:
-            self._finished(self._placed.path)
+            kept_film = self._args.frames is None or self._args.output is not None
+            self._finished(self._placed.path if kept_film else self._args.frames)
         else:
             print(json.dumps(self._result, indent=2) if self._args.json else report(op, self._result))
 
@@ -152,8 +159,18 @@ class _Session:
                 if self._placed is not None:
                     self._keep_other(self._placed.path)
                     self._placed.commit()
+                    if self._args.frames is not None:
+                        self._cut_out(self._placed.path)
             case _:
                 raise TransferError("BAD_REPLY", "the reply is to another kind of request")
+
+    def _cut_out(self, film: Path) -> None:
+        """Writes the frames; the film itself stays only if it was asked for."""
+        count, wanted = frames.write(film, self._args.frames), self._last.get("frames")
+        if count != wanted:
+            raise TransferError("STORE_FAILED", f"{film} has {count} frames that are PNG files, not {wanted}")
+        if self._args.output is None:
+            film.unlink()
 
     def _keep_other(self, path: Path) -> None:
         """Gives another name to a file that would be replaced by another film."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # the client loads this module, and starts sooner without
 AUTO = "auto"
 QUALITIES = DRAFT, GOOD, BEST, LOSSLESS = "draft", "good", "best", "lossless"
 CONTAINERS = MP4, MOV, MKV = "mp4", "mov", "mkv"
-H264, HEVC, AV1, PRORES, FFV1 = "h264", "hevc", "av1", "prores", "ffv1"
+H264, HEVC, AV1, PRORES, FFV1, PNG = "h264", "hevc", "av1", "prores", "ffv1", "png"
 
 # ffmpeg's names of the layouts of plan/picture.py.
 RAW_FORMATS = {YUV420: "yuv420p", RGB: "rgb24", RGB10: "x2bgr10le"}
@@ -186,6 +186,11 @@ def _ffv1(coding: Coding) -> list[str]:
     return ["-vf", _RGB_TAGS, "-c:v", "ffv1", "-level", "3", "-slicecrc", "1", "-pix_fmt", depth]
 
 
+def _png(coding: Coding) -> list[str]:
+    depth = "rgb24" if coding.bits == 8 else "rgb48be"
+    return ["-vf", _RGB_TAGS, "-c:v", "png", "-compression_level", "4", "-pred", "mixed", "-pix_fmt", depth]
+
+
 def _to_yuv(coding: Coding) -> str:
     return _YUV_TAGS if coding.layout == YUV420 else _TO_YUV + _YUV_TAGS
 
@@ -226,6 +231,7 @@ _CODECS = {
     ),
     PRORES: _Codec((MOV, MKV), (10,), {}, 0, (DRAFT, GOOD, BEST), 2, None, _prores),
     FFV1: _Codec((MKV, MOV), (8, 10), {}, 0, (LOSSLESS,), 2, None, _ffv1),
+    PNG: _Codec((MOV, MKV), (8, 10), {}, 0, (LOSSLESS,), 2, None, _png),
 }
 CODECS = tuple(_CODECS)
 

@@ -160,9 +160,12 @@ def test_again_says_when_a_file_carries_nothing():
     [
         (
             ["--frame-width=7680", "--frame-height=4320"],
-            "few devices play h264 .* codec hevc, av1, prores or ffv1",
+            "few devices play h264 .* codec hevc, av1, prores, ffv1 or png",
         ),
-        (["--frame-width=16384", "--frame-height=16128"], "no level allows, .* codec prores or ffv1 suits"),
+        (
+            ["--frame-width=16384", "--frame-height=16128"],
+            "no level allows, .* codec prores, ffv1 or png suits",
+        ),
         (["--frame-width=7680", "--frame-height=4320", "--codec=hevc"], None),
         (["--frame-width=3840", "--frame-height=2160", "--fps=60"], None),
         (["--frame-width=3840", "--frame-height=2160", "--fps=120"], "at 120 frames"),

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
@@ -232,3 +233,27 @@ def test_a_lossless_film_has_the_pictures_as_they_were_rendered(service, payload
     raw = ffmpeg.run(["-i", f"file:{ten}", "-f", "rawvideo", "-pix_fmt", "gbrp10le", "pipe:1"])
     planes = np.frombuffer(raw, "<u2").reshape(3, 3, 64, 96)[:, [2, 0, 1]].transpose(0, 2, 3, 1)
     assert np.abs(planes / 1023 - found / 255).max() <= 0.5 / 255 + 1.5 / 1023
+
+
+def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
+    path, folder = payload_file(num_frames=5), tmp_path / "frames"
+    run = service.client(path, "--frames", str(folder))
+    assert run.returncode == 0 and run.stdout.strip() == str(folder), run.stderr
+    assert sorted(file.name for file in folder.iterdir()) == [f"frame-{k:05d}.png" for k in range(5)]
+    zoom, renderer = Zoom.of(parse(loads(Path(path).read_bytes()))), FrameRenderer(device_context())
+    for k in range(5):
+        wanted = renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, ColourStyle())
+        assert np.array_equal(iio.imread(folder / f"frame-{k:05d}.png"), wanted)
+    assert {file.name for file in tmp_path.iterdir()} == {"payload.json", "frames"}
+    run = service.client(path, "--frames", str(folder))
+    assert run.returncode == 2 and "not an empty folder" in run.stderr
+    run = service.client(
+        path, "--frames", str(tmp_path / "ten"), "--bits", "10", "-o", str(tmp_path / "ten.mov")
+    )
+    assert run.returncode == 0 and (tmp_path / "ten.mov").exists(), run.stderr
+    raw = ffmpeg.run(
+        ["-i", f"file:{tmp_path}/ten/frame-00004.png", "-f", "rawvideo", "-pix_fmt", "rgb48le", "-"]
+    )
+    levels = np.frombuffer(raw, "<u2").reshape(64, 96, 3)
+    assert np.abs(levels / 65535 - wanted / 255).max() <= 0.5 / 255 + 1.5 / 1023
+    assert len(np.unique(levels)) > 256

@@ -26,13 +26,14 @@ CONTAINERS = {
     "av1": ("mp4", "mkv"),
     "prores": ("mov", "mkv"),
     "ffv1": ("mkv", "mov"),
+    "png": ("mov", "mkv"),
 }
 ROWS = [
     (codec, quality, container)
     for codec, quality, container in itertools.product(CONTAINERS, coding.QUALITIES, coding.CONTAINERS)
     if container in CONTAINERS[codec]
-    and (quality == "good" or container == CONTAINERS[codec][0])
-    and (codec != "ffv1" or quality == "lossless")
+    and (quality in ("good", "lossless") or container == CONTAINERS[codec][0])
+    and (codec not in ("ffv1", "png") or quality == "lossless")
     and not (codec in ("av1", "prores") and quality == "lossless")
 ]
 
@@ -196,7 +197,7 @@ def test_what_a_codec_lacks_is_refused_with_what_it_has(field, fields):
 
 
 def test_levels_are_checked_before_anything_is_rendered():
-    with pytest.raises(PayloadError, match=r"no level of av1 allows .* choose codec prores or ffv1"):
+    with pytest.raises(PayloadError, match=r"no level of av1 allows .* choose codec prores, ffv1 or png"):
         parse({"codec": "av1", "frame_width": 8192, "frame_height": 8192, "num_frames": 1})
     with pytest.raises(PayloadError, match="pixels at least"):
         parse({"codec": "hevc", "frame_width": 8, "frame_height": 8})
