@@ -140,6 +140,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="all frames as PNG files in a new folder, as of the client",
     )
+    parser.add_argument(
+        "--preview", type=int, metavar="N", help="N small frames on one sheet, as of the client"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=_PASSED_ON)
     payload_file.add_field_options(parser)
@@ -150,9 +153,9 @@ def main(argv: list[str] | None = None) -> int:
     """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
-        if options.output is None and options.frames is None:
+        if options.output is None and options.frames is None and options.preview is None:
             options.output = Path(f"zoom.{payload_file.container(options)}")
-        check_writable(options.output or Path(f"{options.frames}.mov"))
+        check_writable(options.output or Path(f"{options.frames or 'zoom'}.mov"))
         db = Path(settings.read(options).db).resolve()
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
@@ -197,6 +200,7 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         words = [*filter(None, [options.payload]), *where]
         words += ["-o", str(options.output)] if options.output else []
         words += ["--frames", str(options.frames)] if options.frames else []
+        words += ["--preview", str(options.preview)] if options.preview is not None else []
         words += payload_file.field_words(options) + ["--quiet"] * options.quiet
         kept = f"what was rendered is kept in {db}; the same command goes on from there"
         code = client.main(words, kept, finished)

@@ -54,6 +54,7 @@ examples:
   %(prog)s zoom.json --num-frames 200 --palette ember -o zoom.mp4
   %(prog)s --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
   %(prog)s payloads/deep-300.json --num-frames 600
+  %(prog)s zoom.json --preview 12 -o sheet.png
   %(prog)s --attach 3b1f0c -o zoom.mp4
   %(prog)s --again zoom.mp4 --codec hevc --quality best -o best.mp4
   %(prog)s --sampling shared --keep-strips true     (once; prints the job)
@@ -97,6 +98,12 @@ def parser() -> argparse.ArgumentParser:
         help="all frames as PNG files, exactly as they were rendered (--bits 10: of 16 bits), in a new folder; "
         "with -o also as a film of codec png",
     )
+    p.add_argument(
+        "--preview",
+        type=int,
+        metavar="N",
+        help="N small frames along the zoom on one sheet, in place of the film: soon there, and as the film will look",
+    )
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument(
@@ -132,7 +139,7 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
-        if args.payload or args.frames or payload_file.changes(args):
+        if args.payload or args.frames or args.preview or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
@@ -154,6 +161,11 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
             raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
         args.payload = args.again
     payload, told = payload_file.payload(args)
+    args.asked = payload
+    if args.preview is not None:
+        if args.frames is not None:
+            raise RequestError("BAD_OPTION", "--preview makes one sheet, --frames files: ask for one of them")
+        payload = payload_file.preview(payload, args.preview)
     if args.frames is not None:
         if args.field_codec not in (None, coding.PNG):
             raise RequestError(

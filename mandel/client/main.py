@@ -7,6 +7,7 @@ nor OpenCL.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from mandel.client.conversation import converse, trust
 from mandel.client.progress_line import ProgressLine
 from mandel.client.report import report
 from mandel.errors import MandelError, RequestError, TransferError
+from mandel.payload import in_file
 from mandel.payload.fields import JsonObject
 from mandel.payload.job_id import is_job_id
 from mandel.protocol import codes, operation, reply, strict_json
@@ -41,6 +43,8 @@ def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -
     """The path for the video. Of all that the service sends, only job id and container are used, after a check."""
     if args.output is not None:
         return Path(args.output)
+    if args.preview is not None:
+        return Path(f"{Path(args.payload or payload_file.DEFAULT_PAYLOAD.name).stem or 'zoom'}-preview.png")
     if args.frames is not None:
         return Path(f"{args.frames}.{container}")
     if args.attach is None and args.recolour is None and args.payload != "-":
@@ -144,25 +148,35 @@ class _Session:
             case JsonPart(_, fields) if not self._streams:
                 self._result = fields
             case VideoHead() if self._streams:
-                self._video = event
-                output = _output(self._args, self.job, event.container)
-                if output.suffix != f".{event.container}" and not self._args.quiet:
-                    print(
-                        f"note: {output} is a film in {event.container}, whatever its name", file=sys.stderr
-                    )
-                self._placed = AtomicFile(output, event.size)
+                self._begin(event)
             case VideoData(data) if self._placed is not None:
                 self._placed.write(data)
                 self._arrived += len(data)
                 self._line.received(self._arrived, self._video.size)
             case ReplyEnd():
                 if self._placed is not None:
-                    self._keep_other(self._placed.path)
-                    self._placed.commit()
-                    if self._args.frames is not None:
-                        self._cut_out(self._placed.path)
+                    self._put_in_place(self._placed)
             case _:
                 raise TransferError("BAD_REPLY", "the reply is to another kind of request")
+
+    def _begin(self, event: VideoHead) -> None:
+        """Opens the film's file."""
+        self._video = event
+        output = _output(self._args, self.job, event.container)
+        if self._args.preview is not None:
+            output = output.with_name(f".{output.name}.{event.container}")
+        if output.suffix != f".{event.container}" and not self._args.quiet:
+            print(f"note: {output} is a film in {event.container}, whatever its name", file=sys.stderr)
+        self._placed = AtomicFile(output, event.size)
+
+    def _put_in_place(self, film: AtomicFile) -> None:
+        """Gives the film its name, and makes of it what was asked for."""
+        self._keep_other(film.path)
+        film.commit()
+        if self._args.preview is not None:
+            self._make_sheet(film.path)
+        if self._args.frames is not None:
+            self._cut_out(film.path)
 
     def _cut_out(self, film: Path) -> None:
         """Writes the frames; the film itself stays only if it was asked for."""
@@ -171,6 +185,16 @@ class _Session:
             raise TransferError("STORE_FAILED", f"{film} has {count} frames that are PNG files, not {wanted}")
         if self._args.output is None:
             film.unlink()
+
+    def _make_sheet(self, film: Path) -> None:
+        """Puts the film's frames on one sheet, which carries the payload of the whole zoom, and removes the film."""
+        data = frames.sheet(film, in_file.MARK + strict_json.dumps(self._args.asked).decode())
+        film.unlink()
+        self._placed = sheet = AtomicFile(_output(self._args, self.job), len(data))
+        self._arrived, self._video = len(data), VideoHead(len(data), hashlib.sha256(data).hexdigest())
+        sheet.write(data)
+        self._keep_other(sheet.path)
+        sheet.commit()
 
     def _keep_other(self, path: Path) -> None:
         """Gives another name to a file that would be replaced by another film."""

@@ -23,6 +23,9 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _PLACE = ("point", *_DELTAS)
 _SHOWN = 24
 _LARGEST = 1 << 24
+# Of a preview: pixels of a frame's longer side, and frames.
+_SHOWN_SIDE, _MOST_SHOWN = 320, 100
+_CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 # A point of fewer decimals was hardly cut off: -1.25, 0.25.
 _LEAST_DECIMALS = 5
 
@@ -76,6 +79,37 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
             f"service finds one (--maxiter {shown} keeps it)"
         )
     return asked, told + _warnings(asked) + _level_warnings(asked)
+
+
+def preview(asked: JsonObject, count: int) -> JsonObject:
+    """The payload of a film of ``count`` small frames along a zoom; 1 to 100.
+
+    What does not show in them is left out, so that films that differ in it alone share a preview.
+
+    Raises:
+        RequestError: BAD_OPTION.
+    """
+    if not 1 <= count <= _MOST_SHOWN:
+        raise RequestError("BAD_OPTION", f"--preview {count}: ask for 1 to {_MOST_SHOWN} frames")
+    sides = []
+    for name in ("frame_width", "frame_height"):
+        value = asked.get(name, fields.BY_NAME[name].default)
+        text = value.text if isinstance(value, Number) else str(value)
+        if not re.fullmatch("[1-9][0-9]{0,5}", text):
+            return asked  # the service says what is wrong
+        sides.append(int(text))
+    share = min(1.0, _SHOWN_SIDE / max(sides))
+    width, height = (max(2, round(side * share / 2) * 2) for side in sides)
+    frames = asked.get("num_frames", fields.BY_NAME["num_frames"].default)
+    text = frames.text if isinstance(frames, Number) else str(frames)
+    most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
+    left_out = ("fps", "easing", "sampling", "strip_density", "keep_strips", *_CODING)
+    return {name: value for name, value in asked.items() if name not in left_out} | {
+        "num_frames": Number(str(min(count, most))),
+        "frame_width": Number(str(width)),
+        "frame_height": Number(str(height)),
+        "codec": coding.PNG,
+    }
 
 
 def container(args: argparse.Namespace) -> str:

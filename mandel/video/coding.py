@@ -187,8 +187,9 @@ def _ffv1(coding: Coding) -> list[str]:
 
 
 def _png(coding: Coding) -> list[str]:
+    # Each row is predicted from its own left neighbours, which the client undoes for a preview.
     depth = "rgb24" if coding.bits == 8 else "rgb48be"
-    return ["-vf", _RGB_TAGS, "-c:v", "png", "-compression_level", "4", "-pred", "mixed", "-pix_fmt", depth]
+    return ["-vf", _RGB_TAGS, "-c:v", "png", "-compression_level", "4", "-pred", "sub", "-pix_fmt", depth]
 
 
 def _to_yuv(coding: Coding) -> str:

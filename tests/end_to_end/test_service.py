@@ -257,3 +257,17 @@ def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
     levels = np.frombuffer(raw, "<u2").reshape(64, 96, 3)
     assert np.abs(levels / 65535 - wanted / 255).max() <= 0.5 / 255 + 1.5 / 1023
     assert len(np.unique(levels)) > 256
+
+
+def test_a_preview_is_one_sheet_and_made_once(service, payload_file, tmp_path):
+    path, out = payload_file(num_frames=300, frame_width=1920, frame_height=1080), tmp_path / "sheet.png"
+    jobs = []
+    for fields in ([], ["--fps", "30"]):
+        run = service.client(path, "--preview", "6", "-o", str(out), *fields)
+        assert run.returncode == 0 and run.stdout.strip() == str(out), run.stderr
+        jobs.append(run.stderr.splitlines()[0])
+    kept = tmp_path / "sheet.1.png"  # the first one, which carries another rate
+    assert {file.name for file in tmp_path.iterdir()} == {"payload.json", "sheet.png", kept.name}
+    assert jobs[0].startswith("job ") and jobs[0] == jobs[1]
+    assert iio.imread(out).shape == (2 * 180 + 4, 3 * 320 + 2 * 4, 3)
+    assert parse(loads(in_file.read(out))) == parse(loads(Path(path).read_bytes()) | {"fps": "30"})
