@@ -37,7 +37,7 @@ PLACES = {
     "dense": ("-0.743643887037151", "0.131825904205330", "3e-6", "1.5e-6", 5_000),
     "calm": ("-1.338238635", "-0.057237059", "2.5", "1.25", 1_000),
 }
-PRESETS = ("ultrafast", "superfast", "veryfast", "fast", "medium")
+PRESETS = ("ultrafast", "superfast", "veryfast", "medium")
 FPS = "30"
 
 
@@ -102,7 +102,11 @@ class _Preset(coding.Coding):
     """Today's coding with another preset of x264, without further options."""
 
     def arguments(self) -> list[str]:
-        return [_PRESET if word == "medium" else word for word in super().arguments()]
+        replaced = {
+            "veryfast": _PRESET,
+            "open-gop=0:scenecut=0:aud=1:aq-mode=0": "open-gop=0:scenecut=0:aud=1",
+        }
+        return [replaced.get(word, word) for word in super().arguments()]
 
 
 _PRESET = ""
@@ -142,7 +146,7 @@ def main() -> None:
                         place, codec, quality, f"{cpu:.1f} s {size / 1e6:.2f} MB VMAF {score:.2f}", flush=True
                     )
             for preset in (*PRESETS, "good") if options.only != "codecs" else ():
-                for crf in (14, 18, 22, 26):
+                for crf in (14, 20, 26):
                     own = replace(parse({}).coding, crf=crf)
                     if preset != "good":
                         _PRESET = preset

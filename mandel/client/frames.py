@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator
-from itertools import accumulate
 from pathlib import Path
 from struct import error as StructError
 from struct import pack, unpack_from
@@ -124,12 +123,10 @@ def _rows(png: bytes) -> list[bytes]:
     return [_summed(line[1:]) if line[0] else line[1:] for line in lines]
 
 
-def _sum_of_bytes(left: int, right: int) -> int:
-    return left + right & 255
-
-
 def _summed(row: bytes) -> bytes:
     whole = bytearray(len(row))
     for channel in range(3):
-        whole[channel::3] = bytes(accumulate(map(int, row[channel::3]), _sum_of_bytes))
+        left = 0
+        for at in range(channel, len(row), 3):
+            whole[at] = left = left + row[at] & 255
     return bytes(whole)

@@ -140,7 +140,7 @@ def _h264(coding: Coding) -> list[str]:
     preset, options = {
         DRAFT: ("ultrafast", ""),
         GOOD: ("ultrafast", ":8x8dct=1:partitions=i4x4,i8x8"),
-        BEST: ("medium", ""),
+        BEST: ("veryfast", ":aq-mode=0"),
     }[coding.quality]
     return [
         *("-vf", _YUV_TAGS, "-c:v", "libx264", "-preset", preset, "-pix_fmt", "yuv420p"),
@@ -171,13 +171,13 @@ def _av1(coding: Coding) -> list[str]:
 
 def _prores(coding: Coding) -> list[str]:
     profile, depth = {
-        DRAFT: ("lt", "yuv422p10le"),
-        GOOD: ("standard", "yuv422p10le"),
-        BEST: ("4444", "yuv444p10le"),
+        DRAFT: ("1", "yuv422p10le"),
+        GOOD: ("2", "yuv422p10le"),
+        BEST: ("4", "yuv444p10le"),
     }[coding.quality]
+    # LT, 422 and 4444. prores_ks takes eight times as long, to keep to rates at which dense places look bad.
     return [
-        *("-vf", _to_yuv(coding), "-c:v", "prores_ks", "-profile:v", profile, "-pix_fmt", depth),
-        *("-vendor", "apl0"),
+        *("-vf", _to_yuv(coding), "-c:v", "prores_aw", "-profile:v", profile, "-pix_fmt", depth),
     ]
 
 
@@ -202,7 +202,7 @@ _CODECS = {
     H264: _Codec(
         (MP4, MOV, MKV),
         (8,),
-        {DRAFT: 26, GOOD: 20, BEST: 16},
+        {DRAFT: 26, GOOD: 20, BEST: 14},
         51,
         QUALITIES,
         2,
@@ -213,7 +213,7 @@ _CODECS = {
     HEVC: _Codec(
         (MP4, MOV, MKV),
         (10, 8),
-        {DRAFT: 28, GOOD: 22, BEST: 17},
+        {DRAFT: 28, GOOD: 22, BEST: 14},
         51,
         QUALITIES,
         16,
