@@ -27,7 +27,7 @@ ROOMS = {
     "plan": {"errors", "kernels"},
     "secret": {"errors"},
     "settings": {"errors"},
-    "video": {"errors"},
+    "video": {"errors", "plan"},
     "tasks": {"colour", "errors", "plan", "video"},
     "payload": {"colour", "errors", "plan", "settings", "version", "video"},
     "store": {"errors", "payload", "video"},
@@ -38,7 +38,7 @@ ROOMS = {
     "driver.recipes": {"colour", "driver.files", "payload", "plan", "tasks"},
     "places": {"errors", "payload", "terminal"},
     "worker": {"device", "errors", "plan", "render", "tasks", "video"},
-    "client": {"errors", "payload", "places", "protocol", "secret", "settings", "terminal"},
+    "client": {"errors", "payload", "places", "protocol", "secret", "settings", "terminal", "video"},
     "driver.jobs": {
         "driver.files",
         "driver.recipes",
@@ -92,6 +92,7 @@ ROOMS = {
         "settings",
         "store",
         "terminal",
+        "video",
     },
 }
 # What only these rooms or modules may import.
@@ -109,7 +110,7 @@ ONLY = {
         "mandel.worker.functions",
     },
     "sqlite3": {"mandel.store"},
-    "imageio": {"mandel.video", "mandel.cli.still"},
+    "imageio": {"mandel.video"},
     "imageio_ffmpeg": {"mandel.video", "mandel.cli.doctor"},
 }
 # What these rooms must not import, as they compute and nothing else.

@@ -8,6 +8,7 @@ import io
 import json
 import math
 import sys
+import time
 from pathlib import Path
 from time import perf_counter
 
@@ -20,7 +21,7 @@ from mandel.colour import palettes
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
-from mandel.payload import payload
+from mandel.payload import in_file, payload
 from mandel.payload.decimal_text import Number
 from mandel.payload.fields import JsonObject
 from mandel.places import report
@@ -186,14 +187,17 @@ def _render(options: argparse.Namespace) -> None:
             data, iterations=count.astype(np.int64), smooth=smooth, settings=json.dumps(settings)
         )
     else:
-        import imageio.v3 as imageio
+        from mandel.video.poster import png
 
         style = ColourStyle(palette=asked.palette)
         picture = renderer.picture(
             view, maxiter, options.bailout, style, asked.supersampling, adaptive=options.adaptive
         )
         rendered = perf_counter()
-        imageio.imwrite(data, picture, extension=".png")
+        sides = {"frame_width": view.width, "frame_height": view.height}
+        data.write(
+            png(picture, in_file.tags(asked.canonical() | sides, time.strftime("%Y-%m-%d", time.gmtime())))
+        )
     _store(data.getvalue(), out)
     _say(renderer.reached, asked, flat=is_flat(picture) if out.suffix == ".png" else np.ptp(smooth) < _FLAT)
     if options.timing:

@@ -1,4 +1,6 @@
-"""The file that a person names: our JSON in any encoding, or a place or palette of another program."""
+"""The file that a person names: our JSON in any encoding, a film or picture that carries it, or a place or palette of
+another program.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mandel.errors import RequestError
-from mandel.payload import fields
+from mandel.payload import fields, in_file
 from mandel.payload.decimal_text import Number, exact
 from mandel.payload.fields import JsonObject
 from mandel.places import text
@@ -24,7 +26,7 @@ _JSON_STARTS = ("{", "[", '"')
 
 
 def content(name: str) -> tuple[JsonObject, Found | None]:
-    """What a file holds: the fields of a payload, or what is in another program's file.
+    """What a file holds or carries: the fields of a payload, or what is in another program's file.
 
     Args:
         name: the file; ``-`` is standard input; ``FILE#NAME`` takes one entry of a file that has several.
@@ -35,6 +37,8 @@ def content(name: str) -> tuple[JsonObject, Found | None]:
     file, entry = name, None
     if "#" in name and not Path(name).exists():
         file, _, entry = name.rpartition("#")
+    if file != "-" and in_file.may_carry(_begin(Path(file))):
+        return _json(in_file.read(Path(file)).decode()), None
     data = text.read(file)
     file = "stdin" if file == "-" else file
     try:
@@ -47,6 +51,15 @@ def content(name: str) -> tuple[JsonObject, Found | None]:
         return _json(read), None
     except RequestError as error:
         raise RequestError(error.code, printable(f"{file}: {error.message}", _LONGEST)) from None
+
+
+def _begin(path: Path) -> bytes:
+    """The first bytes of a file; none, if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
 
 
 def _json(read: str) -> JsonObject:

@@ -29,7 +29,6 @@ _ZEROS: dict[tuple[bool, ...], str] = {
     (True, True, True, False): "utf-32-be",
 }
 _NO_TEXT = {
-    b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
     b"v/1\x01": "an EXR picture",
     b"\x1f\x8b": "compressed by gzip",

@@ -20,13 +20,14 @@ from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext
 from mandel.plan.arithmetic import DIRECT, PERTURBED, Arithmetic, arithmetic
 from mandel.plan.grid import Grid
+from mandel.plan.picture import RGB
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
 from mandel.render import rounds
 from mandel.render.coordinates import ListedCoordinates, listed_coordinates
 from mandel.render.direct import DirectIterator
 from mandel.render.iterator import SampleIterator
-from mandel.render.painter import RGB, Canvas, Painter, outputs
+from mandel.render.painter import Canvas, Painter, outputs
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Reached, Tally
 
@@ -189,7 +190,7 @@ class FrameRenderer:
         out: np.ndarray | None = None,
         adaptive: bool = False,
     ) -> np.ndarray:
-        """The picture of a view: uint8, (H, W, 3), or (H*3/2, W) for layout ``"yuv420"``.
+        """The picture of a view: uint8, its bytes as ``layout`` (plan/picture.py) has them.
 
         Args:
             supersampling: n for n x n samples a pixel.

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from mandel.colour.style import ColourStyle
 from mandel.plan.blocks import Block
+from mandel.plan.picture import YUV420
 from mandel.plan.strip_plan import Layout, Rows
 from mandel.plan.view import View
+from mandel.video.coding import DEFAULT, Coding
 
 
 @dataclass(frozen=True)
 class FrameUnit:
-    """Render one frame to planar YUV 4:2:0.
+    """Render one frame.
 
     Attributes:
         view: what the frame shows.
@@ -20,6 +22,7 @@ class FrameUnit:
         style: how raw samples become colours.
         supersampling: n for n x n samples a pixel.
         adaptive: n x n only for pixels that differ from a neighbour.
+        layout: of the picture's bytes, as plan/picture.py has them.
     """
 
     view: View
@@ -28,6 +31,7 @@ class FrameUnit:
     style: ColourStyle
     supersampling: int
     adaptive: bool = False
+    layout: str = YUV420
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,13 @@ class SegmentUnit:
     Attributes:
         width, height: pixels of a frame.
         fps: frames per second, a decimal string or a quotient of whole numbers.
+        coding: how they are encoded.
     """
 
     width: int
     height: int
     fps: str
+    coding: Coding = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,7 @@ class ResampleUnit:
         seen: the rows that are seen of each level.
         parts: what the inputs are, in order.
         strips: names the strips: those of equal name, number and layout are equal.
+        layout: of the picture's bytes, as plan/picture.py has them.
     """
 
     width: int
@@ -153,3 +160,4 @@ class ResampleUnit:
     seen: tuple[Rows, ...]
     parts: tuple[Part, ...]
     strips: str
+    layout: str = YUV420

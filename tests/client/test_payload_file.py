@@ -1,10 +1,12 @@
 """The payload that is sent, and what is said about it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mandel.client import command_line, payload_file, place_file
@@ -195,3 +197,53 @@ def test_a_plain_payload_loads_nothing_that_it_does_not_need():
     code = "import sys; from mandel.client import main; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert not {"decimal", "tomllib", "mandel.places.read", "mandel.places.pasted"} & set(run.stdout.split())
+
+
+def test_again_sends_what_a_picture_carries_with_changes():
+    from mandel.payload import in_file
+    from mandel.payload.payload import parse
+    from mandel.video.poster import png
+
+    of_before = parse({"point": "-1.5,1e-40", "end_delta": "1e-60", "num_frames": 7, "codec": "prores"})
+    tags = in_file.tags(of_before.canonical(), "2026-11-27")
+    Path("poster.png").write_bytes(png(np.zeros((4, 4, 3), np.uint8), tags))
+    for argv in (["--again", "poster.png"], ["poster.png"]):
+        op, message, _ = command_line.request(command_line.parser().parse_args([*argv, "--client="]))
+        assert op == "render" and message.pop("client") == ""
+        assert parse(message) == of_before
+    message = ask("poster.png", "--codec=hevc", "-o", "again.mkv")[0]
+    assert (message["codec"], message["container"], message["num_frames"]) == ("hevc", "mkv", Number("7"))
+    assert payload_file.container(command_line.parser().parse_args(["poster.png"])) == "mov"
+
+
+def test_again_says_when_a_file_carries_nothing():
+    Path("other.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(5000))
+    Path("cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b'mandel payload: {"point": "-1')
+    for name in ("other.mp4", "cut.png"):
+        with pytest.raises(RequestError, match="carries no payload") as caught:
+            ask(name)
+        assert caught.value.code == "BAD_FILE"
+    with pytest.raises(RequestError, match="takes the payload of other"):
+        command_line.request(command_line.parser().parse_args(["named.json", "--again", "other.mp4"]))
+
+
+@pytest.mark.parametrize(
+    "fields, told",
+    [
+        (
+            ["--frame-width=7680", "--frame-height=4320"],
+            "few devices play h264 .* codec hevc, av1, prores, ffv1 or png",
+        ),
+        (
+            ["--frame-width=16384", "--frame-height=16128"],
+            "no level allows, .* codec prores, ffv1 or png suits",
+        ),
+        (["--frame-width=7680", "--frame-height=4320", "--codec=hevc"], None),
+        (["--frame-width=3840", "--frame-height=2160", "--fps=60"], None),
+        (["--frame-width=3840", "--frame-height=2160", "--fps=120"], "at 120 frames"),
+        (["--fps=1/0"], None),
+    ],
+)
+def test_frames_beyond_common_levels_are_told_of(fields, told):
+    said = [line for line in ask("named.json", *fields)[1] if "codec" in line]
+    assert len(said) == (told is not None) and all(re.search(told, line) for line in said)

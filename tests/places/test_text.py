@@ -53,7 +53,7 @@ def test_old_comments_in_latin_1_are_read(tmp_path):
 @pytest.mark.parametrize(
     "data, says",
     [
-        (b"\x89PNG\r\n\x1a\n", "a PNG picture, no text"),
+        (b"\x89PNG\r\n\x1a\n", "carries no payload"),
         (b"\x1f\x8b\x08", "compressed by gzip"),
         (b"\xffIMPV\r\n\0" + bytes(40), "Imagina"),
         (codecs.BOM_UTF16_LE + b"a\0b", "not UTF-16"),

@@ -20,6 +20,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import SchedulingPolicy
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, WorkItem
 from mandel.errors import MandelError
+from mandel.plan.picture import shape
 from mandel.plan.reference import Reference
 from mandel.plan.segment_plan import SegmentPlan
 from mandel.tasks.executor import Executor, Task
@@ -86,8 +87,9 @@ class Checkpoints:
             return None
         job.findings.restored(frame, json.loads(data[end:] or b"null"))
         self._frames.setdefault(job.name, set()).add(frame)
-        shape = (job.payload.frame_height * 3 // 2, job.payload.frame_width)
-        return self._executor.publish(np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST).reshape(shape))
+        p, picture = job.payload, np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST)
+        layout = p.coding.layout
+        return self._executor.publish(picture.reshape(shape(p.frame_width, p.frame_height, layout)))
 
     def forget(self, job: JobRun, segment: SegmentPlan) -> None:
         """A segment is durable: its frames are needed no more."""

@@ -69,7 +69,7 @@ class JobRun:
         self.payload = payload
         self.tmp = tmp
         self.policy = policy
-        self.frame_bytes = payload.frame_width * payload.frame_height * 3 // 2
+        self.frame_bytes = payload.picture_bytes
         self.segments = cut(payload.num_frames, self.frame_bytes)
         self.paths = dict(finished)
         self.unadopted: set[int] = set()
@@ -187,7 +187,7 @@ class JobRun:
     def _encoding(self, item: WorkItem) -> Task:
         """The task that encodes a segment, whose frames are there."""
         p = self.payload
-        unit = SegmentUnit(p.frame_width, p.frame_height, p.fps)
+        unit = SegmentUnit(p.frame_width, p.frame_height, p.fps, p.coding)
         frames = self.segments[item.index].frames
         inputs = tuple(self.frontier.handle(WorkItem(FRAME, frame)) for frame in frames)
         return Task(SEGMENT, unit, inputs, label=self._label(item), memory=self._memory)

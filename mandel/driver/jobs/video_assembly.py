@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.errors import RenderError
+from mandel.payload import in_file
+from mandel.payload.payload import Payload
 from mandel.tasks.results import check_segment
 from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
@@ -46,9 +49,15 @@ class VideoAssembly:
         job, p = self._job, self._job.payload
         try:
             if self._joiner is None:
-                path = job.tmp / f"{job.name[:16]}.mp4"
                 self._joiner = Joiner(
-                    path, p.frame_width, p.frame_height, p.fps, p.num_frames, len(job.segments)
+                    job.tmp / f"{job.name[:16]}.{p.coding.container}",
+                    p.frame_width,
+                    p.frame_height,
+                    p.fps,
+                    p.num_frames,
+                    len(job.segments),
+                    p.coding,
+                    _tags(p),
                 )
             while not self.waits:
                 number = self._joiner.added
@@ -72,9 +81,8 @@ class VideoAssembly:
             p, numbers = self._job.payload, []
             for segment in self._job.segments:
                 try:
-                    check_segment(
-                        self._job.paths[segment.index], segment.count, p.frame_width, p.frame_height
-                    )
+                    path = self._job.paths[segment.index]
+                    check_segment(path, segment.count, p.frame_width, p.frame_height, p.coding)
                 except (RenderError, FileNotFoundError):
                     numbers.append(segment.index)
             if not numbers:
@@ -117,7 +125,7 @@ class VideoAssembler:
     def check(self, job: JobRun, number: int, path: Path, note: Any) -> None:
         """Starts to decode a segment that was encoded and is not durable yet; ``checked`` tells what came of it."""
         p, frames = job.payload, job.segments[number].count
-        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height)
+        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height, p.coding)
         future.add_done_callback(lambda _: self._wake())
         self._checks.append((note, future))
 
@@ -185,10 +193,14 @@ class VideoAssembler:
         self._checking.shutdown(wait=True, cancel_futures=True)
 
 
+def _tags(payload: Payload) -> dict[str, str]:
+    return in_file.tags(payload.canonical(), time.strftime("%Y-%m-%d", time.gmtime()))
+
+
 def _make_poster(job: JobRun, index: int) -> dict:
-    poster = job.tmp / f"{job.name[:16]}.png"
+    poster, p = job.tmp / f"{job.name[:16]}.png", job.payload
     try:
-        save_poster(job.paths[index], poster, job.payload.frame_width, job.payload.frame_height)
+        save_poster(job.paths[index], poster, p.frame_width, p.frame_height, p.coding, _tags(p))
     except (RenderError, FileNotFoundError) as error:
         if isinstance(error, RenderError) and error.code not in ("BAD_SEGMENT", "FFMPEG_FAILED"):
             raise

@@ -55,6 +55,7 @@ class ExactRecipe:
             self._style,
             p.supersampling,
             p.supersampling_mode == ADAPTIVE,
+            p.coding.layout,
         )
 
     def cost_class(self, item: WorkItem) -> CostClass:

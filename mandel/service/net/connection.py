@@ -195,7 +195,11 @@ class Connection:
                 break
             elif (stored := registry.open(job.id)) is not None:
                 with stored.file:
-                    self._send(self._reply.video_head(stored.bytes, stored.sha256, f"{job.id[:16]}.mp4"))
+                    self._send(
+                        self._reply.video_head(
+                            stored.bytes, stored.sha256, f"{job.id[:16]}.{stored.container}"
+                        )
+                    )
                     self._send_video(stored)
                 self._send(self._reply.end())
                 return
