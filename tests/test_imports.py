@@ -50,7 +50,7 @@ ROOMS = {
         "video",
     },
     "__main__": {"mandel", "terminal"},
-    "service.jobs": {"errors", "notes", "payload", "plan", "protocol", "store"},
+    "service.jobs": {"errors", "notes", "payload", "plan", "protocol", "settings", "store"},
     "driver.executors": {
         "colour",
         "device",
