@@ -74,6 +74,17 @@ ROOMS = {
         "store",
         "version",
     },
+    "web": {
+        "colour",
+        "errors",
+        "payload",
+        "protocol",
+        "service",
+        "service.jobs",
+        "store",
+        "version",
+        "video",
+    },
     "cli": {
         "client",
         "colour",
@@ -87,9 +98,11 @@ ROOMS = {
         "protocol",
         "render",
         "service",
+        "service.net",
         "settings",
         "store",
         "terminal",
+        "web",
     },
 }
 # What only these rooms or modules may import.
@@ -99,6 +112,7 @@ ONLY = {
     "pyopencl": {"mandel.device"},
     "socket": {
         "mandel.service.net",
+        "mandel.web.server",
         "mandel.service.supervision",
         "mandel.client",
         "mandel.cli",
@@ -106,6 +120,7 @@ ONLY = {
         "mandel.driver.executors.ray_cluster",
         "mandel.worker.functions",
     },
+    "aiohttp": {"mandel.web"},
     "sqlite3": {"mandel.store"},
     "imageio": {"mandel.video", "mandel.cli.still"},
     "imageio_ffmpeg": {"mandel.video", "mandel.cli.doctor"},
