@@ -74,13 +74,26 @@ ROOMS = {
         "store",
         "version",
     },
+    "explorer": {
+        "device",
+        "driver.executors",
+        "errors",
+        "mandel",
+        "plan",
+        "protocol",
+        "render",
+        "worker",
+    },
     "web": {
         "colour",
         "errors",
         "payload",
+        "plan",
         "protocol",
         "service",
         "service.jobs",
+        "service.supervision",
+        "settings",
         "store",
         "version",
         "video",
@@ -107,12 +120,18 @@ ROOMS = {
 }
 # What only these rooms or modules may import.
 ONLY = {
-    "ray": {"mandel.driver.executors.ray_executor", "mandel.worker.ray_call"},
+    "ray": {
+        "mandel.driver.executors.ray_executor",
+        "mandel.explorer.pool",
+        "mandel.explorer.work",
+        "mandel.worker.ray_call",
+    },
     "grpc": {"mandel.driver.executors.ray_cluster"},
     "pyopencl": {"mandel.device"},
     "socket": {
         "mandel.service.net",
-        "mandel.web.server",
+        "mandel.explorer.main",
+        "mandel.web",
         "mandel.service.supervision",
         "mandel.client",
         "mandel.cli",
@@ -134,7 +153,7 @@ PURE = {
 # Process -> the modules that it begins with, and what none of all that it may load imports, at once or later.
 PROCESSES = {
     "head": (
-        ("mandel.cli.head", "mandel.service.service"),
+        ("mandel.cli.head", "mandel.service.service", "mandel.web.server"),
         {"ray", "grpc", "pyopencl", "numpy", "gmpy2", "imageio"},
     ),
     "client": (
@@ -142,7 +161,8 @@ PROCESSES = {
         {"ray", "pyopencl", "numpy", "gmpy2", "imageio", "imageio_ffmpeg"},
     ),
     "driver": (("mandel.driver.main",), {"sqlite3"}),
-    "worker": (("mandel.worker.ray_call", "mandel.worker.embedded"), {"sqlite3"}),
+    "worker": (("mandel.worker.ray_call", "mandel.worker.embedded", "mandel.worker.tile_maker"), {"sqlite3"}),
+    "explorer": (("mandel.explorer.main",), {"sqlite3", "aiohttp"}),
 }
 
 

@@ -15,11 +15,13 @@ from aiohttp.typedefs import Handler
 from mandel.service.service import Service
 from mandel.web.answers import OffLoop, answer, fields, text
 from mandel.web.events import Events
+from mandel.web.explorer import Explorer
 from mandel.web.files import Files
 from mandel.web.guard import Guard
 from mandel.web.jobs import VERBS, Jobs, version
 from mandel.web.media import Media
 from mandel.web.sessions import Sessions
+from mandel.web.tiles import FACTS, Tiles
 
 _log = logging.getLogger("mandel")
 
@@ -48,6 +50,7 @@ class WebServer:
         self.host, self.port = port.getsockname()[:2]
         self._sessions = Sessions(service.access.admit)
         self._guard = Guard(names, self.scheme, self._sessions)
+        self._explorer = Explorer(service)
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._asked_to_end = asyncio.Event()
@@ -98,6 +101,7 @@ class WebServer:
                 await self._asked_to_end.wait()
         finally:
             off_loop.close()
+            await self._explorer.close()
             await runner.cleanup()
 
     def _app(self, off_loop: OffLoop) -> web.Application:
@@ -108,15 +112,20 @@ class WebServer:
 
         app = web.Application(middlewares=[guard])
         app.on_response_prepare.append(self._guard.add_headers)
-        service = self._service
+        service, explorer = self._service, self._explorer
         files, media = Files(off_loop), Media(service, off_loop)
         events = Events(service, off_loop)
         jobs = Jobs(service, off_loop, events)
 
+        tiles = Tiles(explorer, service.settings.limits)
+
         async def state(asked: web.Request) -> web.Response:
             is_open = self._guard.is_signed_in(asked)
             told = version({"needed": self._sessions.needed, "open": is_open})
-            return answer(told | (await off_loop(jobs.state) if is_open else {}))
+            if is_open:
+                explorer.prepare()  # who loads the page looks around soon
+                told |= {"tiles": FACTS} | await off_loop(jobs.state)
+            return answer(told)
 
         async def follow(asked: web.Request) -> web.StreamResponse:
             return await events.answer(asked, lambda: self._guard.is_signed_in(asked))
@@ -138,6 +147,11 @@ class WebServer:
             web.get("/api/jobs/{job}/last.png", media.last),
             web.get("/media/{job}/video.mp4", media.video),
             web.get("/media/{job}/poster.png", media.poster),
+            web.post("/api/anchors", tiles.anchor),
+            web.get("/tile/{anchor}/{engine}/{maxiter}/{dlevel}/{dx}/{dy}", tiles.one),
+            web.post("/api/tiles", tiles.many),
+            web.post("/api/limit", tiles.limit),
+            web.post("/api/locate", tiles.locate),
         ])  # fmt: skip
         return app
 
