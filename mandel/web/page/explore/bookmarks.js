@@ -1,12 +1,12 @@
 // Places that this browser keeps, with small pictures.
 
 import { html, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { powerText } from "../numbers/decimal.js";
 import { fromFragment } from "../numbers/place_text.js";
 import { Store, useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
 import { IconButton } from "../shell/icons.js";
 import { tell } from "../shell/notices.js";
-import { shortDecimal } from "../shell/words.js";
 
 const KEY = "mandel.bookmarks";
 const bookmarks = new Store(read());
@@ -35,7 +35,7 @@ function write(kept) {
 
 /** Keeps what is shown; returns the bookmark's name. */
 export function keepBookmark(explorer) {
-  const name = shortDecimal(explorer.view.value.text().extent, 5);
+  const name = powerText(explorer.view.value.log2Extent, 3);
   write([{ name, place: explorer.fragment, picture: explorer.thumbnail() }, ...bookmarks.value]);
   return name;
 }
@@ -61,7 +61,7 @@ export function Bookmarks({ explorer, close }) {
   return html`<${Sheet} title="Bookmarks" close=${close}>
     <form class="row" onSubmit=${(event) => (event.preventDefault(), keep())}>
       <label class="grow">Name of this place
-        <input value=${name} maxlength="80" autofocus placeholder=${shortDecimal(explorer.view.value.text().extent, 5)} onInput=${(event) => setName(event.target.value)} />
+        <input value=${name} maxlength="80" autofocus placeholder=${powerText(explorer.view.value.log2Extent, 3)} onInput=${(event) => setName(event.target.value)} />
       </label>
       <button class="primary">Keep it</button>
     </form>

@@ -1,6 +1,7 @@
 // The explorer's panels around the picture.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { powerText } from "../numbers/decimal.js";
 import { readPlace } from "../numbers/place_text.js";
 import { OrderForm } from "../order/order_form.js";
 import { copyText } from "../service/clipboard.js";
@@ -114,7 +115,7 @@ function Picture({ explorer, actions }) {
 function PlaceCard({ explorer, actions }) {
   const view = useStore(explorer.view);
   const { wanted, done, stage, trouble, limit } = useStore(explorer.status);
-  const { re, im, extent } = usePlaceText(view);
+  const { re, im } = usePlaceText(view);
   const state = trouble
     ? inWords(trouble)
     : stage
@@ -125,7 +126,7 @@ function PlaceCard({ explorer, actions }) {
   return html`<section class="floating place" aria-label="Where this is">
     <dl>
       <dt>Extent</dt>
-      <dd class="cut">${shortDecimal(extent, 6)} <span class="soft">${magnification(view.log2Extent)}</span></dd>
+      <dd class="cut">${powerText(view.log2Extent, 4)} <span class="soft">${magnification(view.log2Extent)}</span></dd>
       <dt>Re</dt>
       <dd class="cut">${shortDecimal(re, 24)}</dd>
       <dt>Im</dt>

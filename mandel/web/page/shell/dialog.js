@@ -7,9 +7,9 @@ import { IconButton } from "./icons.js";
 export function Dialog({ title, close, wide, children, name }) {
   const dialog = useRef(null);
   useEffect(() => {
-    const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.focus?.({ preventScroll: true });
+    const element = dialog.current;
+    element.showModal();
+    return () => element.close(); // the focus goes back to where it was
   }, []);
   const outside = (event) => event.target === dialog.current && close();
   return html`<dialog
