@@ -92,6 +92,7 @@ ROOMS = {
         "protocol",
         "service",
         "service.jobs",
+        "service.net",
         "service.supervision",
         "settings",
         "store",

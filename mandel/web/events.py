@@ -33,6 +33,7 @@ _REMEMBERED = 1_024
 _MOST_BEHIND = 256
 _MOST_STREAMS = 256
 _PING_SECONDS, _STALL_SECONDS = 15.0, 30.0
+_ALIVE = b"event: alive\ndata: {}\n\n"  # without a number: it is no change
 _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})")
 
 
@@ -127,7 +128,7 @@ class Events:
                 async with asyncio.timeout(_PING_SECONDS):
                     await stream.woken.wait()
             except TimeoutError:
-                await self._write(asked, sent, b": still here\n\n")
+                await self._write(asked, sent, _ALIVE)
 
     async def _write(self, asked: web.Request, sent: web.StreamResponse, data: bytes) -> None:
         try:

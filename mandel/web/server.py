@@ -12,6 +12,7 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from mandel.service.net.rate_limited_log import RateLimitFilter
 from mandel.service.service import Service
 from mandel.web.answers import OffLoop, answer, fields, text
 from mandel.web.events import Events
@@ -87,6 +88,7 @@ class WebServer:
             app,
             handle_signals=False,
             access_log=None,
+            logger=_logger(),
             keepalive_timeout=_IDLE_SECONDS,
             handler_cancellation=True,  # what nobody waits for is not done
             max_line_size=_LONGEST_LINE,
@@ -169,6 +171,22 @@ class WebServer:
         response = answer({"open": False})
         response.del_cookie(self._guard.cookie, path="/")
         return response
+
+
+def _logger() -> logging.Logger:
+    """What aiohttp says of clients that speak no HTTP: a line each, and so many a second at most."""
+    logger = logging.getLogger("mandel.clients.http")
+    if not logger.filters:
+        logger.addFilter(_in_a_line)
+        logger.addFilter(RateLimitFilter())
+    return logger
+
+
+def _in_a_line(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    record.msg, record.args = f"{record.getMessage()}: {error!r}"[:300], ()
+    record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+    return True
 
 
 class _Door(asyncio.Protocol):
