@@ -92,6 +92,9 @@ class Pool:
         address: HOST:PORT of its control store.
         joined: whether the package must travel to it: the service did not start it.
         device: the setting ``device``.
+
+    Raises:
+        RenderError: NO_CLUSTER.
     """
 
     def __init__(self, address: str, joined: bool, device: str):
@@ -100,7 +103,13 @@ class Pool:
         if joined:
             package = str(Path(mandel.__file__).parent)
             environment |= {"py_modules": [package], "excludes": ["**/__pycache__/**"]}
-        ray.init(address=address, runtime_env=environment, logging_level=logging.ERROR, log_to_driver=False)
+        quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+        try:
+            ray.init(address=address, runtime_env=environment, **quiet)
+        except Exception as error:  # Ray raises whatever it likes
+            raise RenderError(
+                "NO_CLUSTER", f"could not join the cluster at {address}: {type(error).__name__}: {error}"
+            ) from error
         self._prefix = f"explorer-{secrets.token_hex(8)}-"
         self._count = 0
         self.makers = [Maker(*place) for place in _places(ray.nodes(), device)]

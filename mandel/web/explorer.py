@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -208,7 +209,7 @@ class Explorer:
         finally:
             theirs.close()
             os.close(printed)
-        asyncio.get_running_loop().run_in_executor(None, _copy, output)
+        threading.Thread(target=_copy, args=(output,), name="explorer", daemon=True).start()
         reader, self._writer = await asyncio.open_connection(sock=ours)
         return reader
 

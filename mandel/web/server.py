@@ -27,7 +27,6 @@ from mandel.web.tiles import FACTS, Tiles
 _log = logging.getLogger("mandel")
 
 _MOST, _MOST_OF_ONE = 512, 384  # connections, of all and of one address
-_SILENT_SECONDS = 20.0  # in which the first request must have come
 _IDLE_SECONDS = 75.0  # between requests
 _START_SECONDS, _END_SECONDS = 10.0, 3.0
 _FULL = (
@@ -52,7 +51,7 @@ class WebServer:
         self._sessions = Sessions(service.access.admit)
         self._guard = Guard(names, self.scheme, self._sessions)
         self._explorer = Explorer(service)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._asked_to_end = asyncio.Event()
         self._silent: set[object] = set()  # connections by which no request has come yet
@@ -65,23 +64,26 @@ class WebServer:
 
     def close(self) -> None:
         """Ends all connections and the thread; waits a few seconds at most."""
-        self._loop.call_soon_threadsafe(self._asked_to_end.set)
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(self._asked_to_end.set)
+            except RuntimeError:  # it has ended
+                pass
         self._thread.join(_END_SECONDS)
 
     # -- the thread -------------------------------------------------------
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
         try:
-            self._loop.run_until_complete(self._serve())
+            asyncio.run(self._serve())
         except Exception as error:  # the service goes on without its page
             _log.exception("web: the page has ended: %r", error)
         finally:
             self._ready.set()
             self._socket.close()
-            self._loop.close()
 
     async def _serve(self) -> None:
+        loop = self._loop = asyncio.get_running_loop()
         off_loop = OffLoop()
         app = self._app(off_loop)
         runner = web.AppRunner(
@@ -97,8 +99,8 @@ class WebServer:
         )
         await runner.setup()
         try:
-            door = partial(_Door, runner, self._silent)
-            async with await self._loop.create_server(door, sock=self._socket, ssl=self._tls, backlog=256):
+            door = partial(_Door, runner, self._silent, self._service.settings.request_timeout)
+            async with await loop.create_server(door, sock=self._socket, ssl=self._tls, backlog=256):
                 self._ready.set()
                 await self._asked_to_end.wait()
         finally:
@@ -192,8 +194,8 @@ def _in_a_line(record: logging.LogRecord) -> bool:
 class _Door(asyncio.Protocol):
     """Lets a connection in to aiohttp if there is room; closes it if no request comes."""
 
-    def __init__(self, runner: web.AppRunner, silent: set[object]):
-        self._runner, self._silent = runner, silent
+    def __init__(self, runner: web.AppRunner, silent: set[object], patience: float):
+        self._runner, self._silent, self._patience = runner, silent, patience
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hands the transport on, or says that there is no room."""
@@ -208,7 +210,7 @@ class _Door(asyncio.Protocol):
         transport.set_protocol(handler)
         handler.connection_made(transport)
         self._silent.add(handler)
-        asyncio.get_running_loop().call_later(_SILENT_SECONDS, self._close_silent, handler, transport)
+        asyncio.get_running_loop().call_later(self._patience, self._close_silent, handler, transport)
 
     def _close_silent(self, handler: object, transport: asyncio.Transport) -> None:
         if handler in self._silent:

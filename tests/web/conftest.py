@@ -22,9 +22,14 @@ def heads(tmp_path):
         assert "Traceback" not in head.said() + head.chatter(), head.said() + head.chatter()
 
 
-@pytest.fixture
-def head_and_web(heads):
-    return heads()
+@pytest.fixture(scope="module")
+def head_and_web(tmp_path_factory):
+    """One head for all tests of a module that spoil nothing for the others."""
+    web = Web(free_port())
+    running = Head(tmp_path_factory.mktemp("web"), "--web-port", str(web.port))
+    yield running, web
+    running.end()
+    assert "Traceback" not in running.said() + running.chatter(), running.said() + running.chatter()
 
 
 @pytest.fixture
