@@ -5,7 +5,7 @@ import { Explorer } from "./explore/explorer.js";
 import { get } from "./service/api.js";
 import { Live } from "./service/events.js";
 import { App } from "./shell/app.js";
-import { Login, tokenFromLink } from "./shell/login.js";
+import { tokenFromLink } from "./shell/token_link.js";
 
 const AGAIN_MS = 2000;
 const root = document.querySelector("#app");
@@ -22,6 +22,7 @@ async function start() {
   }
   root.textContent = "";
   if (!facts.session.open) {
+    const { Login } = await import("./shell/login.js");
     render(html`<${Login} entered=${start} />`, root);
     return;
   }

@@ -3,19 +3,21 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { powerText } from "../numbers/decimal.js";
 import { readPlace } from "../numbers/place_text.js";
-import { OrderForm } from "../order/order_form.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
 import { useStore } from "../service/store.js";
 import { Glyph, IconButton } from "../shell/icons.js";
+import { lazy } from "../shell/lazy.js";
 import { tell } from "../shell/notices.js";
 import { count, magnification, shortDecimal } from "../shell/words.js";
-import { Bookmarks, keepBookmark } from "./bookmarks.js";
-import { Finder } from "./finder.js";
-import { Help } from "./help.js";
-import { Jump } from "./jump.js";
 import { actKey } from "./keys.js";
 import { LookPanel } from "./look_panel.js";
+
+const Bookmarks = lazy(() => import("./bookmarks.js"), "Bookmarks");
+const Finder = lazy(() => import("./finder.js"), "Finder");
+const Help = lazy(() => import("./help.js"), "Help");
+const Jump = lazy(() => import("./jump.js"), "Jump");
+const OrderForm = lazy(() => import("../order/order_form.js"), "OrderForm");
 
 /** Everything of the explorer; `shown` is false while another page covers it. */
 export function ExplorePage({ explorer, live, shown }) {
@@ -34,7 +36,10 @@ export function ExplorePage({ explorer, live, shown }) {
     order: (place) => setPanel({ name: "order", place }),
     copyPlace: () => copyPlace(explorer),
     copyLink: () => copyLink(explorer),
-    keep: () => tell(`Kept as “${keepBookmark(explorer)}”. Bookmarks are at the right.`),
+    keep: async () => {
+      const { keepBookmark } = await import("./bookmarks.js");
+      tell(`Kept as “${keepBookmark(explorer)}”. Press B to see all bookmarks.`);
+    },
   };
   const drop = async (event) => {
     event.preventDefault();

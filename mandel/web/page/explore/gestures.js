@@ -82,7 +82,7 @@ export class Gestures {
       this.#endBox(event.type === "pointerup");
     } else if (this.#pointers.size === 0) {
       const [first] = this.#moves;
-      const tapped = this.#moves.length <= 2 && Math.hypot(at.x - first.x, at.y - first.y) < SLOP;
+      const tapped = first && this.#moves.length <= 2 && Math.hypot(at.x - first.x, at.y - first.y) < SLOP;
       if (tapped) this.#tapped(at, event.shiftKey);
       else if (!this.#throw(at)) this.#on.still();
     } else {

@@ -152,6 +152,7 @@ export class TileSource {
       if (tile) onTile({ ...tiles[index], ...tile });
       else failed = new Refused(500, JSON.parse(new TextDecoder().decode(bytes)).error ?? {});
     }
+    if (failed?.code === "NO_ANCHOR") names.delete(anchor);
     if (failed) throw failed;
   }
 }

@@ -32,7 +32,7 @@ export function Player({ film, live, explorer, close }) {
   const place = () => (location.hash = toFragment(view(), look()));
   const again = () => explorer.orderAgain(view(), formerFilm(payload), look());
   return html`<${Dialog} title=${titleOf(payload)} name="player" wide close=${close}>
-    <div class="stage">
+    <div class=${recolouring ? "stage small" : "stage"}>
       <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline preload="metadata" autofocus aria-label=${`Film ${titleOf(payload)}`}></video>
     </div>
     <div class="inside">

@@ -2,8 +2,8 @@
 
 import { useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { get } from "../service/api.js";
-import { log2Of, parseDecimal } from "../numbers/decimal.js";
-import { playtime, shortDecimal } from "../shell/words.js";
+import { log2Of, parseDecimal, powerText } from "../numbers/decimal.js";
+import { playtime } from "../shell/words.js";
 import { framesPerSecond } from "../order/film.js";
 
 const known = new Map(); // id -> {state, details}
@@ -31,13 +31,14 @@ export function useDetails(job, wanted = true, refresh = 0) {
   return details;
 }
 
-/** A job in a few words: "2.5 → 1e-30 · 1920 × 1080 · 0:20". */
+/** A job by its zoom: "2.5 → 1e-30". */
 export function titleOf(payload) {
   if (!payload) return "…";
-  const extents = [payload.start_delta, payload.end_delta].map((delta) => shortDecimal(String(delta), 4));
+  const extents = [payload.start_delta, payload.end_delta].map((delta) => powerText(log2Of(parseDecimal(String(delta))), 3));
   return `${extents[0]} → ${extents[1]}`;
 }
 
+/** A film's form: "1920 × 1080 · 0:20 · dusk". */
 export function formOf(payload) {
   if (!payload) return "";
   const rate = framesPerSecond(String(payload.fps));

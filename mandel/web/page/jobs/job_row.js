@@ -28,7 +28,7 @@ export function JobRow({ job, live, named }) {
         <strong class="cut">${titleOf(details?.payload)}</strong>
         <span class="soft">${formOf(details?.payload)}</span>
       </div>
-      <${Progress} job=${job} />
+      ${job.state !== "done" && html`<${Progress} job=${job} />`}
       <${Standing} job=${job} />
       ${details?.error && job.state === "failed" && html`<${Failure} error=${details.error} />`}
     </div>
@@ -45,7 +45,7 @@ export function JobRow({ job, live, named }) {
 
 function LastPicture({ job }) {
   const [failed, setFailed] = useState(null);
-  const source = job.state === "done" ? `/media/${job.job}/poster.png` : `/api/jobs/${job.job}/last.png?segments=${job.segments}`;
+  const source = job.state === "done" ? `/media/${job.job}/poster.png` : `/api/jobs/${job.job}/last.png?segments=${job.segments ?? 0}`;
   const has = job.state === "done" || job.segments > 0;
   return html`<div class="still">
     ${has && failed !== source ? html`<img src=${source} alt="" loading="lazy" onError=${() => setFailed(source)} />` : html`<span>no picture yet</span>`}
@@ -54,7 +54,7 @@ function LastPicture({ job }) {
 
 function Progress({ job }) {
   const share = (frames) => `${(100 * frames) / Math.max(job.frames, 1)}%`;
-  const stored = job.state === "done" ? job.frames : Math.min(job.segments * SEGMENT, job.done);
+  const stored = job.state === "done" ? job.frames : Math.min((job.segments ?? 0) * SEGMENT, job.done);
   const text = `${count(job.done)} of ${count(job.frames)} frames`;
   return html`<div class="progress" role="progressbar" aria-label="Frames" aria-valuemin="0" aria-valuemax=${job.frames} aria-valuenow=${job.done} aria-valuetext=${text} title=${`${count(stored)} stored, ${count(job.done - stored)} rendered`}>
     <i class="kept" style=${{ width: share(stored) }}></i>

@@ -66,11 +66,11 @@ function More({ more, left }) {
 function Cluster({ service }) {
   const cluster = service?.cluster;
   if (!cluster?.nodes) return null;
-  const { nodes, slots, tasks } = cluster;
+  const { nodes, slots = {}, tasks = 0 } = cluster;
   const machines = nodes.filter((node) => node.alive).length;
   const parts = [
     `${machines} ${machines === 1 ? "machine" : "machines"}`,
-    ...Object.entries(slots).map(([kind, number]) => `${number} ${kind.toUpperCase()} ${number === 1 ? "slot" : "slots"}`),
+    ...Object.entries(slots ?? {}).map(([kind, number]) => `${number} ${kind.toUpperCase()} ${number === 1 ? "slot" : "slots"}`),
     tasks > 0 && `${tasks} ${tasks === 1 ? "task" : "tasks"} running`,
   ];
   return html`<p class="soft">${parts.filter(Boolean).join(" · ")}</p>`;

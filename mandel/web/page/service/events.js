@@ -45,6 +45,7 @@ export class Live {
     on("job", (job) => this.learn(job));
     on("gone", ({ job }) => this.forget(job));
     on("service", (service) => this.service.set(service));
+    source.addEventListener("alive", () => this.#source === source && this.#heard());
     this.#heard(false);
   }
 

@@ -3,12 +3,13 @@
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { isPlace } from "../explore/explorer.js";
 import { ExplorePage } from "../explore/explore_page.js";
-import { FilmsPage } from "../films/films_page.js";
-import { JobsPage } from "../jobs/jobs_page.js";
 import { useStore } from "../service/store.js";
 import { Sign } from "./icons.js";
+import { lazy } from "./lazy.js";
 import { announce, Notices } from "./notices.js";
 
+const FilmsPage = lazy(() => import("../films/films_page.js"), "FilmsPage");
+const JobsPage = lazy(() => import("../jobs/jobs_page.js"), "JobsPage");
 const TITLES = { explore: "Explore", jobs: "Jobs", films: "Films" };
 
 function routeOf(fragment) {
