@@ -152,12 +152,12 @@ def text(given: Mapping[str, Any], name: str) -> str:
 
 
 def whole(value: object, name: str, least: int, most: int) -> int:
-    """A whole number from ``least`` to ``most``, out of JSON or of an address.
+    """A whole number of JSON, from ``least`` to ``most``.
 
     Raises:
         RequestError: WRONG_TYPE, OUT_OF_RANGE.
     """
-    written = value.text if isinstance(value, Number) else value if isinstance(value, str) else ""
+    written = value.text if isinstance(value, Number) else ""
     digits = written.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
         _wrong(name, "a whole number")

@@ -26,7 +26,7 @@ from mandel.web.answers import OffLoop
 Row = dict[str, Any]  # a job, as in the list
 
 _LOOK_SECONDS = 1.0
-_LIST_SECONDS = 10.0  # between looks at jobs that have ended, which others may delete
+_LIST_SECONDS = 10.0  # between looks at jobs that have ended, which others may pin
 _SERVICE_SECONDS = 2.0
 _MOST_LIVE = 1_000  # jobs whose progress is followed
 _REMEMBERED = 1_024
@@ -71,6 +71,7 @@ class Events:
         self._remembered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED)
         self._streams: set[Stream] = set()
         self._jobs: dict[str, Row] = {}
+        self._counts: dict[str, int] = {}
         self._service: Row = {}
         self._listed = self._served = -_LIST_SECONDS
         self._snapshot: tuple[int, bytes] = -1, b""
@@ -187,10 +188,11 @@ class Events:
     async def _look(self) -> None:
         """Compares what is now with what was told, and tells what differs."""
         async with self._looking:
-            live = await self._off_loop(self._live)
+            live, counts = await self._off_loop(self._now)
             known = {job for job, row in self._jobs.items() if row["state"] in LIVE}
-            if live.keys() != known or time.monotonic() - self._listed >= _LIST_SECONDS:
-                self._listed = time.monotonic()
+            is_old = time.monotonic() - self._listed >= _LIST_SECONDS
+            if is_old or live.keys() != known or counts != self._counts:
+                self._listed, self._counts = time.monotonic(), counts
                 jobs = await self._off_loop(self._all)
             else:
                 jobs = {job: row | live.get(job, {}) for job, row in self._jobs.items()}
@@ -207,8 +209,9 @@ class Events:
                     self._publish("service", service)
                 self._service = service
 
-    def _live(self) -> dict[str, Row]:
-        return {row["job"]: row for row in self._registry.live_progress(_MOST_LIVE)}
+    def _now(self) -> tuple[dict[str, Row], dict[str, int]]:
+        """Progress of the live jobs, and how many jobs are in each state."""
+        return {row["job"]: row for row in self._registry.live_progress(_MOST_LIVE)}, self._registry.count()
 
     def _all(self) -> dict[str, Row]:
         return {row["job"]: row for row in json.loads(self._registry.list())}

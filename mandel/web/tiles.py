@@ -17,6 +17,7 @@ from aiohttp import web
 
 from mandel.errors import MandelError, RequestError
 from mandel.payload import payload
+from mandel.payload.decimal_text import Number
 from mandel.payload.fields import JsonObject
 from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
 from mandel.protocol.tiles import Message
@@ -127,8 +128,8 @@ class Tiles:
             raise RequestError(
                 "NOT_FOUND", f"this service makes tiles of engine {ENGINE}: load the page again"
             )
-        dlevel, dx, dy = (said[name] for name in ("dlevel", "dx", "dy"))
-        tile = self._tile(said["anchor"], said["maxiter"], asked.query.get("step", "1"), (dlevel, dx, dy))
+        maxiter, *place = (Number(said[name]) for name in ("maxiter", "dlevel", "dx", "dy"))
+        tile = self._tile(said["anchor"], maxiter, Number(asked.query.get("step", "1")), place)
         body = await self._body(tile, self._order())
         return web.Response(
             body=body,
@@ -215,7 +216,7 @@ class Tiles:
         """
         if not (isinstance(anchor, str) and _NAME.fullmatch(anchor)):
             raise RequestError("NO_ANCHOR", "an anchor is named by 32 hexadecimal digits", field="anchor")
-        if not (isinstance(place, tuple | list) and len(place) == 3):
+        if not (isinstance(place, list) and len(place) == 3):
             raise RequestError("WRONG_TYPE", "a tile is [dlevel, dx, dy]", field="tiles")
         limit = whole(maxiter, "maxiter", 1, min(self._limits.max_maxiter, _LARGEST_LIMIT))
         if (size := whole(step, "step", 1, STEPS[-1])) not in STEPS:
@@ -235,7 +236,7 @@ class Tiles:
                 field="tiles",
                 limit=_MOST_AT_ONCE,
             )
-        first = given["anchor"], given["maxiter"], given.get("step", "1")
+        first = given["anchor"], given["maxiter"], given.get("step", Number("1"))
         return [self._tile(*first, place) for place in asked]
 
     def _order(self) -> int:
