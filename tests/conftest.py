@@ -31,6 +31,9 @@ MARKS = {
     "store/test_damage.py": ("slow",),
     "sweep": ("slow",),
     "test_package.py": ("slow",),
+    "web": ("slow",),
+    "web/test_film.py": ("ray",),
+    "web/test_tiles.py": ("ray",),
     "video/test_size.py": ("slow",),
 }
 
