@@ -302,7 +302,7 @@ def test_it_can_be_turned_off(heads):
         assert b"client.py" in sock.makefile("rb").read()
 
 
-def test_a_port_that_is_taken_costs_the_page_alone(heads):
+def test_a_port_that_is_taken_costs_the_page_alone(heads, tmp_path):
     _, web = heads()
-    other, _ = heads("--db", "other", port=web.port)
+    other, _ = heads("--db", str(tmp_path / "other"), port=web.port)
     assert "--web-port" in other.said() and other.ask(op="status").last["version"]
