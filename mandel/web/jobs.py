@@ -11,7 +11,7 @@ from mandel.colour.style import ColourStyle
 from mandel.errors import RequestError
 from mandel.payload import fields as payload_fields
 from mandel.protocol import strict_json
-from mandel.protocol.operation import LOOKS, RECOLOUR, RENDER, Request, anybody, not_found, request
+from mandel.protocol.operation import RECOLOUR, RENDER, Request, anybody, not_found, request
 from mandel.protocol.request import RequestReceiver
 from mandel.service.service import Service
 from mandel.version import ENGINE, VERSION
@@ -42,7 +42,7 @@ class Jobs:
                 {"name": field.name, "kind": field.kind, "default": field.default, "help": field.help}
                 for field in payload_fields.TABLE
             ],
-            "looks": list(LOOKS),
+            "looks": list(payload_fields.RECOLOURED),
             "palettes": palettes.RINGS,
             "style": {"density": style.density, "offset": style.offset},
             "service": self._events.status(),
