@@ -123,8 +123,7 @@ ROOMS = {
 ONLY = {
     "ray": {
         "mandel.driver.executors.ray_executor",
-        "mandel.explorer.pool",
-        "mandel.explorer.work",
+        "mandel.explorer.ray_pool",
         "mandel.worker.ray_call",
     },
     "grpc": {"mandel.driver.executors.ray_cluster"},

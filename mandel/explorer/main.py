@@ -17,18 +17,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from fractions import Fraction
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mandel.driver.executors.ray_token import ensure_token
 from mandel.errors import MandelError, RenderError
+from mandel.explorer.makers import Pool
 from mandel.plan.arithmetic import DIRECT, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import REFERENCE_STEPS
 from mandel.plan.tile import Anchor
 from mandel.protocol.tiles import Message, packed, received
-
-if TYPE_CHECKING:
-    from mandel.explorer.pool import Pool
 
 _MOST_ANCHORS = 64
 _CALLS = 2  # of a maker at once: one is sent while the other is made
@@ -161,7 +159,7 @@ class Explorer:
             for row in range(max(rows // 2 - 2, 0), min(rows // 2 + 2, rows))
             for col in range(max(cols // 2 - 2, 0), min(cols // 2 + 2, cols))
         ]
-        return await self._made(message["order"], "limit", grid, orbit, middle)
+        return await self._made(message["order"], "limit", grid, middle, orbit)
 
     async def _locate(self, message: Message) -> Any:
         given = (message[name] for name in ("re", "im", "delta", "max_period"))
@@ -209,6 +207,17 @@ def _noticed(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
+def _pool(address: str, joined: bool, device: str) -> Pool:
+    if not address:
+        from mandel.explorer.local_pool import LocalPool
+
+        return LocalPool(device)
+    ensure_token()
+    from mandel.explorer.ray_pool import RayPool  # imports ray, which reads the token
+
+    return RayPool(address, joined, device)
+
+
 async def _serve(descriptor: int, address: str, joined: bool, device: str) -> int:
     head = socket.socket(fileno=descriptor)
     reader, writer = await asyncio.open_connection(sock=head)
@@ -220,10 +229,8 @@ async def _serve(descriptor: int, address: str, joined: bool, device: str) -> in
             await writer.drain()
 
     try:
-        from mandel.explorer.pool import Pool  # imports ray
-
-        pool = Pool(address, joined, device)
-        await pool.warm_up()
+        pool = _pool(address, joined, device)
+        await pool.makers[0].begin("warm_up")
     except MandelError as error:
         await say({"event": "unavailable", "error": error.as_dict()})
         return 3
@@ -238,12 +245,13 @@ def main(argv: list[str] | None = None) -> int:
     """Runs until the head closes the line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the head's socket")
-    parser.add_argument("--address", required=True, help="HOST:PORT of the Ray cluster")
+    parser.add_argument(
+        "--address", default="", help="HOST:PORT of the Ray cluster; without it, this machine"
+    )
     parser.add_argument("--joined", action="store_true", help="the cluster was there before the service")
     parser.add_argument("--device", default="auto", help="OpenCL device, as ray_head.py takes it")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C in a terminal is the head's business
-    ensure_token()
     return asyncio.run(_serve(options.fd, options.address, options.joined, options.device))
 
 

@@ -172,23 +172,17 @@ class Explorer:
         Raises:
             RenderError: NOT_READY.
         """
-        supervisor, settings = self._service.supervisor, self._service.settings
+        supervisor = self._service.supervisor
         deadline = time.monotonic() + _START_SECONDS
-        while not (address := supervisor.cluster.get("address")):
+        while supervisor.facts["state"] != "ready" or "address" not in supervisor.cluster:
             if time.monotonic() > deadline:
                 why = supervisor.facts.get("error") or "it is still starting"
                 raise RenderError("NOT_READY", f"the renderer is not ready: {why}")
             await asyncio.sleep(_LOOK_SECONDS)
+        address, device = supervisor.cluster["address"], self._service.settings.device
         return [
-            *(
-                sys.executable,
-                "-m",
-                "mandel.explorer.main",
-                "--address",
-                address,
-                "--device",
-                settings.device,
-            ),
+            *(sys.executable, "-m", "mandel.explorer.main", "--device", device),
+            *(("--address", address) if address else ()),
             *(("--joined",) if supervisor.cluster.get("joined") else ()),
         ]
 

@@ -65,7 +65,7 @@ class TileMaker:
         except MandelError as error:
             return None, error.as_dict()
 
-    def limit(self, grid: Grid, reference: Reference | None, middle: list[int]) -> Outcome:
+    def limit(self, grid: Grid, middle: list[int], reference: Reference | None = None) -> Outcome:
         """The iteration limit of a view that ``grid`` shows small; as ``render.iteration_limit`` finds it.
 
         Args:

@@ -17,6 +17,8 @@ from mandel.cli import locate, still
 from mandel.plan.tile import Anchor
 from mandel.version import ENGINE
 from tests.support.processes import wait_for
+from tests.support.service import Service, free_port
+from tests.support.web import Web
 
 SEAHORSES = "-0.743643887037151", "0.131825904205330"
 # The tip of a dendrite: orbits near it follow it for as long as they are near, however near that is.
@@ -211,6 +213,25 @@ def test_many_who_want_the_same_tile_wait_for_one(real_web):
     assert len(found) == 12
     for tiles in found:
         assert all(np.array_equal(tiles[n], found[0][n]) for n in range(6))
+
+
+def test_a_service_without_ray_has_tiles_too(tmp_path):
+    web = Web(free_port())
+    running = Service(tmp_path / "DB", "--address", "embedded", "--web-port", str(web.port))
+    try:
+        wait_for(lambda: "the web page" in running.output(), 30, "the page is served")
+        anchor = tile_of(*TIP, 1_005)
+        name = web.anchor(anchor.level, anchor.x, anchor.y)
+        for place in ([0, 0, 0], [0, 1, 0]):
+            tile = web.tiles(name, 3_000, [place])[0]
+            assert np.array_equal(tile, still_of(anchor, *place[1:], 3_000, tmp_path))
+        told = web.post("/api/limit", {"anchor": name, "dlevel": 0, "x": [0, 2], "y": [0, 1]})
+        assert told.json["resolved"]
+        told = web.post("/api/locate", {"re": "-1.7548", "im": "0.0001", "delta": "0.01"})
+        assert json.loads(told.body.splitlines()[-1])["found"]["period"] == 3
+        assert running.stop() == 0
+    finally:
+        running.kill()
 
 
 def test_the_explorer_comes_back_when_its_process_has_ended(service, real_web):
