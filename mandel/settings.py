@@ -47,6 +47,14 @@ class Settings:
 
     host: str = _option("127.0.0.1", "address the service listens on")
     port: int = _option(65_432, "TCP port the service listens on", 0, 65_535)
+    web_port: int = _option(
+        65_433, "TCP port of the web page, at the same address as the service; 0: no page", 0, 65_535
+    )
+    web_name: str = _option(
+        "",
+        "names by which browsers reach this host, with commas between; localhost, IP addresses and the host's own name "
+        "need not be told",
+    )
     db: str = _option("DB", "folder where sequences are stored")
     address: str = _option(
         "auto",

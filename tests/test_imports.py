@@ -51,7 +51,7 @@ ROOMS = {
         "video",
     },
     "__main__": {"mandel", "terminal"},
-    "service.jobs": {"errors", "notes", "payload", "plan", "protocol", "store"},
+    "service.jobs": {"errors", "notes", "payload", "plan", "protocol", "settings", "store"},
     "driver.executors": {
         "colour",
         "device",
@@ -75,6 +75,31 @@ ROOMS = {
         "store",
         "version",
     },
+    "explorer": {
+        "device",
+        "driver.executors",
+        "errors",
+        "mandel",
+        "plan",
+        "protocol",
+        "render",
+        "worker",
+    },
+    "web": {
+        "colour",
+        "errors",
+        "payload",
+        "plan",
+        "protocol",
+        "service",
+        "service.jobs",
+        "service.net",
+        "service.supervision",
+        "settings",
+        "store",
+        "version",
+        "video",
+    },
     "cli": {
         "client",
         "colour",
@@ -89,19 +114,27 @@ ROOMS = {
         "protocol",
         "render",
         "service",
+        "service.net",
         "settings",
         "store",
         "terminal",
         "video",
+        "web",
     },
 }
 # What only these rooms or modules may import.
 ONLY = {
-    "ray": {"mandel.driver.executors.ray_executor", "mandel.worker.ray_call"},
+    "ray": {
+        "mandel.driver.executors.ray_executor",
+        "mandel.explorer.ray_pool",
+        "mandel.worker.ray_call",
+    },
     "grpc": {"mandel.driver.executors.ray_cluster"},
     "pyopencl": {"mandel.device"},
     "socket": {
         "mandel.service.net",
+        "mandel.explorer.main",
+        "mandel.web",
         "mandel.service.supervision",
         "mandel.client",
         "mandel.cli",
@@ -109,6 +142,7 @@ ONLY = {
         "mandel.driver.executors.ray_cluster",
         "mandel.worker.functions",
     },
+    "aiohttp": {"mandel.web"},
     "sqlite3": {"mandel.store"},
     "imageio": {"mandel.video"},
     "imageio_ffmpeg": {"mandel.video", "mandel.cli.doctor"},
@@ -122,7 +156,7 @@ PURE = {
 # Process -> the modules that it begins with, and what none of all that it may load imports, at once or later.
 PROCESSES = {
     "head": (
-        ("mandel.cli.head", "mandel.service.service"),
+        ("mandel.cli.head", "mandel.service.service", "mandel.web.server"),
         {"ray", "grpc", "pyopencl", "numpy", "gmpy2", "imageio"},
     ),
     "client": (
@@ -130,7 +164,8 @@ PROCESSES = {
         {"ray", "pyopencl", "numpy", "gmpy2", "imageio", "imageio_ffmpeg"},
     ),
     "driver": (("mandel.driver.main",), {"sqlite3"}),
-    "worker": (("mandel.worker.ray_call", "mandel.worker.embedded"), {"sqlite3"}),
+    "worker": (("mandel.worker.ray_call", "mandel.worker.embedded", "mandel.worker.tile_maker"), {"sqlite3"}),
+    "explorer": (("mandel.explorer.main",), {"sqlite3", "aiohttp"}),
 }
 
 

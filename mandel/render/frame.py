@@ -310,7 +310,13 @@ class FrameRenderer:
         self, view: View, maxiter: int, bailout: float = DEFAULT_BAILOUT
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts (int32) and smooth counts (float32, 0 for interior) of a view, (H, W)."""
-        grid, started = view.grid(), perf_counter()
+        return self.raw_of(view.grid(), maxiter, bailout)
+
+    def raw_of(
+        self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same of a grid in the plane."""
+        started = perf_counter()
         self.timing, tally = Timing(), Tally(self.context, maxiter)
         count = np.empty((grid.rows, grid.cols), np.int32)
         frac = np.empty((grid.rows, grid.cols), np.float32)
