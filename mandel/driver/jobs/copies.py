@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from mandel.driver.jobs.cpu_gpu_split import left_to_others
 from mandel.driver.jobs.job_run import JobRun
@@ -42,7 +43,7 @@ class Copies:
                 self._say(job, f"{item} is started once more, on a {kind} that is idle", "info")
                 self._running.copy(job, item, self._addressed(job, replace(task, kind=kind)))
 
-    def hurry(self, slots: dict[str, int]) -> Iterator[tuple[JobRun, WorkItem, dict]]:
+    def hurry(self, slots: dict[str, int]) -> Iterator[tuple[JobRun, WorkItem, dict[str, Any]]]:
         """Starts late tasks once more; yields those of which that is in vain, as failed by an error."""
         for (job, item, task, *_), copies in list(self._running.late(slots, self._jobs.values())):
             if item.kind == SEGMENT and copies > 1:

@@ -73,7 +73,7 @@ class Dispatcher:
                 self._copies.take_over(kind, count - calls[kind], slots)
         self._hand_out_beside(slots)
 
-    def late(self) -> Iterator[tuple[JobRun, WorkItem, dict]]:
+    def late(self) -> Iterator[tuple[JobRun, WorkItem, dict[str, Any]]]:
         """Starts late tasks once more; yields those of which that is in vain, as failed by an error."""
         return self._copies.hurry(self._executor.slots())
 
@@ -97,11 +97,11 @@ class Dispatcher:
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one slot of ``kind`` something to do; whether there was anything."""
         while (given := self._choose(kind, slots)) is not None:
-            job, *first = given
-            if self._restore(job, *first):
+            job, item, task = given
+            if self._restore(job, item, task):
                 continue
-            batch = [first]
-            most = 1 if job.attempts.is_alone(first[0]) else frames_per_batch(job, kind, slots)
+            batch = [(item, task)]
+            most = 1 if job.attempts.is_alone(item) else frames_per_batch(job, kind, slots)
             while (
                 len(batch) < most
                 and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
@@ -127,7 +127,7 @@ class Dispatcher:
         return left_to_others(job, kind, slots, self._running.of(job, kind))
 
     def _next(self, job: JobRun, kind: str, left: frozenset[CostClass]) -> tuple[WorkItem, Task] | None:
-        given = self._guard(job, job.next, kind, left, partial(self._room, job))
+        given: tuple[WorkItem, Task] | None = self._guard(job, job.next, kind, left, partial(self._room, job))
         if given is not None:
             self.changed()
         return given

@@ -48,13 +48,13 @@ class RunningTasks:
     ):
         self._policy = policy
         self._executor = executor
-        self.calls: Counter = Counter()
+        self.calls: Counter[str] = Counter()
         self._by_ticket: dict[int, RunningTask] = {}
         self._abandoned: set[int] = set()  # tickets whose outcomes are not wanted, and still to come
         self._numbers = itertools.count()
-        self._sizes: Counter = Counter()  # tasks by call
+        self._sizes: Counter[int] = Counter()  # tasks by call
         self._tasks: dict[
-            tuple[JobRun, str], Counter
+            tuple[JobRun, str], Counter[str]
         ] = {}  # by job and kind of slot: how many of each kind of item
         self._stragglers = Stragglers(policy, clock)
         self._copied: set[tuple[JobRun, WorkItem]] = set()
@@ -68,7 +68,7 @@ class RunningTasks:
         """Whether there are tasks that were not abandoned."""
         return bool(self._by_ticket)
 
-    def of(self, job: JobRun, kind: str) -> Counter:
+    def of(self, job: JobRun, kind: str) -> Counter[str]:
         """A job's tasks on slots of a kind: how many of each kind of item."""
         return self._tasks.get((job, kind), Counter())
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
@@ -17,6 +17,9 @@ from mandel.payload.payload import Payload
 from mandel.tasks.results import check_segment
 from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
+
+Facts = dict[str, Any]  # of an event
+_T = TypeVar("_T")
 
 
 class UnusableSegments(RenderError):
@@ -44,7 +47,7 @@ class VideoAssembly:
         added = self._joiner.added if self._joiner else 0
         return added not in self._job.paths
 
-    def go_on(self) -> dict | None:
+    def go_on(self) -> Facts | None:
         """Appends the segments that are durable; after the last one the video event's facts."""
         job, p = self._job, self._job.payload
         try:
@@ -67,16 +70,16 @@ class VideoAssembly:
                     raise UnusableSegments([number], f"segment {number} cannot be used: {error}") from error
             if self._joiner.added < len(job.segments):
                 return None
-            video = self._finish()
+            video = self._finish(self._joiner)
         except BaseException:
             self.drop()
             raise
         self._joiner.drop()
         return {"path": str(video.path), "frames": video.frames, "bytes": video.bytes, "sha256": video.sha256}
 
-    def _finish(self) -> Video:
+    def _finish(self, joiner: Joiner) -> Video:
         try:
-            return self._joiner.finish()
+            return joiner.finish()
         except RenderError as error:  # some segment is not what it seems
             p, numbers = self._job.payload, []
             for segment in self._job.segments:
@@ -108,9 +111,9 @@ class VideoAssembler:
         self._checking = ThreadPoolExecutor(
             min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-check"
         )
-        self._checks: list[tuple[Any, Future]] = []
-        self._posters: dict[str, Future] = {}
-        self._assemblies: dict[str, tuple[VideoAssembly, Future]] = {}
+        self._checks: list[tuple[Any, Future[None]]] = []
+        self._posters: dict[str, Future[Facts]] = {}
+        self._assemblies: dict[str, tuple[VideoAssembly, Future[Facts | None]]] = {}
 
     def look_at(self, job: JobRun) -> None:
         """Starts what ``job``'s durable segments suffice for; call it after each new one."""
@@ -134,13 +137,13 @@ class VideoAssembler:
         """Whether ``checked`` has something to tell, now or later."""
         return bool(self._checks)
 
-    def checked(self) -> list[tuple[Any, Future]]:
+    def checked(self) -> list[tuple[Any, Future[None]]]:
         """The notes of segments that were decoded; the futures raise as ``check_segment`` does. Told once."""
         over = [check for check in self._checks if check[1].done()]
         self._checks = [check for check in self._checks if not check[1].done()] if over else self._checks
         return over
 
-    def _start(self, function: Callable, *given) -> Future:
+    def _start(self, function: Callable[..., _T], *given: Any) -> Future[_T]:
         future = self._pool.submit(function, *given)
         future.add_done_callback(lambda _: self._wake())
         return future
@@ -154,13 +157,13 @@ class VideoAssembler:
         """Returns when something under way is over, after ``timeout`` seconds at the latest."""
         wait([future for future in self._futures() if not future.done()], timeout, FIRST_COMPLETED)
 
-    def _futures(self) -> list[Future]:
+    def _futures(self) -> list[Future[Any]]:
         films = (future for _, future in self._assemblies.values())
         return [*self._posters.values(), *films, *(future for _, future in self._checks)]
 
-    def ended(self) -> list[tuple[str, Future]]:
+    def ended(self) -> list[tuple[str, Future[Any]]]:
         """Jobs whose poster and video have been made, or failed; the video event's facts. Told once."""
-        over = []
+        over: list[tuple[str, Future[Any]]] = []
         for name, (assembly, future) in list(self._assemblies.items()):
             poster = self._posters.get(name)
             if not future.done():
@@ -197,7 +200,7 @@ def _tags(payload: Payload) -> dict[str, str]:
     return in_file.tags(payload.canonical(), time.strftime("%Y-%m-%d", time.gmtime()))
 
 
-def _make_poster(job: JobRun, index: int) -> dict:
+def _make_poster(job: JobRun, index: int) -> Facts:
     poster, p = job.tmp / f"{job.name[:16]}.png", job.payload
     try:
         save_poster(job.paths[index], poster, p.frame_width, p.frame_height, p.coding, _tags(p))
@@ -208,9 +211,9 @@ def _make_poster(job: JobRun, index: int) -> dict:
     return {"poster": str(poster)}
 
 
-def _both(video: Future, poster: Future) -> Future:
+def _both(video: Future[Any], poster: Future[Facts]) -> Future[Facts]:
     """A future that is done: the facts of both, or the first error."""
-    both: Future = Future()
+    both: Future[Facts] = Future()
     if (error := video.exception() or poster.exception()) is not None:
         both.set_exception(error)
     else:

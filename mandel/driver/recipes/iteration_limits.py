@@ -20,7 +20,7 @@ class IterationLimits:
 
     def __init__(self, payload: Payload):
         self._payload = payload
-        self._given = None if payload.maxiter == AUTO else payload.maxiter
+        self._given = None if payload.maxiter == AUTO else int(payload.maxiter)
         # From the shallowest to the deepest.
         self._deltas = [] if self._given else _keys(payload)
         self._items = tuple(WorkItem(LIMIT, key) for key in range(len(self._deltas)))
@@ -31,7 +31,7 @@ class IterationLimits:
 
     def needs(self, delta: str) -> tuple[WorkItem, ...]:
         """The key views whose limits decide that of ``delta``."""
-        return () if self._given is not None else self._items[: self._order.limit(delta)]
+        return () if self._order is None else self._items[: self._order.limit(delta)]
 
     def is_deep(self, key: int) -> bool:
         """Whether a key view needs the reference orbit."""
@@ -81,9 +81,9 @@ class IterationLimits:
 
 def _keys(payload: Payload) -> list[str]:
     """Deltas of the key views: evenly spaced, or those of the frames where these are fewer."""
-    ends = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
-    deltas = key_deltas(*ends)
+    shallow, deep = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
+    deltas = key_deltas(shallow, deep)
     if payload.sampling == EXACT and payload.num_frames < len(deltas):
-        inwards = replace(Zoom.of(payload), start_delta=ends[0], end_delta=ends[1])
+        inwards = replace(Zoom.of(payload), start_delta=shallow, end_delta=deep)
         deltas = [inwards.delta(frame) for frame in range(payload.num_frames)]
     return deltas
