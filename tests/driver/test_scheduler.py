@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from mandel.colour.style import ColourStyle
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import Payload, parse
+from mandel.plan.view import View
 from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
-from mandel.tasks.executor import Outcome
+from mandel.tasks.executor import Outcome, Task
+from mandel.tasks.units import FrameUnit
 from mandel.worker import functions
 from tests.support.local_executor import LocalExecutor
 from tests.support.video import stream
@@ -165,6 +168,24 @@ def test_a_worker_that_failed_hands_back_what_was_queued_and_takes_what_comes_la
     ]
     assert run("other", 0, "another-job 1") == "other"
     assert begun == ["bad", "good", "other"]
+
+
+def test_a_call_that_has_lasted_long_enough_hands_the_rest_back():
+    executor = LocalExecutor(1)
+    frame = FrameUnit(View("0", "0", "2", 16, 16), 10, 1024.0, ColourStyle(), 1)
+    frames = [
+        Task("frame", frame, label=f"of-this-call {n}", call_seconds=1e-9, node="local") for n in range(3)
+    ]
+
+    def run(batch):
+        tickets, codes = executor.submit(batch), {}
+        while len(codes) < len(batch):
+            codes |= {out.ticket: out.error and out.error["code"] for out in executor.wait(0.1)}
+        return [codes[ticket] for ticket in tickets]
+
+    assert run(frames) == [None, "RETURNED_UNTRIED", "RETURNED_UNTRIED"]
+    assert run(frames[1:2]) == [None], "the worker has not failed, and takes what comes later"
+    executor.close()
 
 
 def test_what_is_handed_back_is_no_failed_attempt(run):

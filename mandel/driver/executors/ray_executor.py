@@ -282,6 +282,7 @@ class RayExecutor:
                 tuple(places[id(handle)] for handle in task.inputs),
                 task.label or task.function,
                 task.failures,
+                task.call_seconds,
                 self._key(ticket),
             )
             for ticket, task in zip(tickets, batch, strict=True)

@@ -96,9 +96,9 @@ class RunningTasks:
             else []
         )
 
-    def first(self, job: JobRun) -> tuple[WorkItem, Task] | None:
-        """The task of a job that was submitted first."""
-        return next(((f.item, f.task) for f in self._by_ticket.values() if f.job is job), None)
+    def tasks(self, job: JobRun) -> list[tuple[WorkItem, Task]]:
+        """The items of a job that are being made, in the order in which they were submitted, each with a task of it."""
+        return list({f.item: f.task for f in self._by_ticket.values() if f.job is job}.items())
 
     def age(self, task_run: RunningTask) -> float:
         """Seconds since a task was submitted."""
@@ -188,10 +188,10 @@ class RunningTasks:
             if self._stragglers.age(ticket) > patience:
                 yield task_run
 
-    def copy(self, job: JobRun, item: WorkItem, task: Task) -> None:
-        """Starts a late task once more; the first to end counts."""
-        self._copied.add((job, item))
-        self.submit(job, [(item, task)])
+    def copy(self, job: JobRun, batch: Sequence[tuple[WorkItem, Task]]) -> None:
+        """Starts tasks of which there may be some already; the first to end counts."""
+        self._copied |= {(job, item) for item, _ in batch}
+        self.submit(job, batch)
 
     def progress(self) -> Iterator[tuple[JobRun, WorkItem, int, int]]:
         """How far the long tasks are: job, item, done, total."""

@@ -176,7 +176,10 @@ class Scheduler:
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is not None and outcome.error["code"] == "RETURNED_UNTRIED":
-            self._dispatcher.submit(job, [(item, task)])
+            if task.node and item.kind != SEGMENT:
+                self._of(job, job.frontier.put_back, item)  # its call beside the slots was long enough
+            else:
+                self._dispatcher.submit(job, [(item, task)])
             return
         try:
             if outcome.error is None and item.kind == SEGMENT:
