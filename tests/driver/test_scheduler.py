@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -334,6 +336,44 @@ def test_a_job_whose_segments_are_not_stored_yet_begins_no_more(tmp_path):
     scheduler.close()
     executor.close()
     assert [event.job for event in events.all if isinstance(event, control.Video)] == ["other", "j"]
+
+
+def test_the_loop_goes_on_while_a_segment_is_written(tmp_path, monkeypatch):
+    """A disk that does not answer holds up the job whose segment it has, and nothing else."""
+    hit, free, write, writers = threading.Event(), threading.Event(), Path.write_bytes, set()
+
+    def slow_disk(path, data):
+        if path.parent.name == "slow" and path.suffix == ".h264" and not free.is_set():
+            hit.set()
+            writers.add(threading.current_thread())
+            if threading.main_thread() not in writers:
+                assert free.wait(60)
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", slow_disk)
+    executor, events = Faulty(lambda task: None), Events()
+    scheduler = events.scheduler = Scheduler(executor, events)
+
+    def until(condition):
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end and not events.of("failed")
+            scheduler.step(0.05)
+
+    def add(name, frames):
+        (tmp_path / name).mkdir()
+        scheduler.add(JobRun(name, payload(num_frames=frames), tmp_path / name, {}))
+
+    add("slow", 9)
+    until(hit.is_set)
+    add("other", 9)
+    until(lambda: len(events.of("frame", "other")) == 9)
+    assert not events.of("segment", "slow")
+    assert threading.main_thread() not in writers, "the loop would wait, and nobody be served"
+    free.set()
+    until(lambda: len(events.of("video")) == 2)
+    scheduler.close()
+    executor.close()
 
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mandel.driver.files.segment_files import write_segment
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
+from mandel.errors import RenderError
 from mandel.payload.payload import parse
 from mandel.plan.segment_plan import cut
 from mandel.protocol import control
@@ -42,19 +44,22 @@ class Films:
     """In place of the finisher: a job's video is there as soon as its segments are."""
 
     def __init__(self):
-        self._over, self._checks, self.active = [], [], False
+        self._over, self._saves, self.active = [], [], False
 
-    def check(self, job, number, path, note):
-        right = Future()
-        right.set_result(None)
-        self._checks.append((note, right))
+    def save(self, job, number, data, note):
+        saved = Future()
+        try:
+            saved.set_result(write_segment(job.tmp, job.name, number, data()))
+        except RenderError as error:  # lost with its node
+            saved.set_exception(error)
+        self._saves.append((note, saved))
 
     @property
-    def checking(self):
-        return bool(self._checks)
+    def saving(self):
+        return bool(self._saves)
 
-    def checked(self):
-        over, self._checks = self._checks, []
+    def saved(self):
+        over, self._saves = self._saves, []
         return over
 
     def look_at(self, job):

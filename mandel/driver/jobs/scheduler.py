@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mandel.driver.files.segment_files import disk_error, write_segment
+from mandel.driver.files.segment_files import disk_error
 from mandel.driver.jobs.checkpoints import Checkpoints
 from mandel.driver.jobs.dispatch import Dispatcher
 from mandel.driver.jobs.events import frame_event, kept_event, limit_event, segment_event
@@ -132,7 +132,7 @@ class Scheduler:
                 self._ended(outcome)
         elif self._assembler.active:
             self._assembler.wait(timeout)
-        self._look_at_checked()
+        self._look_at_saved()
 
     def drain(self, seconds: float, round_done: Callable[[], None] = lambda: None) -> None:
         """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.
@@ -142,7 +142,7 @@ class Scheduler:
         """
         deadline = self._clock() + seconds
         self._checkpoints.keep_all(self._jobs.values())
-        while (self._running.wanted or self._assembler.checking) and (left := deadline - self._clock()) > 0:
+        while (self._running.wanted or self._assembler.saving) and (left := deadline - self._clock()) > 0:
             round_done()
             self._await(min(left, self._policy.stage_seconds))
         self._checkpoints.keep_all(self._jobs.values())
@@ -253,28 +253,25 @@ class Scheduler:
             self._emit(limit_event(job))
 
     def _save(self, task_run: RunningTask, outcome: Outcome) -> None:
-        """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""
+        """Has an encoded segment written to the job's tmp folder and decoded, by other threads."""
         job, item = task_run.job, task_run.item
-        data = segment_bytes(
-            self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes
-        )
-        try:
-            written = write_segment(job.tmp, job.name, item.index, data)
-        except OSError as error:
-            self._give_up(job, disk_error(error))
-        else:
-            job.unadopted.add(item.index)
-            self._assembler.check(job, item.index, Path(written["path"]), (task_run, outcome, written))
 
-    def _look_at_checked(self) -> None:
-        """Tells of segments that were decoded and are right; the others have failed."""
-        for (task_run, outcome, written), future in self._assembler.checked():
+        def encoded() -> memoryview:
+            value = self._executor.fetch(outcome.handle)
+            return segment_bytes(value, job.segments[item.index].count, job.frame_bytes)
+
+        job.unadopted.add(item.index)
+        self._assembler.save(job, item.index, encoded, (task_run, outcome))
+
+    def _look_at_saved(self) -> None:
+        """Tells of segments that were written and decoded and are right; the others have failed."""
+        for (task_run, outcome), future in self._assembler.saved():
             job: JobRun = task_run.job
             item: WorkItem = task_run.item
             if self._jobs.get(job.name) is not job:
                 continue
             try:
-                future.result()
+                written = future.result()
             except OSError as error:
                 self._give_up(job, disk_error(error))
             except Exception as error:

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mandel.driver.files.segment_files import write_segment
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.errors import RenderError
@@ -99,7 +100,7 @@ class VideoAssembly:
 
 
 class VideoAssembler:
-    """Two threads, so that the poster does not hold up the video, and some that decode what was encoded.
+    """Two threads, so that the poster does not hold up the video, and some that write and decode what was encoded.
 
     Args:
         wake: called by them when something is over.
@@ -108,10 +109,8 @@ class VideoAssembler:
     def __init__(self, wake: Callable[[], None] = lambda: None, policy: SchedulingPolicy = DEFAULT_POLICY):
         self._wake, self._policy = wake, policy
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
-        self._checking = ThreadPoolExecutor(
-            min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-check"
-        )
-        self._checks: list[tuple[Any, Future[None]]] = []
+        self._saving = ThreadPoolExecutor(min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-save")
+        self._saves: list[tuple[str, Any, Future[Facts]]] = []  # by job's name
         self._posters: dict[str, Future[Facts]] = {}
         self._assemblies: dict[str, tuple[VideoAssembly, Future[Facts | None]]] = {}
 
@@ -125,22 +124,28 @@ class VideoAssembler:
             if not assembly.waits:
                 self._assemblies[job.name] = assembly, self._start(assembly.go_on)
 
-    def check(self, job: JobRun, number: int, path: Path, note: Any) -> None:
-        """Starts to decode a segment that was encoded and is not durable yet; ``checked`` tells what came of it."""
-        p, frames = job.payload, job.segments[number].count
-        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height, p.coding)
+    def save(self, job: JobRun, number: int, data: Callable[[], memoryview], note: Any) -> None:
+        """Starts to write and decode a segment that was encoded; ``saved`` tells what came of it.
+
+        Args:
+            data: gives the segment's bytes.
+        """
+        future = self._saving.submit(_save, job, number, data)
         future.add_done_callback(lambda _: self._wake())
-        self._checks.append((note, future))
+        self._saves.append((job.name, note, future))
 
     @property
-    def checking(self) -> bool:
-        """Whether ``checked`` has something to tell, now or later."""
-        return bool(self._checks)
+    def saving(self) -> bool:
+        """Whether ``saved`` has something to tell, now or later."""
+        return bool(self._saves)
 
-    def checked(self) -> list[tuple[Any, Future[None]]]:
-        """The notes of segments that were decoded; the futures raise as ``check_segment`` does. Told once."""
-        over = [check for check in self._checks if check[1].done()]
-        self._checks = [check for check in self._checks if not check[1].done()] if over else self._checks
+    def saved(self) -> list[tuple[Any, Future[Facts]]]:
+        """The notes of segments that were written and decoded, and where they lie. Told once.
+
+        The futures raise as ``check_segment`` does, or what kept a segment from being read or written.
+        """
+        over = [(note, future) for _, note, future in self._saves if future.done()]
+        self._saves = [save for save in self._saves if not save[2].done()] if over else self._saves
         return over
 
     def _start(self, function: Callable[..., _T], *given: Any) -> Future[_T]:
@@ -159,7 +164,7 @@ class VideoAssembler:
 
     def _futures(self) -> list[Future[Any]]:
         films = (future for _, future in self._assemblies.values())
-        return [*self._posters.values(), *films, *(future for _, future in self._checks)]
+        return [*self._posters.values(), *films, *(future for _, _, future in self._saves)]
 
     def ended(self) -> list[tuple[str, Future[Any]]]:
         """Jobs whose poster and video have been made, or failed; the video event's facts. Told once."""
@@ -169,18 +174,24 @@ class VideoAssembler:
             if not future.done():
                 continue
             if future.exception() is not None:
-                self.forget(name)
+                self._forget(name)
                 over.append((name, future))
             elif future.result() is None:
                 if not assembly.waits:  # a segment came while others were appended
                     self._assemblies[name] = assembly, self._start(assembly.go_on)
             elif poster is not None and poster.done():
-                self.forget(name)
+                self._forget(name)
                 over.append((name, _both(future, poster)))
         return over
 
     def forget(self, name: str) -> None:
         """Drops what a job given up had under way."""
+        for job, _, save in self._saves:
+            if job == name:
+                save.cancel()
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
         if (poster := self._posters.pop(name, None)) is not None:
             poster.cancel()
         if name in self._assemblies:
@@ -193,7 +204,14 @@ class VideoAssembler:
         for name in list(self._assemblies):
             self.forget(name)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._checking.shutdown(wait=True, cancel_futures=True)
+        self._saving.shutdown(wait=True, cancel_futures=True)
+
+
+def _save(job: JobRun, number: int, data: Callable[[], memoryview]) -> Facts:
+    p, written = job.payload, write_segment(job.tmp, job.name, number, data())
+    frames = job.segments[number].count
+    check_segment(Path(written["path"]), frames, p.frame_width, p.frame_height, p.coding)
+    return written
 
 
 def _tags(payload: Payload) -> dict[str, str]:
