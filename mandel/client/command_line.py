@@ -122,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="for whom a job is rendered: the service serves its clients evenly (default your user name)",
     )
+    p.add_argument("--name", metavar="NAME", help="what --list calls the job")
     settings.add_options(p, only=("host", "port", "token_file", "tls_ca"))
     what = p.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument(
@@ -149,9 +150,7 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
-    beside = {operation.CLIENT: _user() if args.client is None else args.client}
-    if args.priority is not None:
-        beside[operation.PRIORITY] = payload_file.number(args.priority)
+    beside = _beside(args)
     if args.recolour is not None:
         if args.payload:
             raise RequestError(
@@ -186,6 +185,16 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         }
         payload["max_bitrate"] = "0"
     return operation.RENDER, payload | beside, told
+
+
+def _beside(args: argparse.Namespace) -> JsonObject:
+    """What stands beside the payload's own fields."""
+    beside: JsonObject = {operation.CLIENT: _user() if args.client is None else args.client}
+    if args.name is not None:
+        beside[operation.NAME] = args.name
+    if args.priority is not None:
+        beside[operation.PRIORITY] = payload_file.number(args.priority)
+    return beside
 
 
 def _user() -> str:

@@ -71,6 +71,11 @@ class Payload(PayloadFields):
         return start, end
 
     @property
+    def seconds(self) -> float:
+        """How long the film lasts."""
+        return float(self.num_frames / Fraction(self.fps))
+
+    @property
     def samples(self) -> int:
         """Samples of the whole job; of shared sampling about, the pixels that are resampled among them."""
         pixels = self.num_frames * self.frame_width * self.frame_height

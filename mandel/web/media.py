@@ -10,6 +10,7 @@ from collections import OrderedDict
 from aiohttp import web
 
 from mandel.errors import MandelError, StoreError
+from mandel.protocol.reply import VIDEO_TYPES
 from mandel.service.service import Service
 from mandel.store import proof
 from mandel.store.files import StoredFile
@@ -17,6 +18,7 @@ from mandel.store.names import POSTER, SEGMENT
 from mandel.store.states import DONE
 from mandel.video import ffmpeg
 from mandel.video.h264 import first_picture
+from mandel.video.shape import container_of
 from mandel.web.answers import OffLoop, refusal
 from mandel.web.jobs import resolved
 
@@ -50,10 +52,10 @@ class Media:
         self._decoding = asyncio.Semaphore(_MOST_DECODED)
 
     async def video(self, asked: web.Request) -> web.StreamResponse:
-        """``GET /media/ID/video.mp4``."""
+        """``GET /media/ID/video.mp4``; the film may be in another container, which its type says."""
         stored, job = await self._off_loop(self._video, asked)
-        name = f"{job[:16]}.mp4"
-        return await self._send(asked, stored, "video/mp4", name if "download" in asked.query else None)
+        name, kind = f"{job[:16]}.{stored.container}", VIDEO_TYPES[stored.container]
+        return await self._send(asked, stored, kind, name if "download" in asked.query else None)
 
     async def poster(self, asked: web.Request) -> web.StreamResponse:
         """``GET /media/ID/poster.png``."""
@@ -101,16 +103,17 @@ class Media:
         """A segment's first picture as a PNG."""
         try:
             with proof.open_plain(self._service.store.names.file(job, SEGMENT, number)) as file:
-                segment = first_picture(file.read())
+                segment = file.read()
         except OSError as error:  # its video was joined meanwhile
             raise StoreError("NO_PICTURE", "this part is gone; ask again", field="job") from error
         scale = (
             f"scale='min({_LONGEST_SIDE},iw)':'min({_LONGEST_SIDE},ih)':force_original_aspect_ratio=decrease"
         )
+        kind = "matroska" if container_of(segment) == "mkv" else "h264"
         return ffmpeg.run([
-            "-threads", "1", "-f", "h264", "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1",
+            "-threads", "1", "-f", kind, "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1",
             "-filter_threads", "1", "-vf", f"{scale}:flags=area", "-f", "image2pipe", "-c:v", "png", "pipe:1",
-        ], segment)  # fmt: skip
+        ], first_picture(segment) if kind == "h264" else segment)  # fmt: skip
 
     # -- and sent ---------------------------------------------------------
 
