@@ -146,15 +146,16 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
-        if args.payload or args.frames or args.preview or payload_file.changes(args):
+        if _names_a_payload(args) or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
     beside = _beside(args)
     if args.recolour is not None:
-        if args.payload:
+        if _names_a_payload(args):
             raise RequestError(
-                "BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options"
+                "BAD_OPTION",
+                "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview",
             )
         return (
             operation.RECOLOUR,
@@ -185,6 +186,11 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         }
         payload["max_bitrate"] = "0"
     return operation.RENDER, payload | beside, told
+
+
+def _names_a_payload(args: argparse.Namespace) -> bool:
+    """Whether options say what to render, or what to make of it."""
+    return any(value is not None for value in (args.payload, args.again, args.frames, args.preview))
 
 
 def _beside(args: argparse.Namespace) -> JsonObject:
