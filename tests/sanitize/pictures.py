@@ -84,7 +84,7 @@ def frames(ctx, style: str, every: int = 2) -> dict[str, np.ndarray]:
 
 
 def _bytes(picture: np.ndarray, layout: str) -> np.ndarray:
-    """A copy of a picture's bytes; of ten bits the upper eight of each channel, as a level more may change every byte."""
+    """A copy of a picture's bytes; of ten bits the upper eight: in a word a level more may change every byte."""
     return (channels(picture) >> 2).astype(np.uint8) if layout == RGB10 else picture.copy()
 
 
