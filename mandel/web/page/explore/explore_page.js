@@ -37,8 +37,10 @@ export function ExplorePage({ explorer, live, shown }) {
     copyPlace: () => copyPlace(explorer),
     copyLink: () => copyLink(explorer),
     keep: async () => {
+      const bookmark = explorer.bookmark(); // of now, not of when the module is here
       const { keepBookmark } = await import("./bookmarks.js");
-      tell(`Kept as “${keepBookmark(explorer)}”. Press B to see all bookmarks.`);
+      keepBookmark(bookmark);
+      tell(`Kept as “${bookmark.name}”. Press B to see all bookmarks.`);
     },
   };
   const drop = async (event) => {

@@ -1,5 +1,6 @@
 // The explorer without its panels: the view, what moves it, what draws it, where it has been.
 
+import { powerText } from "../numbers/decimal.js";
 import { fromFragment, toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
 import { Store } from "../service/store.js";
@@ -44,7 +45,8 @@ export class Explorer {
     this.calm = calm;
     this.#tables = new Map();
     this.#applyLook();
-    this.#pushed = { view: this.view.value, fragment: null };
+    this.#pushed = { view: this.view.value, fragment: this.fragment };
+    if (isPlace(location.hash)) history.replaceState(null, "", this.fragment);
     window.addEventListener("popstate", () => this.#returned());
     window.addEventListener("hashchange", () => this.#returned());
   }
@@ -168,9 +170,9 @@ export class Explorer {
     if (fragment === before.fragment) return;
     const { x, y } = before.view.toScreen(view.re, view.im, view.bits, this.shorter);
     const far = Math.abs(view.log2Extent - before.view.log2Extent) > 1 || Math.hypot(x, y) > this.shorter / 2;
-    if (far && before.fragment !== null) history.pushState(null, "", fragment);
+    if (far) history.pushState(null, "", fragment);
     else history.replaceState(null, "", fragment);
-    if (far || before.fragment === null) this.#pushed = { view, fragment };
+    if (far) this.#pushed = { view, fragment };
     else this.#pushed.fragment = fragment;
   }
 
@@ -275,6 +277,11 @@ export class Explorer {
       else [least, most] = [Math.min(least, value), Math.max(most, value)];
     }
     return { inside: Math.min(inside > 0.9999 ? 1 : inside, 1), least, most };
+  }
+
+  /** What is shown, as a bookmark: {name, place, picture}. */
+  bookmark() {
+    return { name: powerText(this.view.value.log2Extent, 3), place: this.fragment, picture: this.thumbnail() };
   }
 
   /** A small picture of what is shown, as a data URL. */

@@ -88,7 +88,7 @@ export class TileSource {
 
   /** Fetches these tiles and no others from now on: {anchor, maxiter, coarse, sharp: lists of {level, dx, dy}}. */
   want(wanted, onTile) {
-    const key = [wanted.maxiter, ...["coarse", "sharp"].map((kind) => wanted[kind].map((t) => [t.level, t.dx, t.dy].join()).join(";"))].join("|");
+    const key = `${wanted.maxiter}|${wanted.sharp.map(({ level, dx, dy }) => `${level},${dx},${dy}`).sort().join(";")}`;
     if (this.#running?.key === key && this.#running.anchor === wanted.anchor) return;
     this.stop();
     if (!wanted.sharp.length && !wanted.coarse.length) return;
