@@ -17,7 +17,7 @@ from mandel.store.names import POSTER, SEGMENT
 from mandel.store.states import DONE
 from mandel.video import ffmpeg
 from mandel.video.h264 import first_picture
-from mandel.web.answers import OffLoop, refusal
+from mandel.web.answers import OffLoop, refusal, write
 from mandel.web.jobs import resolved
 
 _PIECE = 256 << 10
@@ -150,14 +150,12 @@ class Media:
 
     async def _pour(self, asked: web.Request, sent: web.StreamResponse, file: int, part: range) -> None:
         """Sends a part of a file, as fast as it is taken; cuts off who takes nothing."""
-        patience = self._service.settings.stall_timeout
         try:
             for first in range(part.start, part.stop, _PIECE):
                 data = await self._off_loop(os.pread, file, min(_PIECE, part.stop - first), first)
                 if not data:
                     raise OSError("the file shrank while it was sent")
-                async with asyncio.timeout(patience):
-                    await sent.write(data)
+                await write(asked, sent, data, self._service.settings.stall_timeout)
         except (OSError, MandelError) as error:  # too late for another answer
             if asked.transport is not None:
                 asked.transport.abort()
