@@ -30,7 +30,7 @@ export class Explorer {
     this.view = new Store(place?.view ?? View.home());
     this.look = new Store({ palette, ...usual, maxiter: "auto", ...place?.look, usual });
     if (!facts.palettes[this.look.value.palette]) this.look.merge({ palette });
-    this.status = new Store({ wanted: 0, done: 0, stage: null, trouble: null, limit: null });
+    this.status = new Store({ wanted: 1, done: 0, stage: null, trouble: null, limit: null, waiting: false });
     this.box = new Store(null);
     this.boxing = new Store(false);
     this.asked = new Store(null); // an order form that another page asked for
@@ -220,6 +220,7 @@ export class Explorer {
       this.layer.want(view, this.viewport, maxiter);
     } else {
       const limit = this.limits.limitFor(view, frame, this.viewport);
+      if (this.status.value.waiting !== (limit === null)) this.status.merge({ waiting: limit === null });
       if (limit !== null) this.layer.want(view, this.viewport, limit);
     }
     this.#tellProgress();
@@ -261,7 +262,7 @@ export class Explorer {
 
   #drawNow(now) {
     if (!this.#canvas) return;
-    const context = this.#canvas.getContext("2d", { alpha: false });
+    const context = this.#canvas.getContext("2d");
     if (this.layer.draw(context, this.view.value, this.viewport, now)) this.invalidate();
   }
 
