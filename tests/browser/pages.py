@@ -63,7 +63,7 @@ class Visitor:
 
     def complete(self) -> None:
         """Waits until all tiles of the view are there and the address is written."""
-        calm, before, deadline = 0, None, time.monotonic() + 60
+        calm, before, deadline = 0, None, time.monotonic() + 120
         while calm < 4:
             assert time.monotonic() < deadline, f"not complete: {before}"
             self.page.wait_for_timeout(200)

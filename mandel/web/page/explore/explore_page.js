@@ -32,6 +32,7 @@ export function ExplorePage({ explorer, live, shown }) {
     }
   }, [shown, asked]);
   const actions = {
+    close,
     panel: (name) => setPanel({ name }),
     order: (place) => setPanel({ name: "order", place }),
     copyPlace: () => copyPlace(explorer),

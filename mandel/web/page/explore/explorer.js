@@ -125,7 +125,6 @@ export class Explorer {
   /** To another place, as a step that the browser's Back takes back. */
   go(view, look = {}) {
     this.gestures?.stop();
-    if (this.facts.palettes[look.palette] === undefined) delete look.palette;
     if (Object.keys(look).length) this.setLook(look);
     this.#show(view);
     this.#still();
@@ -189,7 +188,8 @@ export class Explorer {
 
   // The look
 
-  setLook(fields) {
+  setLook({ ...fields }) {
+    if (this.facts.palettes[fields.palette] === undefined) delete fields.palette;
     this.look.merge(fields);
     this.#applyLook();
     if ("maxiter" in fields) this.#ask();
@@ -199,8 +199,10 @@ export class Explorer {
   }
 
   table(palette) {
-    if (!this.#tables.has(palette)) this.#tables.set(palette, colourTable(this.facts.palettes[palette]));
-    return this.#tables.get(palette);
+    const { palettes } = this.facts;
+    const name = palette in palettes ? palette : Object.keys(palettes)[0]; // a film may have colours of its own
+    if (!this.#tables.has(name)) this.#tables.set(name, colourTable(palettes[name]));
+    return this.#tables.get(name);
   }
 
   #applyLook() {

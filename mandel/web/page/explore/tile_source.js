@@ -142,17 +142,20 @@ export class TileSource {
       ),
     );
     let failed = null;
+    const missing = new Set(tiles.keys());
     for await (const [index, bytes] of parts(answer)) {
       if (signal.aborted) return;
       if (index === STAGE) {
         this.#on.stage(JSON.parse(new TextDecoder().decode(bytes)));
         continue;
       }
+      missing.delete(index);
       const tile = readTile(bytes);
       if (tile) onTile({ ...tiles[index], ...tile });
       else failed = new Refused(500, JSON.parse(new TextDecoder().decode(bytes)).error ?? {});
     }
     if (failed?.code === "NO_ANCHOR") names.delete(anchor);
     if (failed) throw failed;
+    if (missing.size) throw new Refused(503, { code: "TILES_MISSING", message: "The service did not send all tiles." });
   }
 }
