@@ -6,9 +6,12 @@ import socket
 import ssl
 import urllib.request
 from functools import reduce
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mandel.cli.head import _link
 from mandel.payload.payload import parse
 from mandel.service.net.listener import listen
 from mandel.service.service import Service
@@ -306,3 +309,19 @@ def test_a_port_that_is_taken_costs_the_page_alone(heads, tmp_path):
     _, web = heads()
     other, _ = heads("--db", str(tmp_path / "other"), port=web.port)
     assert "--web-port" in other.said() and other.ask(op="status").last["version"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+@pytest.mark.parametrize(
+    "host, shown", [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("0.0.0.0", socket.gethostname())]
+)
+def test_the_link_carries_the_token_on_a_terminal_alone(monkeypatch, host, shown, terminal):
+    page = SimpleNamespace(host=host, port=65433, scheme="https")
+    access = SimpleNamespace(token_file=Path("token"), token="secret")
+    service = SimpleNamespace(listener=SimpleNamespace(web=None), access=access)
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: terminal))
+    link = _link(page, service)
+    assert link.startswith(f"https://{shown}:65433/") and ("#token=secret" in link) == terminal
+    assert "secret" not in service.listener.web  # which anybody is told
+    access.token_file = None
+    assert _link(page, service) == f"https://{shown}:65433/"
