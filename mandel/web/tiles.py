@@ -255,6 +255,7 @@ class Tiles:
             waiting.discard(waiter)
             if not waiting:
                 making.cancel()
+                self._forget(tile, making)  # at once: who asks again must not wait for what is cancelled
 
     async def _make(self, tile: Tile, order: int) -> bytes:
         anchor, maxiter, step, dlevel, dx, dy = tile
@@ -265,9 +266,13 @@ class Tiles:
         try:
             body: bytes = await self._explorer.ask(message, self._anchors.get(anchor))
         finally:
-            self._coming.pop(tile, None)
+            self._forget(tile, asyncio.current_task())
         self._cache.keep(tile, body)
         return body
+
+    def _forget(self, tile: Tile, making: object) -> None:
+        if tile in self._coming and self._coming[tile][0] is making:
+            del self._coming[tile]
 
     async def _as_they_come(self, tiles: list[Tile]) -> AsyncGenerator[tuple[int, bytes], None]:
         """Index and body of each tile, and what is told of the orbit that they wait for."""
