@@ -66,7 +66,7 @@ class Visitor:
         calm, before, deadline = 0, None, time.monotonic() + 120
         while calm < 4:
             assert time.monotonic() < deadline, f"not complete: {before}"
-            self.page.wait_for_timeout(200)
+            self.page.wait_for_timeout(150)
             now = self.page.evaluate(_STATE)
             calm = calm + 1 if now == before and now[0] else 0
             before = now

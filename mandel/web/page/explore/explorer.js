@@ -20,6 +20,14 @@ const LOG2_10 = Math.log2(10);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Explorer {
+  #canvas = null;
+  #tables = new Map(); // palette -> its colours
+  #frame = 0; // the next one, if it is asked for
+  #asking = 0; // timers
+  #stillness = 0;
+  #pushed; // {view, fragment} of the step that the browser's Back goes to
+  #announced = null; // the view that was last said to be complete
+
   /** `facts` is the answer of /api/state. */
   constructor(facts) {
     this.facts = facts;
@@ -35,29 +43,19 @@ export class Explorer {
     this.boxing = new Store(false);
     this.asked = new Store(null); // an order form that another page asked for
     this.viewport = { width: 2, height: 2, density: 1 };
-    const calm = () => reduced.matches;
+    this.calm = () => reduced.matches;
     const source = new TileSource({
       stage: (stage) => this.status.merge({ stage }),
       trouble: (trouble) => this.status.merge({ trouble }),
     });
-    this.layer = new TileLayer(source, { changed: () => this.#arrived(), complete: () => this.#complete() }, calm);
+    this.layer = new TileLayer(source, { changed: () => this.#arrived(), complete: () => this.#complete() }, this.calm);
     this.limits = new LimitFinder((limit) => this.#limitFound(limit));
-    this.calm = calm;
-    this.#tables = new Map();
     this.#applyLook();
     this.#pushed = { view: this.view.value, fragment: this.fragment };
     if (isPlace(location.hash)) history.replaceState(null, "", this.fragment);
     window.addEventListener("popstate", () => this.#returned());
     window.addEventListener("hashchange", () => this.#returned());
   }
-
-  #tables;
-  #frame = 0;
-  #asking = 0;
-  #stillness = 0;
-  #pushed;
-  #canvas = null;
-  #announced = null;
 
   get shorter() {
     return Math.min(this.viewport.width, this.viewport.height);

@@ -91,7 +91,10 @@ export class TileSource {
     const key = `${wanted.maxiter}|${wanted.sharp.map(({ level, dx, dy }) => `${level},${dx},${dy}`).sort().join(";")}`;
     if (this.#running?.key === key && this.#running.anchor === wanted.anchor) return;
     this.stop();
-    if (!wanted.sharp.length && !wanted.coarse.length) return;
+    if (!wanted.sharp.length) {
+      this.#on.trouble(null);
+      return;
+    }
     const abort = new AbortController();
     const running = { key, anchor: wanted.anchor, abort };
     this.#running = running;
