@@ -40,6 +40,8 @@ AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3
 # ---- perturbation ---------------------------------------------------------------------------------------------
 # In plain double precision |z| is at least 2^PLAIN_Z_EXPONENT.
 PLAIN_Z_EXPONENT = -500
+# Terms of the series with which all samples of a grid begin (common_start.cl).
+SERIES_TERMS = 32
 # The table of blocks gives the reach R of a block as log2(R^2) with so many bits after the binary point.
 REACH_BITS = 12
 

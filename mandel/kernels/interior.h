@@ -37,11 +37,10 @@ inline M in_small_discs(V a, V b)
 #define GROWN 1.000002f
 #define ADDED 1e-14f
 
-inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
+inline M trapped_within(F first, V x, V y, V a, V b, M asked, int most)
 {
     M hopeful = asked;
     const V x0 = x, y0 = y;
-    const F first = fma(sqrt(TO_F(moved)), (F)(WIDER), (F)(1e-9f));
     F r = first;
     M proven = (M)(0);
     for (int k = 0; k < most && ANY(hopeful); k += 4) {
@@ -57,6 +56,11 @@ inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
         hopeful &= (!proven) & TO_M(r < (F)(1.0f));
     }
     return proven & asked;
+}
+
+inline M trapped(V x, V y, V a, V b, V moved, M asked, int most)
+{
+    return trapped_within(fma(sqrt(TO_F(moved)), (F)(WIDER), (F)(1e-9f)), x, y, a, b, asked, most);
 }
 
 // Blocks until the next look: about half of those done so far, rounded down to a number that many periods divide.

@@ -16,63 +16,50 @@ typedef struct {
     (p).e = (mask) ? (e_) : (p).e; \
     (p).m = (mask) ? (m_) : (p).m; \
     (p).n = (mask) ? (n_) : (p).n; \
-    PARK_DERIVATIVE(p, mask)
-#if DERIVATIVE
-#define PARK_DERIVATIVE(p, mask) \
     (p).dx = (mask) ? dx : (p).dx; \
     (p).dy = (mask) ? dy : (p).dy; \
     (p).g = (mask) ? g : (p).g;
-#else
-#define PARK_DERIVATIVE(p, mask)
-#endif
 
 #if ROUNDS
 ASSERT(PERTURBED_STATE == 11);
 // Number k of those that a lane keeps. Each number of all work items lies together.
 #define KEPT(k) state[(k) * items]
 
-// Keeps the ``pending`` lanes for the next round, which begins with those of ``active``.
-inline void keep(const Parked *p, M pending, M active, __global M *state, size_t items)
+// Keeps the lanes of ``pending`` and ``apart`` for the next round, which begins with those of ``active``.
+inline void keep(const Parked *p, M pending, M active, M apart, __global M *state, size_t items)
 {
-    KEPT(0) = pending ? TO_M(p->m) << 1 | (active & 1) : (M)(-1);
+    KEPT(0) = (pending | apart) != 0 ? TO_M(p->m) << 2 | (apart & 1) << 1 | (active & 1) : (M)(-1);
     KEPT(1) = TO_M(p->n) | TO_M(p->seen_n) << 32;
     KEPT(2) = AS_BITS(p->x);
     KEPT(3) = AS_BITS(p->y);
     KEPT(4) = AS_BITS(p->seen_x);
     KEPT(5) = AS_BITS(p->seen_y);
-#if DEEP
     KEPT(6) = TO_M(p->e);
     KEPT(7) = TO_M(p->seen_e);
-#endif
-#if DERIVATIVE
     KEPT(8) = AS_BITS(p->dx);
     KEPT(9) = AS_BITS(p->dy);
     KEPT(10) = TO_M(p->g);
-#endif
 }
 
 // Reads what ``keep`` kept. Returns the pending lanes; ``turn`` are those to begin with.
-inline M take_up(Parked *p, M *turn, __global const M *state, size_t items)
+inline M take_up(Parked *p, M *turn, M *apart, __global const M *state, size_t items)
 {
-    const M where = KEPT(0), pending = where >= 0;
-    if (!ANY(pending)) return pending;
-    *turn = pending & ((where & 1) != 0);
-    p->m = TO_E(where >> 1);
+    const M where = KEPT(0), there = where >= 0;
+    *apart = there & ((where & 2) != 0);
+    if (!ANY(there)) return there;
+    *turn = there & ((where & 1) != 0);
+    p->m = TO_E(where >> 2);
     p->n = TO_E(KEPT(1) & 0xffffffff);
     p->seen_n = TO_E(KEPT(1) >> 32);
     p->x = AS_V(KEPT(2));
     p->y = AS_V(KEPT(3));
     p->seen_x = AS_V(KEPT(4));
     p->seen_y = AS_V(KEPT(5));
-#if DEEP
     p->e = TO_E(KEPT(6));
     p->seen_e = TO_E(KEPT(7));
-#endif
-#if DERIVATIVE
     p->dx = AS_V(KEPT(8));
     p->dy = AS_V(KEPT(9));
     p->g = TO_E(KEPT(10));
-#endif
-    return pending;
+    return there & NOT(*apart);
 }
 #endif

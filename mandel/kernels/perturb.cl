@@ -13,6 +13,7 @@
 #include "blocks.h"
 #include "outputs.h"
 #include "parked.h"
+#include "apart.h"
 
 ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define NORM(x, y) fma(x, x, (y) * (y))
@@ -49,16 +50,14 @@ void perturb(__global const double *across, __global const double *down, __globa
              __global const int *edge_exponent,
              int tops, __global const double8 *blocks, __global const int *reach,
              __global const double8 *deep_blocks, __global const int *deep_reach,
-             int start, double start_x, double start_y, int start_exponent,
+             __global const double2 *start, int unit_exponent,
              OUTPUT_PARAMETERS ROUND_PARAMETERS)
 {
     const int i0 = get_global_id(0) * TILE_COLS, j0 = get_global_id(1) * TILE_ROWS;
     const double limit = bailout * bailout;
     V cx = 0, cy = 0;
     M pending = 0;
-#if DERIVATIVE
     V unit = 0;
-#endif
     for (int k = 0; k < WIDTH; ++k) {
         const int i = i0 + k % TILE_COLS, j = j0 + k / TILE_COLS;
         if (i < cols && j < rows) {
@@ -66,9 +65,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             LANE_D(cx, k) = c.x * scale;
             LANE_D(cy, k) = c.y * scale;
             LANE_L(pending, k) = -1;
-#if DERIVATIVE
             LANE_D(unit, k) = spacing[j] * scale;
-#endif
         }
     }
     pending = pending != 0;
@@ -76,38 +73,181 @@ void perturb(__global const double *across, __global const double *down, __globa
     const double plain = power2(scale_exponent);
     const V px = cx * plain, py = cy * plain;
 
+    double2 centre_c = orbit[1];
+#if DEEP
+    centre_c *= power2(orbit_exponent[1]);
+#endif
+    const V a = px + centre_c.x, b = py + centre_c.y;
+    if (PROOF) {  // rounding c to double is far less than the margin of this
+        const M inside = pending & in_main_bulbs(a, b);
+        for (int k = 0; k < WIDTH; ++k)
+            if (LANE_L(inside, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
+        pending = pending & NOT(inside);
+    }
+
     // The cycle test, at rebases: a sample that returns to exactly the state seen_* can never escape. After Brent, a
     // new state is saved whenever the count has doubled since the last one.
+    const int4 begin = as_int4(start[0]);  // m, n, exponent, terms (common_start.cl)
     Parked parked = {
-        .x = fma((V)(start_x), cx, -(start_y * cy)), .y = fma((V)(start_x), cy, start_y * cx), .m = start,
-        .n = start, .e = start_exponent + scale_exponent, .g = start_exponent + scale_exponent,
+        .m = begin.x, .n = begin.y, .e = begin.z, .g = begin.z + scale_exponent - unit_exponent,
         .seen_x = NAN, .seen_y = NAN, .seen_n = 1,
     };
     V x, y;
-    int m, n;
+    int m;
+    E n;
     E e = 0;
 #if DEEP
     // The centre's own sample stays at z = 0. Plain doubles do for it, but not for 2 Z dz.
-    const M centre = (cx == 0) & (cy == 0), moving = DERIVATIVE ? (M)(-1) : NOT(centre);
+    const M centre = (cx == 0) & (cy == 0);
     bool scaled, even = true;  // even: all lanes have the same e
 #endif
-#if DERIVATIVE
-    parked.dx = start_x * unit;
-    parked.dy = start_y * unit;
-    V dx, dy;
-    E g;
+    V dx = 0, dy = 0;
+    E g = parked.g;
+    M apart;   // lanes that go on in plain double; they are not among the pending ones
+    {
+        const double to_unit = power2(scale_exponent - unit_exponent);
+        const V ux = cx * to_unit, uy = cy * to_unit;
+        parked.x = parked.y = 0;
+        for (int k = begin.w; k > 0; --k) {
+            const double2 term = start[k];
+            const V dt = fma(dx, ux, fma(-dy, uy, parked.x));
+            dy = fma(dx, uy, fma(dy, ux, parked.y));
+            dx = dt;
+            const V t = fma(parked.x, ux, fma(-parked.y, uy, (V)(term.x)));
+            parked.y = fma(parked.x, uy, fma(parked.y, ux, (V)(term.y)));
+            parked.x = t;
+        }
+        dx *= unit;
+        dy *= unit;
+        parked.dx = dx;
+        parked.dy = dy;
+        double2 z = orbit[begin.x];
+        double to_plain = 1;
+#if DEEP
+        z *= power2(orbit_exponent[begin.x]);
+        to_plain = power2(begin.z);
 #endif
+        x = fma(parked.x, (V)(to_plain), (V)(z.x));
+        y = fma(parked.y, (V)(to_plain), (V)(z.y));
+        apart = pending & GROWN_ENOUGH(NORM(x, y), dx, dy, parked.g);
+        pending = pending & NOT(apart);
+        parked.x = apart ? x : parked.x;
+        parked.y = apart ? y : parked.y;
+        parked.e = apart ? (E)(0) : parked.e;
+        parked.m = apart ? (E)(0) : parked.m;
+    }
     M turn = 0;  // lanes that go first, of those that are pending
+    int next_trial = INT_MAX;       // of a proof of interior
+    float least_disc = 1e-9f; // in that proof: rounding errors hide smaller ones where cycles come near 0
 #if ROUNDS
     const size_t items = get_global_size(0) * get_global_size(1);
     __global M *const state = (__global M *)kept + get_global_id(1) * get_global_size(0) + get_global_id(0);
-    if (again) pending = take_up(&parked, &turn, state, items);
+    if (again) pending = take_up(&parked, &turn, &apart, state, items);
 #endif
-
-    while (ANY(pending)) {
+    while (ANY(pending | apart)) {
+        // Plain double, when all other lanes are through or have come here.
+        if (ANY(turn & apart) || !ANY(pending)) {
+            V old_x, old_y;  // z at the last look, as in direct.cl
+            E done = parked.n;
+            int blocks = 0, due = GAP;
+            x = parked.x;
+            y = parked.y;
+            dx = parked.dx;
+            dy = parked.dy;
+            g = parked.g;
+            if (ANY(turn)) {
+                blocks = greatest_exponent(apart ? parked.seen_e : (E)(0));
+                due = greatest_exponent(apart ? parked.seen_n : (E)(0));
+                old_x = parked.seen_x;
+                old_y = parked.seen_y;
+            } else {
+                old_x = x;
+                old_y = y;
+            }
+            turn = 0;
+            while (ANY(apart)) {
+                const M over = apart & (done >= (E)maxiter);
+                if (ANY(over)) {
+                    for (int k = 0; k < WIDTH; ++k)
+                        if (LANE_L(over, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
+                    apart = apart & NOT(over);
+                    continue;
+                }
+#if ROUNDS
+                if (--budget < 0) {
+                    PARK(parked, apart, x, y, (E)(0), (E)(0), done)
+                    parked.seen_x = apart ? old_x : parked.seen_x;
+                    parked.seen_y = apart ? old_y : parked.seen_y;
+                    parked.seen_e = apart ? (E)blocks : parked.seen_e;
+                    parked.seen_n = apart ? (E)due : parked.seen_n;
+                    keep(&parked, pending, apart, apart, state, items);
+                    atomic_inc(left_over);
+                    return;
+                }
+#endif
+                V x0 = x, y0 = y;
+                V dx0 = dx, dy0 = dy;
+                const V own_unit = unit * powers2(scale_exponent - g);
+                V least = INFINITY;  // |dz/dc|^2
+                for (int part = 0; part < APART_STEPS; part += 4) {
+                    for (int k = 0; k < 4; ++k) APART_STEP(x, y, dx, dy)
+                    least = fmin(least, NORM(dx, dy));
+                }
+                V norm = NORM(x, y);
+                ++blocks;
+                const M weak = apart & NOT(least >= FIRM * powers2(-2 * g));
+                if (ANY(weak)) {
+                    parked.x = weak ? x0 : parked.x;
+                    parked.y = weak ? y0 : parked.y;
+                    parked.n = weak ? done : parked.n;
+                    parked.seen_x = weak ? (V)(NAN) : parked.seen_x;
+                    parked.seen_n = weak ? (E)(1) : parked.seen_n;
+                    parked.dx = weak ? dx0 : parked.dx;
+                    parked.dy = weak ? dy0 : parked.dy;
+                    parked.g = weak ? g : parked.g;
+                    apart = apart & NOT(weak);
+                    pending = pending | weak;
+                }
+                M gone = apart & NOT(norm <= limit);
+                apart = apart & NOT(gone);
+                for (int more = 1; ANY(gone); ++more) {  // the block again, up to the step out of the disc
+                    APART_STEP(x0, y0, dx0, dy0)
+                    norm = NORM(x0, y0);
+                    const M now = gone & NOT(norm <= limit);
+                    if (!ANY(now)) continue;
+                    for (int k = 0; k < WIDTH; ++k)
+                        if (LANE_L(now, k))
+                            put_escape(
+                                WHERE(k), (int)LANE_E(done, k) + more, maxiter, LANE_D(norm, k), LANE_D(x0, k),
+                                LANE_D(y0, k),
+                                LANE_D(dx0, k), LANE_D(dy0, k), (int)LANE_E(g, k),
+                                OUTPUT_ARGUMENTS);
+                    gone = gone & NOT(now);
+                }
+                done += APART_STEPS;
+                if (ANY(apart & (fmax(fabs(dx), fabs(dy)) > 0x1p200))) normalise(&dx, &dy, &g, scale_exponent);
+                if (blocks < due) continue;
+                const V u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
+                const M near = apart & (moved < (V)(NEAR * NEAR));
+                if (PROOF && ANY(near)) {
+                    const int most = min(TRIAL(blocks * APART_STEPS), MOST_TRIAL);
+#if ROUNDS
+                    budget -= most / APART_STEPS;
+#endif
+                    const M bound = trapped(x, y, a, b, moved, near, most);
+                    for (int k = 0; k < WIDTH; ++k)
+                        if (LANE_L(bound, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
+                    apart = apart & NOT(bound);
+                }
+                due += gap_after(blocks);
+                old_x = x;
+                old_y = y;
+            }
+            continue;
+        }
 #if ROUNDS
         if (--budget < 0) {
-            keep(&parked, pending, turn, state, items);
+            keep(&parked, pending, turn, apart, state, items);
             atomic_inc(left_over);
             return;
         }
@@ -117,8 +257,9 @@ void perturb(__global const double *across, __global const double *down, __globa
         int leader = 0;
         while (leader < WIDTH - 1 && !LANE_L(active, leader)) ++leader;
         m = (int)LANE_E(parked.m, leader);
-        n = (int)LANE_E(parked.n, leader);
-        active = active & (parked.m == (E)m) & (parked.n == (E)n);
+        active = active & (parked.m == (E)m);
+        n = parked.n;
+        int left = maxiter - greatest_exponent(active ? n : (E)(0));  // iterations of the lane that is farthest on
         x = parked.x;
         y = parked.y;
 #if DEEP
@@ -126,25 +267,26 @@ void perturb(__global const double *across, __global const double *down, __globa
         scaled = ANY(active & (e != 0));
         if (scaled) even = gather(&x, &y, &e, active, scale_exponent);
 #endif
-#if DERIVATIVE
         dx = parked.dx;
         dy = parked.dy;
         g = parked.g;
         V own_unit = unit * powers2(scale_exponent - g);
-#endif
         while (ANY(active)) {
-            if (n >= maxiter) {
+            if (left <= 0) {
+                const M over = active & (n >= (E)maxiter);
                 for (int k = 0; k < WIDTH; ++k)
-                    if (LANE_L(active, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
-                pending = pending & NOT(active);
-                break;
+                    if (LANE_L(over, k)) put_interior(WHERE(k), maxiter, OUTPUT_ARGUMENTS);
+                active = active & NOT(over);
+                pending = pending & NOT(over);
+                left = maxiter - greatest_exponent(active ? n : (E)(0));
+                continue;
             }
             // The longest block that all samples of the group may take; level -1: a single step.
             int level = -1, block = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
                 if (--budget < 0) {  // the next round begins with these lanes
-                    PARK(parked, active, x, y, e, (E)m, (E)n)
+                    PARK(parked, active, x, y, e, (E)m, n)
                     turn = active;
                     break;
                 }
@@ -168,9 +310,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const V old_x = x, old_y = y;
             const int length = level < 0 ? 1 : 1 << (LOW + level);
-#if DERIVATIVE
             const V old_dx = dx, old_dy = dy;
-#endif
 #if DEEP
             const bool was_scaled = scaled;
             if (scaled) {
@@ -211,7 +351,6 @@ void perturb(__global const double *across, __global const double *down, __globa
                 const V rx = fma(tx, x, fma(-ty, y, fma(bx, cx, -(by * cy))));
                 y = fma(tx, y, fma(ty, x, fma(bx, cy, by * cx)));
                 x = rx;
-#if DERIVATIVE
                 // dz' = (a + 2 d z) dz + b, in units of 2^(g + top_g)
                 const E top_g = max(top, ec - g);
                 const V fit = powers2(top - top_g), own = unit * powers2(ec - g - top_g);
@@ -221,7 +360,6 @@ void perturb(__global const double *across, __global const double *down, __globa
                 dy = fma(vx, dy, fma(vy, dx, b.y * own));
                 dx = wx;
                 g += top_g;
-#endif
                 e += top;
                 V most = fmax(fabs(x), fabs(y));
                 if (!even || ANY(active & ((most > 0x1p100) | (most < 0x1p-480)))) {
@@ -229,7 +367,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     most = fmax(fabs(x), fabs(y));
                 }
                 if (!even || COMMON(e) > PLAIN_AGAIN - 100) {
-                    if (!ANY(active & (most < powers2(PLAIN_AGAIN - e)) & (moving | (most > 0)))) {
+                    if (!ANY(active & (most < powers2(PLAIN_AGAIN - e)))) {
                         const V factor = powers2(e);
                         x *= factor;
                         y *= factor;
@@ -248,12 +386,10 @@ void perturb(__global const double *across, __global const double *down, __globa
                 const V rx = fma(tx, x, fma(-ty, y, px));
                 y = fma(tx, y, fma(ty, x, py));
                 x = rx;
-#if DERIVATIVE
                 const V ux = tx + old_x, uy = ty + old_y;
                 const V vx = fma(ux, dx, fma(-uy, dy, own_unit));
                 dy = fma(ux, dy, uy * dx);
                 dx = vx;
-#endif
             } else {
                 const double8 t = blocks[block];
                 const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
@@ -261,41 +397,35 @@ void perturb(__global const double *across, __global const double *down, __globa
                 const V rx = fma(tx, x, fma(-ty, y, fma((V)(t.s2), px, -(t.s3 * py))));
                 y = fma(tx, y, fma(ty, x, fma((V)(t.s2), py, t.s3 * px)));
                 x = rx;
-#if DERIVATIVE
                 const V ux = tx + fma((V)(t.s4), old_x, -(t.s5 * old_y));
                 const V uy = ty + fma((V)(t.s4), old_y, t.s5 * old_x);
                 const V vx = fma(ux, dx, fma(-uy, dy, t.s2 * own_unit));
                 dy = fma(ux, dy, fma(uy, dx, t.s3 * own_unit));
                 dx = vx;
-#endif
             }
             V size = NORM(x, y);
 #if DEEP
             const M tiny = active & (size < LEAST_PLAIN_SQUARE);
-            // A z that is 0 and stays 0 is not too small: it is the centre's own sample.
-            if (!was_scaled && ANY(tiny) && ANY(tiny & (moving | (old_x != 0) | (old_y != 0)))) {
+            if (!was_scaled && ANY(tiny)) {
                 // z became too small for plain double: do the step again, scaled.
                 x = old_x;
                 y = old_y;
                 even = gather(&x, &y, &e, active, scale_exponent);
                 scaled = true;
-#if DERIVATIVE
                 dx = old_dx;
                 dy = old_dy;
-#endif
                 continue;
             }
 #endif
-#if DERIVATIVE
             {
                 const V most = fmax(fabs(dx), fabs(dy));
                 if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0))))
                     normalise(&dx, &dy, &g, scale_exponent);
                 own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
             }
-#endif
             m += length;
             n += length;
+            left -= length;
             const double2 z = orbit[m];
             const double square = fma(z.x, z.x, z.y * z.y);
             V fx, fy, full, sum_x, sum_y, sum, part;
@@ -347,18 +477,15 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
+            if (m % 8 == 0) back = back | active & GROWN_ENOUGH(full, dx, dy, g);
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
                 for (int k = 0; k < WIDTH; ++k)
                     if (LANE_L(gone, k))
                         put_escape(
-                            WHERE(k), n, maxiter, LANE_D(full, k), LANE_D(fx, k), LANE_D(fy, k),
-#if DERIVATIVE
+                            WHERE(k), (int)LANE_E(n, k), maxiter, LANE_D(full, k), LANE_D(fx, k), LANE_D(fy, k),
                             LANE_D(dx, k), LANE_D(dy, k), (int)LANE_E(g, k),
-#else
-                            0, 0, 0,
-#endif
                             OUTPUT_ARGUMENTS);
                 active = active & NOT(gone);
                 pending = pending & NOT(gone);
@@ -370,13 +497,31 @@ void perturb(__global const double *across, __global const double *down, __globa
                 const V new_x = stay ? x : sum_x, new_y = stay ? y : sum_y;
                 const E new_e = stay ? e : eu;
                 const M same = back & (new_x == parked.seen_x) & (new_y == parked.seen_y) & (new_e == parked.seen_e);
-                const M save = back & ((E)n - parked.seen_n >= parked.seen_n);
+                const M save = back & (n - parked.seen_n >= parked.seen_n);
+                // Or its orbit comes near that state again, and is proven to be trapped.
+                const V ux = fx - parked.seen_x, uy = fy - parked.seen_y, moved = fma(ux, ux, uy * uy);
+                const M hopeful = back & (new_e == 0) & (parked.seen_e == 0) & NOT(same) & (moved < (V)(NEAR * NEAR));
+                M bound = 0;
+                if (PROOF && left <= next_trial && ANY(hopeful)) {
+                    const int most = min(greatest_exponent(hopeful ? n - parked.seen_n : (E)(0)) + 4, MOST_TRIAL);
+#if ROUNDS
+                    budget -= most / APART_STEPS;
+#endif
+                    bound = trapped_within(TO_F(sqrt(moved)) * WIDER + least_disc, fx, fy, a, b,
+                                           hopeful, most);
+                    least_disc = least_disc < 1e-5f ? least_disc * 32 : 1e-9f;
+                    next_trial = left - max(most, (maxiter - left) / 8);
+                }
                 parked.seen_x = save ? new_x : parked.seen_x;
                 parked.seen_y = save ? new_y : parked.seen_y;
                 parked.seen_e = save ? new_e : parked.seen_e;
-                parked.seen_n = save ? (E)n : parked.seen_n;
-                // A sample in a cycle is interior: it gets maxiter as its count at once.
-                PARK(parked, back, new_x, new_y, new_e, stay ? (E)wrap : (E)0, same ? (E)maxiter : (E)n)
+                parked.seen_n = save ? n : parked.seen_n;
+                // Only with z as a plain number: a scaled lane keeps it with an exponent.
+                const M leave = back & NOT(stay | same | bound) & (new_e == 0) & GROWN_ENOUGH(full, dx, dy, g);
+                apart = apart | leave;
+                pending = pending & NOT(leave);
+                // Such a sample is interior: it gets maxiter as its count at once.
+                PARK(parked, back, new_x, new_y, new_e, stay ? (E)wrap : (E)0, same | bound ? (E)maxiter : n)
                 active = active & NOT(back);
             }
         }

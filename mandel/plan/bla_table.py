@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,66 +125,3 @@ def bla_table(
         if deep_blocks is not None and deep_reach is not None:
             deep_blocks[at], deep_reach[at] = _deep(level)
     return BlaTable(low, last, tops, blocks, reach, deep_blocks, deep_reach, c_max_exponent)
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where all samples begin: at iteration ``index`` with z = factor * 2**exponent * c."""
-
-    index: int
-    factor: complex
-    exponent: int
-
-
-def _row(table: BlaTable, row: int) -> tuple[list[complex], list[int], int]:
-    if table.deep_blocks is not None and table.deep_reach is not None:
-        values, reach = table.deep_blocks[row], int(table.deep_reach[row])
-        exponents = values[6:].view(np.int32).tolist()[:3]
-    else:
-        values, reach, exponents = table.blocks[row], int(table.reach[row]), [0, 0, 0]
-    a = values.tolist()
-    return [complex(a[0], a[1]), complex(a[2], a[3]), complex(a[4], a[5])], exponents, reach
-
-
-def _log2(value: complex, exponent: int) -> float:
-    return math.log2(abs(value)) + exponent if value else -math.inf
-
-
-def common_start(table: BlaTable, reference: Reference, c_max: float) -> Start:
-    """Takes the first blocks for all samples with log2|c| <= c_max at once.
-
-    As long as z is proportional to c, all samples take the same blocks. So the
-    host walks through the table once and multiplies the blocks into one factor.
-    """
-    factor, exponent, m = 1 + 0j, 0, 1
-    while table.tops and (m - 1) % (1 << table.low) == 0:
-        s = (m - 1) >> table.low
-        first = int(first_block(s, table.tops))
-        most = min((s & -s).bit_length(), table.tops) if s else table.tops
-        size = _log2(factor, exponent) + c_max
-        taken = None
-        for level in range(most):
-            (a, b, d), exponents, reach = _row(table, first + level)
-            end = m + (1 << (table.low + level))
-            if end >= table.last or not size < reach / (2 << REACH_BITS) - 0.1:
-                break
-            if _log2(d, exponents[2]) + size > _log2(a, exponents[0]) - EPSILON_BITS:
-                break
-            taken = a, b, exponents, end
-        if taken is None:
-            break
-        a, b, exponents, end = taken
-        ea, eb = exponents[0] + exponent, exponents[1]
-        top = max(ea, eb)
-        value = a * factor * _power2(ea - top) + b * _power2(eb - top)
-        shift = math.frexp(max(abs(value.real), abs(value.imag)))[1]
-        grown, grown_exponent = value * 2.0**-shift, top + shift
-        landing = complex(reference.re[end], reference.im[end])
-        if _log2(grown, grown_exponent) + c_max > _log2(landing, int(reference.exponent[end])) - 2:
-            break
-        factor, exponent, m = grown, grown_exponent, end
-    return Start(m, factor, exponent) if m > 1 else Start(0, 0j, 0)
-
-
-def _power2(k: int) -> float:
-    return math.ldexp(1.0, k) if k > -1_000 else 0.0

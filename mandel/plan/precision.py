@@ -14,7 +14,8 @@ from mandel.plan.grid import POLAR, Grid
 # to the same doubles (all but one entry in 2**64), so a picture does not depend on which orbit it was made with.
 GUARD_BITS = 128
 # The exponent of a table's largest |c| is rounded up to a multiple of this: one table serves many octaves of a zoom.
-OCTAVES = 64
+# Above 2^SHALLOW blocks are short and every octave counts; below, orbits are long and tables dear.
+OCTAVES, SHALLOW_OCTAVES, SHALLOW = 64, 8, -128
 # The kernels' logarithms are int32 with 12 fraction bits.
 MAX_DEPTH = 50_000
 
@@ -83,11 +84,12 @@ def precision(grid: Grid, whole: Grid | None = None) -> Precision:
             limit=f"1e-{MAX_DEPTH}",
         )
     deep = least < DEEP_EXPONENT
+    octaves = SHALLOW_OCTAVES if largest > SHALLOW else OCTAVES
     mantissa, exponent = split_scale(grid.scale) if deep else (float(grid.scale), 0)
     return Precision(
         bits=max(math.ceil(-least), 0) + GUARD_BITS,
         c_max=largest,
-        table_exponent=OCTAVES * math.ceil((largest + 0.01) / OCTAVES),
+        table_exponent=octaves * math.ceil((largest + 0.01) / octaves),
         deep=deep,
         scale=mantissa,
         scale_exponent=exponent,

@@ -12,8 +12,8 @@ import numpy as np
 from mandel.device import machine
 from mandel.device.context import Buffer, DeviceContext, Launch
 from mandel.errors import RenderError
-from mandel.kernels.contract import PERTURBED_STATE
-from mandel.plan.bla_table import BlaTable, bla_table, common_start
+from mandel.kernels.contract import PERTURBED_STATE, SERIES_TERMS
+from mandel.plan.bla_table import BlaTable, bla_table
 from mandel.plan.grid import PLANE, Grid
 from mandel.plan.orbit_memory import OrbitRoom
 from mandel.plan.precision import Precision, precision
@@ -28,6 +28,10 @@ from mandel.render.tally import Tally, following
 _CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
 # The samples of a warp are neighbours, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
+# Work items that share the terms of the series with which all samples begin.
+_CPU_SERIES_GROUP, _GPU_SERIES_GROUP = 1, SERIES_TERMS
+# Steps that all samples may have in common: some 30 ms.
+_MOST_COMMON_STEPS = 1 << 16
 
 # Below the exponent of any number, and far from overflow when others are added to it.
 _EXPONENT_OF_ZERO = -(2**28)
@@ -87,9 +91,9 @@ class PerturbedIterator:
         self._ends: dict[float, int] = {}
         self._orbits: dict[bool, list[Buffer]] = {}
         self._edge: list[Buffer] = []
-        self._table: tuple[object, BlaTable, list[Buffer]] | None = (
-            None  # what it was made for, it, on the device
-        )
+        # What it was made for, it, on the device.
+        self._table: tuple[object, BlaTable, list[Buffer]] | None = None
+        self._start: tuple[object, Buffer] | None = None  # what it was made for, it
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
         """The orbit that the caller gave for this centre if it serves ``grid``, else the grid's own.
@@ -128,7 +132,7 @@ class PerturbedIterator:
         if self._reference is None or key != self._reference_key:
             self._centre, self._reference, self._reference_key = (re, im), reference, key
             self._ends = {}
-            self._table = None
+            self._table = self._start = None
             self._orbits = {}
             self._edge = self._upload(reference.edge, reference.edge_gap, reference.edge_exponent)
         return self._reference
@@ -167,9 +171,40 @@ class PerturbedIterator:
             parts = [table.blocks, table.reach]
             deep = table.deep_blocks, table.deep_reach
             parts += [part for part in deep if part is not None] or parts
-            self._table = key, table, self._upload(*parts)
+            self._table, self._start = (key, table, self._upload(*parts)), None
             self.timing.table = perf_counter() - began
         return self._table[1:]
+
+    @staticmethod
+    def _wrap(reference: Reference, table: BlaTable) -> int:
+        """The index from which a periodic reference goes on at its end, or 0."""
+        return reference.wrap if table.last == reference.last else 0
+
+    def _common_start(
+        self, reference: Reference, need: Precision, maxiter: int, bailout: float,
+        table: BlaTable, buffers: list[Buffer],
+    ) -> tuple[Buffer, int]:  # fmt: skip
+        """Where all samples of a grid begin (kernels/common_start.cl), and the exponent of its unit of c."""
+        unit = math.ceil(need.c_max)
+        if self._start is None or self._start[0] != (need.c_max, maxiter, bailout):
+            # Rounded up: the last bits of c_max may differ from one machine to another.
+            radius = min(math.ceil(2.0 ** (need.c_max - unit) * 2**20 + 1) / 2**20, 1.0)
+            start = self.ctx.empty(16 * (1 + SERIES_TERMS))
+            group = _GPU_SERIES_GROUP if self.ctx.device.is_gpu else _CPU_SERIES_GROUP
+            kernel = self.ctx.kernel(
+                "common_start.cl",
+                "common_start",
+                (("DEEP", int(need.deep)), ("GROUP", group), ("LOW", table.low)),
+            )
+            kernel(
+                self.ctx.queue, (group,), (group,),
+                np.float64(radius), np.int32(unit), np.int32(maxiter), np.float64(bailout),
+                np.int32(_MOST_COMMON_STEPS),
+                np.int32(table.last), np.int32(self._wrap(reference, table)), *self._orbit(reference, need.deep),
+                np.int32(table.tops), *(buffers[2:] if need.deep else buffers[:2]), start,
+            )  # fmt: skip
+            self._start = (need.c_max, maxiter, bailout), start
+        return self._start[1], unit
 
     def iterate(  # noqa: PLR0913 - all of them are what a caller may ask
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
@@ -207,7 +242,7 @@ class PerturbedIterator:
         else:
             reference = self.keep(grid.re, grid.im, reference)
         table, table_buffers = self._tables(reference, need, bailout)
-        start = common_start(table, reference, need.c_max)
+        start, unit_exponent = self._common_start(reference, need, maxiter, bailout, table, table_buffers)
         place = place or coordinates_of(self.ctx, grid, relative=True)
         ctx, count = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
@@ -227,7 +262,6 @@ class PerturbedIterator:
                 "perturb",
                 (
                     ("GEOMETRY", place.geometry),
-                    ("DERIVATIVE", int(outputs.derivative)),
                     ("DISTANCE", int(outputs.distance)),
                     ("SLOPE", int(outputs.slope)),
                     ("ROUNDS", rounds),
@@ -243,18 +277,15 @@ class PerturbedIterator:
         size = tuple(-(-n // side) for n, side in zip((place.cols, place.rows), tile, strict=True))
         if group is not None:
             size = tuple(-(-n // side) * side for n, side in zip(size, group, strict=True))
-        factor = start.factor if need.deep else start.factor * 2.0**start.exponent
-        wrap = reference.wrap if table.last == reference.last else 0
         arguments = (
             place.across, place.down, place.spacings(ctx),
             np.int32(place.cols), np.int32(place.rows),
             np.float64(need.scale), np.int32(need.scale_exponent),
             np.int32(maxiter), np.float64(bailout),
-            np.int32(table.last), np.int32(wrap), *self._orbit(reference, need.deep),
+            np.int32(table.last), np.int32(self._wrap(reference, table)), *self._orbit(reference, need.deep),
             np.int32(len(reference.edge) if bailout == 2 else 0), *self._edge,
             np.int32(table.tops), *table_buffers,
-            np.int32(start.index), np.float64(factor.real), np.float64(factor.imag),
-            np.int32(start.exponent if need.deep else 0),
+            start, np.int32(unit_exponent),
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
         )  # fmt: skip
         kept_bytes = 8 * PERTURBED_STATE * tile[0] * tile[1]

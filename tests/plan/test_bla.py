@@ -7,7 +7,7 @@ import pytest
 
 from mandel.plan import bla
 from mandel.plan.bla import levels
-from mandel.plan.bla_table import NEVER, Start, _reach, bla_table, common_start, first_block, first_blocks
+from mandel.plan.bla_table import NEVER, _reach, bla_table, first_block, first_blocks
 from mandel.plan.reference import reference_orbit
 from mandel.plan.scaled import Scaled
 
@@ -80,16 +80,6 @@ def test_short_orbits_have_empty_tables(steps):
     reference = reference_orbit(RE, IM, 64, steps)
     table = bla_table(reference, steps, -60, True)
     assert len(table.reach) == len(table.blocks)
-    assert common_start(table, reference, -60.0) == Start(0, 0j, 0) or steps == 9
-
-
-def test_common_start_is_what_the_samples_do(reference):
-    table = bla_table(reference, reference.end(2.0), -64, False)
-    start = common_start(table, reference, -70.0)
-    assert start.index > 10
-    for c in (2.0**-70, 2.0**-75 * (0.3 - 0.9j)):
-        want = stepped(reference, 0, start.index, 0, c)
-        assert abs(start.factor * 2.0**start.exponent * c - want) < 2.0**-36 * abs(want)
 
 
 def test_a_reach_beyond_int32_is_never_taken_for_a_larger_one():

@@ -174,7 +174,7 @@ def test_the_centre_has_its_derivative_about_a_long_orbit(monkeypatch, tile):
     monkeypatch.setattr(perturbed, "_CPU_TILE", tile)
     case = views.case("minibrot", 486343554)
     grid, outputs = case.grid, Outputs(distance=True, slope=True)
-    context = device_context("cpu")
+    context = device_context()
     long = reference_orbit(grid.re, grid.im, precision(grid).bits, case.maxiter)
     assert long.exponent.min() < -1_100 and long.last > 7_000
     about_long, about_own = (

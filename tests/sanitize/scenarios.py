@@ -171,13 +171,13 @@ def _all() -> dict[str, Scenario]:
         for name, outputs in perturbed.OUTPUTS.items():
             made[f"perturbed, {kind}, {name}"] = Scenario(
                 partial(_perturbed, outputs=outputs),
-                ("perturb", "locate"),
+                ("common_start", "perturb", "locate"),
                 settings=settings,
                 long=name in ("distance", "slope"),
             )
             made[f"perturbed, {kind}, {name}, in rounds"] = Scenario(
                 partial(_perturbed, outputs=outputs, rounds=True),
-                ("perturb", "locate"),
+                ("common_start", "perturb", "locate"),
                 want=partial(_perturbed, outputs=outputs),
                 settings=settings,
                 long=name in ("distance", "slope"),
