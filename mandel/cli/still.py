@@ -13,12 +13,12 @@ import numpy as np
 
 from mandel import notes
 from mandel.client.payload_file import number
-from mandel.colour import palettes
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
 from mandel.payload import payload
 from mandel.payload.decimal_text import Number
+from mandel.payload.fields import BY_NAME, LOOK
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.iteration_limit import FIRST_LIMIT
 from mandel.plan.view import View
@@ -68,7 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
-    p.add_argument("--palette", default=palettes.DEFAULT, choices=palettes.NAMES)
+    for name in LOOK:
+        field = BY_NAME[name]
+        about = f"{field.help} (default {field.default})"
+        p.add_argument("--" + name.replace("_", "-"), metavar=field.kind.upper(), help=about)
     p.add_argument("--supersampling", default="1", metavar="N", help="N x N samples a pixel (PNG only)")
     p.add_argument(
         "--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour"
@@ -99,9 +102,9 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
                 "end_delta": options.delta,
                 "num_frames": 1,
                 "maxiter": number(options.maxiter),
-                "palette": options.palette,
                 "supersampling": Number(options.supersampling),
-            },
+            }
+            | {name: value for name in LOOK if (value := getattr(options, name)) is not None},
             limits,
         )
     check_limits(asked.maxiter if isinstance(asked.maxiter, int) else 1, options.bailout)
@@ -151,7 +154,7 @@ def _render(options: argparse.Namespace) -> None:
     else:
         import imageio.v3 as imageio
 
-        style = ColourStyle(palette=asked.palette)
+        style = ColourStyle.of(asked)
         picture = renderer.picture(
             view, maxiter, options.bailout, style, asked.supersampling, adaptive=options.adaptive
         )

@@ -12,9 +12,33 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 from mandel.colour import palettes
 from mandel.errors import PayloadError
+
+# Turns around the palette for each unit of sqrt(mu), and the phase at mu = 0, where a payload says nothing else: the
+# outside of the whole set is on the dark side of every palette, its boundary on the light side.
+DENSITY, OFFSET = 0.3, 0.4
+
+
+class Asked(Protocol):
+    """The fields of a ``mandel.payload.payload.Payload`` that a style needs."""
+
+    @property
+    def palette(self) -> str: ...
+    @property
+    def density(self) -> str: ...
+    @property
+    def offset(self) -> str: ...
+    @property
+    def relief(self) -> str: ...
+    @property
+    def relief_angle(self) -> str: ...
+    @property
+    def edge(self) -> str: ...
+    @property
+    def interior(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -22,27 +46,29 @@ class ColourStyle:
     """How samples are coloured.
 
     Attributes:
-        palette: a name out of ``palettes.NAMES``.
+        palette: a name out of ``palettes.NAMES``, or the text of an own palette.
         density: turns around the palette for each unit of sqrt(mu), > 0.
         offset: phase at mu = 0, in turns.
         relief: 0..1, strength of the slope shading; needs the slope outputs.
         relief_angle: direction the light comes from, degrees, counter-clockwise from the right.
         edge: >= 0, distance to the set in pixels, below which colours
             darken; 0 for no darkening; needs the distance output.
+        interior: colour of samples that never escape, six hex digits.
 
     Raises:
         PayloadError: UNKNOWN_PALETTE, OUT_OF_RANGE.
     """
 
     palette: str = palettes.DEFAULT
-    density: float = 0.3
-    offset: float = 0.4
+    density: float = DENSITY
+    offset: float = OFFSET
     relief: float = 0.0
     relief_angle: float = 135.0
     edge: float = 0.0
+    interior: str = "000000"
 
     def __post_init__(self) -> None:
-        if self.palette not in palettes.NAMES:
+        if palettes.ring_of(self.palette) is None:
             raise PayloadError(
                 "UNKNOWN_PALETTE",
                 f"palette {self.palette!r} is not known; choose one of {', '.join(palettes.NAMES)}.",
@@ -64,6 +90,19 @@ class ColourStyle:
                     field=name,
                     limit=[low, high],
                 )
+
+    @classmethod
+    def of(cls, asked: Asked) -> ColourStyle:
+        """The style that a payload asks for."""
+        return cls(
+            asked.palette,
+            DENSITY * float(asked.density),
+            OFFSET + float(asked.offset),
+            float(asked.relief),
+            float(asked.relief_angle),
+            float(asked.edge),
+            asked.interior,
+        )
 
     @property
     def needs_slope(self) -> bool:

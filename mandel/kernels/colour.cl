@@ -35,7 +35,7 @@
  * size: its length), averaging N x N samples in linear light.
  *
  * flat_ring: colours as they lie on the canvas. light_ring: linear light, its channels LIGHT_BITS apart, so that
- * one load brings a colour and 16 of them are added without overflow.
+ * one load brings a colour and 16 of them are added without overflow. The entry behind the last one is the interior's.
  * base: the band's first pixel on the canvas, or the first entry of the list. */
 kernel void shade(
     global const int *restrict count, global const float *restrict frac,
@@ -55,8 +55,8 @@ kernel void shade(
 
 #if N == 1 && !SLOPE && !DISTANCE
     int n = count[first];
-    uint colour = flat_ring[place(n, frac[first], density, offset, size)];
-    canvas[pixel] = n > maxiter ? 0 : colour;
+    int entry = place(n, frac[first], density, offset, size);
+    canvas[pixel] = flat_ring[n > maxiter ? size : entry];
 
 #else
 #if SLOPE || DISTANCE
@@ -68,8 +68,8 @@ kernel void shade(
         for (int i = 0; i < N; i++) {
             int s = first + j * stride + i;
             int n = count[s];
-            ulong colour = light_ring[place(n, frac[s], density, offset, size)];
-            colour = n > maxiter ? 0 : colour;
+            int entry = place(n, frac[s], density, offset, size);
+            ulong colour = light_ring[n > maxiter ? size : entry];
 #if SLOPE || DISTANCE
             float light = 1.0f;
 #if SLOPE
@@ -80,6 +80,7 @@ kernel void shade(
             float d = fmin(distance[s] * edge, 1.0f);
             light *= d * (2.0f - d);
 #endif
+            light = n > maxiter ? 1.0f : light;
             r += light * RED(colour);
             g += light * GREEN(colour);
             b += light * BLUE(colour);

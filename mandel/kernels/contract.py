@@ -33,6 +33,8 @@ TALLY_RUN = 4096  # samples of one work group
 FRACTION_BITS = 12  # of a kept sample's fraction
 # Bytes of a difference: counts take 31 bits, fractions 12, differences and signs 3.
 RAW_PLANES = 6
+# The code of a distance is its log2 in so many steps an octave, the least one of them code 0: 1/64 to 1,000 samples.
+DISTANCE_STEPS, DISTANCE_LEAST = 16, -6 * 16
 
 # ---- where samples lie (geometry.h) ---------------------------------------------------------------------------
 AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3

@@ -28,16 +28,16 @@ DEFINE_PLACES(places_16, float16, int16, convert_float16, convert_int16)
 DEFINE_PLACES(vector_places, F, K, TO_F, TO_K)
 #endif
 
-// Canvas pixels of 16 samples, one a pixel.
+// Canvas pixels of 16 samples, one a pixel. The ring's entry ``size`` is the interior's.
 inline uint16 shaded(int16 n, float16 frac, int maxiter,
                      __global const uint *ring, int size, float density, float offset)
 {
     int entries[16];
     uint colours[16];
-    vstore16(places_16(n, frac, density, offset, size), 0, entries);
+    vstore16(select(places_16(n, frac, density, offset, size), (int16)(size), n > maxiter), 0, entries);
     for (int l = 0; l < 16; l++)
         colours[l] = ring[entries[l]];
-    return select(vload16(0, colours), (uint16)(0), n > maxiter);
+    return vload16(0, colours);
 }
 
 // 16 canvas pixels as 48 bytes of RGB.

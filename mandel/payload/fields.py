@@ -122,8 +122,50 @@ class PayloadFields:
     palette: str = _row(
         TEXT,
         palettes.DEFAULT,
-        f"colours, by name: {', '.join(palettes.NAMES)}",
-        checks.one_of(*palettes.NAMES),
+        f"{', '.join(palettes.NAMES)}; or own colours: 070b2b,4fa3dc,ffd27a or 0:070b2b,0.3:4fa3dc,0.6:ffd27a",
+        checks.palette,
+        recolour=True,
+    )
+    density: str = _row(
+        DECIMAL,
+        "1",
+        "how fast colours follow each other, 0.01 to 100; 1 is the usual speed",
+        checks.between("0.01", "100"),
+        recolour=True,
+    )
+    offset: str = _row(
+        DECIMAL,
+        "0",
+        "turns around the palette by which all colours are shifted, -1000 to 1000",
+        checks.between("-1000", "1000"),
+        recolour=True,
+    )
+    relief: str = _row(
+        DECIMAL,
+        "0",
+        "strength of the light that falls on the slopes, 0 (none) to 1",
+        checks.between("0", "1"),
+        recolour=True,
+    )
+    relief_angle: str = _row(
+        DECIMAL,
+        "135",
+        "where the light comes from, degrees counter-clockwise from the right, -360 to 360",
+        checks.between("-360", "360"),
+        recolour=True,
+    )
+    edge: str = _row(
+        DECIMAL,
+        "0",
+        "pixels from the set within which colours darken, 0 (none) to 100; of shared sampling at a frame's corner",
+        checks.between("0", "100"),
+        recolour=True,
+    )
+    interior: str = _row(
+        TEXT,
+        "000000",
+        "colour of the set itself, six hex digits",
+        checks.colour,
         recolour=True,
     )
     supersampling: int = _row(WHOLE, 1, "n by n samples for each pixel, 1 to 4", checks.whole(1, 4))
@@ -169,6 +211,8 @@ class PayloadFields:
 
 TABLE = tuple(Field(f.name, **f.metadata) for f in dataclasses.fields(PayloadFields))
 BY_NAME = {field.name: field for field in TABLE}
+# How samples become colours.
+LOOK = ("palette", "density", "offset", "relief", "relief_angle", "edge", "interior")
 RECOLOURED = tuple(field.name for field in TABLE if field.recolour)
 
 

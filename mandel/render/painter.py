@@ -14,7 +14,7 @@ import numpy as np
 
 from mandel.colour import palette_table
 from mandel.colour.style import ColourStyle
-from mandel.colour.transfer import encode_srgb
+from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import Buffer, DeviceContext, Target
 from mandel.errors import RenderError
 from mandel.kernels import contract
@@ -87,7 +87,7 @@ class _PaletteTable:
     Attributes:
         canvas: uint32 (entries + 1,), canvas pixels; the last one for the interior.
         bytes: uint32 (entries + 1,), the same as bytes R, G, B, 0.
-        light: uint64 (entries,), linear light, 17 bits a channel at bits 0, 21 and 42.
+        light: uint64 (entries + 1,), linear light, 17 bits a channel at bits 0, 21 and 42.
     """
 
     canvas: Buffer
@@ -121,24 +121,23 @@ class Painter:
         self._bytes: tuple[int, Buffer] | None = None
         self._canvas: Canvas | None = None
 
-    def _upload_palette_table(self, palette: str) -> _PaletteTable:
-        linear = palette_table.colour_table(palette)
+    def _upload_palette_table(self, palette: str, interior: str) -> _PaletteTable:
+        ring = palette_table.colour_table(palette)
+        linear = np.append(ring, decode_srgb(np.array([list(bytes.fromhex(interior))]) / 255), axis=0)
         levels = (encode_srgb(linear) * contract.CANVAS_LEVELS + 1e-3).astype(np.uint32)
         light = np.rint(linear * contract.LIGHT_LEVELS).astype(np.uint64)
         light <<= np.arange(3, dtype=np.uint64) * np.uint64(contract.LIGHT_BITS)
-        black = np.zeros((1, 3), np.uint32)
 
         def packed(channels: np.ndarray, bits: int) -> Buffer:
             shifts = np.arange(3, dtype=np.uint32) * np.uint32(bits)
-            words = np.append(channels, black, axis=0) << shifts
-            return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
+            return self.ctx.upload((channels << shifts).sum(axis=1, dtype=np.uint32))
 
         bytes_ = (levels + (1 << contract.BYTE_SHIFT >> 1)) >> contract.BYTE_SHIFT
         return _PaletteTable(
             packed(levels, contract.CHANNEL_BITS),
             packed(bytes_, 8),
             self.ctx.upload(light.sum(axis=1)),
-            len(linear),
+            len(ring),
         )
 
     def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
@@ -157,7 +156,7 @@ class Painter:
 
     def colour_target(self, style: ColourStyle, canvas: Canvas, row: int = 0) -> ColourTarget:
         """What an iterator needs to colour a band of the canvas that begins at ``row``, one sample a pixel."""
-        own, first = self._ring(style.palette), row * canvas.width
+        own, first = self._ring(style.palette, style.interior), row * canvas.width
         painted = own.bytes if canvas.rgb else own.canvas
         density, offset = style.density, style.offset % 1.0
         return ColourTarget(painted, own.entries, density, offset, canvas.buffer, canvas.rgb, first)
@@ -246,7 +245,7 @@ class Painter:
             style.needs_distance and samples.distance is None
         ):
             raise RenderError("BAD_SAMPLES", "the style needs slope or distance, which the samples lack.")
-        own = self._ring(style.palette)
+        own = self._ring(style.palette, style.interior)
         f, i = np.float32, np.int32
         density, offset = f(style.density), f(style.offset % 1.0)
         length = size[0] * size[-1]

@@ -9,6 +9,9 @@ from mandel.plan.blocks import Block
 from mandel.plan.strip_plan import Layout, Rows
 from mandel.plan.view import View
 
+# How a strip's raw samples begin as bytes: counts and fractions alone, or slopes and distances too.
+RAW_PLAIN, RAW_SHADED = b"mandel\0\1", b"mandel\0\2"
+
 
 @dataclass(frozen=True)
 class FrameUnit:

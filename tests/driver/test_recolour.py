@@ -96,6 +96,36 @@ def test_another_palette_is_the_direct_rendering(kept, tmp_path):
     assert not again.iterated and REFERENCE not in {item.kind for item in again.made}
 
 
+LOOKS = [
+    {"density": "2.5", "offset": "0.3"},
+    {"interior": "ff8000", "palette": "102030,f0e0d0,80a0ff"},
+    {"relief": "0.8", "relief_angle": "20"},
+    {"edge": "3"},
+    {"relief": "0.8", "edge": "3", "interior": "203040", "palette": "silver"},
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids="-".join)
+@pytest.mark.parametrize("shaded", [False, True])
+def test_every_look_is_the_direct_rendering(kept, shaded, look, tmp_path, shaded_strips):
+    """Strips of a look with relief have all that looks need; from others relief and edge are iterated anew."""
+    p, strips, _ = kept
+    asked = replace(p, keep_strips=False, **look)
+    again, direct = Zoom(asked, tmp_path, shaded_strips if shaded else strips, p), Zoom(asked, tmp_path)
+    for index in (0, 6):
+        assert (again.frames(index)[0] == direct.frames(index)[0]).all()
+    needs_more = not shaded and ("relief" in look or "edge" in look)
+    assert bool(again.iterated) == needs_more
+
+
+@pytest.fixture(scope="module")
+def shaded_strips(kept, tmp_path_factory):
+    """The strips of the same zoom with relief."""
+    zoom = Zoom(replace(kept[0], relief="0.5"), tmp_path_factory.mktemp("shaded"))
+    zoom.frames(*range(kept[0].num_frames))
+    return zoom.kept
+
+
 @pytest.mark.parametrize(
     "fields, least",
     [

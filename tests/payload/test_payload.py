@@ -67,6 +67,12 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "maxiter": "auto",
         "fps": "20",
         "palette": palettes.DEFAULT,
+        "density": "1",
+        "offset": "0",
+        "relief": "0",
+        "relief_angle": "135",
+        "edge": "0",
+        "interior": "000000",
         "supersampling": 1,
         "supersampling_mode": "full",
         "sampling": "exact",
@@ -117,6 +123,13 @@ def test_order_of_keys_does_not_matter(items):
         ("fps", "20.01"),
         ("start_delta", "2.5000000000000000000000000001"),
         ("palette", "silver"),
+        ("palette", "102030,405060"),
+        ("density", "1.5"),
+        ("offset", "-0.25"),
+        ("relief", 1),
+        ("relief_angle", 45),
+        ("edge", "2.5"),
+        ("interior", "ffffff"),
         ("end_delta", "1e-1000"),
         ("supersampling", 2),
         ("supersampling_mode", "adaptive"),
@@ -188,6 +201,50 @@ def test_zero_has_no_sign():
 def test_a_float_is_a_mistake_of_the_caller():
     with pytest.raises(TypeError):
         parse({"end_delta": 0.1})
+
+
+@pytest.mark.parametrize(
+    "sent, canonical",
+    [
+        ('"#070B2B, 4fa3dc"', "070b2b,4fa3dc"),
+        ('["#070b2b", "#4FA3DC"]', "070b2b,4fa3dc"),
+        ('"0:070b2b, .3 : 4fa3dc"', "0:070b2b,0.3:4fa3dc"),
+        ('[[0, "070b2b"], [0.300, "#4fa3dc"]]', "0:070b2b,0.3:4fa3dc"),
+        ('"silver"', "silver"),
+    ],
+)
+def test_a_palette_has_one_text(sent, canonical):
+    assert read(f'{{"palette": {sent}}}').palette == canonical
+    assert parse({"palette": canonical}).palette == canonical
+
+
+@pytest.mark.parametrize(
+    "sent, code",
+    [
+        ('"070b2b"', "UNKNOWN_VALUE"),
+        ('"070b2b,xyzxyz"', "UNKNOWN_VALUE"),
+        ('"0.1:070b2b,0.3:4fa3dc"', "UNKNOWN_VALUE"),
+        ('"0:070b2b,0:4fa3dc"', "UNKNOWN_VALUE"),
+        ('"0:070b2b,0.9999:4fa3dc"', "UNKNOWN_VALUE"),
+        ('"0:070b2b,4fa3dc"', "UNKNOWN_VALUE"),
+        ('"0:070b2b,1:4fa3dc"', "UNKNOWN_VALUE"),
+        ('"0:070b2b,1e-1:4fa3dc"', "UNKNOWN_VALUE"),
+        ('"' + ",".join(["070b2b"] * 65) + '"', "UNKNOWN_VALUE"),
+        ('["070b2b", 3]', "WRONG_TYPE"),
+        ('[["070b2b", "070b2b"], "070b2b"]', "WRONG_TYPE"),
+        ('{"070b2b": 1}', "WRONG_TYPE"),
+    ],
+)
+def test_what_is_no_palette(sent, code):
+    error = refused(f'{{"palette": {sent}}}')
+    assert (error.code, error.field) == (code, "palette")
+    assert "silver" in error.message and "0.3:4fa3dc" in error.message
+
+
+@pytest.mark.parametrize("sent", ['"fff"', '"ff00zz"', '""', "16"])
+def test_what_is_no_colour(sent):
+    error = refused(f'{{"interior": {sent}}}')
+    assert error.field == "interior" and "1a2b3c" in error.message
 
 
 def test_errors_say_what_to_do():

@@ -406,6 +406,7 @@ class Kept(Zoomed):
         {"frame_width": 20, "frame_height": 62, "end_delta": "30", "rotation": "50", "maxiter": 100},
         {"frame_width": 2, "frame_height": 2, "end_delta": "0.7", "strip_density": "0.6", "maxiter": 50},
         {"frame_width": 24, "frame_height": 2, "end_delta": "1e-3", "strip_density": "3", "maxiter": 200},
+        {"frame_width": 24, "frame_height": 16, "end_delta": "0.3", "maxiter": 300, "relief": 1, "edge": 2},
         {"frame_width": 16, "frame_height": 10, "start_delta": "1e-12", "end_delta": "1e-14", "maxiter": 900},
     ],
 )

@@ -68,6 +68,9 @@ def levels(a, b):
         ColourStyle(relief=0.7, relief_angle=30),
         ColourStyle(edge=1.5),
         ColourStyle(relief=1, edge=3),
+        ColourStyle(interior="8090ff"),
+        ColourStyle(interior="8090ff", relief=1, edge=3),
+        ColourStyle("204060,ffe0a0"),
     ],
 )
 def test_within_one_level_of_the_oracle(ctx, painter, style, n, layout):

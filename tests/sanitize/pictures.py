@@ -17,7 +17,7 @@ from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import EDGE_CONTRAST, RGB, YUV420, Painter
-from mandel.render.raw_strip import RawStrip, RawStripWriter, least_fraction, round_fractions
+from mandel.render.raw_strip import RawStrip, RawStripWriter, codes_of, least_fraction, round_fractions
 from mandel.render.resampler import Resampler
 from mandel.render.samples import Samples
 from mandel.render.strip import StripRenderer
@@ -142,10 +142,17 @@ def raw_strips(ctx) -> dict[str, np.ndarray]:
                 frac = (low + random.random((rows, cols)) * 1.001).astype(np.float32)
                 inside = random.random((rows, cols)) < 0.2
                 count[inside], frac[inside] = maxiter + 1, 0
-                samples = Samples(rows, cols, maxiter, ctx.upload(count), ctx.upload(frac))
+                angle = random.random((rows, cols)) * 7
+                slope = np.stack([np.cos(angle), np.sin(angle)], axis=2).astype(np.float32)
+                distance = np.exp2(random.uniform(-149, 128, (rows, cols))).astype(np.float32)
+                slope[inside], distance[inside] = 0, 0
+                samples = Samples(
+                    rows, cols, maxiter, *map(ctx.upload, (count, frac, distance, slope))
+                )  # fmt: skip
                 round_fractions(ctx, samples, bailout)
+                codes = codes_of(ctx, samples)
                 writer = RawStripWriter(maxiter, bailout)
-                writer.take(ctx, samples, 0, 0, time.monotonic())
+                writer.take(ctx, samples, 0, 0, time.monotonic(), codes)
                 for piece in RawStrip(writer.data()).pieces(ctx):
                     key = f"{maxiter} {bailout} {rows}x{cols}"
                     back = ctx.download(piece.samples.count, np.empty((rows, cols), np.int32))
@@ -156,6 +163,8 @@ def raw_strips(ctx) -> dict[str, np.ndarray]:
                         piece.samples.frac, np.empty((rows, cols), np.float32)
                     )
                     assert (made[f"{key}: frac"] == finished_on_error).all(), key
+                    distances = ctx.download(piece.samples.distance, np.empty((rows, cols), np.float32))
+                    assert (distances == ctx.download(samples.distance, distances.copy())).all(), key
     return made
 
 

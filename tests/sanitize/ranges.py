@@ -57,7 +57,7 @@ def _equal(ctx, what: str, far: Buffer, near: Buffer) -> None:
 def shading(ctx) -> dict[str, np.ndarray]:
     """The last pixels of a canvas, supersampled and not, from a band and from a list."""
     painter = Painter(ctx)
-    palette_table = painter._ring(ColourStyle().palette)
+    palette_table = painter._ring(ColourStyle().palette, ColourStyle().interior)
     count, frac = (np.resize(np.arange(1, 99, dtype=kind), 64 * 64) for kind in (I, F))
     values = (
         ctx.upload(count),

@@ -31,7 +31,7 @@ def linear(
     colours = palette_table.colour_table(style.palette).astype(np.float64)
     turns = style.offset + style.density * np.sqrt(mu)
     colour = colours[(turns % 1.0 * len(colours)).astype(int) % len(colours)]
-    light = (count <= maxiter).astype(np.float64)
+    light = np.ones(count.shape)
     if style.needs_slope:
         light *= 1 + style.relief * (slope @ np.array(style.light) - 1) / 2
     if style.needs_distance:
@@ -39,7 +39,8 @@ def linear(
             raise ValueError("this look needs distances")
         d = np.minimum(distance / (n * style.edge), 1.0)
         light *= d * (2 - d)
-    return colour * light[..., None]
+    interior = transfer.decode_srgb(np.array(list(bytes.fromhex(style.interior))) / 255)
+    return np.where((count > maxiter)[..., None], interior, colour * light[..., None])
 
 
 def average(colours: np.ndarray, n: int) -> np.ndarray:

@@ -60,7 +60,7 @@ class Zoomed:
         """The frame as a view of its own, of nothing but itself; ``n`` x ``n`` samples a pixel."""
         p = self.payload
         renderer, view = FrameRenderer(self._ctx), Zoom.of(p).view(index)
-        style = ColourStyle(palette=p.palette)
+        style = ColourStyle.of(p)
         return renderer.picture(view, p.maxiter, VIDEO_BAILOUT, style, n or p.supersampling).astype(int)
 
 

@@ -32,7 +32,7 @@ class ExactRecipe:
     def __init__(self, payload: Payload):
         self._payload = payload
         self._zoom = Zoom.of(payload)
-        self._style = ColourStyle(palette=payload.palette)
+        self._style = ColourStyle.of(payload)
         self._limits = IterationLimits(payload)
         self._needs = lru_cache(512)(self._find_needs)
         self._is_deep = lru_cache(512)(self._is_deep)
