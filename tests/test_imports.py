@@ -24,7 +24,7 @@ ROOMS = {
     "colour": {"errors"},
     "device": {"errors", "kernels"},
     "mandel": {"version"},
-    "plan": {"errors", "kernels"},
+    "plan": {"colour", "errors", "kernels"},
     "secret": {"errors"},
     "settings": {"errors"},
     "video": {"errors"},

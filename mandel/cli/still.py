@@ -13,6 +13,8 @@ import numpy as np
 
 from mandel import notes
 from mandel.client.payload_file import number
+from mandel.colour.curve import Curve, even_curve
+from mandel.colour.mappings import EVEN
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
@@ -111,18 +113,22 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
     return asked
 
 
-def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> int:
-    """maxiter: as given, or found for the view. A deep view's reference orbit is then kept for the picture."""
-    if isinstance(asked.maxiter, int):
-        return asked.maxiter
+def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> tuple[int, Curve]:
+    """maxiter, as given or found for the view, and the curve of the mapping "even".
+
+    A deep view's reference orbit is kept for the picture, if it is needed for these.
+    """
+    given = asked.maxiter if isinstance(asked.maxiter, int) else None
+    if given is not None and asked.mapping != EVEN:
+        return given, ()
     reference = None
     if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:
         reference = view_reference(view, asked.supersampling)
         renderer.keep_reference(view.re, view.im, reference)
-    limit = view_limit(renderer, view, reference)
+    limit = view_limit(renderer, view, reference, given=given)
     if not limit.resolved:
         print(f"warning: the iteration limit was given up: {limit.reason}", file=sys.stderr)
-    return limit.maxiter or FIRST_LIMIT
+    return limit.maxiter or FIRST_LIMIT, even_curve([limit.counts])
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -133,7 +139,7 @@ def _render(options: argparse.Namespace) -> None:
     ctx = device_context(options.device)
     renderer = FrameRenderer(ctx, timed=options.timing)
     ready, data = perf_counter(), io.BytesIO()
-    maxiter = _limit(renderer, view, asked)
+    maxiter, curve = _limit(renderer, view, asked)
     begun = perf_counter()
     if out.suffix == ".npz":
         count, smooth = renderer.raw(view, maxiter, options.bailout)
@@ -154,7 +160,7 @@ def _render(options: argparse.Namespace) -> None:
     else:
         import imageio.v3 as imageio
 
-        style = ColourStyle.of(asked)
+        style = ColourStyle.of(asked, curve)
         picture = renderer.picture(
             view, maxiter, options.bailout, style, asked.supersampling, adaptive=options.adaptive
         )

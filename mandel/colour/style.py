@@ -1,11 +1,8 @@
 """Colour style: all settings that turn raw samples into colours, the same for a whole zoom.
 
-A sample's phase on the palette's ring is ``offset + density * sqrt(mu)``, where
-mu is the smooth iteration count. It depends on nothing else, and no frame is
-normalised by itself. So a point keeps its colour along a zoom, and nothing
-flickers. The square root lies between the two usual choices: a linear phase
-turns to noise where counts run into thousands, and a logarithmic one shows no
-bands where counts of 30,000 differ by a few hundred.
+A sample's phase on the palette's ring depends on its smooth iteration count mu and on nothing else, and no frame is
+normalised by itself. So a point keeps its colour along a zoom, and nothing flickers. ``mapping`` says how: by a curve
+learned for the whole job ("even"), by sqrt(mu), mu or log2(mu + 1).
 """
 
 from __future__ import annotations
@@ -15,11 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mandel.colour import palettes
+from mandel.colour.curve import Curve
+from mandel.colour.mappings import MAPPINGS, ROOT
 from mandel.errors import PayloadError
-
-# Turns around the palette for each unit of sqrt(mu), and the phase at mu = 0, where a payload says nothing else: the
-# outside of the whole set is on the dark side of every palette, its boundary on the light side.
-DENSITY, OFFSET = 0.3, 0.4
 
 
 class Asked(Protocol):
@@ -27,6 +22,8 @@ class Asked(Protocol):
 
     @property
     def palette(self) -> str: ...
+    @property
+    def mapping(self) -> str: ...
     @property
     def density(self) -> str: ...
     @property
@@ -47,25 +44,29 @@ class ColourStyle:
 
     Attributes:
         palette: a name out of ``palettes.NAMES``, or the text of an own palette.
-        density: turns around the palette for each unit of sqrt(mu), > 0.
+        density: turns around the palette for each unit of what is mapped, > 0.
         offset: phase at mu = 0, in turns.
         relief: 0..1, strength of the slope shading; needs the slope outputs.
         relief_angle: direction the light comes from, degrees, counter-clockwise from the right.
         edge: >= 0, distance to the set in pixels, below which colours
             darken; 0 for no darkening; needs the distance output.
         interior: colour of samples that never escape, six hex digits.
+        mapping: a name out of ``mappings.NAMES``.
+        curve: of the mapping "even".
 
     Raises:
         PayloadError: UNKNOWN_PALETTE, OUT_OF_RANGE.
     """
 
     palette: str = palettes.DEFAULT
-    density: float = DENSITY
-    offset: float = OFFSET
+    density: float = MAPPINGS[ROOT].density
+    offset: float = MAPPINGS[ROOT].offset
     relief: float = 0.0
     relief_angle: float = 135.0
     edge: float = 0.0
     interior: str = "000000"
+    mapping: str = ROOT
+    curve: Curve = ()
 
     def __post_init__(self) -> None:
         if palettes.ring_of(self.palette) is None:
@@ -92,16 +93,23 @@ class ColourStyle:
                 )
 
     @classmethod
-    def of(cls, asked: Asked) -> ColourStyle:
-        """The style that a payload asks for."""
+    def of(cls, asked: Asked, curve: Curve = ()) -> ColourStyle:
+        """The style that a payload asks for.
+
+        Args:
+            curve: of the mapping "even"; without it only ``needs_slope`` and ``needs_distance`` can be asked.
+        """
+        usual = MAPPINGS[asked.mapping]
         return cls(
             asked.palette,
-            DENSITY * float(asked.density),
-            OFFSET + float(asked.offset),
+            usual.density * float(asked.density),
+            usual.offset + float(asked.offset),
             float(asked.relief),
             float(asked.relief_angle),
             float(asked.edge),
             asked.interior,
+            asked.mapping,
+            curve,
         )
 
     @property

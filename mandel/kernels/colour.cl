@@ -6,7 +6,7 @@
  * No branch depends on a sample, so that compilers can run work items as lanes of vectors.
  *
  * Defines: N (samples along each side of a pixel), LIST (1: the samples belong to the pixels of a list, 0: to a band),
- * SLOPE, DISTANCE (0 or 1).
+ * SLOPE, DISTANCE (0 or 1), MAPPING (runs.h).
  */
 #include "runs.h"
 #include "srgb.h"
@@ -41,7 +41,7 @@ kernel void shade(
     global const int *restrict count, global const float *restrict frac,
     global const float *restrict distance, global const float2 *restrict slope,
     int maxiter, global const uint *restrict flat_ring, global const ulong *restrict light_ring,
-    int size, float density, float offset, float light_re, float light_im, float relief, float edge,
+    int size, MAPPING_PARAMETERS, float light_re, float light_im, float relief, float edge,
     global const int *restrict list, int base, global uint *restrict canvas)
 {
 #if LIST
@@ -55,7 +55,7 @@ kernel void shade(
 
 #if N == 1 && !SLOPE && !DISTANCE
     int n = count[first];
-    int entry = place(n, frac[first], density, offset, size);
+    int entry = place(n, frac[first], size, MAPPING_ARGUMENTS);
     canvas[pixel] = flat_ring[n > maxiter ? size : entry];
 
 #else
@@ -68,7 +68,7 @@ kernel void shade(
         for (int i = 0; i < N; i++) {
             int s = first + j * stride + i;
             int n = count[s];
-            int entry = place(n, frac[s], density, offset, size);
+            int entry = place(n, frac[s], size, MAPPING_ARGUMENTS);
             ulong colour = light_ring[n > maxiter ? size : entry];
 #if SLOPE || DISTANCE
             float light = 1.0f;
@@ -106,12 +106,12 @@ kernel void shade(
 kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(float16)))
 void shade_run(
     global const int *restrict count, global const float *restrict frac, int maxiter,
-    global const uint *restrict flat_ring, int size, float density, float offset,
+    global const uint *restrict flat_ring, int size, MAPPING_PARAMETERS,
     int length, int base, global uint *restrict canvas)
 {
     EACH_16(at, length)
         vstore16(
-            shaded(vload16(0, count + at), vload16(0, frac + at), maxiter, flat_ring, size, density, offset),
+            shaded(vload16(0, count + at), vload16(0, frac + at), maxiter, flat_ring, size, MAPPING_ARGUMENTS),
             0, canvas + base + at);
 }
 

@@ -22,6 +22,8 @@ LIGHT_BITS = 21
 CURVE_ENTRIES = 4096
 # What direct_tiles.cl writes (its define PAINT): raw samples, canvas pixels or bytes of RGB.
 PAINT_NOTHING, PAINT_CANVAS, PAINT_RGB = 0, 1, 2
+# From a smooth count to a place on the palette (colour/mappings.py).
+MAP_ROOT, MAP_LINEAR, MAP_LOG, MAP_EVEN = 0, 1, 2, 3
 
 # ---- work of one work item ------------------------------------------------------------------------------------
 # Pixels that the kernels for CPUs take in one go, in vectors of RUN_LANES: a picture must have at least one vector.

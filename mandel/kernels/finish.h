@@ -17,8 +17,8 @@
 // interior's. base: the pixel of the picture at which the samples begin.
 #define TARGET_PARAMETERS __global const uint *ring, int base, __global PAINTED *painted
 #define TARGET_ARGUMENTS ring, base, painted
-#define LOOK_PARAMETERS , int size, float density, float offset
-#define LOOK_ARGUMENTS , size, density, offset
+#define LOOK_PARAMETERS , int size, MAPPING_PARAMETERS
+#define LOOK_ARGUMENTS , size, MAPPING_ARGUMENTS
 #else
 #define TARGET_PARAMETERS __global int *count, __global float *frac
 #define TARGET_ARGUMENTS count, frac
@@ -47,7 +47,7 @@ inline int2 conclude(int *state, float *norm, int vectors, int maxiter LOOK_PARA
 #endif
         const F f = select(vector_smooth_frac(LOAD(norm + at)), (F)(0.0f), inside);
 #if PAINT != PAINT_NOTHING
-        STORE(select(vector_places(n, f, density, offset, size), (K)(size), inside), state + at);
+        STORE(select(vector_places(n, f, size, MAPPING_ARGUMENTS), (K)(size), inside), state + at);
 #else
         STORE(n, state + at);
         STORE(f, norm + at);

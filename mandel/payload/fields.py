@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mandel.colour import palettes
+from mandel.colour import mappings, palettes
 from mandel.errors import RequestError
 from mandel.payload import checks
 from mandel.payload.checks import Check, Value
@@ -126,6 +126,13 @@ class PayloadFields:
         checks.palette,
         recolour=True,
     )
+    mapping: str = _row(
+        TEXT,
+        mappings.ROOT,
+        "how colours follow the iteration count: even (a curve learned along the zoom), root, linear, log",
+        checks.one_of(*mappings.NAMES),
+        recolour=True,
+    )
     density: str = _row(
         DECIMAL,
         "1",
@@ -212,7 +219,7 @@ class PayloadFields:
 TABLE = tuple(Field(f.name, **f.metadata) for f in dataclasses.fields(PayloadFields))
 BY_NAME = {field.name: field for field in TABLE}
 # How samples become colours.
-LOOK = ("palette", "density", "offset", "relief", "relief_angle", "edge", "interior")
+LOOK = ("palette", "mapping", "density", "offset", "relief", "relief_angle", "edge", "interior")
 RECOLOURED = tuple(field.name for field in TABLE if field.recolour)
 
 

@@ -13,9 +13,11 @@ from functools import lru_cache
 import numpy as np
 
 from mandel.colour import palette_table
+from mandel.colour.curve import Curve
+from mandel.colour.mappings import EVEN, LINEAR, LOG, ROOT
 from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import decode_srgb, encode_srgb
-from mandel.device.context import Buffer, DeviceContext, Target
+from mandel.device.context import Argument, Buffer, DeviceContext, Target
 from mandel.errors import RenderError
 from mandel.kernels import contract
 from mandel.render.samples import ColourTarget, Outputs, Samples
@@ -27,6 +29,13 @@ LAYOUTS = (RGB, YUV420)
 # Where neighbours differ by less than this, in gamma-encoded light, more samples change little that can be seen;
 # docs/colour.md has the figures.
 EDGE_CONTRAST = 0.06
+
+MAPPING_NUMBERS = {
+    EVEN: contract.MAP_EVEN,
+    ROOT: contract.MAP_ROOT,
+    LINEAR: contract.MAP_LINEAR,
+    LOG: contract.MAP_LOG,
+}
 
 _FILE = "colour.cl"
 
@@ -97,6 +106,21 @@ class _PaletteTable:
 
 
 @dataclass(frozen=True)
+class _CurveTable:
+    """A curve on the device, as kernels take it (runs.h); density and offset are part of it.
+
+    Attributes:
+        bases: int32 (pieces,).
+        lines: float32 (pieces, 2).
+        reach: half the number of pieces, 0 of one piece.
+    """
+
+    bases: Buffer
+    lines: Buffer
+    reach: int
+
+
+@dataclass(frozen=True)
 class Pixels:
     """Some pixels of a canvas, on the device.
 
@@ -118,6 +142,7 @@ class Painter:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._ring = lru_cache(maxsize=16)(self._upload_palette_table)
+        self._curve = lru_cache(maxsize=4)(self._upload_curve)
         self._bytes: tuple[int, Buffer] | None = None
         self._canvas: Canvas | None = None
 
@@ -158,8 +183,30 @@ class Painter:
         """What an iterator needs to colour a band of the canvas that begins at ``row``, one sample a pixel."""
         own, first = self._ring(style.palette, style.interior), row * canvas.width
         painted = own.bytes if canvas.rgb else own.canvas
-        density, offset = style.density, style.offset % 1.0
-        return ColourTarget(painted, own.entries, density, offset, canvas.buffer, canvas.rgb, first)
+        mapping = MAPPING_NUMBERS[style.mapping]
+        return ColourTarget(
+            painted, own.entries, mapping, self._phase(style), canvas.buffer, canvas.rgb, first
+        )
+
+    def _phase(self, style: ColourStyle) -> tuple[Argument, ...]:
+        """A kernel's MAPPING_PARAMETERS."""
+        if style.mapping == EVEN:
+            curve = self._curve(style.curve, style.density, style.offset)
+            return np.float32(1), np.float32(0), curve.bases, curve.lines, np.int32(curve.reach)
+        return np.float32(style.density), np.float32(style.offset % 1.0), None, None, np.int32(0)
+
+    def _upload_curve(self, curve: Curve, density: float, offset: float) -> _CurveTable:
+        if not curve:
+            raise RenderError(
+                "BAD_SAMPLES", 'the mapping "even" needs the curve that was learned for the job'
+            )
+        pieces = 1 << (len(curve) - 1).bit_length()
+        bases, lines = np.full(pieces, 2**31 - 1, np.int32), np.zeros((pieces, 2), np.float32)
+        bases[: len(curve)] = [knot.base for knot in curve]
+        lines[: len(curve)] = [
+            ((offset + density * knot.value) % 1.0, density * knot.slope) for knot in curve
+        ]
+        return _CurveTable(self.ctx.upload(bases), self.ctx.upload(lines), pieces // 2)
 
     def shade(self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
@@ -247,10 +294,10 @@ class Painter:
             raise RenderError("BAD_SAMPLES", "the style needs slope or distance, which the samples lack.")
         own = self._ring(style.palette, style.interior)
         f, i = np.float32, np.int32
-        density, offset = f(style.density), f(style.offset % 1.0)
+        mapping, phase = MAPPING_NUMBERS[style.mapping], self._phase(style)
         length = size[0] * size[-1]
         if n == 1 and len(size) == 2 and self._runs(length) and not outputs(style).derivative:
-            self.ctx.kernel(_FILE, "shade_run")(
+            self.ctx.kernel(_FILE, "shade_run", (("MAPPING", mapping),))(
                 self.ctx.queue,
                 (-(-length // contract.RUN_PIXELS),),
                 (1,),
@@ -259,8 +306,7 @@ class Painter:
                 i(samples.maxiter),
                 own.canvas,
                 i(own.entries),
-                density,
-                offset,
+                *phase,
                 i(length),
                 i(base),
                 canvas.buffer,
@@ -274,6 +320,7 @@ class Painter:
                 ("LIST", int(pixels is not None)),
                 ("SLOPE", int(style.needs_slope)),
                 ("DISTANCE", int(style.needs_distance)),
+                ("MAPPING", mapping),
             ),
         )
         kernel(
@@ -288,8 +335,7 @@ class Painter:
             own.canvas,
             own.light,
             i(own.entries),
-            density,
-            offset,
+            *phase,
             f(style.light[0]),
             f(style.light[1]),
             f(style.relief),

@@ -49,9 +49,14 @@ class SegmentUnit:
 
 @dataclass(frozen=True)
 class LimitUnit:
-    """Find the iteration limit that a view needs."""
+    """Find the iteration limit that a view needs, and how its counts are distributed.
+
+    Attributes:
+        given: the limit, if it is not to be found.
+    """
 
     view: View
+    given: int | None = None
 
 
 @dataclass(frozen=True)

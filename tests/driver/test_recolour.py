@@ -9,7 +9,7 @@ import pytest
 
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.recipes.choose import recipe_of
-from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
+from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, STRIP, WorkItem
 from mandel.payload.payload import Payload, parse
 from mandel.protocol.strict_json import loads
 from mandel.tasks.units import StripUnit
@@ -50,10 +50,14 @@ class Zoom:
     def make(self, item: WorkItem):
         if item in self.made:
             return self.made[item]
-        unit, inputs = self.recipe.unit(item), [self.make(need) for need in self.recipe.needs(item)]
+        inputs = [(need, self.make(need)) for need in self.recipe.needs(item)]
+        inputs = [made for need, made in inputs if need.kind not in LEARNED]
+        unit = self.recipe.unit(item)
         if item.kind == STRIP and not isinstance(unit, StripUnit):
             inputs = [self.files.read(item.index)]
         self.made[item], facts = FUNCTIONS[item.kind](unit, SLOT, *inputs)
+        if item.kind in LEARNED:
+            self.recipe.learn(item, self.made[item])
         if isinstance(unit, StripUnit):
             self.iterated.append(item.index)
             event = self.files.made(item.index, unit.layout.finest, facts.get("raw"))
@@ -98,6 +102,10 @@ def test_another_palette_is_the_direct_rendering(kept, tmp_path):
 
 LOOKS = [
     {"density": "2.5", "offset": "0.3"},
+    {"mapping": "linear", "density": "0.5"},
+    {"mapping": "log"},
+    {"mapping": "even"},
+    {"mapping": "even", "density": "0.7", "relief": "0.3"},
     {"interior": "ff8000", "palette": "102030,f0e0d0,80a0ff"},
     {"relief": "0.8", "relief_angle": "20"},
     {"edge": "3"},

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mandel import kernels
+from mandel.colour.curve import even_curve
 from mandel.colour.style import ColourStyle
 from mandel.device.choose import choose
 from mandel.device.context import DeviceContext
@@ -319,6 +320,9 @@ LOOKS = [
     ColourStyle(relief=0.7, relief_angle=30),
     ColourStyle(edge=1.5),
     ColourStyle(relief=1, edge=3),
+    ColourStyle(mapping="linear"),
+    ColourStyle(mapping="log"),
+    ColourStyle(mapping="even", curve=even_curve([(1, 3, 9, 27, 300), (250, 300, 320, 400, 900)])),
 ]
 
 

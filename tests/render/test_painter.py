@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mandel.colour import palette_table, palettes, transfer
+from mandel.colour.curve import Knot, even_curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import RenderError
@@ -23,6 +24,9 @@ def ctx():
 @pytest.fixture(scope="module")
 def painter(ctx):
     return Painter(ctx)
+
+
+CURVE = even_curve([(1, 3, 9, 27, 300), (250, 300, 320, 400, 900)])
 
 
 class Raw:
@@ -71,6 +75,10 @@ def levels(a, b):
         ColourStyle(interior="8090ff"),
         ColourStyle(interior="8090ff", relief=1, edge=3),
         ColourStyle("204060,ffe0a0"),
+        ColourStyle(mapping="linear", density=0.013, offset=-2),
+        ColourStyle(mapping="log", density=0.7, offset=0.1),
+        ColourStyle(mapping="even", density=1.5, offset=0.3, curve=CURVE),
+        ColourStyle(mapping="even", density=1, offset=0, curve=CURVE[:1], relief=0.5),
     ],
 )
 def test_within_one_level_of_the_oracle(ctx, painter, style, n, layout):
@@ -88,6 +96,17 @@ def test_every_palette(ctx, painter, palette):
 def test_counts_of_deep_views(ctx, painter):
     raw = Raw(ctx, 64, 64, maxiter=60_000, lowest=30_000)
     assert levels(painter.paint(raw.samples, ColourStyle()), raw.picture(ColourStyle(), 1, RGB)) <= 1
+
+
+def test_counts_where_a_float_has_no_fraction_left(ctx, painter):
+    """The curve is steep where counts of a billion differ by ten: colours still run on."""
+    curve = (Knot(0, 0.0, 1e-9), Knot(10**9, 1.25, 0.05), Knot(10**9 + 20, 2.25, 1e-9))
+    style = ColourStyle(mapping="even", density=1.0, offset=0.0, curve=curve)
+    steps = np.arange(20 * 64)
+    count, frac = (10**9 + steps // 64).astype(np.int32), (steps % 64 / 64).astype(np.float32)
+    out = painter.paint(Samples(1, steps.size, 2 * 10**9, ctx.upload(count), ctx.upload(frac)), style)
+    want = colour_oracle.rgb(colour_oracle.linear(style, count[None], frac[None], 2 * 10**9))
+    assert levels(out, want) <= 1 and len(np.unique(out.reshape(-1, 3), axis=0)) > 200
 
 
 def test_the_interior_is_black(ctx, painter):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from mandel.colour.curve import even_curve
 from mandel.colour.style import ColourStyle
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
 from mandel.driver.recipes.shared import SharedRecipe
@@ -29,6 +31,9 @@ LOOKS = {
     "relief": ColourStyle(relief=0.7),
     "edge": ColourStyle(edge=2.0),
     "both": ColourStyle(relief=1.0, edge=0.5, density=30.0),
+    "linear": ColourStyle(mapping="linear"),
+    "log": ColourStyle(mapping="log"),
+    "even": ColourStyle(mapping="even", curve=even_curve([(1, 3, 9, 27, 300), (250, 300, 320, 400, 900)])),
 }
 _SIZES = (
     (1, 1),
@@ -101,7 +106,9 @@ def extremes(ctx) -> dict[str, np.ndarray]:
     slope = np.resize(np.array([0.0, 1.0, -1.0, 0.6, 0.8], f), (6, 8, 2))
     for density, offset in ((1e-6, -1e6), (0.3, 0.4), (1e6, 1e6)):
         for name, usual in LOOKS.items():
-            style = ColourStyle(usual.palette, density, offset, usual.relief, 360.0, 1e6 * usual.edge / 2.0)
+            style = replace(
+                usual, density=density, offset=offset, relief_angle=360.0, edge=1e6 * usual.edge / 2.0
+            )
             for n in (1, 2):
                 samples = Samples(6, 8, 2_000_000_000, *map(ctx.upload, (count, frac, distance, slope)))
                 made[f"{name} {density} {n}: any"] = Painter(ctx).paint(samples, style, n)

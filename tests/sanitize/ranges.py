@@ -72,6 +72,9 @@ def shading(ctx) -> dict[str, np.ndarray]:
         I(palette_table.entries),
         F(0.3),
         F(0.4),
+        None,
+        None,
+        I(0),
         F(1),
         F(0),
         F(0.5),
@@ -105,7 +108,18 @@ def shading(ctx) -> dict[str, np.ndarray]:
             _equal(ctx, f"shade {n} {extra} of a list", far, near)
     base, far, near = PIXELS - 4096, ctx.empty(4 * 4096), ctx.empty(4 * 4096)
     run = ctx.kernel("colour.cl", "shade_run")
-    head = *values[:2], I(10**6), palette_table.canvas, I(palette_table.entries), F(0.3), F(0.4), I(4096)
+    head = (
+        *values[:2],
+        I(10**6),
+        palette_table.canvas,
+        I(palette_table.entries),
+        F(0.3),
+        F(0.4),
+        None,
+        None,
+        I(0),
+        I(4096),
+    )
     run(ctx.queue, (1,), (1,), *head, I(base), Moved(far, 4 * base))
     run(ctx.queue, (1,), (1,), *head, I(0), near)
     _equal(ctx, "shade_run", far, near)

@@ -47,7 +47,6 @@ class SharedRecipe:
 
     def __init__(self, payload: Payload, files: StripFiles | None = None, source: Payload | None = None):
         self._payload = payload
-        self._style = ColourStyle.of(payload)
         self._limits = IterationLimits(payload)
         self._name = "-".join(p.job_id() for p in (payload, source) if p)
         self._files = files or StripFiles("", Path())
@@ -72,7 +71,7 @@ class SharedRecipe:
         if item.kind == MIPS:
             return (WorkItem(STRIP, item.index),)
         if item.kind == STRIP and self._can_be_read(item.index):
-            return ()
+            return self._limits.curve_needs()
         if item.kind == STRIP:
             limits = self._limits.needs(self._deepest(item.index))
             return (*limits, WorkItem(REFERENCE, 0)) if self._is_deep(item.index) else limits
@@ -155,7 +154,8 @@ class SharedRecipe:
 
     def _can_be_read(self, strip: int) -> bool:
         """Whether a strip's samples are there, as fine as frames see them."""
-        shaded = self._style.needs_slope or self._style.needs_distance
+        style = ColourStyle.of(self._payload)
+        shaded = style.needs_slope or style.needs_distance
         if self._files.has(strip) and not (self._files.has(strip, shaded) and self.strips.is_kept(strip)):
             self._files.forget(strip)
         return self._files.has(strip)
@@ -163,7 +163,8 @@ class SharedRecipe:
     def _style_at(self, level: int) -> ColourStyle:
         """The style of samples of a level. Its edge counts these, as wide as the payload's is at a frame's corner."""
         samples = self.strips.around / (2 * math.pi * self.strips.corner) / 2**level
-        return replace(self._style, edge=self._style.edge * samples)
+        style = ColourStyle.of(self._payload, self._limits.curve())
+        return replace(style, edge=style.edge * samples)
 
     def _is_deep(self, strip: int) -> bool:
         return arithmetic(self.strips.whole(strip)).engine == PERTURBED
