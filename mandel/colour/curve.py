@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Turns around the palette between the 5th and the 95th percentile of each key view's smooth counts.
-TURNS = 1.0
+TURNS = 0.95
 # A key view's distribution is told by this many quantiles, evenly spaced from the least to the greatest.
 QUANTILES = 33
 # Turns an octave of counts beside the distributions: the curve rises everywhere.

@@ -157,27 +157,35 @@ kernel void list_marked(
 }
 
 /* 8-bit RGB, interleaved. A work item makes four pixels, so that it writes whole words. */
-kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out)
+kernel void to_rgb(global const uint *restrict canvas, int width, global uint *restrict out)
 {
     int i = get_global_id(0);
     uint byte[12];
     for (int p = 0; p < 4; p++) {
         uint v = canvas[4 * i + p];
-        byte[3 * p + 0] = BYTE_OF(CANVAS_RED(v));
-        byte[3 * p + 1] = BYTE_OF(CANVAS_GREEN(v));
-        byte[3 * p + 2] = BYTE_OF(CANVAS_BLUE(v));
+        int y = (4 * i + p) / width, x = 4 * i + p - y * width;
+        uint t = THRESHOLD(x, y);
+        byte[3 * p + 0] = BYTE_OF(CANVAS_RED(v), t);
+        byte[3 * p + 1] = BYTE_OF(CANVAS_GREEN(v), t);
+        byte[3 * p + 2] = BYTE_OF(CANVAS_BLUE(v), t);
     }
     for (int w = 0; w < 3; w++)
         out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16)
                          | (byte[4 * w + 3] << 24);
 }
 
-/* The same for CPUs; length >= 16. */
+/* The same for CPUs; width >= 16. */
 kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(uint16)))
-void to_rgb_run(global const uint *restrict canvas, int length, global uchar *restrict out)
+void to_rgb_run(global const uint *restrict canvas, int length, int width, global uchar *restrict out)
 {
     EACH_16(at, length)
-        store_rgb(vload16(0, canvas + at), out + 3 * at);
+        store_rgb(vload16(0, canvas + at), at, width, out + 3 * at);
+}
+
+/* What is added to a value of a plane before it is rounded down: a pattern of 4 x 4 pixels, 1/32 to 31/32. */
+inline float between(int x, int y)
+{
+    return mad((float)(4 * THRESHOLD(x, y) + THRESHOLD(x >> 1, y >> 1)), 0.0625f, 0.03125f);
 }
 
 /* ITU-R BT.709, limited range, planes Y, Cb, Cr; a work item makes 2 x 2 pixels
@@ -199,11 +207,13 @@ kernel void to_yuv420(global const uint *restrict canvas, global uchar *restrict
     }
     global ushort *plane = (global ushort *)out;
     for (int j = 0; j < 2; j++) {
-        ushort left = (ushort)mad(luma[2 * j], 219.0f / LEVELS, 16.5f);
-        ushort right = (ushort)mad(luma[2 * j + 1], 219.0f / LEVELS, 16.5f);
+        int at = 2 * x, row = 2 * y + j;
+        ushort left = (ushort)mad(luma[2 * j], 219.0f / LEVELS, 16.0f + between(at, row));
+        ushort right = (ushort)mad(luma[2 * j + 1], 219.0f / LEVELS, 16.0f + between(at + 1, row));
         plane[(2 * y + j) * pairs + x] = left | (right << 8);
     }
     global uchar *chroma = out + 4 * pairs * rows + y * pairs + x;
-    chroma[0] = (uchar)mad(b - all, 28.0f / LEVELS / (1.0f - kb), 128.5f);
-    chroma[pairs * rows] = (uchar)mad(r - all, 28.0f / LEVELS / (1.0f - kr), 128.5f);
+    float middle = 128.0f + between(x, y);
+    chroma[0] = (uchar)mad(b - all, 28.0f / LEVELS / (1.0f - kb), middle);
+    chroma[pairs * rows] = (uchar)mad(r - all, 28.0f / LEVELS / (1.0f - kr), middle);
 }

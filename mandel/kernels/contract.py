@@ -24,6 +24,7 @@ CURVE_ENTRIES = 4096
 PAINT_NOTHING, PAINT_CANVAS, PAINT_RGB = 0, 1, 2
 # From a smooth count to a place on the palette (colour/mappings.py).
 MAP_ROOT, MAP_LINEAR, MAP_LOG, MAP_EVEN = 0, 1, 2, 3
+MAP_BUCKETS = 8 * 31 + 1  # eighths of an octave, up to counts of 2^31
 
 # ---- work of one work item ------------------------------------------------------------------------------------
 # Pixels that the kernels for CPUs take in one go, in vectors of RUN_LANES: a picture must have at least one vector.

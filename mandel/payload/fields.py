@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mandel.colour import mappings, palettes
+from mandel.colour import looks, mappings, palettes
 from mandel.errors import RequestError
 from mandel.payload import checks
 from mandel.payload.checks import Check, Value
@@ -119,6 +119,13 @@ class PayloadFields:
         original=True,
         recolour=True,
     )
+    look: str = _row(
+        TEXT,
+        "",
+        f"all fields of the colours at once: {', '.join(looks.NAMES)}; what is said of them besides wins",
+        checks.one_of("", *looks.NAMES),
+        recolour=True,
+    )
     palette: str = _row(
         TEXT,
         palettes.DEFAULT,
@@ -128,7 +135,7 @@ class PayloadFields:
     )
     mapping: str = _row(
         TEXT,
-        mappings.ROOT,
+        mappings.EVEN,
         "how colours follow the iteration count: even (a curve learned along the zoom), root, linear, log",
         checks.one_of(*mappings.NAMES),
         recolour=True,
@@ -219,8 +226,19 @@ class PayloadFields:
 TABLE = tuple(Field(f.name, **f.metadata) for f in dataclasses.fields(PayloadFields))
 BY_NAME = {field.name: field for field in TABLE}
 # How samples become colours.
-LOOK = ("palette", "mapping", "density", "offset", "relief", "relief_angle", "edge", "interior")
+LOOK = ("look", *looks.FIELDS)
 RECOLOURED = tuple(field.name for field in TABLE if field.recolour)
+
+
+def without_look(obj: JsonObject) -> JsonObject:
+    """A payload, or changes of one, with the fields of its look written out, and no ``look``.
+
+    A look that is none stays, and is refused with the other fields.
+    """
+    look = obj.get("look", "")
+    if not isinstance(look, str) or (look and look not in looks.LOOKS):
+        return obj
+    return looks.LOOKS.get(look, {}) | {name: value for name, value in obj.items() if name != "look"}
 
 
 def unknown_field(name: str, known: Iterable[str]) -> RequestError:

@@ -95,7 +95,7 @@ class _PaletteTable:
 
     Attributes:
         canvas: uint32 (entries + 1,), canvas pixels; the last one for the interior.
-        bytes: uint32 (entries + 1,), the same as bytes R, G, B, 0.
+        bytes: uint32 (4, entries + 1), the same as bytes R, G, B, 0, at each threshold (srgb.h).
         light: uint64 (entries + 1,), linear light, 17 bits a channel at bits 0, 21 and 42.
     """
 
@@ -110,9 +110,9 @@ class _CurveTable:
     """A curve on the device, as kernels take it (runs.h); density and offset are part of it.
 
     Attributes:
-        bases: int32 (pieces,).
+        bases: int32, where to begin (MAP_BUCKETS,), then the counts from which pieces begin.
         lines: float32 (pieces, 2).
-        reach: half the number of pieces, 0 of one piece.
+        reach: how far the search goes, 0 or a power of two.
     """
 
     bases: Buffer
@@ -157,7 +157,8 @@ class Painter:
             shifts = np.arange(3, dtype=np.uint32) * np.uint32(bits)
             return self.ctx.upload((channels << shifts).sum(axis=1, dtype=np.uint32))
 
-        bytes_ = (levels + (1 << contract.BYTE_SHIFT >> 1)) >> contract.BYTE_SHIFT
+        thresholds = np.arange(1 << contract.BYTE_SHIFT, dtype=np.uint32)[:, None, None]
+        bytes_ = ((levels + thresholds) >> contract.BYTE_SHIFT).reshape(-1, 3)
         return _PaletteTable(
             packed(levels, contract.CHANNEL_BITS),
             packed(bytes_, 8),
@@ -200,13 +201,20 @@ class Painter:
             raise RenderError(
                 "BAD_SAMPLES", 'the mapping "even" needs the curve that was learned for the job'
             )
-        pieces = 1 << (len(curve) - 1).bit_length()
-        bases, lines = np.full(pieces, 2**31 - 1, np.int32), np.zeros((pieces, 2), np.float32)
-        bases[: len(curve)] = [knot.base for knot in curve]
+        counts = np.array([knot.base for knot in curve], np.int64)
+        # Where the search in the curve begins, and how far it may go: by the eighth of an octave of count + 1.
+        eighths = np.exp2(np.arange(contract.MAP_BUCKETS + 1) // 8) * (
+            1 + np.arange(contract.MAP_BUCKETS + 1) % 8 / 8
+        )
+        at = np.searchsorted(counts, np.floor(eighths) - 1, side="right") - 1
+        reach = 1 << int(np.diff(at).max()).bit_length() >> 1
+        beyond = np.full(2 * reach, 2**31 - 1)
+        lines = np.zeros((len(curve) + 2 * reach, 2), np.float32)
         lines[: len(curve)] = [
             ((offset + density * knot.value) % 1.0, density * knot.slope) for knot in curve
         ]
-        return _CurveTable(self.ctx.upload(bases), self.ctx.upload(lines), pieces // 2)
+        bases = np.concatenate((at[:-1], counts, beyond)).astype(np.int32)
+        return _CurveTable(self.ctx.upload(bases), self.ctx.upload(lines), reach)
 
     def shade(self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
@@ -365,7 +373,8 @@ class Painter:
         if canvas.rgb:
             return self.ctx.download(canvas.buffer, out)
         length, kernel, queue = canvas.width * canvas.height, self.ctx.kernel, self.ctx.queue
-        runs = layout == RGB and self._runs(length)
+        runs = layout == RGB and self._runs(length) and canvas.width >= contract.RUN_LANES
+        width = np.int32(canvas.width)
         target = (
             self.ctx.target(out) if runs or layout != RGB else None
         )  # to_rgb writes beyond the picture's end
@@ -373,9 +382,11 @@ class Painter:
         with self.ctx.finished_on_error():
             if runs:
                 groups = -(-length // contract.RUN_PIXELS)
-                kernel(_FILE, "to_rgb_run")(queue, (groups,), (1,), canvas.buffer, np.int32(length), buffer)
+                kernel(_FILE, "to_rgb_run")(
+                    queue, (groups,), (1,), canvas.buffer, np.int32(length), width, buffer
+                )
             elif layout == RGB:
-                kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)
+                kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, width, buffer)
             else:
                 size = (canvas.width // 2, canvas.height // 2)
                 kernel(_FILE, "to_yuv420")(queue, size, None, canvas.buffer, buffer)

@@ -54,8 +54,8 @@ class ColourTarget:
     """What a kernel needs to colour samples as it makes them, one a pixel (``Painter.colour_target``).
 
     Attributes:
-        palette_table: uint32 device buffer, the palette's ring: canvas pixels, or bytes R, G, B, 0. One more entry is
-            the interior's.
+        palette_table: uint32 device buffer, the palette's ring: canvas pixels, or bytes R, G, B, 0 (four rings then,
+            see finish.h). One more entry is the interior's.
         entries: their number, without the interior's.
         mapping: a number of the contract (MAP_ROOT ...).
         phase: a kernel's arguments MAPPING_PARAMETERS (runs.h).

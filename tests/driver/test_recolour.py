@@ -9,7 +9,7 @@ import pytest
 
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.recipes.choose import recipe_of
-from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, STRIP, WorkItem
+from mandel.driver.recipes.recipe import FRAME, LEARNED, LIMIT, REFERENCE, STRIP, WorkItem
 from mandel.payload.payload import Payload, parse
 from mandel.protocol.strict_json import loads
 from mandel.tasks.units import StripUnit
@@ -97,7 +97,11 @@ def test_another_palette_is_the_direct_rendering(kept, tmp_path):
     for index in (0, 3, 6):
         a, b = again.frames(index)[0], direct.frames(index)[0]
         assert (a == b).all() and (a != frames[index]).any()
-    assert not again.iterated and REFERENCE not in {item.kind for item in again.made}
+    # Beside frames only the key views are made again, and what these need: they tell how colours follow the counts.
+    assert not again.iterated and {LIMIT, STRIP} < {item.kind for item in again.made}
+    root = Zoom(replace(asked, mapping="root"), tmp_path, strips, p)
+    root.frames(0, 6)
+    assert not {item.kind for item in root.made} & {LIMIT, REFERENCE}
 
 
 LOOKS = [
@@ -173,7 +177,7 @@ def test_a_damaged_file_is_noticed(kept, tmp_path):
     (number, (path, base, size, _)) = next(iter(strips.items()))
     wrong = strips | {number: [path, base, size, hashlib.sha256(b"").hexdigest()]}
     files = StripFiles("job", tmp_path, wrong, keeps=True)
-    recipe = recipe_of(p, files)
+    recipe = recipe_of(replace(p, mapping="root"), files)
     assert not recipe.needs(WorkItem(STRIP, int(number))) and files.read(int(number)) is None
     assert isinstance(recipe.unit(WorkItem(STRIP, int(number))), StripUnit)
 

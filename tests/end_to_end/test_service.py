@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.driver.recipes.recipe import VIDEO_BAILOUT
+from mandel.payload.payload import parse
 from mandel.plan.zoom import Zoom
+from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from tests.support.service import ROOT
 from tests.support.video import stream
+from tests.support.zooms import Zoomed
 
 
 def decoded(path: Path, width: int, height: int) -> np.ndarray:
@@ -41,8 +43,9 @@ def test_the_seed_s_payload(service, tmp_path):
     frames = decoded(out, 1000, 1000)
     zoom = Zoom("-1.338238635", "-0.057237059", "2.5", "0.0001", 50, 1000, 1000)
     renderer = FrameRenderer(device_context())
+    style = Zoomed(device_context(), parse(loads((ROOT / "payload.json").read_bytes()))).style()
     for index in (0, 49):
-        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, ColourStyle(), 1, layout="yuv420")
+        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, style, 1, layout="yuv420")
         difference = frames[index, :1000].astype(float) - exact[:1000]
         assert np.sqrt((difference**2).mean()) < 6, index
 

@@ -207,6 +207,7 @@ class Shared:
             "start_delta": "2.5",
             "end_delta": "1e-3",
             "sampling": "shared",
+            "mapping": "root",
             **fields,
         }
         self.recipe = SharedRecipe(parse(loads(json.dumps(payload).encode())))

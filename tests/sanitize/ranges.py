@@ -195,10 +195,14 @@ def developing(ctx) -> dict[str, np.ndarray]:
         (1,),
         Moved(canvas, 4 * base),
         I(PIXELS),
+        I(SIDE),
         Moved(far, 3 * base),
         first=(PIXELS // 4096 - 1, 0, 0),
     )
-    kernel("colour.cl", "to_rgb_run")(ctx.queue, (1,), (1,), canvas, I(4096), near)
+    # The last row of a picture is an odd one, as is the second row of 2 x 4096 pixels.
+    both, pair = ctx.upload(np.resize(_numbers(4096), 2 * 4096)), ctx.empty(6 * 4096)
+    kernel("colour.cl", "to_rgb_run")(ctx.queue, (2,), (1,), both, I(2 * 4096), I(4096), pair)
+    near = ctx.upload(ctx.download(pair, np.empty(6 * 4096, np.uint8))[3 * 4096 :].copy())
     _equal(ctx, "to_rgb_run", far, near)
     far.bytes()[:] = 0
     kernel("colour.cl", "to_rgb")(
@@ -206,6 +210,7 @@ def developing(ctx) -> dict[str, np.ndarray]:
         (PIXELS // 4,),
         None,
         Moved(canvas, 4 * base),
+        I(SIDE),
         Moved(far, 3 * base),
         first=(base // 4, 0, 0),
     )
@@ -213,7 +218,7 @@ def developing(ctx) -> dict[str, np.ndarray]:
 
     whole, small = (
         np.zeros(PIXELS * 3 // 2, np.uint8),
-        np.zeros(SIDE * 2 * 3 // 2, np.uint8),
+        np.zeros(SIDE * 4 * 3 // 2, np.uint8),
     )  # pages nobody touches
     canvas = ctx.upload(_numbers(2 * SIDE))
     kernel("colour.cl", "to_yuv420")(
@@ -224,12 +229,21 @@ def developing(ctx) -> dict[str, np.ndarray]:
         HostMemory(whole),
         first=(0, SIDE // 2 - 1, 0),
     )
-    kernel("colour.cl", "to_yuv420")(ctx.queue, (SIDE // 2, 1), None, canvas, HostMemory(small))
-    half, ends = SIDE // 2, (PIXELS, PIXELS * 5 // 4, PIXELS * 3 // 2)
-    got = np.concatenate(
-        [whole[end - size : end] for end, size in zip(ends, (2 * SIDE, half, half), strict=True)]
+    # The last rows of the picture have the thresholds of the third and fourth.
+    kernel("colour.cl", "to_yuv420")(
+        ctx.queue,
+        (SIDE // 2, 2),
+        None,
+        Moved(canvas, 4 * (2 * SIDE)),
+        HostMemory(small),
+        first=(0, 1, 0),
     )
-    assert np.array_equal(got, small), "to_yuv420"
+    last = [
+        [plane[end - size : end] for end, size in zip(ends, (2 * SIDE, SIDE // 2, SIDE // 2), strict=True)]
+        for plane, pixels in ((whole, PIXELS), (small, 4 * SIDE))
+        for ends in [(pixels, pixels * 5 // 4, pixels * 3 // 2)]
+    ]
+    assert all(map(np.array_equal, *last)), "to_yuv420"
     return {}
 
 

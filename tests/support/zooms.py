@@ -62,13 +62,17 @@ class Zoomed:
     def frame(self, index: int) -> np.ndarray:
         return self.make(WorkItem(FRAME, index)).astype(int)
 
+    def style(self) -> ColourStyle:
+        """How its samples are coloured, the curve of the mapping "even" learned."""
+        for need in self.recipe._limits.curve_needs():
+            self.make(need)
+        return ColourStyle.of(self.payload, self.recipe._limits.curve())
+
     def alone(self, index: int, n: int | None = None) -> np.ndarray:
         """The frame as a view of its own, of nothing but itself; ``n`` x ``n`` samples a pixel."""
         p = self.payload
         renderer, view = FrameRenderer(self._ctx), Zoom.of(p).view(index)
-        for need in self.recipe._limits.curve_needs():
-            self.make(need)
-        style = ColourStyle.of(p, self.recipe._limits.curve())
+        style = self.style()
         return renderer.picture(view, p.maxiter, VIDEO_BAILOUT, style, n or p.supersampling).astype(int)
 
 

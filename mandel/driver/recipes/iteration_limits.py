@@ -98,10 +98,13 @@ class IterationLimits:
 
 
 def _keys(payload: Payload) -> list[str]:
-    """Deltas of the key views: evenly spaced, or those of the frames where these are fewer."""
+    """Deltas of the key views: evenly spaced, or those of the frames where these are fewer.
+
+    The mapping "even" has evenly spaced ones in any case: few frames have the colours of many.
+    """
     ends = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
     deltas = key_deltas(*ends)
-    if payload.sampling == EXACT and payload.num_frames < len(deltas):
+    if payload.sampling == EXACT and payload.mapping != EVEN and payload.num_frames < len(deltas):
         inwards = replace(Zoom.of(payload), start_delta=ends[0], end_delta=ends[1])
         deltas = [inwards.delta(frame) for frame in range(payload.num_frames)]
     return deltas
