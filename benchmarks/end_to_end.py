@@ -25,6 +25,7 @@ from mandel.driver.executors.ray_token import ensure_token  # noqa: E402
 from mandel.driver.jobs.job_run import JobRun  # noqa: E402
 from mandel.driver.jobs.scheduler import Scheduler  # noqa: E402
 from mandel.payload.payload import parse  # noqa: E402
+from mandel.protocol import control  # noqa: E402
 from mandel.protocol.strict_json import loads  # noqa: E402
 from mandel.settings import PayloadLimits  # noqa: E402
 
@@ -33,16 +34,17 @@ def render(executor, payload, folder: Path, name: str) -> float:
     """Renders one job and prints its figures; gives frames a second."""
     seconds, encode, video, failure = defaultdict(list), [], [], []
 
-    def emit(event: dict) -> None:
-        if event["event"] == "frame":
-            seconds[event["device"]].append(event["seconds"])
-        elif event["event"] == "segment":
-            encode.append(event["seconds"])
-            scheduler.adopted(event["job"], event["index"], Path(event["path"]))
-        elif event["event"] == "video":
-            video.append(event["bytes"])
-        elif event["event"] == "failed":
-            failure.append(event["message"])
+    def emit(event: control.Event) -> None:
+        match event:
+            case control.Frame():
+                seconds[event.device].append(event.seconds)
+            case control.Segment():
+                encode.append(event.seconds)
+                scheduler.adopted(event.job, event.index, Path(event.path))
+            case control.Video():
+                video.append(event.bytes)
+            case control.Failed():
+                failure.append(event.message)
 
     scheduler = Scheduler(executor, emit)
     began = time.perf_counter()

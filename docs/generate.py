@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.plots import COLOURS, bars, lines
 from benchmarks.record import ROOT, latest
-from mandel.protocol import reply
+from mandel.protocol import control, reply
 from mandel.service.jobs import job
 
 PAGES = ("design.md", "benchmarks.md", "sampling.md", "video.md")
@@ -55,6 +55,22 @@ def _mermaid(first: str, arrows: dict[tuple[str, str], list[str]]) -> str:
         f"    {state} --> {following}: {', '.join(names)}" for (state, following), names in arrows.items()
     ]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *rows, "```", ""])
+
+
+def messages(direction: str) -> str:
+    """A table of the messages between head and driver: ``orders`` or ``events``."""
+    title, known = {
+        "orders": ("head to driver (`do`)", control.ORDERS),
+        "events": ("driver to head (`event`)", control.EVENTS),
+    }[direction]
+    rows = [[title, "fields", "may be missing", "meaning"], ["---"] * 4]
+    for name, message in known.items():
+        told: dict[bool, list[str]] = {False: [], True: []}
+        for field, facts in control.fields_of(message).items():
+            told[facts.optional].append(f"`{field}`: {facts.kind.name}")
+        meaning = " ".join((message.__doc__ or "").split())
+        rows.append([f"`{name}`", "; ".join(told[False]), "; ".join(told[True]), meaning])
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
 def table(benchmark: str, label: str = "") -> str:
@@ -263,7 +279,14 @@ def exponential_map() -> str:
 def made(name: str) -> str:
     """The text of a block, by what stands in its mark."""
     what, *arguments = shlex.split(name)
-    return {"states": job_states, "reply": reply_order, "table": table, "source": source}[what](*arguments)
+    makers = {
+        "states": job_states,
+        "reply": reply_order,
+        "messages": messages,
+        "table": table,
+        "source": source,
+    }
+    return makers[what](*arguments)
 
 
 def filled(page: str) -> str:

@@ -47,9 +47,19 @@ class Settings:
 
     host: str = _option("127.0.0.1", "address the service listens on")
     port: int = _option(65_432, "TCP port the service listens on", 0, 65_535)
+    web_port: int = _option(
+        65_433, "TCP port of the web page, at the same address as the service; 0: no page", 0, 65_535
+    )
+    web_name: str = _option(
+        "",
+        "names by which browsers reach this host, with commas between; localhost, IP addresses and the host's own name "
+        "need not be told",
+    )
     db: str = _option("DB", "folder where sequences are stored")
     address: str = _option(
-        "auto", "Ray cluster HOST:PORT; auto joins a running one or starts Ray here; local always starts"
+        "auto",
+        "Ray cluster HOST:PORT; auto joins a running one or starts Ray here; local always starts; embedded renders "
+        "in processes of this machine, without Ray",
     )
     device: str = _option("auto", "OpenCL device: auto, gpu, cpu, index, part of a name, or UUID")
     max_connections: int = _option(1_024, "connections served at once; more are answered BUSY", 1)

@@ -1,5 +1,6 @@
 """For all tests: signals as a person at a terminal has them."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests.support.processes import show_stacks
 # A shell starts what runs in its background with SIGINT ignored, and programs inherit that: the ones
 # that tests interrupt would not notice.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Heads that tests start serve no page unless they are told a port: several run at once.
+os.environ.setdefault("MANDEL_WEB_PORT", "0")
 
 # Marks (see pyproject.toml) of whole folders and files; a single test bears its own.
 MARKS = {
@@ -27,6 +31,9 @@ MARKS = {
     "store/test_damage.py": ("slow",),
     "sweep": ("slow",),
     "test_package.py": ("slow",),
+    "web": ("slow",),
+    "web/test_film.py": ("ray",),
+    "web/test_tiles.py": ("ray",),
     "video/test_size.py": ("slow",),
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 
 import pytest
 
@@ -68,13 +69,21 @@ def test_a_changed_table_changes_the_drawings(monkeypatch):
     assert "[*] --> last: video" in after[1] and before[1] != after[1]
 
 
-def test_every_message_of_the_driver_is_described_with_its_fields():
-    page = (ROOT / "docs" / "design.md").read_text()
-    for event, fields in control.TABLE.items():
-        (row,) = re.findall(rf"^\| `{event}` \|.*$", page, re.MULTILINE)
-        (work,) = re.findall(r"^`frame` and `segment` also say (.+)$", page, re.MULTILINE)
-        row += work if event in ("frame", "segment") else ""
-        assert [name for name in fields if f"`{name}`" not in row] == [], event
+@pytest.mark.parametrize("direction, known", [("orders", control.ORDERS), ("events", control.EVENTS)])
+def test_every_message_is_described_with_its_fields(direction, known, monkeypatch):
+    @dataclass(frozen=True)
+    class Pardon(control.JobEvent):
+        """What was that?"""
+
+        again: control.Count = 1
+
+    monkeypatch.setitem(known, "pardon", Pardon)
+    title, _, *rows = [row.strip("| ").split(" | ") for row in generate.messages(direction).splitlines()]
+    assert [row[0] for row in rows] == [f"`{name}`" for name in known]
+    for row, message in zip(rows, known.values(), strict=True):
+        assert (len(row) == len(title) == 4 and row[3].endswith(".")) or message is Pardon, row
+        assert set(re.findall(r"`(\w+)`:", row[1] + row[2])) == set(control.fields_of(message))
+    assert rows[-1] == ["`pardon`", "`job`: id", "`again`: ≥ 0", "What was that?"]
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)

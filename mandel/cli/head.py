@@ -12,12 +12,17 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mandel import settings as settings_module
 from mandel.errors import MandelError
+from mandel.service.net.listener import listen
 from mandel.service.service import Service, driver_command
 from mandel.settings import PayloadLimits, Settings
 from mandel.terminal.format import size, typed
+
+if TYPE_CHECKING:
+    from mandel.web.server import WebServer
 
 _log = logging.getLogger("mandel")
 
@@ -126,6 +131,38 @@ def room(service: Service, settings: Settings) -> str:
     return f"it takes {size(taken)} and may take {allowed} ({why}); then old videos make room for new ones"
 
 
+def _page(service: Service, settings: Settings) -> WebServer | None:
+    """The web server, which serves already; None if it is turned off or has no port."""
+    if not settings.web_port:
+        return None
+    try:
+        port = listen(settings.host, settings.web_port)
+    except MandelError as error:
+        _log.warning(
+            "there is no web page: %s",
+            error.message.replace("--port", "--web-port").replace("perhaps by", "by"),
+        )
+        return None
+    from mandel.web.server import WebServer  # takes a third of a second, for the page alone
+
+    names = (settings.host, socket.gethostname(), *settings.web_name.split(","))
+    page = WebServer(service, port, tuple(name.strip() for name in names))
+    page.start()
+    return page
+
+
+def _link(page: WebServer, service: Service) -> str:
+    """The page's address for people; on a terminal with the token, which signs the browser in."""
+    host = socket.gethostname() if page.host in _ALL_ADDRESSES else page.host
+    where = f"{page.scheme}://{f'[{host}]' if ':' in host else host}:{page.port}/"
+    service.listener.web = where
+    if service.access.token_file is None:
+        return where
+    if sys.stdout.isatty():
+        return f"{where}#token={service.access.token}"
+    return f"{where} (sign in with the token in {service.access.token_file})"
+
+
 def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] = driver_command) -> int:
     """Runs the service.
 
@@ -150,6 +187,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     if not service.listener.is_private:
         _log.warning("%s is open to the network: whoever has the token can start jobs", service.listener.host)
     service.start()
+    page = _page(service, settings)
     host, port = service.listener.host, service.listener.port
     token = f" --token-file {service.access.token_file}" if service.access.token_file else ""
     print(
@@ -160,12 +198,16 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
         f"--host {socket.gethostname() if host in _ALL_ADDRESSES else host} --port {port}{token}",
         flush=True,
     )
+    if page is not None:
+        print(f"the web page: {_link(page, service)}", flush=True)
     if token:
         print("clients on other machines need a copy of that token", flush=True)
         if not service.access.encrypted:
             print("the token and the videos travel in clear; --tls-cert turns TLS on", flush=True)
     signals.wait()
     _log.info("stopping: no more connections; finishing what is in hand (again to stop at once)")
+    if page is not None:
+        page.close()
     service.stop()
     _log.info("stopped; accepted jobs go on at the next start")
     return 0

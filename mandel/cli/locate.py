@@ -8,6 +8,7 @@ import math
 import sys
 from typing import Any
 
+from mandel.client.place_file import tidied
 from mandel.errors import MandelError, PayloadError
 from mandel.payload import payload
 from mandel.plan.nucleus import Nucleus, locate
@@ -76,12 +77,8 @@ def main(argv: list[str]) -> int:
             )
         with one_delta():
             asked = payload.parse(
-                {
-                    "point": options.point,
-                    "start_delta": options.delta,
-                    "end_delta": options.delta,
-                    "num_frames": 1,
-                },
+                tidied({"point": options.point, "start_delta": options.delta, "end_delta": options.delta})
+                | {"num_frames": 1},
                 limits,
             )
         tell = _progress if sys.stderr.isatty() and not options.quiet else None

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import cmath
 import io
 import json
+import math
 import sys
+import time
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 
 from mandel import notes
+from mandel.client import place_file
 from mandel.client.payload_file import number
 from mandel.colour.curve import Curve, even_curve
 from mandel.colour.mappings import EVEN
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
-from mandel.payload import payload
+from mandel.payload import in_file, payload
 from mandel.payload.decimal_text import Number
-from mandel.payload.fields import BY_NAME, LOOK
+from mandel.payload.fields import BY_NAME, LOOK, JsonObject, without_look
+from mandel.places import report
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.iteration_limit import FIRST_LIMIT
 from mandel.plan.view import View
@@ -36,10 +41,14 @@ from mandel.terminal.format import typed
 from mandel.terminal.note_text import sentences
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
+_SIDE = 1000  # pixels
 _FLAT = 0.01  # smooth counts that differ by less than this look like one colour
-_USAGE_CODES = (*codes.REFUSED, "BAD_OUTPUT", "UNKNOWN_DEVICE")
+_USAGE_CODES = (*codes.REFUSED, "BAD_FILE", "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
 _EPILOG = """\
+FILE is a payload, whose last frame is drawn, or a place of another program
+(python client.py --help lists them): what was taken of it is said on stderr.
+
 Prints the file's name when it is in place, with --timing before it the device,
 the arithmetic and the seconds of each step. To stderr go which share of the
 samples reached the limit, whether that seems too low or all is one colour, and
@@ -58,13 +67,19 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--point", required=True, metavar="RE,IM", help="centre, decimal numbers of any length")
-    p.add_argument("--delta", required=True, metavar="D", help="extent along the shorter side")
-    p.add_argument("--width", type=int, default=1000)
-    p.add_argument("--height", type=int, default=1000)
+    p.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="a payload, of which the last frame is drawn, or a place of another program; options win over it",
+    )
+    p.add_argument("--point", metavar="RE,IM", help="centre, decimal numbers of any length")
+    p.add_argument("--delta", metavar="D", help="extent along the shorter side")
+    p.add_argument("--rotation", metavar="DEGREES", help="turns the view counter-clockwise (default 0)")
+    p.add_argument("--width", type=int, help="pixels (default 1000)")
+    p.add_argument("--height", type=int, help="pixels (default 1000)")
     p.add_argument(
         "--maxiter",
-        default=payload.AUTO,
         metavar="N",
         help='iteration limit, or "auto" (the default): found by small renderings of the view',
     )
@@ -74,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         field = BY_NAME[name]
         about = f"{field.help} (default {field.default})"
         p.add_argument("--" + name.replace("_", "-"), metavar=field.kind.upper(), help=about)
-    p.add_argument("--supersampling", default="1", metavar="N", help="N x N samples a pixel (PNG only)")
+    p.add_argument("--supersampling", metavar="N", help="N x N samples a pixel (PNG only; default 1)")
     p.add_argument(
         "--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour"
     )
@@ -83,9 +98,30 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
+def _of_file(options: argparse.Namespace) -> JsonObject:
+    """The fields that the named file gives: of a payload its last frame's. What was taken of a place is printed."""
+    if options.file is None:
+        return {}
+    sent, found = place_file.content(options.file)
+    if found is None:
+        return payload.parse(place_file.tidied(sent)).canonical()
+    place = place_file.place_of(found, options.file)
+    delta = place.delta(max(options.width or _SIDE, 1), max(options.height or _SIDE, 1))
+    print(*report.sentences(found, place, options.file, delta), sep="\n", file=sys.stderr)
+    taken = {"point": f"{place.re},{place.im}", "end_delta": delta, "rotation": place.rotation}
+    return taken if place.maxiter is None else {**taken, "maxiter": place.maxiter}
+
+
 def _validated(options: argparse.Namespace) -> payload.Payload:
-    """The options as a payload of one frame. Sizes are checked here, because a still may have odd sides."""
-    limits = PayloadLimits()
+    """The options and their file as a payload of one frame, the sizes put into the options.
+
+    Sizes are checked here, because a still may have odd sides.
+    """
+    limits, base = PayloadLimits(), _of_file(options)
+    for name in ("width", "height"):
+        if getattr(options, name) is None:
+            setattr(options, name, base.get(f"frame_{name}", _SIDE))
+    options.adaptive = options.adaptive or base.get("supersampling_mode") == payload.ADAPTIVE
     for name in ("width", "height"):
         if not 1 <= getattr(options, name) <= limits.max_side:
             raise PayloadError(
@@ -96,19 +132,19 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
             )
     if not options.out.endswith((".png", ".npz")):
         raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
+    given = {
+        "point": options.point,
+        "end_delta": options.delta,
+        "rotation": options.rotation,
+        "maxiter": options.maxiter and number(options.maxiter),
+        "supersampling": options.supersampling and Number(options.supersampling),
+    }
+    look = {name: value for name in LOOK if (value := getattr(options, name)) is not None}
+    given |= dict.fromkeys(LOOK) | without_look(look)  # a look wins over the file's colours
+    fields = {name: value if value is not None else base.get(name) for name, value in given.items()}
+    fields = place_file.tidied({name: value for name, value in fields.items() if value is not None})
     with one_delta():
-        asked = payload.parse(
-            {
-                "point": options.point,
-                "start_delta": options.delta,
-                "end_delta": options.delta,
-                "num_frames": 1,
-                "maxiter": number(options.maxiter),
-                "supersampling": Number(options.supersampling),
-            }
-            | {name: value for name in LOOK if (value := getattr(options, name)) is not None},
-            limits,
-        )
+        asked = payload.parse(fields | {"start_delta": fields["end_delta"], "num_frames": 1}, limits)
     check_limits(asked.maxiter if isinstance(asked.maxiter, int) else 1, options.bailout)
     return asked
 
@@ -134,7 +170,8 @@ def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> tuple
 def _render(options: argparse.Namespace) -> None:
     asked, out = _validated(options), Path(options.out)
     check_writable(out)
-    view = View(asked.re, asked.im, asked.start_delta, options.width, options.height)
+    turn = cmath.rect(1.0, math.radians(float(asked.rotation)))
+    view = View(asked.re, asked.im, asked.end_delta, options.width, options.height, turn)
     started = perf_counter()
     ctx = device_context(options.device)
     renderer = FrameRenderer(ctx, timed=options.timing)
@@ -146,7 +183,8 @@ def _render(options: argparse.Namespace) -> None:
         rendered = perf_counter()
         settings = {
             "point": f"{asked.re},{asked.im}",
-            "delta": asked.start_delta,
+            "delta": asked.end_delta,
+            "rotation": asked.rotation,
             "width": view.width,
             "height": view.height,
             "maxiter": maxiter,
@@ -158,14 +196,17 @@ def _render(options: argparse.Namespace) -> None:
             data, iterations=count.astype(np.int64), smooth=smooth, settings=json.dumps(settings)
         )
     else:
-        import imageio.v3 as imageio
+        from mandel.video.poster import png
 
         style = ColourStyle.of(asked, curve)
         picture = renderer.picture(
             view, maxiter, options.bailout, style, asked.supersampling, adaptive=options.adaptive
         )
         rendered = perf_counter()
-        imageio.imwrite(data, picture, extension=".png")
+        sides = {"frame_width": view.width, "frame_height": view.height}
+        data.write(
+            png(picture, in_file.tags(asked.canonical() | sides, time.strftime("%Y-%m-%d", time.gmtime())))
+        )
     _store(data.getvalue(), out)
     _say(renderer.reached, asked, flat=is_flat(picture) if out.suffix == ".png" else np.ptp(smooth) < _FLAT)
     if options.timing:
@@ -216,8 +257,12 @@ def _store(data: bytes, out: Path) -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the command and returns its exit code. Errors go to stderr, one line each."""
+    parser = _parser()
+    options = parser.parse_args(joined(argv))
+    if options.file is None and None in (options.point, options.delta):
+        parser.error("name a FILE, or a place: --point=RE,IM --delta D")
     try:
-        _render(_parser().parse_args(joined(argv)))
+        _render(options)
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return USAGE_EXIT if error.code in _USAGE_CODES else FAILURE_EXIT

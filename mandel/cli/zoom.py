@@ -1,7 +1,9 @@
-"""Renders a payload to an mp4 in one command, without a running service.
+"""Renders a payload to a film in one command, without a running service.
 
 It starts the service on a free port, sends the payload as any client would, and
-ends the service again. All that was rendered stays in DB/.
+ends the service again. All that was rendered stays in DB/. If no Ray cluster runs
+here, it renders in processes of its own, which are there much sooner than Ray;
+--address names a cluster, or starts Ray (local).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import BinaryIO
 from mandel import settings
 from mandel.client import main as client
 from mandel.client import payload_file
+from mandel.driver.executors.ray_cluster import EMBEDDED, find_cluster
 from mandel.errors import MandelError
 from mandel.terminal.arguments import joined
 from mandel.terminal.atomic_file import check_writable
@@ -100,7 +103,8 @@ def _not_started(
     """Prints why the service does not run; returns the exit code."""
     text = _printed(output)
     if "DB_LOCKED" in text:
-        send = " ".join([typed("client"), *filter(None, [options.payload]), "-o", str(options.output)])
+        out = ["-o", str(options.output)] if options.output else ["--frames", str(options.frames)]
+        send = " ".join([typed("client"), *filter(None, [options.payload]), *out])
         print(
             f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
             "not 65432), or choose another folder with --db",
@@ -124,15 +128,24 @@ def _parser() -> argparse.ArgumentParser:
         "payload",
         nargs="?",
         metavar="PAYLOAD",
-        help="JSON file (default payload.json, else the service's defaults); - reads stdin",
+        help="JSON file, or a place of another program (default payload.json, else the service's defaults); "
+        "- reads stdin",
     )
     parser.add_argument(
         "-o",
         "--output",
         type=Path,
-        default=Path("zoom.mp4"),
         metavar="OUT",
-        help="file for the video, may exist (default zoom.mp4)",
+        help="file for the video, may exist (default zoom.mp4, or as the codec wants it)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=Path,
+        metavar="FOLDER",
+        help="all frames as PNG files in a new folder, as of the client",
+    )
+    parser.add_argument(
+        "--preview", type=int, metavar="N", help="N small frames on one sheet, as of the client"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=_PASSED_ON)
@@ -144,8 +157,13 @@ def main(argv: list[str] | None = None) -> int:
     """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
-        check_writable(options.output)
-        db = Path(settings.read(options).db).resolve()
+        if options.output is None and options.frames is None and options.preview is None:
+            options.output = Path(f"zoom.{payload_file.container(options)}")
+        check_writable(options.output or Path(f"{options.frames or 'zoom'}.mov"))
+        chosen = settings.read(options)
+        db = Path(chosen.db).resolve()
+        if chosen.address == "auto" and find_cluster("auto") is None:
+            options.address = EMBEDDED
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return client.REFUSED
@@ -159,12 +177,8 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
     def finished(video: Path) -> None:
         seconds = time.monotonic() - began
         took = f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
-        print(f"{video}  {size(video.stat().st_size)}, {took}")
-        if not options.quiet:
-            print(
-                f"Most of a short zoom is Ray's start; a service that runs (`{typed('head')}`) has it behind it.",
-                file=sys.stderr,
-            )
+        shown = f"{size(video.stat().st_size)}, " if video.is_file() else ""
+        print(f"{video}  {shown}{took}")
 
     where = ["--host", "127.0.0.1", "--port", str(_free_port())]
     command = [*_HEAD, *where]
@@ -185,7 +199,10 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
     try:
         if not _wait_until_listening(head, output):
             return _not_started(head, output, options, db)
-        words = [*filter(None, [options.payload]), "-o", str(options.output), *where]
+        words = [*filter(None, [options.payload]), *where]
+        words += ["-o", str(options.output)] if options.output else []
+        words += ["--frames", str(options.frames)] if options.frames else []
+        words += ["--preview", str(options.preview)] if options.preview is not None else []
         words += payload_file.field_words(options) + ["--quiet"] * options.quiet
         kept = f"what was rendered is kept in {db}; the same command goes on from there"
         code = client.main(words, kept, finished)

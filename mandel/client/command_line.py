@@ -12,6 +12,7 @@ from mandel.errors import RequestError
 from mandel.payload.fields import RECOLOURED, JsonObject
 from mandel.protocol import operation
 from mandel.terminal.format import typed
+from mandel.video import coding
 
 _USAGE = """%(prog)s [PAYLOAD] [-o OUT] [options] [fields of the payload]
        %(prog)s --status [JOB] | --list | --attach JOB | --cancel JOB | ... (--help lists all)"""
@@ -21,11 +22,18 @@ service's defaults. If options name another point or delta than the file and
 no --maxiter, the file's maxiter is left out and the service finds one
 ("auto"). The video is checked against its length and SHA-256 and then put in
 place in one step: the file is absent or complete. It is named after the
-payload file (zoom.json: zoom.mp4) or else after the job. The first digits of a
+payload file (zoom.json: zoom.mp4) or else after the job. An OUT that ends in
+.mov or .mkv also names the container. A film that has the name already is
+kept under another one, unless it is the same. The first digits of a
 job's id, four or more, are enough if no other job begins with them.
 
+PAYLOAD may be a place of another program: KFR of Kalles Fraktaler, TOML of
+Fraktaler 3 and rust-fractal, INI of DeepDrill, PAR of Fractint, UPR of Ultra
+Fractal, XPF of XaoS. The zoom then ends there; what was taken of the file and
+what was ignored is said. FILE#NAME takes one entry of a file that has several.
+
 standard output:
-  a video             its file's name, once it is in place
+  a video             its file's name, once it is in place; or the folder's name
   --status            facts, one a line
   --list              a table: the 1,000 jobs last asked for, newest first, with
                       what they take on the service's disk
@@ -51,7 +59,9 @@ examples:
   %(prog)s zoom.json --num-frames 200 --palette ember -o zoom.mp4
   %(prog)s --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
   %(prog)s payloads/deep-300.json --num-frames 600
+  %(prog)s zoom.json --preview 12 -o sheet.png
   %(prog)s --attach 3b1f0c -o zoom.mp4
+  %(prog)s --again zoom.mp4 --codec hevc --quality best -o best.mp4
   %(prog)s --sampling shared --keep-strips true     (once; prints the job)
   %(prog)s --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
 """
@@ -72,14 +82,34 @@ def parser() -> argparse.ArgumentParser:
     """Reads what ``request`` understands; its mistakes end the program with 2."""
     p = argparse.ArgumentParser(
         prog=typed("client"),
-        description="Renders a Mandelbrot zoom by the service; the result is an mp4.",
+        description="Renders a Mandelbrot zoom by the service; the result is a film: mp4, mov or mkv.",
         usage=_USAGE,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    p.add_argument("payload", nargs="?", metavar="PAYLOAD", help="JSON file to send; - reads from stdin")
-    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the video, may exist")
+    p.add_argument(
+        "payload",
+        nargs="?",
+        metavar="PAYLOAD",
+        help="JSON file to send; a place of another program (see below); or a film, poster or still that carries its "
+        "payload; - reads from stdin",
+    )
+    p.add_argument("--again", metavar="FILE", help="make a film again, with the fields below changed")
+    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film")
+    p.add_argument(
+        "--frames",
+        type=Path,
+        metavar="FOLDER",
+        help="all frames as PNG files, exactly as they were rendered (--bits 10: of 16 bits), in a new folder; "
+        "with -o also as a film of codec png",
+    )
+    p.add_argument(
+        "--preview",
+        type=int,
+        metavar="N",
+        help="N small frames along the zoom on one sheet, in place of the film: soon there, and as the film will look",
+    )
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument(
@@ -115,7 +145,7 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
-        if args.payload or payload_file.changes(args):
+        if args.payload or args.frames or args.preview or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
@@ -132,7 +162,29 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
             {"op": operation.RECOLOUR, "job": args.recolour} | payload_file.changes(args) | beside,
             [],
         )
+    if args.again is not None:
+        if args.payload:
+            raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
+        args.payload = args.again
     payload, told = payload_file.payload(args)
+    args.asked = payload
+    if args.preview is not None:
+        if args.frames is not None:
+            raise RequestError("BAD_OPTION", "--preview makes one sheet, --frames files: ask for one of them")
+        payload = payload_file.preview(payload, args.preview)
+    if args.frames is not None:
+        if args.field_codec not in (None, coding.PNG):
+            raise RequestError(
+                "BAD_OPTION",
+                f"--frames comes from a film of codec png, not {args.field_codec}; leave --codec out",
+            )
+        payload |= {
+            "codec": coding.PNG,
+            "quality": coding.LOSSLESS,
+            "container": coding.MOV,
+            "crf": coding.AUTO,
+        }
+        payload["max_bitrate"] = "0"
     return operation.RENDER, payload | beside, told
 
 

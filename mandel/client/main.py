@@ -7,6 +7,7 @@ nor OpenCL.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -14,18 +15,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mandel import secret, settings
-from mandel.client import command_line, payload_file
+from mandel.client import command_line, frames, payload_file
 from mandel.client.conversation import converse, trust
 from mandel.client.progress_line import ProgressLine
 from mandel.client.report import report
 from mandel.errors import MandelError, RequestError, TransferError
+from mandel.payload import in_file
 from mandel.payload.fields import JsonObject
 from mandel.payload.job_id import is_job_id
 from mandel.protocol import codes, operation, reply, strict_json
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, ReplyEvent, VideoData, VideoHead
 from mandel.terminal import note_text
 from mandel.terminal.arguments import joined
-from mandel.terminal.atomic_file import AtomicFile, check_writable
+from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import printable, typed
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
@@ -37,16 +39,20 @@ class _ServiceError(MandelError):
     """An error that the service sent as a part of its reply."""
 
 
-def _output(args: argparse.Namespace, job: str | None) -> Path:
-    """The path for the video. Of all that the service sends, only the job id is used in it, after a check."""
+def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -> Path:
+    """The path for the video. Of all that the service sends, only job id and container are used, after a check."""
     if args.output is not None:
         return Path(args.output)
+    if args.preview is not None:
+        return Path(f"{Path(args.payload or payload_file.DEFAULT_PAYLOAD.name).stem or 'zoom'}-preview.png")
+    if args.frames is not None:
+        return Path(f"{args.frames}.{container}")
     if args.attach is None and args.recolour is None and args.payload != "-":
         if args.payload:
-            return Path(Path(args.payload).stem + ".mp4")
+            return Path(f"{Path(args.payload).stem}.{container}")
         if payload_file.DEFAULT_PAYLOAD.exists():
-            return payload_file.DEFAULT_PAYLOAD.with_suffix(".mp4")
-    return Path(f"{(job or 'zoom')[:12]}.mp4")
+            return payload_file.DEFAULT_PAYLOAD.with_suffix(f".{container}")
+    return Path(f"{(job or 'zoom')[:12]}.{container}")
 
 
 def _token(file: str) -> JsonObject:
@@ -97,6 +103,8 @@ class _Session:
         self._streams = operation.TABLE[op].streams
         if self._streams:
             check_writable(_output(self._args, None))
+        if self._args.frames is not None:
+            frames.check_folder(self._args.frames)
         if hints and not self._args.quiet:
             print(*hints, sep="\n", file=sys.stderr)
         try:
@@ -112,9 +120,12 @@ class _Session:
                 print(sentence, file=sys.stderr)
         if self._placed is not None and self._args.json:
             facts = {"job": self.job, "video": str(self._placed.path), "bytes": self._arrived}
+            if self._args.frames is not None:
+                facts["frames"] = str(self._args.frames)
             print(json.dumps(facts | {"sha256": self._video.sha256, **({"notes": known} if known else {})}))
         elif self._placed is not None:
-            self._finished(self._placed.path)
+            kept_film = self._args.frames is None or self._args.output is not None
+            self._finished(self._placed.path if kept_film else self._args.frames)
         else:
             print(json.dumps(self._result, indent=2) if self._args.json else report(op, self._result))
 
@@ -137,17 +148,59 @@ class _Session:
             case JsonPart(_, fields) if not self._streams:
                 self._result = fields
             case VideoHead() if self._streams:
-                self._video = event
-                self._placed = AtomicFile(_output(self._args, self.job), event.size)
+                self._begin(event)
             case VideoData(data) if self._placed is not None:
                 self._placed.write(data)
                 self._arrived += len(data)
                 self._line.received(self._arrived, self._video.size)
             case ReplyEnd():
                 if self._placed is not None:
-                    self._placed.commit()
+                    self._put_in_place(self._placed)
             case _:
                 raise TransferError("BAD_REPLY", "the reply is to another kind of request")
+
+    def _begin(self, event: VideoHead) -> None:
+        """Opens the film's file."""
+        self._video = event
+        output = _output(self._args, self.job, event.container)
+        if self._args.preview is not None:
+            output = output.with_name(f".{output.name}.{event.container}")
+        if output.suffix != f".{event.container}" and not self._args.quiet:
+            print(f"note: {output} is a film in {event.container}, whatever its name", file=sys.stderr)
+        self._placed = AtomicFile(output, event.size)
+
+    def _put_in_place(self, film: AtomicFile) -> None:
+        """Gives the film its name, and makes of it what was asked for."""
+        self._keep_other(film.path)
+        film.commit()
+        if self._args.preview is not None:
+            self._make_sheet(film.path)
+        if self._args.frames is not None:
+            self._cut_out(film.path)
+
+    def _cut_out(self, film: Path) -> None:
+        """Writes the frames; the film itself stays only if it was asked for."""
+        count, wanted = frames.write(film, self._args.frames), self._last.get("frames")
+        if count != wanted:
+            raise TransferError("STORE_FAILED", f"{film} has {count} frames that are PNG files, not {wanted}")
+        if self._args.output is None:
+            film.unlink()
+
+    def _make_sheet(self, film: Path) -> None:
+        """Puts the film's frames on one sheet, which carries the payload of the whole zoom, and removes the film."""
+        data = frames.sheet(film, in_file.MARK + strict_json.dumps(self._args.asked).decode())
+        film.unlink()
+        self._placed = sheet = AtomicFile(_output(self._args, self.job), len(data))
+        self._arrived, self._video = len(data), VideoHead(len(data), hashlib.sha256(data).hexdigest())
+        sheet.write(data)
+        self._keep_other(sheet.path)
+        sheet.commit()
+
+    def _keep_other(self, path: Path) -> None:
+        """Gives another name to a file that would be replaced by another film."""
+        kept = put_aside(path, self._video.sha256)
+        if kept is not None and not self._args.quiet:
+            print(f"note: another {path} was there; it is {kept} now", file=sys.stderr)
 
     def how_to_attach(self) -> str:
         """The command line that follows the job again."""

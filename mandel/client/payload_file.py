@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
+from mandel.client import place_file
 from mandel.errors import RequestError
 from mandel.payload import fields
 from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.payload.fields import JsonObject
-from mandel.protocol import strict_json
 from mandel.terminal.format import printable, typed
+from mandel.video import coding
 
 DEFAULT_PAYLOAD = Path("payload.json")
 
@@ -21,6 +21,9 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What a zoom shows; a file's maxiter was made for that.
 _PLACE = ("point", *_DELTAS)
 _SHOWN = 24
+# Of a preview: pixels of a frame's longer side, and frames.
+_SHOWN_SIDE, _MOST_SHOWN = 320, 100
+_CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 # A point of fewer decimals was hardly cut off: -1.25, 0.25.
 _LEAST_DECIMALS = 5
 
@@ -52,13 +55,15 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     ``maxiter``, it is left out, so that the service finds one.
 
     Raises:
-        RequestError: no such file, or no JSON object in it; a bad option.
+        RequestError: no such file, or neither a payload nor a place in it; a point that is none; a bad option.
     """
     given = changes(args)
     named = bool(args.payload)
-    base = {} if not named and not DEFAULT_PAYLOAD.exists() else _read(args.payload or str(DEFAULT_PAYLOAD))
-    asked = base | given
-    told = []
+    base, told = _of_file(args.payload, given)
+    asked = place_file.tidied(base | fields.without_look(given))  # a look wins over the file's colours
+    named_by_output = args.output.suffix[1:] if args.output is not None else ""
+    if named_by_output in (coding.MOV, coding.MKV) and asked.get("container", "auto") == "auto":
+        asked["container"] = named_by_output
     if not named:
         file = DEFAULT_PAYLOAD if base else "the service's default payload"
         told.append(f"sending {file}" + (f" with {_listed(given)}" if given else ""))
@@ -70,22 +75,58 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
             f"maxiter {shown} of {args.payload or DEFAULT_PAYLOAD} was made for another place and is left out: the "
             f"service finds one (--maxiter {shown} keeps it)"
         )
-    return asked, told + _warnings(asked)
+    return asked, told + _warnings(asked) + _level_warnings(asked)
 
 
-def _read(name: str) -> JsonObject:
-    try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    except OSError as error:
-        raise RequestError("BAD_FILE", f"{name}: {error.strerror}") from None
-    name = "stdin" if name == "-" else name
-    try:
-        value = strict_json.loads(data)
-    except RequestError as error:
-        raise RequestError(error.code, f"{name}: {error.message}") from None
-    if not isinstance(value, dict):
-        raise RequestError("NOT_OBJECT", f"{name}: a payload is one JSON object, {{ ... }}")
-    return value
+def preview(asked: JsonObject, count: int) -> JsonObject:
+    """The payload of a film of ``count`` small frames along a zoom; 1 to 100.
+
+    What does not show in them is left out, so that films that differ in it alone share a preview.
+
+    Raises:
+        RequestError: BAD_OPTION.
+    """
+    if not 1 <= count <= _MOST_SHOWN:
+        raise RequestError("BAD_OPTION", f"--preview {count}: ask for 1 to {_MOST_SHOWN} frames")
+    sides = []
+    for name in ("frame_width", "frame_height"):
+        value = asked.get(name, fields.BY_NAME[name].default)
+        text = value.text if isinstance(value, Number) else str(value)
+        if not re.fullmatch("[1-9][0-9]{0,5}", text):
+            return asked  # the service says what is wrong
+        sides.append(int(text))
+    share = min(1.0, _SHOWN_SIDE / max(sides))
+    width, height = (max(2, round(side * share / 2) * 2) for side in sides)
+    frames = asked.get("num_frames", fields.BY_NAME["num_frames"].default)
+    text = frames.text if isinstance(frames, Number) else str(frames)
+    most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
+    left_out = ("fps", "easing", "sampling", "strip_density", "keep_strips", *_CODING)
+    return {name: value for name, value in asked.items() if name not in left_out} | {
+        "num_frames": Number(str(min(count, most))),
+        "frame_width": Number(str(width)),
+        "frame_height": Number(str(height)),
+        "codec": coding.PNG,
+    }
+
+
+def container(args: argparse.Namespace) -> str:
+    """The container of the film that is asked for, as far as it is known before anything is sent."""
+    asked = changes(args)
+    if args.payload != "-" and (args.payload or DEFAULT_PAYLOAD.exists()):
+        asked = _of_file(args.payload, asked)[0] | asked
+    return coding.container(asked.get("codec"), asked.get("container"))
+
+
+def _of_file(name: str | None, given: JsonObject) -> tuple[JsonObject, list[str]]:
+    """The fields that the named file gives, or payload.json if that is there, and what to say about them."""
+    if not name and not DEFAULT_PAYLOAD.exists():
+        return {}, []
+    base, found = place_file.content(name or str(DEFAULT_PAYLOAD))
+    return (
+        place_file.zoom_fields(found, name or str(DEFAULT_PAYLOAD), given)
+        if found is not None
+        else (base, [])
+    )
 
 
 def changes(args: argparse.Namespace) -> JsonObject:
@@ -139,6 +180,24 @@ def _decimals(text: str) -> int:
     fraction = re.split("[eE]", text)[0].partition(".")[2]
     zeros = len(fraction) - len(fraction.rstrip("0"))
     return max(zeros - value.exponent, 0) if value is not None and value.digits else len(fraction)
+
+
+def _level_warnings(asked: JsonObject) -> list[str]:
+    """Says when few devices would play the film, and which codec suits its frames better."""
+    values = {
+        name: asked.get(name, fields.BY_NAME[name].default) for name in ("frame_width", "frame_height", "fps")
+    }
+    texts = [value.text if isinstance(value, Number) else str(value) for value in values.values()]
+    if not all(re.fullmatch("[0-9]{1,6}(/[0-9]{1,6}|[.][0-9]{1,6})?", text) for text in texts):
+        return []  # the service says what is wrong, or the film is unusual
+    from fractions import Fraction
+
+    try:
+        width, height, fps = map(Fraction, texts)
+    except ZeroDivisionError:
+        return []
+    word = coding.word(str(asked.get("codec", fields.BY_NAME["codec"].default)), int(width), int(height), fps)
+    return [word] if word else []
 
 
 def _warnings(asked: JsonObject) -> list[str]:

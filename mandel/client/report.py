@@ -98,6 +98,8 @@ def _done(result: JsonObject, what: str = "") -> str:
 def _cluster_row(name: str, value: object) -> tuple[str, str]:
     if name == "nodes":
         return "nodes", _hosts(value)
+    if name == "address" and not value:
+        return "renders in", "processes of this machine, without Ray"
     if name == "joined":
         return "Ray was", "running already" if value else "started by the service"
     return "Ray at" if name == "address" else printable(name), _as_text(value)

@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from mandel.protocol import control
+
 _EVERY_SECONDS = 2.0
 # Within one round of the watched loop Ray may start, or fetch a large result from far away.
 _LONGEST_ROUND = 160.0
@@ -24,7 +26,10 @@ class Heartbeat:
     """
 
     def __init__(
-        self, send: Callable[[dict], None], every: float = _EVERY_SECONDS, longest: float = _LONGEST_ROUND
+        self,
+        send: Callable[[control.Event], None],
+        every: float = _EVERY_SECONDS,
+        longest: float = _LONGEST_ROUND,
     ):
         self._send, self._every, self._longest = send, every, longest
         self._beaten = time.monotonic()
@@ -42,4 +47,4 @@ class Heartbeat:
     def _run(self) -> None:
         while not self._ended.wait(self._every):
             if time.monotonic() - self._beaten < self._longest:
-                self._send({"event": "alive"})
+                self._send(control.Alive())

@@ -8,7 +8,6 @@ supervisor has not been given.
 from __future__ import annotations
 
 import argparse
-import json
 import queue
 import signal
 import socket
@@ -18,7 +17,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mandel.driver.executors.embedded_executor import EmbeddedExecutor
+from mandel.driver.executors.ray_cluster import EMBEDDED
 from mandel.driver.executors.ray_token import ensure_token
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.strip_files import StripFiles
@@ -27,7 +29,11 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.errors import MandelError
 from mandel.payload.payload import Payload
+from mandel.protocol import control
 from mandel.tasks.executor import Executor
+
+if TYPE_CHECKING:
+    from mandel.driver.executors.ray_executor import RayExecutor
 
 _STEP_SECONDS = 0.2
 _CLUSTER_SECONDS = 2.0
@@ -37,41 +43,46 @@ _LATE_SECONDS = 60.0  # on a machine at full load Ray starts in 40 s
 
 
 class Channel:
-    """JSON lines to and from the supervisor over a connected socket."""
+    """Messages to and from the supervisor over a connected socket."""
 
     def __init__(self, descriptor: int):
         self._socket = socket.socket(fileno=descriptor)
         self._reader = self._socket.makefile("rb")
         self._sending = threading.Lock()
-        self._inbox: queue.SimpleQueue = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[control.Order | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, name="mandel-inbox", daemon=True).start()
 
     def _read(self) -> None:
         try:
             for line in self._reader:
-                self._inbox.put(json.loads(line))
-        except (OSError, ValueError):
+                try:
+                    self._inbox.put(control.decode_order(line))
+                except control.BadMessage as error:
+                    if error.job is None:
+                        break
+                    self.send(_unreadable(error.job, error))
+        except OSError:
             pass
-        self._inbox.put({"do": "stop"})  # the supervisor is gone
+        self._inbox.put(control.Stop())  # the supervisor is gone
 
     def wake(self) -> None:
-        """Lets ``messages`` return; any thread may call it."""
+        """Lets ``orders`` return; any thread may call it."""
         self._inbox.put(None)
 
-    def messages(self, timeout: float) -> Iterator[dict]:
+    def orders(self, timeout: float) -> Iterator[control.Order]:
         """What has arrived; waits for something, or for ``wake``, at most ``timeout`` seconds."""
         try:
-            message = self._inbox.get(timeout=timeout)
+            order = self._inbox.get(timeout=timeout)
             while True:
-                if message is not None:
-                    yield message
-                message = self._inbox.get_nowait()
+                if order is not None:
+                    yield order
+                order = self._inbox.get_nowait()
         except queue.Empty:
             return
 
-    def send(self, event: dict) -> None:
+    def send(self, event: control.Event) -> None:
         """Sends one event, from any thread; a supervisor that is gone is noticed by the reader."""
-        line = json.dumps(event).encode() + b"\n"
+        line = control.encode(event)
         try:
             with self._sending:
                 self._socket.sendall(line)
@@ -79,53 +90,58 @@ class Channel:
             pass
 
 
-def _begin(message: dict, channel: Channel, scheduler: Scheduler) -> None:
-    """Takes a job on. One that this version cannot read, as another stored it, fails alone."""
-    try:
-        finished = {int(index): Path(path) for index, path in message["segments"].items()}
-        payload = Payload.from_canonical(message["payload"])
-        cache = Cache(Path(message["cache"])) if message.get("cache") else None
-        strips = message.get("strips") or {}
-        source = Payload.from_canonical(strips["source"]) if strips.get("source") else None
-        keeps, tmp = payload.keep_strips or source is not None, Path(message["tmp"])
-        job = JobRun(
-            message["job"],
-            payload,
-            tmp,
-            finished,
-            message.get("priority", 0),
-            cache,
-            message.get("client", ""),
-            StripFiles(message["job"], tmp, strips.get("files"), keeps),
-            source,
-        )
-    except (MandelError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        channel.send(
-            {
-                "event": "failed",
-                "job": message["job"],
-                "code": "BAD_JOB",
-                "frame": None,
-                "message": f"the job cannot be read ({type(error).__name__}: {error}); send its payload again",
-            }
-        )
-    else:
-        scheduler.add(job)
+def _unreadable(job: str, error: Exception) -> control.Failed:
+    """What is said of a job that this version cannot read, as another stored it: it fails alone."""
+    said = f"the job cannot be read ({type(error).__name__}: {error}); send its payload again"
+    return control.Failed(job=job, code="BAD_JOB", message=said)
 
 
-def _obey(message: dict, channel: Channel, scheduler: Scheduler, round_done: Callable[[], None]) -> bool:
-    """Carries out one message; False when it is the last."""
-    match message["do"]:
-        case "render":
-            _begin(message, channel, scheduler)
-        case "change":
-            scheduler.change(message["job"], message["priority"], message["client"])
-        case "adopted":
-            scheduler.adopted(message["job"], int(message["index"]), Path(message["path"]))
-        case "cancel":
-            scheduler.cancel(message["job"])
-        case "stop":
-            scheduler.drain(message.get("seconds", 0.0), round_done)
+def _job_run(order: control.Render) -> JobRun:
+    """The job of an order. Raises MandelError, and what reading a payload of another version may raise."""
+    payload = Payload.from_canonical(order.payload)
+    source = Payload.from_canonical(order.source) if order.source is not None else None
+    tmp = Path(order.tmp)
+    strips = {strip.strip: (strip.path, strip.base, strip.bytes, strip.sha256) for strip in order.strips}
+    return JobRun(
+        order.job,
+        payload,
+        tmp,
+        {segment.index: Path(segment.path) for segment in order.segments},
+        order.priority,
+        Cache(Path(order.cache)) if order.cache is not None else None,
+        order.client,
+        StripFiles(order.job, tmp, strips, payload.keep_strips or source is not None),
+        source,
+    )
+
+
+def _obey(
+    order: control.Order, channel: Channel, scheduler: Scheduler, round_done: Callable[[], None]
+) -> bool:
+    """Carries out one order; False when it is the last."""
+    match order:
+        case control.Render():
+            try:
+                job = _job_run(order)
+            except (
+                MandelError,
+                ArithmeticError,
+                AttributeError,
+                LookupError,
+                TypeError,
+                ValueError,
+            ) as error:
+                channel.send(_unreadable(order.job, error))
+            else:
+                scheduler.add(job)
+        case control.Change():
+            scheduler.change(order.job, order.priority, order.client)
+        case control.Adopted():
+            scheduler.adopted(order.job, order.index, Path(order.path))
+        case control.Cancel():
+            scheduler.cancel(order.job)
+        case control.Stop():
+            scheduler.drain(order.seconds, round_done)
             return False
     return True
 
@@ -139,17 +155,16 @@ def _drive(channel: Channel, executor: Executor, heartbeat: Heartbeat) -> None:
             if time.monotonic() - told > _CLUSTER_SECONDS:
                 told = time.monotonic()
                 channel.send(
-                    {
-                        "event": "cluster",
-                        "nodes": executor.nodes(),
-                        "slots": executor.slots(),
-                        "tasks": scheduler.tasks,
-                        "store": executor.memory(),
-                    }
+                    control.Cluster(
+                        nodes=executor.nodes(),
+                        slots=executor.slots(),
+                        tasks=scheduler.tasks,
+                        store=executor.memory(),
+                    )
                 )
-            # With tasks under way the driver waits for the next outcome, else for the next message.
-            for message in channel.messages(0 if scheduler.tasks else _STEP_SECONDS):
-                if not _obey(message, channel, scheduler, heartbeat.round_done):
+            # With tasks under way the driver waits for the next outcome, else for the next order.
+            for order in channel.orders(0 if scheduler.tasks else _STEP_SECONDS):
+                if not _obey(order, channel, scheduler, heartbeat.round_done):
                     return
             if scheduler.busy or scheduler.tasks:  # those of a job that was cancelled end here too
                 scheduler.step(_STEP_SECONDS if scheduler.tasks else 0)
@@ -158,14 +173,22 @@ def _drive(channel: Channel, executor: Executor, heartbeat: Heartbeat) -> None:
 
 
 def _tell_late(channel: Channel, address: str) -> None:
-    channel.send(
-        {
-            "event": "log",
-            "level": "error",
-            "message": f"Ray ({address}) has not answered for {_LATE_SECONDS:.0f} s. If "
-            "it is a head's address, something else may answer there, or not take this token; --address names another",
-        }
+    said = (
+        f"Ray ({address}) has not answered for {_LATE_SECONDS:.0f} s. If it is a head's address, something else "
+        "may answer there, or not take this token; --address names another"
     )
+    channel.send(control.Log(level="error", message=said))
+
+
+def _executor(address: str, device: str, channel: Channel) -> RayExecutor | EmbeddedExecutor:
+    """The executor that the setting ``address`` names. Ray is imported only where it is used: it takes a second."""
+    if address == EMBEDDED:
+        return EmbeddedExecutor(device)
+    if word := ensure_token():
+        channel.send(control.Log(level="warning", message=word))
+    from mandel.driver.executors.ray_executor import RayExecutor
+
+    return RayExecutor(address, device)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -185,35 +208,30 @@ def main(argv: list[str] | None = None) -> int:
     late.daemon = True
     late.start()
     try:
-        if word := ensure_token():
-            channel.send({"event": "log", "level": "warning", "message": word})
-        from mandel.driver.executors.ray_executor import RayExecutor
-
-        executor = RayExecutor(options.address, options.device)
+        executor = _executor(options.address, options.device, channel)
     except MandelError as error:
-        channel.send({"event": "unavailable", "code": error.code, "message": error.message})
+        channel.send(control.Unavailable(code=error.code, message=error.message))
         return 3
     finally:
         late.cancel()
     channel.send(
-        {
-            "event": "ready",
-            "address": executor.address,
-            "dashboard": executor.dashboard,
-            "joined": executor.joined,
-            "nodes": executor.nodes(),
-        }
+        control.Ready(
+            address=executor.address,
+            dashboard=executor.dashboard,
+            joined=executor.joined,
+            nodes=executor.nodes(),
+        )
     )
     if executor.notice:
-        channel.send({"event": "log", "level": "warning", "message": executor.notice})
+        channel.send(control.Log(level="warning", message=executor.notice))
     try:
         _drive(channel, executor, heartbeat)
     except MandelError as error:
-        channel.send({"event": "log", "level": "error", "message": error.message})
+        channel.send(control.Log(level="error", message=error.message))
         return _LOST_RAY  # closing may wait for ever; the supervisor ends what is left
     except Exception as error:
         traceback.print_exc()
-        channel.send({"event": "log", "level": "error", "message": f"the program failed: {error!r}"})
+        channel.send(control.Log(level="error", message=f"the program failed: {error!r}"))
         return _FAILED
     executor.close()
     return 0

@@ -217,3 +217,16 @@ kernel void to_yuv420(global const uint *restrict canvas, global uchar *restrict
     chroma[0] = (uchar)mad(b - all, 28.0f / LEVELS / (1.0f - kb), middle);
     chroma[pairs * rows] = (uchar)mad(r - all, 28.0f / LEVELS / (1.0f - kr), middle);
 }
+
+inline uint stretched(uint level)
+{
+    return level + (level * (CHANNEL_MASK - CANVAS_LEVELS) + CANVAS_LEVELS / 2) / CANVAS_LEVELS;
+}
+
+/* Ten bits a channel, as on the canvas, but up to 1023. A work item makes one pixel. */
+kernel void to_rgb10(global const uint *restrict canvas, global uint *restrict out)
+{
+    int i = get_global_id(0);
+    uint v = canvas[i];
+    out[i] = CANVAS_PIXEL(stretched(CANVAS_RED(v)), stretched(CANVAS_GREEN(v)), stretched(CANVAS_BLUE(v)));
+}

@@ -15,6 +15,7 @@ from mandel.colour import looks, mappings, palettes
 from mandel.errors import RequestError
 from mandel.payload import checks
 from mandel.payload.checks import Check, Value
+from mandel.video import coding
 
 # What strict_json.loads gives of an object: values are str, bool, None, Number, lists and objects.
 JsonObject = dict[str, Any]
@@ -213,6 +214,48 @@ class PayloadFields:
         "0",
         "degrees that the view turns counter-clockwise along the zoom",
         checks.between("-36000", "36000"),
+        recolour=True,
+    )
+    codec: str = _row(
+        TEXT,
+        coding.H264,
+        f"how the film is encoded: {', '.join(coding.CODECS)}",
+        checks.one_of(*coding.CODECS),
+        recolour=True,
+    )
+    quality: str = _row(
+        TEXT,
+        coding.GOOD,
+        f"of the film: {', '.join(coding.QUALITIES)}; lossless is RGB",
+        checks.one_of(*coding.QUALITIES),
+        recolour=True,
+    )
+    container: str = _row(
+        TEXT,
+        AUTO,
+        f"the film's file: {', '.join(coding.CONTAINERS)}, or \"auto\": the codec's own",
+        checks.one_of(AUTO, *coding.CONTAINERS),
+        recolour=True,
+    )
+    bits: int | str = _row(
+        WHOLE,
+        AUTO,
+        'of each channel of the film, 8 or 10, or "auto": 10 with hevc, av1 and prores',
+        checks.whole(8, 10, step=2, word=AUTO),
+        recolour=True,
+    )
+    crf: int | str = _row(
+        WHOLE,
+        AUTO,
+        'rate factor of h264, hevc and av1, smaller is better, or "auto": by quality',
+        checks.whole(0, 63, word=AUTO),
+        recolour=True,
+    )
+    max_bitrate: str = _row(
+        DECIMAL,
+        "0",
+        "ceiling of h264, hevc and av1 in Mbit/s, 0 for none",
+        checks.between("0", "1000"),
         recolour=True,
     )
     keep_strips: bool = _row(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import NoReturn
 
 from mandel.errors import MandelError, PayloadError
@@ -25,16 +27,20 @@ from mandel.payload.fields import (
     unknown_field,
 )
 from mandel.plan.exponential_map import samples_of
+from mandel.plan.picture import shape
 from mandel.plan.strip_plan import densest, most_texels
 from mandel.plan.zoom import Zoom
 from mandel.settings import PayloadLimits
 from mandel.version import ENGINE
+from mandel.video import coding
+from mandel.video.coding import Coding
 from mandel.video.size import encodable, nearest
 
 __all__ = ["ADAPTIVE", "AUTO", "EXACT", "FULL", "SHARED", "Payload", "parse"]
 
 # Measured: 0.03 of the whole set at 1920x1080, 0.26 of a seahorse; uniform pictures take 0.002 and less.
 _LEAST_BYTES_PER_PIXEL = 0.02
+_CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,16 @@ class Payload(PayloadFields):
     def least_bytes(self) -> int:
         """Bytes that its video takes at least, unless its pictures are plainer than a view of the whole set."""
         return int(self.num_frames * self.frame_width * self.frame_height * _LEAST_BYTES_PER_PIXEL)
+
+    @property
+    def coding(self) -> Coding:
+        """How its film is encoded."""
+        return coding.of(*(getattr(self, name) for name in _CODING))
+
+    @property
+    def picture_bytes(self) -> int:
+        """Bytes of a picture that is to be encoded."""
+        return math.prod(shape(self.frame_width, self.frame_height, self.coding.layout))
 
     def canonical(self) -> JsonObject:
         """The payload in its one form: every field, JSON-ready; itself a valid payload."""
@@ -136,11 +152,12 @@ def parse(obj: JsonObject, limits: PayloadLimits = PayloadLimits()) -> Payload:
         width, height = nearest(payload.frame_width, payload.frame_height)
         raise PayloadError(
             "OUT_OF_RANGE",
-            f"frame_width, frame_height: H.264 frames of {payload.frame_width}x{payload.frame_height} pixels cannot be "
+            f"frame_width, frame_height: frames of {payload.frame_width}x{payload.frame_height} pixels cannot be "
             f"encoded here; the largest of this shape are {width}x{height}",
             field="frame_width",
             limit={"frame_width": width, "frame_height": height},
         )
+    coding.check_level(payload.codec, payload.frame_width, payload.frame_height, Fraction(payload.fps))
     return payload
 
 
@@ -185,6 +202,7 @@ def _validated(obj: JsonObject, limits: PayloadLimits) -> Payload:
             raise PayloadError(
                 error.code, f"{field.name}: {error.message}", field=field.name, limit=error.limit
             ) from None
+    values |= coding.settled(*(values[name] for name in _CODING))  # type: ignore[arg-type]  # checked above
     return Payload(**values)  # type: ignore[arg-type]  # each check gives what its field holds
 
 

@@ -21,7 +21,8 @@ ERROR = "error"
 VIDEO = "video"
 
 JSON_TYPE = "application/json"
-VIDEO_TYPE = "video/mp4"
+# By the ending of the name that is offered.
+VIDEO_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska"}
 DIGEST = "Content-SHA256"
 
 _FILENAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -85,11 +86,13 @@ class ReplyWriter:
         Args:
             size: bytes of the video.
             sha256: its SHA-256 in hex.
-            filename: a name to offer, of letters, digits, ``.``, ``_`` and ``-``.
+            filename: a name to offer, of letters, digits, ``.``, ``_`` and ``-``; its ending is a
+                key of VIDEO_TYPES.
         """
         if not _FILENAME.fullmatch(filename):
             raise ValueError(f"{filename!r} does not fit into a header")
-        return self._open(VIDEO, filename, VIDEO_TYPE, size, f"{DIGEST}: {sha256}\r\n")
+        kind = VIDEO_TYPES[filename.rpartition(".")[2]]
+        return self._open(VIDEO, filename, kind, size, f"{DIGEST}: {sha256}\r\n")
 
     def end(self) -> bytes:
         """What follows the last part's body."""

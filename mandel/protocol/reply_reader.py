@@ -30,11 +30,12 @@ _MESSAGE_TYPE = re.compile(
 _DISPOSITION = re.compile(r'form-data; name="([a-z]{1,20})"(?:; filename="[^"\r\n]*")?')
 _LENGTH = re.compile(r"[0-9]{1,19}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CONTAINERS = {kind: container for container, kind in reply.VIDEO_TYPES.items()}
 _TYPES = {
-    reply.PROGRESS: reply.JSON_TYPE,
-    reply.RESULT: reply.JSON_TYPE,
-    reply.ERROR: reply.JSON_TYPE,
-    reply.VIDEO: reply.VIDEO_TYPE,
+    reply.PROGRESS: {reply.JSON_TYPE},
+    reply.RESULT: {reply.JSON_TYPE},
+    reply.ERROR: {reply.JSON_TYPE},
+    reply.VIDEO: {*_CONTAINERS},
 }
 
 
@@ -48,10 +49,11 @@ class JsonPart:
 
 @dataclass(frozen=True)
 class VideoHead:
-    """A video of ``size`` bytes follows."""
+    """A video of ``size`` bytes follows; ``container`` is a key of ``reply.VIDEO_TYPES``."""
 
     size: int
     sha256: str
+    container: str = "mp4"
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ class ReplyReader:
             raise TransferError("REPLY_TOO_LARGE", "the reply has too many parts")
         disposition = _DISPOSITION.fullmatch(headers.get("content-disposition", ""))
         self._name = disposition.group(1) if disposition else ""
-        if headers.get("content-type") != _TYPES.get(self._name, ""):
+        kind = headers.get("content-type", "")
+        if kind not in _TYPES.get(self._name, ()):
             raise _bad("a part of unknown name or type")
         following = reply.ORDER[self._order].get(self._name)
         if following is None:
@@ -159,7 +162,7 @@ class ReplyReader:
             if not _SHA256.fullmatch(self._sha256):
                 raise _bad("a video without its SHA-256")
             self._state = self._video_body
-            return VideoHead(self._left, self._sha256)
+            return VideoHead(self._left, self._sha256, _CONTAINERS[kind])
         return None
 
     def _length(self, headers: dict[str, str]) -> int:

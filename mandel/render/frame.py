@@ -20,13 +20,14 @@ from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext
 from mandel.plan.arithmetic import DIRECT, PERTURBED, Arithmetic, arithmetic
 from mandel.plan.grid import Grid
+from mandel.plan.picture import RGB
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
 from mandel.render import rounds
 from mandel.render.coordinates import ListedCoordinates, listed_coordinates
 from mandel.render.direct import DirectIterator
 from mandel.render.iterator import SampleIterator
-from mandel.render.painter import RGB, Canvas, Painter, outputs
+from mandel.render.painter import Canvas, Painter, outputs
 from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
 from mandel.render.tally import Reached, Tally
 
@@ -189,7 +190,7 @@ class FrameRenderer:
         out: np.ndarray | None = None,
         adaptive: bool = False,
     ) -> np.ndarray:
-        """The picture of a view: uint8, (H, W, 3), or (H*3/2, W) for layout ``"yuv420"``.
+        """The picture of a view: uint8, its bytes as ``layout`` (plan/picture.py) has them.
 
         Args:
             supersampling: n for n x n samples a pixel.
@@ -309,7 +310,13 @@ class FrameRenderer:
         self, view: View, maxiter: int, bailout: float = DEFAULT_BAILOUT
     ) -> tuple[np.ndarray, np.ndarray]:
         """Counts (int32) and smooth counts (float32, 0 for interior) of a view, (H, W)."""
-        grid, started = view.grid(), perf_counter()
+        return self.raw_of(view.grid(), maxiter, bailout)
+
+    def raw_of(
+        self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same of a grid in the plane."""
+        started = perf_counter()
         self.timing, tally = Timing(), Tally(self.context, maxiter)
         count = np.empty((grid.rows, grid.cols), np.int32)
         frac = np.empty((grid.rows, grid.cols), np.float32)

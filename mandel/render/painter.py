@@ -20,11 +20,8 @@ from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import Argument, Buffer, DeviceContext, Target
 from mandel.errors import RenderError
 from mandel.kernels import contract
+from mandel.plan.picture import RGB, RGB10, shape
 from mandel.render.samples import ColourTarget, Outputs, Samples
-
-RGB = "rgb"
-YUV420 = "yuv420"
-LAYOUTS = (RGB, YUV420)
 
 # Where neighbours differ by less than this, in gamma-encoded light, more samples change little that can be seen;
 # docs/colour.md has the figures.
@@ -43,23 +40,6 @@ _FILE = "colour.cl"
 def outputs(style: ColourStyle) -> Outputs:
     """The raw values that ``style`` needs."""
     return Outputs(distance=style.needs_distance, slope=style.needs_slope)
-
-
-def shape(width: int, height: int, layout: str) -> tuple[int, ...]:
-    """Shape of a picture's uint8 array: (H, W, 3) or, for yuv420, (H*3/2, W).
-
-    Raises:
-        RenderError: ODD_SIZE: yuv420 halves both sides; BAD_LAYOUT.
-    """
-    if layout == RGB:
-        return (height, width, 3)
-    if layout != YUV420:
-        raise RenderError("BAD_LAYOUT", f"layout {layout!r} is not known; use one of {', '.join(LAYOUTS)}.")
-    if width % 2 or height % 2:
-        raise RenderError(
-            "ODD_SIZE", f"a yuv420 picture needs even sides, not {width}x{height}; add a pixel or use rgb."
-        )
-    return (height * 3 // 2, width)
 
 
 def _picture(wanted: tuple[int, ...], out: np.ndarray | None) -> np.ndarray:
@@ -387,6 +367,8 @@ class Painter:
                 )
             elif layout == RGB:
                 kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, width, buffer)
+            elif layout == RGB10:
+                kernel(_FILE, "to_rgb10")(queue, (length,), None, canvas.buffer, buffer)
             else:
                 size = (canvas.width // 2, canvas.height // 2)
                 kernel(_FILE, "to_yuv420")(queue, size, None, canvas.buffer, buffer)

@@ -11,7 +11,7 @@ from mandel.colour.transfer import encode_srgb
 from mandel.device.context import Buffer, DeviceContext
 from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES
 from mandel.plan.strip_plan import TAPS, level_at_one_pixel
-from mandel.render.painter import YUV420, Painter
+from mandel.render.painter import Painter
 from mandel.render.resident_arrays import ResidentArrays
 from mandel.tasks.units import ResampleUnit
 
@@ -87,11 +87,12 @@ class Resampler:
                 ]
         return texels
 
-    def picture(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = YUV420) -> np.ndarray:
+    def picture(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = "") -> np.ndarray:
         """The frame's picture, as ``Painter.develop`` gives it.
 
         Args:
             arrays: what ``unit.parts`` describes, in its order: uint32, flat.
+            layout: "" is the unit's.
         """
         ctx = self.ctx
         places, copies, size = self._arrange(unit)
@@ -115,7 +116,7 @@ class Resampler:
             self._curve,
             canvas.buffer,
         )
-        return self._painter.develop(canvas, layout)
+        return self._painter.develop(canvas, layout or unit.layout)
 
     @staticmethod
     def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from mandel.device.context import Buffer, DeviceContext, Target
-from mandel.kernels.contract import TALLY_RUN
+from mandel.kernels.contract import BYTE_SHIFT, CHANNEL_BITS, TALLY_RUN
 from mandel.render.samples import Samples
 
 _FILE = "tally.cl"
@@ -116,15 +116,10 @@ def is_flat(picture: np.ndarray) -> bool:
     """Whether a picture looks like one flat colour; False for pictures of fewer than 64 pixels.
 
     Args:
-        picture: uint8, (H, W, 3), or yuv420 of (H * 3 / 2, W).
+        picture: uint8, of any layout of plan/picture.py.
     """
-    if picture.ndim == 3:
-        height = len(picture)
-        planes = [picture[..., channel] for channel in range(3)]
-    else:  # luma, then each chroma
-        height = len(picture) * 2 // 3
-        planes = [picture[:height], *np.split(picture[height:].reshape(-1), 2)]
-    if picture.shape[1] * height < _LEAST_PIXELS:
+    planes = _planes(picture)
+    if planes[0].size < _LEAST_PIXELS:
         return False
     # A few pixels are enough for nearly all pictures that are not flat.
     few = (plane[tuple(slice(None, None, max(side // 8, 1)) for side in plane.shape)] for plane in planes)
@@ -135,11 +130,24 @@ def black_share(picture: np.ndarray) -> float:
     """The share of a picture's pixels that are black, as only the interior is; estimated from evenly spaced rows.
 
     Args:
-        picture: uint8, yuv420 of (H * 3 / 2, W).
+        picture: uint8, of any layout of plan/picture.py.
     """
-    luma = picture[: len(picture) * 2 // 3]
-    rows = luma[:: max(luma.size // _LOOKED_AT, 1)]
-    return np.count_nonzero(rows <= _BLACK) / rows.size
+    planes = _planes(picture)
+    step, black = max(planes[0].size // _LOOKED_AT, 1), _BLACK if picture.ndim == 2 else 0
+    rows = planes[0][::step] if picture.ndim == 2 else np.maximum.reduce([plane[::step] for plane in planes])
+    return np.count_nonzero(rows <= black) / rows.size
+
+
+def _planes(picture: np.ndarray) -> list[np.ndarray]:
+    """Luma and each chroma of a picture in YUV, else red, green, blue; of 8 bits."""
+    if picture.ndim == 2:
+        height = len(picture) * 2 // 3
+        return [picture[:height], *np.split(picture[height:].reshape(-1), 2)]
+    if picture.shape[2] == 3:
+        return [picture[..., channel] for channel in range(3)]
+    pixels = picture.view(np.uint32)[..., 0]
+    tops = (bits * CHANNEL_BITS + BYTE_SHIFT for bits in range(3))
+    return [(pixels >> np.uint32(top)).astype(np.uint8) for top in tops]
 
 
 def _is_even(values: np.ndarray) -> bool:

@@ -10,6 +10,7 @@ from functools import partial
 from mandel.payload.fields import JsonObject
 from mandel.service.housekeeping import Housekeeper
 from mandel.service.jobs.job import Job
+from mandel.service.jobs.operations import Operations
 from mandel.service.jobs.registry import Registry
 from mandel.service.net.access import Access
 from mandel.service.net.connection import Connection
@@ -69,6 +70,7 @@ class Service:
         )
         self.housekeeper = Housekeeper(self.registry)
         self.supervisor = Supervisor(self.registry, command, settings.driver_timeout)
+        self.operations = Operations(self.registry, settings.limits, lambda: self.cluster)
         self._began = time.monotonic()
 
     def start(self) -> None:

@@ -19,6 +19,7 @@ from mandel.store.lost import Lost
 from mandel.store.names import POSTER, SEGMENT, VIDEO, Names
 from mandel.store.proof import Content, Proof
 from mandel.store.states import DONE, QUEUED
+from mandel.video.shape import container_of
 
 _log = logging.getLogger("mandel")
 
@@ -42,6 +43,11 @@ class StoredFile:
     file: BinaryIO
     bytes: int
     sha256: str
+
+    @property
+    def container(self) -> str:
+        """The video's container: mp4, mov or mkv."""
+        return container_of(os.pread(self.file.fileno(), 16, 0))
 
 
 class Files:

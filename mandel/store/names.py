@@ -96,7 +96,10 @@ class Names:
         return self.strips(job) / f"{number:05d}.strip"
 
     def file(self, job: str, kind: str, number: int = 0) -> Path:
-        """A job's segment ``number``, its video or its poster."""
+        """A job's segment ``number``, its video or its poster.
+
+        The endings are the same whatever the codec and the container: who reads a file looks at its first bytes.
+        """
         if kind == SEGMENT:
             return self.segments(job) / f"{number:05d}.h264"
         return self.job(job) / {VIDEO: "video.mp4", POSTER: "poster.png"}[kind]

@@ -1,4 +1,4 @@
-"""The interface of executors, which run tasks; ``ray_executor`` and the tests' ``local_executor`` implement it.
+"""The interface of executors, which run tasks: ``ray_executor``, ``embedded_executor`` and the tests' own.
 
 A task is a function of ``mandel.worker.functions`` by name, an argument, and the
 results of earlier tasks as inputs. Results stay where they were made: the
@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+# Several frames in flight per GPU hide transfers and the host's share of a task.
+TASKS_PER_GPU = 3
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.reference import Reference
 from mandel.tasks.executor import Outcome
 from mandel.video import ffmpeg
+from mandel.video.coding import DEFAULT, Coding
 from mandel.video.h264 import count_frames
 
 # By task function: the type of its result, and the dtype of arrays.
@@ -100,7 +101,7 @@ def segment_bytes(value: Any, frames: int, frame_bytes: int) -> memoryview:
     return data
 
 
-def check_segment(path: Path, frames: int, width: int, height: int) -> None:
+def check_segment(path: Path, frames: int, width: int, height: int, coding: Coding = DEFAULT) -> None:
     """Decodes a segment's file and counts its frames.
 
     Raises:
@@ -108,31 +109,18 @@ def check_segment(path: Path, frames: int, width: int, height: int) -> None:
         OSError: it cannot be read.
     """
     data = path.read_bytes()
-    found = count_frames(data)
+    begun = count_frames(data) if coding.is_stream else frames
     try:
         told = (
             ffmpeg.run(
                 [
-                    "-threads",
-                    "1",
-                    "-xerror",
-                    "-err_detect",
-                    "explode",
-                    "-f",
-                    "h264",
-                    "-i",
-                    "pipe:0",
-                    "-map",
-                    "0:v:0",
-                    "-fps_mode",
-                    "passthrough",
-                    "-f",
-                    "framecrc",
-                    "pipe:1",
+                    *("-threads", "1", "-xerror", "-err_detect", "explode"),
+                    *("-f", "h264" if coding.is_stream else "matroska", "-i", "pipe:0", "-map", "0:v:0"),
+                    *("-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "framecrc", "pipe:1"),
                 ],
                 data,
             ).decode(errors="replace")
-            if found == frames
+            if begun == frames
             else ""
         )
     except RenderError as error:
@@ -140,9 +128,9 @@ def check_segment(path: Path, frames: int, width: int, height: int) -> None:
             raise
         raise RenderError("BAD_SEGMENT", f"a segment cannot be decoded: {error.message}") from error
     sizes = [line.split(",")[4].strip() for line in told.splitlines() if line and not line.startswith("#")]
-    if found != frames or sizes != frames * [str(width * height * 3 // 2)]:
+    if begun != frames or sizes != frames * [str(width * height)]:
         raise RenderError(
             "BAD_SEGMENT",
-            f"a segment holds {found} pictures, of which {len(sizes)} decode, instead of {frames} of "
+            f"a segment holds {begun} pictures, of which {len(sizes)} decode, instead of {frames} of "
             f"{width}x{height}",
         )

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from mandel.colour.style import ColourStyle
 from mandel.plan.blocks import Block
+from mandel.plan.picture import YUV420
 from mandel.plan.strip_plan import Layout, Rows
 from mandel.plan.view import View
+from mandel.video.coding import DEFAULT, Coding
 
 # How a strip's raw samples begin as bytes: counts and fractions alone, or slopes and distances too.
 RAW_PLAIN, RAW_SHADED = b"mandel\0\1", b"mandel\0\2"
@@ -15,7 +17,7 @@ RAW_PLAIN, RAW_SHADED = b"mandel\0\1", b"mandel\0\2"
 
 @dataclass(frozen=True)
 class FrameUnit:
-    """Render one frame to planar YUV 4:2:0.
+    """Render one frame.
 
     Attributes:
         view: what the frame shows.
@@ -23,6 +25,7 @@ class FrameUnit:
         style: how raw samples become colours.
         supersampling: n for n x n samples a pixel.
         adaptive: n x n only for pixels that differ from a neighbour.
+        layout: of the picture's bytes, as plan/picture.py has them.
     """
 
     view: View
@@ -31,6 +34,7 @@ class FrameUnit:
     style: ColourStyle
     supersampling: int
     adaptive: bool = False
+    layout: str = YUV420
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class SegmentUnit:
     Attributes:
         width, height: pixels of a frame.
         fps: frames per second, a decimal string or a quotient of whole numbers.
+        coding: how they are encoded.
     """
 
     width: int
     height: int
     fps: str
+    coding: Coding = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,7 @@ class ResampleUnit:
         seen: the rows that are seen of each level.
         parts: what the inputs are, in order.
         strips: names the strips: those of equal name, number and layout are equal.
+        layout: of the picture's bytes, as plan/picture.py has them.
     """
 
     width: int
@@ -161,3 +168,4 @@ class ResampleUnit:
     seen: tuple[Rows, ...]
     parts: tuple[Part, ...]
     strips: str
+    layout: str = YUV420

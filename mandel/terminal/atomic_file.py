@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from mandel.errors import TransferError
@@ -45,6 +47,28 @@ def _os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TransferError("STORE_FAILED", f"could not write {path}: {error.strerror or error}") from None
+
+
+def put_aside(path: Path, sha256: str) -> Path | None:
+    """Renames a file that is about to be replaced, unless it has this digest; its new name (None: nothing to do).
+
+    Raises:
+        TransferError: STORE_FAILED.
+    """
+    with _os_errors(path):
+        try:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                    return None
+        except FileNotFoundError:
+            return None
+        kept = next(
+            name
+            for number in count(1)
+            if not (name := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists()
+        )
+        path.replace(kept)
+    return kept
 
 
 class AtomicFile:

@@ -1,20 +1,24 @@
-"""Joins segments to one mp4 by copying: no picture is decoded or encoded again.
+"""Joins segments to one film by copying: no picture is decoded or encoded again.
 
-A segment is a byte stream without times, so a video is its segments one behind
-the other. There are no B-frames, so pictures are in order and frame k gets the
-time k / fps. That time is exact, because a frame lasts a whole number of ticks
-of the mp4's clock.
+A film is its segments one behind the other. Packets are in the order in which they are shown, so packet k gets the
+time k / fps. In mp4 and mov that time is exact, because a frame lasts a whole number of ticks of the file's clock;
+Matroska rounds times to milliseconds. H.264 becomes an mp4 as its segments come (``mp4.py``); all else is put together
+by ffmpeg at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 
 from mandel.errors import RenderError
+from mandel.video import ffmpeg
+from mandel.video.coding import DEFAULT, HEVC, MKV, MOV, MP4, Coding
 from mandel.video.encode import rate
 from mandel.video.h264 import count_frames
 from mandel.video.mp4 import Mp4Writer
@@ -24,6 +28,8 @@ from mandel.video.probe import packet_times
 _CLOCK = 1_200_000
 # Coarser clocks than this confuse players.
 _COARSEST = 10_000
+_MILLISECOND = Fraction(1, 1000)
+_MUXERS = {MP4: "mp4", MOV: "mov", MKV: "matroska"}
 
 
 @dataclass(frozen=True)
@@ -54,20 +60,27 @@ def _timescale(fps: Fraction) -> int:
     return ticks if ticks <= _CLOCK // 2 else _CLOCK
 
 
-def _check(path: Path, fps: Fraction, frames: int) -> None:
+def _check(path: Path, fps: Fraction, frames: int, container: str) -> None:
     times = packet_times(path)
     if len(times) != frames:
         raise RenderError(
             "BAD_VIDEO", f"the joined video has {len(times)} frames instead of {frames}; join it again."
         )
-    slack = Fraction(1, _CLOCK) if _timescale(fps) == _CLOCK else 0
+    slack = Fraction(1, _CLOCK) if _timescale(fps) == _CLOCK else Fraction(0)
+    if container == MKV:
+        slack = _MILLISECOND
     for k, time in enumerate(times):
         if abs(time - k / fps) > slack:
             raise RenderError("BAD_VIDEO", f"frame {k} of the joined video is shown at {float(time)} s.")
 
 
+def _quoted(path: Path) -> str:
+    """A path as ffmpeg's lists of files have it, between single quotes."""
+    return f"file:{path.absolute()}".replace("'", "'\\''")
+
+
 class Joiner:
-    """An mp4 that grows by segments, with its index at the front. The file is removed unless ``finish`` returns.
+    """A film that grows by segments, with its index at the front. The file is removed unless ``finish`` returns.
 
     As a context manager it removes an unfinished file.
 
@@ -77,17 +90,37 @@ class Joiner:
         fps: frames per second, in the form that ``rate`` takes.
         frames: number of frames that the video must have.
         segments: number of segments that will be added.
+        coding: how the segments were encoded.
+        tags: title, date and comment, if any.
 
     Raises:
         OSError: the video cannot be written.
     """
 
-    def __init__(self, path: Path, width: int, height: int, fps: str, frames: int, segments: int):
+    def __init__(
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        fps: str,
+        frames: int,
+        segments: int,
+        coding: Coding = DEFAULT,
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ):
         self.path, self._rate, self._frames = Path(path), rate(fps), frames
+        self._coding, self._tags = coding, tags
         self.added = 0
         self._finished = False
-        scale = _timescale(self._rate)
-        self._writer = Mp4Writer(self.path, width, height, scale, scale / self._rate, frames, segments)
+        self._parts: list[Path] = []  # what ffmpeg is to put together
+        self._writer: Mp4Writer | None = None
+        if coding.is_stream:
+            scale = _timescale(self._rate)
+            own = self.path
+            if coding.container != MP4:
+                own = self.path.with_name(self.path.name + ".part")
+                self._parts.append(own)
+            self._writer = Mp4Writer(own, width, height, scale, scale / self._rate, frames, segments, tags)
 
     def __enter__(self) -> Joiner:
         return self
@@ -105,10 +138,15 @@ class Joiner:
             RenderError: BAD_SEGMENT.
             OSError: the segment cannot be read, or the video cannot be written.
         """
-        data = Path(segment).read_bytes()
-        if frames is not None and (found := count_frames(data)) != frames:
-            raise RenderError("BAD_SEGMENT", f"a segment holds {found} frames instead of {frames}.")
-        self._writer.add(data)
+        if self._writer is None:
+            if not Path(segment).exists():
+                raise FileNotFoundError(segment)
+            self._parts.append(Path(segment))
+        else:
+            data = Path(segment).read_bytes()
+            if frames is not None and (found := count_frames(data)) != frames:
+                raise RenderError("BAD_SEGMENT", f"a segment holds {found} frames instead of {frames}.")
+            self._writer.add(data)
         self.added += 1
 
     def finish(self) -> Video:
@@ -118,16 +156,47 @@ class Joiner:
             RenderError: BAD_VIDEO when frames are missing or shown at a wrong time, FFMPEG_FAILED, FFMPEG_STALLED.
             OSError: the video cannot be written.
         """
-        self._writer.finish()
+        if self._writer is not None:
+            self._writer.finish()
+        if self._parts:
+            self._put_together()
         with ThreadPoolExecutor(1) as side:
             found = side.submit(digest, self.path)
-            _check(self.path, self._rate, self._frames)
+            _check(self.path, self._rate, self._frames, self._coding.container)
             video = Video(self.path, self._frames, self.path.stat().st_size, found.result())
         self._finished = True
         return video
 
+    def _put_together(self) -> None:
+        """Copies the packets of all parts to the film's file, with the times that they are to have."""
+        scale, coding = _timescale(self._rate), self._coding
+        frame = scale / self._rate
+        time = f"round(N*{frame.numerator}/{frame.denominator})"
+        listed = "".join(f"file '{_quoted(part)}'\n" for part in self._parts)
+        tags = [word for name, text in self._tags.items() for word in ("-metadata", f"{name}={text}")]
+        ffmpeg.run(
+            [
+                *("-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe", "-i", "pipe:0"),
+                *("-map", "0:v:0", "-c", "copy", "-map_metadata", "-1"),
+                # The first filter makes the clock fine enough, the second sets the times in it.
+                *("-bsf:v", f"setts=time_base=1/{scale},setts=ts={time}:duration={round(frame)}"),
+                *(("-tag:v", "hvc1") if coding.codec == HEVC and coding.container != MKV else ()),
+                *(
+                    ()
+                    if coding.container == MKV
+                    else ("-movflags", "+faststart+write_colr", "-video_track_timescale", str(scale))
+                ),
+                *tags,
+                *("-f", _MUXERS[coding.container], "-y", f"file:{self.path.absolute()}"),
+            ],
+            listed.encode(),
+        )
+
     def drop(self) -> None:
         """Closes the file, and removes it unless it is finished."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
+            for part in self._parts:
+                part.unlink(missing_ok=True)
         if not self._finished:
             self.path.unlink(missing_ok=True)

@@ -6,11 +6,12 @@ So nothing is moved, and nothing is read again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import groupby, pairwise
 from pathlib import Path
 from struct import pack
+from types import MappingProxyType
 
 from mandel.errors import RenderError
 from mandel.video.h264 import (
@@ -25,6 +26,7 @@ from mandel.video.h264 import (
 _UNITY = pack(
     ">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000
 )  # the identity as a transformation matrix
+_TAGS = {"title": b"\xa9nam", "date": b"\xa9day", "comment": b"\xa9cmt"}
 _HIGH_PROFILES = (100, 110, 122, 144)
 # Bytes kept for the index. Without its tables it takes less than 1 KiB. In the tables a picture takes at most 8 bytes
 # for its duration, 4 for its size and 4 if it is a key picture; a segment takes 12 for its chunk and 8 for its offset.
@@ -47,6 +49,15 @@ def _timed(kind: bytes, flags: int, times: tuple[int, ...], *content: bytes) -> 
     return _full(kind, version, flags, pack(wide, 0, 0, *times), *content)
 
 
+def _tags(tags: Mapping[str, str]) -> bytes:
+    """A box of tags as iTunes writes them, which is what players read."""
+    items = (
+        _box(_TAGS[name], _box(b"data", pack(">2I", 1, 0), text.encode())) for name, text in tags.items()
+    )
+    handler = _full(b"hdlr", 0, 0, bytes(4), b"mdirappl", bytes(9))
+    return _box(b"udta", _full(b"meta", 0, 0, handler, _box(b"ilst", *items)))
+
+
 class Mp4Writer:
     """Writes an mp4 file to ``path``. Close it, finished or not; as a context manager it closes itself.
 
@@ -56,16 +67,26 @@ class Mp4Writer:
         scale: ticks per second of the track's clock.
         frame: duration of a picture in ticks; times are rounded to ticks, each on its own.
         samples, chunks: the most pictures and segments that will be added, which decide the room for the index.
+        tags: title, date and comment, if any.
 
     Raises (from every method):
         OSError: the file cannot be written.
     """
 
     def __init__(
-        self, path: Path, width: int, height: int, scale: int, frame: Fraction, samples: int, chunks: int
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        scale: int,
+        frame: Fraction,
+        samples: int,
+        chunks: int,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ):
         self._width, self._height, self._scale, self._frame = width, height, scale, frame
-        self._begin = _FIXED + _PER_SAMPLE * samples + _PER_CHUNK * chunks
+        self._tags = _tags(tags) if tags else b""
+        self._begin = _FIXED + len(self._tags) + _PER_SAMPLE * samples + _PER_CHUNK * chunks
         self._sizes: list[int] = []
         self._keys: list[int] = []  # numbers of key pictures, from 1
         self._chunks: list[tuple[int, int]] = []  # of each segment: offset and number of its pictures
@@ -169,7 +190,7 @@ class Mp4Writer:
                 self._tables(),
             ),
         )
-        return _box(b"moov", header, _box(b"trak", track, media))
+        return _box(b"moov", header, _box(b"trak", track, media), self._tags)
 
     def _tables(self) -> bytes:
         ends = [0, *self._times()]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import imageio.v3 as iio
 import numpy as np
+from PIL.PngImagePlugin import PngInfo
 
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
+from mandel.video.coding import DEFAULT, Coding
 from mandel.video.h264 import first_picture
 
 _LONGEST_SIDE = 640
+# Names of texts in a PNG file (its specification, 11.3.3.2).
+_PNG_WORDS = {"title": "Title", "date": "Creation Time", "comment": "Comment"}
 
 
 def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -28,22 +34,42 @@ def rgb_of_yuv420(frame: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.clip(np.stack([red, green, blue], axis=-1) + 0.5, 0, 255).astype(np.uint8)
 
 
-def save_png(picture: np.ndarray, path: Path) -> None:
-    """Writes a picture, uint8 (H, W, 3) sRGB, to a PNG file. After an error the file does not exist.
+def png(picture: np.ndarray, tags: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """A picture, uint8 (H, W, 3) sRGB, as the bytes of a PNG file that carries ``tags`` as texts."""
+    texts = PngInfo()
+    for name, text in tags.items():
+        texts.add_text(_PNG_WORDS[name], text)
+    # Compression level 1: higher levels take long and gain little on fractals.
+    return iio.imwrite("<bytes>", picture, extension=".png", compress_level=1, pnginfo=texts)
+
+
+def save_png(picture: np.ndarray, path: Path, tags: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Writes ``png``'s bytes to a file. After an error the file does not exist.
 
     Raises:
         OSError: the disk is full or failed.
     """
     try:
-        # Compression level 1: higher levels take long and gain little on fractals.
-        iio.imwrite(path, picture, extension=".png", compress_level=1)
+        path.write_bytes(png(picture, tags))
     except OSError:
         path.unlink(missing_ok=True)
         raise
 
 
-def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
+def save_poster(
+    segment: Path,
+    path: Path,
+    width: int,
+    height: int,
+    coding: Coding = DEFAULT,
+    tags: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Writes the first frame of a segment (a file of ``encode_segment``'s bytes), shrunk, to a PNG file.
+
+    Args:
+        width, height: pixels of the film's frames.
+        coding: how the segment was encoded.
+        tags: texts that the file carries.
 
     Raises:
         RenderError: FFMPEG_FAILED, BAD_SEGMENT when there is no such frame.
@@ -51,11 +77,13 @@ def save_poster(segment: Path, path: Path, width: int, height: int) -> None:
     """
     shrink = min(1.0, _LONGEST_SIDE / max(width, height))
     shown = [max(2, round(side * shrink / 2) * 2) for side in (width, height)]
+    data = segment.read_bytes()
     raw = ffmpeg.run([
-        "-threads", "1", "-f", "h264", "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1",
-        "-filter_threads", "1", "-vf", f"scale={shown[0]}:{shown[1]}:flags=area",
+        "-threads", "1", "-f", "h264" if coding.is_stream else "matroska", "-i", "pipe:0",
+        "-map", "0:v:0", "-frames:v", "1",
+        "-filter_threads", "1", "-vf", f"scale={shown[0]}:{shown[1]}:flags=area:out_color_matrix=bt709:out_range=tv",
         "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1",
-    ], first_picture(segment.read_bytes()))  # fmt: skip
+    ], first_picture(data) if coding.is_stream else data)  # fmt: skip
     if len(raw) != shown[0] * shown[1] * 3 // 2:
         raise RenderError("BAD_SEGMENT", f"{segment} does not start with a frame of {width}x{height}.")
-    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), *shown), path)
+    save_png(rgb_of_yuv420(np.frombuffer(raw, np.uint8), *shown), path, tags)

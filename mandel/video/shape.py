@@ -1,4 +1,4 @@
-"""Tells by its boxes whether a file is a whole mp4 of ``mp4.Mp4Writer``. Nothing is decoded."""
+"""Tells a film's container, and by its boxes whether it is a whole mp4 or mov. Nothing is decoded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from typing import BinaryIO
 
 _MOST_INDEX = 64 << 20  # bytes of moov: 100,000 frames take some 2 MB
 _TO_TABLES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+def container_of(begin: bytes) -> str:
+    """The container of a film that begins with these bytes: mp4, mov or mkv."""
+    if begin.startswith(b"\x1aE\xdf\xa3"):
+        return "mkv"
+    return "mov" if begin[4:12] == b"ftypqt  " else "mp4"
 
 
 def frames_of(file: BinaryIO) -> int | None:

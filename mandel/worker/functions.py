@@ -102,7 +102,7 @@ def _forget() -> None:
 
 
 def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs: Any) -> tuple[np.ndarray, Facts]:
-    """One frame as planar YUV 4:2:0, uint8, shape (height * 3 // 2, width).
+    """One frame, uint8, its bytes as the unit's layout has them.
 
     The fact ``found`` says whether the picture is ``flat``; also, for an iterated one, how many samples reached the
     limit, and for one made from strips, the share of pixels that is ``black``.
@@ -122,7 +122,7 @@ def render_frame(unit: FrameUnit | ResampleUnit, slot: Slot, *inputs: Any) -> tu
         unit.bailout,
         unit.style,
         unit.supersampling,
-        layout="yuv420",
+        layout=unit.layout,
         adaptive=unit.adaptive,
     )
     return picture, own.facts | {"found": {"flat": is_flat(picture), **asdict(own.frames.reached)}}
@@ -179,7 +179,7 @@ def find_limit(
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, Facts]:
     """Frames, in order, as the bytes of one segment: uint8, as only arrays travel without being copied."""
-    segment = encode.encode_segment(frames, unit.width, unit.height, unit.fps)
+    segment = encode.encode_segment(frames, unit.width, unit.height, unit.fps, unit.coding)
     return np.frombuffer(segment, np.uint8), {"frames": len(frames)}
 
 

@@ -3,11 +3,13 @@
 import resource
 import weakref
 from concurrent.futures import Future
+from pathlib import Path
 
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.driver.jobs.video_assembly import VideoAssembler
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.tasks.executor import Outcome
 from tests.support.chaos import amount, tell
@@ -21,7 +23,10 @@ class Picture:
 
 
 class Unlooked(VideoAssembler):
-    """Takes what stands for segments for such."""
+    """Takes what stands for segments for such, and joins none."""
+
+    def look_at(self, job):
+        pass
 
     def check(self, job, number, path, note):
         right = Future()
@@ -94,13 +99,18 @@ def test_frames_wait_for_the_encoder(tmp_path):
     job = JobRun("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(
-        cluster, lambda event: segments.append(event) if event["event"] == "segment" else None
+        cluster,
+        lambda event: segments.append(event) if isinstance(event, control.Segment) else None,
+        assembler=Unlooked(),
     )
-    scheduler._assembler = Unlooked()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     scheduler.add(job)
-    while len(segments) < len(job.segments):
+    stored = 0
+    while stored < len(job.segments):
         scheduler.step(0)
+        for event in segments[stored:]:
+            scheduler.adopted("j", event.index, Path(event.path))
+        stored = len(segments)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     scheduler.close()
     tell(

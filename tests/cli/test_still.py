@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mandel.cli import still
+from mandel.payload import in_file
 from mandel.plan.view import View
 from tests.support import iteration_oracle
 
@@ -147,3 +148,12 @@ def test_a_reference_orbit_that_outgrows_the_memory_is_refused(tmp_path, capsys,
     error = capsys.readouterr().err
     assert error.startswith("JOB_TOO_BIG: ") and "maxiter may be up to" in error and not out.exists()
     assert still.main(["--point=-1.9,0", *options]) == 0 and out.exists()  # ends with the view
+
+
+def test_a_still_carries_its_payload(tmp_path):
+    out = tmp_path / "still.png"
+    argv = ["--point=-1.5,1e-3", "--delta", "0.25", "--width", "64", "--height", "48", "--palette", "ember"]
+    assert still.main([*argv, "-o", str(out)]) == 0
+    known = json.loads(in_file.read(out))
+    shown = ("point", "start_delta", "end_delta", "frame_width", "frame_height", "palette", "num_frames")
+    assert [known[name] for name in shown] == ["-1.5,0.001", "0.25", "0.25", 64, 48, "ember", 1]

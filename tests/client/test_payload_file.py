@@ -1,14 +1,20 @@
 """The payload that is sent, and what is said about it."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mandel.client import command_line, payload_file
-from mandel.errors import RequestError
+from mandel.client import command_line, payload_file, place_file
+from mandel.errors import PayloadError, RequestError
 from mandel.payload.decimal_text import Number
+from tests.places import samples
 
+ROOT = Path(__file__).resolve().parents[2]
 SEED = {"point": "-1.338238635,-0.057237059", "maxiter": 1000, "num_frames": 50, "end_delta": 0.0001}
 EXACT_POINT = "--point=" + "-1." + "7" * 40 + ",0"
 
@@ -79,10 +85,6 @@ def test_a_file_without_a_limit_is_sent_as_it_is():
         ("-20e-1,0.0", "1e-300", None),
         ("-1.25e-3,0", "1e-6", 5),
         ("-1.25,0", "1e-30", None),
-        ("0.5", "1e-30", None),
-        ("1.23456", "1e-30", None),
-        ("x,0", "1e-30", None),
-        ("1", "1e-30", None),
         ("-0.7,0.1", "x", None),
         ("-0.70001,0.1", "1e-99999999999", 5),
     ],
@@ -123,3 +125,125 @@ def test_recolour_sends_the_changes_alone():
     }
     with pytest.raises(RequestError, match="takes the job's own payload"):
         command_line.request(command_line.parser().parse_args(["zoom.json", "--recolour", "3b1f"]))
+
+
+def test_a_place_of_another_program_is_where_the_zoom_ends():
+    Path("a.kfr").write_text(samples.KFR)
+    sent, told = ask("a.kfr", "--frame-width", "1080", "--frame-height", "1920", "--palette", "ember")
+    assert sent == {
+        "point": f"{samples.RE},{samples.IM}",
+        "end_delta": "0.001125",
+        "rotation": Number("30"),
+        "palette": "ember",
+        "frame_width": Number("1080"),
+        "frame_height": Number("1920"),
+    }
+    said = "\n".join(told)
+    taken = "point -0.7436438870371...,0.13182590420531..., delta 0.001125, rotation 30"
+    assert f"a.kfr (Kalles Fraktaler): taken are {taken}" in told
+    assert "its palette of 3 colours (--palette takes names)" in said
+    assert (
+        "maxiter 500 was made for the last frame" in said
+        and "mirror image" in said
+        and "ColorMethod 1" in said
+    )
+    sent, told = ask("a.kfr", "--maxiter", "700", "--end-delta", "1e-2", "--frame-width", "x")
+    assert sent["maxiter"] == Number("700") and sent["end_delta"] == Number("1e-2")
+    assert "was made for" not in "\n".join(told)
+
+
+@pytest.mark.parametrize(
+    "options, outwards", [([], True), (["--start-delta", "9"], False), (["--start-delta", "x"], False)]
+)
+def test_a_zoom_that_leads_outwards_is_told(options, outwards):
+    Path("whole.ini").write_text("[location]\nzoom = 1\n")
+    assert ("leads outwards" in " ".join(ask("whole.ini", *options)[1])) == outwards
+
+
+def test_an_entry_of_a_file_with_several():
+    Path("a.par").write_text(samples.PAR)
+    assert ask("a.par#Seahorse")[0] == ask("a.par")[0]
+    with pytest.raises(RequestError, match=r"type=julia; only z\^2 \+ c, the Mandelbrot set"):
+        ask("a.par#Other")
+
+
+def test_a_file_of_colours_alone_is_no_place():
+    Path("a.map").write_text(samples.MAP)
+    with pytest.raises(RequestError, match="a palette of 255 colours and no place"):
+        ask("a.map")
+    assert len(place_file.palette_of("a.map").colours) == 255
+    with pytest.raises(RequestError, match="no palette that can be read"):
+        place_file.palette_of("named.json")
+
+
+@pytest.mark.parametrize("point", ["0.5", "1.23456", "x,0", "1"])
+def test_what_is_no_point_is_not_sent(point):
+    with pytest.raises(PayloadError, match=r"a point has two|the real part"):
+        ask("named.json", f"--point={point}")
+
+
+def test_pasted_points_and_numbers_are_sent_in_their_one_form():
+    Path("pasted.json").write_bytes(
+        '{"point": "\u22120.7\n5 + 0.1 i", "end_delta": "1e\u22125"}'.encode("utf-16")
+    )
+    assert ask("pasted.json")[0] == {"point": "-0.75,0.1", "end_delta": "1e-5"}
+    assert ask("pasted.json", "--point=0.25 \u2212 0.5i", "--end-delta", "1\u00d710\u207b\u00b2")[0] == {
+        "point": "0.25,-0.5",
+        "end_delta": "1e-2",
+    }
+
+
+def test_a_plain_payload_loads_nothing_that_it_does_not_need():
+    code = "import sys; from mandel.client import main; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert not {"decimal", "tomllib", "mandel.places.read", "mandel.places.pasted"} & set(run.stdout.split())
+
+
+def test_again_sends_what_a_picture_carries_with_changes():
+    from mandel.payload import in_file
+    from mandel.payload.payload import parse
+    from mandel.video.poster import png
+
+    of_before = parse({"point": "-1.5,1e-40", "end_delta": "1e-60", "num_frames": 7, "codec": "prores"})
+    tags = in_file.tags(of_before.canonical(), "2026-11-27")
+    Path("poster.png").write_bytes(png(np.zeros((4, 4, 3), np.uint8), tags))
+    for argv in (["--again", "poster.png"], ["poster.png"]):
+        op, message, _ = command_line.request(command_line.parser().parse_args([*argv, "--client="]))
+        assert op == "render" and message.pop("client") == ""
+        assert parse(message) == of_before
+    message = ask("poster.png", "--codec=hevc", "-o", "again.mkv")[0]
+    assert (message["codec"], message["container"], message["num_frames"]) == ("hevc", "mkv", Number("7"))
+    assert payload_file.container(command_line.parser().parse_args(["poster.png"])) == "mov"
+
+
+def test_again_says_when_a_file_carries_nothing():
+    Path("other.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(5000))
+    Path("cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b'mandel payload: {"point": "-1')
+    for name in ("other.mp4", "cut.png"):
+        with pytest.raises(RequestError, match="carries no payload") as caught:
+            ask(name)
+        assert caught.value.code == "BAD_FILE"
+    with pytest.raises(RequestError, match="takes the payload of other"):
+        command_line.request(command_line.parser().parse_args(["named.json", "--again", "other.mp4"]))
+
+
+@pytest.mark.parametrize(
+    "fields, told",
+    [
+        (
+            ["--frame-width=7680", "--frame-height=4320"],
+            "few devices play h264 .* codec hevc, av1, prores, ffv1 or png",
+        ),
+        (
+            ["--frame-width=16384", "--frame-height=16128"],
+            "no level allows, .* codec prores, ffv1 or png suits",
+        ),
+        (["--frame-width=7680", "--frame-height=4320", "--codec=hevc"], None),
+        (["--frame-width=3840", "--frame-height=2160", "--fps=60"], None),
+        (["--frame-width=3840", "--frame-height=2160", "--fps=120"], "at 120 frames"),
+        (["--fps=1/0"], None),
+    ],
+)
+def test_frames_beyond_common_levels_are_told_of(fields, told):
+    said = [line for line in ask("named.json", *fields)[1] if "codec" in line]
+    assert len(said) == (told is not None) and all(re.search(told, line) for line in said)

@@ -7,28 +7,31 @@ from pathlib import Path
 import pytest
 
 from mandel.driver.files.disk_cache import Cache
-from mandel.driver.jobs import checkpoints
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from tests.support.local_executor import LocalExecutor
 
 FIELDS = {"num_frames": 20, "frame_width": 64, "frame_height": 36, "maxiter": 200}
 PAYLOAD = parse(loads(json.dumps(FIELDS).encode()), PayloadLimits())
+KEEP_ALL = SchedulingPolicy(checkpoint_seconds=0.0, checkpoint_queue=100, checkpoint_bytes_per_second=1e12)
 
 
 class Life:
     """One life of a driver that renders the job, its files in ``folder``."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, policy: SchedulingPolicy = DEFAULT_POLICY):
         self.events, self.executor = [], LocalExecutor(2)
         self.cache = folder / "cache"
-        self.scheduler = Scheduler(self.executor, self._take)
-        self.scheduler.add(JobRun("j", PAYLOAD, folder, {}, cache=Cache(self.cache)))
+        self.scheduler = Scheduler(self.executor, self._take, policy=policy)
+        self.scheduler.add(JobRun("j", PAYLOAD, folder, {}, cache=Cache(self.cache), policy=policy))
 
-    def _take(self, event: dict) -> None:
+    def _take(self, said: control.Event) -> None:
+        event = control.as_json(said)
         self.events.append(event)
         if event["event"] == "segment":
             self.scheduler.adopted("j", event["index"], Path(event["path"]))
@@ -59,11 +62,8 @@ def calm(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [False, True])
-def test_what_is_rendered_is_kept_while_its_segment_is_open(tmp_path, calm, monkeypatch, damage):
-    monkeypatch.setattr(checkpoints, "_WORTH_KEEPING", 0.0)
-    monkeypatch.setattr(checkpoints, "_MOST_WAITING", 100)
-    monkeypatch.setattr(checkpoints, "_BYTES_PER_SECOND", 1e12)
-    first = Life(tmp_path)
+def test_what_is_rendered_is_kept_while_its_segment_is_open(tmp_path, calm, damage):
+    first = Life(tmp_path, KEEP_ALL)
     first.run(lambda: len(first.frames("frame")) > 1)
     first.end(20)
     pictures = list(first.cache.glob("*.yuv"))
@@ -71,7 +71,7 @@ def test_what_is_rendered_is_kept_while_its_segment_is_open(tmp_path, calm, monk
     if damage:
         pictures[0].write_bytes(pictures[0].read_bytes()[:-1] + b"x")
         pictures[-1].write_bytes(b"")
-    second = Life(tmp_path)
+    second = Life(tmp_path, KEEP_ALL)
     assert second.run() == calm
     assert len(second.frames("kept")) >= len(pictures) - 2 * damage
     assert not set(second.frames("kept")) & set(second.frames("frame"))
@@ -79,9 +79,8 @@ def test_what_is_rendered_is_kept_while_its_segment_is_open(tmp_path, calm, monk
     assert not list(second.cache.glob("*.yuv")), "durable segments need no pictures"
 
 
-def test_a_stop_keeps_what_is_cheap_to_keep_and_dear_to_render(tmp_path, calm, monkeypatch):
-    monkeypatch.setattr(checkpoints, "_WORTH_AT_STOP", 0.0)
-    first = Life(tmp_path)
+def test_a_stop_keeps_what_is_cheap_to_keep_and_dear_to_render(tmp_path, calm):
+    first = Life(tmp_path, SchedulingPolicy(checkpoint_seconds_at_stop=0.0))
     first.run(lambda: len(first.frames("frame")) > 1)
     first.end(20)
     second = Life(tmp_path)

@@ -18,8 +18,15 @@ SLOTS = {"cpu": 16, "gpu": 3}
 def job(tmp_path, recent_seconds=None, **fields) -> JobRun:
     fields = {"num_frames": 240, "frame_width": 3840, "frame_height": 2160, **fields}
     made = JobRun("j", parse(loads(json.dumps(fields).encode()), PayloadLimits()), tmp_path, {})
-    made.recent_seconds = dict(recent_seconds or {})
+    for (cost_class, kind), seconds in (recent_seconds or {}).items():
+        takes(made, cost_class, kind, seconds)
     return made
+
+
+def takes(job: JobRun, cost_class: CostClass, kind: str, seconds: float) -> None:
+    """Such items have taken so long for a while, whatever they took before."""
+    for _ in range(99):
+        job.timings.record(cost_class, kind, seconds)
 
 
 def running(count: int, item: str = FRAME) -> dict[str, int]:
@@ -45,9 +52,8 @@ def test_cpus_that_encode_do_not_render(tmp_path):
         {(CostClass(FRAME), "gpu"): 0.016, (CostClass(FRAME), "cpu"): 0.47, (CostClass(SEGMENT), "cpu"): 0.1},
     )
     assert CostClass(FRAME) in left_to_others(own, "cpu", SLOTS, {})
-    own.recent_seconds[CostClass(FRAME), "gpu"] = (
-        0.16  # now the GPU is what all wait for: 19 frames a second, two cores to encode
-    )
+    # Now the GPU is what all wait for: 19 frames a second, two cores to encode.
+    takes(own, CostClass(FRAME), "gpu", 0.16)
     allowed = next(n for n in range(99) if CostClass(FRAME) in left_to_others(own, "cpu", SLOTS, running(n)))
     assert allowed == pytest.approx(14.1 * 0.47 / 0.57, abs=1)
 
@@ -63,9 +69,9 @@ def test_cpus_that_would_add_little_do_not_render(tmp_path):
         },
     )
     assert CostClass(FRAME) in left_to_others(own, "cpu", SLOTS, {})
-    own.recent_seconds[CostClass(SEGMENT), "cpu"] = 0.01  # even all that do not encode
+    takes(own, CostClass(SEGMENT), "cpu", 0.01)  # even all that do not encode
     assert CostClass(FRAME) in left_to_others(own, "cpu", SLOTS, {})
-    own.recent_seconds[CostClass(FRAME), "cpu"] = 0.06
+    takes(own, CostClass(FRAME), "cpu", 0.06)
     assert CostClass(FRAME) not in left_to_others(own, "cpu", SLOTS, {})
 
 
@@ -76,7 +82,7 @@ def test_gpus_that_wait_for_busy_cpus_are_as_fast_as_before(tmp_path):
         own.record_seconds(WorkItem(FRAME, 0), "gpu", 0.015)
         for _ in range(9):
             own.record_seconds(WorkItem(FRAME, 0), "gpu", 0.03)
-        assert own.recent_seconds[CostClass(FRAME), "gpu"] > 0.025
+        assert own.timings.mean(CostClass(FRAME), "gpu") > 0.025
         assert CostClass(FRAME) in left_to_others(own, "cpu", SLOTS, {})
     for _ in range(99):  # it is slower for good
         own.record_seconds(WorkItem(FRAME, 0), "gpu", 0.3)
@@ -95,15 +101,15 @@ def test_what_shallow_strips_take_says_nothing_of_deep_ones(tmp_path):
         num_frames=2000,
         maxiter=500,
     )
-    own.prefetch(19, 1 << 30)
+    own.frontier.prefetch(19, 1 << 30)
     assert left_to_others(own, "cpu", SLOTS, running(9, STRIP)) & {
         CostClass(STRIP),
         CostClass(STRIP, True),
     } == {CostClass(STRIP, True)}
     own.record_seconds(WorkItem(STRIP, 0), "cpu", 0.1)
-    assert (CostClass(STRIP, True), "cpu") not in own.recent_seconds
+    assert own.timings.mean(CostClass(STRIP, True), "cpu") is None
     own.record_seconds(WorkItem(STRIP, 100), "cpu", 20.0)
-    assert own.recent_seconds[CostClass(STRIP, True), "cpu"] == 20.0
+    assert own.timings.mean(CostClass(STRIP, True), "cpu") == 20.0
 
 
 def test_a_strip_that_is_made_too_late_is_left_to_the_gpu(tmp_path):
@@ -115,12 +121,12 @@ def test_a_strip_that_is_made_too_late_is_left_to_the_gpu(tmp_path):
         frame_height=360,
         end_delta="1e-6",
     )
-    own.prefetch(19, 1 << 30)
-    assert own.needs_ahead >= 19
+    own.frontier.prefetch(19, 1 << 30)
+    assert own.frontier.needs_ahead >= 19
     assert CostClass(STRIP) in left_to_others(own, "cpu", SLOTS, {}) and CostClass(
         STRIP
     ) not in left_to_others(own, "gpu", SLOTS, {})
-    own.recent_seconds[CostClass(STRIP), "gpu"] = 3.0
+    takes(own, CostClass(STRIP), "gpu", 3.0)
     assert CostClass(STRIP) not in left_to_others(own, "cpu", SLOTS, {})
 
 
@@ -150,7 +156,7 @@ def test_short_frames_share_a_call_and_the_last_ones_do_not(tmp_path):
     own = job(tmp_path, {(CostClass(FRAME), "cpu"): 0.04}, num_frames=50)
     assert frames_per_batch(own, "cpu", {"cpu": 2}) == 3
     assert frames_per_batch(own, "cpu", {"cpu": 16}) == 1
-    own.recent_seconds[CostClass(FRAME), "cpu"] = 0.3
+    takes(own, CostClass(FRAME), "cpu", 0.3)
     assert frames_per_batch(own, "cpu", {"cpu": 2}) == 1
     own = job(tmp_path, {(CostClass(FRAME), "cpu"): 0.001}, num_frames=7)
     assert frames_per_batch(own, "cpu", {"cpu": 2}) == 1
@@ -175,16 +181,16 @@ def test_strips_are_made_ahead_for_every_slot_and_no_frame_before_its_turn(tmp_p
 
     assert {item.kind for item in strips()} <= {STRIP}
     before = own.held_bytes
-    own.prefetch(10, 1 << 40)
+    own.frontier.prefetch(10, 1 << 40)
     more = strips()
     assert {item.kind for item in more} == {STRIP} and len(more) >= 5
     assert own.held_bytes > before
-    own.prefetch(10, 0)
+    own.frontier.prefetch(10, 0)
     assert own.held_bytes == before
 
 
 def test_a_frame_is_alone_once_it_failed(tmp_path):
     own = job(tmp_path)
-    assert own.is_alone(WorkItem(SEGMENT, 0)) and not own.is_alone(WorkItem(FRAME, 4))
-    own.attempts[WorkItem(FRAME, 4)] = 1
-    assert own.is_alone(WorkItem(FRAME, 4))
+    assert own.attempts.is_alone(WorkItem(SEGMENT, 0)) and not own.attempts.is_alone(WorkItem(FRAME, 4))
+    own.attempts.failed(WorkItem(FRAME, 4), "node", 0.0)
+    assert own.attempts.is_alone(WorkItem(FRAME, 4))

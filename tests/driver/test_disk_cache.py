@@ -5,11 +5,12 @@ import os
 import pytest
 
 from mandel.driver.files.disk_cache import Cache
-from mandel.driver.jobs import checkpoints
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import SchedulingPolicy
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import parse
 from mandel.plan.reference import Reference
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from mandel.tasks.units import ReferenceUnit
@@ -44,8 +45,8 @@ def test_a_disk_that_refuses_is_no_error(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [False, True])
-def test_a_second_job_takes_the_orbit_from_the_cache(tmp_path, monkeypatch, damage):
-    monkeypatch.setattr(checkpoints, "_WORTH_KEEPING", 0.0)
+def test_a_second_job_takes_the_orbit_from_the_cache(tmp_path, damage):
+    policy = SchedulingPolicy(checkpoint_seconds=0.0)
     cache, made = Cache(tmp_path / "cache"), []
 
     class Watching(LocalExecutor):
@@ -59,7 +60,7 @@ def test_a_second_job_takes_the_orbit_from_the_cache(tmp_path, monkeypatch, dama
             b'"start_delta": "1e-40", "end_delta": "1e-50"}'
         ) % frames
         executor, events = Watching(), []
-        own = Scheduler(executor, events.append)
+        own = Scheduler(executor, lambda event: events.append(control.as_json(event)), policy=policy)
         own.add(JobRun("j", parse(loads(fields), PayloadLimits()), tmp_path, {}, cache=cache))
         while not any(event["event"] == "segment" for event in events):
             own.step(0.1)

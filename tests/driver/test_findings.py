@@ -10,14 +10,15 @@ import pytest
 from mandel import notes
 from mandel.device.context import device_context
 from mandel.driver.files.disk_cache import Cache
-from mandel.driver.jobs import checkpoints
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.driver.recipes.recipe import VIDEO_BAILOUT
 from mandel.payload.payload import Payload, parse
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.strip_plan import StripPlan
 from mandel.plan.zoom import Zoom
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.worker import functions
@@ -43,15 +44,16 @@ def payload(**fields) -> Payload:
 class Life:
     """One life of a driver that renders a job."""
 
-    def __init__(self, folder: Path, p: Payload):
+    def __init__(self, folder: Path, p: Payload, policy: SchedulingPolicy = DEFAULT_POLICY):
         self.events, self.executor = [], LocalExecutor(2)
-        self.scheduler = Scheduler(self.executor, self._take)
+        self.scheduler = Scheduler(self.executor, self._take, policy=policy)
         folder.mkdir(exist_ok=True)
-        self.job = JobRun("j", p, folder, {}, cache=Cache(folder / "cache"))
+        self.job = JobRun("j", p, folder, {}, cache=Cache(folder / "cache"), policy=policy)
         self.scheduler.add(self.job)
 
-    def _take(self, event: dict) -> None:
-        self.events.append(json.loads(json.dumps(event)))
+    def _take(self, said: control.Event) -> None:
+        event = json.loads(control.encode(said))
+        self.events.append(event)
         if event["event"] == "segment":
             self.scheduler.adopted("j", event["index"], Path(event["path"]))
 
@@ -81,8 +83,8 @@ class Life:
 def lives(tmp_path):
     started = []
 
-    def start(**fields) -> Life:
-        started.append(Life(tmp_path / "job", payload(**fields)))
+    def start(policy: SchedulingPolicy = DEFAULT_POLICY, **fields) -> Life:
+        started.append(Life(tmp_path / "job", payload(**fields), policy))
         return started[-1]
 
     yield start
@@ -190,14 +192,14 @@ def test_limits_given_up(lives, monkeypatch):
     assert len(life.of("limit")) == len(asked) and all(found["auto"] for found in life.found.values())
 
 
-def test_kept_pictures_bring_what_was_found_of_them(lives, monkeypatch):
-    monkeypatch.setattr(checkpoints, "_WORTH_KEEPING", 0.0)
-    monkeypatch.setattr(checkpoints, "_MOST_WAITING", 100)
-    monkeypatch.setattr(checkpoints, "_BYTES_PER_SECOND", 1e12)
-    first = lives(num_frames=20)
+def test_kept_pictures_bring_what_was_found_of_them(lives):
+    keep_all = SchedulingPolicy(
+        checkpoint_seconds=0.0, checkpoint_queue=100, checkpoint_bytes_per_second=1e12
+    )
+    first = lives(keep_all, num_frames=20)
     first.run(lambda: len(first.of("frame")) > 2)
     first.end(20)
-    second = lives(num_frames=20).run()
+    second = lives(keep_all, num_frames=20).run()
     restored = {it["frame"]: it["found"] for it in second.of("kept")}
     assert restored and all(first.found.get(frame, found) == found for frame, found in restored.items())
     assert restored.keys() & first.found.keys() and None not in restored.values()

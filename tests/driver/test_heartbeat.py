@@ -5,12 +5,13 @@ import queue
 import pytest
 
 from mandel.driver.heartbeat import Heartbeat
+from mandel.protocol import control
 
 
 def test_it_is_heard_while_the_loop_goes_round():
     said = queue.SimpleQueue()
     heartbeat = Heartbeat(said.put, every=0.01)
-    assert [said.get(timeout=20) for _ in range(3)] == [{"event": "alive"}] * 3
+    assert [said.get(timeout=20) for _ in range(3)] == [control.Alive()] * 3
     heartbeat.end()
 
 

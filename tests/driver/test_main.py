@@ -1,22 +1,42 @@
 """The driver's orders, without a cluster."""
 
+import socket
+from dataclasses import replace
 from types import SimpleNamespace
 
 from mandel.driver.jobs.scheduler import Scheduler
-from mandel.driver.main import _obey
+from mandel.driver.main import Channel, _obey
+from mandel.protocol import control
 from tests.support.local_executor import LocalExecutor
+
+JOB = "a" * 64
 
 
 def test_a_job_that_cannot_be_read_fails_alone(tmp_path):
     said = []
     channel, executor = SimpleNamespace(send=said.append), LocalExecutor()
     scheduler = Scheduler(executor, channel.send)
-    order = {"do": "render", "job": "j", "tmp": str(tmp_path), "segments": {}}
+    order = control.Render(job=JOB, payload={}, tmp=str(tmp_path), segments=[], strips=[])
     for payload in ({"num_frames": "many"}, {"palette": "gone"}, None):
-        assert _obey(order | {"payload": payload}, channel, scheduler, lambda: None)
+        assert _obey(replace(order, payload=payload), channel, scheduler, lambda: None)
         event = said.pop()
-        assert (event["event"], event["job"], event["code"]) == ("failed", "j", "BAD_JOB")
+        assert (type(event), event.job, event.code) == (control.Failed, JOB, "BAD_JOB")
     assert not scheduler.busy and not said
-    assert not _obey({"do": "stop"}, channel, scheduler, lambda: None)
+    assert not _obey(control.Stop(), channel, scheduler, lambda: None)
     scheduler.close()
     executor.close()
+
+
+def test_an_order_that_cannot_be_read_fails_its_job_alone():
+    ours, theirs = socket.socketpair()
+    channel = Channel(theirs.detach())  # its thread ends with the first line that is no order
+    bad = control.encode(control.Render(job=JOB, payload=None, tmp="t", segments=[], strips=[]))
+    with ours:
+        ours.sendall(bad + control.encode(control.Cancel(job=JOB)))
+        assert list(channel.orders(20)) == [control.Cancel(job=JOB)]
+        said = control.decode_event(ours.recv(1 << 16))
+        assert (said.job, said.code) == (JOB, "BAD_JOB") and "payload" in said.message
+        ours.sendall(b"no JSON\n")
+        assert list(channel.orders(20)) == [control.Stop()]  # as if the head were gone
+    channel._reader.close()
+    channel._socket.close()

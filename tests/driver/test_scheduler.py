@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.jobs.scheduler import MAX_ATTEMPTS, Scheduler
+from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
+from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import Payload, parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from mandel.tasks.executor import Outcome
@@ -32,7 +34,8 @@ class Events:
         self.all = []
         self.scheduler = None
 
-    def __call__(self, event):
+    def __call__(self, said):
+        event = control.as_json(said)
         self.all.append(event)
         if event["event"] == "segment":
             path = Path(event["path"])
@@ -121,7 +124,7 @@ def test_a_poison_frame_fails_its_job_by_name_and_spares_the_other(run):
     (failed,) = events.of("failed")
     assert (failed["job"], failed["frame"], failed["code"]) == ("bad", 4, "WORKER_LOST")
     assert "frame 4" in failed["message"] and "injected" in failed["message"]
-    assert sum(task.label == "bad frame 4" for task in executor.order) == MAX_ATTEMPTS
+    assert sum(task.label == "bad frame 4" for task in executor.order) == DEFAULT_POLICY.max_attempts
     assert events.of("video", "good") and not events.of("video", "bad")
 
 
@@ -171,7 +174,7 @@ def test_what_is_handed_back_is_no_failed_attempt(run):
         seen[task.label] += 1
         return (
             "RETURNED_UNTRIED"
-            if task.label.startswith("j frame") and seen[task.label] <= MAX_ATTEMPTS
+            if task.label.startswith("j frame") and seen[task.label] <= DEFAULT_POLICY.max_attempts
             else None
         )
 
@@ -280,6 +283,36 @@ def test_memory_bounds_what_is_in_flight(run):
     executor = Tight(lambda task: None)
     assert run(executor, {"j": payload(num_frames=40)}).of("video")
     assert 0 < executor.most <= 10
+
+
+def test_a_job_whose_segments_are_not_stored_yet_begins_no_more(tmp_path):
+    executor, events, held = Faulty(lambda task: None), Events(), []
+
+    def slow_head(event):  # it stores nothing until it is let
+        (held if isinstance(event, control.Segment) and event.job == "j" else events.all).append(event)
+        if isinstance(event, control.Segment) and event.job == "other":
+            scheduler.adopted("other", event.index, Path(event.path))
+
+    policy = SchedulingPolicy(max_unadopted=2)
+    scheduler = Scheduler(executor, slow_head, policy=policy)
+    for name in ("j", "other"):
+        (tmp_path / name).mkdir()
+        fields = payload(num_frames=600 if name == "j" else 60)
+        scheduler.add(JobRun(name, fields, tmp_path / name, {}, policy=policy))
+    while not any(isinstance(event, control.Video) for event in events.all):
+        scheduler.step(0.05)
+    while scheduler.tasks:
+        scheduler.step(0.05)
+    scheduler.step(0)
+    assert scheduler.busy and 2 <= len(held) <= 10, "of 30: two, and those that were begun before"
+    while held:
+        event = held.pop(0)
+        scheduler.adopted("j", event.index, Path(event.path))
+        while scheduler.busy and not held:
+            scheduler.step(0.05)
+    scheduler.close()
+    executor.close()
+    assert [event.job for event in events.all if isinstance(event, control.Video)] == ["other", "j"]
 
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])

@@ -8,22 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mandel.driver.jobs import (
-    express as express_module,
-)
-from mandel.driver.jobs import (
-    job_run as job_module,
-)
-from mandel.driver.jobs import (
-    scheduler as scheduler_module,
-)
-from mandel.driver.jobs import (
-    stragglers as stragglers_module,
-)
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import parse
 from mandel.plan.segment_plan import cut
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from tests.support.simulation import FRAME_BYTES, SIDES, Clock, Cluster
@@ -52,7 +41,7 @@ class Pictures:
 class Films:
     """In place of the finisher: a job's video is there as soon as its segments are."""
 
-    def __init__(self, wake):
+    def __init__(self):
         self._over, self._checks, self.active = [], [], False
 
     def check(self, job, number, path, note):
@@ -71,7 +60,7 @@ class Films:
     def look_at(self, job):
         if len(job.paths) == len(job.segments):
             done = Future()
-            done.set_result({})
+            done.set_result({"path": "video.mp4", "frames": 1, "bytes": 1, "sha256": ""})
             self._over.append((job.name, done))
 
     def ended(self):
@@ -115,11 +104,8 @@ FAULTS = {
 
 
 class World:
-    def __init__(self, seed, faults, tmp, monkeypatch, memory=None):
+    def __init__(self, seed, faults, tmp, memory=None):
         self.rng, self.clock, self.tmp = random.Random(seed), Clock(), tmp
-        for module in (express_module, job_module, scheduler_module, stragglers_module):
-            monkeypatch.setattr(module, "time", self.clock)
-        monkeypatch.setattr(scheduler_module, "VideoAssembler", Films)
         rng = self.rng
         nodes = [(rng.choice((0, 1, 2, 8)), rng.choice((0, 0, 1, 2))) for _ in range(rng.randint(1, 4))]
         nodes[0] = (rng.randint(1, 8), nodes[0][1])
@@ -128,9 +114,10 @@ class World:
         self.events, self.to_adopt, self.jobs, self.finished = [], [], {}, {}
         self.late = self.largest = 0
         self.cluster.submit = self._submit
-        self.scheduler = Scheduler(self.cluster, self._told)
+        self.scheduler = Scheduler(self.cluster, self._told, clock=self.clock.monotonic, assembler=Films())
 
-    def _told(self, event):
+    def _told(self, told):
+        event = control.as_json(told)
         self.events.append(event)
         said = event.get("message", "")
         self.late += "started once more" in said
@@ -193,7 +180,7 @@ class World:
             assert idle < 500 and self.clock.now < until, (
                 self.cluster.slots(),
                 [
-                    (job.name, job.payload, job.frames_left, job.recent_seconds, job.blamed)
+                    (job.name, job.payload, job.frontier.frames_left, vars(job.timings), vars(job.attempts))
                     for job in self.jobs.values()
                 ],
             )
@@ -204,8 +191,8 @@ class World:
 
 @pytest.mark.parametrize("seed", [*range(6), 1193, 1215])
 @pytest.mark.parametrize("faults", FAULTS)
-def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path, monkeypatch):
-    world = World(seed, faults, tmp_path, monkeypatch)
+def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path):
+    world = World(seed, faults, tmp_path)
     for number in range(world.rng.choice((1, 2, 5))):
         world.add(f"j{number}")
         for _ in range(world.rng.choice((0, 10))):
@@ -232,8 +219,8 @@ def test_every_job_ends_and_every_frame_is_in_one_segment(seed, faults, tmp_path
 
 
 @pytest.mark.parametrize("seed", range(24))
-def test_newcomers_see_a_frame_soon_whatever_fills_the_slots(seed, tmp_path, monkeypatch):
-    world = World(seed, "none", tmp_path, monkeypatch, memory=300_000_000)
+def test_newcomers_see_a_frame_soon_whatever_fills_the_slots(seed, tmp_path):
+    world = World(seed, "none", tmp_path, memory=300_000_000)
     cluster, rng, made = world.cluster, world.rng, []
     world.disturb = lambda: None
     # Tasks of long jobs outlast the test; those of newcomers last a tenth of a second.

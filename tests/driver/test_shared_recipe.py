@@ -36,7 +36,7 @@ class Run:
             assert len(task.inputs) == len(job._recipe.needs(item))
             for encoding, _ in job.ended(item, object()):
                 job.ended(encoding, object())
-            self.most = max(self.most, sum(sizes[held] for held in job._made))
+            self.most = max(self.most, sum(sizes[held] for held in job.frontier._made))
 
     @staticmethod
     def _bytes(item: WorkItem, unit) -> int:
@@ -54,7 +54,7 @@ def test_everything_is_made_once_and_let_go(start, end):
     assert run.count(FRAME) == 300 and run.count(REFERENCE) == 1
     assert len(run.made) == len(set(run.made))
     assert run.count(STRIP) == run.job._recipe.strips.last + 1
-    assert not [item for item in run.job._made if item.kind != SEGMENT]
+    assert not [item for item in run.job.frontier._made if item.kind != SEGMENT]
 
 
 @pytest.mark.parametrize("ends", [("1", "1e-60"), ("1", "1e-300"), ("1e-300", "1")])
@@ -103,4 +103,4 @@ def test_tiny_frames_are_made_to_the_end(density):
             )
         )
         assert run.count(FRAME) == 5
-        assert not [item for item in run.job._made if item.kind != SEGMENT]
+        assert not [item for item in run.job.frontier._made if item.kind != SEGMENT]

@@ -8,10 +8,12 @@ import pytest
 
 from mandel.driver.jobs import stragglers
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTasks
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.driver.recipes.recipe import FRAME, SEGMENT, CostClass, WorkItem
 from mandel.tasks.executor import Outcome, Task
+from tests.driver.test_cpu_gpu_split import takes
 from tests.driver.test_scheduler import Events, Faulty, payload
 
 
@@ -20,15 +22,15 @@ class Clock:
 
     now = 1000.0
 
-    def monotonic(self):
+    def __call__(self):
         return self.now
 
 
 class Watch(stragglers.Stragglers):
     """Each task a call of its own; ``signs`` are what is heard of them."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, clock):
+        super().__init__(clock=clock)
         self.signs = {}
 
     def submit(self, ticket, kind="cpu", item="frame", job="j", copies=0):
@@ -41,16 +43,14 @@ class Watch(stragglers.Stragglers):
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    own = Clock()
-    monkeypatch.setattr(stragglers, "time", own)
-    return own
+def clock():
+    return Clock()
 
 
 @pytest.fixture
 def watch(clock):
     """Frames take up to four seconds."""
-    own = Watch()
+    own = Watch(clock)
     own.submit(0)
     own.ended(0, 4.0)
     return own
@@ -140,10 +140,8 @@ def test_what_is_cancelled_has_its_slot_until_it_ends(watch, clock):
     assert look(watch, clock, 20) == [3, 4]
 
 
-def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(stragglers, "_IDLE", (0.0, 0.2))
-    monkeypatch.setattr(stragglers, "_BUSY", (0.0, 1e9))
-    monkeypatch.setattr(stragglers, "_LOOK_SECONDS", 0.0)
+def test_a_task_that_never_ends_is_started_once_more(tmp_path):
+    hasty = SchedulingPolicy(late_when_idle=(0.0, 0.2), late_when_busy=(0.0, 1e9), late_look_seconds=0.0)
     swallowed, late = [], []
 
     class Swallowing(Faulty):
@@ -155,8 +153,8 @@ def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
             return [o for o in outcomes if o not in swallowed] + late
 
     executor, events = Swallowing(lambda task: None), Events()
-    scheduler = events.scheduler = Scheduler(executor, events)
-    scheduler.add(JobRun("j", payload(), tmp_path, {}))
+    scheduler = events.scheduler = Scheduler(executor, events, policy=hasty)
+    scheduler.add(JobRun("j", payload(), tmp_path, {}, policy=hasty))
     while scheduler.busy:
         scheduler.step(0.05)
         if any(e["event"] == "frame" and e["frame"] == 4 for e in events.all):
@@ -168,39 +166,35 @@ def test_a_task_that_never_ends_is_started_once_more(tmp_path, monkeypatch):
     assert [e["frame"] for e in events.of("frame")].count(4) == 1
 
 
-def test_idle_cores_leave_frames_queued_for_a_gpu_that_will_need_them_to_encode(tmp_path, monkeypatch):
+def test_idle_cores_leave_frames_queued_for_a_gpu_that_will_need_them_to_encode(tmp_path):
     clock, slots, begun = Clock(), {"cpu": 16, "gpu": 3}, []
-    monkeypatch.setattr(stragglers, "time", clock)
 
     def submit(batch):
         begun.extend(task.kind for task in batch)
         return [len(begun)]
 
     executor = SimpleNamespace(submit=submit, cancel=lambda ticket: None)
-    scheduler = Scheduler(executor, lambda event: None)
+    scheduler = Scheduler(executor, lambda event: None, clock=clock)
     own = scheduler._jobs["j"] = JobRun("j", payload(num_frames=40), tmp_path, {})
-    own.recent_seconds |= {
-        (CostClass(FRAME), "gpu"): 0.015,
-        (CostClass(FRAME), "cpu"): 0.6,
-        (CostClass(SEGMENT), "cpu"): 0.1,
-    }
+    takes(own, CostClass(FRAME), "gpu", 0.015)
+    takes(own, CostClass(FRAME), "cpu", 0.6)
+    takes(own, CostClass(SEGMENT), "cpu", 0.1)
     for frame in range(4):
         scheduler._running.submit(own, [(WorkItem(FRAME, frame), Task(FRAME, None, kind="gpu"))])
     clock.now += 60
     scheduler._dispatcher._copies.take_over("cpu", 16, slots)
     assert begun == ["gpu"] * 4
-    own.recent_seconds[CostClass(FRAME), "gpu"] = 20.0  # it is slow: they had better
+    takes(own, CostClass(FRAME), "gpu", 20.0)  # it is slow: they had better
     scheduler._dispatcher._copies.take_over("cpu", 3, slots)
     assert begun == ["gpu"] * 4 + ["cpu"] * 3
     scheduler.close()
 
 
-def test_an_idle_gpu_takes_over_what_a_core_is_long_at(tmp_path, monkeypatch):
+def test_an_idle_gpu_takes_over_what_a_core_is_long_at(tmp_path):
     clock, cancelled = Clock(), []
-    monkeypatch.setattr(stragglers, "time", clock)
     tickets = itertools.count()
     executor = SimpleNamespace(submit=lambda batch: [next(tickets) for _ in batch], cancel=cancelled.append)
-    under_way, own = RunningTasks(executor), JobRun("j", payload(), tmp_path, {})
+    under_way, own = RunningTasks(executor, clock=clock), JobRun("j", payload(), tmp_path, {})
     item, task = WorkItem(FRAME, 0), Task(FRAME, None, kind="cpu")
     under_way.submit(own, [(item, task)])
     clock.now += 60

@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 
 from mandel.driver.files.strip_files import StripFiles
+from mandel.protocol import control
 
 RAW = np.frombuffer(b"samples" * 100, np.uint8)
 
@@ -12,14 +13,14 @@ RAW = np.frombuffer(b"samples" * 100, np.uint8)
 def stored(folder, number: int = 3) -> dict:
     path = folder / f"{number}.strip"
     path.write_bytes(RAW)
-    return {str(number): [str(path), 1, len(RAW), hashlib.sha256(RAW).hexdigest()]}
+    return {number: [str(path), 1, len(RAW), hashlib.sha256(RAW).hexdigest()]}
 
 
 def test_a_strip_that_is_there_is_read(tmp_path):
     files = StripFiles("job", tmp_path, stored(tmp_path))
     assert files.has(3) and not files.has(4) and files.base(3) == 1
     assert bytes(files.read(3)) == bytes(RAW)
-    assert files.made(3, 1, None) == {"event": "strip", "job": "job", "strip": 3, "found": True}
+    assert files.made(3, 1, None) == control.Strip(job="job", strip=3, found=True)
 
 
 def test_a_damaged_or_missing_strip_is_forgotten(tmp_path):
@@ -35,18 +36,18 @@ def test_a_damaged_or_missing_strip_is_forgotten(tmp_path):
 
 def test_a_strip_that_was_made_is_written_and_told(tmp_path):
     event = StripFiles("job", tmp_path).made(-1, 2, RAW)
-    assert (event["strip"], event["base"], event["bytes"], event["found"]) == (-1, 2, len(RAW), False)
-    assert event["sha256"] == hashlib.sha256(RAW).hexdigest()
-    with open(event["path"], "rb") as file:
+    assert (event.strip, event.base, event.bytes, event.found) == (-1, 2, len(RAW), False)
+    assert event.sha256 == hashlib.sha256(RAW).hexdigest()
+    with open(event.path, "rb") as file:
         assert file.read() == bytes(RAW)
-    assert "path" not in StripFiles("job", tmp_path).made(0, 0, None)
+    assert StripFiles("job", tmp_path).made(0, 0, None).file is None
 
 
 def test_a_disk_that_refuses_is_told_once_and_ends_nothing(tmp_path):
     files = StripFiles("job", tmp_path / "nowhere")
     first, second = files.made(0, 0, RAW), files.made(1, 0, RAW)
-    assert "not stored" in first["error"] and "path" not in first
-    assert "error" not in second and "path" not in second
+    assert "not stored" in first.error and first.file is None
+    assert second.error is None and second.file is None
 
 
 def test_strips_go_once_no_frame_needs_them(tmp_path):

@@ -278,7 +278,7 @@ MEANING = (
     _field("easing by word", "easing", '"slow"', "BAD_NUMBER"),
     *(
         _row(f"the field {name}", small(**{name: '"x"'}), "UNKNOWN_FIELD")
-        for name in ("codec", "preset", "filename", "__class__")
+        for name in ("encoder", "preset", "filename", "__class__")
     ),
     _field("a point outside the set", "point", '"5,5"', ACCEPTED),
 )

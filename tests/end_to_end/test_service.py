@@ -9,15 +9,18 @@ import sys
 import threading
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
 from mandel.device.context import device_context
 from mandel.driver.recipes.recipe import VIDEO_BAILOUT
+from mandel.payload import in_file
 from mandel.payload.payload import parse
 from mandel.plan.zoom import Zoom
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
+from mandel.video import ffmpeg
 from tests.support.service import ROOT
 from tests.support.video import stream
 from tests.support.zooms import Zoomed
@@ -25,8 +28,6 @@ from tests.support.zooms import Zoomed
 
 def decoded(path: Path, width: int, height: int) -> np.ndarray:
     """Planar frames of a video, uint8, (frames, height * 3 / 2, width)."""
-    from mandel.video import ffmpeg
-
     raw = ffmpeg.run(["-i", f"file:{path}", "-f", "rawvideo", "-pix_fmt", "yuv420p", "pipe:1"])
     return np.frombuffer(raw, np.uint8).reshape(-1, height * 3 // 2, width)
 
@@ -210,3 +211,66 @@ def test_that_auto_gave_up_is_said(service, payload_file, tmp_path):
     reply = ask(service, (tmp_path / "payload.json").read_bytes())
     told = json.loads(reply.get_payload()[0].get_payload(decode=True))
     assert told["notes"]["gave_up"]["reason"] and told["notes"]["flat"]["inside"] == 2
+
+
+@pytest.mark.parametrize("sampling", ["exact", "shared"])
+def test_a_lossless_film_has_the_pictures_as_they_were_rendered(service, payload_file, tmp_path, sampling):
+    """And says what it is: the client asks for its kind of file, and reads its payload again."""
+    path, out = payload_file(codec="ffv1", sampling=sampling, num_frames=3), tmp_path / "film.mkv"
+    run = service.client(path, "-o", str(out))
+    assert run.returncode == 0, run.stderr
+    raw = ffmpeg.run(["-i", f"file:{out}", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"])
+    found = np.frombuffer(raw, np.uint8).reshape(3, 64, 96, 3)
+    asked = parse(loads(in_file.read(out)))
+    assert asked == parse(loads(Path(path).read_bytes()))
+    if sampling == "exact":
+        zoom, renderer = Zoom.of(asked), FrameRenderer(device_context())
+        style = Zoomed(device_context(), asked).style()
+        wanted = [renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, style) for k in range(3)]
+        assert np.array_equal(found, np.stack(wanted))
+    # The same pictures in ten bits, whose upper eight these are, but for dither.
+    ten = tmp_path / "ten.mov"
+    run = service.client(path, "-o", str(ten), "--bits", "10")
+    assert run.returncode == 0, run.stderr
+    raw = ffmpeg.run(["-i", f"file:{ten}", "-f", "rawvideo", "-pix_fmt", "gbrp10le", "pipe:1"])
+    planes = np.frombuffer(raw, "<u2").reshape(3, 3, 64, 96)[:, [2, 0, 1]].transpose(0, 2, 3, 1)
+    assert np.abs(planes / 1023 - found / 255).max() <= 1 / 255 + 1.5 / 1023
+
+
+def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
+    path, folder = payload_file(num_frames=5), tmp_path / "frames"
+    run = service.client(path, "--frames", str(folder))
+    assert run.returncode == 0 and run.stdout.strip() == str(folder), run.stderr
+    assert sorted(file.name for file in folder.iterdir()) == [f"frame-{k:05d}.png" for k in range(5)]
+    asked, renderer = parse(loads(Path(path).read_bytes())), FrameRenderer(device_context())
+    zoom, style = Zoom.of(asked), Zoomed(device_context(), asked).style()
+    for k in range(5):
+        wanted = renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, style)
+        assert np.array_equal(iio.imread(folder / f"frame-{k:05d}.png"), wanted)
+    assert {file.name for file in tmp_path.iterdir()} == {"payload.json", "frames"}
+    run = service.client(path, "--frames", str(folder))
+    assert run.returncode == 2 and "not an empty folder" in run.stderr
+    run = service.client(
+        path, "--frames", str(tmp_path / "ten"), "--bits", "10", "-o", str(tmp_path / "ten.mov")
+    )
+    assert run.returncode == 0 and (tmp_path / "ten.mov").exists(), run.stderr
+    raw = ffmpeg.run(
+        ["-i", f"file:{tmp_path}/ten/frame-00004.png", "-f", "rawvideo", "-pix_fmt", "rgb48le", "-"]
+    )
+    levels = np.frombuffer(raw, "<u2").reshape(64, 96, 3)
+    assert np.abs(levels / 65535 - wanted / 255).max() <= 0.5 / 255 + 1.5 / 1023
+    assert len(np.unique(levels)) > 256
+
+
+def test_a_preview_is_one_sheet_and_made_once(service, payload_file, tmp_path):
+    path, out = payload_file(num_frames=300, frame_width=1920, frame_height=1080), tmp_path / "sheet.png"
+    jobs = []
+    for fields in ([], ["--fps", "30"]):
+        run = service.client(path, "--preview", "6", "-o", str(out), *fields)
+        assert run.returncode == 0 and run.stdout.strip() == str(out), run.stderr
+        jobs.append(run.stderr.splitlines()[0])
+    kept = tmp_path / "sheet.1.png"  # the first one, which carries another rate
+    assert {file.name for file in tmp_path.iterdir()} == {"payload.json", "sheet.png", kept.name}
+    assert jobs[0].startswith("job ") and jobs[0] == jobs[1]
+    assert iio.imread(out).shape == (2 * 180 + 4, 3 * 320 + 2 * 4, 3)
+    assert parse(loads(in_file.read(out))) == parse(loads(Path(path).read_bytes()) | {"fps": "30"})

@@ -81,6 +81,12 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "strip_density": "1.1",
         "easing": "0",
         "rotation": "0",
+        "codec": "h264",
+        "quality": "good",
+        "container": "auto",
+        "bits": "auto",
+        "crf": "auto",
+        "max_bitrate": "0",
         "keep_strips": False,
     }
 
@@ -96,6 +102,7 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         '{"supersampling": 1, "palette": "' + palettes.DEFAULT + '"}',
         '{"op": "render"}',
         '{"fps": "20/1"}',
+        '{"codec": "h264", "quality": "good", "container": "mp4", "bits": 8, "crf": 20, "max_bitrate": 0.0}',
         '{"fps": "020000/1000"}',
     ],
 )
@@ -140,6 +147,11 @@ def test_order_of_keys_does_not_matter(items):
         ("strip_density", 2),
         ("easing", 1),
         ("rotation", -90),
+        ("codec", "hevc"),
+        ("quality", "best"),
+        ("container", "mkv"),
+        ("crf", 21),
+        ("max_bitrate", "40"),
     ],
 )
 def test_another_job(name, value):

@@ -27,13 +27,14 @@ from mandel.kernels.contract import INDEXED, POLAR_GEOMETRY, ROTATED
 from mandel.payload.payload import parse
 from mandel.plan.axes import axes
 from mandel.plan.grid import POLAR, Grid
+from mandel.plan.picture import RGB, RGB10, YUV420
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render import direct, perturbed
 from mandel.render.coordinates import SampleCoordinates
 from mandel.render.direct import VARIANTS, DirectIterator
 from mandel.render.frame import FrameRenderer
-from mandel.render.painter import RGB, YUV420, Painter
+from mandel.render.painter import Painter
 from mandel.render.perturbed import PerturbedIterator
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.rounds import Pace
@@ -350,7 +351,7 @@ def test_colour(pair, n):
         for rows, cols in shapes:
             made = Painted(rows * n, cols * n)
             for style in LOOKS if (rows, cols) in shapes[2:8:2] else LOOKS[:1]:
-                for layout in (RGB, YUV420) if rows % 2 == cols % 2 == 0 else (RGB,):
+                for layout in (RGB, RGB10, YUV420) if rows % 2 == cols % 2 == 0 else (RGB, RGB10):
                     found.append(painter.paint(made.samples(ctx), style, n, layout).copy())
         return found
 

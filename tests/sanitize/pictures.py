@@ -14,11 +14,12 @@ from mandel.colour.style import ColourStyle
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
 from mandel.driver.recipes.shared import SharedRecipe
 from mandel.payload.payload import parse
+from mandel.plan.picture import LAYOUTS, RGB, RGB10, shape
 from mandel.plan.reference import reference_orbit
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
-from mandel.render.painter import EDGE_CONTRAST, RGB, YUV420, Painter
+from mandel.render.painter import EDGE_CONTRAST, Painter
 from mandel.render.raw_strip import RawStrip, RawStripWriter, codes_of, least_fraction, round_fractions
 from mandel.render.resampler import Resampler
 from mandel.render.samples import Samples
@@ -73,15 +74,9 @@ def frames(ctx, style: str, every: int = 2) -> dict[str, np.ndarray]:
                 if n > 1 and (at + kind + n) % every:
                     continue
                 for adaptive in (False, True) if n > 1 else (False,):
-                    for layout in (RGB, YUV420) if not (width % 2 or height % 2) else (RGB,):
+                    for layout in LAYOUTS if not (width % 2 or height % 2) else (RGB, RGB10):
                         renderer = renderers[(width + height + n) % 2]
-                        out = (
-                            None
-                            if n % 2
-                            else np.empty(
-                                (height, width, 3) if layout == RGB else (height * 3 // 2, width), np.uint8
-                            )
-                        )
+                        out = None if n % 2 else np.empty(shape(width, height, layout), np.uint8)
                         key = f"{view.delta} {view.turn} {width}x{height} {n} {adaptive} {layout}"
                         picture = renderer.picture(
                             view, maxiter, 1000.0, LOOKS[style], n, layout, out, adaptive

@@ -184,11 +184,11 @@ def _all() -> dict[str, Scenario]:
             )
         for style in pictures.LOOKS:
             made[f"frames, {kind}, {style}"] = Scenario(
-                partial(pictures.frames, style=style), ("shade", "to_yuv420"), settings=settings
+                partial(pictures.frames, style=style), ("shade", "to_yuv420", "to_rgb10"), settings=settings
             )
             made[f"all frames, {kind}, {style}"] = Scenario(
                 partial(pictures.frames, style=style, every=1),
-                ("shade", "to_yuv420"),
+                ("shade", "to_yuv420", "to_rgb10"),
                 settings=settings,
                 long=True,
             )

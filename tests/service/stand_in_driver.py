@@ -23,10 +23,12 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
 from mandel import notes
+from mandel.protocol import control
 
 PER_SEGMENT = 5
 ORDERS = Path(os.environ["STAND_IN"])
@@ -46,8 +48,8 @@ def is_to_crash(frame: int) -> bool:
     return named in ("", str(frame)) and ordered("crash")
 
 
-def say(event: str, **fields) -> None:
-    LINE.sendall(json.dumps({"event": event, **fields}).encode() + b"\n")
+def say(event: control.Event) -> None:
+    LINE.sendall(control.encode(event))
 
 
 def make(path: Path, data: bytes) -> dict:
@@ -57,13 +59,13 @@ def make(path: Path, data: bytes) -> dict:
 
 
 class Work:
-    def __init__(self, message: dict):
-        self.job, self.tmp = message["job"], Path(message["tmp"])
-        frames = message["payload"]["num_frames"]
+    def __init__(self, order: control.Render):
+        self.job, self.tmp = order.job, Path(order.tmp)
+        frames = order.payload["num_frames"]
         self.spans = {i: min(PER_SEGMENT, frames - i * PER_SEGMENT) for i in range(-(-frames // PER_SEGMENT))}
         self.frames, self.begun = frames, time.monotonic()
         self.found = json.loads((ORDERS / "found").read_text()) if (ORDERS / "found").exists() else None
-        self.adopted = {int(i): Path(p) for i, p in message["segments"].items()}
+        self.adopted = {segment.index: Path(segment.path) for segment in order.segments}
         self.todo = [i for i in self.spans if i not in self.adopted]
 
     def is_due(self, slow: float) -> bool:
@@ -82,7 +84,7 @@ class Work:
                 if is_to_crash(frame) or ordered("poison", once=False):
                     os._exit(7)
                 if ordered("fail"):
-                    say("failed", job=self.job, code="FRAME_FAILED", message="as ordered", frame=frame)
+                    say(control.Failed(job=self.job, code="FRAME_FAILED", message="as ordered", frame=frame))
                     return True
                 with open(ORDERS / "rendered", "a") as file:
                     file.write(f"{self.job} {frame}\n")
@@ -102,30 +104,22 @@ class Work:
                     LINE.sendall(text.encode() + b"\n")
                     if '"video"' in text:  # whoever says so has ended the job
                         return True
-                say(
-                    "frame",
-                    job=self.job,
-                    frame=frame,
-                    seconds=0.0,
-                    node="here",
-                    host="me",
-                    device="none",
-                    attempt=1,
-                    found=self.found,
-                )
+                done = control.Frame(job=self.job, frame=frame, node="here", host="me", found=self.found)
+                say(replace(done, seconds=0.0, device="none"))
                 if culprit == [self.job, "after"]:
                     os._exit(7)
             data = f"{self.job} {index}\n".encode() * 200
             span = range(index * PER_SEGMENT, index * PER_SEGMENT + self.spans[index])
             known = [notes.of_frame(frame, self.found) for frame in span if self.found]
             say(
-                "segment",
-                job=self.job,
-                index=index,
-                first=span[0],
-                frames=self.spans[index],
-                notes=reduce(notes.merged, known, {}),
-                **make(self.tmp / f"{index}.h264", data),
+                control.Segment(
+                    job=self.job,
+                    index=index,
+                    first=span[0],
+                    frames=self.spans[index],
+                    notes=reduce(notes.merged, known, {}),
+                    **make(self.tmp / f"{index}.h264", data),
+                )
             )
         elif len(self.adopted) == len(self.spans):
             video = b"".join(self.adopted[i].read_bytes() for i in self.spans)
@@ -133,11 +127,12 @@ class Work:
                 video += bytes(int((ORDERS / "large").read_text()))
             (self.tmp / "poster.png").write_bytes(b"poster")
             say(
-                "video",
-                job=self.job,
-                poster=str(self.tmp / "poster.png"),
-                frames=self.frames,
-                **make(self.tmp / "video.mp4", video),
+                control.Video(
+                    job=self.job,
+                    poster=str(self.tmp / "poster.png"),
+                    frames=self.frames,
+                    **make(self.tmp / "video.mp4", video),
+                )
             )
             return True
         return False
@@ -156,19 +151,15 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
         (ORDERS / "print").unlink()
         sys.exit(1)
     if ordered("gone", once=False):
-        say("unavailable", code="NO_CLUSTER", message="no Ray head answers")
+        say(control.Unavailable(code="NO_CLUSTER", message="no Ray head answers"))
         sys.exit(3)
     joined = (ORDERS / "joined").exists()
-    say(
-        "ready",
-        address=(ORDERS / "joined").read_text() if joined else "none",
-        dashboard="",
-        joined=joined,
-        nodes=[
-            {"id": "here", "resources": {"CPU": 1}},
-            {"id": "dead", "alive": False, "resources": {"CPU": 9}},
-        ],
-    )
+    nodes = [
+        {"id": "here", "resources": {"CPU": 1}},
+        {"id": "dead", "alive": False, "resources": {"CPU": 9}},
+    ]
+    address = (ORDERS / "joined").read_text() if joined else "none"
+    say(control.Ready(address=address, dashboard="", joined=joined, nodes=nodes))
     works: dict[str, Work] = {}
     buffer, alive = b"", 0.0
     while True:
@@ -179,7 +170,7 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
             os.kill(os.getpid(), signal.SIGSTOP)
         if time.monotonic() > alive + 0.5:
             alive = time.monotonic()
-            say("alive")
+            say(control.Alive())
         holding = ordered("hold", once=False)
         if select.select([LINE], [], [], 0.02 if holding or not works else 0.0)[0]:
             data = LINE.recv(1 << 16)
@@ -187,26 +178,25 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
                 return
             buffer += data
         *lines, buffer = buffer.split(b"\n")
-        for message in map(json.loads, lines):
-            if message["do"] == "render":
-                works[message["job"]] = Work(message)
-            elif message["do"] == "adopted":
-                if message["job"] in works:
-                    works[message["job"]].adopted[message["index"]] = Path(message["path"])
-            elif message["do"] == "cancel":
-                if works.pop(message["job"], None):
-                    say("cancelled", job=message["job"])
-            elif message["do"] == "change":
-                with open(ORDERS / "changes", "a") as file:
-                    file.write(f"{message['job']} {message['priority']} {message['client']}\n")
-            elif not ordered("deaf", once=False):
-                return
+        for order in map(control.decode_order, lines):
+            match order:
+                case control.Render():
+                    works[order.job] = Work(order)
+                case control.Adopted() if order.job in works:
+                    works[order.job].adopted[order.index] = Path(order.path)
+                case control.Cancel() if works.pop(order.job, None):
+                    say(control.Cancelled(job=order.job))
+                case control.Change():
+                    with open(ORDERS / "changes", "a") as file:
+                        file.write(f"{order.job} {order.priority} {order.client}\n")
+                case control.Stop() if not ordered("deaf", once=False):
+                    return
         slow = float((ORDERS / "slow").read_text()) if (ORDERS / "slow").exists() else 0.0
         for job in list(works) if not holding else ():
             if (ORDERS / "nonsense").exists():
                 said = json.loads((ORDERS / "nonsense").read_text().replace("TMP", str(works[job].tmp)))
                 (ORDERS / "nonsense").unlink()
-                say(**{"job": job} | said)
+                LINE.sendall(json.dumps({"job": job} | said).encode() + b"\n")
                 if said["event"] == "video":
                     del works[job]
                     continue

@@ -2,11 +2,11 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from mandel import notes
-from mandel.errors import RenderError
 from mandel.protocol import control
 from tests.service.heads import SMALL, expected_video
 from tests.support.processes import wait_for
@@ -94,22 +94,88 @@ GOOD = [
 ]
 
 
+def heard(message: dict) -> control.Event:
+    return control.decode_event(json.dumps(message).encode())
+
+
 def refused(message: dict) -> str:
-    with pytest.raises(RenderError) as caught:
-        control.checked(message)
+    with pytest.raises(control.BadMessage) as caught:
+        heard(message)
     assert caught.value.code == "BAD_MESSAGE"
     return caught.value.message
 
 
 def test_what_drivers_say_is_taken():
-    assert {message["event"] for message in GOOD} == set(control.TABLE)
+    assert {message["event"] for message in GOOD} == set(control.EVENTS)
     for message in GOOD:
-        assert control.checked(message) == message
-        assert control.checked({**message, "more": [1]}) == message
+        event = heard(message)
+        assert type(event) is control.EVENTS[message["event"]]
+        assert control.as_json(event).items() >= message.items()  # and the defaults of what it lacks
+        assert heard({**message, "more": [1]}) == event == control.decode_event(control.encode(event))
+        nulls = {name: None for name, field in control.fields_of(type(event)).items() if field.optional}
+        assert heard({**nulls, **message}) == event
+
+
+ORDERS = [
+    control.Render(
+        job=JOB,
+        payload={"num_frames": 12},
+        tmp="/DB/tmp/a",
+        cache="/DB/cache",
+        segments=[control.SegmentFile(0, "/DB/jobs/0.h264")],
+        source={"num_frames": 9},
+        strips=[control.StripFile(-3, "/DB/strips/-3", -1, 1, SHA)],
+        priority=-2,
+        client="me",
+    ),
+    control.Render(job=JOB, payload={}, tmp="/DB/tmp/a", segments=[], strips=[]),
+    control.Adopted(job=JOB, index=0, path="/DB/jobs/0.h264"),
+    control.Change(job=JOB, priority=3, client=""),
+    control.Cancel(job=JOB),
+    control.Stop(seconds=2.5),
+]
+
+
+def test_orders_arrive_as_they_were_given():
+    assert {type(order) for order in ORDERS} == set(control.ORDERS.values())
+    for order in ORDERS:
+        line = control.encode(order)
+        assert line.endswith(b"}\n") and line.count(b"\n") == 1
+        assert control.decode_order(line) == order
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"payload": None},
+        {"segments": {"0": "path"}},
+        {"segments": [{"index": -1, "path": "p"}]},
+        {"segments": [{"index": 1}]},
+        {"strips": [{"strip": 1, "path": "p", "base": 0, "bytes": 1, "sha256": "x"}]},
+        {"priority": "high"},
+        {"tmp": None},
+        {"do": "nosuch"},
+    ],
+)
+def test_orders_are_checked_as_events_are(changed):
+    said = control.as_json(ORDERS[1]) | changed
+    with pytest.raises(control.BadMessage) as caught:
+        control.decode_order(json.dumps(said).encode())
+    assert caught.value.job == JOB and next(iter(changed)) in caught.value.message
+
+
+@pytest.mark.parametrize("line", [b"", b"no JSON", b"[1]", b"\xff", b"[" * 100_000])
+def test_what_is_no_json_object_is_about_no_job(line):
+    with pytest.raises(control.BadMessage, match="no JSON object") as caught:
+        control.decode_event(line)
+    assert caught.value.job is None
 
 
 @pytest.mark.parametrize("message", GOOD, ids=lambda message: message["event"])
 def test_each_field_is_of_its_kind(message):
+    optional = {
+        name for name, field in control.fields_of(control.EVENTS[message["event"]]).items() if field.optional
+    }
     for name in set(message) - {"event"}:
         wrong = [{} if name not in ("slots", "notes") else 7, -(2**63), 2**63, float("nan"), "x" * (2 << 20)]
         wrong += (
@@ -119,25 +185,8 @@ def test_each_field_is_of_its_kind(message):
         )
         for value in wrong:
             assert name in refused({**message, name: value}), (name, value)
-        if (
-            name
-            not in (
-                "dashboard",
-                "joined",
-                "slots",
-                "tasks",
-                "node",
-                "host",
-                "device",
-                "attempt",
-                "seconds",
-                "poster",
-                "found",
-                "first",
-            )
-            and (message["event"], name) != ("segment", "notes")
-            and (message["event"], name) != ("strip", "path")
-        ):
+        # A strip's file has all of these fields, or there is none.
+        if name not in optional or (message["event"] == "strip" and name in ("base", "bytes", "sha256")):
             assert name in refused({key: it for key, it in message.items() if key != name})
 
 
@@ -157,8 +206,9 @@ def test_a_path_is_a_file_of_the_folder(tmp_path):
     os.mkfifo(folder / "pipe")
     (tmp_path / "link").symlink_to(folder)
     for good in ("good", "gone"):
-        said = {"event": "segment", "path": str(folder / good)}
-        assert control.of_job(said, 12, folder)["path"] == folder / good
+        video = control.Video(job=JOB, path=str(folder / good), frames=12, bytes=1, sha256=SHA)
+        control.check_of_job(video, 12, folder)
+        assert list(control.files_of(video)) == [str(folder / good)]
     bad = [
         str(theirs),
         str(folder),
@@ -181,16 +231,21 @@ def test_a_path_is_a_file_of_the_folder(tmp_path):
     ]
     for name in ("path", "poster"):
         for path in bad:
-            with pytest.raises(RenderError, match=r"BAD_MESSAGE|no file|no regular|name too long"):
-                control.of_job({"event": "video", name: path}, 12, folder)
-    with pytest.raises(RenderError):
-        control.of_job({"event": "segment", "path": f"{tmp_path}/link/good"}, 12, tmp_path / "link")
+            with pytest.raises(control.BadMessage, match=r"no file|no regular|name too long"):
+                control.check_of_job(replace(video, **{name: path}), 12, folder)
+    with pytest.raises(control.BadMessage):
+        control.check_of_job(replace(video, path=f"{tmp_path}/link/good"), 12, tmp_path / "link")
 
 
-@pytest.mark.parametrize("name, value", [("frame", 12), ("index", 12), ("frames", 13)])
+@pytest.mark.parametrize("name, value", [("frame", 12), ("index", 12), ("first", 12), ("frames", 13)])
 def test_a_job_has_so_many_frames(tmp_path, name, value):
-    with pytest.raises(RenderError, match=name):
-        control.of_job({"event": "frame", name: value}, 12, tmp_path)
+    segment = control.Segment(
+        job=JOB, index=11, first=11, frames=12, path=f"{tmp_path}/x", bytes=1, sha256=SHA
+    )
+    event = control.Frame(job=JOB, frame=11) if name == "frame" else segment
+    control.check_of_job(event, 12, tmp_path)
+    with pytest.raises(control.BadMessage, match=f"{name} is {value}"):
+        control.check_of_job(replace(event, **{name: value}), 12, tmp_path)
 
 
 UNKNOWN = "0" * 64
@@ -301,10 +356,10 @@ FOUND = {
 )
 def test_what_is_found_of_frames_becomes_notes_whatever_is_missing(found):
     """What a driver may say of frames can be told, merged and said again of a segment."""
-    said = control.checked({"event": "frame", "job": JOB, "frame": 1, "found": found})["found"]
+    said = heard({"event": "frame", "job": JOB, "frame": 1, "found": found}).found
     one, two = notes.of_frame(1, said), notes.of_frame(2, FOUND)
     for known in (one, notes.merged(one, two), notes.merged(two, one)):
-        assert control.checked({"event": "limit", "job": JOB, "notes": known})["notes"] == known
+        assert heard({"event": "limit", "job": JOB, "notes": known}).notes == known
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.service.jobs.registry import Registry
 from mandel.store.store import Store
 from tests.store.scenario import SEGMENTS, put
@@ -50,7 +51,7 @@ def test_a_pause_says_how_many_frames_are_rendered_again(registry):
         registry.pause(JOB)
         assert (job.progress()["done"], registry.describe(job)["again"]) == (5, 3)
     registry.resume(JOB)
-    assert registry.next() == {"do": "cancel", "job": JOB}
+    assert registry.next() == control.Cancel(job=JOB)
     registry.cancel_confirmed(JOB)
     registry.next().begin(job.segments)
     assert "again" not in job.progress()

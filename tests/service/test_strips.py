@@ -9,6 +9,7 @@ import pytest
 from mandel.errors import MandelError, StoreError
 from mandel.payload.payload import parse
 from mandel.payload.recolour import recoloured
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.service.jobs import strips
 from mandel.service.jobs.job import Job
@@ -87,7 +88,9 @@ def test_a_full_disk_costs_a_job_its_strips_and_one_line(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "mandel"):
         for strip in range(3):
             (path := tmp_path / f"{strip}").write_bytes(b"samples")
-            event = {"strip": strip, "found": False, "base": 0, "path": path, "sha256": ""}
+            event = control.Strip(
+                job="a" * 64, strip=strip, found=False, base=0, path=str(path), bytes=7, sha256="0" * 64
+            )
             strips.made(one, FullDisk(), event)
             assert not path.exists()
     assert one.strips == {"iterated": 3, "found": 0}

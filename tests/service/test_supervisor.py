@@ -6,6 +6,7 @@ import pytest
 
 from mandel.errors import StoreError
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.service.jobs.registry import Registry
 from mandel.service.supervision.supervisor import Supervisor
@@ -31,7 +32,12 @@ def begun(store, job: str = JOB, payload: dict = CANONICAL):
     registry = Registry(store, 0, 100, 100)
     supervisor = Supervisor(registry, [], 20)
     found = registry.next()
-    return registry, lambda: supervisor._order(found, None), found
+
+    def begin() -> control.Order | None:
+        supervisor._begin(found, None)
+        return supervisor._outbox.popleft() if supervisor._outbox else None
+
+    return registry, begin, found
 
 
 def fail_after(store, monkeypatch, action) -> None:
@@ -49,7 +55,7 @@ def test_a_job_cancelled_while_it_cannot_be_begun_is_let_go(store, monkeypatch):
     fail_after(store, monkeypatch, registry.cancel)
     assert begin() is None and job.state == CANCELLED and not registry.cancelling
     again = registry.retry(JOB)
-    assert [registry.next(), registry.next(), registry.next()] == [{"do": "cancel", "job": JOB}, again, None]
+    assert [registry.next(), registry.next(), registry.next()] == [control.Cancel(job=JOB), again, None]
 
 
 def test_a_job_paused_while_it_cannot_be_begun_rests(store, monkeypatch):
@@ -74,9 +80,5 @@ def test_a_job_of_an_older_version_ends_clearly(store, payload, code):
 def test_a_job_of_this_version_is_begun(store):
     _registry, begin, _job = begun(store)
     told = begin()
-    assert (
-        told["do"] == "render"
-        and told["job"] == JOB
-        and told["payload"] == CANONICAL
-        and told["segments"] == {}
-    )
+    assert isinstance(told, control.Render) and told.job == JOB and told.payload == CANONICAL
+    assert (told.segments, told.source, told.strips) == ([], None, [])

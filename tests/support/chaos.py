@@ -16,6 +16,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.errors import MandelError
 from mandel.payload.payload import parse
+from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
 from tests.service.heads import Reply
@@ -136,7 +137,7 @@ def _executor() -> LocalExecutor:
 def _calm(text: str) -> tuple[str, ...]:
     folder = Path(tempfile.mkdtemp(prefix="mandel-calm-"))
     events = []
-    scheduler = Scheduler(_executor(), events.append)
+    scheduler = Scheduler(_executor(), lambda event: events.append(control.as_json(event)))
     try:
         scheduler.add(JobRun("calm", parse(loads(text.encode()), PayloadLimits()), folder, {}))
         while scheduler.busy:

@@ -64,6 +64,19 @@ def rgb(colours: np.ndarray) -> np.ndarray:
     return np.floor(transfer.encode_srgb(colours) * 255 + 0.5).astype(np.uint8)
 
 
+def rgb10(colours: np.ndarray) -> np.ndarray:
+    """Linear colours (H, W, 3) to words of ten bits a channel, uint8 (H, W, 4)."""
+    levels = np.floor(transfer.encode_srgb(colours) * 1023 + 0.5).astype("<u4")
+    words = levels[..., 0] | levels[..., 1] << 10 | levels[..., 2] << 20
+    return words.view(np.uint8).reshape(*words.shape, 4)
+
+
+def channels(words: np.ndarray) -> np.ndarray:
+    """The levels of such words, (H, W, 3)."""
+    pixels = np.ascontiguousarray(words).view("<u4")[..., 0]
+    return np.stack([pixels >> 10 * channel & 1023 for channel in range(3)], axis=-1)
+
+
 def yuv420(colours: np.ndarray) -> np.ndarray:
     """Linear colours (H, W, 3), sides even, to BT.709 limited range, uint8 (H*3/2, W), planes Y, Cb, Cr."""
     yuv = transfer.to_yuv(transfer.encode_srgb(colours))

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.jobs.scheduler import MAX_ATTEMPTS, Scheduler
+from mandel.driver.jobs.policy import DEFAULT_POLICY
+from mandel.driver.jobs.scheduler import Scheduler
 from mandel.errors import RenderError
 from mandel.plan.iteration_limit import IterationLimit
+from mandel.protocol import control
 from mandel.tasks.executor import Outcome
 from mandel.tasks.results import check_segment
 from mandel.video.encode import encode_segment
@@ -81,7 +83,9 @@ def test_a_wrong_segment_is_made_again(name, tmp_path):
 
 def test_a_worker_that_always_returns_wrong_segments_fails_the_job_and_ends_nothing(tmp_path):
     (failed,) = drive(Lying(None, 1000), tmp_path).of("failed")
-    assert failed["code"] == "BAD_RESULT" and f"failed {MAX_ATTEMPTS} times" in failed["message"]
+    assert (
+        failed["code"] == "BAD_RESULT" and f"failed {DEFAULT_POLICY.max_attempts} times" in failed["message"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,8 +154,9 @@ class Store(Events):
         super().__init__()
         self.kept = kept
 
-    def __call__(self, event):
-        super().__call__(event)
+    def __call__(self, said):
+        super().__call__(said)
+        event = control.as_json(said)
         if event["event"] == "segment":
             self.kept[event["index"]] = Path(event["path"]).with_name("final-" + Path(event["path"]).name)
         if event["event"] == "spoilt":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mandel.errors import RenderError
 
+EMBEDDED = "embedded"  # the setting ``address`` of a service that needs no Ray
 _PROBE_SECONDS = 3.0
 _LONGEST_ADDRESS = 300
 _ADDRESS = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -28,12 +29,12 @@ def find_cluster(address: str) -> str | None:
 
     Args:
         address: HOST:PORT, ``auto`` (the one that RAY_ADDRESS names or that
-            this user runs on this machine, if any) or ``local`` (never join).
+            this user runs on this machine, if any), ``local`` or ``embedded`` (never join).
 
     Raises:
         RenderError: NO_CLUSTER when no Ray answers at a named address.
     """
-    if address == "local":
+    if address in ("local", EMBEDDED):
         return None
     named = address if address != "auto" else os.environ.get("RAY_ADDRESS", "")
     if named in ("", "auto", "local"):

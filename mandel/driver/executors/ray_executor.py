@@ -29,15 +29,13 @@ from mandel.driver.executors.ray_cluster import find_cluster
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, VIDEO_BAILOUT
 from mandel.errors import RenderError
 from mandel.plan.view import View
-from mandel.tasks.executor import Outcome, Task
+from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task
 from mandel.tasks.heartbeats import LEAST_SECONDS, HeartbeatListener
 from mandel.tasks.results import bad_result
 from mandel.tasks.units import FrameUnit
 from mandel.worker.functions import Slot
 from mandel.worker.ray_call import Meter, PackedTask, by_value, heartbeat_key
 
-# Several frames in flight per GPU hide transfers and the host's share of a task.
-TASKS_PER_GPU = 3
 # Each slot's share of a GPU. A little is left for a task that starts beside full slots.
 _GPU_LEFT = 0.01
 _GPU_SHARE = (1 - _GPU_LEFT) / TASKS_PER_GPU

@@ -26,7 +26,7 @@ class Cache:
         self._most = most
 
     @staticmethod
-    def key(unit) -> str:
+    def key(unit: object) -> str:
         """The name of what a unit of work makes: SHA-256 of its fields."""
         return hashlib.sha256(repr(unit).encode()).hexdigest()
 

@@ -11,7 +11,7 @@ from mandel.errors import RenderError
 DISK_FULL = RenderError("DISK_FULL", "no space left for the job's files; free some and ask again")
 
 
-def write_segment(tmp: Path, job: str, index: int, data: bytes) -> dict:
+def write_segment(tmp: Path, job: str, index: int, data: bytes | memoryview) -> dict[str, object]:
     """Writes a segment; where it lies, its size and its digest, as the event of it has them.
 
     Raises:

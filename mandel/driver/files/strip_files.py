@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from mandel.protocol import control
 from mandel.tasks.units import RAW_SHADED
 
 
@@ -41,7 +44,7 @@ class StripFile:
         except OSError:
             return False
 
-    def read(self) -> np.ndarray | None:
+    def read(self) -> npt.NDArray[np.uint8] | None:
         """What is in the file, uint8; None unless its digest proves it."""
         try:
             data = self.path.read_bytes()
@@ -58,16 +61,16 @@ class StripFiles:
     Args:
         job: its id.
         tmp: where files are written.
-        found: the strips in DB/: by number, which is text as in JSON, the fields of a ``StripFile``.
+        found: the strips in DB/: by number the fields of a ``StripFile``.
         keeps: whether they stay there when the job is done.
     """
 
-    def __init__(self, job: str, tmp: Path, found: Mapping[str, Sequence] | None = None, keeps: bool = False):
+    def __init__(
+        self, job: str, tmp: Path, found: Mapping[int, Sequence[Any]] | None = None, keeps: bool = False
+    ):
         self.keeps = keeps
         self._job, self._tmp = job, tmp
-        self._found = {
-            int(strip): StripFile(Path(path), *rest) for strip, (path, *rest) in (found or {}).items()
-        }
+        self._found = {strip: StripFile(Path(path), *rest) for strip, (path, *rest) in (found or {}).items()}
         self._stored = set(self._found)
         self._full = False
 
@@ -92,36 +95,32 @@ class StripFiles:
         """Iterate this one; fine if it was not there."""
         self._found.pop(strip, None)
 
-    def read(self, strip: int) -> np.ndarray | None:
+    def read(self, strip: int) -> npt.NDArray[np.uint8] | None:
         """A strip's bytes, uint8; None if they are not what was stored: it is then forgotten."""
         data = self._found[strip].read()
         if data is None:
             self.forget(strip)
         return data
 
-    def made(self, strip: int, base: int, raw: np.ndarray | None) -> dict:
+    def made(self, strip: int, base: int, raw: npt.NDArray[np.uint8] | None) -> control.Strip:
         """A strip was made; the event that says so, with the file of its samples if it has one now.
 
         Args:
             raw: its samples, uint8, if they came along.
         """
-        event = {"event": "strip", "job": self._job, "strip": strip, "found": self.has(strip)}
-        if raw is None or event["found"] or self._full:
+        event = control.Strip(job=self._job, strip=strip, found=self.has(strip))
+        if raw is None or event.found or self._full:
             return event
         path = self._tmp / f"{self._job[:16]}-{strip}.strip"
         try:
-            path.write_bytes(raw)
+            path.write_bytes(raw.data)
         except OSError as error:  # it is only iterated again, should it be needed again
             path.unlink(missing_ok=True)
             self._full = True
-            return event | {"error": f"strips are not stored any more: {error.strerror or error}"}
+            return replace(event, error=f"strips are not stored any more: {error.strerror or error}")
         self._stored.add(strip)
-        return event | {
-            "path": str(path),
-            "base": base,
-            "bytes": len(raw),
-            "sha256": hashlib.sha256(raw).hexdigest(),
-        }
+        sha256 = hashlib.sha256(raw.data).hexdigest()
+        return replace(event, path=str(path), base=base, bytes=len(raw), sha256=sha256)
 
     def unneeded(self, first: int, last_frame: Callable[[int], int]) -> Iterable[int]:
         """Stored strips that may go, since all frames before ``first`` are durable; each is named once.

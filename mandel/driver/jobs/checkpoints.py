@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -18,18 +17,14 @@ import numpy as np
 
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import SchedulingPolicy
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, WorkItem
 from mandel.errors import MandelError
+from mandel.plan.picture import shape
 from mandel.plan.reference import Reference
 from mandel.plan.segment_plan import SegmentPlan
 from mandel.tasks.executor import Executor, Task
 
-# Seconds of work from which on its result is kept at once, and a picture when the driver stops.
-_WORTH_KEEPING = 1.0
-_WORTH_AT_STOP = 0.05
-# Of pictures, at most: many slots make many of them in a second.
-_BYTES_PER_SECOND = 32e6
-_MOST_WAITING = 2
 _DIGEST = 32
 
 
@@ -40,8 +35,8 @@ class Checkpoints:
         executor: where results lie.
     """
 
-    def __init__(self, executor: Executor):
-        self._executor = executor
+    def __init__(self, executor: Executor, policy: SchedulingPolicy):
+        self._executor, self._policy = executor, policy
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mandel-kept")
         self._under_way: list[Future] = []
         self._removing: list[Future] = []
@@ -49,29 +44,21 @@ class Checkpoints:
 
     def keep(self, job: JobRun, item: WorkItem, task: Task, handle: Any, seconds: float) -> None:
         """Keeps what took ``seconds``, if it is worth it and there is time."""
-        if job.cache is None or seconds < _WORTH_KEEPING:
+        if job.cache is None or seconds < self._policy.checkpoint_seconds:
             return
         self._under_way = [future for future in self._under_way if not future.done()]
         if item.kind == REFERENCE:
             self._under_way.append(self._writer.submit(self._write_reference, job.cache, task, handle))
-        elif item.kind == FRAME and len(self._under_way) < _MOST_WAITING:
+        elif item.kind == FRAME and len(self._under_way) < self._policy.checkpoint_queue:
             slots = sum(self._executor.slots().values())
-            if seconds >= job.frame_bytes * slots / _BYTES_PER_SECOND:
+            if seconds >= job.frame_bytes * slots / self._policy.checkpoint_bytes_per_second:
                 self._submit(job, item.index, handle)
 
     def keep_all(self, jobs: Iterable[JobRun]) -> None:
         """The driver stops: keeps every picture that is not in a durable segment, if rendering is the dearer."""
         for job in jobs:
-            dearest = max(
-                (
-                    seconds
-                    for (cost_class, _), seconds in job.recent_seconds.items()
-                    if cost_class.kind == FRAME
-                ),
-                default=0.0,
-            )
-            if dearest >= _WORTH_AT_STOP:
-                for frame, handle in job.pictures():
+            if job.timings.longest_mean(FRAME) >= self._policy.checkpoint_seconds_at_stop:
+                for frame, handle in job.frontier.pictures():
                     self._submit(job, frame, handle)
 
     def restore(self, job: JobRun, item: WorkItem, task: Task) -> Any:
@@ -100,8 +87,9 @@ class Checkpoints:
             return None
         job.findings.restored(frame, json.loads(data[end:] or b"null"))
         self._frames.setdefault(job.name, set()).add(frame)
-        shape = (job.payload.frame_height * 3 // 2, job.payload.frame_width)
-        return self._executor.publish(np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST).reshape(shape))
+        p, picture = job.payload, np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST)
+        layout = p.coding.layout
+        return self._executor.publish(picture.reshape(shape(p.frame_width, p.frame_height, layout)))
 
     def forget(self, job: JobRun, segment: SegmentPlan) -> None:
         """A segment is durable: its frames are needed no more."""
@@ -115,9 +103,9 @@ class Checkpoints:
         """A job is over, or was taken away: what is kept of it may be of use later."""
         self._frames.pop(name, None)
 
-    def close(self, deadline: float) -> None:
-        """Ends the thread; waits until ``deadline`` (time.monotonic) for what is being written and removed."""
-        wait([*self._under_way, *self._removing], max(0.0, deadline - time.monotonic()))
+    def close(self, seconds: float) -> None:
+        """Ends the thread; waits at most ``seconds`` for what is being written and removed."""
+        wait([*self._under_way, *self._removing], max(0.0, seconds))
         self._writer.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, job: JobRun, frame: int, handle: Any) -> None:

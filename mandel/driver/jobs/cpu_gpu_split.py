@@ -8,14 +8,6 @@ from collections.abc import Mapping
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass
 
-# A call of frames that take less is worth filling up.
-_CALL_SECONDS = 0.15
-_MOST_TOGETHER = 8
-# CPUs that add a smaller share than this to what GPUs render leave all of it to them.
-_WORTH_IT = 0.1
-# What encoding a frame is taken to need, a byte of it, until a segment was encoded (docs/benchmarks.md).
-_ENCODING = 8e-9
-
 
 def left_to_others(
     job: JobRun, kind: str, slots: Mapping[str, int], running: Mapping[str, int]
@@ -28,7 +20,7 @@ def left_to_others(
     """
     if len(slots) == 1:
         return frozenset()
-    wise = {FRAME: job.frames_left, STRIP: job.needs_ahead}
+    wise = {FRAME: job.frontier.frames_left, STRIP: job.frontier.needs_ahead}
     cost_classes = ((CostClass(item, deep), ahead) for item, ahead in wise.items() for deep in (False, True))
     return frozenset(
         cost_class
@@ -46,23 +38,17 @@ def _should_take(
     ahead: int,
 ) -> bool:
     """Whether a slot ends an item before the others have made all ``ahead`` that are wanted before it."""
-    paces = {
-        other: job.recent_seconds[cost_class, other]
-        for other in slots
-        if (cost_class, other) in job.recent_seconds
-    }
-    if (own := paces.pop(kind, None)) is None:
+    means = job.timings.by_kind(cost_class, slots)
+    if (own := means.pop(kind, None)) is None:
         # How long a CPU takes shows in one item; GPUs begin at once.
         return kind == "gpu" or not running.get(cost_class.kind)
-    if not paces:
+    if not means:
         return kind == "gpu"
-    if own <= min(paces.values()):
+    if own <= min(means.values()):
         return True  # whatever the others do: there must be one that takes it
     if cost_class.kind == FRAME and kind == "cpu" and _delays_encoding(job, cost_class, slots, running):
         return False
-    return own <= min(
-        max(recent_seconds, ahead * recent_seconds / slots[other]) for other, recent_seconds in paces.items()
-    )
+    return own <= min(max(mean, ahead * mean / slots[other]) for other, mean in means.items())
 
 
 def _delays_encoding(
@@ -73,14 +59,16 @@ def _delays_encoding(
     Or nearly so: a frame that takes a core long holds its segment up, for little.
     """
     # What GPUs take seems more when CPUs are busy: those would then render, and be busier still.
-    own, gpu = job.recent_seconds.get((cost_class, "cpu")), job.least_seconds(cost_class, "gpu")
+    own, gpu = job.timings.mean(cost_class, "cpu"), job.timings.least(cost_class, "gpu")
     if not own or not gpu:
         return False
-    encoding = job.recent_seconds.get((CostClass(SEGMENT), "cpu"), _ENCODING * job.frame_bytes)
+    encoding = job.timings.mean(CostClass(SEGMENT), "cpu")
+    if encoding is None:
+        encoding = job.policy.encoding_seconds_per_byte * job.frame_bytes
     rate = slots["gpu"] / gpu
     left = slots["cpu"] - encoding * rate  # CPUs that do not encode what GPUs render
     more = left / (own + encoding)  # frames a second that they render and encode
-    return more < _WORTH_IT * rate or running.get(FRAME, 0) >= more * own
+    return more < job.policy.worthwhile_share * rate or running.get(FRAME, 0) >= more * own
 
 
 def frames_per_batch(job: JobRun, kind: str, slots: Mapping[str, int]) -> int:
@@ -89,6 +77,13 @@ def frames_per_batch(job: JobRun, kind: str, slots: Mapping[str, int]) -> int:
     Each call costs the driver, the raylet and the worker some 10 ms; towards the job's end fewer frames
     together leave less to wait for.
     """
-    if not (seconds := job.recent_seconds.get((job.next_cost_class, kind))):
+    if not (seconds := job.timings.mean(job.next_cost_class, kind)):
         return 1
-    return max(1, min(int(_CALL_SECONDS / seconds), job.frames_left // (2 * slots[kind]), _MOST_TOGETHER))
+    return max(
+        1,
+        min(
+            int(job.policy.call_seconds / seconds),
+            job.frontier.frames_left // (2 * slots[kind]),
+            job.policy.max_batch,
+        ),
+    )

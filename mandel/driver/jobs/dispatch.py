@@ -13,17 +13,11 @@ from mandel.driver.jobs.express import Express
 from mandel.driver.jobs.fair_share import FairShare
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.memory import Taken, room, room_ahead, taken
+from mandel.driver.jobs.policy import Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTasks
 from mandel.driver.recipes.recipe import REFERENCE, SEGMENT, CostClass, WorkItem
 from mandel.plan.orbit_memory import announcement
 from mandel.tasks.executor import Executor, Task
-
-MAX_ATTEMPTS = 3
-# A node that failed one of a job's tasks gets none of them for a while, one that fails so many in a row no more.
-MAX_BLAME = 2
-_SUSPECT_SECONDS = 15.0
-# More calls per slot than can run: a worker never waits for this loop, least of all one that takes 2 ms.
-_IN_FLIGHT = {"cpu": 2, "gpu": 4}
 
 
 class Dispatcher:
@@ -37,12 +31,14 @@ class Dispatcher:
         guard: called as ``guard(job, step, *args)``; what the step gives, None if it raised and the job failed.
         restore: called as ``restore(job, item, task)``; whether what the task would make is there already.
         say: called as ``say(job, message, level)`` with what a person may want to know.
+        policy: when and how often.
+        clock: what time it is.
 
     Attributes:
         failures: failed attempts of any job so far, which its owner counts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         executor: Executor,
         jobs: Mapping[str, JobRun],
@@ -51,11 +47,14 @@ class Dispatcher:
         guard: Callable[..., Any],
         restore: Callable[[JobRun, WorkItem, Task], bool],
         say: Callable[[JobRun, str, str], None],
+        policy: SchedulingPolicy,
+        clock: Clock,
     ):
+        self._policy, self._clock = policy, clock
         self._executor, self._jobs, self._fair_share, self._running = executor, jobs, fair_share, running
         self._guard, self._restore, self._say = guard, restore, say
         self._copies = Copies(running, jobs, say, self._addressed)
-        self._express = Express(executor, jobs, fair_share, running)
+        self._express = Express(executor, jobs, fair_share, running, policy, clock)
         self._taken: Taken | None = None  # as of now, if it was summed up since something changed
         self.failures = 0
 
@@ -63,12 +62,12 @@ class Dispatcher:
         """Hands out what fits."""
         slots = self._executor.slots()
         calls = self._running.calls
-        ahead = room_ahead(len(self._jobs), self._executor.memory())
+        ahead = room_ahead(len(self._jobs), self._executor.memory(), self._policy)
         for job in list(self._jobs.values()):
-            self._guard(job, job.prefetch, sum(slots.values()), ahead)
+            self._guard(job, job.frontier.prefetch, sum(slots.values()), ahead)
         self.changed()
         for kind, count in slots.items():
-            while calls[kind] < _IN_FLIGHT[kind] * count and self._hand_out(kind, slots):
+            while calls[kind] < self._policy.queued_calls[kind] * count and self._hand_out(kind, slots):
                 pass
             if len(slots) > 1 and calls[kind] < count:
                 self._copies.take_over(kind, count - calls[kind], slots)
@@ -86,10 +85,7 @@ class Dispatcher:
         """Starts tasks of a job, one after the other on one worker, unless it was given up meanwhile."""
         if self._jobs.get(job.name) is job:
             kinds = self._executor.slots()
-            tasks = [
-                (item, job.final_attempt_on_other_kind(item, task, MAX_ATTEMPTS, kinds))
-                for item, task in batch
-            ]
+            tasks = [(item, job.attempts.final_on_other_kind(item, task, kinds)) for item, task in batch]
             self._announce(job, tasks)
             self._running.submit(job, [(item, self._addressed(job, task)) for item, task in tasks])
 
@@ -105,14 +101,14 @@ class Dispatcher:
             if self._restore(job, *first):
                 continue
             batch = [first]
-            most = 1 if job.is_alone(first[0]) else frames_per_batch(job, kind, slots)
+            most = 1 if job.attempts.is_alone(first[0]) else frames_per_batch(job, kind, slots)
             while (
                 len(batch) < most
                 and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
             ):
                 if self._restore(job, *more):
                     continue
-                if job.is_alone(more[0]):
+                if job.attempts.is_alone(more[0]):
                     self.submit(job, [more])
                     break
                 batch.append(more)
@@ -122,7 +118,7 @@ class Dispatcher:
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[JobRun, WorkItem, Task] | None:
         for job in self._fair_share.ranked(self._jobs.values()):
-            left = self._left_to_others(job, kind, slots) if job.frames_left else None
+            left = self._left_to_others(job, kind, slots) if job.frontier.frames_left else None
             if left is not None and (given := self._next(job, kind, left)) is not None:
                 return job, *given
         return None
@@ -147,7 +143,7 @@ class Dispatcher:
         for job in self._fair_share.ranked(self._jobs.values()) if waiting else ():
             if job.client not in waiting:
                 continue
-            place = self._express.place(kind, job.blocklist(MAX_BLAME, _SUSPECT_SECONDS))
+            place = self._express.place(kind, job.attempts.blocklist(self._clock()))
             if place is None:
                 return
             if (given := self._first(job, kind)) is not None:
@@ -167,7 +163,7 @@ class Dispatcher:
 
     def _addressed(self, job: JobRun, task: Task) -> Task:
         """The task, saying which nodes must not run it and how many failures are known."""
-        avoid = job.blocklist(MAX_BLAME, _SUSPECT_SECONDS)
+        avoid = job.attempts.blocklist(self._clock())
         if avoid:  # but not all that have such slots: it would wait for ever
             able = {
                 n["id"]

@@ -7,21 +7,14 @@ way for the next client that waits.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from mandel.driver.jobs.fair_share import FairShare
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTask, RunningTasks
 from mandel.tasks.executor import Executor
-
-# So long a client waits for a slot first: where tasks are short, one is free by then.
-_PATIENCE_SECONDS = 1.0
-_MOST_SECONDS = 2 * _PATIENCE_SECONDS  # that count
-# After so long a task makes way, if another client waits for its place. What it has done by then is lost.
-_TURN_SECONDS = 2.0
-_LOOK_SECONDS = 0.1
 
 
 class ExpressSlot(NamedTuple):
@@ -42,8 +35,15 @@ class Express:
     """
 
     def __init__(
-        self, executor: Executor, jobs: Mapping[str, JobRun], fair_share: FairShare, running: RunningTasks
+        self,
+        executor: Executor,
+        jobs: Mapping[str, JobRun],
+        fair_share: FairShare,
+        running: RunningTasks,
+        policy: SchedulingPolicy,
+        clock: Clock,
     ):
+        self._policy, self._clock = policy, clock
         self._executor, self._jobs, self._fair_share, self._running = executor, jobs, fair_share, running
         self._waited: dict[
             str, float
@@ -52,20 +52,25 @@ class Express:
 
     def waiting(self, slots: Mapping[str, int]) -> set[str]:
         """Clients that have waited, and have no task beside the slots either."""
-        now, busy = time.monotonic(), len(self._running.beside())
-        if now - self._looked < _LOOK_SECONDS and busy == self._busy:
+        now, busy = self._clock(), len(self._running.beside())
+        if now - self._looked < self._policy.express_look_seconds and busy == self._busy:
             return set()
         passed = now - self._looked
         self._looked, self._busy = now, busy
         under_way = self._running.jobs
-        wanting = {job.client for job in self._jobs.values() if job.frames_left or job in under_way}
+        wanting = {job.client for job in self._jobs.values() if job.frontier.frames_left or job in under_way}
         served = self._running.served(slots)
         waited = {
             client: self._waited.get(client, 0.0) + (-passed if client in served else passed)
             for client in wanting & self._waited.keys()
         }
-        self._waited = {client: min(max(waited.get(client, 0.0), 0.0), _MOST_SECONDS) for client in wanting}
-        ready = {client for client, waited in self._waited.items() if waited >= _PATIENCE_SECONDS}
+        self._waited = {
+            client: min(max(waited.get(client, 0.0), 0.0), self._policy.express_wait_limit)
+            for client in wanting
+        }
+        ready = {
+            client for client, waited in self._waited.items() if waited >= self._policy.express_wait_seconds
+        }
         return ready - served - {task_run.job.client for task_run in self._running.beside()}
 
     def place(self, kind: str, blocklist: set[str]) -> ExpressSlot | None:
@@ -75,7 +80,11 @@ class Express:
         if free := set(nodes) - {task_run.task.node for task_run in beside}:
             return ExpressSlot(min(free, key=lambda node: (node in blocklist, node)))
         longest = max(beside, key=self._running.age, default=None)
-        if longest is None or longest.task.node not in nodes or self._running.age(longest) < _TURN_SECONDS:
+        if (
+            longest is None
+            or longest.task.node not in nodes
+            or self._running.age(longest) < self._policy.express_turn_seconds
+        ):
             return None
         return ExpressSlot(longest.task.node, longest)
 
@@ -84,5 +93,5 @@ class Express:
         if (task_run := place.leaving) is not None:
             self._fair_share.charge(task_run.job, self._running.age(task_run))
             self._running.abandon(task_run.job, task_run.item)
-            task_run.job.put_back(task_run.item)
+            task_run.job.frontier.put_back(task_run.item)
         return place.node

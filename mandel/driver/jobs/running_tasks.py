@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, Clock, SchedulingPolicy
 from mandel.driver.jobs.stragglers import Stragglers
 from mandel.driver.recipes.recipe import REFERENCE, SEGMENT, WorkItem
 from mandel.tasks.executor import Executor, Outcome, Task
 
-# A slot with nothing else to do makes anew what took another kind so many times its own pace, and so many seconds.
-_TAKE_OVER, _TAKE_OVER_SECONDS = 2.0, 1.0
 # The kind of slot of what runs beside all slots.
 _BESIDE = "beside"
 
@@ -43,7 +43,10 @@ class RunningTasks:
         calls: how many there are on each kind of slot.
     """
 
-    def __init__(self, executor: Executor):
+    def __init__(
+        self, executor: Executor, policy: SchedulingPolicy = DEFAULT_POLICY, clock: Clock = time.monotonic
+    ):
+        self._policy = policy
         self._executor = executor
         self.calls: Counter = Counter()
         self._by_ticket: dict[int, RunningTask] = {}
@@ -53,7 +56,7 @@ class RunningTasks:
         self._tasks: dict[
             tuple[JobRun, str], Counter
         ] = {}  # by job and kind of slot: how many of each kind of item
-        self._stragglers = Stragglers()
+        self._stragglers = Stragglers(policy, clock)
         self._copied: set[tuple[JobRun, WorkItem]] = set()
         self._heard: dict[int, tuple[int, int] | None] = {}  # what long tasks last said of their progress
 
@@ -178,10 +181,11 @@ class RunningTasks:
             job, item = task_run.job, task_run.item
             if task_run.slot in (kind, _BESIDE) or item.kind == SEGMENT or (job, item) in self._copied:
                 continue
-            recent_seconds = job.seconds_per_item(item, kind)
-            if recent_seconds is not None and self._stragglers.age(ticket) > max(
-                _TAKE_OVER * recent_seconds, _TAKE_OVER_SECONDS
-            ):
+            own = job.timings.mean(job.cost_class(item), kind)
+            if own is None:
+                continue
+            patience = max(self._policy.take_over_factor * own, self._policy.take_over_seconds)
+            if self._stragglers.age(ticket) > patience:
                 yield task_run
 
     def copy(self, job: JobRun, item: WorkItem, task: Task) -> None:

@@ -17,20 +17,19 @@ from typing import Any
 
 from mandel.driver.files.segment_files import disk_error, write_segment
 from mandel.driver.jobs.checkpoints import Checkpoints
-from mandel.driver.jobs.dispatch import MAX_ATTEMPTS, MAX_BLAME, Dispatcher
+from mandel.driver.jobs.dispatch import Dispatcher
 from mandel.driver.jobs.events import frame_event, kept_event, limit_event, segment_event
 from mandel.driver.jobs.fair_share import FairShare
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTask, RunningTasks
 from mandel.driver.jobs.video_assembly import UnusableSegments, VideoAssembler
 from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, WorkItem
 from mandel.errors import MandelError, RenderError
+from mandel.protocol import control
 from mandel.tasks.executor import Executor, Outcome, Task
 from mandel.tasks.results import as_told, check_result, segment_bytes, sound
 
-# A frame whose node died is not to blame, but it must not loop for ever either.
-MAX_LOSSES = 30
-_STAGE_SECONDS = 1.0
 _VIDEO = WorkItem("video", 0)
 
 
@@ -39,23 +38,40 @@ class Scheduler:
 
     Args:
         executor: where tasks run.
-        emit: takes each event, a JSON-serialisable dict (docs/design.md).
+        emit: takes each event.
         wake: called, from any thread, when ``step`` has something to do though no task has ended.
+        policy: all tuning constants; its jobs have the same.
+        clock: what time it is.
+        assembler: makes the videos; by default its own, on this machine.
     """
 
     def __init__(
-        self, executor: Executor, emit: Callable[[dict], None], wake: Callable[[], None] = lambda: None
+        self,
+        executor: Executor,
+        emit: Callable[[control.Event], None],
+        wake: Callable[[], None] = lambda: None,
+        policy: SchedulingPolicy = DEFAULT_POLICY,
+        clock: Clock = time.monotonic,
+        assembler: VideoAssembler | None = None,
     ):
-        self._executor = executor
+        self._executor, self._policy, self._clock = executor, policy, clock
         self._emit = emit
         self._jobs: dict[str, JobRun] = {}
         self._fair_share = FairShare(self._jobs)
-        self._running = RunningTasks(executor)
+        self._running = RunningTasks(executor, policy, clock)
         self._told = 0.0
-        self._assembler = VideoAssembler(wake)
-        self._checkpoints = Checkpoints(executor)
+        self._assembler = assembler or VideoAssembler(wake, policy)
+        self._checkpoints = Checkpoints(executor, policy)
         self._dispatcher = Dispatcher(
-            executor, self._jobs, self._fair_share, self._running, self._of, self._restore, self._say
+            executor,
+            self._jobs,
+            self._fair_share,
+            self._running,
+            self._of,
+            self._restore,
+            self._say,
+            policy,
+            clock,
         )
 
     @property
@@ -87,14 +103,14 @@ class Scheduler:
     def cancel(self, name: str) -> None:
         """Drops a job and its tasks; unknown names are ignored."""
         if self._drop(name):
-            self._emit({"event": "cancelled", "job": name})
+            self._emit(control.Cancelled(job=name))
 
     def adopted(self, name: str, index: int, path: Path) -> None:
         """A segment is durable at ``path``."""
         if (job := self._jobs.get(name)) is not None:
             self._checkpoints.forget(job, job.segments[index])
             if unneeded := self._of(job, job.adopted, index, path):
-                self._emit({"event": "unneeded", "job": name, "strips": unneeded})
+                self._emit(control.Unneeded(job=name, strips=list(unneeded)))
             if name in self._jobs:
                 self._assembler.look_at(job)
 
@@ -123,15 +139,13 @@ class Scheduler:
         Args:
             round_done: called every second or so.
         """
-        deadline = time.monotonic() + seconds
+        deadline = self._clock() + seconds
         self._checkpoints.keep_all(self._jobs.values())
-        while (self._running.wanted or self._assembler.checking) and (
-            left := deadline - time.monotonic()
-        ) > 0:
+        while (self._running.wanted or self._assembler.checking) and (left := deadline - self._clock()) > 0:
             round_done()
-            self._await(min(left, _STAGE_SECONDS))
+            self._await(min(left, self._policy.stage_seconds))
         self._checkpoints.keep_all(self._jobs.values())
-        self._checkpoints.close(deadline)
+        self._checkpoints.close(deadline - self._clock())
 
     def close(self) -> None:
         """Drops all jobs and waits for a join under way."""
@@ -176,18 +190,17 @@ class Scheduler:
         if outcome.error is None:
             self._made(task_run, outcome)
             return
-        job.failed_on[item] = task.kind
+        job.attempts.failed_on_kind(item, task.kind)
         self._failed(job, item, outcome)
 
     def _made(self, task_run: RunningTask, outcome: Outcome) -> None:
         """A task went well, and what it made is what it should be."""
         job, item, task, *_ = task_run
-        if job.blamed[outcome.info["node"]] < MAX_BLAME:
-            del job.blamed[outcome.info["node"]]
+        job.attempts.went_well(outcome.info["node"])
         if not task.node:  # beside full slots it takes longer
             job.record_seconds(item, task.kind, outcome.info["seconds"])
         if item.kind == REFERENCE:
-            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": 1, "total": 1})
+            self._emit(control.Stage(job=job.name, stage=item.kind, done=1, total=1))
         self._of(job, job.found, item, outcome.info.pop("found", None))
         if item.kind == STRIP and (
             made := self._of(
@@ -220,11 +233,11 @@ class Scheduler:
 
     def _tell_stages(self) -> None:
         """Tells, about once a second, how far the long tasks are that frames wait for."""
-        if time.monotonic() - self._told < _STAGE_SECONDS:
+        if self._clock() - self._told < self._policy.stage_seconds:
             return
-        self._told = time.monotonic()
+        self._told = self._clock()
         for job, item, done, total in self._running.progress():
-            self._emit({"event": "stage", "job": job.name, "stage": item.kind, "done": done, "total": total})
+            self._emit(control.Stage(job=job.name, stage=item.kind, done=done, total=total))
 
     def _learn(self, job: JobRun, item: WorkItem, outcome: Outcome) -> None:
         """Tells the job the value of an item that it wants to know. Raises RenderError."""
@@ -246,6 +259,7 @@ class Scheduler:
         except OSError as error:
             self._give_up(job, disk_error(error))
         else:
+            job.unadopted.add(item.index)
             self._assembler.check(job, item.index, Path(written["path"]), (task_run, outcome, written))
 
     def _look_at_checked(self) -> None:
@@ -259,7 +273,7 @@ class Scheduler:
             except OSError as error:
                 self._give_up(job, disk_error(error))
             except Exception as error:
-                job.failed_on[item] = task_run.task.kind
+                job.attempts.failed_on_kind(item, task_run.task.kind)
                 self._failed(job, item, replace(outcome, error=as_told(error)))
             else:
                 self._emit(segment_event(job, item, outcome, written))
@@ -269,16 +283,13 @@ class Scheduler:
         """One attempt failed: try again elsewhere, or give the job up and say why."""
         error = outcome.error
         if error["code"] == "NODE_LOST":
-            job.losses[item] += 1
+            job.attempts.lost(item)
         else:
-            job.attempts[item] += 1
-            if node := outcome.info.get("node"):
-                job.record_failure(node)
+            job.attempts.failed(item, outcome.info.get("node"), self._clock())
         if error["code"] == "JOB_TOO_BIG":  # so it is on every try
             return self._give_up(job, RenderError(error["code"], error["message"]))
-        if job.attempts[item] >= MAX_ATTEMPTS or job.losses[item] >= MAX_LOSSES:
-            failures = job.attempts[item] + job.losses[item]
-            message = f"{item} failed {failures} times; the last error: {error['message']}"
+        if job.attempts.used_up(item):
+            message = f"{item} failed {job.attempts.failures(item)} times; the last error: {error['message']}"
             self._give_up(
                 job, RenderError(error["code"], message), item.index if item.kind == FRAME else None
             )
@@ -287,16 +298,14 @@ class Scheduler:
         self._of(job, job.failed, item, error["code"] == "NODE_LOST")
 
     def _say(self, job: JobRun, message: str, level: str = "warning") -> None:
-        self._emit({"event": "log", "level": level, "message": f"job {job.name[:8]}: {message}"})
+        self._emit(control.Log(level=level, message=f"job {job.name[:8]}: {message}"))
 
     def _give_up(self, job: JobRun, error: MandelError, frame: int | None = None) -> None:
         """Ends a job without a video, once."""
         if self._jobs.get(job.name) is not job:
             return
         self._drop(job.name)
-        self._emit(
-            {"event": "failed", "job": job.name, "code": error.code, "frame": frame, "message": error.message}
-        )
+        self._emit(control.Failed(job=job.name, code=error.code, frame=frame, message=error.message))
 
     def _drop(self, name: str) -> bool:
         """Forgets a job and ends its tasks; whether there was one."""
@@ -325,14 +334,14 @@ class Scheduler:
             self._fair_share.close()
             self._checkpoints.release(name)
             self._running.cancel(name)
-            self._emit({"event": "video", "job": name, **facts})
+            self._emit(control.Video(job=name, **facts))
 
     def _join_again(self, job: JobRun, error: Exception) -> None:
         """A video could not be made; segments that cannot be joined are made again, whatever becomes of the job."""
         numbers = error.numbers if isinstance(error, UnusableSegments) else []
         for number in numbers:
             job.paths.pop(number, None)
-            self._emit({"event": "spoilt", "job": job.name, "index": number})
+            self._emit(control.Spoilt(job=job.name, index=number))
         for item in [WorkItem(SEGMENT, number) for number in numbers] or [_VIDEO]:
             if self._jobs.get(job.name) is job:
                 self._failed(job, item, Outcome(0, None, {}, as_told(error)))

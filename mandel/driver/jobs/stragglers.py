@@ -16,17 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-# A task is late after so many times what its like takes, and at least so many seconds: sooner when nothing is
-# heard of it and slots have nothing else to do.
-_IDLE = (5.0, 10.0)
-_BUSY = (30.0, 60.0)
-# What a task is taken to need as long as none of its kind has ended.
-_UNKNOWN_SECONDS = 24.0
-_LOOK_SECONDS = 1.0
-# Seconds without a sign after which one that gave signs is not heard any more.
-_SILENT_SECONDS = 10.0
-# Times the patience for each further copy: what is merely slow is copied a few times at most.
-_MORE = 4
+from mandel.driver.jobs.policy import DEFAULT_POLICY, Clock, SchedulingPolicy
 
 Heard = Callable[[Iterable[int]], Mapping[int, float]]
 
@@ -46,7 +36,8 @@ class _Watched:
 class Stragglers:
     """Watches tasks by ticket."""
 
-    def __init__(self):
+    def __init__(self, policy: SchedulingPolicy = DEFAULT_POLICY, clock: Clock = time.monotonic):
+        self._policy, self._clock = policy, clock
         self._watched: dict[int, _Watched] = {}
         self._usual: dict[tuple[str, str, str], float] = {}
         self._looked = 0.0
@@ -56,13 +47,15 @@ class Stragglers:
     ) -> None:
         """A task was submitted, in a call; ``copies`` of it before, each of which has made more patience due."""
         like = job, item_kind, slot_kind
-        self._watched[ticket] = _Watched(time.monotonic(), like, call, _MORE**copies)
+        self._watched[ticket] = _Watched(self._clock(), like, call, self._policy.copy_patience**copies)
 
     def ended(self, ticket: int, seconds: float | None = None) -> None:
         """A task is over; ``seconds`` it took, if it went well."""
         watched = self._watched.pop(ticket, None)
         if watched is not None and seconds is not None:
-            self._usual[watched.like] = max(seconds, 0.9 * self._usual.get(watched.like, 0.0))
+            self._usual[watched.like] = max(
+                seconds, self._policy.late_decay * self._usual.get(watched.like, 0.0)
+            )
 
     def unwanted(self, ticket: int) -> None:
         """A task will be late no more, but has its slot until it ends."""
@@ -72,11 +65,11 @@ class Stragglers:
     def goes_on(self, ticket: int) -> None:
         """A task that was late has told that it goes on: patience begins anew."""
         if (watched := self._watched.get(ticket)) is not None:
-            watched.told, watched.begun = False, time.monotonic()
+            watched.told, watched.begun = False, self._clock()
 
     def age(self, ticket: int) -> float:
         """Seconds since a task was submitted; 0 if it is not watched any more."""
-        return time.monotonic() - self._watched[ticket].submitted if ticket in self._watched else 0.0
+        return self._clock() - self._watched[ticket].submitted if ticket in self._watched else 0.0
 
     def forget(self, job: str) -> None:
         """A job is over; what it has under way tells nothing of others."""
@@ -94,17 +87,17 @@ class Stragglers:
             slots: how many of each kind there are.
             heard: the executor's.
         """
-        now = time.monotonic()
-        if now - self._looked < _LOOK_SECONDS:
+        now = self._clock()
+        if now - self._looked < self._policy.late_look_seconds:
             return []
         self._looked = now
         suspects = {
             ticket
             for ticket, one in self._watched.items()
-            if self._age(one, now) > self._patience(one, _IDLE)
+            if self._age(one, now) > self._patience(one, self._policy.late_when_idle)
         }
         heard_of = (
-            {ticket for ticket, ago in heard(suspects).items() if ago < _SILENT_SECONDS}
+            {ticket for ticket, ago in heard(suspects).items() if ago < self._policy.silent_seconds}
             if suspects
             else set()
         )
@@ -124,7 +117,7 @@ class Stragglers:
         for ticket in suspects:
             one = self._watched[ticket]
             idle = taken[one.like[2]] < slots.get(one.like[2], 1)
-            long = self._age(one, now) > self._patience(one, _BUSY)
+            long = self._age(one, now) > self._patience(one, self._policy.late_when_busy)
             # One that is heard of has its slot to itself: a copy would only wait, unless there is an idle one.
             if not one.told and (idle and long if ticket in heard_of else idle or long):
                 one.told = True
@@ -136,4 +129,4 @@ class Stragglers:
 
     def _patience(self, one: _Watched, measure: tuple[float, float]) -> float:
         times, least = measure
-        return max(times * self._usual.get(one.like, _UNKNOWN_SECONDS), least)
+        return max(times * self._usual.get(one.like, self._policy.unknown_seconds), least)

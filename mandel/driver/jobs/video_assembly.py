@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.errors import RenderError
+from mandel.payload import in_file
+from mandel.payload.payload import Payload
 from mandel.tasks.results import check_segment
 from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
-
-# Far enough in to be worth a look, not yet the very end.
-_POSTER_AT = 0.8
-# Decoding takes half as long as encoding, which all workers do.
-_MOST_CHECKING = 4
 
 
 class UnusableSegments(RenderError):
@@ -50,9 +49,15 @@ class VideoAssembly:
         job, p = self._job, self._job.payload
         try:
             if self._joiner is None:
-                path = job.tmp / f"{job.name[:16]}.mp4"
                 self._joiner = Joiner(
-                    path, p.frame_width, p.frame_height, p.fps, p.num_frames, len(job.segments)
+                    job.tmp / f"{job.name[:16]}.{p.coding.container}",
+                    p.frame_width,
+                    p.frame_height,
+                    p.fps,
+                    p.num_frames,
+                    len(job.segments),
+                    p.coding,
+                    _tags(p),
                 )
             while not self.waits:
                 number = self._joiner.added
@@ -76,9 +81,8 @@ class VideoAssembly:
             p, numbers = self._job.payload, []
             for segment in self._job.segments:
                 try:
-                    check_segment(
-                        self._job.paths[segment.index], segment.count, p.frame_width, p.frame_height
-                    )
+                    path = self._job.paths[segment.index]
+                    check_segment(path, segment.count, p.frame_width, p.frame_height, p.coding)
                 except (RenderError, FileNotFoundError):
                     numbers.append(segment.index)
             if not numbers:
@@ -98,17 +102,19 @@ class VideoAssembler:
         wake: called by them when something is over.
     """
 
-    def __init__(self, wake: Callable[[], None] = lambda: None):
-        self._wake = wake
+    def __init__(self, wake: Callable[[], None] = lambda: None, policy: SchedulingPolicy = DEFAULT_POLICY):
+        self._wake, self._policy = wake, policy
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
-        self._checking = ThreadPoolExecutor(min(_MOST_CHECKING, os.cpu_count() or 1), "mandel-check")
+        self._checking = ThreadPoolExecutor(
+            min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-check"
+        )
         self._checks: list[tuple[Any, Future]] = []
         self._posters: dict[str, Future] = {}
         self._assemblies: dict[str, tuple[VideoAssembly, Future]] = {}
 
     def look_at(self, job: JobRun) -> None:
         """Starts what ``job``'s durable segments suffice for; call it after each new one."""
-        shown = job.segments[round((len(job.segments) - 1) * _POSTER_AT)]
+        shown = job.segments[round((len(job.segments) - 1) * self._policy.poster_position)]
         if shown.index in job.paths and job.name not in self._posters:
             self._posters[job.name] = self._start(_make_poster, job, shown.index)
         if job.name not in self._assemblies:
@@ -119,7 +125,7 @@ class VideoAssembler:
     def check(self, job: JobRun, number: int, path: Path, note: Any) -> None:
         """Starts to decode a segment that was encoded and is not durable yet; ``checked`` tells what came of it."""
         p, frames = job.payload, job.segments[number].count
-        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height)
+        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height, p.coding)
         future.add_done_callback(lambda _: self._wake())
         self._checks.append((note, future))
 
@@ -187,10 +193,14 @@ class VideoAssembler:
         self._checking.shutdown(wait=True, cancel_futures=True)
 
 
+def _tags(payload: Payload) -> dict[str, str]:
+    return in_file.tags(payload.canonical(), time.strftime("%Y-%m-%d", time.gmtime()))
+
+
 def _make_poster(job: JobRun, index: int) -> dict:
-    poster = job.tmp / f"{job.name[:16]}.png"
+    poster, p = job.tmp / f"{job.name[:16]}.png", job.payload
     try:
-        save_poster(job.paths[index], poster, job.payload.frame_width, job.payload.frame_height)
+        save_poster(job.paths[index], poster, p.frame_width, p.frame_height, p.coding, _tags(p))
     except (RenderError, FileNotFoundError) as error:
         if isinstance(error, RenderError) and error.code not in ("BAD_SEGMENT", "FFMPEG_FAILED"):
             raise

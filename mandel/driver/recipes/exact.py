@@ -54,6 +54,7 @@ class ExactRecipe:
             ColourStyle.of(p, self._limits.curve()),
             p.supersampling,
             p.supersampling_mode == ADAPTIVE,
+            p.coding.layout,
         )
 
     def cost_class(self, item: WorkItem) -> CostClass:

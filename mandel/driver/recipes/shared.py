@@ -108,6 +108,7 @@ class SharedRecipe:
             tuple(seen),
             tuple(part for _, part in parts),
             self._name,
+            p.coding.layout,
         )
 
     def cost_class(self, item: WorkItem) -> CostClass:

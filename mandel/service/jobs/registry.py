@@ -18,6 +18,7 @@ from pathlib import Path
 from mandel.errors import MandelError, PayloadError, RenderError, StoreError
 from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload
+from mandel.protocol import control
 from mandel.service.jobs import strips
 from mandel.service.jobs.archive import Archive
 from mandel.service.jobs.job import LIVE, RUNNING, Job, least_bytes
@@ -58,7 +59,7 @@ class Registry(Archive):
         self._most_jobs, self._most_of_one = most_jobs, most_of_one
         self.work = threading.Condition(self.lock)
         self.cancelling: set[str] = set()
-        self._orders: deque[JsonObject] = deque()  # what the driver must hear of jobs it has
+        self._orders: deque[control.JobOrder] = deque()  # what the driver must hear of jobs it has
         self._jobs |= {record.id: self._job_of(record) for record in store.queue()}
         self._suspects = Suspects()
         self.closing = False
@@ -150,9 +151,7 @@ class Registry(Archive):
             for wish, value in wishes.items():
                 setattr(job, wish, value)
             if wishes and job.state == RUNNING:
-                self._orders.append(
-                    {"do": "change", "job": job.id, "priority": job.priority, "client": job.client}
-                )
+                self._orders.append(control.Change(job=job.id, priority=job.priority, client=job.client))
                 self.work.notify_all()
 
     def _check_room(self, room: int) -> None:
@@ -293,7 +292,12 @@ class Registry(Archive):
 
     # -- for the supervisor -----------------------------------------------
 
-    def next(self) -> Job | JsonObject | None:
+    def live(self, job: str) -> Job | None:
+        """A live job by id."""
+        with self.lock:
+            return self._jobs.get(job)
+
+    def next(self) -> Job | control.JobOrder | None:
         """What the driver must hear next: of a job it has, or a job to begin (now running)."""
         with self.lock:
             if self._orders:
@@ -309,7 +313,7 @@ class Registry(Archive):
         """Has the driver stop working on a job, whatever becomes of it."""
         with self.lock:
             self.cancelling.add(job.id)
-            self._orders.append({"do": "cancel", "job": job.id})
+            self._orders.append(control.Cancel(job=job.id))
             self.work.notify_all()
 
     def cancel_confirmed(self, job: str) -> None:

@@ -8,9 +8,11 @@ a strip that is lost is iterated again.
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 from mandel.errors import RenderError, StoreError
 from mandel.payload.fields import SHARED, JsonObject
+from mandel.protocol import control
 from mandel.service.jobs.job import Job
 from mandel.store.durable import remove
 from mandel.store.store import Store
@@ -18,33 +20,32 @@ from mandel.store.store import Store
 _log = logging.getLogger("mandel")
 
 
-def order(job: Job, store: Store) -> JsonObject:
-    """What the driver must know of the strips that are there: whose they are, and the files by number."""
+def order(job: Job, store: Store) -> tuple[JsonObject | None, list[control.StripFile]]:
+    """What the driver must know of strips: the payload of the job whose they are, if it is another; and the files."""
     if job.payload.sampling != SHARED:
-        return {}
+        return None, []
     source = store.get(job.source) if job.source else None
     if source is None:
         job.source = None  # evicted: the job is made as if it had never been
-    files = {
-        str(strip.number): [str(strip.path), strip.base, strip.bytes, strip.sha256]
+    files = [
+        control.StripFile(strip.number, str(strip.path), strip.base, strip.bytes, strip.sha256)
         for strip in store.strips.of(job.source or job.id)
-    }
-    return {"source": source.payload if source else None, "files": files}
+    ]
+    return source.payload if source else None, files
 
 
-def made(job: Job, store: Store, message: JsonObject) -> None:
+def made(job: Job, store: Store, event: control.Strip) -> None:
     """A strip of a running job was made: counts it, and stores its samples if it has a file of them."""
-    job.strip(message["found"])
-    if "error" in message:
-        _log.warning("job %s: %s", job.id[:12], message["error"])
-    if "path" not in message:
+    job.strip(event.found)
+    if event.error is not None:
+        _log.warning("job %s: %s", job.id[:12], event.error)
+    if (file := event.file) is None:
         return
+    path = Path(file.path)
     try:
-        store.strips.add(
-            job.source or job.id, message["strip"], message["base"], message["path"], message["sha256"]
-        )
+        store.strips.add(job.source or job.id, file.strip, file.base, path, file.sha256)
     except StoreError as error:
-        remove(message["path"])
+        remove(path)
         if not job.strips_lost:
             _log.warning("job %s: a strip was not stored: %s", job.id[:12], error.message)
         job.strips_lost = True

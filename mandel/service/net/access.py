@@ -56,6 +56,11 @@ class Access:
                 ) from error
 
     @property
+    def token(self) -> str:
+        """What clients must send; "" when no token is wanted."""
+        return self._token or ""
+
+    @property
     def encrypted(self) -> bool:
         """Whether the port speaks TLS."""
         return self.tls is not None

@@ -6,19 +6,16 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Protocol
 
 from mandel.errors import MandelError, RenderError, StoreError, TransferError
 from mandel.payload.fields import JsonObject
-from mandel.payload.payload import Payload, parse
-from mandel.payload.recolour import recoloured
-from mandel.protocol.operation import RECOLOUR, RENDER, TABLE, Request, not_found
+from mandel.protocol.operation import TABLE, Request, not_found
 from mandel.protocol.reply import ReplyWriter
-from mandel.service.jobs import capacity, strips
 from mandel.service.jobs.job import Job
+from mandel.service.jobs.operations import Operations
 from mandel.service.jobs.registry import Registry
 from mandel.service.net.lingering_close import end_tls
 from mandel.service.net.rate_limited_log import clients
@@ -42,9 +39,8 @@ class Answering(Protocol):
 
     settings: Settings
     registry: Registry
+    operations: Operations
 
-    @property
-    def cluster(self) -> JsonObject: ...
     def progress(self, job: Job) -> JsonObject: ...
     def status(self) -> JsonObject: ...
 
@@ -93,17 +89,15 @@ class Connection:
             self._refuse(failed())
 
     def _carry_out(self, asked: Request) -> None:
-        answer = {
-            RENDER: self._render,
-            RECOLOUR: self._recolour,
-            "attach": self._attach,
-            "status": self._status,
-            "list": self._list,
-            "delete": self._delete,
-        }
-        if asked.op != RENDER and isinstance(asked.fields.get("job"), str):
-            asked.fields["job"] = self._service.registry.resolve(asked.fields["job"])
-        answer.get(asked.op, self._change)(asked)
+        operations = self._service.operations
+        if TABLE[asked.op].streams:
+            self._stream(operations.job(asked, self.address))
+        elif asked.op == "list":
+            self._send(self._reply.result_of(b'{"jobs":' + self._service.registry.list() + b"}"))
+        elif asked.op == "status" and "job" not in asked.fields:
+            self._send(self._reply.result(self._service.status()))
+        else:
+            self._send(self._reply.result(operations.result(asked)))
 
     def cut(self) -> None:
         """Ends the conversation, whatever its thread is about."""
@@ -111,69 +105,6 @@ class Connection:
             socket.socket.shutdown(self.socket, socket.SHUT_RDWR)  # below TLS, which the thread may be using
         except OSError:
             pass
-
-    # -- operations -------------------------------------------------------
-
-    def _render(self, request: Request) -> None:
-        asked = parse(request.fields, self._service.settings.limits)
-        registry = self._service.registry
-        if registry.find(asked.job_id()) is None:  # what is there, or was accepted, is none the bigger
-            capacity.check(asked, self._service.cluster)
-        self._ask(request, asked)
-
-    def _recolour(self, request: Request) -> None:
-        registry, changes = self._service.registry, dict(request.fields)
-        job = self._found(registry.find(changes.pop("job")))
-        source = registry.find(job.source or job.id) or job
-        strips.check_kept(job, source)
-        asked = recoloured(job.payload, source.payload, source.id, changes, self._service.settings.limits)
-        registry.store.touch(source.id)
-        self._ask(request, asked, source.id)
-
-    def _ask(self, request: Request, asked: Payload, source: str | None = None) -> None:
-        registry, client = self._service.registry, self._client(request)
-        self._stream(registry.ask(asked, request.priority, client, source))
-
-    def _client(self, request: Request) -> str:
-        """On whose account a job is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
-        return f"{request.client}@{self.address}" if request.client else self.address
-
-    def _attach(self, request: Request) -> None:
-        self._stream(self._found(self._service.registry.find(request.fields["job"])))
-
-    def _change(self, request: Request) -> None:
-        registry = self._service.registry
-        change: dict[str, Callable[[str], Job | None]] = {
-            "cancel": registry.cancel,
-            "pause": registry.pause,
-            "resume": registry.resume,
-            "retry": registry.retry,
-            "pin": partial(registry.pin, pinned=True),
-            "unpin": partial(registry.pin, pinned=False),
-        }
-        job = self._found(change[request.op](request.fields["job"]))
-        self._send(self._reply.result(registry.describe(job)))
-
-    def _status(self, request: Request) -> None:
-        if "job" in request.fields:
-            job = self._found(self._service.registry.find(request.fields["job"]))
-            self._send(self._reply.result(self._service.registry.describe(job)))
-        else:
-            self._send(self._reply.result(self._service.status()))
-
-    def _list(self, request: Request) -> None:
-        self._send(self._reply.result_of(b'{"jobs":' + self._service.registry.list() + b"}"))
-
-    def _delete(self, request: Request) -> None:
-        if (told := self._service.registry.delete(request.fields["job"])) is None:
-            raise not_found()
-        self._send(self._reply.result(told))
-
-    @staticmethod
-    def _found(job: Job | None) -> Job:
-        if job is None:
-            raise not_found()
-        return job
 
     def _stream(self, job: Job) -> None:
         """Progress while the job is live, then its video or its error; the job does not need us."""
@@ -195,12 +126,18 @@ class Connection:
                 break
             elif (stored := registry.open(job.id)) is not None:
                 with stored.file:
-                    self._send(self._reply.video_head(stored.bytes, stored.sha256, f"{job.id[:16]}.mp4"))
+                    self._send(
+                        self._reply.video_head(
+                            stored.bytes, stored.sha256, f"{job.id[:16]}.{stored.container}"
+                        )
+                    )
                     self._send_video(stored)
                 self._send(self._reply.end())
                 return
+            elif (found := registry.find(job.id)) is not None:
+                job = found
             else:
-                job = self._found(registry.find(job.id))
+                raise not_found()
         if job.state == CANCELLED:
             raise RenderError(
                 "CANCELLED", "the job was cancelled; retry it, or send its payload again, to go on with it"

@@ -62,6 +62,7 @@ class Listener:
         kept = -(-self._most // 8) if self._most > 1 else 0
         self._most_streams, self._most_streams_of_one = self._most - kept, max(1, self._most_of_one - kept)
         self._socket = port
+        self.web: str | None = None  # where the page is, for whoever speaks HTTP here
         self.host, self.port = self._socket.getsockname()[:2]
         self._wake, self._woken = socket.socketpair()
         for sock in (self._socket, self._wake, self._woken):
@@ -290,7 +291,7 @@ class Listener:
                 self._serve(arrival, asked)
             elif isinstance(asked, Foreign):
                 clients.info("%s: speaks %s", arrival.peer, asked.protocol)
-                self._say(arrival, asked.reply())
+                self._say(arrival, asked.reply(self.web))
             elif asked is CLOSED:
                 self._say(arrival, b"")
 

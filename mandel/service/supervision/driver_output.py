@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import threading
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -17,11 +18,11 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 class _Log(RotatingFileHandler):
     """For this user alone, and never through a link."""
 
-    def _open(self):
+    def _open(self) -> TextIOWrapper:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         return open(os.open(self.baseFilename, flags, 0o600), "a", errors="replace")
 
-    def handleError(self, record) -> None:
+    def handleError(self, record: logging.LogRecord) -> None:
         """A full disk: what is printed goes nowhere, and nobody waits."""
 
 

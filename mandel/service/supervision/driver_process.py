@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mandel.errors import RenderError
+from mandel.protocol import control
 
 _LEASH = Path(__file__).parent / "leash.py"
 _PACKAGES = Path(__file__).parents[3]  # for a head that was not started where the packages are
@@ -72,11 +71,11 @@ class DriverProcess:
         except TimeoutError:  # if both were stopped for a while, and have just woken up, nothing has come yet
             return self._socket.recv(1 << 16)
 
-    def messages(self) -> Iterator[dict]:
-        """What it says, until it closes the line.
+    def lines(self) -> Iterator[bytes]:
+        """What it says, line by line, until it closes the line.
 
         Raises:
-            RenderError: BAD_MESSAGE: a line that is no JSON object, or too long.
+            BadMessage: a line that is too long.
             TimeoutError: it was silent for too long.
         """
         buffer = bytearray()
@@ -87,22 +86,15 @@ class DriverProcess:
                 return
             if not data:
                 return
-            *lines, rest = (buffer + data).split(b"\n")
+            *lines, rest = bytes(buffer + data).split(b"\n")
             buffer = bytearray(rest)
-            for line in lines:
-                try:
-                    message = json.loads(line)
-                except (ValueError, RecursionError):
-                    message = None
-                if not isinstance(message, dict):
-                    raise RenderError("BAD_MESSAGE", f"{bytes(line[:60])!r} is no JSON object")
-                yield message
-        raise RenderError("BAD_MESSAGE", f"a line of more than {_LONGEST_LINE} bytes")
+            yield from lines
+        raise control.BadMessage(f"a line of more than {_LONGEST_LINE} bytes")
 
-    def send(self, message: dict) -> bool:
-        """Says ``message``; False when the driver is gone or does not listen."""
+    def send(self, order: control.Order) -> bool:
+        """Gives an order; False when the driver is gone or does not listen."""
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(control.encode(order))
             return True
         except OSError:
             return False

@@ -18,7 +18,7 @@ _PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else lambda *_: 0
 
 
-def _end_session(*_) -> None:
+def _end_session(*_: object) -> None:
     """Not only the group: Ray's workers lead groups of their own."""
     own, killed = os.getsid(0), {os.getpid()}
     while found := set(_members(own)) - killed:  # whoever is killed begins nobody any more

@@ -1,8 +1,8 @@
-"""The supervisor: keeps a driver alive, hands it the jobs, stores what it makes.
+"""The supervisor: keeps a driver alive, hands it the jobs, has what it makes stored.
 
-Two threads. ``keeper`` starts the driver, carries out what it reports and
-starts it again when it dies; ``sender`` hands it the jobs, so that a driver
-that does not listen blocks nobody else.
+Four threads. ``keeper`` starts the driver, hears what it says and starts it again when it dies; ``sender`` gives it
+its orders, so that a driver that does not listen blocks nobody else. Neither works on the disk. ``storing`` carries
+out what the driver said, in that order; ``beginning`` proves the segments of jobs that are about to begin.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from mandel.errors import MandelError, RenderError, StoreError
 from mandel.protocol import control
 from mandel.service.jobs import cluster_nodes, strips
-from mandel.service.jobs.job import RUNNING, Job, check_engine
+from mandel.service.jobs.job import Job, check_engine
 from mandel.service.jobs.registry import Registry
 from mandel.service.supervision.driver_output import DriverOutput
 from mandel.service.supervision.driver_process import DriverProcess
+from mandel.service.supervision.reports import AT_ONCE, Reports, words
 from mandel.store.durable import remove
-from mandel.store.names import SEGMENT
 
 _log = logging.getLogger("mandel")
 
@@ -31,8 +33,8 @@ _LONGEST_PAUSE = 30.0
 _SHORT_PAUSE = 3.0  # after one that was ready: starting it took its time
 _HEALTHY_SECONDS = 60.0  # a driver that lived so long is started again at once
 _START_SECONDS = 120.0  # without a word; on a machine at full load the driver's imports alone take long
+_MOST_WAITING = 10_000  # events; the driver's own bounds keep it far below that
 _END_SECONDS = 4.0  # of the drain time, for the driver to leave Ray
-_DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
 
 
 class Supervisor:
@@ -49,8 +51,8 @@ class Supervisor:
     """
 
     def __init__(self, registry: Registry, command: Sequence[str], silence: float):
-        self.facts: dict = {"state": "starting", "starts": 0, "error": None}
-        self.cluster: dict = {"nodes": []}
+        self.facts: dict[str, Any] = {"state": "starting", "starts": 0, "error": None}
+        self.cluster: dict[str, Any] = {"nodes": []}
         self._registry = registry
         self._command = tuple(command)
         self._joined: tuple[str, ...] = ()  # the cluster that a driver joined: this one is waited for
@@ -58,8 +60,14 @@ class Supervisor:
         self.unready_since: float | None = time.monotonic()
         self._silence = silence
         self._driver: DriverProcess | None = None
-        self._outbox: deque[dict] = deque()
-        self._folders: dict[str, Path] = {}  # where the driver writes, by job; under the register's lock
+        self._outbox: deque[control.Order] = deque()
+        # The jobs that the driver has, and where it writes for them; under the register's lock.
+        self._folders: dict[str, Path] = {}
+        self._reports = Reports(registry, self._tell)
+        self._storing = ThreadPoolExecutor(1, "storing")
+        self._storing_room = threading.Semaphore(_MOST_WAITING)
+        self._beginning = ThreadPoolExecutor(1, "beginning")
+        self._trouble = ""  # why what the driver said could not be carried out
         self._stopping = threading.Event()
         self._stop_said = False
         self._drain_seconds = 0.0
@@ -70,6 +78,8 @@ class Supervisor:
         """Starts the threads, and so the driver."""
         self._keeper.start()
         self._sender.start()
+        for pool in (self._storing, self._beginning):
+            pool.submit(lambda: None)  # its thread begins now, not with the first job
 
     def stop(self, patience: float) -> None:
         """Lets the driver hand over what it has finished for ``patience`` seconds, then ends it.
@@ -90,67 +100,83 @@ class Supervisor:
         with self._registry.lock:
             self._registry.work.notify_all()
         self._sender.join()
+        self._beginning.shutdown()
+        self._storing.shutdown()
 
     # -- sender -----------------------------------------------------------
 
-    def _next(self) -> Job | dict | None:
-        """What to say to the driver, if it listens."""
+    def _tell(self, order: control.Order) -> None:
+        """Has the sender give an order."""
+        with self._registry.lock:
+            self._outbox.append(order)
+            self._registry.work.notify_all()
+
+    def _next(self) -> tuple[DriverProcess, Job | control.Order] | None:
+        """A job to begin or what to tell the driver, if it listens."""
         if self._driver is None or not self._driver.ready:
             return None
         if self._outbox:
-            return self._outbox.popleft()
-        work = self._registry.next()
-        if work is None and self._stopping.is_set() and not self._stop_said:
+            return self._driver, self._outbox.popleft()
+        while (work := self._registry.next()) is not None:
+            # Of a job that is just beginning it need not hear: ``_begin`` looks whether that is still wanted.
+            if isinstance(work, Job) or work.job in self._folders:
+                return self._driver, work
+        if self._stopping.is_set() and not self._stop_said:
             self._stop_said = True
-            return {"do": "stop", "seconds": self._drain_seconds}
-        return work
+            return self._driver, control.Stop(seconds=self._drain_seconds)
+        return None
 
     def _send(self) -> None:
         while True:
             with self._registry.lock:
-                while (work := self._next()) is None:
+                while (found := self._next()) is None:
                     if self._stopping.is_set() and not self._keeper.is_alive():
                         return
                     self._registry.work.wait()
-                driver = self._driver
+            driver, work = found
             if isinstance(work, Job):
-                work = self._order(work, driver)
-            if work is not None and not driver.send(work):
+                self._beginning.submit(self._begin, work, driver)
+            elif not driver.send(work):
                 with self._registry.lock:
                     if self._driver is driver:
                         driver.signal(signal.SIGKILL)  # what it was told of is not known any more
 
-    def _order(self, job: Job, driver: DriverProcess) -> dict | None:
-        """What to tell the driver of a job to begin; None when there is nothing to begin any more."""
+    def _begin(self, job: Job, driver: DriverProcess | None) -> None:
+        """Has the driver begin a job, unless that cannot be or is not wanted any more."""
         try:
             check_engine(job)
             segments = self._registry.store.segments(job.id)
             notes = self._registry.store.notes(job.id)
-            strips_there = strips.order(job, self._registry.store)
+            source, strip_files = strips.order(job, self._registry.store)
+            payload = job.payload.canonical()
             folder = self._registry.store.new_tmp(job.id)
         except Exception as error:  # whatever is wrong with this job, the others go on
             if not isinstance(error, MandelError):
                 error = StoreError("INTERNAL", f"the job could not be begun: {error!r}")
             self._registry.fail(job, error)
             self._registry.cancel_confirmed(job.id)  # if it was cancelled meanwhile: the driver never had it
-            return None
+            return
         with self._registry.lock:
-            if self._driver is not driver:  # it died meanwhile; the job was given back
-                remove(folder)
-                return None
-            self._folders[job.id] = folder
-            job.begin({segment.number: segment.frames for segment in segments}, notes)
-        return {
-            "do": "render",
-            "job": job.id,
-            "payload": job.payload.canonical(),
-            "tmp": str(folder),
-            "priority": job.priority,
-            "client": job.client,
-            "cache": str(self._registry.store.names.cache),
-            "segments": {str(segment.number): str(segment.path) for segment in segments},
-            "strips": strips_there,
-        }
+            if self._driver is driver:  # else it died meanwhile, and the job was given back
+                if job.id not in self._registry.cancelling:
+                    self._folders[job.id] = folder
+                    job.begin({segment.number: segment.frames for segment in segments}, notes)
+                    self._tell(
+                        control.Render(
+                            job=job.id,
+                            payload=payload,
+                            tmp=str(folder),
+                            cache=str(self._registry.store.names.cache),
+                            segments=[control.SegmentFile(it.number, str(it.path)) for it in segments],
+                            source=source,
+                            strips=strip_files,
+                            priority=job.priority,
+                            client=job.client,
+                        )
+                    )
+                    return
+                self._registry.cancel_confirmed(job.id)
+        remove(folder)
 
     # -- keeper -----------------------------------------------------------
 
@@ -180,9 +206,10 @@ class Supervisor:
             if self._stopping.is_set():
                 driver.signal(signal.SIGKILL)
         why, ready = "", 0.0
+        self._trouble = ""
         try:
-            for message in driver.messages():
-                self._carry_out(driver, message)
+            for line in driver.lines():
+                self._hear(driver, line)
                 ready = ready or (driver.ready and time.monotonic())
         except RenderError as error:
             why = f"it said what cannot be: {error.message}"
@@ -194,6 +221,9 @@ class Supervisor:
             self.unready_since = time.monotonic()
         with self._registry.lock:
             self._driver = None
+        self._storing.submit(lambda: None).result()  # all that it said is carried out
+        why = why or self._trouble
+        with self._registry.lock:
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
@@ -212,170 +242,108 @@ class Supervisor:
         self._registry.driver_died(why, lived, None if hung else status)
         return driver.ready
 
-    def _carry_out(self, driver: DriverProcess, message: dict) -> None:
+    def _hear(self, driver: DriverProcess, line: bytes) -> None:
+        """Carries out what the driver says, or has it carried out.
+
+        Raises:
+            BadMessage: it is not right, and about no job that the driver has.
+        """
         try:
-            message = control.checked(message)
-        except RenderError as error:
-            if not self._disbelieve(message, error.message):
+            event = control.decode_event(line)
+        except control.BadMessage as error:
+            folder = None if error.job is None else self._folder(error.job, error.ends)
+            if error.job is None or folder is None:
                 raise
+            ended = folder if error.ends else None
+            self._later(driver, self._reports.distrust, error.job, error.message, ended)
             return
-        event = message["event"]
-        if event == "alive":
-            return
-        if event == "log":
-            level = str(message["level"]).upper()
-            number = logging.getLevelNamesMapping().get(level, logging.INFO)
-            _log.log(number, "driver: %s", message["message"])
-            if level in ("ERROR", "CRITICAL"):
-                self.facts["error"] = message["message"]
-        elif event == "ready":
-            self._learn(message)
-            self.facts |= {"state": "ready", "error": None}
-            self.unready_since = None
-            if message.get("joined"):
-                self._joined = ("--address", message["address"])
-            with self._registry.lock:
-                driver.is_ready(self._silence)
-                self._registry.work.notify_all()
-            dashboard = message.get("dashboard")
-            _log.info(
-                "driver %d is ready: Ray at %s, dashboard %s, nodes: %d",
-                driver.pid,
-                message["address"],
-                f"http://{dashboard}" if dashboard else "off",
-                len(cluster_nodes.alive(message["nodes"])),
+        match event:
+            case control.Log():
+                self._log(event)
+            case control.Ready():
+                self._is_ready(driver, event)
+            case control.Cluster():
+                for change in cluster_nodes.changes(self.cluster["nodes"], event.nodes):
+                    _log.info("%s", change)
+                self._learn(event)
+                with self._registry.lock:
+                    self._registry.work.notify_all()  # suspects' trials end by the clock
+            case control.Unavailable():
+                self._is_unavailable(event)
+            case control.JobEvent():
+                self._hear_of_job(driver, event)
+
+    def _log(self, event: control.Log) -> None:
+        level = event.level.upper()
+        number = logging.getLevelNamesMapping().get(level, logging.INFO)
+        _log.log(number, "driver: %s", event.message)
+        if level in ("ERROR", "CRITICAL"):
+            self.facts["error"] = event.message
+
+    def _is_ready(self, driver: DriverProcess, event: control.Ready) -> None:
+        self._learn(event)
+        self.facts |= {"state": "ready", "error": None}
+        self.unready_since = None
+        if event.joined:
+            self._joined = ("--address", event.address)
+        with self._registry.lock:
+            driver.is_ready(self._silence)
+            self._registry.work.notify_all()
+        _log.info(
+            "driver %d is ready: %s, dashboard %s, nodes: %d",
+            driver.pid,
+            f"Ray at {event.address}" if event.address else "processes of this machine, without Ray",
+            f"http://{event.dashboard}" if event.dashboard else "off",
+            len(cluster_nodes.alive(event.nodes)),
+        )
+
+    def _is_unavailable(self, event: control.Unavailable) -> None:
+        said = event.message
+        if self._joined:
+            said = (
+                f"the Ray cluster at {self._joined[1]}, which this service joined, has gone; its jobs wait for "
+                f"it and go on when it is back (to go on without it, start the service anew). {said}"
             )
-        elif event == "cluster":
-            for line in cluster_nodes.changes(self.cluster["nodes"], message["nodes"]):
-                _log.info("%s", line)
-            self._learn(message)
-            with self._registry.lock:
-                self._registry.work.notify_all()  # suspects' trials end by the clock
-        elif event == "unavailable":
-            words = message["message"]
-            if self._joined:
-                words = (
-                    f"the Ray cluster at {self._joined[1]}, which this service joined, has gone; its jobs wait for "
-                    f"it and go on when it is back (to go on without it, start the service anew). {words}"
-                )
-            self.facts["error"] = words
-            _log.error("driver: %s", words)
-        else:
-            self._hear_of(event, message)
+        self.facts["error"] = said
+        _log.error("driver: %s", said)
 
-    def _hear_of(self, event: str, message: dict) -> None:
-        """Carries out a checked message about a job; one that the driver does not have is passed over."""
-        job, folder = self._registry.live(message["job"]), self._folder(message["job"])
-        if folder is not None:
-            try:
-                message = control.of_job(message, job.frames if job else control.LARGE, folder)
-                if job is not None and job.state == RUNNING and job.id not in self._registry.cancelling:
-                    self._carry_out_for(job, event, message)
-                elif "path" in message:
-                    remove(message["path"])
-            except Exception as error:  # the message in hand is this job's: no other is to blame
-                words = (
-                    error.message
-                    if isinstance(error, MandelError)
-                    else f"it could not be carried out: {error!r}"
-                )
-                self._disbelieve(message, words)
-                return
-        if event in control.ENDS:
-            self._cancel_confirmed(message["job"])
+    def _learn(self, event: control.Ready | control.Cluster) -> None:
+        self.cluster |= {name: value for name, value in vars(event).items() if value is not None}
 
-    def _folder(self, job) -> Path | None:
-        """Where the driver writes for a job; None when it does not have it."""
-        with self._registry.lock:
-            return self._folders.get(job) if isinstance(job, str) else None
-
-    def _cancel_confirmed(self, job: str) -> None:
-        """The driver does nothing more for this job."""
-        with self._registry.lock:
-            folder = self._folders.pop(job, None)
-        if folder is not None:
-            remove(folder)
-        self._registry.cancel_confirmed(job)
-
-    def _disbelieve(self, message: dict, why: str) -> bool:
-        """Takes the job from the driver that it said nonsense of; False if it is of none that it has."""
-        name = message.get("job")
-        if self._folder(name) is None:
-            return False
-        _log.error("job %s: what the driver said is not right: %s", name[:12], why)
-        job = self._registry.live(name)
-        blamed = job is not None and job.state == RUNNING and name not in self._registry.cancelling
-        if message.get("event") in control.ENDS:
-            self._cancel_confirmed(name)
-        elif blamed:
-            self._registry.drop(job)
-        if blamed:  # else it is being taken from it already
-            self._registry.requeue(job, why)
-        return True
-
-    def _learn(self, message: dict) -> None:
-        self.cluster |= {key: value for key, value in message.items() if key != "event"}
-
-    def _carry_out_for(self, job: Job, event: str, message: dict) -> None:  # noqa: C901, PLR0912
+    def _hear_of_job(self, driver: DriverProcess, event: control.JobEvent) -> None:
+        """Carries out an event about a job, or has it carried out; one that the driver does not have is passed over."""
+        folder = self._folder(event.job, isinstance(event, control.ENDS))
+        if folder is None:
+            return
+        if not isinstance(event, AT_ONCE):
+            self._later(driver, self._reports.take, event, folder)
+            return
         try:
-            if event == "frame":
-                with self._registry.lock:
-                    job.frame(
-                        message["frame"],
-                        message.get("node") or "",
-                        message.get("attempt", 1),
-                        message.get("host") or "",
-                        message.get("found"),
-                    )
-            elif event == "kept":
-                with self._registry.lock:
-                    job.restored(message["frame"], message.get("found"))
-            elif event == "limit":
-                with self._registry.lock:
-                    job.note(message["notes"])
-            elif event == "stage":
-                over = message["done"] >= message["total"]
-                with self._registry.lock:
-                    job.stage = None if over else {key: message[key] for key in ("stage", "done", "total")}
-            elif event == "segment":
-                number = message["index"]
-                self._registry.add_segment(
-                    job,
-                    number,
-                    message["path"],
-                    message["frames"],
-                    message["sha256"],
-                    message.get("first", 0),
-                    message.get("notes"),
-                )
-                final = str(self._registry.store.names.file(job.id, SEGMENT, number))
-                with self._registry.lock:
-                    self._outbox.append({"do": "adopted", "job": job.id, "index": number, "path": final})
-                    self._registry.work.notify_all()
-            elif event == "spoilt":
-                _log.warning(
-                    "job %s: segment %d is not right and is made again", job.id[:12], message["index"]
-                )
-                self._registry.discard_segment(job, message["index"])
-            elif event == "strip":
-                strips.made(job, self._registry.store, message)
-            elif event == "unneeded":
-                strips.unneeded(job, self._registry.store, message["strips"])
-            elif event == "video":
-                self._registry.finish(
-                    job, message["path"], message.get("poster"), message["frames"], message["sha256"]
-                )
-            elif event == "failed":
-                frame = message.get("frame")
-                where = "" if frame is None else f" (frame {frame})"
-                self._registry.fail(job, RenderError(message["code"], message["message"] + where))
-            elif event == "cancelled":  # not asked by us: it gave the job up
-                self._registry.requeue(job, "it gave the job up")
-        except StoreError as error:
-            if event not in control.ENDS:
-                self._registry.drop(job)
-            if error.code in _DISK_CODES:
-                self._registry.fail(job, error)
-            else:  # the file was not what it said
-                _log.error("job %s: %s", job.id[:12], error.message)
-                self._registry.requeue(job, error.message)
+            self._reports.carry_out(event, folder)
+        except Exception as error:  # after what it said before: segments of it may be stored
+            self._later(driver, self._reports.distrust, event.job, words(error))
+
+    def _folder(self, job: str, ends: bool) -> Path | None:
+        """Where the driver writes for a job; None when it does not have it, as after what ``ends`` it."""
+        with self._registry.lock:
+            return self._folders.pop(job, None) if ends else self._folders.get(job)
+
+    def _later(self, driver: DriverProcess, act: Callable[..., None], *arguments: object) -> None:
+        """Has ``storing`` do something, after all that it was given before; never waits for it.
+
+        Raises:
+            RenderError: too much waits already. A driver that says so much is not right, and is replaced.
+        """
+        if not self._storing_room.acquire(blocking=False):
+            raise RenderError("BAD_MESSAGE", f"{_MOST_WAITING} events wait to be stored, and more come")
+
+        def carry_out() -> None:
+            try:
+                act(*arguments)
+            except Exception as error:  # whatever it said, the service must outlive it
+                self._trouble = f"what it said could not be carried out: {error!r}"
+                driver.signal(signal.SIGKILL)
+            finally:
+                self._storing_room.release()
+
+        self._storing.submit(carry_out)

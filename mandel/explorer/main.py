@@ -1,0 +1,259 @@
+"""The explorer's process: takes requests from the head, and has them done in the cluster.
+
+It is a process of its own, so that what somebody looks at can neither hold up a film nor end it. The head starts it
+when somebody looks, and ends it when nobody has for a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import heapq
+import itertools
+import signal
+import socket
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from mandel.driver.executors.ray_token import ensure_token
+from mandel.errors import MandelError, RenderError
+from mandel.explorer.makers import Pool
+from mandel.plan.arithmetic import DIRECT, arithmetic
+from mandel.plan.grid import Grid
+from mandel.plan.iteration_limit import REFERENCE_STEPS
+from mandel.plan.tile import Anchor
+from mandel.protocol.tiles import Message, packed, received
+
+_MOST_ANCHORS = 64
+_CALLS = 2  # of a maker at once: one is sent while the other is made
+_STALE_SECONDS = 3.0  # that a maker goes on with what nobody wants any more
+_LEAST_ORBIT = 4_096
+_LIMIT_SAMPLES = 10_000
+
+
+class Orbits:
+    """The reference orbits of one anchor; each is computed once for all who want it."""
+
+    def __init__(self, pool: Pool, anchor: Anchor, tell: Callable[[int, int], object]):
+        self._pool, self._anchor, self._tell = pool, anchor, tell
+        self._found: list[tuple[int, dict[str, Any], Any]] = []  # bits, facts, handle
+        self._coming: dict[tuple[object, ...], tuple[asyncio.Task[Any], set[object]]] = {}
+
+    async def serving(self, grid: Grid, dlevel: int, maxiter: int | None) -> Any:
+        """The handle of an orbit for a grid; None if it needs none.
+
+        Args:
+            maxiter: the samples' limit; None while it is looked for.
+        """
+        if arithmetic(grid).engine == DIRECT:
+            return None
+        bits, radius = self._anchor.orbit(dlevel)
+        for known, facts, handle in self._found:
+            if known == bits and (facts["complete"] or facts["limit"] >= (maxiter or 0)):
+                return handle
+        # A little longer than needed: the next higher limit may do with it.
+        limit = REFERENCE_STEPS if maxiter is None else max(_LEAST_ORBIT, 1 << (maxiter - 1).bit_length())
+        key, waiter = (bits, limit, maxiter is None), object()
+        if key not in self._coming:
+            computing = asyncio.create_task(self._compute(key, bits, limit, radius, maxiter is None))
+            self._coming[key] = computing, set()
+        computing, waiting = self._coming[key]
+        waiting.add(waiter)
+        try:
+            return await asyncio.shield(computing)
+        finally:
+            waiting.discard(waiter)
+            if not waiting and not computing.done():
+                computing.cancel()
+
+    async def _compute(
+        self, key: tuple[object, ...], bits: int, limit: int, radius: str, gives_up: bool
+    ) -> Any:
+        try:
+            handle, facts = await self._pool.orbit(
+                *self._anchor.middle, bits, limit, radius, gives_up, told=self._tell
+            )
+        finally:
+            self._coming.pop(key, None)
+        self._found.append((bits, facts, handle))
+        return handle
+
+
+class Explorer:
+    """Carries out requests, those that came last first.
+
+    Args:
+        say: sends a message to the head, and bytes with it.
+    """
+
+    def __init__(self, pool: Pool, say: Callable[..., Coroutine[Any, Any, None]]):
+        self._pool, self._say = pool, say
+        self._anchors: OrderedDict[str, tuple[Anchor, Orbits]] = OrderedDict()
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._count = itertools.count()
+        self._waiting: list[tuple[int, int, asyncio.Future[Any], tuple[Any, ...]]] = []  # by order and number
+
+    def hear(self, message: Message) -> None:
+        """Begins what the head asks for."""
+        match message["do"]:
+            case "anchor":
+                self._keep(message)
+            case "cancel":
+                if (task := self._tasks.get(message["id"])) is not None:
+                    task.cancel()
+            case "tile" | "limit" | "locate" as what:
+                act = {"tile": self._tile, "limit": self._limit, "locate": self._locate}[what]
+                task = asyncio.create_task(self._carry_out(act, message))
+                self._tasks[message["id"]] = task
+                task.add_done_callback(lambda _: self._tasks.pop(message["id"], None))
+
+    def _keep(self, message: Message) -> None:
+        name = message["anchor"]
+        anchor = Anchor(message["level"], int(message["x"], 16), int(message["y"], 16))
+        self._anchors[name] = anchor, Orbits(self._pool, anchor, partial(self._tell_stage, anchor=name))
+        if len(self._anchors) > _MOST_ANCHORS:
+            self._anchors.popitem(last=False)
+
+    def _tell_stage(self, done: int, total: int, **whose: object) -> None:
+        telling = asyncio.create_task(self._say({"event": "stage", "done": done, "total": total, **whose}))
+        telling.add_done_callback(_noticed)
+
+    async def _carry_out(self, act: Callable[[Message], Coroutine[Any, Any, Any]], message: Message) -> None:
+        try:
+            found = await act(message)
+            if isinstance(found, dict):
+                await self._say({"event": "done", "id": message["id"], "found": found})
+            else:
+                await self._say({"event": "done", "id": message["id"]}, found)
+        except MandelError as error:
+            await self._say({"event": "failed", "id": message["id"], "error": error.as_dict()})
+
+    def _anchor(self, message: Message) -> tuple[Anchor, Orbits]:
+        if (found := self._anchors.get(message["anchor"])) is None:
+            raise RenderError("NO_ANCHOR", "this anchor is not known any more; post it again")
+        self._anchors.move_to_end(message["anchor"])
+        return found
+
+    async def _tile(self, message: Message) -> Any:
+        anchor, orbits = self._anchor(message)
+        dlevel, maxiter = message["dlevel"], message["maxiter"]
+        grid = anchor.grid(dlevel, message["dx"], message["dy"], message["step"])
+        orbit = await orbits.serving(grid, dlevel, maxiter)
+        return memoryview(await self._made(message["order"], "tile", grid, maxiter, orbit))
+
+    async def _limit(self, message: Message) -> Any:
+        anchor, orbits = self._anchor(message)
+        (left, right), (low, high) = message["x"], message["y"]
+        width, height = Fraction(right) - Fraction(left), Fraction(high) - Fraction(low)
+        cols = max(1, min(_LIMIT_SAMPLES, round((_LIMIT_SAMPLES * float(width / height)) ** 0.5)))
+        rows = max(1, min(_LIMIT_SAMPLES, round(cols * float(height / width))))
+        step = width * 256 / cols
+        grid = anchor.part(message["dlevel"], Fraction(left), Fraction(low), cols, rows, step)
+        orbit = await orbits.serving(grid, message["dlevel"], None)
+        middle = [
+            row * cols + col
+            for row in range(max(rows // 2 - 2, 0), min(rows // 2 + 2, rows))
+            for col in range(max(cols // 2 - 2, 0), min(cols // 2 + 2, cols))
+        ]
+        return await self._made(message["order"], "limit", grid, middle, orbit)
+
+    async def _locate(self, message: Message) -> Any:
+        given = (message[name] for name in ("re", "im", "delta", "max_period"))
+        return await self._pool.nucleus(*given, told=partial(self._tell_stage, id=message["id"]))
+
+    # -- makers -----------------------------------------------------------
+
+    async def _made(self, order: int, method: str, *arguments: Any) -> Any:
+        """What a maker makes, when it is this request's turn."""
+        turn: asyncio.Future[asyncio.Task[Any]] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (order, next(self._count), turn, (method, *arguments)))
+        self._give_turns()
+        making = await turn
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            self._later(making)
+            raise
+
+    def _give_turns(self, _: object = None) -> None:
+        while self._waiting:
+            maker = min(self._pool.makers, key=lambda one: len(one.calls))
+            if len(maker.calls) >= _CALLS:
+                return
+            _, _, turn, call = heapq.heappop(self._waiting)
+            if not turn.done():  # who was cancelled is passed over
+                making = maker.begin(*call)
+                making.add_done_callback(self._give_turns)
+                making.add_done_callback(_noticed)
+                turn.set_result(making)
+
+    def _later(self, making: asyncio.Task[Any]) -> None:
+        asyncio.get_running_loop().call_later(_STALE_SECONDS, self._stop_stale, making)
+
+    def _stop_stale(self, making: asyncio.Task[Any]) -> None:
+        """Ends the making of what nobody waits for, if it takes long."""
+        for maker in self._pool.makers:
+            if making in maker.calls and not maker.stop(making):
+                self._later(making)
+
+
+def _noticed(task: asyncio.Task[Any]) -> None:
+    """Nobody else may look at its error."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _pool(address: str, joined: bool, device: str) -> Pool:
+    if not address:
+        from mandel.explorer.local_pool import LocalPool
+
+        return LocalPool(device)
+    ensure_token()
+    from mandel.explorer.ray_pool import RayPool  # imports ray, which reads the token
+
+    return RayPool(address, joined, device)
+
+
+async def _serve(descriptor: int, address: str, joined: bool, device: str) -> int:
+    head = socket.socket(fileno=descriptor)
+    reader, writer = await asyncio.open_connection(sock=head)
+    sending = asyncio.Lock()
+
+    async def say(message: Message, body: bytes | memoryview = b"") -> None:
+        async with sending:
+            writer.write(packed(message, body))
+            await writer.drain()
+
+    try:
+        pool = _pool(address, joined, device)
+        await pool.makers[0].begin("warm_up")
+    except MandelError as error:
+        await say({"event": "unavailable", "error": error.as_dict()})
+        return 3
+    await say({"event": "ready", "makers": len(pool.makers)})
+    explorer = Explorer(pool, say)
+    while (found := await received(reader)) is not None:
+        explorer.hear(found[0])
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs until the head closes the line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the head's socket")
+    parser.add_argument(
+        "--address", default="", help="HOST:PORT of the Ray cluster; without it, this machine"
+    )
+    parser.add_argument("--joined", action="store_true", help="the cluster was there before the service")
+    parser.add_argument("--device", default="auto", help="OpenCL device, as ray_head.py takes it")
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C in a terminal is the head's business
+    return asyncio.run(_serve(options.fd, options.address, options.joined, options.device))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What the explorer works with, wherever its work is done: tile makers, orbits, minibrots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from mandel.errors import MandelError, RenderError
+
+_TRIES = 3
+
+Told = Callable[[int, int], object]
+
+
+class MakerLost(Exception):
+    """The process of a maker has ended."""
+
+
+class Maker:
+    """A tile maker (worker/tile_maker.py) in a process that may be ended at any time.
+
+    Attributes:
+        calls: those that it has been given and has not answered, the one that it works on first.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[asyncio.Task[Any]] = []
+        self._life = 0
+        self._start()
+
+    def _start(self) -> None:
+        """Starts a process."""
+        raise NotImplementedError
+
+    def _kill(self) -> None:
+        """Ends the process."""
+        raise NotImplementedError
+
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        """What a method of the tile maker returns. Raises MakerLost."""
+        raise NotImplementedError
+
+    def begin(self, method: str, *arguments: Any) -> asyncio.Task[Any]:
+        """Calls a method."""
+        call = asyncio.create_task(self._call(method, *arguments))
+        self.calls.append(call)
+        call.add_done_callback(self.calls.remove)
+        return call
+
+    def stop(self, call: asyncio.Task[Any]) -> bool:
+        """Ends a call that it works on, and with it the process; the other calls are made by the next one.
+
+        Returns:
+            False if another call comes first.
+        """
+        if self.calls and self.calls[0] is not call:
+            return False
+        if not call.done():
+            call.cancel()
+            self._again()
+        return True
+
+    def _again(self) -> None:
+        self._kill()
+        self._life += 1
+        self._start()
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        for _ in range(_TRIES):
+            life = self._life
+            try:
+                result, error = await self._ask(method, *arguments)
+            except MakerLost:
+                if life == self._life:  # it ended by itself
+                    self._again()
+            else:
+                if error is not None:
+                    raise MandelError.from_dict(error)
+                return result
+        raise RenderError("MAKER_LOST", "what made this tile has ended, time after time")
+
+
+class Pool(Protocol):
+    """Where the work is done."""
+
+    @property
+    def makers(self) -> Sequence[Maker]:
+        """The tile makers, at least one."""
+
+    async def orbit(self, *arguments: Any, told: Told) -> tuple[Any, dict[str, Any]]:
+        """A handle of a reference orbit, for makers, and what ``find_orbit`` says of it; its arguments."""
+
+    async def nucleus(self, *arguments: Any, told: Told) -> dict[str, Any]:
+        """What ``find_nucleus`` says; its arguments."""

@@ -1,0 +1,44 @@
+"""What the head and the explorer's process say to each other.
+
+A message is a JSON object and bytes: u32 length of the JSON, u32 length of the bytes, both little endian, then the two.
+
+To the explorer (``do``): ``anchor`` (anchor, level, x, y), ``tile`` (id, order, anchor, dlevel, dx, dy, step, maxiter),
+``limit`` (id, order, anchor, dlevel, x, y), ``locate`` (id, re, im, delta, max_period), ``cancel`` (id).
+
+From it (``event``): ``ready``, ``unavailable`` (error), ``done`` (id, and what was found, or a tile's bytes),
+``failed`` (id, error), ``stage`` (anchor or id, done, total).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from typing import Any
+
+_LENGTHS = struct.Struct("<II")
+_MOST_JSON, _MOST_BYTES = 1 << 20, 4 << 20
+
+Message = dict[str, Any]
+
+
+def packed(message: Message, body: bytes | memoryview = b"") -> bytes:
+    """A message as it is sent."""
+    words = json.dumps(message, separators=(",", ":")).encode()
+    return b"".join((_LENGTHS.pack(len(words), len(body)), words, body))
+
+
+async def received(reader: asyncio.StreamReader) -> tuple[Message, bytes] | None:
+    """The next message; None at the end.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        words, body = _LENGTHS.unpack(await reader.readexactly(_LENGTHS.size))
+        if words > _MOST_JSON or body > _MOST_BYTES:
+            raise ValueError(f"a message of {words} and {body} bytes")
+        message = json.loads(await reader.readexactly(words))
+        return message, await reader.readexactly(body)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None

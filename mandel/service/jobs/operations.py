@@ -1,0 +1,87 @@
+"""What a request does to the jobs, whichever way it came: by the socket or by the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from mandel.payload.fields import JsonObject
+from mandel.payload.payload import Payload, parse
+from mandel.payload.recolour import recoloured
+from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
+from mandel.service.jobs import capacity, strips
+from mandel.service.jobs.job import Job
+from mandel.service.jobs.registry import Registry
+from mandel.settings import PayloadLimits
+
+
+class Operations:
+    """Carries requests out on ``registry``. Thread-safe.
+
+    Args:
+        limits: the most that a payload may ask for.
+        cluster: what the driver told of its cluster.
+    """
+
+    def __init__(self, registry: Registry, limits: PayloadLimits, cluster: Callable[[], JsonObject]):
+        self._registry, self._limits, self._cluster = registry, limits, cluster
+
+    def job(self, asked: Request, address: str) -> Job:
+        """The job that ``render``, ``recolour`` or ``attach`` is about.
+
+        Args:
+            address: of the peer, for whom the job counts if he gave no name.
+
+        Raises:
+            MandelError: as the operation's; docs/protocol.md.
+        """
+        registry, source = self._registry, None
+        if asked.op == RENDER:
+            wanted = self.checked(asked)
+        else:
+            found = self._found(registry.find(self._resolved(asked)))
+            if asked.op != RECOLOUR:
+                return found
+            changes = {name: value for name, value in asked.fields.items() if name != "job"}
+            map_of = registry.find(found.source or found.id) or found
+            strips.check_kept(found, map_of)
+            wanted = recoloured(found.payload, map_of.payload, map_of.id, changes, self._limits)
+            source = map_of.id
+            registry.store.touch(source)
+        # On whose account it is rendered: NAME@ADDRESS, or the address alone. The name is believed.
+        client = f"{asked.client}@{address}" if asked.client else address
+        return registry.ask(wanted, asked.priority, client, source)
+
+    def checked(self, asked: Request) -> Payload:
+        """The payload of a ``render`` request, if this service and its cluster can make it."""
+        wanted = parse(asked.fields, self._limits)
+        if self._registry.find(wanted.job_id()) is None:  # what is there, or was accepted, is none the bigger
+            capacity.check(wanted, self._cluster())
+        return wanted
+
+    def result(self, asked: Request) -> JsonObject:
+        """Carries out ``status`` of a job, ``delete``, or a change of one; what the reply says."""
+        registry, job = self._registry, self._resolved(asked)
+        if asked.op == "delete":
+            if (told := registry.delete(job)) is None:
+                raise not_found()
+            return told
+        change: dict[str, Callable[[str], Job | None]] = {
+            "status": registry.find,
+            "cancel": registry.cancel,
+            "pause": registry.pause,
+            "resume": registry.resume,
+            "retry": registry.retry,
+            "pin": partial(registry.pin, pinned=True),
+            "unpin": partial(registry.pin, pinned=False),
+        }
+        return registry.describe(self._found(change[asked.op](job)))
+
+    def _resolved(self, asked: Request) -> str:
+        return self._registry.resolve(asked.fields["job"])
+
+    @staticmethod
+    def _found(job: Job | None) -> Job:
+        if job is None:
+            raise not_found()
+        return job

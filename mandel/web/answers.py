@@ -1,0 +1,180 @@
+"""Answers as JSON, errors among them, and what requests bring: bodies, numbers and texts, checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, TypeVar
+
+from aiohttp import web
+
+from mandel.errors import MandelError, RequestError
+from mandel.payload.decimal_text import Number
+from mandel.payload.fields import JsonObject
+from mandel.protocol import codes, strict_json
+
+Result = TypeVar("Result")
+
+MOST_BYTES = 256 << 10  # of a body
+_BODY_SECONDS = 30.0
+_THREADS, _MOST_WAITING = 8, 64
+
+_STATUS = {
+    "UNAUTHORIZED": 401,
+    "FOREIGN_ORIGIN": 403,
+    "NOT_FOUND": 404,
+    "NO_PICTURE": 404,
+    "NO_ANCHOR": 404,
+    "NOT_ENDED": 409,
+    "IN_USE": 409,
+    "AMBIGUOUS": 409,
+    "NO_STRIPS": 409,
+    "TOO_MANY_PINS": 409,
+    "EVICTED": 410,
+    "TOO_LARGE": 413,
+    "NOT_JSON": 415,
+    "FOREIGN_HOST": 421,
+    "TOO_MANY_TRIES": 429,
+    "INTERNAL": 500,
+}
+
+
+def status_of(error: MandelError) -> int:
+    """The HTTP status of an error."""
+    if error.code in _STATUS:
+        return _STATUS[error.code]
+    return 400 if isinstance(error, RequestError) or error.code in codes.REFUSED else 503
+
+
+def answer(what: object, status: int = 200) -> web.Response:
+    """JSON that no cache keeps."""
+    return answer_of(json.dumps(what, separators=(",", ":")).encode(), status)
+
+
+def answer_of(body: bytes, status: int = 200) -> web.Response:
+    """The same, of JSON that is encoded already."""
+    return web.Response(
+        body=body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def refusal(error: MandelError) -> web.Response:
+    """The answer that tells of an error."""
+    response = answer({"error": error.as_dict()}, status_of(error))
+    if response.status in (429, 503):
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+class OffLoop:
+    """Runs what may wait for a lock or a disk on a few threads, so that the loop goes on."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, "web")
+        self._waiting = 0
+
+    async def __call__(self, act: Callable[..., Result], *arguments: Any) -> Result:
+        """What ``act`` returns.
+
+        Raises:
+            MandelError: BUSY when too many wait for a thread already; else what ``act`` raises.
+        """
+        if self._waiting >= _MOST_WAITING:
+            raise MandelError("BUSY", "too many requests wait already; try again in a few seconds")
+        self._waiting += 1
+        running = asyncio.get_running_loop().run_in_executor(self._threads, act, *arguments)
+        running.add_done_callback(self._ended)
+        return await asyncio.shield(running)
+
+    def _ended(self, running: asyncio.Future[Any]) -> None:
+        self._waiting -= 1
+        if not running.cancelled():
+            running.exception()  # whoever asked may have gone: then nobody else looks at it
+
+    def close(self) -> None:
+        """Takes nothing more; what runs ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+async def body(request: web.Request, most: int = MOST_BYTES) -> bytes:
+    """The body of a request that says JSON.
+
+    Raises:
+        RequestError: NOT_JSON, TOO_LARGE, TIMEOUT.
+    """
+    if request.content_type != "application/json":
+        raise RequestError("NOT_JSON", "a body here is JSON, with the content type application/json")
+    data = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for piece in request.content.iter_any():
+                data += piece
+                if len(data) > most:
+                    raise RequestError("TOO_LARGE", f"a body may have {most} bytes here at most", limit=most)
+    except TimeoutError:
+        raise RequestError("TIMEOUT", f"no whole body came within {_BODY_SECONDS:g} s") from None
+    return bytes(data)
+
+
+async def fields(
+    request: web.Request, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> JsonObject:
+    """The JSON object that is a request's body.
+
+    Raises:
+        RequestError: as ``body`` and the strict JSON reader; NOT_OBJECT, UNKNOWN_FIELD, MISSING_FIELD.
+    """
+    found = strict_json.loads(await body(request))
+    if not isinstance(found, dict):
+        raise RequestError("NOT_OBJECT", "a body here is one JSON object, { ... }")
+    for name in found:
+        if name not in required + optional:
+            allowed = ", ".join(required + optional) or "no field"
+            raise RequestError(
+                "UNKNOWN_FIELD", f"{name[:60]!r} is not known here; {allowed} is", field=name[:60]
+            )
+    for name in required:
+        if name not in found:
+            raise RequestError("MISSING_FIELD", f"the field {name!r} is missing", field=name)
+    return found
+
+
+def _wrong(name: str, what: str) -> NoReturn:
+    raise RequestError("WRONG_TYPE", f"{name} must be {what}", field=name)
+
+
+def text(given: Mapping[str, Any], name: str) -> str:
+    """A field that is a string."""
+    value = given[name]
+    return value if isinstance(value, str) else _wrong(name, "a string")
+
+
+def whole(value: object, name: str, least: int, most: int) -> int:
+    """A whole number of JSON, from ``least`` to ``most``.
+
+    Raises:
+        RequestError: WRONG_TYPE, OUT_OF_RANGE.
+    """
+    written = value.text if isinstance(value, Number) else ""
+    digits = written.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()):
+        _wrong(name, "a whole number")
+    found = int(written) if len(digits) <= 20 else most + 1
+    if not least <= found <= most:
+        raise RequestError(
+            "OUT_OF_RANGE", f"{name} is from {least} to {most}", field=name, limit=[least, most]
+        )
+    return found
+
+
+def decimal(value: object, name: str) -> float:
+    """A number of JSON as a double."""
+    if not isinstance(value, Number) or len(value.text) > 40:
+        _wrong(name, "a number")
+    try:
+        found = float(value.text)
+    except ValueError:
+        _wrong(name, "a number")
+    return found if abs(found) < 1e18 else _wrong(name, "a number within 1e18")

@@ -1,0 +1,114 @@
+// Places that this browser keeps, with small pictures.
+
+import { html, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { powerText } from "../numbers/decimal.js";
+import { fromFragment } from "../numbers/place_text.js";
+import { Store, useStore } from "../service/store.js";
+import { Sheet } from "../shell/dialog.js";
+import { IconButton } from "../shell/icons.js";
+import { tell } from "../shell/notices.js";
+
+const KEY = "mandel.bookmarks";
+const bookmarks = new Store(read());
+
+function read() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
+    return Array.isArray(kept) ? kept.filter(isBookmark) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isBookmark(one) {
+  return typeof one?.name === "string" && typeof one.place === "string" && fromFragment(one.place) !== null;
+}
+
+function write(kept) {
+  bookmarks.set(kept);
+  try {
+    localStorage.setItem(KEY, JSON.stringify(kept));
+  } catch {
+    tell("This browser has no room for more bookmarks; save them to a file and remove some.");
+  }
+}
+
+/** Keeps what is shown; returns the bookmark's name. */
+export function keepBookmark(explorer) {
+  const name = powerText(explorer.view.value.log2Extent, 3);
+  write([{ name, place: explorer.fragment, picture: explorer.thumbnail() }, ...bookmarks.value]);
+  return name;
+}
+
+export function Bookmarks({ explorer, close }) {
+  const kept = useStore(bookmarks);
+  const [name, setName] = useState("");
+  const keep = () => {
+    keepBookmark(explorer);
+    const [first, ...rest] = bookmarks.value;
+    if (name.trim()) write([{ ...first, name: name.trim().slice(0, 80) }, ...rest]);
+    setName("");
+  };
+  const open = ({ place }) => {
+    const { view, look } = fromFragment(place);
+    explorer.go(view, look);
+  };
+  const load = async (event) => {
+    const found = parse(await event.target.files[0].text());
+    if (found.length) write([...found, ...bookmarks.value.filter((old) => !found.some((one) => one.place === old.place))]);
+    tell(found.length ? `${found.length} bookmarks were read.` : "That file has no bookmarks of this page.");
+  };
+  return html`<${Sheet} title="Bookmarks" close=${close}>
+    <form class="row" onSubmit=${(event) => (event.preventDefault(), keep())}>
+      <label class="grow">Name of this place
+        <input value=${name} maxlength="80" autofocus placeholder=${powerText(explorer.view.value.log2Extent, 3)} onInput=${(event) => setName(event.target.value)} />
+      </label>
+      <button class="primary">Keep it</button>
+    </form>
+    ${kept.length === 0 && html`<p class="soft">Nothing is kept yet. Bookmarks live in this browser; a file takes them elsewhere.</p>`}
+    <ul class="marks">
+      ${kept.map(
+        (one) => html`<li key=${one.place}>
+          <button type="button" class="open" onClick=${() => open(one)}>
+            <${Picture} data=${one.picture} />
+            <span class="cut">${one.name}</span>
+          </button>
+          <${IconButton} glyph="close" name=${`Remove ${one.name}`} class="drop" onClick=${() => write(bookmarks.value.filter((other) => other !== one))} />
+        </li>`,
+      )}
+    </ul>
+    <div class="row">
+      <button type="button" disabled=${!kept.length} onClick=${() => save(kept)}>Save to a file</button>
+      <label class="button"><span>Read a file</span><input type="file" class="off-screen" accept=".json" onChange=${load} /></label>
+    </div>
+  <//>`;
+}
+
+function parse(text) {
+  try {
+    const found = JSON.parse(text);
+    return Array.isArray(found) ? found.filter(isBookmark) : [];
+  } catch {
+    return [];
+  }
+}
+
+function save(kept) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(kept, null, 1)], { type: "application/json" }));
+  link.download = "mandel-bookmarks.json";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
+
+/** A data URL as a blob's: the page's policy lets no other in. */
+function Picture({ data }) {
+  const [url] = useState(() => blobUrl(data));
+  return html`<img src=${url} alt="" width="240" height="180" />`;
+}
+
+function blobUrl(data) {
+  const [, type, body] = /^data:(image\/(?:webp|png|jpeg));base64,([A-Za-z0-9+/=]+)$/.exec(data ?? "") ?? [];
+  if (!body) return null;
+  return URL.createObjectURL(new Blob([Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0))], { type }));
+}

@@ -1,0 +1,184 @@
+// The explorer's panels around the picture.
+
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { powerText } from "../numbers/decimal.js";
+import { readPlace } from "../numbers/place_text.js";
+import { copyText } from "../service/clipboard.js";
+import { inWords } from "../service/api.js";
+import { useStore } from "../service/store.js";
+import { Glyph, IconButton } from "../shell/icons.js";
+import { lazy } from "../shell/lazy.js";
+import { tell } from "../shell/notices.js";
+import { count, magnification, shortDecimal } from "../shell/words.js";
+import { actKey } from "./keys.js";
+import { LookPanel } from "./look_panel.js";
+
+const Bookmarks = lazy(() => import("./bookmarks.js"), "Bookmarks");
+const Finder = lazy(() => import("./finder.js"), "Finder");
+const Help = lazy(() => import("./help.js"), "Help");
+const Jump = lazy(() => import("./jump.js"), "Jump");
+const OrderForm = lazy(() => import("../order/order_form.js"), "OrderForm");
+
+/** Everything of the explorer; `shown` is false while another page covers it. */
+export function ExplorePage({ explorer, live, shown }) {
+  const [panel, setPanel] = useState(null);
+  const close = () => setPanel(null);
+  const asked = useStore(explorer.asked);
+  useEffect(() => {
+    if (!shown) close();
+    else if (asked) {
+      setPanel({ name: "order", ...asked });
+      explorer.asked.set(null);
+    }
+  }, [shown, asked]);
+  const actions = {
+    panel: (name) => setPanel({ name }),
+    order: (place) => setPanel({ name: "order", place }),
+    copyPlace: () => copyPlace(explorer),
+    copyLink: () => copyLink(explorer),
+    keep: async () => {
+      const { keepBookmark } = await import("./bookmarks.js");
+      tell(`Kept as “${keepBookmark(explorer)}”. Press B to see all bookmarks.`);
+    },
+  };
+  const drop = async (event) => {
+    event.preventDefault();
+    const [file] = event.dataTransfer.files;
+    openText(explorer, file ? await file.text() : event.dataTransfer.getData("text"));
+  };
+  const { name, place, film } = panel ?? {};
+  const orderPlace = place ?? explorer.view.value;
+  return html`<div class="explore" hidden=${!shown} onDragOver=${(event) => event.preventDefault()} onDrop=${drop}>
+    <h1 class="off-screen">Explore</h1>
+    <${Picture} explorer=${explorer} actions=${actions} />
+    <${PlaceCard} explorer=${explorer} actions=${actions} />
+    <${Tools} explorer=${explorer} actions=${actions} />
+    <${LookPanel} explorer=${explorer} />
+    <button type="button" class="primary go" title="Zoom to here (Z)" onClick=${() => actions.order()}>
+      <${Glyph} name="film" /> Zoom to here
+    </button>
+    ${name === "order" && html`<${OrderForm} explorer=${explorer} live=${live} place=${orderPlace} former=${film} close=${close} />`}
+    ${name === "find" && html`<${Finder} explorer=${explorer} order=${actions.order} close=${close} />`}
+    ${name === "marks" && html`<${Bookmarks} explorer=${explorer} close=${close} />`}
+    ${name === "jump" && html`<${Jump} explorer=${explorer} close=${close} />`}
+    ${name === "help" && html`<${Help} close=${close} />`}
+  </div>`;
+}
+
+async function copyPlace(explorer) {
+  const { re, im, extent } = explorer.view.value.text();
+  const copied = await copyText(`${re},${im},${extent}`);
+  tell(copied ? "The place is copied, with all its digits." : "This browser does not let the page copy; press G and copy from there.");
+}
+
+async function copyLink(explorer) {
+  const copied = await copyText(location.href.split("#")[0] + explorer.fragment);
+  tell(copied ? "The link is copied. It shows exactly this place." : "This browser does not let the page copy; the address bar has the link.");
+}
+
+export function openText(explorer, text) {
+  const place = readPlace(text);
+  if (place) explorer.go(place.view, place.look);
+  else tell("No place was found in that. It may be numbers “re, im, extent”, a link, a payload, or a .kfr or .toml file.");
+}
+
+function Picture({ explorer, actions }) {
+  const [element, canvas] = [useRef(null), useRef(null)];
+  const [box, boxing] = [useStore(explorer.box), useStore(explorer.boxing)];
+  const { wanted, done } = useStore(explorer.status);
+  useEffect(() => explorer.attach(element.current, canvas.current), []);
+  const { width, height } = explorer.viewport;
+  const corner = (value) => `${value}px`;
+  return html`
+    <div
+      ref=${element}
+      class=${boxing ? "picture boxing" : "picture"}
+      tabindex="0"
+      role="application"
+      aria-label="Picture of the Mandelbrot set. Arrow keys move, plus and minus zoom, question mark tells all keys."
+      onKeyDown=${(event) => actKey(event, explorer, actions)}
+      onPaste=${(event) => openText(explorer, event.clipboardData.getData("text"))}
+    >
+      <canvas ref=${canvas} aria-hidden="true"></canvas>
+      ${box &&
+      html`<div
+        class="box"
+        style=${{
+          left: corner(box.x + width / 2),
+          top: corner(box.y + height / 2),
+          width: corner(box.width),
+          height: corner(box.height),
+        }}
+      ></div>`}
+    </div>
+    <div class="drawing" hidden=${done >= wanted} aria-hidden="true">
+      <i style=${{ transform: `scaleX(${wanted ? Math.max(done / wanted, 0.03) : 0})` }}></i>
+    </div>
+  `;
+}
+
+function PlaceCard({ explorer, actions }) {
+  const view = useStore(explorer.view);
+  const { wanted, done, stage, trouble, limit } = useStore(explorer.status);
+  const { re, im } = usePlaceText(view);
+  const state = trouble
+    ? inWords(trouble)
+    : stage
+      ? `${stage.stage === "reference" ? "Reference orbit" : stage.stage}: ${count(stage.done)} of at most ${count(stage.total)}`
+      : done < wanted
+        ? `Drawing ${done} of ${wanted} tiles`
+        : `${limit ? `Up to ${count(limit)} iterations` : "Drawn"}`;
+  return html`<section class="floating place" aria-label="Where this is">
+    <dl>
+      <dt>Extent</dt>
+      <dd class="cut">${powerText(view.log2Extent, 4)} <span class="soft">${magnification(view.log2Extent)}</span></dd>
+      <dt>Re</dt>
+      <dd class="cut">${shortDecimal(re, 24)}</dd>
+      <dt>Im</dt>
+      <dd class="cut">${shortDecimal(im, 24)}</dd>
+    </dl>
+    <p class=${trouble ? "bad" : "soft"}><small>${state}</small></p>
+    <div class="row">
+      <button type="button" class="plain" title="Copy the place with all digits (C)" onClick=${actions.copyPlace}>
+        <${Glyph} name="copy" /> Copy place
+      </button>
+      <button type="button" class="plain" title="Copy a link to exactly this (L)" onClick=${actions.copyLink}>
+        <${Glyph} name="link" /> Copy link
+      </button>
+    </div>
+  </section>`;
+}
+
+/** The view's digits; while it moves, those of a deep view are printed a few times a second only. */
+function usePlaceText(view) {
+  const latest = useRef(view);
+  const timer = useRef(0);
+  const [text, setText] = useState(() => view.text());
+  latest.current = view;
+  useEffect(() => {
+    timer.current ||= setTimeout(
+      () => {
+        timer.current = 0;
+        setText(latest.current.text());
+      },
+      view.bits > 4096 ? 300 : 30,
+    );
+  }, [view]);
+  return text;
+}
+
+function Tools({ explorer, actions }) {
+  const boxing = useStore(explorer.boxing);
+  const zoom = (octaves) => () => explorer.gestures.zoomSoftly(octaves, 0, 0, 200);
+  return html`<div class="floating tools" role="toolbar" aria-label="Explore" aria-orientation="vertical">
+    <${IconButton} glyph="plus" name="Zoom in" keys="+" onClick=${zoom(1)} />
+    <${IconButton} glyph="minus" name="Zoom out" keys="−" onClick=${zoom(-1)} />
+    <${IconButton} glyph="box" name="Draw a box to zoom into" keys="shift + drag" aria-pressed=${boxing} onClick=${() => explorer.drawBox()} />
+    <${IconButton} glyph="home" name="The whole set" keys="0" onClick=${() => explorer.home()} />
+    <hr />
+    <${IconButton} glyph="jump" name="Go to a place" keys="G" onClick=${() => actions.panel("jump")} />
+    <${IconButton} glyph="find" name="Find the minibrot" keys="M" onClick=${() => actions.panel("find")} />
+    <${IconButton} glyph="mark" name="Bookmarks" keys="B" onClick=${() => actions.panel("marks")} />
+    <${IconButton} glyph="help" name="Keys and gestures" keys="?" onClick=${() => actions.panel("help")} />
+  </div>`;
+}

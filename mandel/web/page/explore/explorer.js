@@ -1,0 +1,295 @@
+// The explorer without its panels: the view, what moves it, what draws it, where it has been.
+
+import { fromFragment, toFragment } from "../numbers/place_text.js";
+import { View } from "../numbers/view.js";
+import { Store } from "../service/store.js";
+import { announce } from "../shell/notices.js";
+import { magnification } from "../shell/words.js";
+import { Gestures } from "./gestures.js";
+import { LimitFinder } from "./limit_finder.js";
+import { colourTable } from "./palette.js";
+import { TileLayer } from "./tiles.js";
+import { TileSource } from "./tile_source.js";
+
+const ASK_MS = 90; // while the view moves, tiles are asked for so often
+const STILL_MS = 350; // after a gesture; then the address is written
+const MOST_DENSITY = 2; // device pixels for each pixel; finer ones nobody sees
+const LOG2_10 = Math.log2(10);
+
+const reduced = matchMedia("(prefers-reduced-motion: reduce)");
+
+export class Explorer {
+  /** `facts` is the answer of /api/state. */
+  constructor(facts) {
+    this.facts = facts;
+    this.deepest = facts.limits.max_depth * LOG2_10;
+    const usual = facts.style;
+    const [palette] = Object.keys(facts.palettes);
+    const place = fromFragment(location.hash);
+    this.view = new Store(place?.view ?? View.home());
+    this.look = new Store({ palette, ...usual, maxiter: "auto", ...place?.look, usual });
+    if (!facts.palettes[this.look.value.palette]) this.look.merge({ palette });
+    this.status = new Store({ wanted: 0, done: 0, stage: null, trouble: null, limit: null });
+    this.box = new Store(null);
+    this.boxing = new Store(false);
+    this.asked = new Store(null); // an order form that another page asked for
+    this.viewport = { width: 2, height: 2, density: 1 };
+    const calm = () => reduced.matches;
+    const source = new TileSource({
+      stage: (stage) => this.status.merge({ stage }),
+      trouble: (trouble) => this.status.merge({ trouble }),
+    });
+    this.layer = new TileLayer(source, { changed: () => this.#arrived(), complete: () => this.#complete() }, calm);
+    this.limits = new LimitFinder((limit) => this.#limitFound(limit));
+    this.calm = calm;
+    this.#tables = new Map();
+    this.#applyLook();
+    this.#pushed = { view: this.view.value, fragment: null };
+    window.addEventListener("popstate", () => this.#returned());
+    window.addEventListener("hashchange", () => this.#returned());
+  }
+
+  #tables;
+  #frame = 0;
+  #asking = 0;
+  #stillness = 0;
+  #pushed;
+  #canvas = null;
+  #announced = null;
+
+  get shorter() {
+    return Math.min(this.viewport.width, this.viewport.height);
+  }
+
+  get fragment() {
+    return toFragment(this.view.value, this.look.value);
+  }
+
+  /** Shows the picture in an element from now on; returns what ends it. */
+  attach(element, canvas) {
+    this.#canvas = canvas;
+    this.gestures = new Gestures(
+      element,
+      {
+        move: (x, y) => this.move(x, y),
+        zoom: (octaves, x, y) => this.zoom(octaves, x, y),
+        box: (rectangle, final) => this.#boxed(rectangle, final),
+        still: () => this.#still(),
+      },
+      this.calm,
+    );
+    const resized = new ResizeObserver(() => this.#resize(element));
+    resized.observe(element);
+    this.#resize(element);
+    return () => resized.disconnect();
+  }
+
+  #resize(element) {
+    const { clientWidth: width, clientHeight: height } = element;
+    if (width < 2 || height < 2) return;
+    const density = Math.min(devicePixelRatio || 1, MOST_DENSITY);
+    this.viewport = { width, height, density };
+    Object.assign(this.#canvas, { width: Math.round(width * density), height: Math.round(height * density) });
+    this.#drawNow(performance.now());
+    this.#ask();
+  }
+
+  // Moving
+
+  move(x, y) {
+    this.#show(this.view.value.moved(x, y, this.shorter));
+  }
+
+  zoom(octaves, x = 0, y = 0) {
+    this.#show(this.view.value.zoomed(octaves, this.shorter, x, y, this.deepest));
+  }
+
+  #boxed(rectangle, final) {
+    this.box.set(final ? null : rectangle);
+    if (!final) return;
+    this.boxing.set(false);
+    if (!rectangle) return;
+    const { width, height } = this.viewport;
+    const octaves = Math.log2(Math.min(width / rectangle.width, height / rectangle.height));
+    const [x, y] = [rectangle.x + rectangle.width / 2, rectangle.y + rectangle.height / 2];
+    this.go(this.view.value.moved(-x, -y, this.shorter).zoomed(octaves, this.shorter, 0, 0, this.deepest));
+  }
+
+  drawBox() {
+    this.gestures.boxing = !this.gestures.boxing;
+    this.boxing.set(this.gestures.boxing);
+  }
+
+  /** To another place, as a step that the browser's Back takes back. */
+  go(view, look = {}) {
+    this.gestures?.stop();
+    if (this.facts.palettes[look.palette] === undefined) delete look.palette;
+    if (Object.keys(look).length) this.setLook(look);
+    this.#show(view);
+    this.#still();
+  }
+
+  home() {
+    this.go(View.home());
+  }
+
+  /** Opens the order form for a film like one that is there. */
+  orderAgain(view, film, look) {
+    location.hash = toFragment(view, look);
+    this.asked.set({ place: view, film });
+  }
+
+  #show(view) {
+    this.view.set(view);
+    this.invalidate();
+    this.#asking ||= setTimeout(() => {
+      this.#asking = 0;
+      this.#ask();
+    }, ASK_MS);
+    clearTimeout(this.#stillness);
+    this.#stillness = setTimeout(() => this.#write(), STILL_MS);
+  }
+
+  #still() {
+    clearTimeout(this.#asking);
+    this.#asking = 0;
+    this.#ask();
+    clearTimeout(this.#stillness);
+    this.#stillness = setTimeout(() => this.#write(), STILL_MS);
+  }
+
+  // Where the view has been
+
+  #write() {
+    if (!isPlace(location.hash)) return; // another page is shown
+    const view = this.view.value;
+    const before = this.#pushed;
+    const fragment = this.fragment;
+    if (fragment === before.fragment) return;
+    const { x, y } = before.view.toScreen(view.re, view.im, view.bits, this.shorter);
+    const far = Math.abs(view.log2Extent - before.view.log2Extent) > 1 || Math.hypot(x, y) > this.shorter / 2;
+    if (far && before.fragment !== null) history.pushState(null, "", fragment);
+    else history.replaceState(null, "", fragment);
+    if (far || before.fragment === null) this.#pushed = { view, fragment };
+    else this.#pushed.fragment = fragment;
+  }
+
+  #returned() {
+    if (location.hash === this.#pushed.fragment) return;
+    const place = fromFragment(location.hash);
+    if (!place) return;
+    this.gestures?.stop();
+    this.setLook({ density: this.look.value.usual.density, offset: this.look.value.usual.offset, maxiter: "auto", ...place.look });
+    this.#pushed = { view: place.view, fragment: location.hash };
+    this.#show(place.view);
+    this.#still();
+  }
+
+  // The look
+
+  setLook(fields) {
+    this.look.merge(fields);
+    this.#applyLook();
+    if ("maxiter" in fields) this.#ask();
+    this.invalidate();
+    clearTimeout(this.#stillness);
+    this.#stillness = setTimeout(() => this.#write(), STILL_MS);
+  }
+
+  table(palette) {
+    if (!this.#tables.has(palette)) this.#tables.set(palette, colourTable(this.facts.palettes[palette]));
+    return this.#tables.get(palette);
+  }
+
+  #applyLook() {
+    const { palette, density, offset, maxiter } = this.look.value;
+    this.layer.shownLimit = maxiter === "auto" ? Infinity : maxiter;
+    this.layer.setLook({ table: this.table(palette), density, offset });
+  }
+
+  // Tiles
+
+  #ask() {
+    if (!this.#canvas) return;
+    const view = this.view.value;
+    const { maxiter } = this.look.value;
+    const frame = this.layer.frame(view, this.viewport);
+    if (maxiter !== "auto" && maxiter > this.limits.current) {
+      this.layer.want(view, this.viewport, maxiter);
+    } else {
+      const limit = this.limits.limitFor(view, frame, this.viewport);
+      if (limit !== null) this.layer.want(view, this.viewport, limit);
+    }
+    this.#tellProgress();
+  }
+
+  #limitFound({ limit, error }) {
+    if (error) this.status.merge({ trouble: error });
+    this.status.merge({ limit });
+    this.#ask();
+  }
+
+  #arrived() {
+    this.#tellProgress();
+    this.invalidate();
+  }
+
+  #tellProgress() {
+    const { wanted, done } = this.layer.progress;
+    const now = this.status.value;
+    if (now.wanted !== wanted || now.done !== done) this.status.merge({ wanted, done });
+  }
+
+  #complete() {
+    this.#tellProgress();
+    const view = this.view.value;
+    if (this.#announced?.same(view)) return;
+    this.#announced = view;
+    announce(`The picture is complete. Extent ${view.text().extent}, magnified ${magnification(view.log2Extent)}`);
+  }
+
+  // Drawing
+
+  invalidate() {
+    this.#frame ||= requestAnimationFrame((now) => {
+      this.#frame = 0;
+      this.#drawNow(now);
+    });
+  }
+
+  #drawNow(now) {
+    if (!this.#canvas) return;
+    const context = this.#canvas.getContext("2d", { alpha: false });
+    if (this.layer.draw(context, this.view.value, this.viewport, now)) this.invalidate();
+  }
+
+  /** What the tiles say of the picture: {inside: share, least, most: smooth counts}; null where one is not here. */
+  sample(columns = 32, rows = 18) {
+    const { width, height } = this.viewport;
+    let [inside, least, most] = [0, Infinity, -Infinity];
+    for (let i = 0; i < columns * rows; i++) {
+      const [x, y] = [(((i % columns) + 0.5) * width) / columns, ((Math.floor(i / columns) + 0.5) * height) / rows];
+      const value = this.layer.countAt(this.view.value, this.viewport, x, y);
+      if (value === null) return null;
+      if (value === 0) inside += 1 / (columns * rows);
+      else [least, most] = [Math.min(least, value), Math.max(most, value)];
+    }
+    return { inside: Math.min(inside > 0.9999 ? 1 : inside, 1), least, most };
+  }
+
+  /** A small picture of what is shown, as a data URL. */
+  thumbnail(width = 240, height = 180) {
+    const small = Object.assign(document.createElement("canvas"), { width, height });
+    const { width: w, height: h } = this.#canvas;
+    const scale = Math.min(w / width, h / height);
+    const context = small.getContext("2d");
+    context.imageSmoothingQuality = "high";
+    context.drawImage(this.#canvas, (w - width * scale) / 2, (h - height * scale) / 2, width * scale, height * scale, 0, 0, width, height);
+    return small.toDataURL("image/webp", 0.8);
+  }
+}
+
+/** Whether a fragment belongs to the explorer. */
+export function isPlace(fragment) {
+  return fragment === "" || fragment === "#" || fragment.startsWith("#at=");
+}

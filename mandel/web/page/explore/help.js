@@ -1,0 +1,24 @@
+import { html } from "../vendor/htm-preact-3.1.1.mjs";
+import { Dialog } from "../shell/dialog.js";
+import { KEYS } from "./keys.js";
+
+const GESTURES = [
+  ["Drag", "moves the picture"],
+  ["Wheel, pinch", "zooms about the pointer"],
+  ["Double click", "zooms in; with shift out"],
+  ["Shift + drag", "draws a box to zoom into"],
+  ["Drop, paste", "opens a place: numbers, a link, a payload, .kfr, .toml"],
+];
+
+export function Help({ close }) {
+  const list = (rows, tag) => html`<dl class="keys">
+    ${rows.map(([what, does]) => html`<dt>${tag ? html`<kbd>${what}</kbd>` : what}</dt><dd class="soft">${does}</dd>`)}
+  </dl>`;
+  return html`<${Dialog} title="Keys and gestures" close=${close}>
+    <div class="inside">
+      ${list(GESTURES, false)}
+      <p class="soft">Keys work while the picture has the focus (click it, or press Tab until its edge lights up).</p>
+      ${list(KEYS, true)}
+    </div>
+  <//>`;
+}

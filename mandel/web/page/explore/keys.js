@@ -1,0 +1,65 @@
+// What keys do on the picture. help.js lists the same.
+
+const STEP = 1 / 8; // of the shorter side
+const FINE = 1 / 64;
+
+export const KEYS = [
+  ["← → ↑ ↓", "move; with shift a little"],
+  ["+ −", "zoom by two; with shift a little"],
+  ["Page up, down", "zoom by sixteen"],
+  ["0", "the whole set"],
+  ["[ ]", "turn the colours"],
+  [", .", "fewer, more bands of colour"],
+  ["P", "the next palette"],
+  ["G", "go to a place"],
+  ["M", "find the minibrot in view"],
+  ["B", "bookmarks"],
+  ["K", "keep this place as a bookmark"],
+  ["C", "copy the place, all digits"],
+  ["L", "copy a link"],
+  ["Z", "zoom to here: order a film"],
+  ["?", "this list"],
+];
+
+/** Carries out what a key means; whether it means something. */
+export function actKey(event, explorer, actions) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
+  const step = explorer.shorter * (event.shiftKey ? FINE : STEP);
+  const octaves = event.shiftKey && event.key !== "+" ? 0.125 : 1;
+  const zoom = (amount) => explorer.gestures.zoomSoftly(amount, 0, 0, 200);
+  const { density, offset, palette } = explorer.look.value;
+  const names = Object.keys(explorer.facts.palettes);
+  const act = {
+    ArrowLeft: () => explorer.move(step, 0),
+    ArrowRight: () => explorer.move(-step, 0),
+    ArrowUp: () => explorer.move(0, step),
+    ArrowDown: () => explorer.move(0, -step),
+    "+": () => zoom(octaves),
+    "=": () => zoom(octaves),
+    "*": () => zoom(octaves),
+    "-": () => zoom(-octaves),
+    _: () => zoom(-octaves),
+    PageUp: () => zoom(4),
+    PageDown: () => zoom(-4),
+    0: () => explorer.home(),
+    Home: () => explorer.home(),
+    "[": () => explorer.setLook({ offset: rounded((((offset - 0.02) % 1) + 1) % 1) }),
+    "]": () => explorer.setLook({ offset: rounded((offset + 0.02) % 1) }),
+    ",": () => explorer.setLook({ density: rounded(Math.max(density / 1.1, 0.001)) }),
+    ".": () => explorer.setLook({ density: rounded(Math.min(density * 1.1, 100)) }),
+    p: () => explorer.setLook({ palette: names[(names.indexOf(palette) + 1) % names.length] }),
+    g: () => actions.panel("jump"),
+    m: () => actions.panel("find"),
+    b: () => actions.panel("marks"),
+    k: () => actions.keep(),
+    c: () => actions.copyPlace(),
+    l: () => actions.copyLink(),
+    z: () => actions.order(),
+    "?": () => actions.panel("help"),
+  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}
+
+const rounded = (value) => Number(value.toPrecision(4));

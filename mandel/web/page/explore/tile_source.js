@@ -1,0 +1,158 @@
+// Tiles from the head: one request brings many; a new request ends the one before, and with it the work nobody wants.
+
+import { chunks, post, Refused, request } from "../service/api.js";
+
+const COARSE_STEP = 8;
+const STAGE = 0xffffffff;
+const MOST_TILES = 512;
+const AGAIN_MS = 2000;
+
+/** Anchors have a name at the head; the service forgets it when it is started anew. */
+const names = new WeakMap();
+
+function hex(n) {
+  return n < 0n ? `-${(-n).toString(16)}` : n.toString(16);
+}
+
+export function anchorName(anchor, signal) {
+  if (!names.has(anchor)) {
+    const named = post("/api/anchors", { level: anchor.level, x: hex(anchor.x), y: hex(anchor.y) }, signal);
+    named.catch(() => names.delete(anchor));
+    names.set(anchor, named);
+  }
+  return names.get(anchor).then((answer) => answer.anchor);
+}
+
+/** Does something with an anchor's name, once more if the head does not know it any longer. */
+async function withName(anchor, signal, act) {
+  try {
+    return await act(await anchorName(anchor, signal));
+  } catch (error) {
+    if (error.code !== "NO_ANCHOR") throw error;
+    names.delete(anchor);
+    return act(await anchorName(anchor, signal));
+  }
+}
+
+/** The iteration limit that a view needs: {maxiter, resolved, reason}. */
+export function limitOf(anchor, { dlevel, x, y }, signal) {
+  return withName(anchor, signal, (name) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
+}
+
+/** A tile's body: {size, maxiter, counts (float32, size x size)}; null if it is no tile. */
+function readTile(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.byteLength < 20 || view.getUint32(0, false) !== 0x4d544c31) return null;
+  const [columns, rows, maxiter, flags] = [
+    view.getUint16(4, true),
+    view.getUint16(6, true),
+    view.getUint32(8, true),
+    view.getUint32(12, true),
+  ];
+  const samples = columns * rows;
+  const counts =
+    flags & 1
+      ? new Float32Array(samples).fill(view.getFloat32(16, true))
+      : new Float32Array(bytes.slice(16, 16 + 4 * samples).buffer); // browsers' machines are little endian, as tiles are
+  return { size: columns, maxiter, counts };
+}
+
+/** The parts of a tile stream: [index, bytes] as they come. */
+async function* parts(answer) {
+  let rest = new Uint8Array(0);
+  for await (const chunk of chunks(answer)) {
+    const joined = new Uint8Array(rest.length + chunk.length);
+    joined.set(rest);
+    joined.set(chunk, rest.length);
+    rest = joined;
+    for (;;) {
+      if (rest.length < 8) break;
+      const view = new DataView(rest.buffer, rest.byteOffset);
+      const length = view.getUint32(4, true);
+      if (rest.length < 8 + length) break;
+      yield [view.getUint32(0, true), rest.subarray(8, 8 + length)];
+      rest = rest.subarray(8 + length);
+    }
+  }
+}
+
+export class TileSource {
+  #on;
+  #running = null; // {key, abort}
+  #again = 0;
+
+  /** `on` = {stage({stage, done, total} or null), trouble(error or null)}. */
+  constructor(on) {
+    this.#on = on;
+  }
+
+  /** Fetches these tiles and no others from now on: {anchor, maxiter, coarse, sharp: lists of {level, dx, dy}}. */
+  want(wanted, onTile) {
+    const key = [wanted.maxiter, ...["coarse", "sharp"].map((kind) => wanted[kind].map((t) => [t.level, t.dx, t.dy].join()).join(";"))].join("|");
+    if (this.#running?.key === key && this.#running.anchor === wanted.anchor) return;
+    this.stop();
+    if (!wanted.sharp.length && !wanted.coarse.length) return;
+    const abort = new AbortController();
+    const running = { key, anchor: wanted.anchor, abort };
+    this.#running = running;
+    this.#fetchAll(wanted, onTile, abort.signal)
+      .then(() => this.#on.trouble(null))
+      .catch((error) => {
+        if (abort.signal.aborted) return;
+        this.#on.trouble(error);
+        const passes = !(error instanceof Refused) || error.status >= 429;
+        if (passes) this.#again = setTimeout(() => this.#running === running && this.#restart(wanted, onTile), AGAIN_MS);
+      })
+      .finally(() => {
+        if (!abort.signal.aborted) this.#on.stage(null);
+      });
+  }
+
+  #restart(wanted, onTile) {
+    this.#running = null;
+    this.want(wanted, onTile);
+  }
+
+  stop() {
+    clearTimeout(this.#again);
+    if (!this.#running) return;
+    this.#running.abort.abort();
+    this.#running = null;
+    this.#on.stage(null);
+  }
+
+  async #fetchAll({ anchor, maxiter, coarse, sharp }, onTile, signal) {
+    for (const [tiles, step] of [
+      [coarse, COARSE_STEP],
+      [sharp, 1],
+    ]) {
+      for (let first = 0; first < tiles.length; first += MOST_TILES) {
+        await this.#fetch(anchor, maxiter, tiles.slice(first, first + MOST_TILES), step, onTile, signal);
+      }
+    }
+  }
+
+  async #fetch(anchor, maxiter, tiles, step, onTile, signal) {
+    const answer = await withName(anchor, signal, (name) =>
+      request(
+        "POST",
+        "/api/tiles",
+        { anchor: name, maxiter, step, tiles: tiles.map(({ level, dx, dy }) => [level - anchor.level, dx, dy]) },
+        signal,
+      ),
+    );
+    let failed = null;
+    for await (const [index, bytes] of parts(answer)) {
+      if (signal.aborted) return;
+      if (index === STAGE) {
+        this.#on.stage(JSON.parse(new TextDecoder().decode(bytes)));
+        continue;
+      }
+      const tile = readTile(bytes);
+      if (tile) onTile({ ...tiles[index], ...tile });
+      else failed = new Refused(500, JSON.parse(new TextDecoder().decode(bytes)).error ?? {});
+    }
+    if (failed?.code === "NO_ANCHOR") names.delete(anchor);
+    if (failed) throw failed;
+  }
+}

@@ -1,0 +1,249 @@
+// The tiles on the screen: which are wanted, in which order; what is cached; how they are drawn over each other.
+
+import { Anchor, Level, levelOf, TILE } from "./grid.js";
+import { colourCounts } from "./palette.js";
+
+const ANCESTORS = 14; // levels above that may stand in
+const STAND_IN = 3; // an ancestor so near is as good as a coarse tile
+const KEPT = 400; // tiles, of 0.5 MB with their colours
+const FADE_MS = 140;
+
+/** Draws views from tiles; `source.want(...)` fetches them (tile_source.js), `on` is told {changed(), complete()}. */
+export class TileLayer {
+  #source;
+  #on;
+  #calm;
+  #anchor = null;
+  #tiles = new Map(); // level -> Map of "dx,dy" -> tile
+  #count = 0;
+  #look = 0;
+  progress = { wanted: 0, done: 0 };
+  limit = 0; // iterations up to which the latest tiles were asked for
+  shownLimit = Infinity; // counts beyond it are shown as inside
+
+  constructor(source, on, calm) {
+    this.#source = source;
+    this.#on = on;
+    this.#calm = calm;
+  }
+
+  #get(level, dx, dy) {
+    return this.#tiles.get(level)?.get(`${dx},${dy}`);
+  }
+
+  #keep({ level, dx, dy, counts, size, maxiter }) {
+    const had = this.#get(level, dx, dy);
+    if (had && had.size > size) return;
+    const canvas = had?.size === size ? had.canvas : Object.assign(document.createElement("canvas"), { width: size, height: size });
+    // A tile without a sample at the limit is right for every limit.
+    const final = counts.indexOf(0) < 0;
+    if (!this.#tiles.has(level)) this.#tiles.set(level, new Map());
+    const born = had ? had.born : performance.now();
+    this.#tiles.get(level).set(`${dx},${dy}`, { counts, size, maxiter: final ? Infinity : maxiter, canvas, look: 0, born, used: born });
+    if (!had) this.#count += 1;
+  }
+
+  #satisfied(level, dx, dy, limit) {
+    const tile = this.#get(level, dx, dy);
+    return tile !== undefined && tile.size === TILE && tile.maxiter >= limit;
+  }
+
+  #standsIn(level, dx, dy) {
+    if (this.#get(level, dx, dy)) return true;
+    for (let up = 1; up <= STAND_IN; up++) {
+      // Offsets of ancestors follow from absolute indices, as the anchor's own are not divisible.
+      const { x, y } = this.#ancestor(level, dx, dy, up);
+      if (this.#get(level - up, x, y)?.size === TILE) return true;
+    }
+    return false;
+  }
+
+  #ancestor(level, dx, dy, up) {
+    const [origin, above] = [this.#anchor.origin(level), this.#anchor.origin(level - up)];
+    return {
+      x: Number(((origin.x + BigInt(dx)) >> BigInt(up)) - above.x),
+      y: Number(((origin.y + BigInt(dy)) >> BigInt(up)) - above.y),
+    };
+  }
+
+  /** The anchor for a view and where the view lies, in tiles of its level. */
+  frame(view, viewport) {
+    const level = levelOf(view, Math.min(viewport.width, viewport.height), viewport.density);
+    if (!this.#anchor?.serves(view, level)) this.#moveAnchor(Anchor.at(view, level));
+    const grid = new Level(this.#anchor, view, viewport, level);
+    const [left, bottom] = [grid.centre.x - grid.left / grid.edge, grid.centre.y + 1 - (viewport.height - grid.top) / grid.edge];
+    return {
+      anchor: this.#anchor,
+      level,
+      grid,
+      extent: {
+        dlevel: level - this.#anchor.level,
+        x: [left, left + viewport.width / grid.edge],
+        y: [bottom, bottom + viewport.height / grid.edge],
+      },
+    };
+  }
+
+  /** Asks for what a view lacks with this limit, and no longer for anything else. */
+  want(view, viewport, limit) {
+    const { anchor, level, grid } = this.frame(view, viewport);
+    this.limit = limit;
+    const visible = grid.visible();
+    const sharp = visible.filter(({ dx, dy }) => !this.#satisfied(level, dx, dy, limit)).map(({ dx, dy }) => ({ level, dx, dy }));
+    const coarse = sharp.length > 1 ? sharp.filter(({ dx, dy }) => !this.#standsIn(level, dx, dy)) : [];
+    const progress = { wanted: visible.length, done: visible.length - sharp.length };
+    this.progress = progress;
+    this.#source.want({ anchor, maxiter: limit, coarse, sharp }, (tile) => {
+      if (anchor !== this.#anchor) return;
+      this.#keep(tile);
+      if (tile.size === TILE) progress.done += 1;
+      this.#forget();
+      this.#on.changed();
+      if (progress.done === progress.wanted && this.progress === progress) this.#on.complete();
+    });
+    if (!sharp.length) this.#on.complete();
+  }
+
+  /** Names the tiles anew from another anchor, and drops those that are too far from it. */
+  #moveAnchor(anchor) {
+    const old = this.#anchor;
+    this.#anchor = anchor;
+    if (!old) return;
+    const before = this.#tiles;
+    this.#tiles = new Map();
+    this.#count = 0;
+    for (const [level, tiles] of before) {
+      const [from, to] = [old.origin(level), anchor.origin(level)];
+      const [x, y] = [from.x - to.x, from.y - to.y];
+      if (![x, y].every((shift) => shift < 2n ** 30n && shift > -(2n ** 30n))) continue;
+      const moved = new Map();
+      for (const [key, tile] of tiles) {
+        const [dx, dy] = key.split(",").map(Number);
+        moved.set(`${dx + Number(x)},${dy + Number(y)}`, tile);
+      }
+      this.#tiles.set(level, moved);
+      this.#count += moved.size;
+    }
+  }
+
+  /** Drops the tiles that were drawn longest ago. */
+  #forget() {
+    if (this.#count <= KEPT) return;
+    const all = [...this.#tiles].flatMap(([level, tiles]) => [...tiles].map(([key, tile]) => ({ used: tile.used, level, key })));
+    all.sort((a, b) => a.used - b.used);
+    for (const { level, key } of all.slice(0, this.#count - Math.floor(0.9 * KEPT))) {
+      this.#tiles.get(level).delete(key);
+      this.#count -= 1;
+    }
+  }
+
+  /** From now on counts are coloured in this way: {table, density, offset}. */
+  setLook(look) {
+    this.#look += 1;
+    this.look = look;
+  }
+
+  #coloured(tile, now) {
+    if (tile.look !== this.#look) {
+      const image = new ImageData(tile.canvas.width, tile.canvas.height);
+      colourCounts(tile.counts, new Uint32Array(image.data.buffer), { ...this.look, limit: this.shownLimit });
+      tile.canvas.getContext("2d").putImageData(image, 0, 0);
+      tile.look = this.#look;
+    }
+    tile.used = now;
+    return tile.canvas;
+  }
+
+  /**
+   * Draws a view into a context whose units are the viewport's pixels times its density.
+   * Returns whether it should be drawn again soon, because a tile is still fading in.
+   */
+  draw(context, view, viewport, now) {
+    const { density } = viewport;
+    const shorter = Math.min(viewport.width, viewport.height);
+    context.clearRect(0, 0, viewport.width * density, viewport.height * density);
+    if (!this.#anchor || !this.look) return false;
+    const sharp = levelOf(view, shorter, density);
+    if (!this.#anchor.serves(view, sharp)) this.#moveAnchor(Anchor.at(view, sharp));
+    // Coarse levels first, each only where nothing sharper hides it.
+    const layers = [];
+    let holes = null;
+    for (let level = sharp; level >= sharp - ANCESTORS; level--) {
+      if (level !== sharp && !this.#tiles.get(level)?.size) continue;
+      const grid = new Level(this.#anchor, view, viewport, level);
+      const shown = grid.visible().filter((at) => holes === null || covers(grid, at, holes));
+      const found = shown.flatMap((at) => {
+        const tile = this.#get(level, at.dx, at.dy);
+        return tile ? [{ tile, at }] : [];
+      });
+      layers.push({ grid, found });
+      const whole = found.length === shown.length && found.every(({ tile }) => now - tile.born >= FADE_MS);
+      if (whole) {
+        holes = [];
+        break;
+      }
+      if (level === sharp) {
+        holes = shown
+          .filter((at) => !(now - (this.#get(level, at.dx, at.dy)?.born ?? now) >= FADE_MS))
+          .map((at) => ({ ...grid.place(at.dx, at.dy), edge: grid.edge }));
+      }
+    }
+    let fading = false;
+    for (const { grid, found } of layers.reverse()) {
+      for (const { tile, at } of found) {
+        const age = this.#calm() ? 1 : Math.min((now - tile.born) / FADE_MS, 1);
+        fading ||= age < 1;
+        context.globalAlpha = Math.max(age, 0.01);
+        this.#drawTile(context, grid, at, tile, density, now);
+      }
+    }
+    context.globalAlpha = 1;
+    // What a zoom outwards left: sharper tiles over holes.
+    if (holes?.length) {
+      for (const level of [sharp + 1, sharp + 2, sharp + 3]) {
+        if (!this.#tiles.get(level)?.size) continue;
+        this.#drawCached(context, new Level(this.#anchor, view, viewport, level), holes, density, now);
+      }
+    }
+    return fading;
+  }
+
+  #drawCached(context, grid, holes, density, now) {
+    for (const [key, tile] of this.#tiles.get(grid.level)) {
+      const [dx, dy] = key.split(",").map(Number);
+      if (covers(grid, { dx, dy }, holes)) this.#drawTile(context, grid, { dx, dy }, tile, density, now);
+    }
+  }
+
+  #drawTile(context, grid, { dx, dy }, tile, density, now) {
+    const from = grid.place(dx, dy);
+    const to = grid.place(dx + 1, dy - 1);
+    // Whole device pixels, so that neighbours leave no seam.
+    const [x, y, right, bottom] = [from.x, from.y, to.x, to.y].map((side) => Math.round(side * density));
+    context.drawImage(this.#coloured(tile, now), x, y, right - x, bottom - y);
+  }
+
+  /** The smooth count at a point of the viewport (0: inside), from the sharpest tile that is here; null if none is. */
+  countAt(view, viewport, x, y) {
+    if (!this.#anchor) return null;
+    const sharp = levelOf(view, Math.min(viewport.width, viewport.height), viewport.density);
+    for (let level = sharp; level >= sharp - ANCESTORS; level--) {
+      const grid = new Level(this.#anchor, view, viewport, level);
+      const [column, row] = [(x - grid.left) / grid.edge, (y - grid.top) / grid.edge];
+      const tile = this.#get(level, grid.centre.x + Math.floor(column), grid.centre.y - Math.floor(row));
+      if (!tile) continue;
+      const { size } = tile;
+      const [i, j] = [column, row].map((place) => Math.floor((place - Math.floor(place)) * size));
+      return tile.counts[j * size + i];
+    }
+    return null;
+  }
+}
+
+/** Whether a tile touches one of some squares. */
+function covers(grid, { dx, dy }, squares) {
+  const { x, y } = grid.place(dx, dy);
+  return squares.some(
+    (one) => x < one.x + one.edge && one.x < x + grid.edge && y < one.y + one.edge && one.y < y + grid.edge,
+  );
+}

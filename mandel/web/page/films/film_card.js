@@ -1,0 +1,52 @@
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { formOf, titleOf, useDetails } from "../jobs/details.js";
+import { framesPerSecond } from "../order/film.js";
+import { ago, bytes, playtime } from "../shell/words.js";
+
+const HOVER_MS = 300;
+
+/** A poster that plays while the pointer rests on it. */
+export function FilmCard({ film }) {
+  const details = useDetails(film);
+  const [playing, setPlaying] = useState(false);
+  const timer = useRef(0);
+  const payload = details?.payload;
+  const rate = payload && framesPerSecond(String(payload.fps));
+  const enter = (event) => {
+    if (event.pointerType === "touch") return;
+    timer.current = setTimeout(() => setPlaying(true), HOVER_MS);
+  };
+  const leave = () => {
+    clearTimeout(timer.current);
+    setPlaying(false);
+  };
+  useEffect(() => leave, []);
+  return html`<li class="film">
+    <a class="open button" href=${`#films/${film.job}`} aria-label=${`Play ${titleOf(payload)}`} onPointerEnter=${enter} onPointerLeave=${leave} onClick=${leave}>
+      <img src=${`/media/${film.job}/poster.png`} alt="" loading="lazy" />
+      ${playing && html`<${HoverVideo} id=${film.job} />`}
+      ${rate && html`<span class="length">${playtime(payload.num_frames / rate)}</span>`}
+    </a>
+    <div class="under">
+      <strong class="cut">${titleOf(payload)}</strong>
+      <span class="soft cut"><small>${formOf(payload)}</small></span>
+      <span class="soft"><small>${[bytes(film.bytes ?? 0), film.pinned && "kept", ago(film.asked)].filter(Boolean).join(" · ")}</small></span>
+    </div>
+  </li>`;
+}
+
+function HoverVideo({ id }) {
+  const video = useRef(null);
+  useEffect(() => {
+    const element = video.current;
+    element.muted = true;
+    element.play().catch(() => {}); // the poster stays where a browser does not start films by itself
+    return () => {
+      // Only an element without a source lets go of its download.
+      element.pause();
+      element.removeAttribute("src");
+      element.load();
+    };
+  }, []);
+  return html`<video ref=${video} src=${`/media/${id}/video.mp4`} muted loop playsinline aria-hidden="true" tabindex="-1"></video>`;
+}

@@ -1,0 +1,94 @@
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { Swatches } from "../explore/look_panel.js";
+import { Actions } from "../jobs/actions.js";
+import { formOf, titleOf, useDetails } from "../jobs/details.js";
+import { noteSentences } from "../jobs/notes.js";
+import { toFragment } from "../numbers/place_text.js";
+import { View } from "../numbers/view.js";
+import { framesPerSecond } from "../order/film.js";
+import { KeyFrames } from "../order/key_frames.js";
+import { inWords, post } from "../service/api.js";
+import { Dialog } from "../shell/dialog.js";
+import { Glyph } from "../shell/icons.js";
+import { tell } from "../shell/notices.js";
+import { bytes } from "../shell/words.js";
+
+/** A film at full size, and what can be made of it. */
+export function Player({ film, live, explorer, close }) {
+  const details = useDetails(film);
+  const [recolouring, setRecolouring] = useState(false);
+  const video = useRef(null);
+  useEffect(() => {
+    const element = video.current;
+    return () => {
+      element.pause();
+      element.removeAttribute("src");
+      element.load();
+    };
+  }, []);
+  const payload = details?.payload;
+  const look = () => ({ ...explorer.look.value, palette: payload.palette, maxiter: payload.maxiter });
+  const view = () => View.of(...payload.point.split(","), String(payload.end_delta));
+  const place = () => (location.hash = toFragment(view(), look()));
+  const again = () => explorer.orderAgain(view(), formerFilm(payload), look());
+  return html`<${Dialog} title=${titleOf(payload)} name="player" wide close=${close}>
+    <div class=${recolouring ? "stage small" : "stage"}>
+      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline preload="metadata" autofocus aria-label=${`Film ${titleOf(payload)}`}></video>
+    </div>
+    <div class="inside">
+      <p class="soft">${[formOf(payload), bytes(film.bytes ?? 0)].join(" · ")}</p>
+      ${noteSentences(film.notes).map((text) => html`<p class="notice">${text}</p>`)}
+      <div class="row">
+        <a class="button" href=${`/media/${film.job}/video.mp4?download`} download><${Glyph} name="down" /> Download</a>
+        <button type="button" disabled=${!payload} onClick=${place}>Open the place</button>
+        <button type="button" disabled=${!payload} onClick=${again}>Same again with …</button>
+        <button type="button" disabled=${!details?.kept} aria-expanded=${recolouring} title=${details?.kept ? "" : "Only films that keep their strips can be recoloured: choose shared sampling, and keep, when ordering"} onClick=${() => setRecolouring(!recolouring)}>
+          Recolour
+        </button>
+        <${Actions} job=${film} live=${live} after=${(name) => name === "delete" && close()} />
+      </div>
+      ${recolouring && html`<${Recolour} film=${film} payload=${payload} live=${live} explorer=${explorer} />`}
+    </div>
+  <//>`;
+}
+
+/** A payload as the order form holds it. */
+function formerFilm(payload) {
+  return {
+    width: payload.frame_width,
+    height: payload.frame_height,
+    fps: String(payload.fps),
+    start: String(payload.start_delta),
+    seconds: payload.num_frames / (framesPerSecond(String(payload.fps)) ?? 30),
+    sampling: payload.sampling,
+    supersampling: payload.supersampling,
+    easing: Number(payload.easing),
+    rotation: payload.rotation,
+    keep: payload.keep_strips,
+  };
+}
+
+/** Another palette for the same strips, with a preview made in the page. */
+function Recolour({ film, payload, live, explorer }) {
+  const [palette, setPalette] = useState(payload.palette);
+  const [re, im] = payload.point.split(",");
+  const look = { ...explorer.look.value.usual, palette, maxiter: payload.maxiter };
+  const preview = { ...formerFilm(payload), re, im, end: String(payload.end_delta), look };
+  const order = async () => {
+    try {
+      const job = await post(`/api/jobs/${film.job}/recolour`, { palette });
+      live.learn(job);
+      tell("The recoloured film is ordered. It takes seconds: nothing is iterated again.");
+      location.hash = `#jobs/${job.job}`;
+    } catch (error) {
+      tell(inWords(error));
+    }
+  };
+  return html`<section aria-label="Recolour" class="recolour">
+    <${KeyFrames} explorer=${explorer} film=${preview} />
+    <div class="choices">
+      <${Swatches} palettes=${explorer.facts.palettes} chosen=${palette} choose=${setPalette} group="recolour" />
+      <button type="button" class="primary" disabled=${palette === payload.palette} onClick=${order}>Order it in ${palette}</button>
+    </div>
+  </section>`;
+}

@@ -1,0 +1,17 @@
+// What people should know of a job's pictures (`notes` in docs/protocol.md), as sentences.
+
+import { count } from "../shell/words.js";
+
+const percent = (share) => `${share < 0.01 ? "under 1" : Math.round(100 * share)} %`;
+const range = ({ first, last }) => (first === last ? `frame ${count(first)}` : `frames ${count(first)} to ${count(last)}`);
+
+export function noteSentences(notes) {
+  if (!notes) return [];
+  const { reached, short, flat, gave_up: gaveUp } = notes;
+  return [
+    reached?.share > 0.5 && `${percent(reached.share)} of frame ${count(reached.frame)} is black: it is inside, or needs more than ${count(reached.maxiter)} iterations.`,
+    short && `The iteration limit seems too low in ${range(short)}: of frame ${count(short.frame)}, ${percent(short.missing)} more would get a colour.`,
+    flat && `There is one colour only in ${range(flat)}. The place may have too few digits (${count(flat.decimals)}), or nothing lies there.`,
+    gaveUp && `No iteration limit was found for ${count(gaveUp.views)} of the views along the way: ${gaveUp.reason}`,
+  ].filter(Boolean);
+}

@@ -1,0 +1,113 @@
+// From the order form's choices to a payload, and what can be said of it before it is sent. No screen here.
+
+import { log2Of, parseDecimal } from "../numbers/decimal.js";
+
+export const SIZES = [
+  [1280, 720, "720p"],
+  [1920, 1080, "1080p"],
+  [2560, 1440, "1440p"],
+  [3840, 2160, "4K"],
+  [1080, 1080, "square"],
+  [1080, 1920, "upright"],
+];
+
+export const USUAL = {
+  width: 1920,
+  height: 1080,
+  fps: "30",
+  start: "2.5",
+  seconds: 20,
+  sampling: "exact",
+  supersampling: 1,
+  easing: 0.1,
+  rotation: 0,
+  keep: false,
+};
+
+const PACE = 1; // doublings a second of a new form
+const LONGEST = 300; // seconds that a new form proposes at most
+const SHORTEST = 5;
+const BYTES_A_PIXEL = [0.02, 0.26]; // a calm picture and a seahorse (docs/protocol.md)
+
+export const octaves = (film) => {
+  const [start, end] = [film.start, film.end].map((text) => {
+    const number = parseDecimal(String(text));
+    return number ? log2Of(number) : null;
+  });
+  return start === null || end === null ? null : Math.abs(start - end);
+};
+
+export function framesPerSecond(text) {
+  const [over, under = "1"] = String(text).split("/");
+  const value = Number(over) / Number(under);
+  return Number.isFinite(value) && value > 0 ? value : null;
+}
+
+export const frames = (film) => Math.max(1, Math.round(film.seconds * (framesPerSecond(film.fps) ?? 30)));
+
+/** A form for a place, {re, im, extent}, with its look; `before` has choices of an earlier form. */
+export function filmTo(place, look, before) {
+  const film = { ...USUAL, ...before, re: place.re, im: place.im, end: place.extent, look };
+  if (before?.seconds) return film;
+  const depth = octaves(film) ?? 0;
+  film.seconds = Math.round(Math.min(Math.max(depth / PACE, SHORTEST), LONGEST));
+  return film;
+}
+
+/** The payload; fields that the service does not know are left out. */
+export function payloadOf(film, known) {
+  const all = {
+    point: `${film.re},${film.im}`,
+    start_delta: film.start,
+    end_delta: film.end,
+    num_frames: frames(film),
+    frame_width: Number(film.width),
+    frame_height: Number(film.height),
+    fps: film.fps,
+    palette: film.look.palette,
+    density: String(film.look.density),
+    offset: String(film.look.offset),
+    maxiter: film.look.maxiter,
+    supersampling: Number(film.supersampling),
+    sampling: film.sampling,
+    easing: String(film.easing),
+    rotation: String(film.rotation),
+    ...(film.sampling === "shared" && film.keep ? { keep_strips: true } : {}),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([name]) => known.has(name)));
+}
+
+/** Bytes of the video, from and to. */
+export function videoBytes(film) {
+  const pixels = frames(film) * film.width * film.height;
+  return BYTES_A_PIXEL.map((each) => each * pixels);
+}
+
+/** What a person should know before paying, as sentences. `sample` is {inside, least, most} of the last view, or null. */
+export function warnings(film, look, known, sample) {
+  const found = [];
+  const depth = octaves(film);
+  if (depth !== null && depth < 0.5) found.push("The film hardly zooms: its first and last pictures show nearly the same.");
+  const places = Math.min(...[film.re, film.im].map(decimals));
+  const end = parseDecimal(String(film.end));
+  const needed = end ? Math.ceil(-log2Of(end) / Math.log2(10)) + 1 : 0;
+  if (places < needed && film.re !== "0" && film.im !== "0") {
+    found.push(
+      `The place has ${places} digits after the point, and its last picture needs ${needed}: what lies there is decided by the missing ones.`,
+    );
+  }
+  if (sample) {
+    if (sample.inside === 1) found.push("The last picture is black: all of it lies inside the set, or needs more iterations.");
+    else if (sample.inside > 0.6) found.push(`${Math.round(100 * sample.inside)} % of the last picture is black.`);
+    else if (sample.most - sample.least < 0.01) found.push("The last picture has one colour: nothing happens there.");
+  }
+  const changed = ["density", "offset"].filter((name) => look[name] !== look.usual[name] && !known.has(name));
+  if (changed.length) found.push("The film has the palette's usual bands: this service does not take others.");
+  if (depth !== null && depth / film.seconds > 3) found.push("More than three doublings a second is faster than most eyes follow.");
+  return found;
+}
+
+function decimals(text) {
+  const number = parseDecimal(String(text));
+  return number ? Math.max(0, -number.exponent) : 0;
+}

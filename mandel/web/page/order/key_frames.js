@@ -1,0 +1,99 @@
+// A strip of pictures along the zoom, and a larger one of the chosen moment, before anything is paid for.
+
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { log2Of, parseDecimal, powerText } from "../numbers/decimal.js";
+import { View } from "../numbers/view.js";
+import { limitOf } from "../explore/tile_source.js";
+import { TileLayer } from "../explore/tiles.js";
+import { TileSource } from "../explore/tile_source.js";
+import { shortDecimal } from "../shell/words.js";
+
+const FRAMES = 7;
+const SHORTER = 135; // pixels of a key frame's shorter side
+const WAIT_MS = 400; // the form may still be changing
+
+export function KeyFrames({ explorer, film }) {
+  const [chosen, setChosen] = useState(FRAMES - 1);
+  const canvases = useRef([]);
+  const large = useRef(null);
+  const size = sizeOf(film);
+  const extents = extentsOf(film);
+  const { palette, density, offset } = film.look;
+  const key = JSON.stringify([film.re, film.im, extents, size]);
+  const look = { table: explorer.table(palette), density, offset };
+  const state = useRef({ layers: [], look });
+  state.current.look = look;
+  state.current.chosen = chosen;
+
+  const draw = (i) => {
+    const layer = state.current.layers[i];
+    const canvas = canvases.current[i];
+    if (!layer || !canvas) return;
+    layer.tiles.setLook(state.current.look);
+    layer.tiles.draw(canvas.getContext("2d"), layer.view, layer.viewport, Infinity);
+    if (i === state.current.chosen) enlarge();
+  };
+  const enlarge = () => {
+    const from = canvases.current[state.current.chosen];
+    const context = large.current?.getContext("2d");
+    if (from && context) context.drawImage(from, 0, 0, large.current.width, large.current.height);
+  };
+  useEffect(() => {
+    if (!extents) return;
+    const abort = new AbortController();
+    const timer = setTimeout(() => load(film, extents, size, state.current, draw, abort.signal), WAIT_MS);
+    return () => (clearTimeout(timer), abort.abort());
+  }, [key]);
+  useEffect(() => extents?.forEach((_, i) => draw(i)), [palette, density, offset]);
+  useEffect(enlarge, [chosen]);
+
+  const extent = extents ? shortDecimal(extents[chosen], 4) : "";
+  return html`<figure class="key-frames" aria-label="Pictures along the zoom">
+    <canvas ref=${large} class="strip-large" width=${size.width} height=${size.height} role="img" aria-label=${`The picture at extent ${extent}`}></canvas>
+    <div class="strip" aria-hidden="true">
+      ${Array.from({ length: FRAMES }, (_, i) => html`<canvas
+          key=${i}
+          ref=${(canvas) => (canvases.current[i] = canvas)}
+          class=${i === chosen ? "chosen" : ""}
+          width=${size.width}
+          height=${size.height}
+          onClick=${() => setChosen(i)}
+        ></canvas>`)}
+    </div>
+    <input type="range" min="0" max=${FRAMES - 1} value=${chosen} aria-label="Moment of the zoom" aria-valuetext=${`extent ${extent}`}
+      onInput=${(event) => setChosen(Number(event.target.value))} />
+  </figure>`;
+}
+
+function sizeOf({ width, height }) {
+  const scale = SHORTER / Math.max(Math.min(width, height), 1);
+  return { width: Math.min(Math.round(width * scale) || 1, 480), height: Math.min(Math.round(height * scale) || 1, 480) };
+}
+
+function extentsOf({ start, end }) {
+  const [from, to] = [start, end].map((text) => parseDecimal(String(text))).map((number) => number && log2Of(number));
+  if (from === null || to === null || from === undefined || to === undefined) return null;
+  return Array.from({ length: FRAMES }, (_, i) => powerText(from + ((to - from) * i) / (FRAMES - 1)));
+}
+
+/** Draws the last frame first, as it is what the film is for; then the others in their order. */
+async function load(film, extents, size, state, draw, signal) {
+  const viewport = { ...size, density: 1 };
+  state.layers = [];
+  for (const i of [FRAMES - 1, ...Array(FRAMES - 1).keys()]) {
+    const view = View.of(film.re, film.im, extents[i]);
+    if (!view || signal.aborted) return;
+    try {
+      await new Promise((resolve, reject) => {
+        const source = new TileSource({ stage() {}, trouble: (error) => error && reject(error) });
+        const tiles = new TileLayer(source, { changed: () => draw(i), complete: resolve }, () => true);
+        signal.addEventListener("abort", () => (source.stop(), resolve()));
+        state.layers[i] = { tiles, view, viewport };
+        const frame = tiles.frame(view, viewport);
+        limitOf(frame.anchor, frame.extent, signal).then(({ maxiter }) => tiles.want(view, viewport, maxiter), reject);
+      });
+    } catch {
+      // A strip with a gap: the form's other parts say if the service is not reached.
+    }
+  }
+}

@@ -1,0 +1,205 @@
+// "Zoom to here": a film of the way to a place, ordered in two clicks once the form is open or changed at leisure.
+
+import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { Swatches } from "../explore/look_panel.js";
+import { get, inWords, post, Refused } from "../service/api.js";
+import { useStore } from "../service/store.js";
+import { Sheet } from "../shell/dialog.js";
+import { tell } from "../shell/notices.js";
+import { bytes, count, duration, playtime, shortDecimal } from "../shell/words.js";
+import { filmTo, frames, framesPerSecond, octaves, payloadOf, SIZES, videoBytes, warnings } from "./film.js";
+import { KeyFrames } from "./key_frames.js";
+
+const DRAFT = "mandel.order"; // what was chosen last, but for the place
+const REMEMBERED = ["width", "height", "fps", "start", "sampling", "supersampling", "easing", "keep"];
+const CHECK_MS = 350;
+
+function draft() {
+  try {
+    const kept = JSON.parse(localStorage.getItem(DRAFT) ?? "{}");
+    return Object.fromEntries(REMEMBERED.filter((name) => name in kept).map((name) => [name, kept[name]]));
+  } catch {
+    return {};
+  }
+}
+
+export function OrderForm({ explorer, live, place, former, close }) {
+  const known = new Set(explorer.facts.fields.map((field) => field.name));
+  const look = useStore(explorer.look);
+  const [film, setFilm] = useState(() => filmTo(place.text(), look, former ?? draft()));
+  const [sending, setSending] = useState(false);
+  const sample = useSample(explorer, place);
+  const payload = payloadOf(film, known);
+  const [checked, refused, setRefused] = useCheck(payload);
+  const speed = useSpeed(live);
+  const set = (fields) => setFilm({ ...film, ...fields });
+  const depth = octaves(film);
+
+  const order = async () => {
+    setSending(true);
+    try {
+      const job = await post("/api/jobs", payload);
+      localStorage.setItem(DRAFT, JSON.stringify(film, REMEMBERED));
+      live.learn(job);
+      tell(checked?.state === "done" ? "This very film is there already." : "The film is ordered.");
+      location.hash = checked?.state === "done" ? `#films/${job.job}` : `#jobs/${job.job}`;
+    } catch (error) {
+      setRefused(error);
+      setSending(false);
+    }
+  };
+  const wrong = refused instanceof Refused ? refused.field : null;
+  const field = (name) => ({ "aria-invalid": wrong === name, "aria-describedby": wrong === name ? "refusal" : null });
+  const foot = html`
+    <button class="primary grow" disabled=${sending} autofocus>${checked?.state === "done" ? "Show this film" : "Order the film"}</button>
+    <button type="button" onClick=${close}>Not now</button>
+  `;
+  return html`<${Sheet} title="Zoom to here" close=${close} submit=${order} foot=${foot}>
+    <${KeyFrames} explorer=${explorer} film=${film} />
+    <${Price} film=${film} checked=${checked} speed=${speed} />
+    ${refused && html`<p id="refusal" class="notice bad" role="alert">${inWords(refused)}</p>`}
+    <${Warnings} list=${warnings(film, look, known, sample)} />
+    <${Size} film=${film} set=${set} field=${field} />
+    <${Length} film=${film} set=${set} depth=${depth} field=${field} />
+    <${Swatches} palettes=${explorer.facts.palettes} chosen=${film.look.palette} group="film"
+      choose=${(palette) => set({ look: { ...film.look, palette } })} />
+    <${Sampling} film=${film} set=${set} field=${field} />
+    <details>
+      <summary>Camera and extents</summary>
+      <div class="pairs">
+        <label>First extent<input value=${film.start} ...${field("start_delta")} onInput=${(event) => set({ start: event.target.value.trim() })} /></label>
+        <label>Last extent<input value=${film.end} ...${field("end_delta")} onInput=${(event) => set({ end: event.target.value.trim() })} /></label>
+        <label>Turn, degrees<input type="number" step="15" value=${film.rotation} ...${field("rotation")} onInput=${(event) => set({ rotation: event.target.value || 0 })} /></label>
+        <label>Ease in and out <span><input type="range" min="0" max="1" step="0.05" value=${film.easing} aria-valuetext=${`${Math.round(100 * film.easing)} % of the time`} onInput=${(event) => set({ easing: Number(event.target.value) })} /></span></label>
+      </div>
+      <p class="mono soft" title="The place, all digits are used">${shortDecimal(film.re, 30)}<br />${shortDecimal(film.im, 30)}</p>
+    </details>
+  <//>`;
+}
+
+function Size({ film, set, field }) {
+  const chosen = SIZES.findIndex(([width, height]) => width === film.width && height === film.height);
+  const [own, setOwn] = useState(chosen < 0);
+  const choose = (event) => {
+    const at = Number(event.target.value);
+    setOwn(at < 0);
+    if (at >= 0) set({ width: SIZES[at][0], height: SIZES[at][1] });
+  };
+  const number = (name, label, key) => html`<label>${label}
+    <input type="number" min="2" step="2" value=${film[name]} ...${field(key)} onInput=${(event) => set({ [name]: Number(event.target.value) })} />
+  </label>`;
+  return html`<div class="pairs">
+    <label>Size
+      <select onChange=${choose}>
+        ${SIZES.map(([width, height, name], i) => html`<option value=${i} selected=${!own && i === chosen}>${name} · ${width} × ${height}</option>`)}
+        <option value="-1" selected=${own}>another</option>
+      </select>
+    </label>
+    <label>Frames a second
+      <input list="rates" value=${film.fps} ...${field("fps")} onInput=${(event) => set({ fps: event.target.value.trim() })} />
+      <datalist id="rates">${["24", "25", "30", "50", "60"].map((rate) => html`<option value=${rate} />`)}</datalist>
+    </label>
+    ${own && html`${number("width", "Width", "frame_width")}${number("height", "Height", "frame_height")}`}
+  </div>`;
+}
+
+function Length({ film, set, depth, field }) {
+  const rate = depth ? Number((depth / film.seconds).toPrecision(3)) : 0;
+  return html`<div class="pairs">
+    <label>Length, seconds
+      <input type="number" min="0.1" step="any" value=${film.seconds} ...${field("num_frames")} onInput=${(event) => event.target.value > 0 && set({ seconds: Number(event.target.value) })} />
+    </label>
+    <label>or doublings a second
+      <input type="number" min="0.01" step="any" value=${rate} onInput=${(event) => event.target.value > 0 && set({ seconds: Number((depth / event.target.value).toPrecision(4)) })} />
+    </label>
+  </div>`;
+}
+
+function Sampling({ film, set, field }) {
+  return html`<div class="pairs">
+    <label>Sampling
+      <select ...${field("sampling")} onChange=${(event) => set({ sampling: event.target.value })}>
+        <option value="exact" selected=${film.sampling === "exact"}>exact: each frame on its own</option>
+        <option value="shared" selected=${film.sampling === "shared"}>shared: far fewer samples</option>
+      </select>
+    </label>
+    ${film.sampling === "exact"
+      ? html`<label>Samples a pixel
+          <select ...${field("supersampling")} onChange=${(event) => set({ supersampling: Number(event.target.value) })}>
+            ${[1, 2, 3, 4].map((n) => html`<option value=${n} selected=${n === film.supersampling}>${n * n === 1 ? "1" : `${n} × ${n}: smooth, ${n * n} times the work`}</option>`)}
+          </select>
+        </label>`
+      : html`<label class="inline"><input type="checkbox" checked=${film.keep} onChange=${(event) => set({ keep: event.target.checked })} /> <span>Keep what recolouring needs</span></label>`}
+  </div>`;
+}
+
+function Price({ film, checked, speed }) {
+  const [least, most] = videoBytes(film);
+  const seconds = speed && checked ? checked.samples / speed : null;
+  const rate = framesPerSecond(film.fps);
+  return html`<dl class="facts" aria-label="What it takes">
+    <div><dt>Frames</dt><dd>${count(checked?.frames ?? frames(film))}</dd></div>
+    <div><dt>Plays</dt><dd>${rate ? playtime(frames(film) / rate) : "?"}</dd></div>
+    <div><dt>Samples</dt><dd>${checked ? readable(checked.samples) : "…"}</dd></div>
+    <div><dt>File</dt><dd>${bytes(least)} to ${bytes(most)}</dd></div>
+    <div><dt>Renders</dt><dd>${seconds ? `about ${duration(seconds)}, going by the last film` : "time unknown before the first film"}</dd></div>
+    ${checked?.state && html`<div><dt>Known</dt><dd>this film is ${checked.state}</dd></div>`}
+  </dl>`;
+}
+
+const readable = (n) => (n >= 1e9 ? `${(n / 1e9).toPrecision(3)} thousand million` : n >= 1e6 ? `${(n / 1e6).toPrecision(3)} million` : count(n));
+
+function Warnings({ list }) {
+  return list.length > 0 && html`<ul class="warnings" aria-label="Warnings">${list.map((text) => html`<li key=${text}>${text}</li>`)}</ul>`;
+}
+
+/** What the head says of a payload: [answer, refusal, set the refusal]. */
+function useCheck(payload) {
+  const [answer, setAnswer] = useState(null);
+  const [refused, setRefused] = useState(null);
+  const text = JSON.stringify(payload);
+  useEffect(() => {
+    const abort = new AbortController();
+    const timer = setTimeout(async () => {
+      try {
+        setAnswer(await post("/api/check", payload, abort.signal));
+        setRefused(null);
+      } catch (error) {
+        if (abort.signal.aborted) return;
+        setAnswer(null);
+        setRefused(error);
+      }
+    }, CHECK_MS);
+    return () => (clearTimeout(timer), abort.abort());
+  }, [text]);
+  return [answer, refused, setRefused];
+}
+
+/** Samples a second of the last film that is done; null if there is none. */
+function useSpeed(live) {
+  const [speed, setSpeed] = useState(null);
+  useEffect(() => {
+    const last = [...live.jobs.value.values()].filter((job) => job.state === "done").sort((a, b) => b.asked - a.asked)[0];
+    if (!last) return;
+    get(`/api/jobs/${last.job}`).then(
+      ({ payload, seconds }) =>
+        seconds > 0 &&
+        setSpeed((payload.num_frames * payload.frame_width * payload.frame_height * payload.supersampling ** 2) / seconds),
+      () => {}, // an estimate that cannot be had is left out
+    );
+  }, []);
+  return speed;
+}
+
+/** What the explorer's tiles say of the place that it shows: the share inside, the least and the greatest count. */
+function useSample(explorer, place) {
+  const [sample, setSample] = useState(null);
+  const measured = useRef(false);
+  const { wanted, done } = useStore(explorer.status);
+  useEffect(() => {
+    if (measured.current || done < wanted || !place.same(explorer.view.value)) return;
+    measured.current = true;
+    setSample(explorer.sample());
+  }, [wanted, done]);
+  return sample;
+}

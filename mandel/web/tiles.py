@@ -1,0 +1,326 @@
+"""Tiles: asked for once however many want them, kept in memory, streamed as they come, dropped when nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from aiohttp import web
+
+from mandel.errors import MandelError, RequestError
+from mandel.payload import payload
+from mandel.payload.decimal_text import Number
+from mandel.payload.fields import JsonObject
+from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
+from mandel.protocol.tiles import Message
+from mandel.settings import PayloadLimits
+from mandel.version import ENGINE
+from mandel.web.answers import answer, decimal, fields, text, whole
+from mandel.web.explorer import Explorer
+
+_KEPT_BYTES = 256 << 20
+_MOST_ANCHORS, _ANCHOR_BYTES = 256, 16 << 20
+_MOST_WAITING, _MOST_AT_ONCE = 4_096, 512
+_STAGE = 2**32 - 1
+_LATEST_SECONDS = 0.25  # requests that come within it are of equal rank
+_STALL_SECONDS = 60.0
+_LARGEST_LIMIT = 2_000_000_000
+_MAX_EXTENT = 4_096  # tiles of a view
+_MAX_PERIOD = 2_000_000_000
+_HEX = re.compile(r"-?[0-9a-f]{1,45000}")
+_NAME = re.compile(r"[0-9a-f]{32}")
+_LENGTHS = struct.Struct("<II")
+
+Tile = tuple[str, int, int, int, int, int]  # anchor, maxiter, step, dlevel, dx, dy
+
+FACTS = {"size": SIZE, "steps": STEPS, "max_dlevel": MAX_DLEVEL, "max_offset": MAX_OFFSET}
+
+
+class Anchors:
+    """The anchors that pages have posted, by digest; the longest unused are forgotten."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Message] = OrderedDict()
+        self._bytes = 0
+
+    def add(self, level: int, x: str, y: str) -> str:
+        """The name of an anchor.
+
+        Raises:
+            RequestError: OUT_OF_RANGE.
+        """
+        for name, value in (("x", x), ("y", y)):
+            if not _HEX.fullmatch(value):
+                raise RequestError("BAD_NUMBER", f"{name} is a hexadecimal number, as -1f3a", field=name)
+        x, y = (format(int(value, 16), "x") for value in (x, y))
+        Anchor(level, int(x, 16), int(y, 16))
+        digest = hashlib.sha256(f"{level} {x} {y}".encode()).hexdigest()[:32]
+        if digest not in self._known:
+            self._known[digest] = {"do": "anchor", "anchor": digest, "level": level, "x": x, "y": y}
+            self._bytes += len(x) + len(y)
+        self._known.move_to_end(digest)
+        while len(self._known) > _MOST_ANCHORS or self._bytes > _ANCHOR_BYTES:
+            _, gone = self._known.popitem(last=False)
+            self._bytes -= len(gone["x"]) + len(gone["y"])
+        return digest
+
+    def get(self, name: str) -> Message:
+        """An anchor as the explorer is told it.
+
+        Raises:
+            RequestError: NO_ANCHOR.
+        """
+        if (found := self._known.get(name)) is None:
+            raise RequestError("NO_ANCHOR", "this anchor is not known here any more; post it again")
+        self._known.move_to_end(name)
+        return found
+
+
+class Cache:
+    """Bodies of tiles, up to a number of bytes; the longest unused go first."""
+
+    def __init__(self, most: int = _KEPT_BYTES):
+        self._most, self._bytes = most, 0
+        self._kept: OrderedDict[Tile, bytes] = OrderedDict()
+
+    def get(self, tile: Tile) -> bytes | None:
+        """A tile's body, if it is there."""
+        if (found := self._kept.get(tile)) is not None:
+            self._kept.move_to_end(tile)
+        return found
+
+    def keep(self, tile: Tile, body: bytes) -> None:
+        """Keeps a body."""
+        self._bytes += len(body) - len(self._kept.pop(tile, b""))
+        self._kept[tile] = body
+        while self._bytes > self._most:
+            self._bytes -= len(self._kept.popitem(last=False)[1])
+
+
+class Tiles:
+    """Handlers for ``/api/anchors``, ``/tile``, ``/api/tiles``, ``/api/limit`` and ``/api/locate``."""
+
+    def __init__(self, explorer: Explorer, limits: PayloadLimits):
+        self._explorer, self._limits = explorer, limits
+        self._anchors, self._cache = Anchors(), Cache()
+        self._coming: dict[Tile, tuple[asyncio.Task[bytes], set[object]]] = {}
+
+    async def anchor(self, asked: web.Request) -> web.Response:
+        """``POST /api/anchors``."""
+        given = await fields(asked, ("level", "x", "y"))
+        level = whole(given["level"], "level", -1_000, 1_000_000)
+        name = self._anchors.add(level, text(given, "x"), text(given, "y"))
+        self._explorer.prepare()
+        return answer({"anchor": name})
+
+    async def one(self, asked: web.Request) -> web.Response:
+        """``GET /tile/...``."""
+        said = asked.match_info
+        if said["engine"] != str(ENGINE):
+            raise RequestError(
+                "NOT_FOUND", f"this service makes tiles of engine {ENGINE}: load the page again"
+            )
+        maxiter, *place = (Number(said[name]) for name in ("maxiter", "dlevel", "dx", "dy"))
+        tile = self._tile(said["anchor"], maxiter, Number(asked.query.get("step", "1")), place)
+        body = await self._body(tile, self._order())
+        return web.Response(
+            body=body,
+            content_type="application/octet-stream",
+            headers={"Cache-Control": "private, max-age=86400, immutable"},
+        )
+
+    async def many(self, asked: web.Request) -> web.StreamResponse:
+        """``POST /api/tiles``."""
+        tiles = self._tiles(await fields(asked, ("anchor", "maxiter", "tiles"), ("step",)))
+        self._anchors.get(tiles[0][0])
+        sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
+        sent.content_type = "application/octet-stream"
+        await sent.prepare(asked)
+        async with aclosing(self._as_they_come(tiles)) as coming:
+            async for index, body in coming:
+                try:
+                    async with asyncio.timeout(_STALL_SECONDS):
+                        await sent.write(_LENGTHS.pack(index, len(body)) + body)
+                except TimeoutError as error:
+                    if asked.transport is not None:
+                        asked.transport.abort()
+                    raise ConnectionResetError("it took nothing for too long") from error
+        return sent
+
+    async def limit(self, asked: web.Request) -> web.Response:
+        """``POST /api/limit``."""
+        given = await fields(asked, ("anchor", "dlevel", "x", "y"))
+        sides = {name: _interval(given[name], name) for name in ("x", "y")}
+        anchor = self._anchors.get(text(given, "anchor"))
+        dlevel = whole(given["dlevel"], "dlevel", -MAX_DLEVEL, MAX_DLEVEL)
+        message: Message = {
+            "do": "limit",
+            "anchor": anchor["anchor"],
+            "dlevel": dlevel,
+            "order": self._order(),
+        }
+        return answer(await self._explorer.ask(message | sides, anchor))
+
+    async def locate(self, asked: web.Request) -> web.StreamResponse:
+        """``POST /api/locate``."""
+        given = await fields(asked, ("re", "im", "delta"), ("max_period",))
+        point = f"{text(given, 're')},{text(given, 'im')}"
+        most = (
+            whole(given["max_period"], "max_period", 1, _MAX_PERIOD) if "max_period" in given else 1_000_000
+        )
+        deltas = {"start_delta": text(given, "delta"), "end_delta": text(given, "delta")}
+        try:
+            wanted = payload.parse({"point": point, "num_frames": 1, **deltas}, self._limits)
+        except MandelError as error:
+            field = "delta" if error.field in deltas else error.field
+            words = error.message.replace("start_delta", "delta")
+            raise RequestError(error.code, words, field=field, limit=error.limit) from None
+        sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
+        sent.content_type = "application/x-ndjson"
+        await sent.prepare(asked)
+        message: Message = {
+            "do": "locate", "re": wanted.re, "im": wanted.im, "delta": wanted.start_delta, "max_period": most,
+        }  # fmt: skip
+        told: asyncio.Queue[Message] = asyncio.Queue(1)
+        finding = asyncio.create_task(self._explorer.ask(message, stage=lambda *far: _replace(told, far)))
+        try:
+            while not finding.done():
+                listening = asyncio.create_task(told.get())
+                await asyncio.wait({finding, listening}, return_when=asyncio.FIRST_COMPLETED)
+                if listening.done():
+                    await _line(sent, listening.result())
+                listening.cancel()
+            try:
+                await _line(sent, {"found": finding.result()})
+            except MandelError as error:
+                await _line(sent, {"error": error.as_dict()})
+        finally:
+            finding.cancel()
+        return sent
+
+    # -- tiles ------------------------------------------------------------
+
+    def _tile(self, anchor: object, maxiter: object, step: object, place: Any) -> Tile:
+        """A tile as it was asked for, checked.
+
+        Raises:
+            RequestError: WRONG_TYPE, OUT_OF_RANGE.
+        """
+        if not (isinstance(anchor, str) and _NAME.fullmatch(anchor)):
+            raise RequestError("NO_ANCHOR", "an anchor is named by 32 hexadecimal digits", field="anchor")
+        if not (isinstance(place, list) and len(place) == 3):
+            raise RequestError("WRONG_TYPE", "a tile is [dlevel, dx, dy]", field="tiles")
+        limit = whole(maxiter, "maxiter", 1, min(self._limits.max_maxiter, _LARGEST_LIMIT))
+        if (size := whole(step, "step", 1, STEPS[-1])) not in STEPS:
+            raise RequestError("OUT_OF_RANGE", "step is 1, 2, 4 or 8", field="step", limit=list(STEPS))
+        dlevel = whole(place[0], "dlevel", -MAX_DLEVEL, MAX_DLEVEL)
+        dx, dy = (
+            whole(at, name, -MAX_OFFSET, MAX_OFFSET) for at, name in zip(place[1:], ("dx", "dy"), strict=True)
+        )
+        return anchor, limit, size, dlevel, dx, dy
+
+    def _tiles(self, given: JsonObject) -> list[Tile]:
+        asked = given["tiles"]
+        if not isinstance(asked, list) or not 1 <= len(asked) <= _MOST_AT_ONCE:
+            raise RequestError(
+                "OUT_OF_RANGE",
+                f"tiles is a list of 1 to {_MOST_AT_ONCE} tiles",
+                field="tiles",
+                limit=_MOST_AT_ONCE,
+            )
+        first = given["anchor"], given["maxiter"], given.get("step", Number("1"))
+        return [self._tile(*first, place) for place in asked]
+
+    def _order(self) -> int:
+        """Ranks requests: later ones first, those of one moment in the order in which they came."""
+        return -int(time.monotonic() / _LATEST_SECONDS)
+
+    async def _body(self, tile: Tile, order: int) -> bytes:
+        """A tile's body; several who want it wait for the same."""
+        if (kept := self._cache.get(tile)) is not None:
+            return kept
+        if tile not in self._coming:
+            if len(self._coming) >= _MOST_WAITING:
+                raise MandelError(
+                    "BUSY", f"{_MOST_WAITING} tiles are wanted already; ask again in a few seconds"
+                )
+            self._coming[tile] = asyncio.create_task(self._make(tile, order)), set()
+        making, waiting = self._coming[tile]
+        waiter = object()
+        waiting.add(waiter)
+        try:
+            return await asyncio.shield(making)
+        finally:
+            waiting.discard(waiter)
+            if not waiting:
+                making.cancel()
+
+    async def _make(self, tile: Tile, order: int) -> bytes:
+        anchor, maxiter, step, dlevel, dx, dy = tile
+        message = {
+            "do": "tile", "anchor": anchor, "maxiter": maxiter, "step": step,
+            "dlevel": dlevel, "dx": dx, "dy": dy, "order": order,
+        }  # fmt: skip
+        try:
+            body: bytes = await self._explorer.ask(message, self._anchors.get(anchor))
+        finally:
+            self._coming.pop(tile, None)
+        self._cache.keep(tile, body)
+        return body
+
+    async def _as_they_come(self, tiles: list[Tile]) -> AsyncGenerator[tuple[int, bytes], None]:
+        """Index and body of each tile, and what is told of the orbit that they wait for."""
+        order = self._order()
+        queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
+
+        async def one(index: int, tile: Tile) -> None:
+            try:
+                body = await self._body(tile, order)
+            except MandelError as error:
+                body = json.dumps({"error": error.as_dict()}).encode()
+            queue.put_nowait((index, body))
+
+        def stage(done: int, total: int) -> None:
+            told = {"stage": "reference", "done": done, "total": total}
+            queue.put_nowait((_STAGE, json.dumps(told).encode()))
+
+        tasks = [asyncio.create_task(one(index, tile)) for index, tile in enumerate(tiles)]
+        try:
+            with self._explorer.hearing(tiles[0][0], stage):
+                left = len(tasks)
+                while left:
+                    index, body = await queue.get()
+                    left -= index != _STAGE
+                    yield index, body
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _interval(value: object, name: str) -> tuple[float, float]:
+    if not (isinstance(value, list) and len(value) == 2):
+        raise RequestError("WRONG_TYPE", f"{name} is two numbers, from and to", field=name)
+    low, high = (decimal(end, name) for end in value)
+    if not (abs(low) <= MAX_OFFSET and abs(high) <= MAX_OFFSET and 0 < high - low <= _MAX_EXTENT):
+        raise RequestError(
+            "OUT_OF_RANGE", f"{name} goes from a smaller to a larger number of tiles", field=name
+        )
+    return low, high
+
+
+def _replace(told: asyncio.Queue[Message], far: tuple[int, int]) -> None:
+    if told.full():
+        told.get_nowait()
+    told.put_nowait({"done": far[0], "total": far[1]})
+
+
+async def _line(sent: web.StreamResponse, what: object) -> None:
+    await sent.write(json.dumps(what, separators=(",", ":")).encode() + b"\n")

@@ -1,0 +1,97 @@
+"""Makes tiles for people who look around, on a worker of its own whose programs are built and whose orbit is kept."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from mandel.errors import MandelError
+from mandel.plan.arithmetic import PERTURBED, arithmetic, log2_of
+from mandel.plan.grid import Grid
+from mandel.plan.growth import first_return
+from mandel.plan.iteration_limit import CEILING, FIRST_LIMIT, Scale, judge_limit
+from mandel.plan.reference import Reference
+from mandel.plan.tile import Anchor, tile_head
+from mandel.worker.functions import Slot, WorkerContext, worker_context
+
+# Ahead of workers that render films, which Ray starts at 15. Films still get a fourth of each core.
+_NICE = 10
+_WARM = Anchor(8, -1, 0), Anchor(60, -(1 << 52), 1), 200
+
+Outcome = tuple[Any, dict[str, object] | None]  # the result, or the error
+
+
+class TileMaker:
+    """One for each of a few machines; not thread-safe.
+
+    Args:
+        device: as ``Slot`` has it. All of its cores are used.
+    """
+
+    def __init__(self, device: str):
+        self._slot = Slot(device)
+        try:  # before the device starts threads
+            os.setpriority(os.PRIO_PROCESS, 0, min(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
+        except OSError:
+            pass  # only root may: then films and tiles share evenly
+
+    @property
+    def _own(self) -> WorkerContext:
+        return worker_context(self._slot)
+
+    def warm_up(self) -> Outcome:
+        """Builds the programs that most tiles need."""
+        shallow, deep, maxiter = _WARM
+        for anchor in (shallow, deep):
+            _, error = self.tile(anchor.grid(0, 0, 0, 8), maxiter)
+            if error is not None:
+                return None, error
+        return self._own.facts, None
+
+    def tile(self, grid: Grid, maxiter: int, reference: Reference | None = None) -> Outcome:
+        """The body of a tile as docs/web.md has it, uint8."""
+        try:
+            frames = self._own.frames
+            if reference is not None:
+                frames.keep_reference(grid.re, grid.im, reference)
+            _, smooth = frames.raw_of(grid, maxiter)
+            uniform = bool((smooth == smooth.flat[0]).all())
+            head = np.frombuffer(tile_head(grid.cols, grid.rows, maxiter, uniform), np.uint8)
+            values = smooth.ravel()[: 1 if uniform else None].astype("<f4", copy=False)
+            return np.concatenate((head, values.view(np.uint8))), None
+        except MandelError as error:
+            return None, error.as_dict()
+
+    def limit(self, grid: Grid, middle: list[int], reference: Reference | None = None) -> Outcome:
+        """The iteration limit of a view that ``grid`` shows small; as ``render.iteration_limit`` finds it.
+
+        Args:
+            middle: row-major indices of the samples in its middle.
+        """
+        try:
+            scale, frames = Scale(), self._own.frames
+            if reference is not None and arithmetic(grid).engine == PERTURBED:
+                frames.keep_reference(grid.re, grid.im, reference)
+                radius = log2_of(grid.scale * Decimal(min(grid.cols, grid.rows)))
+                period = first_return(reference.re, reference.im, reference.exponent, radius)
+                scale = Scale.of(period, -radius, None if reference.complete else reference.limit)
+
+            def counts(limit: int, chosen: np.ndarray) -> np.ndarray:
+                order = np.argsort(chosen)  # neighbours take the same steps
+                found = np.empty(len(chosen), np.int32)
+                found[order] = frames.counts(grid, limit, 2.0, chosen[order])
+                return found
+
+            found = judge_limit(
+                counts, grid.rows * grid.cols, scale, FIRST_LIMIT, CEILING, np.array(middle, int)
+            )
+            return {
+                "maxiter": found.maxiter or FIRST_LIMIT,
+                "resolved": found.resolved,
+                "reason": found.reason,
+            }, None
+        except MandelError as error:
+            return None, error.as_dict()
