@@ -17,8 +17,8 @@ import numpy as np
 from mandel import notes
 from mandel.client import place_file
 from mandel.client.payload_file import number
-from mandel.colour.curve import Curve, even_curve
-from mandel.colour.mappings import EVEN
+from mandel.colour.curve import even_curve
+from mandel.colour.mappings import EVEN, Curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError

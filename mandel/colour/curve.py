@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
+
+from mandel.colour.mappings import Curve, Knot
 
 # Turns around the palette between the 5th and the 95th percentile of each key view's smooth counts.
 TURNS = 0.95
@@ -23,17 +24,6 @@ _LEAST = 0.06
 _MOST, _ERROR = 512, 0.003
 _ROUNDS = 200
 _GREATEST = 2.0**31
-
-
-class Knot(NamedTuple):
-    """From the whole smooth count ``base`` on, the curve is ``value + slope * (count - base)``."""
-
-    base: int
-    value: float
-    slope: float
-
-
-Curve = tuple[Knot, ...]
 
 
 def quantiles_of(counts: np.ndarray, shares: np.ndarray) -> tuple[float, ...]:

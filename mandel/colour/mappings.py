@@ -27,3 +27,14 @@ MAPPINGS: dict[str, Usual] = {
     LOG: Usual(0.5, 0.0),
 }
 NAMES: tuple[str, ...] = tuple(MAPPINGS)
+
+
+class Knot(NamedTuple):
+    """From the whole smooth count ``base`` on, the curve is ``value + slope * (count - base)``."""
+
+    base: int
+    value: float
+    slope: float
+
+
+Curve = tuple[Knot, ...]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mandel.colour import palettes
-from mandel.colour.curve import Curve
-from mandel.colour.mappings import MAPPINGS, ROOT
+from mandel.colour.mappings import MAPPINGS, ROOT, Curve
 from mandel.errors import PayloadError
 
 

@@ -13,8 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from mandel.colour import palette_table
-from mandel.colour.curve import Curve
-from mandel.colour.mappings import EVEN, LINEAR, LOG, ROOT
+from mandel.colour.mappings import EVEN, LINEAR, LOG, ROOT, Curve
 from mandel.colour.style import ColourStyle
 from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import Argument, Buffer, DeviceContext, Target

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from mandel.colour.curve import Curve, even_curve
-from mandel.colour.mappings import EVEN
+from mandel.colour.curve import even_curve
+from mandel.colour.mappings import EVEN, Curve
 from mandel.driver.recipes.recipe import LIMIT, WorkItem
 from mandel.payload.payload import AUTO, EXACT, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
