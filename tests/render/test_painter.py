@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mandel.colour import palette_table, palettes, transfer
-from mandel.colour.curve import Knot, even_curve
+from mandel.colour.curve import even_curve
+from mandel.colour.mappings import Knot
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import RenderError

@@ -218,7 +218,7 @@ def developing(ctx) -> dict[str, np.ndarray]:
 
     whole, small = (
         np.zeros(PIXELS * 3 // 2, np.uint8),
-        np.zeros(SIDE * 4 * 3 // 2, np.uint8),
+        np.zeros(SIDE * 8 * 3 // 2, np.uint8),
     )  # pages nobody touches
     canvas = ctx.upload(_numbers(2 * SIDE))
     kernel("colour.cl", "to_yuv420")(
@@ -229,18 +229,18 @@ def developing(ctx) -> dict[str, np.ndarray]:
         HostMemory(whole),
         first=(0, SIDE // 2 - 1, 0),
     )
-    # The last rows of the picture have the thresholds of the third and fourth.
+    # The last rows of the picture have the thresholds of the seventh and eighth.
     kernel("colour.cl", "to_yuv420")(
         ctx.queue,
-        (SIDE // 2, 2),
+        (SIDE // 2, 4),
         None,
-        Moved(canvas, 4 * (2 * SIDE)),
+        Moved(canvas, 4 * (6 * SIDE)),
         HostMemory(small),
-        first=(0, 1, 0),
+        first=(0, 3, 0),
     )
     last = [
         [plane[end - size : end] for end, size in zip(ends, (2 * SIDE, SIDE // 2, SIDE // 2), strict=True)]
-        for plane, pixels in ((whole, PIXELS), (small, 4 * SIDE))
+        for plane, pixels in ((whole, PIXELS), (small, 8 * SIDE))
         for ends in [(pixels, pixels * 5 // 4, pixels * 3 // 2)]
     ]
     assert all(map(np.array_equal, *last)), "to_yuv420"
