@@ -258,7 +258,7 @@ def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
         ["-i", f"file:{tmp_path}/ten/frame-00004.png", "-f", "rawvideo", "-pix_fmt", "rgb48le", "-"]
     )
     levels = np.frombuffer(raw, "<u2").reshape(64, 96, 3)
-    assert np.abs(levels / 65535 - wanted / 255).max() <= 0.5 / 255 + 1.5 / 1023
+    assert np.abs(levels / 65535 - wanted / 255).max() <= 1 / 255 + 1.5 / 1023
     assert len(np.unique(levels)) > 256
 
 
