@@ -134,6 +134,8 @@ command -v ray >/dev/null || fail "ray is not installed here: run \`make setup\`
 environment with the requirements (pip install -r requirements.txt -c constraints.txt)"
 
 export RAY_AUTH_MODE=token
+# Idle workers are kept, as on the head (spawn_ray_head.sh): each node reads this for itself.
+export RAY_idle_worker_killing_time_threshold_ms=${RAY_idle_worker_killing_time_threshold_ms:-600000}
 token=${RAY_AUTH_TOKEN_PATH:-$HOME/.ray/auth_token}
 if [[ -z ${RAY_AUTH_TOKEN:-} && ! -s $token ]]; then
     fail "the cluster's token is missing; on the head: ssh WORKER 'mkdir -p -m 700 .ray', then \

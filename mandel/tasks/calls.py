@@ -14,6 +14,7 @@ class CalledTask(NamedTuple):
     inputs: tuple[int, ...]
     label: str
     failures: int
+    call_seconds: float
 
 
 class Call(NamedTuple):

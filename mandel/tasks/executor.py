@@ -7,6 +7,7 @@ scheduler passes handles on and fetches only the results that it needs itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ class Task:
             task of the job since then hands it back (``RETURNED_UNTRIED``) instead of trying it.
         memory: bytes that the task takes, if not every slot of a node can have so many at once. The task then starts
             where and when a node has them left. 0: no more than usual.
+        call_seconds: a call that has lasted so long begins no further one of its tasks; those left are handed back.
         node: id of the node on which the task starts at once, even if the slots there are full; ``""``: anywhere, once
             a slot is free.
     """
@@ -42,6 +44,7 @@ class Task:
     avoid: frozenset[str] = frozenset()
     failures: int = 0
     memory: int = 0
+    call_seconds: float = math.inf
     node: str = ""
 
 

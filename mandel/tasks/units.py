@@ -169,3 +169,7 @@ class ResampleUnit:
     parts: tuple[Part, ...]
     strips: str
     layout: str = YUV420
+
+
+Unit = FrameUnit | LimitUnit | ReferenceUnit | StripUnit | RepaintUnit | MipsUnit | ResampleUnit
+"""What a recipe asks of a task."""

@@ -12,6 +12,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -79,7 +80,9 @@ class EmbeddedWorker:
             self._cancelled.discard(first)
 
     def _results(self, call: Call, inputs: list[Any]) -> tuple[Ended, list[SharedValue]]:
-        results, facts = [], []
+        results: list[SharedValue] = []
+        facts: list[dict[str, Any]] = []
+        began = time.monotonic()
         with self._heartbeat.of(str(call.tasks[0].ticket).encode()):
             for task in call.tasks:
                 result, about = functions.run(
@@ -89,6 +92,7 @@ class EmbeddedWorker:
                     *(inputs[place] for place in task.inputs),
                     label=task.label,
                     failures=task.failures,
+                    in_time=not facts or time.monotonic() - began < task.call_seconds,
                     tell=partial(self._tell, task.ticket),
                 )
                 facts.append(about)

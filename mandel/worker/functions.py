@@ -212,6 +212,7 @@ def run(
     *inputs: Any,
     label: str = "",
     failures: int = 0,
+    in_time: bool = True,
     tell: Callable[[int, int], object] | None = None,
 ) -> tuple[Any, Facts]:
     """Calls a task function; an error becomes part of the facts, never an exception.
@@ -222,6 +223,7 @@ def run(
     Args:
         label: the task's name; its first word is the job's.
         failures: failed attempts, of any job, known of when the task was submitted.
+        in_time: whether its call may begin it still.
         tell: called now and then as ``tell(done, total)`` by tasks that take long.
 
     Returns:
@@ -236,6 +238,8 @@ def run(
     try:
         if failures <= _failed.get(job, -1):
             raise RenderError("RETURNED_UNTRIED", "this worker failed another task of the job meanwhile")
+        if not in_time:
+            raise RenderError("RETURNED_UNTRIED", "its call has lasted long enough")
         injected_faults.strike(label)
         result, facts = FUNCTIONS[function](unit, slot, *inputs)
         check_result(function, result)
@@ -247,7 +251,7 @@ def run(
     except BaseException:  # it is cancelled
         _forget()
         raise
-    if "error" in facts:
+    if facts.get("error", {}).get("code", "RETURNED_UNTRIED") != "RETURNED_UNTRIED":
         _failed[job] = max(failures, _failed.get(job, -1))
     facts |= {
         "host": socket.gethostname(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ class PackedTask(NamedTuple):
     inputs: tuple[int, ...]
     label: str
     failures: int
+    call_seconds: float
     key: bytes
 
 
@@ -53,7 +55,9 @@ def run_call(packed: bytes, *inputs: Any) -> tuple[Any, ...]:
     """
     tasks_packed, slot = pickle.loads(packed)  # noqa: S301 - from our driver, through Ray
     node = ray.get_runtime_context().get_node_id()
-    results, facts = [], []
+    results: list[Any] = []
+    facts: list[dict[str, Any]] = []
+    began = time.monotonic()
     with _heartbeat().of(heartbeat_key(tasks_packed[0].key)):
         for one in tasks_packed:
             result, about = functions.run(
@@ -63,6 +67,7 @@ def run_call(packed: bytes, *inputs: Any) -> tuple[Any, ...]:
                 *(inputs[place] for place in one.inputs),
                 label=one.label,
                 failures=one.failures,
+                in_time=not results or time.monotonic() - began < one.call_seconds,
                 tell=partial(_tell_progress, one.key),
             )
             results.append(result)

@@ -8,6 +8,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,13 @@ def test_the_head_says_what_to_do_next(cluster):
     processes.wait_for(
         lambda: "/3.0 CPU" in cluster.status(), PATIENCE, "three nodes are listed by ray status"
     )
+
+
+def test_every_node_keeps_its_idle_workers(cluster):
+    nodes = [pid for pid, command in processes.marked(cluster.mark).items() if "/raylet/raylet " in command]
+    said = [Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") for pid in nodes]
+    assert len(nodes) == 3
+    assert all(b"RAY_idle_worker_killing_time_threshold_ms=600000" in variables for variables in said)
 
 
 def test_the_token_is_for_this_user_alone(cluster):

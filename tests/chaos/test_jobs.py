@@ -174,11 +174,15 @@ def test_newcomers_see_frames_while_long_tasks_fill_every_slot(cluster, faults, 
     for number in range(amount(2, 10)):
         if number == 1:
             long += [
-                Client(service.port, client=f"longer {n}", **INSIDE | {"end_delta": f"0.01{n}"})
+                Client(service.port, client=f"longer {n}", **INSIDE | {"end_delta": f"0.01{n + 1}"})
                 for n in range(3)
             ]
             processes.wait_for(
                 lambda: all(faults.noted(c.job[:8]) for c in long if c.job), PATIENCE, "all have begun"
+            )
+            # The spare worker of each node is at work now, and would not be free at once for the newcomer.
+            processes.wait_for(
+                lambda: len(faults.noted("warm up")) >= 6, PATIENCE, "each node has another one"
             )
         moment = time.monotonic()
         small = Client(

@@ -128,6 +128,12 @@ def test_a_task_that_names_the_node_starts_beside_full_slots(executor):
     ended(executor, running)
 
 
+def test_a_call_that_has_lasted_long_enough_hands_the_rest_back(executor):
+    batch = [frame(f"frame {n}", call_seconds=1e-9) for n in range(3)]
+    codes = [out.error and out.error["code"] for out in ended(executor, executor.submit(batch))]
+    assert codes == [None, "RETURNED_UNTRIED", "RETURNED_UNTRIED"]
+
+
 def test_a_long_call_gives_signs_of_life_and_tasks_that_need_memory_wait(executor):
     share = int(0.5 * machine.memory_bytes())
     (long,) = executor.submit([endless(memory=share)])

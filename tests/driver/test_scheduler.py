@@ -2,20 +2,25 @@
 
 import hashlib
 import json
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mandel.colour.style import ColourStyle
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.payload.payload import Payload, parse
+from mandel.plan.view import View
 from mandel.protocol import control
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
-from mandel.tasks.executor import Outcome
+from mandel.tasks.executor import Outcome, Task
+from mandel.tasks.units import FrameUnit
 from mandel.worker import functions
 from tests.support.local_executor import LocalExecutor
 from tests.support.video import stream
@@ -167,6 +172,24 @@ def test_a_worker_that_failed_hands_back_what_was_queued_and_takes_what_comes_la
     assert begun == ["bad", "good", "other"]
 
 
+def test_a_call_that_has_lasted_long_enough_hands_the_rest_back():
+    executor = LocalExecutor(1)
+    frame = FrameUnit(View("0", "0", "2", 16, 16), 10, 1024.0, ColourStyle(), 1)
+    frames = [
+        Task("frame", frame, label=f"of-this-call {n}", call_seconds=1e-9, node="local") for n in range(3)
+    ]
+
+    def run(batch):
+        tickets, codes = executor.submit(batch), {}
+        while len(codes) < len(batch):
+            codes |= {out.ticket: out.error and out.error["code"] for out in executor.wait(0.1)}
+        return [codes[ticket] for ticket in tickets]
+
+    assert run(frames) == [None, "RETURNED_UNTRIED", "RETURNED_UNTRIED"]
+    assert run(frames[1:2]) == [None], "the worker has not failed, and takes what comes later"
+    executor.close()
+
+
 def test_what_is_handed_back_is_no_failed_attempt(run):
     seen = Counter()
 
@@ -313,6 +336,44 @@ def test_a_job_whose_segments_are_not_stored_yet_begins_no_more(tmp_path):
     scheduler.close()
     executor.close()
     assert [event.job for event in events.all if isinstance(event, control.Video)] == ["other", "j"]
+
+
+def test_the_loop_goes_on_while_a_segment_is_written(tmp_path, monkeypatch):
+    """A disk that does not answer holds up the job whose segment it has, and nothing else."""
+    hit, free, write, writers = threading.Event(), threading.Event(), Path.write_bytes, set()
+
+    def slow_disk(path, data):
+        if path.parent.name == "slow" and path.suffix == ".h264" and not free.is_set():
+            hit.set()
+            writers.add(threading.current_thread())
+            if threading.main_thread() not in writers:
+                assert free.wait(60)
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", slow_disk)
+    executor, events = Faulty(lambda task: None), Events()
+    scheduler = events.scheduler = Scheduler(executor, events)
+
+    def until(condition):
+        end = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < end and not events.of("failed")
+            scheduler.step(0.05)
+
+    def add(name, frames):
+        (tmp_path / name).mkdir()
+        scheduler.add(JobRun(name, payload(num_frames=frames), tmp_path / name, {}))
+
+    add("slow", 9)
+    until(hit.is_set)
+    add("other", 9)
+    until(lambda: len(events.of("frame", "other")) == 9)
+    assert not events.of("segment", "slow")
+    assert threading.main_thread() not in writers, "the loop would wait, and nobody be served"
+    free.set()
+    until(lambda: len(events.of("video")) == 2)
+    scheduler.close()
+    executor.close()
 
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])

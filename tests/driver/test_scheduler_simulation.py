@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mandel.driver.files.segment_files import write_segment
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
+from mandel.errors import RenderError
 from mandel.payload.payload import parse
 from mandel.plan.segment_plan import cut
 from mandel.protocol import control
@@ -42,19 +44,22 @@ class Films:
     """In place of the finisher: a job's video is there as soon as its segments are."""
 
     def __init__(self):
-        self._over, self._checks, self.active = [], [], False
+        self._over, self._saves, self.active = [], [], False
 
-    def check(self, job, number, path, note):
-        right = Future()
-        right.set_result(None)
-        self._checks.append((note, right))
+    def save(self, job, number, data, note):
+        saved = Future()
+        try:
+            saved.set_result(write_segment(job.tmp, job.name, number, data()))
+        except RenderError as error:  # lost with its node
+            saved.set_exception(error)
+        self._saves.append((note, saved))
 
     @property
-    def checking(self):
-        return bool(self._checks)
+    def saving(self):
+        return bool(self._saves)
 
-    def checked(self):
-        over, self._checks = self._checks, []
+    def saved(self):
+        over, self._saves = self._saves, []
         return over
 
     def look_at(self, job):
@@ -136,8 +141,8 @@ class World:
                 ]
         return type(self.cluster).submit(self.cluster, batch)
 
-    def add(self, name, client=""):
-        shape, rng = payload(self.rng), self.rng
+    def add(self, name, client="", shape=None):
+        shape, rng = shape or payload(self.rng), self.rng
         segments = cut(shape.num_frames, FRAME_BYTES)
         finished = (
             {s.index: Path("there") for s in segments if rng.random() < 0.2} if rng.random() < 0.2 else {}
@@ -253,4 +258,35 @@ def test_newcomers_see_a_frame_soon_whatever_fills_the_slots(seed, tmp_path):
     )
     print(f"waited {max(waits):.1f} s at most", cluster.slots())
     assert max(waits) < 5
+    world.scheduler.close()
+
+
+@pytest.mark.parametrize("in_the_place", [False, True])
+@pytest.mark.parametrize("seed", range(6))
+def test_what_a_shared_frame_needs_is_made_in_few_calls_beside_full_slots(seed, in_the_place, tmp_path):
+    """Where slots are full, a call takes half a second however little it does; a first frame needs 25 small tasks."""
+    world = World(seed, "none", tmp_path, memory=300_000_000)
+    cluster, calls = world.cluster, []
+    world.disturb = lambda: None
+    cluster._seconds = lambda task: 1e5 if task.label.startswith("long") else 0.02
+    submit = cluster.submit
+    cluster.submit = lambda batch: calls.append(batch[0]) or submit(batch)
+    cluster.call_seconds = 0.5
+    world.add("long", "x")
+    for _ in range(20):
+        world.step()
+    if in_the_place:
+        for number in range(len(cluster.alive)):
+            world.add(f"longer{number}", f"y{number}")
+        for _ in range(40):
+            world.step()
+    fields = {"num_frames": 50, "frame_width": SIDES[0], "frame_height": SIDES[1], "sampling": "shared"}
+    text = json.dumps(fields | {"start_delta": "3", "end_delta": "1e-4", "maxiter": "auto"})
+    begun = world.clock.now
+    world.add("new", "z", parse(loads(text.encode()), PayloadLimits()))
+    while not world.of("new", "frame", "kept"):
+        world.step()
+    beside = sum(task.label.startswith("new") and bool(task.node) for task in calls)
+    print(f"first frame after {world.clock.now - begun:.1f} s, {beside} calls", cluster.slots())
+    assert world.clock.now - begun < 5
     world.scheduler.close()

@@ -205,7 +205,7 @@ def test_an_idle_gpu_takes_over_what_a_core_is_long_at(tmp_path):
     assert [task_run.item for task_run in under_way.slower("gpu")] == [item] and not list(
         under_way.slower("cpu")
     )
-    under_way.copy(own, item, replace(task, kind="gpu"))
+    under_way.copy(own, [(item, replace(task, kind="gpu"))])
     assert not list(under_way.slower("gpu")) and under_way.calls == {"cpu": 1, "gpu": 1}
     assert under_way.end(Outcome(1, "picture", {"seconds": 40.0})).task.kind == "gpu"
     assert cancelled == [0] and not under_way.wanted

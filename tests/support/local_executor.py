@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -49,6 +50,7 @@ class LocalExecutor:
         return tickets
 
     def _run(self, tickets: list[int], batch: Sequence[Task]) -> list[tuple[Any, dict]]:
+        began = time.monotonic()
         return [
             functions.run(
                 task.function,
@@ -57,6 +59,7 @@ class LocalExecutor:
                 *task.inputs,
                 label=task.label,
                 failures=task.failures,
+                in_time=task is batch[0] or time.monotonic() - began < task.call_seconds,
                 tell=lambda *progress, ticket=ticket: self._told.__setitem__(ticket, progress),
             )
             for ticket, task in zip(tickets, batch, strict=True)

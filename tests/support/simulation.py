@@ -72,7 +72,9 @@ class Cluster:
             0.0,
         )  # their tickets; slot seconds of all calls, and of these
         self.begun = {}  # when, by turn
+        self.call_seconds = 0.01  # that each call takes beside its tasks
         self.hung = set()
+        self.tried = {}  # how many of its tasks, by turn
 
     # What the scheduler sees
 
@@ -94,7 +96,7 @@ class Cluster:
     def submit(self, batch):
         tickets = list(itertools.islice(self.tickets, len(batch)))
         assert len({task.kind for task in batch}) == 1
-        assert len(batch) == 1 or {task.function for task in batch} == {"frame"}
+        assert len(batch) == 1 or {task.function for task in batch} == {"frame"} or batch[0].node
         for ticket, task in zip(tickets, batch):
             wanted = [other.label for old, other in self.live.items() if old not in self.unwanted]
             self.again += task.label in wanted and not task.node
@@ -177,8 +179,13 @@ class Cluster:
             if self.rng.random() < self.faults["hang"]:
                 self.hung.add(turn)
             else:
-                seconds = sum(self._seconds(task) for task in batch)
-                heapq.heappush(self.ends, (self.clock.now + seconds + 0.01, turn))
+                seconds, self.tried[turn] = 0.0, 0
+                for task in batch:
+                    if self.tried[turn] and seconds >= task.call_seconds:
+                        break
+                    seconds += self._seconds(task)
+                    self.tried[turn] += 1
+                heapq.heappush(self.ends, (self.clock.now + seconds + self.call_seconds, turn))
 
     def _seconds(self, task):
         like = task.label.split()[0], task.function, task.kind
@@ -197,7 +204,7 @@ class Cluster:
             self._all(tickets, "WORKER_LOST", node)
             return
         failed = False
-        for ticket, task in zip(tickets, batch):
+        for place, (ticket, task) in enumerate(zip(tickets, batch)):
             about, error = (
                 {
                     "node": node,
@@ -208,7 +215,7 @@ class Cluster:
                 },
                 None,
             )
-            if failed:
+            if failed or place >= self.tried[turn]:
                 error = {"code": "RETURNED_UNTRIED", "message": "injected"}
             elif self.rng.random() < self.faults["error"]:
                 failed, error = True, {"code": "INTERNAL", "message": "injected"}

@@ -56,6 +56,7 @@ class _Pending:
                     tuple(places[id(handle)] for handle in task.inputs),
                     task.label or task.function,
                     task.failures,
+                    task.call_seconds,
                 )
                 for ticket, task in zip(tickets, batch, strict=True)
             )

@@ -68,6 +68,7 @@ _TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
 # as they are: Ray ends workers beyond the number of slots when they were idle for so long (its own limit is a second).
 _IDLE_SECONDS = 600
 _IDLE_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": f"{_IDLE_SECONDS}000"}
+_LONG_SECONDS = 1.5  # a call that lasts longer has its worker, and no other call gets that
 _WARM = Task(
     FRAME, FrameUnit(View("0", "0", "2", 32, 18), 50, VIDEO_BAILOUT, ColourStyle(), 1), label="warm up"
 )
@@ -80,6 +81,8 @@ class _Call(NamedTuple):
     functions: list[str]
     results: list[Any]
     heartbeat: bytes  # the key of its signs of life
+    node: str  # beside whose slots it runs, "" in a slot
+    begun: float
 
 
 _PACKAGE = Path(mandel.__file__).parent
@@ -177,7 +180,8 @@ class RayExecutor:
                 "runtime_env": {"env_vars": {_METRICS: "1"}},
             }
             self._meter = ray.remote(**options)(Meter).remote()
-        self._warmed: dict[str, float] = {}  # when, by node
+        # When, by node, and whether a worker was busy beside its slots.
+        self._warmed: dict[tuple[str, bool], float] = {}
         self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
@@ -213,14 +217,19 @@ class RayExecutor:
         return {kind: count for kind, count in slots.items() if count}
 
     def _warm_up(self) -> None:
-        """Where slots are full, starts one more worker on each node that has no spare one."""
+        """Where slots are full, starts one more worker on each node that has no spare one.
+
+        Another one once that has worked beside the slots for a while: it is not free at once when its task makes way.
+        """
         if len(self._running) < self._resources.get("CPU", 0) or self._device == "gpu" or not self._running:
             return
         now = time.monotonic()
+        beside = {call.node for call in self._running.values() if now - call.begun > _LONG_SECONDS}
         for node in self.nodes():
-            due = now - self._warmed.get(node["id"], -math.inf) > 0.9 * _IDLE_SECONDS
+            spare = node["id"], node["id"] in beside
+            due = now - self._warmed.get(spare, -math.inf) > 0.9 * _IDLE_SECONDS
             if due and node["alive"] and node["resources"].get("CPU"):
-                self._warmed[node["id"]] = now
+                self._warmed[spare] = now
                 self._start_call([replace(_WARM, node=node["id"])], [0])
 
     def memory(self) -> int:
@@ -250,7 +259,9 @@ class RayExecutor:
         if not self._running:
             self._heartbeats.note()
         key = heartbeat_key(self._key(tickets[0]))
-        self._running[facts] = _Call(list(tickets), [task.function for task in batch], results, key)
+        self._running[facts] = _Call(
+            list(tickets), [task.function for task in batch], results, key, batch[0].node, time.monotonic()
+        )
         return tickets
 
     def _start_call(self, batch: Sequence[Task], tickets: Sequence[int]) -> list[Any]:
@@ -282,6 +293,7 @@ class RayExecutor:
                 tuple(places[id(handle)] for handle in task.inputs),
                 task.label or task.function,
                 task.failures,
+                task.call_seconds,
                 self._key(ticket),
             )
             for ticket, task in zip(tickets, batch, strict=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import hashlib
 from pathlib import Path
+from typing import Any
 
 from mandel.errors import RenderError
 
 DISK_FULL = RenderError("DISK_FULL", "no space left for the job's files; free some and ask again")
 
 
-def write_segment(tmp: Path, job: str, index: int, data: bytes | memoryview) -> dict[str, object]:
+def write_segment(tmp: Path, job: str, index: int, data: bytes | memoryview) -> dict[str, Any]:
     """Writes a segment; where it lies, its size and its digest, as the event of it has them.
 
     Raises:

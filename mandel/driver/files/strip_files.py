@@ -9,7 +9,7 @@ more to iterate.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -122,7 +122,7 @@ class StripFiles:
         sha256 = hashlib.sha256(raw.data).hexdigest()
         return replace(event, path=str(path), base=base, bytes=len(raw), sha256=sha256)
 
-    def unneeded(self, first: int, last_frame: Callable[[int], int]) -> Iterable[int]:
+    def unneeded(self, first: int, last_frame: Callable[[int], int]) -> list[int]:
         """Stored strips that may go, since all frames before ``first`` are durable; each is named once.
 
         Args:

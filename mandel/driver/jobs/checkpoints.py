@@ -38,8 +38,8 @@ class Checkpoints:
     def __init__(self, executor: Executor, policy: SchedulingPolicy):
         self._executor, self._policy = executor, policy
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mandel-kept")
-        self._under_way: list[Future] = []
-        self._removing: list[Future] = []
+        self._under_way: list[Future[None]] = []
+        self._removing: list[Future[None]] = []
         self._frames: dict[str, set[int]] = {}  # by job's name, those on disk or about to be
 
     def keep(self, job: JobRun, item: WorkItem, task: Task, handle: Any, seconds: float) -> None:
@@ -66,7 +66,7 @@ class Checkpoints:
         if job.cache is None:
             return None
         if item.kind == FRAME:
-            return self._picture(job, item.index)
+            return self._picture(job, job.cache, item.index)
         return self._reference(job.cache, task) if item.kind == REFERENCE else None
 
     def _reference(self, cache: Cache, task: Task) -> Any:
@@ -77,13 +77,13 @@ class Checkpoints:
         except MandelError:
             return None
 
-    def _picture(self, job: JobRun, frame: int) -> Any:
+    def _picture(self, job: JobRun, cache: Cache, frame: int) -> Any:
         key = _key(job, frame)
-        if (data := job.cache.get(key)) is None:
+        if (data := cache.get(key)) is None:
             return None
         view, end = memoryview(data), _DIGEST + job.frame_bytes
         if len(data) < end or hashlib.sha256(view[_DIGEST:]).digest() != data[:_DIGEST]:
-            job.cache.remove(key)
+            cache.remove(key)
             return None
         job.findings.restored(frame, json.loads(data[end:] or b"null"))
         self._frames.setdefault(job.name, set()).add(frame)
@@ -93,6 +93,8 @@ class Checkpoints:
 
     def forget(self, job: JobRun, segment: SegmentPlan) -> None:
         """A segment is durable: its frames are needed no more."""
+        if job.cache is None:
+            return
         kept = self._frames.get(job.name, set())
         for frame in kept.intersection(segment.frames):  # on the thread that may just be writing them
             self._removing = [future for future in self._removing if not future.done()]

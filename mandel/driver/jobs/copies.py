@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from mandel.driver.jobs.cpu_gpu_split import left_to_others
 from mandel.driver.jobs.job_run import JobRun
@@ -40,9 +41,9 @@ class Copies:
             if self._jobs.get(job.name) is job and job.cost_class(item) not in left:
                 free -= 1
                 self._say(job, f"{item} is started once more, on a {kind} that is idle", "info")
-                self._running.copy(job, item, self._addressed(job, replace(task, kind=kind)))
+                self._running.copy(job, [(item, self._addressed(job, replace(task, kind=kind)))])
 
-    def hurry(self, slots: dict[str, int]) -> Iterator[tuple[JobRun, WorkItem, dict]]:
+    def hurry(self, slots: dict[str, int]) -> Iterator[tuple[JobRun, WorkItem, dict[str, Any]]]:
         """Starts late tasks once more; yields those of which that is in vain, as failed by an error."""
         for (job, item, task, *_), copies in list(self._running.late(slots, self._jobs.values())):
             if item.kind == SEGMENT and copies > 1:
@@ -54,4 +55,4 @@ class Copies:
             others = [kind for kind in slots if kind != task.kind]
             if item.kind != SEGMENT and others and (copies > 1 or task.kind not in slots):
                 task = replace(task, kind=others[0])  # slots of its kind may all be gone, or hang  # noqa: PLW2901
-            self._running.copy(job, item, self._addressed(job, task))
+            self._running.copy(job, [(item, self._addressed(job, task))])

@@ -15,7 +15,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.memory import Taken, room, room_ahead, taken
 from mandel.driver.jobs.policy import Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTasks
-from mandel.driver.recipes.recipe import REFERENCE, SEGMENT, CostClass, WorkItem
+from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, CostClass, WorkItem
 from mandel.plan.orbit_memory import announcement
 from mandel.tasks.executor import Executor, Task
 
@@ -73,7 +73,7 @@ class Dispatcher:
                 self._copies.take_over(kind, count - calls[kind], slots)
         self._hand_out_beside(slots)
 
-    def late(self) -> Iterator[tuple[JobRun, WorkItem, dict]]:
+    def late(self) -> Iterator[tuple[JobRun, WorkItem, dict[str, Any]]]:
         """Starts late tasks once more; yields those of which that is in vain, as failed by an error."""
         return self._copies.hurry(self._executor.slots())
 
@@ -97,11 +97,11 @@ class Dispatcher:
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one slot of ``kind`` something to do; whether there was anything."""
         while (given := self._choose(kind, slots)) is not None:
-            job, *first = given
-            if self._restore(job, *first):
+            job, item, task = given
+            if self._restore(job, item, task):
                 continue
-            batch = [first]
-            most = 1 if job.attempts.is_alone(first[0]) else frames_per_batch(job, kind, slots)
+            batch = [(item, task)]
+            most = 1 if job.attempts.is_alone(item) else frames_per_batch(job, kind, slots)
             while (
                 len(batch) < most
                 and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
@@ -126,8 +126,12 @@ class Dispatcher:
     def _left_to_others(self, job: JobRun, kind: str, slots: dict[str, int]) -> frozenset[CostClass]:
         return left_to_others(job, kind, slots, self._running.of(job, kind))
 
-    def _next(self, job: JobRun, kind: str, left: frozenset[CostClass]) -> tuple[WorkItem, Task] | None:
-        given = self._guard(job, job.next, kind, left, partial(self._room, job))
+    def _next(
+        self, job: JobRun, kind: str, left: frozenset[CostClass], ahead: int | None = None
+    ) -> tuple[WorkItem, Task] | None:
+        given: tuple[WorkItem, Task] | None = self._guard(
+            job, job.next, kind, left, partial(self._room, job), ahead
+        )
         if given is not None:
             self.changed()
         return given
@@ -146,20 +150,46 @@ class Dispatcher:
             place = self._express.place(kind, job.attempts.blocklist(self._clock()))
             if place is None:
                 return
-            if (given := self._first(job, kind)) is not None:
+            if batch := self._first(job, kind):
                 waiting.discard(job.client)
-                item, task = given
-                kind_of_it = task.kind if item.kind == SEGMENT else kind
-                task = replace(self._addressed(job, task), kind=kind_of_it, node=self._express.take(place))
-                self._announce(job, [(item, task)])
-                self._running.copy(job, item, task)
+                node, seconds = self._express.take(place), self._policy.express_call_seconds
+                tasks = [
+                    (
+                        item,
+                        replace(
+                            self._addressed(job, task),
+                            kind=task.kind if item.kind == SEGMENT else kind,
+                            node=node,
+                            call_seconds=seconds,
+                        ),
+                    )
+                    for item, task in batch
+                ]
+                self._announce(job, tasks)
+                self._running.copy(job, tasks)
 
-    def _first(self, job: JobRun, kind: str) -> tuple[WorkItem, Task] | None:
-        """What a job waits for: its next task, or one that waits for a slot already."""
-        while (given := self._next(job, kind, frozenset())) is not None:
-            if not self._restore(job, *given):
-                return given
-        return self._running.first(job)
+    def _first(self, job: JobRun, kind: str) -> list[tuple[WorkItem, Task]]:
+        """What a job waits for: its next task, or one that waits for a slot already.
+
+        What a first frame needs may be twenty small tasks. One call makes several of them, since each call takes a
+        while where slots are full.
+        """
+        waiting = self._running.tasks(job)
+        alone = [(item, task) for item, task in waiting if _is_alone(job, item)]
+        batch = [] if alone else waiting[: self._policy.express_batch]
+        while len(batch) < self._policy.express_batch:
+            if (given := self._next(job, kind, frozenset(), ahead=1)) is None:
+                break
+            item, task = given
+            if self._restore(job, item, task):
+                continue
+            if _is_alone(job, item) and not batch:
+                return [given]
+            if _is_alone(job, item) or alone:
+                job.frontier.put_back(item)
+                break
+            batch.append(given)
+        return batch or alone[:1]
 
     def _addressed(self, job: JobRun, task: Task) -> Task:
         """The task, saying which nodes must not run it and how many failures are known."""
@@ -172,3 +202,8 @@ class Dispatcher:
             }
             avoid = avoid & able if able - avoid else set()
         return replace(task, avoid=frozenset(avoid), failures=self.failures, node="")
+
+
+def _is_alone(job: JobRun, item: WorkItem) -> bool:
+    """Whether a call beside the slots makes ``item`` only: a person waits for it, it takes long, or it failed."""
+    return item.kind in (FRAME, SEGMENT, REFERENCE) or bool(job.attempts.failures(item))

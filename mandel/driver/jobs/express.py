@@ -1,8 +1,8 @@
 """A place beside each node's slots, for clients of whom nothing runs although they have waited.
 
 A task may last for minutes. While such tasks fill every slot, a newcomer's small job is still to show something within
-seconds. Nothing is interrupted for it: each node runs one task more than it has slots, and one that stays long makes
-way for the next client that waits.
+seconds. Nothing is interrupted for it: each node runs one call more than it has slots, and one that stays long makes
+way for the next client that waits. The call makes a frame, or several of the small things that a first frame needs.
 """
 
 from __future__ import annotations
@@ -92,6 +92,8 @@ class Express:
         """The place's node, now that what is to leave it has made way."""
         if (task_run := place.leaving) is not None:
             self._fair_share.charge(task_run.job, self._running.age(task_run))
-            self._running.abandon(task_run.job, task_run.item)
-            task_run.job.frontier.put_back(task_run.item)
+            for other in self._running.beside():
+                if other.call == task_run.call:
+                    self._running.abandon(other.job, other.item)
+                    other.job.frontier.put_back(other.item)
         return place.node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from functools import reduce
+from typing import Any
 
 from mandel import notes
 from mandel.colour import palettes
@@ -12,12 +13,13 @@ from mandel.payload.fields import BY_NAME
 from mandel.payload.payload import AUTO, Payload
 from mandel.plan.zoom import Zoom
 
+Facts = dict[str, Any]
 _DIGITS = 4  # of what is told: nobody needs more
 
 
-def _share(seen: list[tuple[float, dict]], name: str) -> float:
+def _share(seen: list[tuple[float, Facts]], name: str) -> float:
     """The share of samples that are ``name``, of strips and the areas that show them."""
-    return sum(area * it[name] / it["samples"] for area, it in seen)
+    return float(sum(area * it[name] / it["samples"] for area, it in seen))
 
 
 class Findings:
@@ -29,14 +31,14 @@ class Findings:
 
     def __init__(self, payload: Payload, recipe: Recipe):
         self._payload, self._recipe, self._zoom = payload, recipe, Zoom.of(payload)
-        self._strips: dict[int, dict] = {}
-        self._frames: dict[int, dict] = {}
+        self._strips: dict[int, Facts] = {}
+        self._frames: dict[int, Facts] = {}
 
-    def strip(self, strip: int, found: dict) -> None:
+    def strip(self, strip: int, found: Facts) -> None:
         """Takes what is known of a strip: ``samples``, ``reached``, ``late``, ``maxiter``."""
         self._strips[strip] = found
 
-    def frame(self, frame: int, found: dict) -> None:
+    def frame(self, frame: int, found: Facts) -> None:
         """Takes what is known of a frame: ``flat``, and the same of its samples or which share is ``black``."""
         told = {"flat": found["flat"], "auto": self._payload.maxiter == AUTO}
         if "samples" in found:
@@ -65,22 +67,22 @@ class Findings:
         as_usual = all(getattr(p, name) == BY_NAME[name].default for name in ("interior", "edge", "relief"))
         return as_usual and p.palette in palettes.NAMES
 
-    def _seen(self, frame: int) -> list[tuple[float, dict]]:
+    def _seen(self, frame: int) -> list[tuple[float, Facts]]:
         """What is known of the strips that a frame is made from, and which part of its area shows each."""
         areas = self._recipe.strips_shown(frame).items()
         known = [(area, self._strips[strip]) for strip, area in areas if strip in self._strips]
         return [(area, it) for area, it in known if it["samples"]]
 
-    def restored(self, frame: int, told: dict | None) -> None:
+    def restored(self, frame: int, told: Facts | None) -> None:
         """Takes what ``frame`` gave to an earlier driver."""
         if told:
             self._frames[frame] = told
 
-    def of(self, frame: int) -> dict | None:
+    def of(self, frame: int) -> Facts | None:
         """What ``frame`` gave, if it is known."""
         return self._frames.get(frame)
 
-    def given_up(self) -> dict:
+    def given_up(self) -> Facts:
         """The notes on limits that were given up."""
         views = self._recipe.given_up()
         if not views:
@@ -95,7 +97,7 @@ class Findings:
         }
         return {"gave_up": told}
 
-    def notes(self, frames: range) -> dict:
+    def notes(self, frames: range) -> Facts:
         """The notes on some frames."""
         known = [notes.of_frame(frame, self._frames[frame]) for frame in frames if frame in self._frames]
         return reduce(notes.merged, known, self.given_up())

@@ -106,20 +106,25 @@ class Frontier:
         return self._made[item]
 
     def next(
-        self, left_to_others: frozenset[CostClass] = frozenset(), room: Callable[[], float] = unbounded
+        self,
+        left_to_others: frozenset[CostClass] = frozenset(),
+        room: Callable[[], float] = unbounded,
+        most_ahead: int | None = None,
     ) -> WorkItem | None:
         """The next item that can start now, or None. It counts as being made from here on.
 
         Args:
             left_to_others: cost classes of items that are left to other slots.
             room: tells the bytes that the pictures of a segment to be begun may take.
+            most_ahead: only for so many of the next frames.
         """
         if left_to_others in self._idle or not self._todo:
             return None
         ahead = self._policy.frames_ahead
         goes_on = self._fits(self._todo[0], room)  # else only what is begun is ended: that makes room
-        near = islice(self._todo, ahead)
-        far = (self._todo[place] for place in self._prefetch_positions if place < len(self._todo))
+        near = islice(self._todo, ahead if most_ahead is None else most_ahead)
+        positions = self._prefetch_positions if most_ahead is None else ()
+        far = (self._todo[place] for place in positions if place < len(self._todo))
         withheld, first = False, None
         for place, frame in enumerate(chain(near, far)):
             if not goes_on and self._segment_of(frame).index not in self._begun:
@@ -138,7 +143,7 @@ class Frontier:
                 continue
             self._take(ready)
             return ready
-        if not withheld:
+        if not withheld and most_ahead is None:
             self._idle.add(left_to_others)
         return None
 

@@ -124,14 +124,16 @@ class JobRun:
         kind: str,
         left_to_others: frozenset[CostClass] = frozenset(),
         room: Callable[[], float] = unbounded,
+        ahead: int | None = None,
     ) -> tuple[WorkItem, Task] | None:
         """The next task that can start now on a slot of ``kind``, or None; it counts as handed out.
 
         Args:
             left_to_others: cost classes of items that are left to other slots.
             room: tells the bytes that the pictures of a segment to be begun may take.
+            ahead: only for so many of the next frames.
         """
-        while (item := self.frontier.next(left_to_others, room)) is not None:
+        while (item := self.frontier.next(left_to_others, room, ahead)) is not None:
             if (task := self._task(item, kind)) is not None:
                 return item, task
             self.frontier.put_back(item)  # a strip on disk was damaged: now it has needs

@@ -48,13 +48,13 @@ class RunningTasks:
     ):
         self._policy = policy
         self._executor = executor
-        self.calls: Counter = Counter()
+        self.calls: Counter[str] = Counter()
         self._by_ticket: dict[int, RunningTask] = {}
         self._abandoned: set[int] = set()  # tickets whose outcomes are not wanted, and still to come
         self._numbers = itertools.count()
-        self._sizes: Counter = Counter()  # tasks by call
+        self._sizes: Counter[int] = Counter()  # tasks by call
         self._tasks: dict[
-            tuple[JobRun, str], Counter
+            tuple[JobRun, str], Counter[str]
         ] = {}  # by job and kind of slot: how many of each kind of item
         self._stragglers = Stragglers(policy, clock)
         self._copied: set[tuple[JobRun, WorkItem]] = set()
@@ -68,7 +68,7 @@ class RunningTasks:
         """Whether there are tasks that were not abandoned."""
         return bool(self._by_ticket)
 
-    def of(self, job: JobRun, kind: str) -> Counter:
+    def of(self, job: JobRun, kind: str) -> Counter[str]:
         """A job's tasks on slots of a kind: how many of each kind of item."""
         return self._tasks.get((job, kind), Counter())
 
@@ -96,9 +96,9 @@ class RunningTasks:
             else []
         )
 
-    def first(self, job: JobRun) -> tuple[WorkItem, Task] | None:
-        """The task of a job that was submitted first."""
-        return next(((f.item, f.task) for f in self._by_ticket.values() if f.job is job), None)
+    def tasks(self, job: JobRun) -> list[tuple[WorkItem, Task]]:
+        """The items of a job that are being made, in the order in which they were submitted, each with a task of it."""
+        return list({f.item: f.task for f in self._by_ticket.values() if f.job is job}.items())
 
     def age(self, task_run: RunningTask) -> float:
         """Seconds since a task was submitted."""
@@ -188,10 +188,10 @@ class RunningTasks:
             if self._stragglers.age(ticket) > patience:
                 yield task_run
 
-    def copy(self, job: JobRun, item: WorkItem, task: Task) -> None:
-        """Starts a late task once more; the first to end counts."""
-        self._copied.add((job, item))
-        self.submit(job, [(item, task)])
+    def copy(self, job: JobRun, batch: Sequence[tuple[WorkItem, Task]]) -> None:
+        """Starts tasks of which there may be some already; the first to end counts."""
+        self._copied |= {(job, item) for item, _ in batch}
+        self.submit(job, batch)
 
     def progress(self) -> Iterator[tuple[JobRun, WorkItem, int, int]]:
         """How far the long tasks are: job, item, done, total."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mandel.driver.files.segment_files import disk_error, write_segment
+from mandel.driver.files.segment_files import disk_error
 from mandel.driver.jobs.checkpoints import Checkpoints
 from mandel.driver.jobs.dispatch import Dispatcher
 from mandel.driver.jobs.events import frame_event, kept_event, limit_event, segment_event
@@ -30,6 +30,7 @@ from mandel.protocol import control
 from mandel.tasks.executor import Executor, Outcome, Task
 from mandel.tasks.results import as_told, check_result, segment_bytes, sound
 
+_T = TypeVar("_T")
 _VIDEO = WorkItem("video", 0)
 
 
@@ -118,7 +119,7 @@ class Scheduler:
         """Hands out what fits, then waits at most ``timeout`` seconds for something to end."""
         self._dispatcher.fill()
         for job, item, error in self._dispatcher.late():
-            self._failed(job, item, Outcome(0, None, {}, error))
+            self._failed(job, item, error)
         self._await(timeout)
         for name, future in self._assembler.ended():
             self._joined(name, future)
@@ -131,7 +132,7 @@ class Scheduler:
                 self._ended(outcome)
         elif self._assembler.active:
             self._assembler.wait(timeout)
-        self._look_at_checked()
+        self._look_at_saved()
 
     def drain(self, seconds: float, round_done: Callable[[], None] = lambda: None) -> None:
         """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.
@@ -141,7 +142,7 @@ class Scheduler:
         """
         deadline = self._clock() + seconds
         self._checkpoints.keep_all(self._jobs.values())
-        while (self._running.wanted or self._assembler.checking) and (left := deadline - self._clock()) > 0:
+        while (self._running.wanted or self._assembler.saving) and (left := deadline - self._clock()) > 0:
             round_done()
             self._await(min(left, self._policy.stage_seconds))
         self._checkpoints.keep_all(self._jobs.values())
@@ -175,7 +176,10 @@ class Scheduler:
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is not None and outcome.error["code"] == "RETURNED_UNTRIED":
-            self._dispatcher.submit(job, [(item, task)])
+            if task.node and item.kind != SEGMENT:
+                self._of(job, job.frontier.put_back, item)  # its call beside the slots was long enough
+            else:
+                self._dispatcher.submit(job, [(item, task)])
             return
         try:
             if outcome.error is None and item.kind == SEGMENT:
@@ -191,7 +195,7 @@ class Scheduler:
             self._made(task_run, outcome)
             return
         job.attempts.failed_on_kind(item, task.kind)
-        self._failed(job, item, outcome)
+        self._failed(job, item, outcome.error, outcome.info.get("node"))
 
     def _made(self, task_run: RunningTask, outcome: Outcome) -> None:
         """A task went well, and what it made is what it should be."""
@@ -220,7 +224,7 @@ class Scheduler:
         for follower in self._of(job, job.ended, item, handle) or ():
             self._dispatcher.submit(job, [follower])
 
-    def _of(self, job: JobRun, step: Callable, *args):
+    def _of(self, job: JobRun, step: Callable[..., _T], *args: Any) -> _T | None:
         """What a step of a job's own bookkeeping gives; a job whose step raises fails alone, and gives None."""
         try:
             return step(*args)
@@ -249,43 +253,40 @@ class Scheduler:
             self._emit(limit_event(job))
 
     def _save(self, task_run: RunningTask, outcome: Outcome) -> None:
-        """Writes an encoded segment to the job's tmp folder, and has it decoded. Raises RenderError."""
+        """Has an encoded segment written to the job's tmp folder and decoded, by other threads."""
         job, item = task_run.job, task_run.item
-        data = segment_bytes(
-            self._executor.fetch(outcome.handle), job.segments[item.index].count, job.frame_bytes
-        )
-        try:
-            written = write_segment(job.tmp, job.name, item.index, data)
-        except OSError as error:
-            self._give_up(job, disk_error(error))
-        else:
-            job.unadopted.add(item.index)
-            self._assembler.check(job, item.index, Path(written["path"]), (task_run, outcome, written))
 
-    def _look_at_checked(self) -> None:
-        """Tells of segments that were decoded and are right; the others have failed."""
-        for (task_run, outcome, written), future in self._assembler.checked():
-            job, item = task_run.job, task_run.item
+        def encoded() -> memoryview:
+            value = self._executor.fetch(outcome.handle)
+            return segment_bytes(value, job.segments[item.index].count, job.frame_bytes)
+
+        job.unadopted.add(item.index)
+        self._assembler.save(job, item.index, encoded, (task_run, outcome))
+
+    def _look_at_saved(self) -> None:
+        """Tells of segments that were written and decoded and are right; the others have failed."""
+        for (task_run, outcome), future in self._assembler.saved():
+            job: JobRun = task_run.job
+            item: WorkItem = task_run.item
             if self._jobs.get(job.name) is not job:
                 continue
             try:
-                future.result()
+                written = future.result()
             except OSError as error:
                 self._give_up(job, disk_error(error))
             except Exception as error:
                 job.attempts.failed_on_kind(item, task_run.task.kind)
-                self._failed(job, item, replace(outcome, error=as_told(error)))
+                self._failed(job, item, as_told(error), outcome.info.get("node"))
             else:
                 self._emit(segment_event(job, item, outcome, written))
                 self._made(task_run, outcome)
 
-    def _failed(self, job: JobRun, item: WorkItem, outcome: Outcome) -> None:
-        """One attempt failed: try again elsewhere, or give the job up and say why."""
-        error = outcome.error
+    def _failed(self, job: JobRun, item: WorkItem, error: Mapping[str, Any], node: str | None = None) -> None:
+        """One attempt failed, on ``node`` if that is known: try again elsewhere, or give the job up and say why."""
         if error["code"] == "NODE_LOST":
             job.attempts.lost(item)
         else:
-            job.attempts.failed(item, outcome.info.get("node"), self._clock())
+            job.attempts.failed(item, node, self._clock())
         if error["code"] == "JOB_TOO_BIG":  # so it is on every try
             return self._give_up(job, RenderError(error["code"], error["message"]))
         if job.attempts.used_up(item):
@@ -320,7 +321,7 @@ class Scheduler:
 
     # Finishing
 
-    def _joined(self, name: str, future: Future) -> None:
+    def _joined(self, name: str, future: Future[Any]) -> None:
         if (job := self._jobs.get(name)) is None:
             return
         try:
@@ -344,6 +345,6 @@ class Scheduler:
             self._emit(control.Spoilt(job=job.name, index=number))
         for item in [WorkItem(SEGMENT, number) for number in numbers] or [_VIDEO]:
             if self._jobs.get(job.name) is job:
-                self._failed(job, item, Outcome(0, None, {}, as_told(error)))
+                self._failed(job, item, as_told(error))
         if self._jobs.get(job.name) is job:
             self._assembler.look_at(job)

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from mandel.driver.files.segment_files import write_segment
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.errors import RenderError
@@ -17,6 +18,9 @@ from mandel.payload.payload import Payload
 from mandel.tasks.results import check_segment
 from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
+
+Facts = dict[str, Any]  # of an event
+_T = TypeVar("_T")
 
 
 class UnusableSegments(RenderError):
@@ -44,7 +48,7 @@ class VideoAssembly:
         added = self._joiner.added if self._joiner else 0
         return added not in self._job.paths
 
-    def go_on(self) -> dict | None:
+    def go_on(self) -> Facts | None:
         """Appends the segments that are durable; after the last one the video event's facts."""
         job, p = self._job, self._job.payload
         try:
@@ -67,16 +71,16 @@ class VideoAssembly:
                     raise UnusableSegments([number], f"segment {number} cannot be used: {error}") from error
             if self._joiner.added < len(job.segments):
                 return None
-            video = self._finish()
+            video = self._finish(self._joiner)
         except BaseException:
             self.drop()
             raise
         self._joiner.drop()
         return {"path": str(video.path), "frames": video.frames, "bytes": video.bytes, "sha256": video.sha256}
 
-    def _finish(self) -> Video:
+    def _finish(self, joiner: Joiner) -> Video:
         try:
-            return self._joiner.finish()
+            return joiner.finish()
         except RenderError as error:  # some segment is not what it seems
             p, numbers = self._job.payload, []
             for segment in self._job.segments:
@@ -96,7 +100,7 @@ class VideoAssembly:
 
 
 class VideoAssembler:
-    """Two threads, so that the poster does not hold up the video, and some that decode what was encoded.
+    """Two threads, so that the poster does not hold up the video, and some that write and decode what was encoded.
 
     Args:
         wake: called by them when something is over.
@@ -105,12 +109,10 @@ class VideoAssembler:
     def __init__(self, wake: Callable[[], None] = lambda: None, policy: SchedulingPolicy = DEFAULT_POLICY):
         self._wake, self._policy = wake, policy
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
-        self._checking = ThreadPoolExecutor(
-            min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-check"
-        )
-        self._checks: list[tuple[Any, Future]] = []
-        self._posters: dict[str, Future] = {}
-        self._assemblies: dict[str, tuple[VideoAssembly, Future]] = {}
+        self._saving = ThreadPoolExecutor(min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-save")
+        self._saves: list[tuple[str, Any, Future[Facts]]] = []  # by job's name
+        self._posters: dict[str, Future[Facts]] = {}
+        self._assemblies: dict[str, tuple[VideoAssembly, Future[Facts | None]]] = {}
 
     def look_at(self, job: JobRun) -> None:
         """Starts what ``job``'s durable segments suffice for; call it after each new one."""
@@ -122,25 +124,31 @@ class VideoAssembler:
             if not assembly.waits:
                 self._assemblies[job.name] = assembly, self._start(assembly.go_on)
 
-    def check(self, job: JobRun, number: int, path: Path, note: Any) -> None:
-        """Starts to decode a segment that was encoded and is not durable yet; ``checked`` tells what came of it."""
-        p, frames = job.payload, job.segments[number].count
-        future = self._checking.submit(check_segment, path, frames, p.frame_width, p.frame_height, p.coding)
+    def save(self, job: JobRun, number: int, data: Callable[[], memoryview], note: Any) -> None:
+        """Starts to write and decode a segment that was encoded; ``saved`` tells what came of it.
+
+        Args:
+            data: gives the segment's bytes.
+        """
+        future = self._saving.submit(_save, job, number, data)
         future.add_done_callback(lambda _: self._wake())
-        self._checks.append((note, future))
+        self._saves.append((job.name, note, future))
 
     @property
-    def checking(self) -> bool:
-        """Whether ``checked`` has something to tell, now or later."""
-        return bool(self._checks)
+    def saving(self) -> bool:
+        """Whether ``saved`` has something to tell, now or later."""
+        return bool(self._saves)
 
-    def checked(self) -> list[tuple[Any, Future]]:
-        """The notes of segments that were decoded; the futures raise as ``check_segment`` does. Told once."""
-        over = [check for check in self._checks if check[1].done()]
-        self._checks = [check for check in self._checks if not check[1].done()] if over else self._checks
+    def saved(self) -> list[tuple[Any, Future[Facts]]]:
+        """The notes of segments that were written and decoded, and where they lie. Told once.
+
+        The futures raise as ``check_segment`` does, or what kept a segment from being read or written.
+        """
+        over = [(note, future) for _, note, future in self._saves if future.done()]
+        self._saves = [save for save in self._saves if not save[2].done()] if over else self._saves
         return over
 
-    def _start(self, function: Callable, *given) -> Future:
+    def _start(self, function: Callable[..., _T], *given: Any) -> Future[_T]:
         future = self._pool.submit(function, *given)
         future.add_done_callback(lambda _: self._wake())
         return future
@@ -154,30 +162,36 @@ class VideoAssembler:
         """Returns when something under way is over, after ``timeout`` seconds at the latest."""
         wait([future for future in self._futures() if not future.done()], timeout, FIRST_COMPLETED)
 
-    def _futures(self) -> list[Future]:
+    def _futures(self) -> list[Future[Any]]:
         films = (future for _, future in self._assemblies.values())
-        return [*self._posters.values(), *films, *(future for _, future in self._checks)]
+        return [*self._posters.values(), *films, *(future for _, _, future in self._saves)]
 
-    def ended(self) -> list[tuple[str, Future]]:
+    def ended(self) -> list[tuple[str, Future[Any]]]:
         """Jobs whose poster and video have been made, or failed; the video event's facts. Told once."""
-        over = []
+        over: list[tuple[str, Future[Any]]] = []
         for name, (assembly, future) in list(self._assemblies.items()):
             poster = self._posters.get(name)
             if not future.done():
                 continue
             if future.exception() is not None:
-                self.forget(name)
+                self._forget(name)
                 over.append((name, future))
             elif future.result() is None:
                 if not assembly.waits:  # a segment came while others were appended
                     self._assemblies[name] = assembly, self._start(assembly.go_on)
             elif poster is not None and poster.done():
-                self.forget(name)
+                self._forget(name)
                 over.append((name, _both(future, poster)))
         return over
 
     def forget(self, name: str) -> None:
         """Drops what a job given up had under way."""
+        for job, _, save in self._saves:
+            if job == name:
+                save.cancel()
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
         if (poster := self._posters.pop(name, None)) is not None:
             poster.cancel()
         if name in self._assemblies:
@@ -190,14 +204,21 @@ class VideoAssembler:
         for name in list(self._assemblies):
             self.forget(name)
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._checking.shutdown(wait=True, cancel_futures=True)
+        self._saving.shutdown(wait=True, cancel_futures=True)
+
+
+def _save(job: JobRun, number: int, data: Callable[[], memoryview]) -> Facts:
+    p, written = job.payload, write_segment(job.tmp, job.name, number, data())
+    frames = job.segments[number].count
+    check_segment(Path(written["path"]), frames, p.frame_width, p.frame_height, p.coding)
+    return written
 
 
 def _tags(payload: Payload) -> dict[str, str]:
     return in_file.tags(payload.canonical(), time.strftime("%Y-%m-%d", time.gmtime()))
 
 
-def _make_poster(job: JobRun, index: int) -> dict:
+def _make_poster(job: JobRun, index: int) -> Facts:
     poster, p = job.tmp / f"{job.name[:16]}.png", job.payload
     try:
         save_poster(job.paths[index], poster, p.frame_width, p.frame_height, p.coding, _tags(p))
@@ -208,9 +229,9 @@ def _make_poster(job: JobRun, index: int) -> dict:
     return {"poster": str(poster)}
 
 
-def _both(video: Future, poster: Future) -> Future:
+def _both(video: Future[Any], poster: Future[Facts]) -> Future[Facts]:
     """A future that is done: the facts of both, or the first error."""
-    both: Future = Future()
+    both: Future[Facts] = Future()
     if (error := video.exception() or poster.exception()) is not None:
         both.set_exception(error)
     else:

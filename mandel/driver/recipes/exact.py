@@ -17,6 +17,7 @@ from mandel.driver.recipes.recipe import (
 )
 from mandel.payload.payload import ADAPTIVE, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.precision import precision
 from mandel.plan.zoom import Zoom
@@ -34,7 +35,7 @@ class ExactRecipe:
         self._zoom = Zoom.of(payload)
         self._limits = IterationLimits(payload)
         self._needs = lru_cache(512)(self._find_needs)
-        self._is_deep = lru_cache(512)(self._is_deep)
+        self._is_deep = lru_cache(512)(self._find_deep)
 
     def needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         return self._needs(item)
@@ -66,23 +67,27 @@ class ExactRecipe:
     def given_up(self) -> list[tuple[str, IterationLimit]]:
         return self._limits.given_up()
 
+    def strip_bytes(self, strip: int) -> int:
+        return 0  # it has none
+
     def strips_shown(self, frame: int) -> dict[int, float]:
         return {}
 
     def last_frame(self, item: WorkItem) -> int:
         return self._payload.num_frames - 1
 
-    def _grid(self, frame: int):
+    def _grid(self, frame: int) -> Grid:
         return self._zoom.view(frame).grid(self._payload.supersampling)
 
     def _find_needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
+        no_limits: tuple[WorkItem, ...] = ()
         if item.kind == FRAME:
             limits, deep = self._limits.needs(self._zoom.delta(item.index)), self._is_deep(item.index)
         elif item.kind == LIMIT:
-            limits, deep = (), self._limits.is_deep(item.index)
+            limits, deep = no_limits, self._limits.is_deep(item.index)
         else:
             return ()
         return (*limits, WorkItem(REFERENCE, 0)) if deep else limits
 
-    def _is_deep(self, frame: int) -> bool:
+    def _find_deep(self, frame: int) -> bool:
         return arithmetic(self._grid(frame)).engine == PERTURBED

@@ -23,7 +23,7 @@ class IterationLimits:
 
     def __init__(self, payload: Payload):
         self._payload = payload
-        self._given = None if payload.maxiter == AUTO else payload.maxiter
+        self._given = None if payload.maxiter == AUTO else int(payload.maxiter)
         # From the shallowest to the deepest.
         self._is_even = payload.mapping == EVEN
         self._deltas = _keys(payload) if self._given is None or self._is_even else []
@@ -36,9 +36,9 @@ class IterationLimits:
 
     def needs(self, delta: str) -> tuple[WorkItem, ...]:
         """The key views that decide the limit and the colours of ``delta``."""
-        if self._is_even:
+        if self._is_even or self._order is None:  # there are none without an order
             return self._items
-        return () if self._given is not None else self._items[: self._order.limit(delta)]
+        return self._items[: self._order.limit(delta)]
 
     def curve_needs(self) -> tuple[WorkItem, ...]:
         """The key views from which the curve is learned; none where the mapping has none."""
@@ -88,6 +88,8 @@ class IterationLimits:
         """maxiter at ``delta``; all that ``needs`` names must have been learned."""
         if self._given is not None:
             return self._given
+        if self._order is None:
+            raise ValueError("a limit that is not given is learned from key views")
         keys = range(self._order.limit(delta))
         limits = [self._learned[key].maxiter for key in keys]
         return Schedule.of([self._deltas[key] for key in keys], limits).limit(delta)
@@ -102,9 +104,9 @@ def _keys(payload: Payload) -> list[str]:
 
     The mapping "even" has evenly spaced ones in any case: few frames have the colours of many.
     """
-    ends = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
-    deltas = key_deltas(*ends)
+    shallow, deep = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
+    deltas = key_deltas(shallow, deep)
     if payload.sampling == EXACT and payload.mapping != EVEN and payload.num_frames < len(deltas):
-        inwards = replace(Zoom.of(payload), start_delta=ends[0], end_delta=ends[1])
+        inwards = replace(Zoom.of(payload), start_delta=shallow, end_delta=deep)
         deltas = [inwards.delta(frame) for frame in range(payload.num_frames)]
     return deltas

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from mandel.plan.iteration_limit import IterationLimit
+from mandel.tasks.units import Unit
 
 # Smooth colouring wants a large radius; 2**10 keeps |z|^2 of the next steps finite.
 VIDEO_BAILOUT = 1024.0
@@ -23,7 +24,7 @@ class WorkItem(NamedTuple):
     """One thing that a task makes; ``kind`` is also the task function's name."""
 
     kind: str
-    index: int
+    index: int  # type: ignore[assignment] # in place of the tuple's method, which nobody calls
 
     def __str__(self) -> str:
         return f"{self.kind} {self.index}"
@@ -52,8 +53,11 @@ class Recipe(Protocol):
         shared_input: of what frames share.
     """
 
-    held_bytes: int
-    shared_input: SharedInput
+    @property
+    def held_bytes(self) -> int: ...
+
+    @property
+    def shared_input(self) -> SharedInput: ...
 
     def strip_bytes(self, strip: int) -> int:
         """Bytes of an item of kind STRIP."""
@@ -61,13 +65,13 @@ class Recipe(Protocol):
     def needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         """What must have been made before ``item``: its task's inputs, in order, and what is learned."""
 
-    def unit(self, item: WorkItem):
+    def unit(self, item: WorkItem) -> Unit:
         """The unit of work that makes ``item`` (a frame, or something frames need)."""
 
     def cost_class(self, item: WorkItem) -> CostClass:
         """With which other items what ``item`` takes is to be compared."""
 
-    def learn(self, item: WorkItem, value) -> None:
+    def learn(self, item: WorkItem, value: IterationLimit) -> None:
         """Takes the value of an item of a LEARNED kind."""
 
     def given_up(self) -> list[tuple[str, IterationLimit]]:

@@ -30,7 +30,7 @@ from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.precision import precision
 from mandel.plan.strip_plan import SPLIT, Layout, StripPlan
 from mandel.plan.zoom import Zoom
-from mandel.tasks.units import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit
+from mandel.tasks.units import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit, Unit
 
 MIPS = "mips"
 # Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
@@ -61,9 +61,9 @@ class SharedRecipe:
         )
         # Asked for again and again while a job runs; each has a window of frames or strips.
         self._parts_of = lru_cache(512)(self._parts)
-        self._is_deep = lru_cache(256)(self._is_deep)
-        self._deepest = lru_cache(256)(self._deepest)
-        self.last_frame = lru_cache(256)(self.last_frame)
+        self._is_deep = lru_cache(256)(self._find_deep)
+        self._deepest = lru_cache(256)(self._find_deepest)
+        self._last_frame = lru_cache(256)(self._find_last_frame)
 
     def needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         if item.kind == FRAME:
@@ -79,16 +79,16 @@ class SharedRecipe:
             return (WorkItem(REFERENCE, 0),)
         return ()
 
-    def unit(self, item: WorkItem):
+    def unit(self, item: WorkItem) -> Unit:
         strips, p = self.strips, self._payload
         if item.kind == STRIP and self._can_be_read(item.index):
             base = self._files.base(item.index)
             return RepaintUnit(strips.layout(item.index), base, self._style_at(base))
         if item.kind == STRIP:
-            parts, maxiter = tuple(blocks(strips, item.index)), self._limits.of(self._deepest(item.index))
+            spans, maxiter = tuple(blocks(strips, item.index)), self._limits.of(self._deepest(item.index))
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
             style = self._style_at(layout.finest)
-            return StripUnit(p.re, p.im, layout, parts, maxiter, VIDEO_BAILOUT, style, pace)
+            return StripUnit(p.re, p.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
@@ -141,17 +141,24 @@ class SharedRecipe:
         return SharedInput(frames, Layout(strips.around, strips.rows, 0).size * 4)
 
     def last_frame(self, item: WorkItem) -> int:
+        return self._last_frame(item)
+
+    def _find_last_frame(self, item: WorkItem) -> int:
         if item.kind in (REFERENCE, LIMIT):
             return self._payload.num_frames - 1
         if item.kind == RAW:
-            return self.strips.frames(item.index, range(self.strips.coarsest + 1))[-1]
+            return self._shown(item.index, range(self.strips.coarsest + 1))[-1]
+        if item.kind == MIPS or self.strips.base(item.index) >= SPLIT:
+            return self._shown(item.index, self._levels[1])[-1]
         fine, coarse = (self.strips.frames(item.index, levels) for levels in self._levels)
-        if item.kind == MIPS:
-            return coarse[-1]
-        if self.strips.base(item.index) >= SPLIT:
-            return coarse[-1]
         # Its mips are made for the first frame that needs them.
-        return max([run for run in (fine and fine[-1], coarse and coarse[0]) if run is not None])
+        return max([run[end] for run, end in ((fine, -1), (coarse, 0)) if run is not None])
+
+    def _shown(self, strip: int, levels: range) -> range:
+        """The frames that show some of ``levels`` of a strip."""
+        if (run := self.strips.frames(strip, levels)) is None:
+            raise ValueError(f"no frame shows strip {strip}")
+        return run
 
     def _can_be_read(self, strip: int) -> bool:
         """Whether a strip's samples are there, as fine as frames see them."""
@@ -167,12 +174,12 @@ class SharedRecipe:
         style = ColourStyle.of(self._payload, self._limits.curve())
         return replace(style, edge=style.edge * samples)
 
-    def _is_deep(self, strip: int) -> bool:
+    def _find_deep(self, strip: int) -> bool:
         return arithmetic(self.strips.whole(strip)).engine == PERTURBED
 
-    def _deepest(self, strip: int) -> str:
+    def _find_deepest(self, strip: int) -> str:
         """Delta of the deepest frame that sees a strip."""
-        run = self.strips.frames(strip, range(self.strips.coarsest + 1))
+        run = self._shown(strip, range(self.strips.coarsest + 1))
         return min((self.strips.zoom.delta(frame) for frame in (run[0], run[-1])), key=Decimal)
 
     @property
@@ -182,7 +189,8 @@ class SharedRecipe:
 
     def _parts(self, frame: int) -> tuple[tuple[WorkItem, Part], ...]:
         """The items that a frame needs, and what it takes of each."""
-        strips, wanted = self.strips, {}
+        strips = self.strips
+        wanted: dict[WorkItem, Part] = {}
         for rows in strips.seen(frame):
             for strip in strips.strips_of(rows):
                 layout = strips.layout(strip)
