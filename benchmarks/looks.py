@@ -18,7 +18,7 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-import record
+from record import add_option, record
 
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--places")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--results", type=Path)
+    add_option(parser)
     options = parser.parse_args()
     look = dict(field.split("=", 1) for field in options.fields)
     places = json.loads((ROOT / "benchmarks/looks.json").read_text())
@@ -115,9 +115,8 @@ def main() -> None:
     print(
         f"{len(every)} frames: {min(every)} to {max(every)}, {sum(0.3 <= v <= 3 for v in every)} within 0.3 to 3"
     )
-    if options.results:
-        label = ", ".join(options.fields)
-        record.record("looks", table, ctx.device.name, ctx.cores, options.results, label)
+    label = ", ".join(options.fields)
+    record("looks", table, ctx.device.name, ctx.cores, options.results, label)
 
 
 if __name__ == "__main__":
