@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -161,7 +162,8 @@ def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> tuple
     if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:
         reference = view_reference(view, asked.supersampling)
         renderer.keep_reference(view.re, view.im, reference)
-    limit = view_limit(renderer, view, reference, given=given)
+    upright = replace(view, turn=1 + 0j)  # as the service's key views are
+    limit = view_limit(renderer, upright, reference, given=given)
     if not limit.resolved:
         print(f"warning: the iteration limit was given up: {limit.reason}", file=sys.stderr)
     return limit.maxiter or FIRST_LIMIT, even_curve([limit.counts])
