@@ -22,7 +22,7 @@ inline float turns_of(int n, float frac, MAPPING_PARAMETERS)
 {
 #if MAPPING == MAP_EVEN
     const float whole = fmin(fmax(floor(frac), -1e6f), 1e6f);
-    const int m = add_sat(n, (int)whole);
+    const int m = clamp(n, 0, INT_MAX - 1000000) + (int)whole;
     __global const int *counts = bases + MAP_BUCKETS;
     int k = bases[(as_int((float)max(m, 0) + 1.0f) >> 20) - (127 << 3)];
     for (int step = reach; step > 0; step >>= 1)
@@ -52,7 +52,7 @@ inline int place(int n, float frac, int size, MAPPING_PARAMETERS)
     const F_ whole = fmin(fmax(floor(frac), (F_)(-1e6f)), (F_)(1e6f)); \
     union { I_ all; int each[LANES_]; } count, bucket, from; \
     union { F_ all; float each[LANES_]; } phase, step; \
-    count.all = add_sat(n, TO_I_(whole)); \
+    count.all = clamp(n, (I_)(0), (I_)(INT_MAX - 1000000)) + TO_I_(whole); \
     bucket.all = (AS_I_(TO_F_(max(count.all, (I_)(0))) + 1.0f) >> 20) - (127 << 3); \
     for (int l_ = 0; l_ < LANES_; l_++) { \
         int k_ = bases[bucket.each[l_]]; \
