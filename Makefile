@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo check quick test coverage sweep sanitize pocl chaos soak doctor clean
+.PHONY: help setup demo check quick test coverage sweep sanitize pocl chaos soak browser doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -36,6 +36,9 @@ check: $(VENV)/.tests ## formatter, linter, types
 
 quick: $(VENV)/.tests ## the tests that take no Ray and little time
 	$(BIN)/python -m pytest tests -m "not ray and not chaos and not slow"
+
+browser: $(VENV)/.tests ## a Chromium for tests/browser, without root
+	$(BIN)/python -m tests.browser.chromium
 
 coverage: $(VENV)/.tests ## which lines of mandel/ the quick tests run, without what runs in processes of their own
 	$(BIN)/python -m pytest tests -m "not ray and not chaos and not slow" --cov=mandel --cov-report=term:skip-covered

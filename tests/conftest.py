@@ -17,6 +17,7 @@ os.environ.setdefault("MANDEL_WEB_PORT", "0")
 
 # Marks (see pyproject.toml) of whole folders and files; a single test bears its own.
 MARKS = {
+    "browser": ("ray",),
     "chaos": ("chaos", "ray"),
     "end_to_end": ("ray",),
     "cli/test_zoom.py": ("ray",),

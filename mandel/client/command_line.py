@@ -122,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="for whom a job is rendered: the service serves its clients evenly (default your user name)",
     )
+    p.add_argument("--name", metavar="NAME", help="what --list calls the job")
     settings.add_options(p, only=("host", "port", "token_file", "tls_ca"))
     what = p.add_argument_group("instead of rendering").add_mutually_exclusive_group()
     what.add_argument(
@@ -145,17 +146,16 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
-        if args.payload or args.frames or args.preview or payload_file.changes(args):
+        if _names_a_payload(args) or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
-    beside = {operation.CLIENT: _user() if args.client is None else args.client}
-    if args.priority is not None:
-        beside[operation.PRIORITY] = payload_file.number(args.priority)
+    beside = _beside(args)
     if args.recolour is not None:
-        if args.payload:
+        if _names_a_payload(args):
             raise RequestError(
-                "BAD_OPTION", f"{args.payload}: --recolour takes the job's own payload, and options"
+                "BAD_OPTION",
+                "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview",
             )
         return (
             operation.RECOLOUR,
@@ -186,6 +186,21 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         }
         payload["max_bitrate"] = "0"
     return operation.RENDER, payload | beside, told
+
+
+def _names_a_payload(args: argparse.Namespace) -> bool:
+    """Whether options say what to render, or what to make of it."""
+    return any(value is not None for value in (args.payload, args.again, args.frames, args.preview))
+
+
+def _beside(args: argparse.Namespace) -> JsonObject:
+    """What stands beside the payload's own fields."""
+    beside: JsonObject = {operation.CLIENT: _user() if args.client is None else args.client}
+    if args.name is not None:
+        beside[operation.NAME] = args.name
+    if args.priority is not None:
+        beside[operation.PRIORITY] = payload_file.number(args.priority)
+    return beside
 
 
 def _user() -> str:

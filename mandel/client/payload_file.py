@@ -23,6 +23,7 @@ _PLACE = ("point", *_DELTAS)
 _SHOWN = 24
 # Of a preview: pixels of a frame's longer side, and frames.
 _SHOWN_SIDE, _MOST_SHOWN = 320, 100
+_TIMES = ("easing", "ease_start", "ease_end", "hold_start", "hold_end")
 _CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 # A point of fewer decimals was hardly cut off: -1.25, 0.25.
 _LEAST_DECIMALS = 5
@@ -101,7 +102,7 @@ def preview(asked: JsonObject, count: int) -> JsonObject:
     frames = asked.get("num_frames", fields.BY_NAME["num_frames"].default)
     text = frames.text if isinstance(frames, Number) else str(frames)
     most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
-    left_out = ("fps", "easing", "sampling", "strip_density", "keep_strips", *_CODING)
+    left_out = ("fps", *_TIMES, "sampling", "strip_density", "keep_strips", *_CODING)
     return {name: value for name, value in asked.items() if name not in left_out} | {
         "num_frames": Number(str(min(count, most))),
         "frame_width": Number(str(width)),

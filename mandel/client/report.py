@@ -36,7 +36,7 @@ def report(op: str, result: JsonObject) -> str:
 def _table(jobs: list[JsonObject]) -> str:
     if not jobs:
         return "no jobs"
-    lines = [["job", "state", "frames", "size", "left", "asked"]]
+    lines = [["job", "state", "frames", "size", "left", "asked", "length", "palette", "name"]]
     for job in jobs:
         done, frames = job.get("done"), job.get("frames")
         lines.append(
@@ -47,6 +47,9 @@ def _table(jobs: list[JsonObject]) -> str:
                 _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
                 _left(job.get("seconds_left")),
                 _moment(job.get("asked")),
+                _duration(job.get("length")),
+                printable(job.get("palette") or "-", 40),
+                printable(job.get("name") or "", 64),
             ]
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

@@ -69,6 +69,7 @@ class Orbits:
             waiting.discard(waiter)
             if not waiting and not computing.done():
                 computing.cancel()
+                self._forget(key, computing)  # at once: who asks again must not wait for what is cancelled
 
     async def _compute(
         self, key: tuple[object, ...], bits: int, limit: int, radius: str, gives_up: bool
@@ -78,9 +79,13 @@ class Orbits:
                 *self._anchor.middle, bits, limit, radius, gives_up, told=self._tell
             )
         finally:
-            self._coming.pop(key, None)
+            self._forget(key, asyncio.current_task())
         self._found.append((bits, facts, handle))
         return handle
+
+    def _forget(self, key: tuple[object, ...], computing: object) -> None:
+        if key in self._coming and self._coming[key][0] is computing:
+            del self._coming[key]
 
 
 class Explorer:

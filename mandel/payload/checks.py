@@ -196,12 +196,18 @@ def _quotient(rate: Fraction) -> str:
     return f"{rate.numerator}/{rate.denominator}"
 
 
-def between(low: str, high: str) -> Check:
-    """Check of a decimal field of few digits, a number or a string of one; ``low`` and ``high`` are inclusive."""
+def between(low: str, high: str, word: str | None = None) -> Check:
+    """Check of a decimal field of few digits, a number or a string of one; ``low`` and ``high`` are inclusive.
+
+    Args:
+        word: a string that is allowed too.
+    """
 
     def check(value: object, limits: PayloadLimits) -> str:
         from fractions import Fraction
 
+        if word is not None and value == word:
+            return word
         text = _text_of_decimal(value)
         number = _number(text, limits)
         short = number.magnitude in range(-_SHORT_DIGITS, 10) and len(number.digits) <= _SHORT_DIGITS

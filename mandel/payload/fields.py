@@ -209,6 +209,34 @@ class PayloadFields:
         checks.between("0", "1"),
         recolour=True,
     )
+    ease_start: str = _row(
+        DECIMAL,
+        AUTO,
+        'share of the time spent speeding up at the start, or "auto": half of easing',
+        checks.between("0", "1", word=AUTO),
+        recolour=True,
+    )
+    ease_end: str = _row(
+        DECIMAL,
+        AUTO,
+        'share of the time spent slowing down at the end, or "auto": half of easing',
+        checks.between("0", "1", word=AUTO),
+        recolour=True,
+    )
+    hold_start: str = _row(
+        DECIMAL,
+        "0",
+        "seconds, of the film's own, that the first frame is held",
+        checks.between("0", "3600"),
+        recolour=True,
+    )
+    hold_end: str = _row(
+        DECIMAL,
+        "0",
+        "seconds, of the film's own, that the last frame is held",
+        checks.between("0", "3600"),
+        recolour=True,
+    )
     rotation: str = _row(
         DECIMAL,
         "0",

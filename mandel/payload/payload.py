@@ -58,6 +58,24 @@ class Payload(PayloadFields):
         return self.point.partition(",")[2]
 
     @property
+    def ramps(self) -> tuple[float, float]:
+        """Shares of the time spent speeding up and slowing down."""
+        half = float(self.easing) / 2
+        start, end = (half if ease == AUTO else float(ease) for ease in (self.ease_start, self.ease_end))
+        return start, end
+
+    @property
+    def held(self) -> tuple[int, int]:
+        """Frames, beyond the first and the last one, that show the same as these."""
+        start, end = (round(Fraction(hold) * Fraction(self.fps)) for hold in (self.hold_start, self.hold_end))
+        return start, end
+
+    @property
+    def seconds(self) -> float:
+        """How long the film lasts."""
+        return float(self.num_frames / Fraction(self.fps))
+
+    @property
     def samples(self) -> int:
         """Samples of the whole job; of shared sampling about, the pixels that are resampled among them."""
         pixels = self.num_frames * self.frame_width * self.frame_height
@@ -142,6 +160,7 @@ def parse(obj: JsonObject, limits: PayloadLimits = PayloadLimits()) -> Payload:
             f'keep_strips: only sampling "{SHARED}" has strips; ask for that, or leave keep_strips out',
             field="keep_strips",
         )
+    _check_times(payload)
     if payload.num_frames > limits.max_frames:
         _too_big(payload, f"{limits.max_frames} frames are", "num_frames", limits.max_frames)
     if payload.samples > limits.max_pixels:
@@ -159,6 +178,28 @@ def parse(obj: JsonObject, limits: PayloadLimits = PayloadLimits()) -> Payload:
         )
     coding.check_level(payload.codec, payload.frame_width, payload.frame_height, Fraction(payload.fps))
     return payload
+
+
+def _check_times(payload: Payload) -> None:
+    """Refuses ramps that take more than all the time, and ends that are held for longer than the film lasts."""
+    half = Fraction(payload.easing) / 2
+    ramps = (half if ease == AUTO else Fraction(ease) for ease in (payload.ease_start, payload.ease_end))
+    if sum(ramps) > 1:
+        raise PayloadError(
+            "CONFLICT",
+            f"ease_start, ease_end: speeding up and slowing down take {float(sum(payload.ramps)):g} of the time; "
+            "they may take 1 together",
+            field="ease_start",
+        )
+    held = sum(payload.held)
+    if held and held > payload.num_frames - 2:
+        raise PayloadError(
+            "CONFLICT",
+            f"hold_start, hold_end: {held} frames would be held, which num_frames includes; ask for "
+            f"{held + 2} frames at least, not {payload.num_frames}",
+            field="num_frames",
+            limit={"min": held + 2},
+        )
 
 
 def _refuse_too_dense(payload: Payload) -> None:

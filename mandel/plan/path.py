@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 
 
-def eased(time: float, easing: float) -> float:
+def eased(time: float, start: float, end: float | None = None) -> float:
     """The share of the way gone at a share of the time; both run from 0 to 1.
 
     The speed rises as a raised cosine, stays constant, and falls in the same way.
     So neither speed nor acceleration jumps.
 
     Args:
-        easing: 0 to 1, the share of the time spent speeding up and slowing
-            down together; 0 is constant speed.
+        start, end: shares of the time spent speeding up and slowing down, together 1 at most; 0 is no ramp. Without
+            ``end``, ``start`` is of both together.
     """
-    ramp = easing / 2
-    if time > 0.5:
-        return 1 - eased(1 - time, easing)
-    if time >= ramp:
-        return (time - ramp / 2) / (1 - ramp)
-    return (time - ramp / math.pi * math.sin(math.pi * time / ramp)) / 2 / (1 - ramp)
+    if end is None:
+        start = end = start / 2
+    if (time > 0.5 and time >= start) or time > 1 - end:
+        return 1 - eased(1 - time, end, start)
+    whole = 1 - (start + end) / 2
+    if time >= start:
+        return (time - start / 2) / whole
+    return (time - start / math.pi * math.sin(math.pi * time / start)) / 2 / whole

@@ -1,7 +1,7 @@
 """A zoom: from frame number to view.
 
 Deltas are geometrically spaced, both ends included; one frame means the start.
-Easing moves the frames between the ends, closer together towards them.
+Easing moves the frames between the ends, closer together towards them; held frames repeat the ends.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Asked(Protocol):
     @property
     def frame_height(self) -> int: ...
     @property
-    def easing(self) -> str: ...
+    def ramps(self) -> tuple[float, float]: ...
+    @property
+    def held(self) -> tuple[int, int]: ...
     @property
     def rotation(self) -> str: ...
 
@@ -59,7 +61,8 @@ class Zoom:
         start_delta, end_delta: extent of the first and last frame, decimal strings > 0.
         num_frames: at least 1.
         width, height: pixels of every frame.
-        easing: 0 to 1, share of the time spent speeding up and slowing down.
+        ramps: shares of the time spent speeding up and slowing down, but for what is held; together 1 at most.
+        held: frames at the start and at the end that show the same as the first and the last one.
         rotation: degrees by which the last frame is rotated about the point
             against the first; positive rotates the view counter-clockwise.
     """
@@ -71,8 +74,9 @@ class Zoom:
     num_frames: int
     width: int
     height: int
-    easing: float = 0.0
+    ramps: tuple[float, float] = (0.0, 0.0)
     rotation: float = 0.0
+    held: tuple[int, int] = (0, 0)
 
     @classmethod
     def of(cls, payload: Asked) -> Zoom:
@@ -85,15 +89,22 @@ class Zoom:
             payload.num_frames,
             payload.frame_width,
             payload.frame_height,
-            float(payload.easing),
+            payload.ramps,
             float(payload.rotation),
+            payload.held,
         )
 
     def share(self, frame: int) -> float:
         """The share of the way, in octaves and in degrees, that lies behind ``frame``: 0 to 1."""
-        if self.num_frames == 1:
+        first, last = self._moving
+        if frame <= first:
             return 0.0
-        return eased(frame / (self.num_frames - 1), self.easing)
+        return 1.0 if frame >= last else eased((frame - first) / (last - first), *self.ramps)
+
+    @property
+    def _moving(self) -> tuple[int, int]:
+        """The last frame that shows what the first does, and the first that shows what the last does."""
+        return self.held[0], self.num_frames - 1 - self.held[1]
 
     def angle(self, frame: int) -> float:
         """Rotation of ``frame`` against the first frame, radians."""
@@ -107,14 +118,15 @@ class Zoom:
         """
         if not 0 <= frame < self.num_frames:
             raise IndexError(f"frame {frame} of {self.num_frames}")
-        if frame == 0:
+        first, last = self._moving
+        if frame <= first:
             return self.start_delta
-        if frame == self.num_frames - 1:
+        if frame >= last:
             return self.end_delta
-        if self.easing:
+        if any(self.ramps):
             share = Decimal(self.share(frame))
         else:
-            share = _MATH.divide(Decimal(frame), Decimal(self.num_frames - 1))
+            share = _MATH.divide(Decimal(frame - first), Decimal(last - first))
         step = _MATH.multiply(_log_ratio(self.start_delta, self.end_delta), share)
         exact = _MATH.multiply(Decimal(self.start_delta), _MATH.exp(step))
         return str(Context(prec=_SHOWN_DIGITS, Emax=10**9, Emin=-(10**9)).plus(exact))

@@ -48,7 +48,8 @@ PRIORITY = "priority"
 HIGHEST = 9
 _DOUBLE_MAGNITUDE = 308
 CLIENT = "client"
-LONGEST_CLIENT = 64
+NAME = "name"
+LONGEST_CLIENT = LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,14 @@ class Request:
         fields: its fields, numbers as ``Number``.
         priority: of a job to render; None when nothing was said.
         client: on whose account a job is rendered, as the peer says; often nothing.
+        name: what people call a job to render; None when nothing was said.
     """
 
     op: str
     fields: JsonObject
     priority: int | None = None
     client: str = ""
+    name: str | None = None
 
 
 def not_found() -> RequestError:
@@ -108,15 +111,15 @@ def _priority(value: object) -> int:
     return int(known.text())
 
 
-def _client(value: object) -> str:
+def _short_name(value: object, field: str) -> str:
     if not isinstance(value, str):
-        raise RequestError("WRONG_TYPE", "client must be a string", field=CLIENT)
-    if len(value) > LONGEST_CLIENT or not value.isprintable():
+        raise RequestError("WRONG_TYPE", f"{field} must be a string", field=field)
+    if len(value) > LONGEST_NAME or not value.isprintable():
         raise RequestError(
             "OUT_OF_RANGE",
-            f"client is a name of at most {LONGEST_CLIENT} printable characters",
-            field=CLIENT,
-            limit=LONGEST_CLIENT,
+            f"{field} is a name of at most {LONGEST_NAME} printable characters",
+            field=field,
+            limit=LONGEST_NAME,
         )
     return value
 
@@ -150,21 +153,23 @@ def request(value: object, admit: Callable[[str | None], None] = anybody) -> Req
             "UNKNOWN_VALUE", f"op {op[:60]!r} is not one of {', '.join(TABLE)}", field="op", limit=list(TABLE)
         )
     row, priority, client = TABLE[op], None, ""
+    name: str | None = None
     if op in (RENDER, RECOLOUR):
         priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
-        client = _client(fields.pop(CLIENT, ""))
+        client = _short_name(fields.pop(CLIENT, ""), CLIENT)
+        name = _short_name(fields.pop(NAME), NAME) if NAME in fields else None
     if row.optional is None:
-        return Request(op, fields, priority, client)
-    for name in fields:
-        if name not in row.required + row.optional:
+        return Request(op, fields, priority, client, name)
+    for field in fields:
+        if field not in row.required + row.optional:
             raise (
-                _not_recoloured(name)
+                _not_recoloured(field)
                 if op == RECOLOUR
-                else unknown_field(name, ("op", "token", *row.required, *row.optional))
+                else unknown_field(field, ("op", "token", *row.required, *row.optional))
             )
-    for name in row.required:
-        if name not in fields:
-            raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {name!r}", field=name)
+    for field in row.required:
+        if field not in fields:
+            raise RequestError("MISSING_FIELD", f"the operation {op} needs the field {field!r}", field=field)
     if "job" in fields and not is_beginning(fields["job"]):
         raise not_found()
-    return Request(op, fields, priority, client)
+    return Request(op, fields, priority, client, name)

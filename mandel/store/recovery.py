@@ -159,14 +159,14 @@ class Recoverer:
                 and isinstance(row["payload"], str)
                 and isinstance(row["frames"], int)
                 and row["frames"] > 0
-                and isinstance(row["client"], str)
+                and all(isinstance(row[name], str) for name in ("client", "name", "palette"))
                 and _is_object(row["error"])
                 and _is_object(row["report"])
                 and (row["source"] is None or is_job_id(row["source"]))
                 and all(isinstance(row[name], int) for name in ("priority", "pinned"))
                 and all(
                     isinstance(row[name], (int, float)) and abs(row[name]) < 1e12
-                    for name in ("asked", "ended", "used")
+                    for name in ("asked", "ended", "used", "seconds")
                     if row[name] is not None
                 )
             )

@@ -16,7 +16,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mandel.errors import MandelError, StoreError
 from mandel.payload.job_id import is_beginning
@@ -34,6 +34,17 @@ from mandel.store.usage import Usage, usage
 _log = logging.getLogger("mandel")
 
 _LEAST_FREE = 64 << 20  # bytes on the disk, below which no new job is accepted, so that running ones can end
+
+
+class Shown(NamedTuple):
+    """What lists show of a job: what people call it, how many seconds its film lasts, its palette."""
+
+    name: str = ""
+    seconds: float = 0.0
+    palette: str = ""
+
+
+_NOTHING_SHOWN = Shown()
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class Record:
     pinned: bool = False
     client: str = ""
     source: str | None = None
+    name: str = ""
 
 
 def _record(row: sqlite3.Row, payload: dict[str, Any] | None = None) -> Record:
@@ -76,6 +88,7 @@ def _record(row: sqlite3.Row, payload: dict[str, Any] | None = None) -> Record:
         bool(row["pinned"]),
         row["client"],
         row["source"],
+        row["name"],
     )
 
 
@@ -170,11 +183,13 @@ class Store(Files):
         priority: int = 0,
         client: str = "",
         source: str | None = None,
+        shown: Shown = _NOTHING_SHOWN,
     ) -> Record:
         """Accepts a job. After this returns, no crash loses it.
 
         Args:
             source: id of another job whose strips this one is made from, if any.
+            shown: what lists show of it.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED.
@@ -183,11 +198,26 @@ class Store(Files):
         self.keep_payload(job, canonical)
         with self._index.write("job") as db:
             db.execute(
-                "INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source, bytes) "
-                "VALUES (?, '', ?, ?, ?, ?, ?, ?, ?)",
-                (job, frames, QUEUED, now, priority, client, source, base(len(canonical))),
+                "INSERT INTO jobs (id, payload, frames, state, asked, priority, client, source, name, seconds, "
+                "palette, bytes) VALUES (?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(job, frames, QUEUED, now, priority, client, source, *shown),
+                    base(len(canonical)),
+                ),
             )
-        return Record(job, payload, frames, QUEUED, now, None, {}, priority, client=client, source=source)
+        return Record(
+            job,
+            payload,
+            frames,
+            QUEUED,
+            now,
+            None,
+            {},
+            priority,
+            client=client,
+            source=source,
+            name=shown.name,
+        )
 
     def keep_payload(self, job: str, canonical: str) -> None:
         """Writes a job's payload beside its video, unless it is there already. Raises StoreError."""
@@ -282,9 +312,12 @@ class Store(Files):
         ]
 
     def table(self, most: int) -> list[sqlite3.Row]:
-        """Rows of the jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes."""
+        """Rows of the jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes, and
+        those of ``Shown``.
+        """
         return self._index.read(
-            "SELECT id, state, frames, ready, asked, pinned, bytes FROM jobs ORDER BY asked DESC, id LIMIT ?",
+            "SELECT id, state, frames, ready, asked, pinned, bytes, name, seconds, palette FROM jobs "
+            "ORDER BY asked DESC, id LIMIT ?",
             most,
         )
 
@@ -297,8 +330,8 @@ class Store(Files):
         return usage(self._index, self.names)
 
     def set_wish(self, job: str, wish: str, value: int | str | None) -> None:
-        """Commits one setting of a job: ``priority``, ``client``, ``source`` or ``pinned``."""
-        column = {name: name for name in ("priority", "pinned", "client", "source")}[wish]
+        """Commits one setting of a job: ``priority``, ``client``, ``source``, ``name`` or ``pinned``."""
+        column = {name: name for name in ("priority", "pinned", "client", "source", "name")}[wish]
         with self._index.write("wish") as db:
             db.execute(f"UPDATE jobs SET {column} = ? WHERE id = ?", (value, job))
 

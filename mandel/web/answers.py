@@ -98,6 +98,17 @@ class OffLoop:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+async def write(asked: web.Request, sent: web.StreamResponse, data: bytes, patience: float) -> None:
+    """Sends a piece of an answer. Who takes nothing for ``patience`` seconds is cut off: ConnectionResetError."""
+    try:
+        async with asyncio.timeout(patience):
+            await sent.write(data)
+    except TimeoutError as error:
+        if asked.transport is not None:
+            asked.transport.abort()
+        raise ConnectionResetError("it took nothing for too long") from error
+
+
 async def body(request: web.Request, most: int = MOST_BYTES) -> bytes:
     """The body of a request that says JSON.
 

@@ -21,7 +21,7 @@ from aiohttp import web
 from mandel.errors import MandelError
 from mandel.service.jobs.job import LIVE
 from mandel.service.service import Service
-from mandel.web.answers import OffLoop
+from mandel.web.answers import OffLoop, write
 
 Row = dict[str, Any]  # a job, as in the list
 
@@ -32,7 +32,7 @@ _MOST_LIVE = 1_000  # jobs whose progress is followed
 _REMEMBERED = 1_024
 _MOST_BEHIND = 256
 _MOST_STREAMS = 256
-_PING_SECONDS, _STALL_SECONDS = 15.0, 30.0
+_PING_SECONDS = 15.0
 _ALIVE = b"event: alive\ndata: {}\n\n"  # without a number: it is no change
 _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})")
 
@@ -65,7 +65,7 @@ class Events:
 
     def __init__(self, service: Service, off_loop: OffLoop):
         self._registry, self._off_loop = service.registry, off_loop
-        self._status = service.status
+        self._status, self._patience = service.status, service.settings.stall_timeout
         self._life = secrets.token_hex(4)  # numbers of another run of the head mean nothing
         self._number = 0
         self._remembered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED)
@@ -132,13 +132,7 @@ class Events:
                 await self._write(asked, sent, _ALIVE)
 
     async def _write(self, asked: web.Request, sent: web.StreamResponse, data: bytes) -> None:
-        try:
-            async with asyncio.timeout(_STALL_SECONDS):
-                await sent.write(data)
-        except TimeoutError as error:
-            if asked.transport is not None:
-                asked.transport.abort()
-            raise ConnectionResetError("it took nothing for too long") from error
+        await write(asked, sent, data, self._patience)
 
     # -- numbers ----------------------------------------------------------
 

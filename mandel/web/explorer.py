@@ -26,6 +26,7 @@ _log = logging.getLogger("mandel.clients")
 
 _PACKAGES = Path(__file__).parents[2]
 _IDLE_SECONDS = 900.0
+_CHECK_SECONDS = 2.0
 _START_SECONDS, _LOOK_SECONDS = 120.0, 0.25
 _AGAIN_SECONDS = 5.0  # between starts
 _LONGEST_LINE = 1_000
@@ -48,6 +49,7 @@ class Explorer:
         self._keeper: asyncio.Task[None] | None = None
         self._ready: asyncio.Future[None] | None = None
         self._used = self._started = -_AGAIN_SECONDS
+        self._address = ""
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._known: set[str] = set()  # anchors that the process has been told
@@ -154,14 +156,16 @@ class Explorer:
                     answer.set_exception(error)
 
     async def _next(self, reader: asyncio.StreamReader) -> tuple[Message, bytes] | None:
-        """The next message; None when there will be none, or when nobody has looked for long."""
+        """The next message; None when there will be none, when nobody has looked for long, or when the driver has
+        another cluster now."""
         hearing = asyncio.create_task(received(reader))
         try:
             while True:
-                done, _ = await asyncio.wait({hearing}, timeout=_IDLE_SECONDS / 10)
+                done, _ = await asyncio.wait({hearing}, timeout=_CHECK_SECONDS)
                 if done:
                     return hearing.result()
-                if not self._asked and time.monotonic() - self._used > _IDLE_SECONDS:
+                is_idle = not self._asked and time.monotonic() - self._used > _IDLE_SECONDS
+                if is_idle or self._service.supervisor.cluster.get("address", self._address) != self._address:
                     return None
         finally:
             hearing.cancel()
@@ -180,6 +184,7 @@ class Explorer:
                 raise RenderError("NOT_READY", f"the renderer is not ready: {why}")
             await asyncio.sleep(_LOOK_SECONDS)
         address, device = supervisor.cluster["address"], self._service.settings.device
+        self._address = address
         return [
             *(sys.executable, "-m", "mandel.explorer.main", "--device", device),
             *(("--address", address) if address else ()),

@@ -20,6 +20,7 @@ from mandel.web.sessions import Sessions
 
 _log = logging.getLogger("mandel.clients")
 
+_OPENER = "Cross-Origin-Opener-Policy"
 HEADERS = {
     "Server": "mandel",
     "Content-Security-Policy": (
@@ -29,8 +30,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
+    _OPENER: "same-origin",
 }
+_TRUSTED = ("localhost", "127.0.0.1", "::1")  # as good as https to browsers
 _GUARDED = ("/api/", "/tile/", "/media/")
 _WITHOUT_SESSION = ("/api/login", "/api/state")
 _SAFE = ("GET", "HEAD")
@@ -119,6 +121,8 @@ class Guard:
         """Whether a request may see jobs."""
         return not self._sessions.needed or self._sessions.open(request.cookies.get(self.cookie))
 
-    async def add_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before a response begins."""
         response.headers.update(HEADERS)
+        if not (request.secure or host_name(request.headers.get("Host", "")) in _TRUSTED):
+            del response.headers[_OPENER]  # browsers pass over it there, and complain

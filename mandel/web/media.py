@@ -17,12 +17,14 @@ from mandel.store.names import POSTER, SEGMENT
 from mandel.store.states import DONE
 from mandel.video import ffmpeg
 from mandel.video.h264 import first_picture
-from mandel.web.answers import OffLoop, refusal
+from mandel.web.answers import OffLoop, refusal, write
 from mandel.web.jobs import resolved
 
+_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska"}
 _PIECE = 256 << 10
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LONGEST_SIDE = 640
+_STREAM = b"\0\0\0\1"  # what a segment of H.264 begins with; others are Matroska
 _MOST_PICTURES, _MOST_DECODED = 64, 2
 
 
@@ -51,9 +53,9 @@ class Media:
 
     async def video(self, asked: web.Request) -> web.StreamResponse:
         """``GET /media/ID/video.mp4``."""
-        stored, job = await self._off_loop(self._video, asked)
-        name = f"{job[:16]}.mp4"
-        return await self._send(asked, stored, "video/mp4", name if "download" in asked.query else None)
+        stored, job, kind = await self._off_loop(self._video, asked)
+        name = f"{job[:16]}.{kind}"
+        return await self._send(asked, stored, _TYPES[kind], name if "download" in asked.query else None)
 
     async def poster(self, asked: web.Request) -> web.StreamResponse:
         """``GET /media/ID/poster.png``."""
@@ -76,13 +78,13 @@ class Media:
 
     # -- on a thread ------------------------------------------------------
 
-    def _video(self, asked: web.Request) -> tuple[StoredFile, str]:
+    def _video(self, asked: web.Request) -> tuple[StoredFile, str, str]:
         registry, job = self._service.registry, resolved(self._service, asked)
         found = registry.find(job)
         stored = registry.open(job) if found is not None and found.state == DONE else None
         if stored is None:
             raise StoreError("NO_PICTURE", "the job is not done: there is no video yet", field="job")
-        return stored, job
+        return stored, job, stored.container
 
     def _poster(self, asked: web.Request) -> StoredFile:
         try:
@@ -101,16 +103,19 @@ class Media:
         """A segment's first picture as a PNG."""
         try:
             with proof.open_plain(self._service.store.names.file(job, SEGMENT, number)) as file:
-                segment = first_picture(file.read())
+                segment = file.read()
         except OSError as error:  # its video was joined meanwhile
             raise StoreError("NO_PICTURE", "this part is gone; ask again", field="job") from error
+        is_stream = segment.startswith(_STREAM)
         scale = (
             f"scale='min({_LONGEST_SIDE},iw)':'min({_LONGEST_SIDE},ih)':force_original_aspect_ratio=decrease"
         )
         return ffmpeg.run([
-            "-threads", "1", "-f", "h264", "-i", "pipe:0", "-map", "0:v:0", "-frames:v", "1",
-            "-filter_threads", "1", "-vf", f"{scale}:flags=area", "-f", "image2pipe", "-c:v", "png", "pipe:1",
-        ], segment)  # fmt: skip
+            "-threads", "1", "-f", "h264" if is_stream else "matroska", "-i", "pipe:0",
+            "-map", "0:v:0", "-frames:v", "1", "-filter_threads", "1",
+            "-vf", f"{scale}:flags=area:in_color_matrix=bt709", "-pix_fmt", "rgb24",
+            "-f", "image2pipe", "-c:v", "png", "pipe:1",
+        ], first_picture(segment) if is_stream else segment)  # fmt: skip
 
     # -- and sent ---------------------------------------------------------
 
@@ -150,14 +155,12 @@ class Media:
 
     async def _pour(self, asked: web.Request, sent: web.StreamResponse, file: int, part: range) -> None:
         """Sends a part of a file, as fast as it is taken; cuts off who takes nothing."""
-        patience = self._service.settings.stall_timeout
         try:
             for first in range(part.start, part.stop, _PIECE):
                 data = await self._off_loop(os.pread, file, min(_PIECE, part.stop - first), first)
                 if not data:
                     raise OSError("the file shrank while it was sent")
-                async with asyncio.timeout(patience):
-                    await sent.write(data)
+                await write(asked, sent, data, self._service.settings.stall_timeout)
         except (OSError, MandelError) as error:  # too late for another answer
             if asked.transport is not None:
                 asked.transport.abort()

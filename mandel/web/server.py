@@ -121,7 +121,7 @@ class WebServer:
         events = Events(service, off_loop)
         jobs = Jobs(service, off_loop, events)
 
-        tiles = Tiles(explorer, service.settings.limits)
+        tiles = Tiles(explorer, service.settings)
 
         async def state(asked: web.Request) -> web.Response:
             is_open = self._guard.is_signed_in(asked)

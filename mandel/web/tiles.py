@@ -21,17 +21,16 @@ from mandel.payload.decimal_text import Number
 from mandel.payload.fields import JsonObject
 from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
 from mandel.protocol.tiles import Message
-from mandel.settings import PayloadLimits
+from mandel.settings import Settings
 from mandel.version import ENGINE
-from mandel.web.answers import answer, decimal, fields, text, whole
+from mandel.web.answers import answer, decimal, fields, text, whole, write
 from mandel.web.explorer import Explorer
 
-_KEPT_BYTES = 256 << 20
+_KEPT_BYTES = 128 << 20
 _MOST_ANCHORS, _ANCHOR_BYTES = 256, 16 << 20
 _MOST_WAITING, _MOST_AT_ONCE = 4_096, 512
 _STAGE = 2**32 - 1
 _LATEST_SECONDS = 0.25  # requests that come within it are of equal rank
-_STALL_SECONDS = 60.0
 _LARGEST_LIMIT = 2_000_000_000
 _MAX_EXTENT = 4_096  # tiles of a view
 _MAX_PERIOD = 2_000_000_000
@@ -108,8 +107,8 @@ class Cache:
 class Tiles:
     """Handlers for ``/api/anchors``, ``/tile``, ``/api/tiles``, ``/api/limit`` and ``/api/locate``."""
 
-    def __init__(self, explorer: Explorer, limits: PayloadLimits):
-        self._explorer, self._limits = explorer, limits
+    def __init__(self, explorer: Explorer, settings: Settings):
+        self._explorer, self._limits, self._patience = explorer, settings.limits, settings.stall_timeout
         self._anchors, self._cache = Anchors(), Cache()
         self._coming: dict[Tile, tuple[asyncio.Task[bytes], set[object]]] = {}
 
@@ -146,13 +145,7 @@ class Tiles:
         await sent.prepare(asked)
         async with aclosing(self._as_they_come(tiles)) as coming:
             async for index, body in coming:
-                try:
-                    async with asyncio.timeout(_STALL_SECONDS):
-                        await sent.write(_LENGTHS.pack(index, len(body)) + body)
-                except TimeoutError as error:
-                    if asked.transport is not None:
-                        asked.transport.abort()
-                    raise ConnectionResetError("it took nothing for too long") from error
+                await write(asked, sent, _LENGTHS.pack(index, len(body)) + body, self._patience)
         return sent
 
     async def limit(self, asked: web.Request) -> web.Response:
@@ -196,12 +189,12 @@ class Tiles:
                 listening = asyncio.create_task(told.get())
                 await asyncio.wait({finding, listening}, return_when=asyncio.FIRST_COMPLETED)
                 if listening.done():
-                    await _line(sent, listening.result())
+                    await write(asked, sent, _as_line(listening.result()), self._patience)
                 listening.cancel()
             try:
-                await _line(sent, {"found": finding.result()})
+                await write(asked, sent, _as_line({"found": finding.result()}), self._patience)
             except MandelError as error:
-                await _line(sent, {"error": error.as_dict()})
+                await write(asked, sent, _as_line({"error": error.as_dict()}), self._patience)
         finally:
             finding.cancel()
         return sent
@@ -262,6 +255,7 @@ class Tiles:
             waiting.discard(waiter)
             if not waiting:
                 making.cancel()
+                self._forget(tile, making)  # at once: who asks again must not wait for what is cancelled
 
     async def _make(self, tile: Tile, order: int) -> bytes:
         anchor, maxiter, step, dlevel, dx, dy = tile
@@ -272,9 +266,13 @@ class Tiles:
         try:
             body: bytes = await self._explorer.ask(message, self._anchors.get(anchor))
         finally:
-            self._coming.pop(tile, None)
+            self._forget(tile, asyncio.current_task())
         self._cache.keep(tile, body)
         return body
+
+    def _forget(self, tile: Tile, making: object) -> None:
+        if tile in self._coming and self._coming[tile][0] is making:
+            del self._coming[tile]
 
     async def _as_they_come(self, tiles: list[Tile]) -> AsyncGenerator[tuple[int, bytes], None]:
         """Index and body of each tile, and what is told of the orbit that they wait for."""
@@ -322,5 +320,5 @@ def _replace(told: asyncio.Queue[Message], far: tuple[int, int]) -> None:
     told.put_nowait({"done": far[0], "total": far[1]})
 
 
-async def _line(sent: web.StreamResponse, what: object) -> None:
-    await sent.write(json.dumps(what, separators=(",", ":")).encode() + b"\n")
+def _as_line(what: object) -> bytes:
+    return json.dumps(what, separators=(",", ":")).encode() + b"\n"

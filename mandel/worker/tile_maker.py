@@ -17,8 +17,8 @@ from mandel.plan.reference import Reference
 from mandel.plan.tile import Anchor, tile_head
 from mandel.worker.functions import Slot, WorkerContext, worker_context
 
-# Ahead of workers that render films, which Ray starts at 15. Films still get a fourth of each core.
-_NICE = 10
+# Ahead of workers that render films, which Ray starts at 15. Films still get a tenth of each core.
+_NICE = 5
 _WARM = Anchor(8, -1, 0), Anchor(60, -(1 << 52), 1), 200
 
 Outcome = tuple[Any, dict[str, object] | None]  # the result, or the error

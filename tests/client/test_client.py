@@ -214,10 +214,12 @@ def test_list_is_a_table(capsys):
         run(port, "--list")
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["job", "state", "frames", "size", "left", "asked"]
+    assert lines[0].split() == [
+        *("job", "state", "frames", "size", "left", "asked", "length", "palette", "name")
+    ]
     assert lines[1].split("  ")[0] == JOB[:12] and "50 of 50" in lines[1]
     assert "12.3 MB, pinned" in lines[1]
-    assert lines[2].split() == [JOB[:12], "running", "3", "of", "-", "-", "1:00", "to", "3:05", "-"]
+    assert lines[2].split() == [JOB[:12], "running", "3", "of", "-", "-", "1:00", "to", "3:05", "-", "-", "-"]
     assert lines[3] == "no jobs"
 
 

@@ -247,3 +247,28 @@ def test_again_says_when_a_file_carries_nothing():
 def test_frames_beyond_common_levels_are_told_of(fields, told):
     said = [line for line in ask("named.json", *fields)[1] if "codec" in line]
     assert len(said) == (told is not None) and all(re.search(told, line) for line in said)
+
+
+@pytest.mark.parametrize("option", [["--again=x.mp4"], ["--frames=x"], ["--preview=3"], ["named.json"]])
+@pytest.mark.parametrize("op", ["--recolour=1234", "--attach=1234", "--cancel=1234"])
+def test_other_operations_take_no_payload(op, option):
+    with pytest.raises(RequestError) as caught:
+        command_line.request(command_line.parser().parse_args([op, *option]))
+    assert caught.value.code == "BAD_OPTION"
+
+
+def test_frames_are_asked_for_as_png():
+    def sent(*argv):
+        return command_line.request(command_line.parser().parse_args(["named.json", "--frames=x", *argv]))[1]
+
+    asked = sent("--bits=10", "--quality=draft", "--name=mine")
+    assert (asked["codec"], asked["quality"], asked["bits"], asked["name"]) == (
+        "png",
+        "lossless",
+        Number("10"),
+        "mine",
+    )
+    with pytest.raises(RequestError, match="leave --codec out"):
+        sent("--codec=hevc")
+    with pytest.raises(RequestError, match="one of them"):
+        sent("--preview=3")

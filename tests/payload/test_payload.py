@@ -80,6 +80,10 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "sampling": "exact",
         "strip_density": "1.1",
         "easing": "0",
+        "ease_start": "auto",
+        "ease_end": "auto",
+        "hold_start": "0",
+        "hold_end": "0",
         "rotation": "0",
         "codec": "h264",
         "quality": "good",
@@ -147,6 +151,10 @@ def test_order_of_keys_does_not_matter(items):
         ("strip_density", 2),
         ("easing", 1),
         ("rotation", -90),
+        ("ease_start", "0.2"),
+        ("ease_end", "0.2"),
+        ("hold_start", "0.5"),
+        ("hold_end", "1"),
         ("codec", "hevc"),
         ("quality", "best"),
         ("container", "mkv"),
@@ -469,3 +477,14 @@ def test_maxiter_is_found_unless_it_is_given(fields, maxiter):
     found = parse(strict_json.loads(json.dumps(fields).encode()), PayloadLimits())
     assert found.maxiter == maxiter
     assert Payload.from_canonical(found.canonical()) == found
+
+
+def test_a_camera_that_cannot_be_is_refused():
+    for text, word in [
+        ('{"ease_start": 0.7, "easing": 0.8}', "take 1.1 of the time"),
+        ('{"hold_start": 1.5, "hold_end": "1", "num_frames": 51}', "ask for 52 frames at least, not 51"),
+    ]:
+        error = refused(text)
+        assert error.code == "CONFLICT" and word in error.message
+    held = parse({"hold_start": "1.5", "hold_end": "1", "num_frames": 52, "ease_end": "0.9"})
+    assert (held.held, held.ramps) == ((30, 20), (0.0, 0.9))

@@ -27,7 +27,8 @@ ZOOMS = [
     strips(width=2, height=2),
     strips(end="1e-40", frames=3),
     strips(density=3.0),
-    strips(easing=1.0),
+    strips(ramps=(0.5, 0.5)),
+    strips(ramps=(0.1, 0.6), held=(4, 7)),
     strips(rotation=200.0),
     strips(end="1e-1000", frames=9000),
 ]
@@ -108,7 +109,7 @@ def test_the_first_corner_lies_just_inside_the_first_strip():
 
 
 def test_a_place_has_the_same_row_in_every_frame():
-    plan = strips(easing=0.4)
+    plan = strips(ramps=(0.2, 0.2))
     per_e = plan.around / (2 * math.pi)
     spacing = [float(plan.zoom.view(f).spacing) for f in (7, 31)]
     for distance in (1e-3, 1e-2):

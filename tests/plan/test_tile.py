@@ -33,7 +33,7 @@ def test_numbers_longer_than_str_allows():
 
 
 @given(
-    LEVELS, st.integers(-(2**16), 2**16), st.integers(), st.integers(-MAX_DLEVEL, MAX_DLEVEL), OFFSETS, OFFSETS,
+    LEVELS, st.integers(-(2**15), 2**15), st.integers(), st.integers(-MAX_DLEVEL, MAX_DLEVEL), OFFSETS, OFFSETS,
     st.sampled_from(STEPS), st.data(),
 )  # fmt: skip
 def test_samples_lie_where_the_page_puts_them(level, x, y, dlevel, dx, dy, step, data):

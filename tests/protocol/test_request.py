@@ -44,6 +44,10 @@ CONVERSATIONS = [
     ((b"{hello",), ("BAD_JSON",)),
     ((b"{\0",), ("BAD_UTF8",)),
     ((b'{"op": "list"}',), (Request("list", {}),)),
+    ((b'{"name": "deep"}',), (Request("render", {}, name="deep"),)),
+    ((b'{"name": 7}',), ("WRONG_TYPE",)),
+    ((b'{"name": "%s"}' % (b"x" * 65),), ("OUT_OF_RANGE",)),
+    ((b'{"op": "list", "name": "x"}',), ("UNKNOWN_FIELD",)),
     ((b'{"op": "status"}',), (Request("status", {}),)),
     ((b'{"op": "render", "maxiter": 7}',), (Request("render", {"maxiter": Number("7")}),)),
     *(

@@ -3,6 +3,7 @@
 import hashlib
 
 import numpy as np
+import pytest
 
 from mandel.payload.payload import parse
 from tests.support.processes import wait_for
@@ -35,6 +36,19 @@ def test_a_film_from_its_order_to_its_new_colours(real_web):
     path = f"/media/{other.json['job']}/video.mp4"
     wait_for(lambda: real_web.get(path).status == 200, 120, "the recoloured film is there")
     assert real_web.get(path).body != whole.body
+
+
+@pytest.mark.parametrize(
+    "codec, container, kind", [("prores", "mov", "video/quicktime"), ("ffv1", "mkv", "video/x-matroska")]
+)
+def test_a_film_that_no_browser_plays_is_told_by_its_type(real_web, codec, container, kind):
+    job = real_web.post("/api/jobs", {**FILM, "codec": codec}).json["job"]
+    path = f"/media/{job}/video.mp4"
+    wait_for(lambda: real_web.get(path).status == 200, 120, "the film is there")
+    told = real_web.ask("HEAD", path + "?download")
+    assert told.headers["Content-Type"] == kind
+    assert told.headers["Content-Disposition"].endswith(f'.{container}"')
+    assert real_web.get(f"/media/{job}/poster.png").body.startswith(PNG)
 
 
 def test_tiles_come_while_a_film_takes_all_slots_and_the_film_gets_on(real_web):

@@ -1,6 +1,8 @@
 """Videos with ranges, as browsers ask for them to seek."""
 
 import hashlib
+import socket
+import time
 
 import pytest
 from hypothesis import given
@@ -113,3 +115,24 @@ def test_a_damaged_video_is_never_served(head, web):
     told = web.get(f"/media/{job}/video.mp4")
     assert told.status == 404 or told.body == expected_video(job)
     wait_for(lambda: web.get(f"/media/{job}/video.mp4").body == expected_video(job), 60, "it is made again")
+
+
+def test_who_reads_nothing_is_cut_off_and_others_are_served(heads):
+    head, web = heads("--stall-timeout", "1")
+    head.tell("large", str(64 << 20))
+    job = web.post("/api/jobs", SMALL).json["job"]
+    path = f"/media/{job}/video.mp4"
+    wait_for(lambda: web.ask("HEAD", path).status == 200, 60, "the video is there")
+    size = int(web.ask("HEAD", path).headers["Content-Length"])
+    assert size > 64 << 20
+    with socket.create_connection(("127.0.0.1", web.port), 30) as sock:
+        sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        time.sleep(3)
+        assert web.get(path, Range="bytes=0-99").status == 206
+        read = 0
+        try:
+            while piece := sock.recv(1 << 20):
+                read += len(piece)
+        except ConnectionResetError:
+            pass
+    assert read < size

@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from decimal import Decimal, localcontext
 from fractions import Fraction
 
@@ -234,16 +235,32 @@ def test_a_service_without_ray_has_tiles_too(tmp_path):
         running.kill()
 
 
+def test_the_explorer_follows_the_driver_to_another_cluster(service, real_web):
+    name = real_web.anchor(9, 0, 0)
+    assert real_web.tiles(name, 60, [[0, 0, 0]])[0].shape == (256, 256)
+    starts = real_web.get("/api/state").json["service"]["driver"]["starts"]
+    driver = [pid for pid, command in service.processes().items() if " mandel.driver.main" in command]
+    for pid in driver:
+        with suppress(ProcessLookupError):  # its leash was first
+            os.kill(pid, signal.SIGKILL)
+
+    def tile() -> bool:
+        return isinstance(real_web.tiles(name, 61, [[0, 1, 1]])[0], np.ndarray)
+
+    wait_for(
+        lambda: real_web.get("/api/state").json["service"]["driver"]["starts"] > starts, 60, "a new driver"
+    )
+    wait_for(tile, 180, "tiles are made again")
+
+
 def test_the_explorer_comes_back_when_its_process_has_ended(service, real_web):
     name = real_web.anchor(9, 0, 0)
     assert real_web.tiles(name, 50, [[0, 0, 0]])[0].shape == (256, 256)
     pids = [pid for pid, command in service.processes().items() if " mandel.explorer.main" in command]
     assert pids
     for pid in pids:
-        try:
+        with suppress(ProcessLookupError):  # its leash was first
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:  # its leash was first
-            pass
 
     def tile() -> bool:
         return isinstance(real_web.tiles(name, 51, [[0, 1, 1]])[0], np.ndarray)

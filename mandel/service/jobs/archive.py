@@ -206,6 +206,9 @@ class Archive(ABC):
                 "asked": row["asked"],
                 "bytes": row["bytes"],
                 "pinned": bool(row["pinned"]),
+                "name": row["name"],
+                "length": row["seconds"] or None,
+                "palette": row["palette"] or None,
             }
             for row in rows
         ]

@@ -113,6 +113,7 @@ class Job:
         self.state, self.error, self.asked = record.state, record.error, record.asked
         self.report: JsonObject = record.report
         self.priority, self.pinned, self.client = record.priority, record.pinned, record.client
+        self.name = record.name
         self.source: str | None = record.source  # the job whose strips it is made from
         self.changed = threading.Condition(lock)
         self.ending = threading.Lock()

@@ -50,7 +50,7 @@ class Operations:
             registry.store.touch(source)
         # On whose account it is rendered: NAME@ADDRESS, or the address alone. The name is believed.
         client = f"{asked.client}@{address}" if asked.client else address
-        return registry.ask(wanted, asked.priority, client, source)
+        return registry.ask(wanted, asked.priority, client, source, asked.name)
 
     def checked(self, asked: Request) -> Payload:
         """The payload of a ``render`` request, if this service and its cluster can make it."""

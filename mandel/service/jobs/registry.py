@@ -26,10 +26,11 @@ from mandel.service.jobs.queueing import check_queue, next_job
 from mandel.service.jobs.suspects import Suspects, guilty
 from mandel.store.evict import MOST_ENDED
 from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
-from mandel.store.store import Record, Store
+from mandel.store.store import Record, Shown, Store
 
 _log = logging.getLogger("mandel")
 
+_LONGEST_PALETTE = 40  # characters that lists show
 _UNSAVED = (
     "the disk is full: the job's state is not stored yet, and lost if the service ends before there is room"
 )
@@ -72,6 +73,7 @@ class Registry(Archive):
         priority: int | None = None,
         client: str = "",
         source: str | None = None,
+        name: str | None = None,
     ) -> Job:
         """The job of a payload: joined when it is live, done when stored, else queued durably.
 
@@ -82,6 +84,7 @@ class Registry(Archive):
             priority: what it is from now on; None leaves it as it is.
             client: who asks. A job that several ask for counts for the one who has the fewest.
             source: the job whose strips it is made from, if it is another one.
+            name: what it is called from now on; None leaves it as it is.
 
         Raises:
             StoreError: DISK_FULL, DISK_FAILED, INDEX_FAILED.
@@ -90,6 +93,8 @@ class Registry(Archive):
         job, room = payload.job_id(), payload.least_bytes
         if self.live(job) is None and (record := self.store.get(job)) is not None and record.state == DONE:
             self.store.touch(job)
+            if name is not None and name != record.name:
+                self.store.set_wish(job, "name", name)
             return self._job_of(
                 record, payload
             )  # and does not wait for those whose jobs are just being stored
@@ -107,6 +112,7 @@ class Registry(Archive):
                         priority or 0,
                         client,
                         source,
+                        Shown(name or "", payload.seconds, str(payload.palette)[:_LONGEST_PALETTE]),
                     )
                     _log.info("job %s accepted: %d frames", job[:12], payload.num_frames)
                 elif record.state in (FAILED, CANCELLED):
@@ -114,6 +120,8 @@ class Registry(Archive):
                     record = self._again(record, client, record.source if source is None else source, room)
                 found = self._admit(self._job_of(record, payload), room)
             wishes: dict[str, int | str] = {} if priority is None else {"priority": priority}
+            if name is not None:
+                wishes["name"] = name
             if found.live and self._has_fewer(client, found.client):
                 wishes["client"] = client
             self._change(found, wishes)
@@ -266,6 +274,7 @@ class Registry(Archive):
                 "payload": payload,
                 "bytes": size,
                 "asked": job.asked,
+                "name": job.name or None,
                 "client": job.client,
                 "priority": job.priority,
                 "pinned": job.pinned,

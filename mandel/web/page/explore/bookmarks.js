@@ -33,20 +33,17 @@ function write(kept) {
   }
 }
 
-/** Keeps what is shown; returns the bookmark's name. */
-export function keepBookmark(explorer) {
-  const name = powerText(explorer.view.value.log2Extent, 3);
-  write([{ name, place: explorer.fragment, picture: explorer.thumbnail() }, ...bookmarks.value]);
-  return name;
+/** Keeps a bookmark of the explorer's. */
+export function keepBookmark(bookmark) {
+  write([bookmark, ...bookmarks.value]);
 }
 
 export function Bookmarks({ explorer, close }) {
   const kept = useStore(bookmarks);
   const [name, setName] = useState("");
   const keep = () => {
-    keepBookmark(explorer);
-    const [first, ...rest] = bookmarks.value;
-    if (name.trim()) write([{ ...first, name: name.trim().slice(0, 80) }, ...rest]);
+    const bookmark = explorer.bookmark();
+    keepBookmark({ ...bookmark, name: name.trim().slice(0, 80) || bookmark.name });
     setName("");
   };
   const open = ({ place }) => {

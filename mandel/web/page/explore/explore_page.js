@@ -32,13 +32,16 @@ export function ExplorePage({ explorer, live, shown }) {
     }
   }, [shown, asked]);
   const actions = {
+    close,
     panel: (name) => setPanel({ name }),
     order: (place) => setPanel({ name: "order", place }),
     copyPlace: () => copyPlace(explorer),
     copyLink: () => copyLink(explorer),
     keep: async () => {
+      const bookmark = explorer.bookmark(); // of now, not of when the module is here
       const { keepBookmark } = await import("./bookmarks.js");
-      tell(`Kept as “${keepBookmark(explorer)}”. Press B to see all bookmarks.`);
+      keepBookmark(bookmark);
+      tell(`Kept as “${bookmark.name}”. Press B to see all bookmarks.`);
     },
   };
   const drop = async (event) => {
@@ -85,7 +88,7 @@ export function openText(explorer, text) {
 function Picture({ explorer, actions }) {
   const [element, canvas] = [useRef(null), useRef(null)];
   const [box, boxing] = [useStore(explorer.box), useStore(explorer.boxing)];
-  const { wanted, done } = useStore(explorer.status);
+  const { wanted, done, waiting } = useStore(explorer.status);
   useEffect(() => explorer.attach(element.current, canvas.current), []);
   const { width, height } = explorer.viewport;
   const corner = (value) => `${value}px`;
@@ -111,23 +114,17 @@ function Picture({ explorer, actions }) {
         }}
       ></div>`}
     </div>
-    <div class="drawing" hidden=${done >= wanted} aria-hidden="true">
-      <i style=${{ transform: `scaleX(${wanted ? Math.max(done / wanted, 0.03) : 0})` }}></i>
+    <div class="drawing" hidden=${done >= wanted && !waiting} aria-hidden="true">
+      <i style=${{ transform: `scaleX(${waiting ? 0.03 : Math.max(done / Math.max(wanted, 1), 0.03)})` }}></i>
     </div>
   `;
 }
 
 function PlaceCard({ explorer, actions }) {
   const view = useStore(explorer.view);
-  const { wanted, done, stage, trouble, limit } = useStore(explorer.status);
+  const { trouble } = useStore(explorer.status);
   const { re, im } = usePlaceText(view);
-  const state = trouble
-    ? inWords(trouble)
-    : stage
-      ? `${stage.stage === "reference" ? "Reference orbit" : stage.stage}: ${count(stage.done)} of at most ${count(stage.total)}`
-      : done < wanted
-        ? `Drawing ${done} of ${wanted} tiles`
-        : `${limit ? `Up to ${count(limit)} iterations` : "Drawn"}`;
+  const state = standing(useStore(explorer.status));
   return html`<section class="floating place" aria-label="Where this is">
     <dl>
       <dt>Extent</dt>
@@ -147,6 +144,15 @@ function PlaceCard({ explorer, actions }) {
       </button>
     </div>
   </section>`;
+}
+
+/** What the picture waits for, in words. */
+function standing({ wanted, done, stage, trouble, limit, waiting }) {
+  if (trouble) return inWords(trouble);
+  if (stage) return `${stage.stage === "reference" ? "Reference orbit" : stage.stage}: ${count(stage.done)} of at most ${count(stage.total)}`;
+  if (waiting) return "Finding how many iterations this place needs …";
+  if (done < wanted) return `Drawing ${done} of ${wanted} tiles`;
+  return limit ? `Up to ${count(limit)} iterations` : "Complete";
 }
 
 /** The view's digits; while it moves, those of a deep view are printed a few times a second only. */

@@ -1,5 +1,6 @@
 // The explorer without its panels: the view, what moves it, what draws it, where it has been.
 
+import { powerText } from "../numbers/decimal.js";
 import { fromFragment, toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
 import { Store } from "../service/store.js";
@@ -19,6 +20,14 @@ const LOG2_10 = Math.log2(10);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Explorer {
+  #canvas = null;
+  #tables = new Map(); // palette -> its colours
+  #frame = 0; // the next one, if it is asked for
+  #asking = 0; // timers
+  #stillness = 0;
+  #pushed; // {view, fragment} of the step that the browser's Back goes to
+  #announced = null; // the view that was last said to be complete
+
   /** `facts` is the answer of /api/state. */
   constructor(facts) {
     this.facts = facts;
@@ -29,33 +38,24 @@ export class Explorer {
     this.view = new Store(place?.view ?? View.home());
     this.look = new Store({ palette, ...usual, maxiter: "auto", ...place?.look, usual });
     if (!facts.palettes[this.look.value.palette]) this.look.merge({ palette });
-    this.status = new Store({ wanted: 0, done: 0, stage: null, trouble: null, limit: null });
+    this.status = new Store({ wanted: 1, done: 0, stage: null, trouble: null, limit: null, waiting: false });
     this.box = new Store(null);
     this.boxing = new Store(false);
     this.asked = new Store(null); // an order form that another page asked for
     this.viewport = { width: 2, height: 2, density: 1 };
-    const calm = () => reduced.matches;
+    this.calm = () => reduced.matches;
     const source = new TileSource({
       stage: (stage) => this.status.merge({ stage }),
       trouble: (trouble) => this.status.merge({ trouble }),
     });
-    this.layer = new TileLayer(source, { changed: () => this.#arrived(), complete: () => this.#complete() }, calm);
+    this.layer = new TileLayer(source, { changed: () => this.#arrived(), complete: () => this.#complete() }, this.calm);
     this.limits = new LimitFinder((limit) => this.#limitFound(limit));
-    this.calm = calm;
-    this.#tables = new Map();
     this.#applyLook();
-    this.#pushed = { view: this.view.value, fragment: null };
+    this.#pushed = { view: this.view.value, fragment: this.fragment };
+    if (isPlace(location.hash)) history.replaceState(null, "", this.fragment);
     window.addEventListener("popstate", () => this.#returned());
     window.addEventListener("hashchange", () => this.#returned());
   }
-
-  #tables;
-  #frame = 0;
-  #asking = 0;
-  #stillness = 0;
-  #pushed;
-  #canvas = null;
-  #announced = null;
 
   get shorter() {
     return Math.min(this.viewport.width, this.viewport.height);
@@ -123,7 +123,6 @@ export class Explorer {
   /** To another place, as a step that the browser's Back takes back. */
   go(view, look = {}) {
     this.gestures?.stop();
-    if (this.facts.palettes[look.palette] === undefined) delete look.palette;
     if (Object.keys(look).length) this.setLook(look);
     this.#show(view);
     this.#still();
@@ -168,9 +167,9 @@ export class Explorer {
     if (fragment === before.fragment) return;
     const { x, y } = before.view.toScreen(view.re, view.im, view.bits, this.shorter);
     const far = Math.abs(view.log2Extent - before.view.log2Extent) > 1 || Math.hypot(x, y) > this.shorter / 2;
-    if (far && before.fragment !== null) history.pushState(null, "", fragment);
+    if (far) history.pushState(null, "", fragment);
     else history.replaceState(null, "", fragment);
-    if (far || before.fragment === null) this.#pushed = { view, fragment };
+    if (far) this.#pushed = { view, fragment };
     else this.#pushed.fragment = fragment;
   }
 
@@ -187,7 +186,8 @@ export class Explorer {
 
   // The look
 
-  setLook(fields) {
+  setLook({ ...fields }) {
+    if (this.facts.palettes[fields.palette] === undefined) delete fields.palette;
     this.look.merge(fields);
     this.#applyLook();
     if ("maxiter" in fields) this.#ask();
@@ -197,8 +197,10 @@ export class Explorer {
   }
 
   table(palette) {
-    if (!this.#tables.has(palette)) this.#tables.set(palette, colourTable(this.facts.palettes[palette]));
-    return this.#tables.get(palette);
+    const { palettes } = this.facts;
+    const name = palette in palettes ? palette : Object.keys(palettes)[0]; // a film may have colours of its own
+    if (!this.#tables.has(name)) this.#tables.set(name, colourTable(palettes[name]));
+    return this.#tables.get(name);
   }
 
   #applyLook() {
@@ -218,6 +220,7 @@ export class Explorer {
       this.layer.want(view, this.viewport, maxiter);
     } else {
       const limit = this.limits.limitFor(view, frame, this.viewport);
+      if (this.status.value.waiting !== (limit === null)) this.status.merge({ waiting: limit === null });
       if (limit !== null) this.layer.want(view, this.viewport, limit);
     }
     this.#tellProgress();
@@ -259,7 +262,7 @@ export class Explorer {
 
   #drawNow(now) {
     if (!this.#canvas) return;
-    const context = this.#canvas.getContext("2d", { alpha: false });
+    const context = this.#canvas.getContext("2d");
     if (this.layer.draw(context, this.view.value, this.viewport, now)) this.invalidate();
   }
 
@@ -275,6 +278,11 @@ export class Explorer {
       else [least, most] = [Math.min(least, value), Math.max(most, value)];
     }
     return { inside: Math.min(inside > 0.9999 ? 1 : inside, 1), least, most };
+  }
+
+  /** What is shown, as a bookmark: {name, place, picture}. */
+  bookmark() {
+    return { name: powerText(this.view.value.log2Extent, 3), place: this.fragment, picture: this.thumbnail() };
   }
 
   /** A small picture of what is shown, as a data URL. */

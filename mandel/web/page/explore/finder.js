@@ -19,11 +19,11 @@ export function Finder({ explorer, order, close }) {
   return html`<${Sheet} title="The minibrot in view" close=${close}>
     ${found
       ? html`
-          <dl class="facts" role="status">
+          <div role="status"><dl class="facts">
             <div><dt>Period</dt><dd>${count(found.period)}</dd></div>
             <div><dt>Size</dt><dd>${found.size}</dd></div>
             <div><dt>Turned by</dt><dd>${found.turn_degrees}°</dd></div>
-          </dl>
+          </dl></div>
           <div class="row">
             <button type="button" class="primary" autofocus onClick=${() => explorer.go(place(found.minibrot_delta))}>Show the minibrot</button>
             <button type="button" onClick=${() => explorer.go(place(found.julia_delta))}>Show the Julia set around it</button>

@@ -5,7 +5,7 @@ const FINE = 1 / 64;
 
 export const KEYS = [
   ["← → ↑ ↓", "move; with shift a little"],
-  ["+ −", "zoom by two; with shift a little"],
+  ["+ −", "zoom by two"],
   ["Page up, down", "zoom by sixteen"],
   ["0", "the whole set"],
   ["[ ]", "turn the colours"],
@@ -25,7 +25,6 @@ export const KEYS = [
 export function actKey(event, explorer, actions) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
   const step = explorer.shorter * (event.shiftKey ? FINE : STEP);
-  const octaves = event.shiftKey && event.key !== "+" ? 0.125 : 1;
   const zoom = (amount) => explorer.gestures.zoomSoftly(amount, 0, 0, 200);
   const { density, offset, palette } = explorer.look.value;
   const names = Object.keys(explorer.facts.palettes);
@@ -34,11 +33,11 @@ export function actKey(event, explorer, actions) {
     ArrowRight: () => explorer.move(-step, 0),
     ArrowUp: () => explorer.move(0, step),
     ArrowDown: () => explorer.move(0, -step),
-    "+": () => zoom(octaves),
-    "=": () => zoom(octaves),
-    "*": () => zoom(octaves),
-    "-": () => zoom(-octaves),
-    _: () => zoom(-octaves),
+    "+": () => zoom(1),
+    "=": () => zoom(1),
+    "*": () => zoom(1),
+    "-": () => zoom(-1),
+    _: () => zoom(-1),
     PageUp: () => zoom(4),
     PageDown: () => zoom(-4),
     0: () => explorer.home(),
@@ -56,6 +55,7 @@ export function actKey(event, explorer, actions) {
     l: () => actions.copyLink(),
     z: () => actions.order(),
     "?": () => actions.panel("help"),
+    Escape: () => actions.close(),
   }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!act) return;
   event.preventDefault();

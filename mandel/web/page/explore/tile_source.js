@@ -88,10 +88,13 @@ export class TileSource {
 
   /** Fetches these tiles and no others from now on: {anchor, maxiter, coarse, sharp: lists of {level, dx, dy}}. */
   want(wanted, onTile) {
-    const key = [wanted.maxiter, ...["coarse", "sharp"].map((kind) => wanted[kind].map((t) => [t.level, t.dx, t.dy].join()).join(";"))].join("|");
+    const key = `${wanted.maxiter}|${wanted.sharp.map(({ level, dx, dy }) => `${level},${dx},${dy}`).sort().join(";")}`;
     if (this.#running?.key === key && this.#running.anchor === wanted.anchor) return;
     this.stop();
-    if (!wanted.sharp.length && !wanted.coarse.length) return;
+    if (!wanted.sharp.length) {
+      this.#on.trouble(null);
+      return;
+    }
     const abort = new AbortController();
     const running = { key, anchor: wanted.anchor, abort };
     this.#running = running;
@@ -142,17 +145,20 @@ export class TileSource {
       ),
     );
     let failed = null;
+    const missing = new Set(tiles.keys());
     for await (const [index, bytes] of parts(answer)) {
       if (signal.aborted) return;
       if (index === STAGE) {
         this.#on.stage(JSON.parse(new TextDecoder().decode(bytes)));
         continue;
       }
+      missing.delete(index);
       const tile = readTile(bytes);
       if (tile) onTile({ ...tiles[index], ...tile });
       else failed = new Refused(500, JSON.parse(new TextDecoder().decode(bytes)).error ?? {});
     }
     if (failed?.code === "NO_ANCHOR") names.delete(anchor);
     if (failed) throw failed;
+    if (missing.size) throw new Refused(503, { code: "TILES_MISSING", message: "The service did not send all tiles." });
   }
 }

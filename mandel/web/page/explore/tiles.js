@@ -17,8 +17,7 @@ export class TileLayer {
   #tiles = new Map(); // level -> Map of "dx,dy" -> tile
   #count = 0;
   #look = 0;
-  progress = { wanted: 0, done: 0 };
-  limit = 0; // iterations up to which the latest tiles were asked for
+  #wanted = { level: 0, visible: [], limit: 0 }; // by the latest view
   shownLimit = Infinity; // counts beyond it are shown as inside
 
   constructor(source, on, calm) {
@@ -87,21 +86,29 @@ export class TileLayer {
   /** Asks for what a view lacks with this limit, and no longer for anything else. */
   want(view, viewport, limit) {
     const { anchor, level, grid } = this.frame(view, viewport);
-    this.limit = limit;
     const visible = grid.visible();
     const sharp = visible.filter(({ dx, dy }) => !this.#satisfied(level, dx, dy, limit)).map(({ dx, dy }) => ({ level, dx, dy }));
     const coarse = sharp.length > 1 ? sharp.filter(({ dx, dy }) => !this.#standsIn(level, dx, dy)) : [];
-    const progress = { wanted: visible.length, done: visible.length - sharp.length };
-    this.progress = progress;
+    this.#wanted = { level, visible, limit };
     this.#source.want({ anchor, maxiter: limit, coarse, sharp }, (tile) => {
       if (anchor !== this.#anchor) return;
       this.#keep(tile);
-      if (tile.size === TILE) progress.done += 1;
       this.#forget();
       this.#on.changed();
-      if (progress.done === progress.wanted && this.progress === progress) this.#on.complete();
+      if (this.isComplete) this.#on.complete();
     });
-    if (!sharp.length) this.#on.complete();
+    if (this.isComplete) this.#on.complete();
+  }
+
+  /** How many tiles the latest view has, and how many of them are here. */
+  get progress() {
+    const { level, visible, limit } = this.#wanted;
+    return { wanted: visible.length, done: visible.filter(({ dx, dy }) => this.#satisfied(level, dx, dy, limit)).length };
+  }
+
+  get isComplete() {
+    const { wanted, done } = this.progress;
+    return done === wanted;
   }
 
   /** Names the tiles anew from another anchor, and drops those that are too far from it. */

@@ -25,7 +25,7 @@ export function FilmCard({ film }) {
     <a class="open button" href=${`#films/${film.job}`} aria-label=${`Play ${titleOf(payload)}`} onPointerEnter=${enter} onPointerLeave=${leave} onClick=${leave}>
       <img src=${`/media/${film.job}/poster.png`} alt="" loading="lazy" />
       ${playing && html`<${HoverVideo} id=${film.job} />`}
-      ${rate && html`<span class="length">${playtime(payload.num_frames / rate)}</span>`}
+      ${rate && html`<span class="length" aria-hidden="true">${playtime(payload.num_frames / rate)}</span>`}
     </a>
     <div class="under">
       <strong class="cut">${titleOf(payload)}</strong>

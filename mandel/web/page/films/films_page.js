@@ -1,6 +1,6 @@
 // The gallery of finished films.
 
-import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { html, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { useStore } from "../service/store.js";
 import { bytes, count } from "../shell/words.js";
 import { FilmCard } from "./film_card.js";

@@ -69,7 +69,7 @@ function Cluster({ service }) {
   const { nodes, slots = {}, tasks = 0 } = cluster;
   const machines = nodes.filter((node) => node.alive).length;
   const parts = [
-    `${machines} ${machines === 1 ? "machine" : "machines"}`,
+    machines > 0 && `${machines} ${machines === 1 ? "machine" : "machines"}`,
     ...Object.entries(slots ?? {}).map(([kind, number]) => `${number} ${kind.toUpperCase()} ${number === 1 ? "slot" : "slots"}`),
     tasks > 0 && `${tasks} ${tasks === 1 ? "task" : "tasks"} running`,
   ];

@@ -65,8 +65,7 @@ export function payloadOf(film, known) {
     frame_height: Number(film.height),
     fps: film.fps,
     palette: film.look.palette,
-    density: String(film.look.density),
-    offset: String(film.look.offset),
+    ...(known.has("mapping") ? coloursOf(film.look) : {}),
     maxiter: film.look.maxiter,
     supersampling: Number(film.supersampling),
     sampling: film.sampling,
@@ -75,6 +74,12 @@ export function payloadOf(film, known) {
     ...(film.sampling === "shared" && film.keep ? { keep_strips: true } : {}),
   };
   return Object.fromEntries(Object.entries(all).filter(([name]) => known.has(name)));
+}
+
+/** The explorer's colours as a payload says them: relative to those that are usual with the square root. */
+function coloursOf({ density, offset, usual }) {
+  const short = (value) => String(Number(value.toPrecision(6)));
+  return { mapping: "root", density: short(density / usual.density), offset: short(offset - usual.offset) };
 }
 
 /** Bytes of the video, from and to. */

@@ -13,6 +13,8 @@ import { KeyFrames } from "./key_frames.js";
 const DRAFT = "mandel.order"; // what was chosen last, but for the place
 const REMEMBERED = ["width", "height", "fps", "start", "sampling", "supersampling", "easing", "keep"];
 const CHECK_MS = 350;
+const FILMS_TIMED = 4; // the best of so many tells the cluster's speed
+const FEWEST_TIMED = 2e7; // samples: smaller films take the time of their start
 
 function draft() {
   try {
@@ -91,7 +93,7 @@ function Size({ film, set, field }) {
   return html`<div class="pairs">
     <label>Size
       <select onChange=${choose}>
-        ${SIZES.map(([width, height, name], i) => html`<option value=${i} selected=${!own && i === chosen}>${name} · ${width} × ${height}</option>`)}
+        ${SIZES.map(([width, height, name], i) => html`<option value=${i} selected=${!own && i === chosen}>${width} × ${height} · ${name}</option>`)}
         <option value="-1" selected=${own}>another</option>
       </select>
     </label>
@@ -142,7 +144,7 @@ function Price({ film, checked, speed }) {
     <div><dt>Plays</dt><dd>${rate ? playtime(frames(film) / rate) : "?"}</dd></div>
     <div><dt>Samples</dt><dd>${checked ? readable(checked.samples) : "…"}</dd></div>
     <div><dt>File</dt><dd>${bytes(least)} to ${bytes(most)}</dd></div>
-    <div><dt>Renders</dt><dd>${seconds ? `about ${duration(seconds)}, going by the last film` : "time unknown before the first film"}</dd></div>
+    <div><dt>Renders</dt><dd>${seconds ? `about ${duration(seconds)}, going by the last films` : "nobody knows before the first film"}</dd></div>
     ${checked?.state && html`<div><dt>Known</dt><dd>this film is ${checked.state}</dd></div>`}
   </dl>`;
 }
@@ -175,31 +177,34 @@ function useCheck(payload) {
   return [answer, refused, setRefused];
 }
 
-/** Samples a second of the last film that is done; null if there is none. */
+/** Samples a second of the last films that say something of it; null if there is none. */
 function useSpeed(live) {
   const [speed, setSpeed] = useState(null);
   useEffect(() => {
-    const last = [...live.jobs.value.values()].filter((job) => job.state === "done").sort((a, b) => b.asked - a.asked)[0];
-    if (!last) return;
-    get(`/api/jobs/${last.job}`).then(
-      ({ payload, seconds }) =>
-        seconds > 0 &&
-        setSpeed((payload.num_frames * payload.frame_width * payload.frame_height * payload.supersampling ** 2) / seconds),
-      () => {}, // an estimate that cannot be had is left out
-    );
+    const done = [...live.jobs.value.values()].filter((job) => job.state === "done");
+    const last = done.sort((a, b) => b.asked - a.asked).slice(0, FILMS_TIMED);
+    Promise.all(last.map((job) => get(`/api/jobs/${job.job}`).then(samplesASecond, () => 0))).then((speeds) => {
+      const best = Math.max(0, ...speeds);
+      if (best > 0) setSpeed(best);
+    });
   }, []);
   return speed;
+}
+
+function samplesASecond({ payload, seconds }) {
+  const samples = payload.num_frames * payload.frame_width * payload.frame_height * payload.supersampling ** 2;
+  return samples >= FEWEST_TIMED && seconds > 0 ? samples / seconds : 0;
 }
 
 /** What the explorer's tiles say of the place that it shows: the share inside, the least and the greatest count. */
 function useSample(explorer, place) {
   const [sample, setSample] = useState(null);
   const measured = useRef(false);
-  const { wanted, done } = useStore(explorer.status);
+  const { wanted, done, waiting } = useStore(explorer.status);
   useEffect(() => {
-    if (measured.current || done < wanted || !place.same(explorer.view.value)) return;
+    if (measured.current || waiting || done < wanted || !place.same(explorer.view.value)) return;
     measured.current = true;
     setSample(explorer.sample());
-  }, [wanted, done]);
+  }, [wanted, done, waiting]);
   return sample;
 }

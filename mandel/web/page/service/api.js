@@ -8,6 +8,8 @@ export class Refused extends Error {
   }
 }
 
+export const LOGIN = "/api/login";
+
 async function refusal(answer) {
   try {
     const { error } = await answer.json();
@@ -26,6 +28,7 @@ export async function request(method, path, body, signal) {
     options.body = JSON.stringify(body);
   }
   const answer = await fetch(path, options);
+  if (answer.status === 401 && path !== LOGIN) location.reload(); // the session is over: the page asks for the token
   if (!answer.ok) throw await refusal(answer);
   return answer;
 }

@@ -1,7 +1,9 @@
 // What the head tells by server-sent events: the jobs and the state of the service, right after sleep and restarts.
 
+import { get } from "./api.js";
 import { Store } from "./store.js";
 
+const RETRY_MS = 2000;
 const SILENCE_MS = 40_000; // the head says something every 15 s
 
 export class Live {
@@ -35,8 +37,8 @@ export class Live {
     source.addEventListener("error", () => {
       if (this.#source !== source) return;
       this.connected.set(false);
-      // The browser gives up where the answer was no stream, such as 503 from a head that starts.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#source === source && this.#again(), 2000);
+      // The browser gives up where the answer was no stream: a head that starts, or a session that is over.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#retry(source), RETRY_MS);
     });
     on("snapshot", ({ jobs, service }) => {
       this.jobs.set(new Map(jobs.map((job) => [job.job, job])));
@@ -60,6 +62,16 @@ export class Live {
     clearTimeout(this.#watchdog);
     this.#source?.close();
     this.#source = null;
+  }
+
+  async #retry(source) {
+    try {
+      const { session } = await get("/api/state");
+      if (!session.open) location.reload();
+    } catch {
+      // Not there yet.
+    }
+    if (this.#source === source) this.#again();
   }
 
   #again() {

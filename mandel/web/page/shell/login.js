@@ -1,5 +1,5 @@
 import { html, useState } from "../vendor/htm-preact-3.1.1.mjs";
-import { inWords, post } from "../service/api.js";
+import { inWords, LOGIN, post } from "../service/api.js";
 
 /** Asks for the service's token; `entered` is called when it was right. */
 export function Login({ entered }) {
@@ -8,7 +8,7 @@ export function Login({ entered }) {
   const submit = async (event) => {
     event.preventDefault();
     try {
-      await post("/api/login", { token: token.trim() });
+      await post(LOGIN, { token: token.trim() });
       entered();
     } catch (refused) {
       setError(refused);

@@ -1,4 +1,4 @@
-import { post } from "../service/api.js";
+import { LOGIN, post } from "../service/api.js";
 
 /** The token of a link that the head printed: posted, and taken out of the address. Whether there was one. */
 export async function tokenFromLink() {
@@ -6,7 +6,7 @@ export async function tokenFromLink() {
   if (!found) return;
   history.replaceState(null, "", location.pathname);
   try {
-    await post("/api/login", { token: decodeURIComponent(found[1]) });
+    await post(LOGIN, { token: decodeURIComponent(found[1]) });
   } catch {
     // The form asks again, and says what is wrong.
   }

@@ -1,0 +1,85 @@
+"""A real Chromium, the real service with Ray, and pages that must keep quiet.
+
+MANDEL_BROWSER says what a missing browser means: ``auto`` (usual): the tests are skipped, and say so; ``require``: they
+fail; ``off``: they are skipped. A browser that is here and does not start is always an error.
+"""
+
+import os
+import socket
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser import chromium
+from tests.browser.pages import Visitor
+from tests.support.processes import wait_for
+from tests.support.service import Service, free_port
+
+MODE = os.environ.get("MANDEL_BROWSER", "auto")
+
+
+def is_open(port: int) -> bool:
+    """Whether something listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, started once."""
+    assert MODE in ("auto", "require", "off"), f"MANDEL_BROWSER={MODE}: it is auto, require or off"
+    if MODE == "off":
+        pytest.skip("MANDEL_BROWSER=off")
+    with sync_playwright() as playwright:
+        path = chromium.find(playwright.chromium.executable_path)
+        if path is None:
+            assert MODE == "auto", chromium.ABSENT
+            pytest.skip(chromium.ABSENT)
+        started = playwright.chromium.launch(
+            executable_path=path, args=list(chromium.ARGUMENTS), env=chromium.environment()
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The source of axe-core."""
+    if not chromium.AXE.exists():
+        assert MODE != "require", chromium.NO_AXE
+        pytest.skip(chromium.NO_AXE)
+    return chromium.AXE.read_text()
+
+
+@pytest.fixture(scope="session")
+def service(browser, tmp_path_factory):
+    """The real service with Ray on this machine and a page; ``service.page`` is its address."""
+    port = free_port()
+    folder = tmp_path_factory.mktemp("service")
+    running = Service(folder / "DB", "--address", "local", "--web-port", str(port), "--web-name", "head.lan")
+    running.page = f"http://127.0.0.1:{port}/"
+    wait_for(lambda: is_open(port), 60, "the page is served")
+    yield running
+    code = running.stop()
+    assert "Traceback" not in running.output(), running.output()
+    assert code == 0, running.output()
+
+
+@pytest.fixture
+def visit(browser, service):
+    """visit(fragment, **context options) -> a page of the service; at the end it must have kept quiet."""
+    visitors = []
+
+    def open_page(fragment: str = "", base: str = service.page, **options) -> Visitor:
+        visitors.append(Visitor(browser, base, **options))
+        visitors[-1].go(fragment)
+        return visitors[-1]
+
+    yield open_page
+    for visitor in visitors:
+        visitor.close()
+    for visitor in visitors:
+        assert visitor.complaints == []

@@ -1,0 +1,289 @@
+"""Gestures, places, pixels and looks of the explorer."""
+
+import subprocess
+import sys
+from decimal import Decimal, localcontext
+from urllib.parse import urlsplit
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+from tests.browser.pages import BAR, HEIGHT, WIDTH
+from tests.support.processes import wait_for
+from tests.support.service import ROOT
+
+MIDDLE = WIDTH // 2, BAR + (HEIGHT - BAR) // 2
+SHORTER = HEIGHT - BAR
+SEAHORSE = "#at=-0.743643887037158704752191506114774,0.131825904205311970493132056385139,1e-9"
+DEEP = ["1e-300", "1e-5000"]  # extents about c = i: it lies on the boundary, as its orbit is preperiodic
+
+
+def _same(one: str, other: Decimal, within: Decimal) -> bool:
+    with localcontext(prec=6000):
+        return abs(Decimal(one) - other) <= within
+
+
+def test_a_drag_moves_the_picture_with_the_pointer(visit):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    before, (re, im, extent) = visitor.picture(), visitor.place
+    mouse = visitor.page.mouse
+    mouse.move(*MIDDLE)
+    mouse.down()
+    mouse.move(MIDDLE[0] + 64, MIDDLE[1] - 32, steps=4)
+    # In the same frame as the gesture, from what is there: nothing is waited for.
+    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    moved = visitor.picture()
+    assert np.array_equal(moved[:-32, 64:], before[32:, :-64])
+    visitor.page.wait_for_timeout(150)  # a pointer that rested throws nothing
+    mouse.up()
+    visitor.complete()
+    spacing = Decimal(extent) / SHORTER
+    assert _same(visitor.place[0], Decimal(re) - 64 * spacing, spacing / 100)
+    assert _same(visitor.place[1], Decimal(im) - 32 * spacing, spacing / 100)
+
+
+@pytest.mark.parametrize("control", [False, True], ids=["wheel", "pinch of a trackpad"])
+def test_the_wheel_zooms_about_the_pointer(visit, control):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    re, im, extent = visitor.place
+    visitor.page.mouse.move(MIDDLE[0] + 200, MIDDLE[1] - 100)
+    if control:
+        visitor.page.keyboard.down("Control")
+    visitor.page.mouse.wheel(0, -100)
+    if control:
+        visitor.page.keyboard.up("Control")
+    visitor.complete()
+    wide, narrow = Decimal(extent) / SHORTER, Decimal(visitor.place[2]) / SHORTER
+    assert 1.2 < wide / narrow < 3
+    with localcontext(prec=60):
+        assert _same(visitor.place[0], Decimal(re) + 200 * (wide - narrow), wide / 50)
+        assert _same(visitor.place[1], Decimal(im) + 100 * (wide - narrow), wide / 50)
+
+
+def test_two_fingers_zoom(visit):
+    visitor = visit(SEAHORSE, has_touch=True)
+    visitor.complete()
+    extent = visitor.extent
+    touch = visitor.page.context.new_cdp_session(visitor.page)
+
+    def fingers(kind: str, apart: int) -> None:
+        points = [{"x": MIDDLE[0] + side * apart, "y": MIDDLE[1], "id": i} for i, side in enumerate((-1, 1))]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points if apart else []})
+
+    fingers("touchStart", 50)
+    for apart in range(60, 201, 10):
+        fingers("touchMove", apart)
+    fingers("touchEnd", 0)
+    visitor.complete()
+    assert visitor.extent == pytest.approx(extent / 4, rel=0.02)
+
+
+@pytest.mark.parametrize("button", [False, True], ids=["shift", "button"])
+def test_a_box_becomes_the_view(visit, button):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    re, _, extent = visitor.place
+    mouse = visitor.page.mouse
+    if button:
+        visitor.page.get_by_role("button", name="Draw a box").click()
+    else:
+        visitor.page.keyboard.down("Shift")
+    mouse.move(MIDDLE[0], MIDDLE[1] - 50)
+    mouse.down()
+    mouse.move(MIDDLE[0] + 100, MIDDLE[1] + 14, steps=3)
+    assert visitor.page.locator(".box").is_visible()
+    mouse.up()
+    visitor.page.keyboard.up("Shift")
+    visitor.complete()
+    # 100 x 64 of 800 x 512: an eighth of it, and its middle is 50 pixels to the right.
+    assert visitor.extent == pytest.approx(float(extent) / 8, rel=1e-6)
+    spacing = Decimal(extent) / SHORTER
+    assert _same(visitor.place[0], Decimal(re) + 50 * spacing, spacing / 50)
+
+
+def test_keys_move_zoom_and_colour(visit):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    re, im, extent = visitor.place
+    visitor.page.locator(".picture").focus()
+    visitor.press("ArrowRight", "ArrowUp")
+    visitor.complete()
+    step = Decimal(extent) / 8
+    assert _same(visitor.place[0], Decimal(re) + step, step / 1000)
+    assert _same(visitor.place[1], Decimal(im) + step, step / 1000)
+    visitor.press("+")
+    visitor.complete()
+    assert visitor.extent == pytest.approx(float(extent) / 2, rel=1e-6)
+    visitor.press("p")
+    visitor.complete()
+    assert "palette=ember" in visitor.page.url
+    visitor.press("0")
+    visitor.complete()
+    assert visitor.place == ("-0.75", "0", "2.5")
+
+
+def test_back_returns_to_the_place_before(visit):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    first = visitor.page.url
+    assert first.endswith(f"{SEAHORSE}&palette=dusk")
+    visitor.page.locator(".picture").focus()
+    visitor.press("PageUp")
+    visitor.complete()
+    assert visitor.page.url != first
+    visitor.page.go_back()
+    visitor.complete()
+    assert visitor.page.url == first
+    visitor.page.go_forward()
+    visitor.complete()
+    assert visitor.extent == pytest.approx(1e-9 / 16, rel=1e-6)
+
+
+@pytest.mark.parametrize("extent", DEEP)
+def test_deep_places_are_shown_and_survive_their_link(visit, extent):
+    visitor = visit(f"#at=0,1,{extent}&maxiter=30000")
+    visitor.complete()
+    visitor.page.mouse.move(MIDDLE[0] + 101, MIDDLE[1] + 57)
+    visitor.page.mouse.wheel(0, -150)
+    visitor.complete()
+    link, picture = visitor.page.url, visitor.picture()
+    assert len(link) > -2 * Decimal(extent).adjusted()
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    other = visit(f"#{urlsplit(link).fragment}")
+    other.complete()
+    assert other.page.url == link
+    assert np.array_equal(other.picture(), picture)
+
+
+def test_the_picture_is_that_of_still(visit, tmp_path):
+    """A view whose samples are those of tiles: the page's canvas has the bytes of `still`, within rounding."""
+    where = ["--point=-0.5,0.5", "--delta=1", f"--width={WIDTH}", f"--height={SHORTER}", "--maxiter=2000"]
+    out = tmp_path / "still.png"
+    subprocess.run([sys.executable, "-m", "mandel", "still", *where, "-o", out], check=True, cwd=ROOT)
+    still = imageio.imread(out).astype(int)
+    visitor = visit("#at=-0.5,0.5,1&palette=dusk&maxiter=2000")
+    visitor.complete()
+    apart = np.abs(visitor.picture().astype(int) - still)
+    # Neighbouring entries of the palette differ by a level or two; a sample at a turn may take either.
+    assert (apart == 0).mean() > 0.995
+    assert apart.max() <= 3
+
+
+def test_looks_change_without_new_tiles(visit):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    before, asked = visitor.picture(), len(visitor.asked)
+    visitor.page.locator(".picture").focus()
+    visitor.press("p", "]", ".")
+    visitor.complete()
+    assert not np.array_equal(visitor.picture(), before)
+    assert [path for _, path in visitor.asked[asked:] if path.startswith("/api/")] == []
+    link = visitor.page.url
+    assert "palette=ember" in link and "offset=" in link and "density=" in link
+    other = visit(f"#{urlsplit(link).fragment}")
+    other.complete()
+    assert np.array_equal(other.picture(), visitor.picture())
+
+
+def test_tiles_that_nobody_wants_are_given_up(visit):
+    visitor = visit()
+    visitor.complete()
+    page, held = visitor.page, []
+
+    def hold(route) -> None:
+        held.append(route)
+
+    page.route("**/api/tiles", hold)  # as if they took long
+    page.evaluate("() => (location.hash = 'at=-0.7436438870371587,0.1318259042053119,1e-13')")
+    wait_for(lambda: page.wait_for_timeout(50) or held, 60, "tiles are asked for")
+    with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/tiles")):
+        page.evaluate("() => (location.hash = 'at=-0.75,0,2.5')")
+    page.unroute("**/api/tiles")
+    visitor.complete()
+    assert visitor.place == ("-0.75", "0", "2.5")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "head.lan"])
+def test_all_digits_are_copied(visit, service, host):
+    """On a name of the network plain HTTP is no secure context, and the clipboard's own interface is missing."""
+    base = service.page.replace("127.0.0.1", host)
+    visitor = visit(SEAHORSE, base=base)
+    visitor.complete()
+    assert visitor.page.evaluate("() => isSecureContext") == (host == "127.0.0.1")
+    visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visitor.page.locator(".picture").focus()
+    visitor.press("c")
+    visitor.page.get_by_text("The place is copied").wait_for()
+    visitor.press("g")
+    area = visitor.page.get_by_role("textbox")
+    area.wait_for()
+    area.press("Control+A")
+    area.press("Control+V")
+    assert area.input_value() == SEAHORSE.removeprefix("#at=")
+
+
+def test_bookmarks_outlive_the_page(visit):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    link = visitor.page.url
+    visitor.page.locator(".picture").focus()
+    visitor.press("k", "0")
+    visitor.complete()
+    visitor.page.reload()
+    visitor.complete()
+    visitor.page.locator(".picture").focus()
+    visitor.press("b")
+    kept = visitor.page.locator(".marks .open")
+    kept.wait_for()
+    assert kept.locator("img").evaluate("async image => (await image.decode(), image.naturalWidth)") == 240
+    kept.click()
+    visitor.press("Escape")
+    visitor.complete()
+    assert visitor.page.url == link
+
+
+def test_the_minibrot_is_found(visit):
+    visitor = visit("#at=-1.7548,0.0001,0.02")
+    visitor.complete()
+    visitor.page.locator(".picture").focus()
+    visitor.press("m")
+    visitor.page.get_by_role("button", name="Show the minibrot").click()
+    visitor.complete()
+    assert visitor.page.locator(".sheet").get_by_text("Period", exact=True).is_visible()
+    # The minibrot of period 3: c^3 + 2 c^2 + c + 1 = 0.
+    c = Decimal(visitor.place[0])
+    with localcontext(prec=60):
+        assert abs(((c + 2) * c + 1) * c + 1) < Decimal("1e-6")
+
+
+def test_what_is_no_place_is_said(visit):
+    visitor = visit()
+    visitor.page.locator(".picture").focus()
+    visitor.press("g")
+    area = visitor.page.get_by_role("textbox")
+    area.fill("nowhere")
+    visitor.page.get_by_role("button", name="Go there").click()
+    assert "No place was found" in visitor.page.get_by_role("alert").inner_text()
+    area.fill("-0.1, 0.9, 0.01")
+    visitor.page.get_by_role("button", name="Go there").click()
+    visitor.complete()
+    assert visitor.place == ("-0.1", "0.9", "0.01")
+
+
+def test_the_picture_moves_while_the_service_is_away(visit):
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    before = visitor.picture()
+    visitor.page.context.set_offline(True)
+    visitor.page.locator(".picture").focus()
+    visitor.press("ArrowLeft")
+    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    assert np.array_equal(visitor.picture()[:, 64:], before[:, :-64])
+    visitor.press("PageUp")  # where no tile is here
+    visitor.page.get_by_text("The service is not reached").first.wait_for()
+    visitor.page.context.set_offline(False)
+    visitor.complete()
+    assert visitor.page.get_by_text("The service is not reached").count() == 0

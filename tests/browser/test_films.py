@@ -1,0 +1,173 @@
+"""From a place to a film: ordered, watched, played, recoloured."""
+
+import re
+
+import pytest
+
+from tests.support.web import Web
+
+PLACE = "#at=-0.7463,0.1102,0.005"
+SMALL = {
+    "point": "-0.7463,0.1102",
+    "num_frames": 48,
+    "frame_width": 128,
+    "frame_height": 96,
+    "fps": 24,
+    "end_delta": "0.01",
+    "sampling": "shared",
+    "keep_strips": True,
+}
+
+
+@pytest.fixture(scope="module")
+def web(service):
+    return Web(int(re.search(r":(\d+)/", service.page)[1]))
+
+
+@pytest.fixture(scope="module")
+def film(web):
+    """The id of a small film that is done and can be recoloured."""
+    job = web.post("/api/jobs", SMALL).json["job"]
+    events = web.events()
+    if web.get(f"/api/jobs/{job}").json["state"] != "done":
+        events.until(
+            lambda event, data: event == "job" and data["job"] == job and data["state"] == "done", 120
+        )
+    events.close()
+    return job
+
+
+def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
+    visitor = visit(PLACE)
+    visitor.complete()
+    page = visitor.page
+    # Small and short for this test: what was ordered last is what the form proposes.
+    page.evaluate(
+        "() => localStorage.setItem('mandel.order', JSON.stringify({ width: 128, height: 96, fps: '4' }))"
+    )
+    page.get_by_role("button", name="Zoom to here").click()
+    page.get_by_role("button", name="Order the film").click()
+    job = page.locator(".job").first
+    job.wait_for()
+    assert re.fullmatch(r"#jobs/[0-9a-f]{64}", page.evaluate("() => location.hash"))
+    # Events bring its end: nothing is loaded again.
+    job.get_by_text("done", exact=True).wait_for(timeout=120_000)
+    assert job.get_by_text("2.5 → 0.005").is_visible()
+    job.get_by_role("link", name="Play").click()
+    page.locator(".player video").wait_for()
+
+
+def test_the_form_says_what_is_wrong(visit):
+    visitor = visit("#at=-0.1,0.2,1e-6")  # inside of the set, and too few digits
+    visitor.complete()
+    page = visitor.page
+    page.locator(".picture").focus()
+    visitor.press("z")
+    page.get_by_text("The last picture is black").wait_for()
+    assert page.get_by_text("needs 7").is_visible()
+    page.get_by_label("Size").select_option("-1")
+    page.get_by_label("Width").fill("801")
+    page.get_by_role("alert").get_by_text("frame_width").wait_for()
+    assert page.get_by_label("Width").get_attribute("aria-invalid") == "true"
+
+
+def test_a_film_plays_and_seeks_by_ranges(visit, film):
+    visitor = visit(f"#films/{film}")
+    page = visitor.page
+    video = page.locator(".player video")
+    video.wait_for()
+    assert video.evaluate("""v => v.canPlayType('video/mp4; codecs="avc1.640028"')""") == "probably"
+    page.wait_for_function("() => document.querySelector('.player video').readyState >= 2")
+    assert video.evaluate("v => v.seekable.end(0)") == pytest.approx(2, abs=0.1)
+    sought = video.evaluate(
+        "v => new Promise(done => { v.onseeked = () => done([v.currentTime, v.videoWidth]); v.currentTime = 1.5; })"
+    )
+    assert sought == [1.5, 128]
+    assert page.evaluate(
+        """async path => {
+          const answer = await fetch(path, { headers: { Range: 'bytes=100-199' } });
+          return [answer.status, answer.headers.get('Content-Length')];
+        }""",
+        f"/media/{film}/video.mp4",
+    ) == [206, "100"]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.path().read_bytes()[4:8] == b"ftyp"
+
+
+def test_a_film_plays_while_the_pointer_rests_on_it(visit, film):
+    visitor = visit("#films")
+    page = visitor.page
+    card = page.locator(f".film a[href='#films/{film}']")
+    card.hover()
+    page.wait_for_function("() => document.querySelector('.film video')?.currentTime > 0")
+    # Without a source no download goes on, and the element goes as well.
+    page.evaluate("() => { window.left = document.querySelector('.film video'); }")
+    page.mouse.move(2, 2)
+    page.wait_for_function("() => !document.querySelector('.film video')")
+    assert page.evaluate("() => [left.paused, left.hasAttribute('src'), left.networkState]") == [
+        True,
+        False,
+        0,
+    ]
+
+
+def test_a_film_opens_its_place_and_is_ordered_otherwise(visit, film):
+    visitor = visit(f"#films/{film}")
+    page = visitor.page
+    page.get_by_role("button", name="Open the place").click()
+    page.locator(".player").wait_for(state="detached")
+    visitor.complete()
+    assert visitor.place == ("-0.7463", "0.1102", "0.01")
+    page.go_back()
+    page.get_by_role("button", name="Same again with").click()
+    form = page.locator("form.sheet")
+    form.wait_for()
+    assert form.get_by_label("Width").input_value() == "128"
+    assert form.get_by_label("Length, seconds").input_value() == "2"
+    # This very film is known.
+    form.get_by_role("button", name="Show this film").wait_for()
+
+
+def test_a_film_is_recoloured(visit, film):
+    visitor = visit(f"#films/{film}")
+    page = visitor.page
+    page.get_by_role("button", name="Recolour").click()
+    page.locator(".recolour").get_by_label("silver").check()
+    page.get_by_role("button", name="Order it in silver").click()
+    job = page.locator(".job", has_text="silver").first
+    job.get_by_text("done", exact=True).wait_for(timeout=60_000)
+
+
+def test_a_job_is_cancelled_tried_again_and_deleted_at_its_price(visit, web):
+    long = SMALL | {"num_frames": 3000, "sampling": "exact", "keep_strips": False, "end_delta": "1e-11"}
+    job = web.post("/api/jobs", long).json["job"]
+    visitor = visit(f"#jobs/{job}")
+    page = visitor.page
+    row = page.locator(".job", has_text="1e-11")
+    row.get_by_text("running", exact=True).wait_for()
+
+    def act(name: str, price: str, verb: str) -> None:
+        row.get_by_role("button", name=name).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_text(price).wait_for()
+        dialog.get_by_role("button", name=verb).click()
+
+    row.get_by_role("button", name="Pause").click()
+    row.get_by_text("paused", exact=True).wait_for()
+    row.get_by_role("button", name="Resume").click()
+    row.get_by_text(re.compile("queued|running")).first.wait_for()
+    act("Cancel", "of 3,000 are stored", "Cancel the job")
+    row.get_by_text("cancelled", exact=True).wait_for()
+    act("Delete", "are gone", "Delete")
+    row.wait_for(state="detached")
+    assert web.get(f"/api/jobs/{job}").status == 404
+
+
+def test_names_of_strangers_are_text(visit, web):
+    """A job's client is whatever somebody sends; nothing of it becomes an element."""
+    name = "<img src=x onerror=alert(1)>"
+    job = web.post("/api/jobs", SMALL | {"num_frames": 2, "client": name}).json["job"]
+    visitor = visit(f"#jobs/{job}")
+    visitor.page.get_by_text(name).first.wait_for()
+    assert visitor.page.locator("img[src='x']").count() == 0
