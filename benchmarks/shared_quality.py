@@ -69,7 +69,7 @@ def payload(view: str, **fields) -> Payload:
     point, delta, maxiter = (VIEWS | HELD_OUT)[view]
     start = float(delta) * 2 ** ((FRAMES - 1) / 30)
     fields |= {"point": point, "end_delta": delta, "start_delta": f"{start:.12g}", "maxiter": maxiter}
-    fields |= {"num_frames": FRAMES, "frame_width": WIDTH, "frame_height": HEIGHT}
+    fields |= {"num_frames": FRAMES, "frame_width": WIDTH, "frame_height": HEIGHT, "mapping": "root"}
     return parse(loads(json.dumps(fields).encode()))
 
 
@@ -97,7 +97,7 @@ def truth(p: Payload) -> np.ndarray:
     """Frames of 8 x 8 samples a pixel: twice the size at 4 x 4, averaged in linear light."""
     large, frames = replace(p, frame_width=2 * WIDTH, frame_height=2 * HEIGHT), []
     for k in range(FRAMES):
-        style = ColourStyle(palette=p.palette)
+        style = ColourStyle.of(p)
         picture = worker_context(SLOT).frames.picture(
             Zoom.of(large).view(k), p.maxiter, VIDEO_BAILOUT, style, 4
         )

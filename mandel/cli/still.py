@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -17,13 +18,14 @@ import numpy as np
 from mandel import notes
 from mandel.client import place_file
 from mandel.client.payload_file import number
-from mandel.colour import palettes
+from mandel.colour.curve import even_curve
+from mandel.colour.mappings import EVEN, Curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.errors import MandelError, PayloadError
 from mandel.payload import in_file, payload
 from mandel.payload.decimal_text import Number
-from mandel.payload.fields import JsonObject
+from mandel.payload.fields import BY_NAME, LOOK, JsonObject, without_look
 from mandel.places import report
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.iteration_limit import FIRST_LIMIT
@@ -84,7 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
-    p.add_argument("--palette", choices=palettes.NAMES, help=f"(default {palettes.DEFAULT})")
+    for name in LOOK:
+        field = BY_NAME[name]
+        about = f"{field.help} (default {field.default})"
+        p.add_argument("--" + name.replace("_", "-"), metavar=field.kind.upper(), help=about)
     p.add_argument("--supersampling", metavar="N", help="N x N samples a pixel (PNG only; default 1)")
     p.add_argument(
         "--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour"
@@ -133,9 +138,10 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
         "end_delta": options.delta,
         "rotation": options.rotation,
         "maxiter": options.maxiter and number(options.maxiter),
-        "palette": options.palette,
         "supersampling": options.supersampling and Number(options.supersampling),
     }
+    look = {name: value for name in LOOK if (value := getattr(options, name)) is not None}
+    given |= dict.fromkeys(LOOK) | without_look(look)  # a look wins over the file's colours
     fields = {name: value if value is not None else base.get(name) for name, value in given.items()}
     fields = place_file.tidied({name: value for name, value in fields.items() if value is not None})
     with one_delta():
@@ -144,18 +150,23 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
     return asked
 
 
-def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> int:
-    """maxiter: as given, or found for the view. A deep view's reference orbit is then kept for the picture."""
-    if isinstance(asked.maxiter, int):
-        return asked.maxiter
+def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> tuple[int, Curve]:
+    """maxiter, as given or found for the view, and the curve of the mapping "even".
+
+    A deep view's reference orbit is kept for the picture, if it is needed for these.
+    """
+    given = asked.maxiter if isinstance(asked.maxiter, int) else None
+    if given is not None and asked.mapping != EVEN:
+        return given, ()
     reference = None
     if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:
         reference = view_reference(view, asked.supersampling)
         renderer.keep_reference(view.re, view.im, reference)
-    limit = view_limit(renderer, view, reference)
+    upright = replace(view, turn=1 + 0j)  # as the service's key views are
+    limit = view_limit(renderer, upright, reference, given=given)
     if not limit.resolved:
         print(f"warning: the iteration limit was given up: {limit.reason}", file=sys.stderr)
-    return limit.maxiter or FIRST_LIMIT
+    return limit.maxiter or FIRST_LIMIT, even_curve([limit.counts])
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -167,7 +178,7 @@ def _render(options: argparse.Namespace) -> None:
     ctx = device_context(options.device)
     renderer = FrameRenderer(ctx, timed=options.timing)
     ready, data = perf_counter(), io.BytesIO()
-    maxiter = _limit(renderer, view, asked)
+    maxiter, curve = _limit(renderer, view, asked)
     begun = perf_counter()
     if out.suffix == ".npz":
         count, smooth = renderer.raw(view, maxiter, options.bailout)
@@ -189,7 +200,7 @@ def _render(options: argparse.Namespace) -> None:
     else:
         from mandel.video.poster import png
 
-        style = ColourStyle(palette=asked.palette)
+        style = ColourStyle.of(asked, curve)
         picture = renderer.picture(
             view, maxiter, options.bailout, style, asked.supersampling, adaptive=options.adaptive
         )

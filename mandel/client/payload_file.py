@@ -61,7 +61,8 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     given = changes(args)
     named = bool(args.payload)
     base, told = _of_file(args.payload, given)
-    asked = place_file.tidied(base | given)
+    colours = fields.without_look(given) if given.get("look") else {}  # a look wins over the file's colours
+    asked = place_file.tidied(base | colours | given)
     named_by_output = args.output.suffix[1:] if args.output is not None else ""
     if named_by_output in (coding.MOV, coding.MKV) and asked.get("container", "auto") == "auto":
         asked["container"] = named_by_output

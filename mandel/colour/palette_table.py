@@ -8,11 +8,11 @@ by much. They are smooth, so no ring has a crease, or a seam where it closes.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
-from mandel.colour.palettes import RINGS
+from mandel.colour.palettes import ring_of
 from mandel.colour.transfer import decode_srgb
 
 SIZE = 8192
@@ -67,17 +67,19 @@ def _ring(at: np.ndarray, values: np.ndarray, where: np.ndarray) -> np.ndarray:
     )
 
 
-@cache
-def colour_table(name: str) -> np.ndarray:
-    """The palette ``name``: (SIZE, 3) float32, linear-light sRGB primaries in 0..1.
+@lru_cache(64)
+def colour_table(palette: str) -> np.ndarray:
+    """A palette, by its name or its text: (SIZE, 3) float32, linear-light sRGB primaries in 0..1.
 
     Entry i is the colour at phase (i + 0.5) / SIZE; after the last comes the first.
     Read-only.
 
     Raises:
-        KeyError: no such palette; palettes.NAMES holds all.
+        KeyError: no such palette.
     """
-    ring = RINGS[name]
+    ring = ring_of(palette)
+    if ring is None:
+        raise KeyError(palette)
     at = np.array([position for position, _ in ring])
     bytes_ = np.array([list(bytes.fromhex(colour)) for _, colour in ring])
     lab = _oklab(decode_srgb(bytes_ / 255.0))

@@ -1,11 +1,27 @@
-"""Named cyclic palettes: closed rings of control colours. ``palette_table.py`` makes tables of them."""
+"""Cyclic palettes: closed rings of control colours, named ones and own ones. ``palette_table.py`` makes tables of them.
+
+An own palette has a text: its colours with commas between them, evenly spaced, such as ``070b2b,4fa3dc,ffd27a``, or
+each with its place on the ring, such as ``0:070b2b,0.3:4fa3dc,0.6:ffd27a``. The client loads this module: it needs the
+standard library alone.
+"""
 
 from __future__ import annotations
+
+import re
+
+# Colours of an own palette. 64 of them lie 128 entries of the table apart.
+FEWEST, MOST = 2, 64
+# Two colours of an own palette lie at least so far apart on the ring: 16 entries of the table.
+LEAST_STEP = 0.002
+_COLOUR = re.compile(r"#?([0-9a-fA-F]{6})")
+_PLACE = re.compile(r"(?:0|1)?(?:\.[0-9]{1,6})?")
+
+Ring = tuple[tuple[float, str], ...]
 
 # Control colours: (position on the ring from 0 to 1, sRGB). The first position is 0; the
 # ring closes from the last colour to the first. Every ring has a dark and a light side,
 # because the eye follows bands by their brightness, not by their hue.
-RINGS: dict[str, tuple[tuple[float, str], ...]] = {
+RINGS: dict[str, Ring] = {
     "dusk": (
         (0.00, "070b2b"),
         (0.14, "1d3f8f"),
@@ -76,3 +92,39 @@ RINGS: dict[str, tuple[tuple[float, str], ...]] = {
 
 NAMES: tuple[str, ...] = tuple(RINGS)
 DEFAULT = NAMES[0]
+
+
+def colour_text(text: str) -> str | None:
+    """The one text of a colour, six lower-case hex digits; None if it is none. A ``#`` before them is allowed."""
+    match = _COLOUR.fullmatch(text.strip(" "))
+    return match[1].lower() if match else None
+
+
+def own_text(text: str) -> str | None:
+    """The one text of an own palette; None if ``text`` is none."""
+    stops = [stop.rpartition(":") for stop in text.split(",")]
+    colours = [colour_text(colour) for _, _, colour in stops]
+    if not FEWEST <= len(stops) <= MOST or None in colours:
+        return None
+    if not any(colon for _, colon, _ in stops):
+        return ",".join(filter(None, colours))
+    places = [place.strip(" ") for place, _, _ in stops]
+    if not all(place not in ("", ".") and _PLACE.fullmatch(place) for place in places):
+        return None
+    values = [float(place) for place in places]
+    rises = (b - a >= LEAST_STEP for a, b in zip(values, [*values[1:], 1.0], strict=True))
+    if values[0] != 0 or not all(rises):
+        return None
+    return ",".join(f"{value:.6g}:{colour}" for value, colour in zip(values, colours, strict=True))
+
+
+def ring_of(palette: str) -> Ring | None:
+    """The control colours of a palette, by its name or its text; None if there is no such palette."""
+    if palette in RINGS:
+        return RINGS[palette]
+    if (text := own_text(palette)) is None:
+        return None
+    stops = [stop.rpartition(":") for stop in text.split(",")]
+    return tuple(
+        (float(place) if colon else k / len(stops), colour) for k, (place, colon, colour) in enumerate(stops)
+    )

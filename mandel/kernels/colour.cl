@@ -6,7 +6,7 @@
  * No branch depends on a sample, so that compilers can run work items as lanes of vectors.
  *
  * Defines: N (samples along each side of a pixel), LIST (1: the samples belong to the pixels of a list, 0: to a band),
- * SLOPE, DISTANCE (0 or 1).
+ * SLOPE, DISTANCE (0 or 1), MAPPING (runs.h).
  */
 #include "runs.h"
 #include "srgb.h"
@@ -35,13 +35,13 @@
  * size: its length), averaging N x N samples in linear light.
  *
  * flat_ring: colours as they lie on the canvas. light_ring: linear light, its channels LIGHT_BITS apart, so that
- * one load brings a colour and 16 of them are added without overflow.
+ * one load brings a colour and 16 of them are added without overflow. The entry behind the last one is the interior's.
  * base: the band's first pixel on the canvas, or the first entry of the list. */
 kernel void shade(
     global const int *restrict count, global const float *restrict frac,
     global const float *restrict distance, global const float2 *restrict slope,
     int maxiter, global const uint *restrict flat_ring, global const ulong *restrict light_ring,
-    int size, float density, float offset, float light_re, float light_im, float relief, float edge,
+    int size, MAPPING_PARAMETERS, float light_re, float light_im, float relief, float edge,
     global const int *restrict list, int base, global uint *restrict canvas)
 {
 #if LIST
@@ -55,8 +55,8 @@ kernel void shade(
 
 #if N == 1 && !SLOPE && !DISTANCE
     int n = count[first];
-    uint colour = flat_ring[place(n, frac[first], density, offset, size)];
-    canvas[pixel] = n > maxiter ? 0 : colour;
+    int entry = place(n, frac[first], size, MAPPING_ARGUMENTS);
+    canvas[pixel] = flat_ring[n > maxiter ? size : entry];
 
 #else
 #if SLOPE || DISTANCE
@@ -68,8 +68,8 @@ kernel void shade(
         for (int i = 0; i < N; i++) {
             int s = first + j * stride + i;
             int n = count[s];
-            ulong colour = light_ring[place(n, frac[s], density, offset, size)];
-            colour = n > maxiter ? 0 : colour;
+            int entry = place(n, frac[s], size, MAPPING_ARGUMENTS);
+            ulong colour = light_ring[n > maxiter ? size : entry];
 #if SLOPE || DISTANCE
             float light = 1.0f;
 #if SLOPE
@@ -80,6 +80,7 @@ kernel void shade(
             float d = fmin(distance[s] * edge, 1.0f);
             light *= d * (2.0f - d);
 #endif
+            light = n > maxiter ? 1.0f : light;
             r += light * RED(colour);
             g += light * GREEN(colour);
             b += light * BLUE(colour);
@@ -105,12 +106,12 @@ kernel void shade(
 kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(float16)))
 void shade_run(
     global const int *restrict count, global const float *restrict frac, int maxiter,
-    global const uint *restrict flat_ring, int size, float density, float offset,
+    global const uint *restrict flat_ring, int size, MAPPING_PARAMETERS,
     int length, int base, global uint *restrict canvas)
 {
     EACH_16(at, length)
         vstore16(
-            shaded(vload16(0, count + at), vload16(0, frac + at), maxiter, flat_ring, size, density, offset),
+            shaded(vload16(0, count + at), vload16(0, frac + at), maxiter, flat_ring, size, MAPPING_ARGUMENTS),
             0, canvas + base + at);
 }
 
@@ -156,27 +157,35 @@ kernel void list_marked(
 }
 
 /* 8-bit RGB, interleaved. A work item makes four pixels, so that it writes whole words. */
-kernel void to_rgb(global const uint *restrict canvas, global uint *restrict out)
+kernel void to_rgb(global const uint *restrict canvas, int width, global uint *restrict out)
 {
     int i = get_global_id(0);
     uint byte[12];
     for (int p = 0; p < 4; p++) {
         uint v = canvas[4 * i + p];
-        byte[3 * p + 0] = BYTE_OF(CANVAS_RED(v));
-        byte[3 * p + 1] = BYTE_OF(CANVAS_GREEN(v));
-        byte[3 * p + 2] = BYTE_OF(CANVAS_BLUE(v));
+        int y = (4 * i + p) / width, x = 4 * i + p - y * width;
+        uint t = THRESHOLD(x, y);
+        byte[3 * p + 0] = BYTE_OF(CANVAS_RED(v), t);
+        byte[3 * p + 1] = BYTE_OF(CANVAS_GREEN(v), t);
+        byte[3 * p + 2] = BYTE_OF(CANVAS_BLUE(v), t);
     }
     for (int w = 0; w < 3; w++)
         out[3 * i + w] = byte[4 * w] | (byte[4 * w + 1] << 8) | (byte[4 * w + 2] << 16)
                          | (byte[4 * w + 3] << 24);
 }
 
-/* The same for CPUs; length >= 16. */
+/* The same for CPUs; width >= 16. */
 kernel __attribute__((reqd_work_group_size(1, 1, 1), vec_type_hint(uint16)))
-void to_rgb_run(global const uint *restrict canvas, int length, global uchar *restrict out)
+void to_rgb_run(global const uint *restrict canvas, int length, int width, global uchar *restrict out)
 {
     EACH_16(at, length)
-        store_rgb(vload16(0, canvas + at), out + 3 * at);
+        store_rgb(vload16(0, canvas + at), at, width, out + 3 * at);
+}
+
+/* What is added to a value of a plane before it is rounded down: a pattern of 4 x 4 pixels, 1/32 to 31/32. */
+inline float between(int x, int y)
+{
+    return mad((float)(4 * THRESHOLD(x, y) + THRESHOLD(x >> 1, y >> 1)), 0.0625f, 0.03125f);
 }
 
 /* ITU-R BT.709, limited range, planes Y, Cb, Cr; a work item makes 2 x 2 pixels
@@ -198,13 +207,15 @@ kernel void to_yuv420(global const uint *restrict canvas, global uchar *restrict
     }
     global ushort *plane = (global ushort *)out;
     for (int j = 0; j < 2; j++) {
-        ushort left = (ushort)mad(luma[2 * j], 219.0f / LEVELS, 16.5f);
-        ushort right = (ushort)mad(luma[2 * j + 1], 219.0f / LEVELS, 16.5f);
+        int at = 2 * x, row = 2 * y + j;
+        ushort left = (ushort)mad(luma[2 * j], 219.0f / LEVELS, 16.0f + between(at, row));
+        ushort right = (ushort)mad(luma[2 * j + 1], 219.0f / LEVELS, 16.0f + between(at + 1, row));
         plane[(2 * y + j) * pairs + x] = left | (right << 8);
     }
     global uchar *chroma = out + 4 * pairs * rows + y * pairs + x;
-    chroma[0] = (uchar)mad(b - all, 28.0f / LEVELS / (1.0f - kb), 128.5f);
-    chroma[pairs * rows] = (uchar)mad(r - all, 28.0f / LEVELS / (1.0f - kr), 128.5f);
+    float middle = 128.0f + between(x, y);
+    chroma[0] = (uchar)mad(b - all, 28.0f / LEVELS / (1.0f - kb), middle);
+    chroma[pairs * rows] = (uchar)mad(r - all, 28.0f / LEVELS / (1.0f - kr), middle);
 }
 
 inline uint stretched(uint level)

@@ -22,6 +22,9 @@ LIGHT_BITS = 21
 CURVE_ENTRIES = 4096
 # What direct_tiles.cl writes (its define PAINT): raw samples, canvas pixels or bytes of RGB.
 PAINT_NOTHING, PAINT_CANVAS, PAINT_RGB = 0, 1, 2
+# From a smooth count to a place on the palette (colour/mappings.py).
+MAP_ROOT, MAP_LINEAR, MAP_LOG, MAP_EVEN = 0, 1, 2, 3
+MAP_BUCKETS = 8 * 31 + 1  # eighths of an octave, up to counts of 2^31
 
 # ---- work of one work item ------------------------------------------------------------------------------------
 # Pixels that the kernels for CPUs take in one go, in vectors of RUN_LANES: a picture must have at least one vector.
@@ -33,6 +36,8 @@ TALLY_RUN = 4096  # samples of one work group
 FRACTION_BITS = 12  # of a kept sample's fraction
 # Bytes of a difference: counts take 31 bits, fractions 12, differences and signs 3.
 RAW_PLANES = 6
+# The code of a distance is its log2 in so many steps an octave, the least one of them code 0: 1/64 to 1,000 samples.
+DISTANCE_STEPS, DISTANCE_LEAST = 16, -6 * 16
 
 # ---- where samples lie (geometry.h) ---------------------------------------------------------------------------
 AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3

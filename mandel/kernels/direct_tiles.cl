@@ -400,11 +400,16 @@ void direct_tiles(__global const double *across, __global const double *down,
 
     const int idle = (int)((begin + vectors) / per_row - begin / per_row) * (per_row * WIDTH - cols);  // beyond rows' ends
     tally[get_global_id(0)] = conclude(state, norms, vectors, maxiter LOOK_ARGUMENTS) - (int2)(idle, 0);
-    for (int v = 0; v < vectors;) {  // row by row; all at once where no row ends in idle lanes
-        const int first = (int)((begin + v) % per_row) * WIDTH;
-        const size_t pixel = (size_t)((begin + v) / per_row) * cols + first;
-        const int part = cols % WIDTH ? min((vectors - v) * WIDTH, cols - first) : vectors * WIDTH;
-        deliver(state + v * WIDTH, norms + v * WIDTH, part, pixel, TARGET_ARGUMENTS);
+#if PAINT != PAINT_NOTHING
+    const int above = base / cols;  // rows of the picture
+#else
+    const int above = 0;
+#endif
+    for (int v = 0; v < vectors;) {  // row by row
+        const int first = (int)((begin + v) % per_row) * WIDTH, y = (int)((begin + v) / per_row);
+        const size_t pixel = (size_t)y * cols + first;
+        const int part = min((vectors - v) * WIDTH, cols - first);
+        deliver(state + v * WIDTH, norms + v * WIDTH, part, pixel, first, above + y, RING_ENTRIES, TARGET_ARGUMENTS);
         v += (part + WIDTH - 1) / WIDTH;
     }
 }

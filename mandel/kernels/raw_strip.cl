@@ -61,3 +61,24 @@ kernel void repeat(global uint *restrict texels, int from, int to)
     int i = get_global_id(0), j = get_global_id(1), cols = get_global_size(0);
     texels[to + j * cols + i] = texels[from + (j / 2) * (cols / 2) + i / 2];
 }
+
+/* Codes of distances and slopes, a byte each: of a look that needs dz/dc. First those of all slopes, then those of all
+ * distances. Global size: samples. */
+kernel void derivative_codes(global const float *restrict distance, global const float2 *restrict slope,
+                             global uchar *restrict codes)
+{
+    int i = get_global_id(0), n = get_global_size(0);
+    codes[i] = (uchar)((int)rint(atan2(slope[i].y, slope[i].x) * (128.0f / M_PI_F)) & 255);
+    float steps = native_log2(fmax(distance[i], 1e-30f)) * (float)DISTANCE_STEPS - (float)DISTANCE_LEAST;
+    codes[n + i] = (uchar)clamp((int)rint(steps), 0, 255);
+}
+
+/* Distances and slopes from their codes. directions: the unit vector of each code; distances: each code's distance. */
+kernel void from_codes(global const uchar *restrict codes, global const float2 *restrict directions,
+                       global const float *restrict distances, global float *restrict distance,
+                       global float2 *restrict slope)
+{
+    int i = get_global_id(0), n = get_global_size(0);
+    slope[i] = directions[codes[i]];
+    distance[i] = distances[codes[n + i]];
+}

@@ -1,6 +1,5 @@
 // Linear light to canvas pixels and back. A canvas pixel is a uint with CHANNEL_BITS a channel, gamma-encoded, red
-// lowest. One level of a byte is 1 << BYTE_SHIFT canvas levels. Canvas levels are rounded down, so that rounding the
-// canvas to bytes gives the same as rounding the exact value.
+// lowest. One level of a byte is 1 << BYTE_SHIFT canvas levels. Canvas levels are rounded down.
 #include "contract.h"
 
 #define LEVELS ((float)CANVAS_LEVELS)
@@ -9,8 +8,11 @@
 #define CANVAS_GREEN(pixel) ((pixel) >> CHANNEL_BITS & CHANNEL_MASK)
 #define CANVAS_BLUE(pixel) ((pixel) >> 2 * CHANNEL_BITS)
 #define CANVAS_PIXEL(r, g, b) ((r) | (g) << CHANNEL_BITS | (b) << 2 * CHANNEL_BITS)
-// The byte that a canvas level, or a vector of them, is rounded to.
-#define BYTE_OF(level) (((level) + (1 << BYTE_SHIFT >> 1)) >> BYTE_SHIFT)
+// Canvas levels become bytes by an ordered pattern of 2 x 2 pixels, always the same, so that flats show the levels
+// between two bytes and nothing flickers. The threshold of the pixel in column x of row y, 0 to 3.
+#define THRESHOLD(x, y) ((((x) ^ (y)) & 1) << 1 | ((y) & 1))
+// The byte of a canvas level, or of a vector of them, at a threshold.
+#define BYTE_OF(level, threshold) (((level) + (threshold)) >> BYTE_SHIFT)
 
 /* sRGB transfer function, IEC 61966-2-1; in and out 0..1. */
 inline float encode(float v)

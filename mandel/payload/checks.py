@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mandel.colour import palettes
 from mandel.errors import PayloadError
 from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.settings import PayloadLimits
@@ -234,6 +235,48 @@ def one_of(*words: str) -> Check:
         return value
 
     return check
+
+
+def palette(value: object, limits: PayloadLimits) -> str:
+    """A palette: its name, or an own one as its text or as a list of colours or of [place, colour]."""
+    allowed = (
+        f"one of {', '.join(palettes.NAMES)}, or {palettes.FEWEST} to {palettes.MOST} colours such as "
+        '"070b2b,4fa3dc,ffd27a", each with its place on the ring if you like: "0:070b2b,0.3:4fa3dc,0.6:ffd27a", places '
+        f"from 0 up in steps of {palettes.LEAST_STEP} or more, below 1"
+    )
+    text = _palette_text(value) if isinstance(value, list) else value
+    if not isinstance(text, str):
+        raise _wrong("WRONG_TYPE", "must be " + allowed)
+    if text in palettes.NAMES:
+        return text
+    if (own := palettes.own_text(text)) is None:
+        raise _wrong(
+            "UNKNOWN_VALUE", f"{_shown(text)} is no palette; allowed is {allowed}", list(palettes.NAMES)
+        )
+    return own
+
+
+def _palette_text(stops: list[object]) -> str | None:
+    """The text of a palette that is a JSON list; None if the list holds something else."""
+    texts = []
+    for stop in stops[: palettes.MOST + 1]:
+        pair = [None, stop] if isinstance(stop, str) else stop
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], str):
+            return None
+        place = pair[0]
+        if place is not None and not isinstance(place, Number):
+            return None
+        texts.append(pair[1] if place is None else f"{place.text}:{pair[1]}")
+    return ",".join(texts)
+
+
+def colour(value: object, limits: PayloadLimits) -> str:
+    """One colour, six hex digits with or without a # before them."""
+    if not isinstance(value, str):
+        raise _wrong("WRONG_TYPE", 'must be a string of six hex digits such as "1a2b3c"')
+    if (text := palettes.colour_text(value)) is None:
+        raise _wrong("UNKNOWN_VALUE", f'{_shown(value)} is no colour; write six hex digits such as "1a2b3c"')
+    return text
 
 
 def flag(value: object, limits: PayloadLimits) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from mandel.colour import palettes
+from mandel.colour import looks, mappings, palettes
 from mandel.errors import RequestError
 from mandel.payload import checks
 from mandel.payload.checks import Check, Value
@@ -120,11 +120,67 @@ class PayloadFields:
         original=True,
         recolour=True,
     )
+    look: str = _row(
+        TEXT,
+        "",
+        f"all fields of the colours at once: {', '.join(looks.NAMES)}; what is said of them besides wins",
+        checks.one_of("", *looks.NAMES),
+        recolour=True,
+    )
     palette: str = _row(
         TEXT,
         palettes.DEFAULT,
-        f"colours, by name: {', '.join(palettes.NAMES)}",
-        checks.one_of(*palettes.NAMES),
+        f"{', '.join(palettes.NAMES)}; or own colours: 070b2b,4fa3dc,ffd27a or 0:070b2b,0.3:4fa3dc,0.6:ffd27a",
+        checks.palette,
+        recolour=True,
+    )
+    mapping: str = _row(
+        TEXT,
+        mappings.EVEN,
+        "how colours follow the iteration count: even (a curve learned along the zoom), root, linear, log",
+        checks.one_of(*mappings.NAMES),
+        recolour=True,
+    )
+    density: str = _row(
+        DECIMAL,
+        "1",
+        "how fast colours follow each other, 0.01 to 100; 1 is the usual speed",
+        checks.between("0.01", "100"),
+        recolour=True,
+    )
+    offset: str = _row(
+        DECIMAL,
+        "0",
+        "turns around the palette by which all colours are shifted, -1000 to 1000",
+        checks.between("-1000", "1000"),
+        recolour=True,
+    )
+    relief: str = _row(
+        DECIMAL,
+        "0",
+        "strength of the light that falls on the slopes, 0 (none) to 1",
+        checks.between("0", "1"),
+        recolour=True,
+    )
+    relief_angle: str = _row(
+        DECIMAL,
+        "135",
+        "where the light comes from, degrees counter-clockwise from the right, -360 to 360",
+        checks.between("-360", "360"),
+        recolour=True,
+    )
+    edge: str = _row(
+        DECIMAL,
+        "0",
+        "pixels from the set within which colours darken, 0 (none) to 100; of shared sampling at a frame's corner",
+        checks.between("0", "100"),
+        recolour=True,
+    )
+    interior: str = _row(
+        TEXT,
+        "000000",
+        "colour of the set itself, six hex digits",
+        checks.colour,
         recolour=True,
     )
     supersampling: int = _row(WHOLE, 1, "n by n samples for each pixel, 1 to 4", checks.whole(1, 4))
@@ -240,7 +296,20 @@ class PayloadFields:
 
 TABLE = tuple(Field(f.name, **f.metadata) for f in dataclasses.fields(PayloadFields))
 BY_NAME = {field.name: field for field in TABLE}
+# How samples become colours.
+LOOK = ("look", *looks.FIELDS)
 RECOLOURED = tuple(field.name for field in TABLE if field.recolour)
+
+
+def without_look(obj: JsonObject) -> JsonObject:
+    """A payload, or changes of one, with the fields of its look written out, and no ``look``.
+
+    A look that is none stays, and is refused with the other fields.
+    """
+    look = obj.get("look", "")
+    if not isinstance(look, str) or (look and look not in looks.LOOKS):
+        return obj
+    return looks.LOOKS.get(look, {}) | {name: value for name, value in obj.items() if name != "look"}
 
 
 def unknown_field(name: str, known: Iterable[str]) -> RequestError:

@@ -235,7 +235,7 @@ def _validated(obj: JsonObject, limits: PayloadLimits) -> Payload:
     for name in obj:
         if name not in fields.BY_NAME:
             raise _payload_error(unknown_field(name, fields.BY_NAME))
-    values = {}
+    obj, values = fields.without_look(obj), {}
     for field in fields.TABLE:
         try:
             values[field.name] = field.check(_as_sent(obj.get(field.name, field.default)), limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mandel.errors import PayloadError
-from mandel.payload.fields import JsonObject
+from mandel.payload.fields import JsonObject, without_look
 from mandel.payload.payload import Payload, parse
 from mandel.plan.exponential_map import corner
 from mandel.plan.zoom import Zoom
@@ -26,7 +26,7 @@ def recoloured(
         PayloadError: as ``parse``; OUT_OF_RANGE for frames too large for the strips.
     """
     base = payload.canonical() | {"strip_density": source.strip_density, "keep_strips": False}
-    asked = parse(base | changes, limits)
+    asked = parse(base | without_look(changes), limits)
     # A larger frame sees the same strips less densely; a smaller one more so, which only makes it better.
     share = corner(Zoom.of(source)) / corner(Zoom.of(asked))
     density = float(source.strip_density) * min(share, 1.0)

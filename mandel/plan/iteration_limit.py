@@ -12,11 +12,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
 
+from mandel.colour.curve import quantiles_of
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.view import View
 
@@ -68,11 +69,14 @@ class IterationLimit:
         resolved: False when the search was given up while samples still escaped, or when none
             ever did. Black samples may then lie outside the set.
         reason: why the search was given up, in words for people; "" when it was not.
+        counts: quantiles of the smooth counts of the view's samples (``colour.curve.quantiles_of``); () when
+            nothing escaped. Limits are equal whatever these are.
     """
 
     maxiter: int
     resolved: bool
     reason: str = ""
+    counts: tuple[float, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -173,18 +177,33 @@ def judge_limit(
         limit = higher
     if not len(found):
         return IterationLimit(0, False, f"nothing escapes within {higher} iterations")
+    told = quantiles_of(found, shares)
     if inside == 0 or (late <= _CHANGED and (found <= limit).any()):
         dear = inside * limit > _EASY * scale.ease
         enough = limit if dear else max(_HEADROOM * _percentile(found, shares), limit)
-        return IterationLimit(min(_rounded_up(enough), max(most, first)), True)
+        return IterationLimit(min(_rounded_up(enough), max(most, first)), True, counts=told)
     many = f"{late:.1%} of the view escape between {limit} and {higher} iterations"
     if higher >= most and late > _CHANGED * max(price, 1):
-        return IterationLimit(most, False, f"{many}, the most tried")
+        return IterationLimit(most, False, f"{many}, the most tried", told)
     if higher <= _GROWTH * scale.period:  # a few periods are always affordable
-        return IterationLimit(higher, False, f"{many}, and more would for what costs too much")
+        return IterationLimit(higher, False, f"{many}, and more would for what costs too much", told)
     return IterationLimit(
-        limit if (found <= limit).any() else 0, False, f"{many}, too few for what they cost"
+        limit if (found <= limit).any() else 0, False, f"{many}, too few for what they cost", told
     )
+
+
+def judge_counts(counts: Callable[[int, np.ndarray], np.ndarray], size: int, limit: int) -> IterationLimit:
+    """What a view tells whose iteration limit is given: the quantiles of its counts.
+
+    At most 250 million iterations are done, but at least 64 samples are iterated.
+
+    Args:
+        counts, size: as for ``judge_limit``.
+    """
+    chosen = _scattered(size)[: max(_BUDGET // limit, _LEAST_SAMPLES)]
+    found = counts(limit, chosen)
+    found = found[found <= limit]
+    return IterationLimit(limit, True, counts=quantiles_of(found, np.ones(len(found))))
 
 
 def _percentile(values: np.ndarray, shares: np.ndarray) -> float:

@@ -223,9 +223,9 @@ class DirectIterator:
                 np.int32(colour_target.first),
                 colour_target.target,
                 np.int32(colour_target.entries),
-                np.float32(colour_target.density),
-                np.float32(colour_target.offset),
+                *colour_target.phase,
             ),
+            mapping=colour_target.mapping,
         )
 
     def _in_tiles(self, outputs: Outputs) -> bool:
@@ -296,8 +296,9 @@ class DirectIterator:
         paint: int,
         target: tuple[Argument, ...],
         then: Callable[[], object] = lambda: None,
+        mapping: int = contract.MAP_ROOT,
     ) -> None:
-        """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them."""
+        """Enqueues the tiles; ``paint`` and ``target`` as finish.h has them, ``mapping`` as runs.h."""
         ctx, width = self.ctx, self.variant.width
         vectors = -(-place.cols // width) * place.rows
         # Small tiles: at the end no core waits long for another one's last tile.
@@ -311,6 +312,7 @@ class DirectIterator:
                 (
                     ("GEOMETRY", place.geometry),
                     ("PAINT", paint),
+                    ("MAPPING", mapping),
                     ("ROUNDS", rounds),
                     self._proof,
                     *self._defines,

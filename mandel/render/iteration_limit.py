@@ -16,6 +16,7 @@ from mandel.plan.iteration_limit import (
     REFERENCE_STEPS,
     IterationLimit,
     Scale,
+    judge_counts,
     judge_limit,
     small,
 )
@@ -32,6 +33,7 @@ def view_limit(
     reference: Reference | None = None,
     first: int = FIRST_LIMIT,
     ceiling: int = CEILING,
+    given: int | None = None,
 ) -> IterationLimit:
     """The iteration limit that ``view`` needs (see mandel/plan/iteration_limit.py).
 
@@ -40,8 +42,20 @@ def view_limit(
             for later views of this centre.
         first: the least limit worth giving.
         ceiling: the largest limit tried where no period asks for more.
+        given: the limit, if it is not to be found; only the counts are told then.
     """
     grid = small(view).grid()
+
+    def counts(limit: int, chosen: np.ndarray) -> np.ndarray:
+        order = np.argsort(chosen)  # neighbours take the same steps
+        found = np.empty(len(chosen), np.int32)
+        found[order] = renderer.counts(grid, limit, 2.0, chosen[order])
+        return found
+
+    if given is not None:
+        if reference is not None:
+            renderer.keep_reference(view.re, view.im, reference)
+        return judge_counts(counts, grid.rows * grid.cols, given)
     # The limit's cost is paid in the view itself, which may need perturbation where the small one does not yet.
     scale = Scale.of(0, 0.0, None) if arithmetic(view.grid()).engine == PERTURBED else Scale()
     if arithmetic(grid).engine == PERTURBED:
@@ -50,12 +64,6 @@ def view_limit(
         radius = log2_of(Decimal(view.delta))
         period = first_return(reference.re, reference.im, reference.exponent, radius)
         scale = Scale.of(period, -radius, None if reference.complete else reference.limit)
-
-    def counts(limit: int, chosen: np.ndarray) -> np.ndarray:
-        order = np.argsort(chosen)  # neighbours take the same steps
-        found = np.empty(len(chosen), np.int32)
-        found[order] = renderer.counts(grid, limit, 2.0, chosen[order])
-        return found
 
     return judge_limit(counts, grid.rows * grid.cols, scale, first, ceiling, _middle(grid))
 

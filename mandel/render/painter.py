@@ -13,9 +13,10 @@ from functools import lru_cache
 import numpy as np
 
 from mandel.colour import palette_table
+from mandel.colour.mappings import EVEN, LINEAR, LOG, ROOT, Curve
 from mandel.colour.style import ColourStyle
-from mandel.colour.transfer import encode_srgb
-from mandel.device.context import Buffer, DeviceContext, Target
+from mandel.colour.transfer import decode_srgb, encode_srgb
+from mandel.device.context import Argument, Buffer, DeviceContext, Target
 from mandel.errors import RenderError
 from mandel.kernels import contract
 from mandel.plan.picture import RGB, RGB10, shape
@@ -24,6 +25,13 @@ from mandel.render.samples import ColourTarget, Outputs, Samples
 # Where neighbours differ by less than this, in gamma-encoded light, more samples change little that can be seen;
 # docs/colour.md has the figures.
 EDGE_CONTRAST = 0.06
+
+MAPPING_NUMBERS = {
+    EVEN: contract.MAP_EVEN,
+    ROOT: contract.MAP_ROOT,
+    LINEAR: contract.MAP_LINEAR,
+    LOG: contract.MAP_LOG,
+}
 
 _FILE = "colour.cl"
 
@@ -66,14 +74,29 @@ class _PaletteTable:
 
     Attributes:
         canvas: uint32 (entries + 1,), canvas pixels; the last one for the interior.
-        bytes: uint32 (entries + 1,), the same as bytes R, G, B, 0.
-        light: uint64 (entries,), linear light, 17 bits a channel at bits 0, 21 and 42.
+        bytes: uint32 (4, entries + 1), the same as bytes R, G, B, 0, at each threshold (srgb.h).
+        light: uint64 (entries + 1,), linear light, 17 bits a channel at bits 0, 21 and 42.
     """
 
     canvas: Buffer
     bytes: Buffer
     light: Buffer
     entries: int
+
+
+@dataclass(frozen=True)
+class _CurveTable:
+    """A curve on the device, as kernels take it (runs.h); density and offset are part of it.
+
+    Attributes:
+        bases: int32, where to begin (MAP_BUCKETS,), then the counts from which pieces begin.
+        lines: float32 (pieces, 2).
+        reach: how far the search goes, 0 or a power of two.
+    """
+
+    bases: Buffer
+    lines: Buffer
+    reach: int
 
 
 @dataclass(frozen=True)
@@ -98,27 +121,28 @@ class Painter:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._ring = lru_cache(maxsize=16)(self._upload_palette_table)
+        self._curve = lru_cache(maxsize=4)(self._upload_curve)
         self._bytes: tuple[int, Buffer] | None = None
         self._canvas: Canvas | None = None
 
-    def _upload_palette_table(self, palette: str) -> _PaletteTable:
-        linear = palette_table.colour_table(palette)
+    def _upload_palette_table(self, palette: str, interior: str) -> _PaletteTable:
+        ring = palette_table.colour_table(palette)
+        linear = np.append(ring, decode_srgb(np.array([list(bytes.fromhex(interior))]) / 255), axis=0)
         levels = (encode_srgb(linear) * contract.CANVAS_LEVELS + 1e-3).astype(np.uint32)
         light = np.rint(linear * contract.LIGHT_LEVELS).astype(np.uint64)
         light <<= np.arange(3, dtype=np.uint64) * np.uint64(contract.LIGHT_BITS)
-        black = np.zeros((1, 3), np.uint32)
 
         def packed(channels: np.ndarray, bits: int) -> Buffer:
             shifts = np.arange(3, dtype=np.uint32) * np.uint32(bits)
-            words = np.append(channels, black, axis=0) << shifts
-            return self.ctx.upload(words.sum(axis=1, dtype=np.uint32))
+            return self.ctx.upload((channels << shifts).sum(axis=1, dtype=np.uint32))
 
-        bytes_ = (levels + (1 << contract.BYTE_SHIFT >> 1)) >> contract.BYTE_SHIFT
+        thresholds = np.arange(1 << contract.BYTE_SHIFT, dtype=np.uint32)[:, None, None]
+        bytes_ = ((levels + thresholds) >> contract.BYTE_SHIFT).reshape(-1, 3)
         return _PaletteTable(
             packed(levels, contract.CHANNEL_BITS),
             packed(bytes_, 8),
             self.ctx.upload(light.sum(axis=1)),
-            len(linear),
+            len(ring),
         )
 
     def canvas(self, width: int, height: int, rgb: bool = False, out: np.ndarray | None = None) -> Canvas:
@@ -137,10 +161,39 @@ class Painter:
 
     def colour_target(self, style: ColourStyle, canvas: Canvas, row: int = 0) -> ColourTarget:
         """What an iterator needs to colour a band of the canvas that begins at ``row``, one sample a pixel."""
-        own, first = self._ring(style.palette), row * canvas.width
+        own, first = self._ring(style.palette, style.interior), row * canvas.width
         painted = own.bytes if canvas.rgb else own.canvas
-        density, offset = style.density, style.offset % 1.0
-        return ColourTarget(painted, own.entries, density, offset, canvas.buffer, canvas.rgb, first)
+        mapping = MAPPING_NUMBERS[style.mapping]
+        return ColourTarget(
+            painted, own.entries, mapping, self._phase(style), canvas.buffer, canvas.rgb, first
+        )
+
+    def _phase(self, style: ColourStyle) -> tuple[Argument, ...]:
+        """A kernel's MAPPING_PARAMETERS."""
+        if style.mapping == EVEN:
+            curve = self._curve(style.curve, style.density, style.offset)
+            return np.float32(1), np.float32(0), curve.bases, curve.lines, np.int32(curve.reach)
+        return np.float32(style.density), np.float32(style.offset % 1.0), None, None, np.int32(0)
+
+    def _upload_curve(self, curve: Curve, density: float, offset: float) -> _CurveTable:
+        if not curve:
+            raise RenderError(
+                "BAD_SAMPLES", 'the mapping "even" needs the curve that was learned for the job'
+            )
+        counts = np.array([knot.base for knot in curve], np.int64)
+        # Where the search in the curve begins, and how far it may go: by the eighth of an octave of count + 1.
+        eighths = np.exp2(np.arange(contract.MAP_BUCKETS + 1) // 8) * (
+            1 + np.arange(contract.MAP_BUCKETS + 1) % 8 / 8
+        )
+        at = np.searchsorted(counts, np.floor(eighths) - 1, side="right") - 1
+        reach = 1 << int(np.diff(at).max()).bit_length() >> 1
+        beyond = np.full(2 * reach, 2**31 - 1)
+        lines = np.zeros((len(curve) + 2 * reach, 2), np.float32)
+        lines[: len(curve)] = [
+            ((offset + density * knot.value) % 1.0, density * knot.slope) for knot in curve
+        ]
+        bases = np.concatenate((at[:-1], counts, beyond)).astype(np.int32)
+        return _CurveTable(self.ctx.upload(bases), self.ctx.upload(lines), reach)
 
     def shade(self, samples: Samples, style: ColourStyle, canvas: Canvas, n: int = 1, row: int = 0) -> None:
         """Shades a band of the canvas: n x n samples a pixel, averaged in linear light.
@@ -226,12 +279,12 @@ class Painter:
             style.needs_distance and samples.distance is None
         ):
             raise RenderError("BAD_SAMPLES", "the style needs slope or distance, which the samples lack.")
-        own = self._ring(style.palette)
+        own = self._ring(style.palette, style.interior)
         f, i = np.float32, np.int32
-        density, offset = f(style.density), f(style.offset % 1.0)
+        mapping, phase = MAPPING_NUMBERS[style.mapping], self._phase(style)
         length = size[0] * size[-1]
         if n == 1 and len(size) == 2 and self._runs(length) and not outputs(style).derivative:
-            self.ctx.kernel(_FILE, "shade_run")(
+            self.ctx.kernel(_FILE, "shade_run", (("MAPPING", mapping),))(
                 self.ctx.queue,
                 (-(-length // contract.RUN_PIXELS),),
                 (1,),
@@ -240,8 +293,7 @@ class Painter:
                 i(samples.maxiter),
                 own.canvas,
                 i(own.entries),
-                density,
-                offset,
+                *phase,
                 i(length),
                 i(base),
                 canvas.buffer,
@@ -255,6 +307,7 @@ class Painter:
                 ("LIST", int(pixels is not None)),
                 ("SLOPE", int(style.needs_slope)),
                 ("DISTANCE", int(style.needs_distance)),
+                ("MAPPING", mapping),
             ),
         )
         kernel(
@@ -269,8 +322,7 @@ class Painter:
             own.canvas,
             own.light,
             i(own.entries),
-            density,
-            offset,
+            *phase,
             f(style.light[0]),
             f(style.light[1]),
             f(style.relief),
@@ -300,7 +352,8 @@ class Painter:
         if canvas.rgb:
             return self.ctx.download(canvas.buffer, out)
         length, kernel, queue = canvas.width * canvas.height, self.ctx.kernel, self.ctx.queue
-        runs = layout == RGB and self._runs(length)
+        runs = layout == RGB and self._runs(length) and canvas.width >= contract.RUN_LANES
+        width = np.int32(canvas.width)
         target = (
             self.ctx.target(out) if runs or layout != RGB else None
         )  # to_rgb writes beyond the picture's end
@@ -308,9 +361,11 @@ class Painter:
         with self.ctx.finished_on_error():
             if runs:
                 groups = -(-length // contract.RUN_PIXELS)
-                kernel(_FILE, "to_rgb_run")(queue, (groups,), (1,), canvas.buffer, np.int32(length), buffer)
+                kernel(_FILE, "to_rgb_run")(
+                    queue, (groups,), (1,), canvas.buffer, np.int32(length), width, buffer
+                )
             elif layout == RGB:
-                kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, buffer)
+                kernel(_FILE, "to_rgb")(queue, ((length + 3) // 4,), None, canvas.buffer, width, buffer)
             elif layout == RGB10:
                 kernel(_FILE, "to_rgb10")(queue, (length,), None, canvas.buffer, buffer)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mandel.device.context import Buffer, Target
+from mandel.device.context import Argument, Buffer, Target
 
 # Rows of samples that perturbation may iterate together, as one group.
 LOCKSTEP_ROWS = 4
@@ -54,10 +54,11 @@ class ColourTarget:
     """What a kernel needs to colour samples as it makes them, one a pixel (``Painter.colour_target``).
 
     Attributes:
-        palette_table: uint32 device buffer, the palette's ring: canvas pixels, or bytes R, G, B, 0. One more entry is
-            the interior's.
+        palette_table: uint32 device buffer, the palette's ring: canvas pixels, or bytes R, G, B, 0 (four rings then,
+            see finish.h). One more entry is the interior's.
         entries: their number, without the interior's.
-        density, offset: as of ``ColourStyle``.
+        mapping: a number of the contract (MAP_ROOT ...).
+        phase: a kernel's arguments MAPPING_PARAMETERS (runs.h).
         target: the picture, in the device's memory or the host's.
         rgb: whether it holds bytes of RGB; else canvas pixels (uint32).
         first: the pixel of the picture at which the samples begin.
@@ -65,8 +66,8 @@ class ColourTarget:
 
     palette_table: Buffer
     entries: int
-    density: float
-    offset: float
+    mapping: int
+    phase: tuple[Argument, ...]
     target: Target
     rgb: bool
     first: int

@@ -14,7 +14,8 @@ from mandel.plan.blocks import Block
 from mandel.plan.strip_plan import Layout
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import Canvas, Painter, outputs
-from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, round_fractions
+from mandel.render.raw_strip import Piece, RawStrip, RawStripWriter, codes_of, round_fractions
+from mandel.render.samples import Outputs
 from mandel.render.tally import Reached, Tally
 
 _FILE = "resample.cl"
@@ -46,9 +47,12 @@ class StripRenderer:
         Texels that no block covers are black.
 
         Args:
+            style: its ``edge`` counts samples.
             writer: also gets the raw samples.
         """
         ctx, tally = self._renderer.context, Tally(self._renderer.context, maxiter)
+        # What is kept serves relief and edge, if it serves one of them.
+        wanted = Outputs(*2 * [outputs(style).derivative])
 
         def pieces() -> Iterator[Piece]:
             for block in blocks:
@@ -56,11 +60,12 @@ class StripRenderer:
                 for first, rows in self._renderer.bands(grid, maxiter):
                     begun, row = time.monotonic(), block.row + first
                     samples = self._renderer.samples(
-                        grid.band(first, rows), maxiter, bailout, outputs(style), grid, tally=tally
+                        grid.band(first, rows), maxiter, bailout, wanted, grid, tally=tally
                     )
                     round_fractions(ctx, samples, bailout)
+                    codes = codes_of(ctx, samples)
                     if writer is not None and writer.wanted:
-                        writer.take(ctx, samples, row, block.col, begun)
+                        writer.take(ctx, samples, row, block.col, begun, codes)
                     yield Piece(row, block.col, samples)
 
         return self._paint(layout, layout.finest, pieces(), style, tally)
@@ -72,7 +77,7 @@ class StripRenderer:
             base: the samples' level. Finer levels of the layout repeat its texels.
 
         Raises:
-            RenderError: BAD_STRIP; BAD_SAMPLES for a style that needs more than counts and fractions.
+            RenderError: BAD_STRIP; BAD_SAMPLES for a style that needs more than the samples have.
         """
         rows, cols = layout.shape(base)
         if any(piece.row + piece.rows > rows or piece.col + piece.cols > cols for piece in raw.places):
@@ -89,8 +94,6 @@ class StripRenderer:
     def _paint(
         self, layout: Layout, base: int, pieces: Iterator[Piece], style: ColourStyle, tally: Tally
     ) -> np.ndarray:
-        if style.needs_distance:
-            raise RenderError("BAD_SAMPLES", "distance colours have a width in pixels, strips have no pixels")
         ctx = self._renderer.context
         texels = ctx.empty(4 * layout.size)
         ctx.cl.enqueue_fill_buffer(ctx.queue, texels, np.uint32(0), 0, 4 * layout.size)

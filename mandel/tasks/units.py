@@ -11,6 +11,9 @@ from mandel.plan.strip_plan import Layout, Rows
 from mandel.plan.view import View
 from mandel.video.coding import DEFAULT, Coding
 
+# How a strip's raw samples begin as bytes: counts and fractions alone, or slopes and distances too.
+RAW_PLAIN, RAW_SHADED = b"mandel\0\1", b"mandel\0\2"
+
 
 @dataclass(frozen=True)
 class FrameUnit:
@@ -52,9 +55,14 @@ class SegmentUnit:
 
 @dataclass(frozen=True)
 class LimitUnit:
-    """Find the iteration limit that a view needs."""
+    """Find the iteration limit that a view needs, and how its counts are distributed.
+
+    Attributes:
+        given: the limit, if it is not to be found.
+    """
 
     view: View
+    given: int | None = None
 
 
 @dataclass(frozen=True)

@@ -172,9 +172,9 @@ def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, Facts
 def find_limit(
     unit: LimitUnit, slot: Slot, reference: Reference | None = None
 ) -> tuple[IterationLimit, Facts]:
-    """The iteration limit that a key view needs."""
+    """The iteration limit that a key view needs, and the quantiles of its counts."""
     own = worker_context(slot)
-    return view_limit(own.frames, unit.view, reference), own.facts
+    return view_limit(own.frames, unit.view, reference, given=unit.given), own.facts
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, Facts]:

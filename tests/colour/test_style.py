@@ -29,6 +29,16 @@ def test_a_palette_has_light_and_dark_and_passes_its_control_colours(name):
         assert np.abs(near - list(bytes.fromhex(colour))).max() < 2
 
 
+def test_an_own_palette_is_a_ring_like_the_named_ones():
+    ring = palettes.RINGS["silver"]
+    text = ",".join(f"{place}:{colour}" for place, colour in ring)
+    assert np.array_equal(palette_table.colour_table(text), palette_table.colour_table("silver"))
+    even = palette_table.colour_table("000000,ff0000,00ff00,0000ff")
+    for k, colour in enumerate([(0, 0, 0), (255, 0, 0), (0, 255, 0), (0, 0, 255)]):
+        near = transfer.encode_srgb(even[k * palette_table.SIZE // 4]) * 255
+        assert np.abs(near - colour).max() < 3
+
+
 def test_tables_cannot_be_changed_by_mistake():
     with pytest.raises(ValueError):
         palette_table.colour_table(palettes.DEFAULT)[0] = 1
@@ -38,6 +48,7 @@ def test_tables_cannot_be_changed_by_mistake():
     "wrong, code",
     [
         ({"palette": "no such"}, "UNKNOWN_PALETTE"),
+        ({"palette": "102030"}, "UNKNOWN_PALETTE"),
         ({"density": 0.0}, "OUT_OF_RANGE"),
         ({"density": float("nan")}, "OUT_OF_RANGE"),
         ({"offset": float("inf")}, "OUT_OF_RANGE"),

@@ -180,7 +180,7 @@ def test_frames_inside_of_the_set(lives):
 def test_limits_given_up(lives, monkeypatch):
     asked = []
 
-    def given_up(renderer, view, reference):
+    def given_up(renderer, view, reference=None, given=None):
         asked.append(view)
         return IterationLimit(500, False, "as ordered")
 

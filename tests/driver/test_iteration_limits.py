@@ -8,7 +8,7 @@ import pytest
 
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.iteration_limits import IterationLimits
-from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, WorkItem
+from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, STRIP, WorkItem
 from mandel.payload.payload import parse
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.iteration_limit import FIRST_LIMIT, REFERENCE_STEPS, IterationLimit
@@ -25,6 +25,7 @@ def payload(**fields):
         "num_frames": 300,
         "start_delta": "2",
         "end_delta": "1e-9",
+        "mapping": "root",
     }
     return parse(loads(json.dumps({**known, **fields}).encode()))
 
@@ -118,3 +119,35 @@ def test_a_given_limit_needs_no_view():
     limits = IterationLimits(payload(maxiter=700))
     assert limits.needs("1e-9") == () and limits.of("1e-9") == 700 and limits.given_up() == []
     assert recipe_of(payload(maxiter=700, end_delta="1e-3")).needs(WorkItem(FRAME, 0)) == ()
+
+
+@pytest.mark.parametrize("sampling", ["exact", "shared"])
+@pytest.mark.parametrize("maxiter", ["auto", 700])
+def test_an_even_mapping_needs_all_key_views_and_changes_no_limit(sampling, maxiter):
+    """Every frame is coloured by the whole zoom's curve; strips serve both mappings, as their limits are the same."""
+    even, root = (
+        recipe_of(payload(mapping=name, sampling=sampling, maxiter=maxiter)) for name in ("even", "root")
+    )
+    keys = [WorkItem(LIMIT, key) for key in range(9)]
+    first = even._limits.needs("2")
+    assert list(first) == keys == list(even._limits.curve_needs()) and not root._limits.curve_needs()
+    for key in keys:
+        counts = tuple(10.0 * (key.index + 1) + k for k in range(33))
+        for recipe in (even, root):
+            recipe.learn(key, IterationLimit(1000 * (key.index + 1), True, counts=counts))
+    for delta in ("2", "1e-4", "1e-9"):
+        assert even._limits.of(delta) == root._limits.of(delta)
+    assert even._limits.unit(0).given == (None if maxiter == "auto" else maxiter)
+    assert len(even._limits.curve()) > 9 and root._limits.curve() == ()
+    item = WorkItem(FRAME if sampling == "exact" else STRIP, 0)
+    assert even.unit(item).style.curve == even._limits.curve() and root.unit(item).style.curve == ()
+
+
+def test_few_frames_have_the_colours_of_many():
+    """A preview of a zoom, exact or shared, is coloured like the zoom."""
+    asked = [("exact", 3), ("exact", 300), ("shared", 3), ("shared", 300)]
+    found = [IterationLimits(payload(mapping="even", sampling=how, num_frames=n)) for how, n in asked]
+    first = [limits.unit(item.index) for limits in found[:1] for item in limits.curve_needs()]
+    assert len(first) == 9
+    for limits in found[1:]:
+        assert [limits.unit(item.index) for item in limits.curve_needs()] == first

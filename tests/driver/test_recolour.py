@@ -9,7 +9,7 @@ import pytest
 
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.recipes.choose import recipe_of
-from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
+from mandel.driver.recipes.recipe import FRAME, LEARNED, LIMIT, REFERENCE, STRIP, WorkItem
 from mandel.payload.payload import Payload, parse
 from mandel.protocol.strict_json import loads
 from mandel.tasks.units import StripUnit
@@ -50,10 +50,14 @@ class Zoom:
     def make(self, item: WorkItem):
         if item in self.made:
             return self.made[item]
-        unit, inputs = self.recipe.unit(item), [self.make(need) for need in self.recipe.needs(item)]
+        inputs = [(need, self.make(need)) for need in self.recipe.needs(item)]
+        inputs = [made for need, made in inputs if need.kind not in LEARNED]
+        unit = self.recipe.unit(item)
         if item.kind == STRIP and not isinstance(unit, StripUnit):
             inputs = [self.files.read(item.index)]
         self.made[item], facts = FUNCTIONS[item.kind](unit, SLOT, *inputs)
+        if item.kind in LEARNED:
+            self.recipe.learn(item, self.made[item])
         if isinstance(unit, StripUnit):
             self.iterated.append(item.index)
             event = self.files.made(item.index, unit.layout.finest, facts.get("raw"))
@@ -93,7 +97,45 @@ def test_another_palette_is_the_direct_rendering(kept, tmp_path):
     for index in (0, 3, 6):
         a, b = again.frames(index)[0], direct.frames(index)[0]
         assert (a == b).all() and (a != frames[index]).any()
-    assert not again.iterated and REFERENCE not in {item.kind for item in again.made}
+    # Beside frames only the key views are made again, and what these need: they tell how colours follow the counts.
+    assert not again.iterated and {LIMIT, STRIP} < {item.kind for item in again.made}
+    root = Zoom(replace(asked, mapping="root"), tmp_path, strips, p)
+    root.frames(0, 6)
+    assert not {item.kind for item in root.made} & {LIMIT, REFERENCE}
+
+
+LOOKS = [
+    {"density": "2.5", "offset": "0.3"},
+    {"mapping": "linear", "density": "0.5"},
+    {"mapping": "log"},
+    {"mapping": "even"},
+    {"mapping": "even", "density": "0.7", "relief": "0.3"},
+    {"interior": "ff8000", "palette": "102030,f0e0d0,80a0ff"},
+    {"relief": "0.8", "relief_angle": "20"},
+    {"edge": "3"},
+    {"relief": "0.8", "edge": "3", "interior": "203040", "palette": "silver"},
+]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids="-".join)
+@pytest.mark.parametrize("shaded", [False, True])
+def test_every_look_is_the_direct_rendering(kept, shaded, look, tmp_path, shaded_strips):
+    """Strips of a look with relief have all that looks need; from others relief and edge are iterated anew."""
+    p, strips, _ = kept
+    asked = replace(p, keep_strips=False, **look)
+    again, direct = Zoom(asked, tmp_path, shaded_strips if shaded else strips, p), Zoom(asked, tmp_path)
+    for index in (0, 6):
+        assert (again.frames(index)[0] == direct.frames(index)[0]).all()
+    needs_more = not shaded and ("relief" in look or "edge" in look)
+    assert bool(again.iterated) == needs_more
+
+
+@pytest.fixture(scope="module")
+def shaded_strips(kept, tmp_path_factory):
+    """The strips of the same zoom with relief."""
+    zoom = Zoom(replace(kept[0], relief="0.5"), tmp_path_factory.mktemp("shaded"))
+    zoom.frames(*range(kept[0].num_frames))
+    return zoom.kept
 
 
 @pytest.mark.parametrize(
@@ -135,7 +177,7 @@ def test_a_damaged_file_is_noticed(kept, tmp_path):
     (number, (path, base, size, _)) = next(iter(strips.items()))
     wrong = strips | {number: [path, base, size, hashlib.sha256(b"").hexdigest()]}
     files = StripFiles("job", tmp_path, wrong, keeps=True)
-    recipe = recipe_of(p, files)
+    recipe = recipe_of(replace(p, mapping="root"), files)
     assert not recipe.needs(WorkItem(STRIP, number)) and files.read(number) is None
     assert isinstance(recipe.unit(WorkItem(STRIP, number)), StripUnit)
 

@@ -90,6 +90,7 @@ def payload(rng):
         "start_delta": "3",
         "end_delta": "1e-20" if deep else rng.choice(("3", "1e-2", "1e-6")),
         "maxiter": "auto" if auto else 500,
+        "mapping": "root",
         "easing": rng.choice(("0", "0.5", "1")),
         "rotation": rng.choice(("0", "90")),
     }
@@ -280,7 +281,13 @@ def test_what_a_shared_frame_needs_is_made_in_few_calls_beside_full_slots(seed, 
             world.add(f"longer{number}", f"y{number}")
         for _ in range(40):
             world.step()
-    fields = {"num_frames": 50, "frame_width": SIDES[0], "frame_height": SIDES[1], "sampling": "shared"}
+    fields = {
+        "num_frames": 50,
+        "frame_width": SIDES[0],
+        "frame_height": SIDES[1],
+        "sampling": "shared",
+        "mapping": "root",
+    }
     text = json.dumps(fields | {"start_delta": "3", "end_delta": "1e-4", "maxiter": "auto"})
     begun = world.clock.now
     world.add("new", "z", parse(loads(text.encode()), PayloadLimits()))

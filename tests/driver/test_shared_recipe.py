@@ -13,7 +13,13 @@ from mandel.protocol.strict_json import loads
 
 
 def job(**fields) -> JobRun:
-    known = {"frame_width": 640, "frame_height": 360, "maxiter": 1000, "sampling": "shared"}
+    known = {
+        "frame_width": 640,
+        "frame_height": 360,
+        "maxiter": 1000,
+        "sampling": "shared",
+        "mapping": "root",
+    }
     return JobRun("j", parse(loads(json.dumps({**known, **fields}).encode())), Path("/nowhere"), {})
 
 

@@ -13,7 +13,6 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.driver.recipes.recipe import VIDEO_BAILOUT
 from mandel.payload import in_file
@@ -24,6 +23,7 @@ from mandel.render.frame import FrameRenderer
 from mandel.video import ffmpeg
 from tests.support.service import ROOT
 from tests.support.video import stream
+from tests.support.zooms import Zoomed
 
 
 def decoded(path: Path, width: int, height: int) -> np.ndarray:
@@ -44,8 +44,9 @@ def test_the_seed_s_payload(service, tmp_path):
     frames = decoded(out, 1000, 1000)
     zoom = Zoom("-1.338238635", "-0.057237059", "2.5", "0.0001", 50, 1000, 1000)
     renderer = FrameRenderer(device_context())
+    style = Zoomed(device_context(), parse(loads((ROOT / "payload.json").read_bytes()))).style()
     for index in (0, 49):
-        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, ColourStyle(), 1, layout="yuv420")
+        exact = renderer.picture(zoom.view(index), 1000, VIDEO_BAILOUT, style, 1, layout="yuv420")
         difference = frames[index, :1000].astype(float) - exact[:1000]
         assert np.sqrt((difference**2).mean()) < 6, index
 
@@ -224,15 +225,16 @@ def test_a_lossless_film_has_the_pictures_as_they_were_rendered(service, payload
     assert asked == parse(loads(Path(path).read_bytes()))
     if sampling == "exact":
         zoom, renderer = Zoom.of(asked), FrameRenderer(device_context())
-        wanted = [renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, ColourStyle()) for k in range(3)]
+        style = Zoomed(device_context(), asked).style()
+        wanted = [renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, style) for k in range(3)]
         assert np.array_equal(found, np.stack(wanted))
-    # The same pictures in ten bits, whose upper eight these are, but for rounding.
+    # The same pictures in ten bits, whose upper eight these are, but for dither.
     ten = tmp_path / "ten.mov"
     run = service.client(path, "-o", str(ten), "--bits", "10")
     assert run.returncode == 0, run.stderr
     raw = ffmpeg.run(["-i", f"file:{ten}", "-f", "rawvideo", "-pix_fmt", "gbrp10le", "pipe:1"])
     planes = np.frombuffer(raw, "<u2").reshape(3, 3, 64, 96)[:, [2, 0, 1]].transpose(0, 2, 3, 1)
-    assert np.abs(planes / 1023 - found / 255).max() <= 0.5 / 255 + 1.5 / 1023
+    assert np.abs(planes / 1023 - found / 255).max() <= 1 / 255 + 1.5 / 1023
 
 
 def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
@@ -240,9 +242,10 @@ def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
     run = service.client(path, "--frames", str(folder))
     assert run.returncode == 0 and run.stdout.strip() == str(folder), run.stderr
     assert sorted(file.name for file in folder.iterdir()) == [f"frame-{k:05d}.png" for k in range(5)]
-    zoom, renderer = Zoom.of(parse(loads(Path(path).read_bytes()))), FrameRenderer(device_context())
+    asked, renderer = parse(loads(Path(path).read_bytes())), FrameRenderer(device_context())
+    zoom, style = Zoom.of(asked), Zoomed(device_context(), asked).style()
     for k in range(5):
-        wanted = renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, ColourStyle())
+        wanted = renderer.picture(zoom.view(k), 300, VIDEO_BAILOUT, style)
         assert np.array_equal(iio.imread(folder / f"frame-{k:05d}.png"), wanted)
     assert {file.name for file in tmp_path.iterdir()} == {"payload.json", "frames"}
     run = service.client(path, "--frames", str(folder))
@@ -255,7 +258,7 @@ def test_frames_are_files_of_what_was_rendered(service, payload_file, tmp_path):
         ["-i", f"file:{tmp_path}/ten/frame-00004.png", "-f", "rawvideo", "-pix_fmt", "rgb48le", "-"]
     )
     levels = np.frombuffer(raw, "<u2").reshape(64, 96, 3)
-    assert np.abs(levels / 65535 - wanted / 255).max() <= 0.5 / 255 + 1.5 / 1023
+    assert np.abs(levels / 65535 - wanted / 255).max() <= 1 / 255 + 1.5 / 1023
     assert len(np.unique(levels)) > 256
 
 

@@ -43,7 +43,7 @@ def raw(re: str, im: str, delta: str, maxiter: int, bailout: float = 2.0, width:
 
 
 def zoomed(**fields) -> Zoomed:
-    return Zoomed(device_context(), parse(loads(json.dumps(fields).encode())))
+    return Zoomed(device_context(), parse(loads(json.dumps({"mapping": "root"} | fields).encode())))
 
 
 def test_left_of_the_tip():

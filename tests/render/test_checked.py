@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from mandel import kernels
+from mandel.colour.curve import even_curve
 from mandel.colour.style import ColourStyle
 from mandel.device.choose import choose
 from mandel.device.context import DeviceContext
@@ -320,6 +321,9 @@ LOOKS = [
     ColourStyle(relief=0.7, relief_angle=30),
     ColourStyle(edge=1.5),
     ColourStyle(relief=1, edge=3),
+    ColourStyle(mapping="linear"),
+    ColourStyle(mapping="log"),
+    ColourStyle(mapping="even", curve=even_curve([(1, 3, 9, 27, 300), (250, 300, 320, 400, 900)])),
 ]
 
 
@@ -407,6 +411,7 @@ class Kept(Zoomed):
         {"frame_width": 20, "frame_height": 62, "end_delta": "30", "rotation": "50", "maxiter": 100},
         {"frame_width": 2, "frame_height": 2, "end_delta": "0.7", "strip_density": "0.6", "maxiter": 50},
         {"frame_width": 24, "frame_height": 2, "end_delta": "1e-3", "strip_density": "3", "maxiter": 200},
+        {"frame_width": 24, "frame_height": 16, "end_delta": "0.3", "maxiter": 300, "relief": 1, "edge": 2},
         {"frame_width": 16, "frame_height": 10, "start_delta": "1e-12", "end_delta": "1e-14", "maxiter": 900},
     ],
 )

@@ -1,13 +1,14 @@
 """Raw samples to bytes and back, on whatever device there is."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mandel.device.context import device_context
 from mandel.errors import RenderError
-from mandel.render.raw_strip import STEPS, RawStrip, RawStripWriter, least_fraction, round_fractions
+from mandel.render.raw_strip import STEPS, RawStrip, RawStripWriter, codes_of, least_fraction, round_fractions
 from mandel.render.samples import Samples
 
 BAILOUT = 1024.0
@@ -55,6 +56,35 @@ def test_what_was_packed_comes_back(maxiter):
         assert (back[0] == count).all() and (back[1] == finished_on_error[1]).all() and piece.col == 3
         assert np.abs(back[1] - frac).max() < 0.002  # a thousandth lay beyond the range
         assert (back[1][count > maxiter] == 0).all()
+
+
+def test_slopes_and_distances_come_back_as_they_were_rounded():
+    ctx, made = device_context(), samples(device_context(), 1000)
+    random = np.random.default_rng(3)
+    angle = random.random((made.rows, made.cols)) * 2 * np.pi
+    slope = np.stack([np.cos(angle), np.sin(angle)], axis=2).astype(np.float32)
+    distance = np.exp2(random.uniform(-10, 12, angle.shape)).astype(np.float32)
+    slope[0, 0], distance[0, 0] = 0, 0
+    made = replace(made, slope=ctx.upload(slope), distance=ctx.upload(distance))
+    writer = RawStripWriter(1000, BAILOUT)
+    round_fractions(ctx, made, BAILOUT)
+    writer.take(ctx, made, 0, 3, time.monotonic(), codes_of(ctx, made))
+    data = writer.data()
+    (piece,) = RawStrip(data).pieces(ctx)
+    found = []
+    for it in (made, piece.samples):
+        found.append((
+            ctx.download(it.slope, np.empty_like(slope)), ctx.download(it.distance, np.empty_like(distance))
+        ))  # fmt: skip
+    assert all((a == b).all() for a, b in zip(*found, strict=True))
+    assert all((a == b).all() for a, b in zip(arrays(ctx, made), arrays(ctx, piece.samples), strict=True))
+    slopes, distances = found[1]
+    assert (slope * slopes).sum(axis=2).ravel()[1:].min() > np.cos(1.01 * np.pi / 256)
+    within = (distance > 1 / 64) & (distance < 900)
+    assert np.abs(np.log2(distances[within] / distance[within])).max() < 1.01 / 32
+    assert distances[~within & (distance < 1)].max() <= 1 / 63 and distances.max() < 1024
+    with pytest.raises(RenderError):
+        list(RawStrip(data[:-5]).pieces(ctx))
 
 
 def test_smooth_samples_take_few_bytes():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import mandel.render.perturbed as perturbed
+from mandel.colour.curve import even_curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext, device_context
 from mandel.plan.nucleus import locate
@@ -143,8 +144,11 @@ def test_whatever_lies_where_samples_are_missing_is_coloured(as_gpu):
     frac = np.array([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-45, 0.5, -0.0] * 8, np.float32)
     count = np.repeat(np.array([-(2**31), -1, 0, 1, 1000, 1001, 2**31 - 1, 77], np.int32), 8)
     samples = Samples(8, 8, 1000, as_gpu.upload(count), as_gpu.upload(frac))
-    for n in (1, 2):
-        assert Painter(as_gpu).paint(samples, ColourStyle(), n).shape == (8 // n, 8 // n, 3)
+    curve = even_curve([(1, 3, 9, 27, 300)])
+    for style in (*(ColourStyle(mapping=name) for name in ("root", "linear", "log")),
+                  ColourStyle(mapping="even", curve=curve)):  # fmt: skip
+        for n in (1, 2):
+            assert Painter(as_gpu).paint(samples, style, n).shape == (8 // n, 8 // n, 3)
 
 
 def test_control_comes_back_whatever_is_asked():

@@ -55,6 +55,8 @@ SPIRAL = "-0.743643887037151,0.131825904205330"
         {"num_frames": 3, "start_delta": "0.3", "end_delta": "1e-8", "point": SPIRAL, "maxiter": 3000},
         {"num_frames": 4, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "rotation": "200"},
         {"num_frames": 6, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "easing": "0.7"},
+        {"num_frames": 4, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "relief": "1"},
+        {"num_frames": 4, "start_delta": "0.3", "end_delta": "0.02", "point": SPIRAL, "interior": "5080c0"},
         {
             "num_frames": 4,
             "start_delta": "1",
@@ -142,6 +144,20 @@ def test_strips_serve_every_frame_rate():
 def test_black_where_the_set_is():
     p = payload(num_frames=2, start_delta="0.1", end_delta="0.05", point="-0.2,0")
     assert zoomed(p).frame(1).max() == 0
+
+
+def test_an_edge_is_as_wide_as_asked_at_the_corner_and_thinner_towards_the_centre():
+    p = payload(num_frames=1, start_delta="0.01", point=SPIRAL, frame_width=240, edge="6", density="0.01")
+    shared = zoomed(p)
+    frame, alone = shared.frame(0).mean(axis=2), shared.alone(0, 4).mean(axis=2)
+    bare = zoomed(replace(p, edge="0")).alone(0, 4).mean(axis=2)
+    corners = np.concatenate([part[rows, :24].ravel() - alone[rows, :24].ravel() for part in (frame,)
+                              for rows in (slice(0, 12), slice(-12, None))])  # fmt: skip
+    dimmed = (bare - alone).mean()
+    assert dimmed > 10
+    assert abs(corners.mean()) < 0.25 * dimmed
+    middle = slice(35, 55), slice(105, 135)
+    assert (frame - alone)[middle].mean() > 0.25 * dimmed
 
 
 def test_another_palette_needs_another_strip():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from mandel.colour.curve import even_curve
 from mandel.colour.style import ColourStyle
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, STRIP, WorkItem
 from mandel.driver.recipes.shared import SharedRecipe
@@ -18,7 +20,7 @@ from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import EDGE_CONTRAST, Painter
-from mandel.render.raw_strip import RawStrip, RawStripWriter, least_fraction, round_fractions
+from mandel.render.raw_strip import RawStrip, RawStripWriter, codes_of, least_fraction, round_fractions
 from mandel.render.resampler import Resampler
 from mandel.render.samples import Samples
 from mandel.render.strip import StripRenderer
@@ -31,6 +33,9 @@ LOOKS = {
     "relief": ColourStyle(relief=0.7),
     "edge": ColourStyle(edge=2.0),
     "both": ColourStyle(relief=1.0, edge=0.5, density=30.0),
+    "linear": ColourStyle(mapping="linear"),
+    "log": ColourStyle(mapping="log"),
+    "even": ColourStyle(mapping="even", curve=even_curve([(1, 3, 9, 27, 300), (250, 300, 320, 400, 900)])),
 }
 _SIZES = (
     (1, 1),
@@ -102,7 +107,9 @@ def extremes(ctx) -> dict[str, np.ndarray]:
     slope = np.resize(np.array([0.0, 1.0, -1.0, 0.6, 0.8], f), (6, 8, 2))
     for density, offset in ((1e-6, -1e6), (0.3, 0.4), (1e6, 1e6)):
         for name, usual in LOOKS.items():
-            style = ColourStyle(usual.palette, density, offset, usual.relief, 360.0, 1e6 * usual.edge / 2.0)
+            style = replace(
+                usual, density=density, offset=offset, relief_angle=360.0, edge=1e6 * usual.edge / 2.0
+            )
             for n in (1, 2):
                 samples = Samples(6, 8, 2_000_000_000, *map(ctx.upload, (count, frac, distance, slope)))
                 made[f"{name} {density} {n}: any"] = Painter(ctx).paint(samples, style, n)
@@ -143,10 +150,17 @@ def raw_strips(ctx) -> dict[str, np.ndarray]:
                 frac = (low + random.random((rows, cols)) * 1.001).astype(np.float32)
                 inside = random.random((rows, cols)) < 0.2
                 count[inside], frac[inside] = maxiter + 1, 0
-                samples = Samples(rows, cols, maxiter, ctx.upload(count), ctx.upload(frac))
+                angle = random.random((rows, cols)) * 7
+                slope = np.stack([np.cos(angle), np.sin(angle)], axis=2).astype(np.float32)
+                distance = np.exp2(random.uniform(-149, 128, (rows, cols))).astype(np.float32)
+                slope[inside], distance[inside] = 0, 0
+                samples = Samples(
+                    rows, cols, maxiter, *map(ctx.upload, (count, frac, distance, slope))
+                )  # fmt: skip
                 round_fractions(ctx, samples, bailout)
+                codes = codes_of(ctx, samples)
                 writer = RawStripWriter(maxiter, bailout)
-                writer.take(ctx, samples, 0, 0, time.monotonic())
+                writer.take(ctx, samples, 0, 0, time.monotonic(), codes)
                 for piece in RawStrip(writer.data()).pieces(ctx):
                     key = f"{maxiter} {bailout} {rows}x{cols}"
                     back = ctx.download(piece.samples.count, np.empty((rows, cols), np.int32))
@@ -157,6 +171,8 @@ def raw_strips(ctx) -> dict[str, np.ndarray]:
                         piece.samples.frac, np.empty((rows, cols), np.float32)
                     )
                     assert (made[f"{key}: frac"] == finished_on_error).all(), key
+                    distances = ctx.download(piece.samples.distance, np.empty((rows, cols), np.float32))
+                    assert (distances == ctx.download(samples.distance, distances.copy())).all(), key
     return made
 
 
@@ -192,6 +208,7 @@ class Shared:
             "start_delta": "2.5",
             "end_delta": "1e-3",
             "sampling": "shared",
+            "mapping": "root",
             **fields,
         }
         self.recipe = SharedRecipe(parse(loads(json.dumps(payload).encode())))

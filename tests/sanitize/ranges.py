@@ -57,7 +57,7 @@ def _equal(ctx, what: str, far: Buffer, near: Buffer) -> None:
 def shading(ctx) -> dict[str, np.ndarray]:
     """The last pixels of a canvas, supersampled and not, from a band and from a list."""
     painter = Painter(ctx)
-    palette_table = painter._ring(ColourStyle().palette)
+    palette_table = painter._ring(ColourStyle().palette, ColourStyle().interior)
     count, frac = (np.resize(np.arange(1, 99, dtype=kind), 64 * 64) for kind in (I, F))
     values = (
         ctx.upload(count),
@@ -72,6 +72,9 @@ def shading(ctx) -> dict[str, np.ndarray]:
         I(palette_table.entries),
         F(0.3),
         F(0.4),
+        None,
+        None,
+        I(0),
         F(1),
         F(0),
         F(0.5),
@@ -105,7 +108,18 @@ def shading(ctx) -> dict[str, np.ndarray]:
             _equal(ctx, f"shade {n} {extra} of a list", far, near)
     base, far, near = PIXELS - 4096, ctx.empty(4 * 4096), ctx.empty(4 * 4096)
     run = ctx.kernel("colour.cl", "shade_run")
-    head = *values[:2], I(10**6), palette_table.canvas, I(palette_table.entries), F(0.3), F(0.4), I(4096)
+    head = (
+        *values[:2],
+        I(10**6),
+        palette_table.canvas,
+        I(palette_table.entries),
+        F(0.3),
+        F(0.4),
+        None,
+        None,
+        I(0),
+        I(4096),
+    )
     run(ctx.queue, (1,), (1,), *head, I(base), Moved(far, 4 * base))
     run(ctx.queue, (1,), (1,), *head, I(0), near)
     _equal(ctx, "shade_run", far, near)
@@ -181,10 +195,14 @@ def developing(ctx) -> dict[str, np.ndarray]:
         (1,),
         Moved(canvas, 4 * base),
         I(PIXELS),
+        I(SIDE),
         Moved(far, 3 * base),
         first=(PIXELS // 4096 - 1, 0, 0),
     )
-    kernel("colour.cl", "to_rgb_run")(ctx.queue, (1,), (1,), canvas, I(4096), near)
+    # The last row of a picture is an odd one, as is the second row of 2 x 4096 pixels.
+    both, pair = ctx.upload(np.resize(_numbers(4096), 2 * 4096)), ctx.empty(6 * 4096)
+    kernel("colour.cl", "to_rgb_run")(ctx.queue, (2,), (1,), both, I(2 * 4096), I(4096), pair)
+    near = ctx.upload(ctx.download(pair, np.empty(6 * 4096, np.uint8))[3 * 4096 :].copy())
     _equal(ctx, "to_rgb_run", far, near)
     far.bytes()[:] = 0
     kernel("colour.cl", "to_rgb")(
@@ -192,6 +210,7 @@ def developing(ctx) -> dict[str, np.ndarray]:
         (PIXELS // 4,),
         None,
         Moved(canvas, 4 * base),
+        I(SIDE),
         Moved(far, 3 * base),
         first=(base // 4, 0, 0),
     )
@@ -199,7 +218,7 @@ def developing(ctx) -> dict[str, np.ndarray]:
 
     whole, small = (
         np.zeros(PIXELS * 3 // 2, np.uint8),
-        np.zeros(SIDE * 2 * 3 // 2, np.uint8),
+        np.zeros(SIDE * 8 * 3 // 2, np.uint8),
     )  # pages nobody touches
     canvas = ctx.upload(_numbers(2 * SIDE))
     kernel("colour.cl", "to_yuv420")(
@@ -210,12 +229,21 @@ def developing(ctx) -> dict[str, np.ndarray]:
         HostMemory(whole),
         first=(0, SIDE // 2 - 1, 0),
     )
-    kernel("colour.cl", "to_yuv420")(ctx.queue, (SIDE // 2, 1), None, canvas, HostMemory(small))
-    half, ends = SIDE // 2, (PIXELS, PIXELS * 5 // 4, PIXELS * 3 // 2)
-    got = np.concatenate(
-        [whole[end - size : end] for end, size in zip(ends, (2 * SIDE, half, half), strict=True)]
+    # The last rows of the picture have the thresholds of the seventh and eighth.
+    kernel("colour.cl", "to_yuv420")(
+        ctx.queue,
+        (SIDE // 2, 4),
+        None,
+        Moved(canvas, 4 * (6 * SIDE)),
+        HostMemory(small),
+        first=(0, 3, 0),
     )
-    assert np.array_equal(got, small), "to_yuv420"
+    last = [
+        [plane[end - size : end] for end, size in zip(ends, (2 * SIDE, SIDE // 2, SIDE // 2), strict=True)]
+        for plane, pixels in ((whole, PIXELS), (small, 8 * SIDE))
+        for ends in [(pixels, pixels * 5 // 4, pixels * 3 // 2)]
+    ]
+    assert all(map(np.array_equal, *last)), "to_yuv420"
     return {}
 
 

@@ -204,7 +204,9 @@ def _all() -> dict[str, Scenario]:
             )
     for name, run in ranges.ALL.items():
         made[f"greatest numbers, {name}"] = Scenario(run, (), want=ranges.nothing)
-    made["raw strips"] = Scenario(pictures.raw_strips, ("round_fractions", "differences", "split"))
+    made["raw strips"] = Scenario(
+        pictures.raw_strips, ("round_fractions", "differences", "split", "derivative_codes", "from_codes")
+    )
     return made
 
 

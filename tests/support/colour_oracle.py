@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mandel.colour import palette_table, transfer
+from mandel.colour.mappings import EVEN, LINEAR, LOG, ROOT
 from mandel.colour.style import ColourStyle
 
 
@@ -29,9 +30,9 @@ def linear(
     """
     mu = np.maximum(count + frac.astype(np.float64), 0.0)
     colours = palette_table.colour_table(style.palette).astype(np.float64)
-    turns = style.offset + style.density * np.sqrt(mu)
+    turns = style.offset + style.density * mapped(style, mu)
     colour = colours[(turns % 1.0 * len(colours)).astype(int) % len(colours)]
-    light = (count <= maxiter).astype(np.float64)
+    light = np.ones(count.shape)
     if style.needs_slope:
         light *= 1 + style.relief * (slope @ np.array(style.light) - 1) / 2
     if style.needs_distance:
@@ -39,7 +40,17 @@ def linear(
             raise ValueError("this look needs distances")
         d = np.minimum(distance / (n * style.edge), 1.0)
         light *= d * (2 - d)
-    return colour * light[..., None]
+    interior = transfer.decode_srgb(np.array(list(bytes.fromhex(style.interior))) / 255)
+    return np.where((count > maxiter)[..., None], interior, colour * light[..., None])
+
+
+def mapped(style: ColourStyle, mu: np.ndarray) -> np.ndarray:
+    """Smooth counts >= 0 along the style's mapping."""
+    if style.mapping == EVEN:
+        bases, values, slopes = np.array(style.curve).T
+        at = np.searchsorted(bases, np.floor(mu), side="right") - 1
+        return values[at] + slopes[at] * (mu - bases[at])
+    return {ROOT: np.sqrt, LINEAR: np.asarray, LOG: lambda x: np.log2(x + 1)}[style.mapping](mu)
 
 
 def average(colours: np.ndarray, n: int) -> np.ndarray:

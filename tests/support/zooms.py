@@ -7,12 +7,13 @@ import numpy as np
 from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext
 from mandel.driver.recipes.choose import recipe_of
-from mandel.driver.recipes.recipe import FRAME, REFERENCE, VIDEO_BAILOUT, WorkItem
+from mandel.driver.recipes.recipe import FRAME, LEARNED, LIMIT, REFERENCE, VIDEO_BAILOUT, WorkItem
 from mandel.driver.recipes.shared import MIPS, STRIP
 from mandel.payload.payload import SHARED, Payload
 from mandel.plan.reference import reference_orbit
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
+from mandel.render.iteration_limit import view_limit
 from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
 
@@ -32,13 +33,18 @@ class Zoomed:
     def make(self, item: WorkItem):
         """What an item's task would give, made once, with all that it needs."""
         if item not in self.made:
-            inputs = [self.make(need) for need in self.recipe.needs(item)]
+            needs = [(need, self.make(need)) for need in self.recipe.needs(item)]
+            inputs = [made for need, made in needs if need.kind not in LEARNED]
             self.made[item] = self._make(item, self.recipe.unit(item), inputs)
         return self.made[item]
 
     def _make(self, item, unit, inputs):
         if item.kind == REFERENCE:
             return reference_orbit(unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up)
+        if item.kind == LIMIT:
+            found = view_limit(self.renderer, unit.view, *inputs, given=unit.given)
+            self.recipe.learn(item, found)
+            return found
         if item.kind == STRIP:
             for reference in inputs:
                 self.renderer.keep_reference(unit.re, unit.im, reference)
@@ -56,11 +62,17 @@ class Zoomed:
     def frame(self, index: int) -> np.ndarray:
         return self.make(WorkItem(FRAME, index)).astype(int)
 
+    def style(self) -> ColourStyle:
+        """How its samples are coloured, the curve of the mapping "even" learned."""
+        for need in self.recipe._limits.curve_needs():
+            self.make(need)
+        return ColourStyle.of(self.payload, self.recipe._limits.curve())
+
     def alone(self, index: int, n: int | None = None) -> np.ndarray:
         """The frame as a view of its own, of nothing but itself; ``n`` x ``n`` samples a pixel."""
         p = self.payload
         renderer, view = FrameRenderer(self._ctx), Zoom.of(p).view(index)
-        style = ColourStyle(palette=p.palette)
+        style = self.style()
         return renderer.picture(view, p.maxiter, VIDEO_BAILOUT, style, n or p.supersampling).astype(int)
 
 

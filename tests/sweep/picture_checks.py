@@ -133,6 +133,7 @@ def zoom(seed: int) -> dict:
         "end_delta": f"{min(place.delta, start):e}",
         "rotation": str(rng.choice([0, 0, rng.randint(-360, 360)])),
         "easing": str(rng.choice([0, 0.5])),
+        "mapping": "root",
     }
 
 

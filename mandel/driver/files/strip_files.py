@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mandel.protocol import control
+from mandel.tasks.units import RAW_SHADED
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,15 @@ class StripFile:
     base: int
     bytes: int
     sha256: str
+
+    @cached_property
+    def is_shaded(self) -> bool:
+        """Whether the file also has slopes and distances."""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(len(RAW_SHADED)) == RAW_SHADED
+        except OSError:
+            return False
 
     def read(self) -> npt.NDArray[np.uint8] | None:
         """What is in the file, uint8; None unless its digest proves it."""
@@ -72,9 +83,13 @@ class StripFiles:
         """The level of a strip that can be read."""
         return self._found[strip].base
 
-    def has(self, strip: int) -> bool:
-        """Whether a strip can be read instead of iterated."""
-        return strip in self._found
+    def has(self, strip: int, shaded: bool = False) -> bool:
+        """Whether a strip can be read instead of iterated.
+
+        Args:
+            shaded: whether its slopes and distances are needed.
+        """
+        return strip in self._found and (not shaded or self._found[strip].is_shaded)
 
     def forget(self, strip: int) -> None:
         """Iterate this one; fine if it was not there."""

@@ -7,12 +7,19 @@ from functools import reduce
 from typing import Any
 
 from mandel import notes
+from mandel.colour import palettes
 from mandel.driver.recipes.recipe import Recipe
+from mandel.payload.fields import BY_NAME
 from mandel.payload.payload import AUTO, Payload
 from mandel.plan.zoom import Zoom
 
 Facts = dict[str, Any]
 _DIGITS = 4  # of what is told: nobody needs more
+
+
+def _share(seen: list[tuple[float, Facts]], name: str) -> float:
+    """The share of samples that are ``name``, of strips and the areas that show them."""
+    return float(sum(area * it[name] / it["samples"] for area, it in seen))
 
 
 class Findings:
@@ -43,8 +50,8 @@ class Findings:
         elif seen := self._seen(frame):
             # Strips show more than a frame does: they tell what its black is from, but not how much of it there is.
             told |= {
-                "reached": found["black"],
-                "late": sum(area * it["late"] / it["samples"] for area, it in seen),
+                "reached": found["black"] if self._only_the_set_is_black() else _share(seen, "reached"),
+                "late": _share(seen, "late"),
                 "maxiter": max(seen, key=lambda part: (part[0] * part[1]["reached"], part[1]["maxiter"]))[1][
                     "maxiter"
                 ],
@@ -54,6 +61,11 @@ class Findings:
             told["delta"] = f"{Decimal(self._zoom.delta(frame)):.2e}"
             told["decimals"] = notes.decimals(self._payload.re, self._payload.im)
         self._frames[frame] = told
+
+    def _only_the_set_is_black(self) -> bool:
+        p = self._payload
+        as_usual = all(getattr(p, name) == BY_NAME[name].default for name in ("interior", "edge", "relief"))
+        return as_usual and p.palette in palettes.NAMES
 
     def _seen(self, frame: int) -> list[tuple[float, Facts]]:
         """What is known of the strips that a frame is made from, and which part of its area shows each."""

@@ -33,7 +33,6 @@ class ExactRecipe:
     def __init__(self, payload: Payload):
         self._payload = payload
         self._zoom = Zoom.of(payload)
-        self._style = ColourStyle(palette=payload.palette)
         self._limits = IterationLimits(payload)
         self._needs = lru_cache(512)(self._find_needs)
         self._is_deep = lru_cache(512)(self._find_deep)
@@ -53,7 +52,7 @@ class ExactRecipe:
             view,
             self._limits.of(view.delta),
             VIDEO_BAILOUT,
-            self._style,
+            ColourStyle.of(p, self._limits.curve()),
             p.supersampling,
             p.supersampling_mode == ADAPTIVE,
             p.coding.layout,

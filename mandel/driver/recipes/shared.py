@@ -47,7 +47,6 @@ class SharedRecipe:
 
     def __init__(self, payload: Payload, files: StripFiles | None = None, source: Payload | None = None):
         self._payload = payload
-        self._style = ColourStyle(palette=payload.palette)
         self._limits = IterationLimits(payload)
         self._name = "-".join(p.job_id() for p in (payload, source) if p)
         self._files = files or StripFiles("", Path())
@@ -72,7 +71,7 @@ class SharedRecipe:
         if item.kind == MIPS:
             return (WorkItem(STRIP, item.index),)
         if item.kind == STRIP and self._can_be_read(item.index):
-            return ()
+            return self._limits.curve_needs()
         if item.kind == STRIP:
             limits = self._limits.needs(self._deepest(item.index))
             return (*limits, WorkItem(REFERENCE, 0)) if self._is_deep(item.index) else limits
@@ -83,11 +82,13 @@ class SharedRecipe:
     def unit(self, item: WorkItem) -> Unit:
         strips, p = self.strips, self._payload
         if item.kind == STRIP and self._can_be_read(item.index):
-            return RepaintUnit(strips.layout(item.index), self._files.base(item.index), self._style)
+            base = self._files.base(item.index)
+            return RepaintUnit(strips.layout(item.index), base, self._style_at(base))
         if item.kind == STRIP:
             spans, maxiter = tuple(blocks(strips, item.index)), self._limits.of(self._deepest(item.index))
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
-            return StripUnit(p.re, p.im, layout, spans, maxiter, VIDEO_BAILOUT, self._style, pace)
+            style = self._style_at(layout.finest)
+            return StripUnit(p.re, p.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
@@ -161,9 +162,17 @@ class SharedRecipe:
 
     def _can_be_read(self, strip: int) -> bool:
         """Whether a strip's samples are there, as fine as frames see them."""
-        if self._files.has(strip) and not self.strips.is_kept(strip):
+        style = ColourStyle.of(self._payload)
+        shaded = style.needs_slope or style.needs_distance
+        if self._files.has(strip) and not (self._files.has(strip, shaded) and self.strips.is_kept(strip)):
             self._files.forget(strip)
         return self._files.has(strip)
+
+    def _style_at(self, level: int) -> ColourStyle:
+        """The style of samples of a level. Its edge counts these, as wide as the payload's is at a frame's corner."""
+        samples = self.strips.around / (2 * math.pi * self.strips.corner) / 2**level
+        style = ColourStyle.of(self._payload, self._limits.curve())
+        return replace(style, edge=style.edge * samples)
 
     def _find_deep(self, strip: int) -> bool:
         return arithmetic(self.strips.whole(strip)).engine == PERTURBED

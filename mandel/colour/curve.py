@@ -1,0 +1,106 @@
+"""The mapping "even": one rising curve of the smooth count for a whole job. Every view shows about as many colours.
+
+Each key view of a zoom (plan/iteration_limit.py) tells how its smooth counts are distributed. The curve is a sum of
+these distributions, weighted so that the middle nine tenths of each key view's samples span ``TURNS`` of the palette.
+Nothing of it is made frame by frame, so a point keeps its colour along the zoom.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+
+import numpy as np
+
+from mandel.colour.mappings import Curve, Knot
+
+# Turns around the palette between the 5th and the 95th percentile of each key view's smooth counts.
+TURNS = 0.95
+# A key view's distribution is told by this many quantiles, evenly spaced from the least to the greatest.
+QUANTILES = 33
+# Turns an octave of counts beside the distributions: the curve rises everywhere.
+_LEAST = 0.06
+# At most so many knots, and so many that what is left out is below so many turns.
+_MOST, _ERROR = 512, 0.003
+_ROUNDS = 200
+_GREATEST = 2.0**31
+
+
+def quantiles_of(counts: np.ndarray, shares: np.ndarray) -> tuple[float, ...]:
+    """Quantiles of the smooth counts of samples that escaped, from their counts at bailout 2; () of no samples.
+
+    Samples of one count n are spread evenly over the smooth counts that it stands for, n + 0.53 to n + 1.53.
+
+    Args:
+        counts: int, (n,).
+        shares: how much each counts, (n,).
+    """
+    if not len(counts):
+        return ()
+    values, which = np.unique(counts, return_inverse=True)
+    sums = np.cumsum(np.bincount(which, shares))
+    ends = np.concatenate((np.zeros(1), sums / sums[-1]))
+    edges = np.stack([values, values + 1.0], axis=1).ravel() + 0.53
+    levels = np.stack([ends[:-1], ends[1:]], axis=1).ravel()
+    found = np.interp(np.linspace(0, 1, QUANTILES), levels, edges)
+    return tuple(round(float(value), 2) for value in found)
+
+
+def even_curve(views: Sequence[Sequence[float]]) -> Curve:
+    """The curve for key views, given by the quantiles of their counts; views without any are passed over."""
+    quantiles = np.array([view for view in views if len(view)])
+    if not len(quantiles):
+        return (Knot(0, 0.0, 0.01),)
+    at = np.unique(np.floor(np.append(quantiles.ravel(), [0.0, quantiles.max() + 1])))
+    share = np.linspace(0, 1, quantiles.shape[1])
+    steps = np.arange(quantiles.shape[1]) * 1e-9  # equal quantiles, as of flat views, still rise
+    rises = np.array([np.interp(at, view + steps, share) for view in quantiles])
+    middle = np.array([np.interp((0.05, 0.95), share, view) for view in quantiles])
+    spans = np.array(
+        [[np.diff(np.interp(ends, at, rise))[0] for rise in rises] for ends in middle]
+    )  # of each view (row): what each distribution adds to it
+    weights = _weights(spans)
+    curve = weights @ rises + _LEAST * np.log2(at + 1)
+    return _knots(at, curve)
+
+
+def _weights(spans: np.ndarray) -> np.ndarray:
+    """Weights >= 0 of the distributions with which each view's span comes near ``TURNS``."""
+    weights = np.full(len(spans), TURNS)
+    total = np.maximum(spans.sum(axis=0), 1e-9)
+    for _ in range(_ROUNDS):
+        short = TURNS / np.maximum(spans @ weights, 1e-9)
+        weights = np.clip(weights * (spans.T @ np.minimum(short, 10)) / total, 1e-6, 10 * TURNS)
+    return weights
+
+
+def _knots(at: np.ndarray, curve: np.ndarray) -> Curve:
+    """The polygon through few of the points (at, curve), and what follows the last of them."""
+    kept = {0, len(at) - 1}
+    heap: list[tuple[float, int, int, int]] = []
+
+    def push(first: int, last: int) -> None:
+        if last - first < 2:
+            return
+        part = slice(first + 1, last)
+        line = np.interp(at[part], at[[first, last]], curve[[first, last]])
+        off = np.abs(curve[part] - line)
+        worst = int(off.argmax())
+        heapq.heappush(heap, (-float(off[worst]), first, first + 1 + worst, last))
+
+    push(0, len(at) - 1)
+    while heap and len(kept) < _MOST - 40 and -heap[0][0] > _ERROR:
+        _, first, middle, last = heapq.heappop(heap)
+        kept.add(middle)
+        push(first, middle)
+        push(middle, last)
+    chosen = sorted(kept)
+    bases, values = [float(at[k]) for k in chosen], [float(curve[k]) for k in chosen]
+    while 2 * bases[-1] < _GREATEST:
+        bases.append(2 * bases[-1])
+        values.append(values[-1] + _LEAST)
+    slopes = [float(s) for s in np.diff(values) / np.diff(bases)] + [0.0]
+    return tuple(
+        Knot(int(base), round(value, 6), float(f"{slope:.7g}"))
+        for base, value, slope in zip(bases, values, slopes, strict=True)
+    )

@@ -1,0 +1,33 @@
+"""Looks: sets of a payload's fields that go well together. The standard library alone, for the client."""
+
+from __future__ import annotations
+
+from mandel.colour.mappings import EVEN, ROOT
+
+_PLAIN = {
+    "palette": "dusk",
+    "mapping": EVEN,
+    "density": "1",
+    "offset": "0",
+    "relief": "0",
+    "relief_angle": "135",
+    "edge": "0",
+    "interior": "000000",
+}
+
+# The first one is what a payload has that says nothing of colours. Each names all fields of a look.
+LOOKS: dict[str, dict[str, str]] = {
+    "evening": _PLAIN,
+    "engraving": _PLAIN
+    | {
+        "palette": "0:f5f0e4,0.25:d3cab8,0.5:9c927f,0.75:d9d1c0",
+        "relief": "0.9",
+        "edge": "0.8",
+        "interior": "1d1a17",
+    },
+    "copper": _PLAIN | {"palette": "verdigris", "density": "0.8", "relief": "0.7", "relief_angle": "120"},
+    "lights": _PLAIN | {"palette": "aurora", "density": "0.8", "edge": "1.5", "interior": "04050f"},
+    "classic": _PLAIN | {"mapping": ROOT},
+}
+NAMES: tuple[str, ...] = tuple(LOOKS)
+FIELDS: tuple[str, ...] = tuple(_PLAIN)

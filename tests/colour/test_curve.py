@@ -1,0 +1,68 @@
+"""The mapping "even": a curve that rises, along which every key view spans about as much of the palette."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from mandel.colour.curve import QUANTILES, TURNS, even_curve, quantiles_of
+
+
+def along(curve, mu):
+    bases, values, slopes = np.array(curve).T
+    at = np.searchsorted(bases, np.floor(mu), side="right") - 1
+    return values[at] + slopes[at] * (np.asarray(mu) - bases[at])
+
+
+def views(kind):
+    share = np.linspace(0, 1, QUANTILES)
+    if kind == "self-similar":  # each octave adds the same few counts
+        return [tuple(20 + 2.5 * k + 9 * share**2) for k in range(80)]
+    if kind == "long tails":
+        return [tuple(50 * 1.3**k * (1 + 0.2 * share / (1.05 - share))) for k in range(30)]
+    if kind == "far down":
+        return [tuple(60_000 + 400 * k + 700 * share**3) for k in range(60)]
+    return [tuple(1 + 40 * share**2)]
+
+
+@pytest.mark.parametrize("kind", ["self-similar", "long tails", "far down", "one"])
+def test_every_view_spans_about_as_many_turns(kind):
+    made = even_curve(views(kind))
+    spans = [np.diff(along(made, np.quantile(view, (0.05, 0.95))))[0] for view in views(kind)]
+    assert min(spans) > 0.6 * TURNS and max(spans) < 1.7 * TURNS
+    assert len(made) <= 512
+
+
+@pytest.mark.parametrize("kind", ["self-similar", "long tails", "far down", "one"])
+def test_the_curve_rises_without_a_step_up_to_the_greatest_counts(kind):
+    made = even_curve(views(kind))
+    assert made[0].base == 0 and made[-1].base > 2**29
+    for knot, after in itertools.pairwise(made):
+        assert after.base > knot.base and knot.slope > 0
+        assert abs(knot.value + knot.slope * (after.base - knot.base) - after.value) < 1e-4
+    # Rare counts far beyond those of the key views do not turn to noise.
+    assert made[-1].value - along(made, max(map(max, views(kind)))) < 3
+
+
+def test_views_without_counts_are_passed_over():
+    some = views("long tails")
+    assert even_curve([(), *some, ()]) == even_curve(some)
+    assert even_curve([()])[0].slope > 0
+
+
+def test_a_flat_view_harms_no_other():
+    some = views("long tails")
+    flat = tuple([some[3][9]] * QUANTILES)
+    made = even_curve([*some, flat])
+    spans = [np.diff(along(made, np.quantile(view, (0.05, 0.95))))[0] for view in some]
+    assert min(spans) > 0.3 and max(spans) < 3
+
+
+def test_quantiles_of_counts_are_those_of_smooth_counts():
+    """A count n at bailout 2 stands for smooth counts from n + 0.53 to n + 1.53."""
+    found = quantiles_of(np.array([7, 7, 9, 7]), np.ones(4))
+    assert len(found) == QUANTILES and found[0] == 7.53 and found[-1] == 10.53
+    assert found[QUANTILES // 2] == pytest.approx(7.53 + 2 / 3, abs=0.01)
+    assert found[3 * QUANTILES // 4 + 1] > 9.5
+    assert quantiles_of(np.array([7, 9]), np.array([3.0, 1.0])) == found
+    assert quantiles_of(np.zeros(0, int), np.zeros(0)) == ()
