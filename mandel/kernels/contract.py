@@ -53,7 +53,7 @@ REACH_BITS = 12
 # ---- states between rounds, in longs (render/rounds.py) -------------------------------------------------------
 DIRECT_STATE, DIRECT_DERIVATIVE_STATE = 5, 7  # of a sample, without and with dz/dc
 TILE_STATE, TILE_SAMPLE_STATE = 1, 3  # of a tile, and of each of its samples
-PERTURBED_STATE = 11  # of a sample
+PERTURBED_STATE = 12  # of a sample
 
 DEFINES: tuple[tuple[str, int], ...] = tuple(
     (name, value) for name, value in sorted(globals().items()) if name.isupper() and isinstance(value, int)

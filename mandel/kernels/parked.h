@@ -4,8 +4,9 @@
 
 // x, y, e: z = (x + i y) 2^e. m: index on the reference orbit. n: iterations done.
 // dx, dy, g: dz/dc = (dx + i dy) 2^g / (sample spacing). seen_*: the state at an earlier rebase, for the cycle test.
+// lost: see apart.h.
 typedef struct {
-    V x, y, dx, dy, seen_x, seen_y;
+    V x, y, dx, dy, seen_x, seen_y, lost;
     E m, n, seen_n, e, g, seen_e;
 } Parked;
 
@@ -21,7 +22,7 @@ typedef struct {
     (p).g = (mask) ? g : (p).g;
 
 #if ROUNDS
-ASSERT(PERTURBED_STATE == 11);
+ASSERT(PERTURBED_STATE == 12);
 // Number k of those that a lane keeps. Each number of all work items lies together.
 #define KEPT(k) state[(k) * items]
 
@@ -39,6 +40,7 @@ inline void keep(const Parked *p, M pending, M active, M apart, __global M *stat
     KEPT(8) = AS_BITS(p->dx);
     KEPT(9) = AS_BITS(p->dy);
     KEPT(10) = TO_M(p->g);
+    KEPT(11) = AS_BITS(p->lost);
 }
 
 // Reads what ``keep`` kept. Returns the pending lanes; ``turn`` are those to begin with.
@@ -60,6 +62,7 @@ inline M take_up(Parked *p, M *turn, M *apart, __global const M *state, size_t i
     p->dx = AS_V(KEPT(8));
     p->dy = AS_V(KEPT(9));
     p->g = TO_E(KEPT(10));
+    p->lost = AS_V(KEPT(11));
     return there & NOT(*apart);
 }
 #endif

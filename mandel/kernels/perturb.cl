@@ -188,14 +188,16 @@ void perturb(__global const double *across, __global const double *down, __globa
                 V x0 = x, y0 = y;
                 V dx0 = dx, dy0 = dy;
                 const V own_unit = unit * powers2(scale_exponent - g);
-                V least = INFINITY;  // |dz/dc|^2
+                V least = INFINITY;  // |dz/dc|, or a little less
                 for (int part = 0; part < APART_STEPS; part += 4) {
                     for (int k = 0; k < 4; ++k) APART_STEP(x, y, dx, dy)
-                    least = fmin(least, NORM(dx, dy));
+                    least = fmin(least, fmax(fabs(dx), fabs(dy)));
                 }
                 V norm = NORM(x, y);
                 ++blocks;
-                const M weak = apart & NOT(least >= FIRM * powers2(-2 * g));
+                const V derivative = least * powers2(g);
+                parked.lost += apart ? 1.0 / derivative : (V)(0.0);
+                const M weak = apart & NOT((derivative >= FIRM) & (parked.lost <= MOST_LOST));
                 if (ANY(weak)) {
                     parked.x = weak ? x0 : parked.x;
                     parked.y = weak ? y0 : parked.y;
@@ -477,7 +479,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
-            if (m % 8 == 0) back = back | active & GROWN_ENOUGH(full, dx, dy, g);
+            if (m % 8 == 0) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
@@ -517,7 +519,8 @@ void perturb(__global const double *across, __global const double *down, __globa
                 parked.seen_e = save ? new_e : parked.seen_e;
                 parked.seen_n = save ? n : parked.seen_n;
                 // Only with z as a plain number: a scaled lane keeps it with an exponent.
-                const M leave = back & NOT(stay | same | bound) & (new_e == 0) & GROWN_ENOUGH(full, dx, dy, g);
+                const M leave = back & NOT(stay | same | bound) & (new_e == 0) & (parked.lost <= MOST_LOST)
+                                & GROWN_ENOUGH(full, dx, dy, g);
                 apart = apart | leave;
                 pending = pending & NOT(leave);
                 // Such a sample is interior: it gets maxiter as its count at once.
