@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import heapq
 import itertools
+import logging
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import REFERENCE_STEPS
 from mandel.plan.tile import Anchor
 from mandel.protocol.tiles import Message, packed, received
+
+_log = logging.getLogger("mandel")
 
 _MOST_ANCHORS = 64
 _CALLS = 2  # of a maker at once: one is sent while the other is made
@@ -136,6 +139,13 @@ class Explorer:
                 await self._say({"event": "done", "id": message["id"]}, found)
         except MandelError as error:
             await self._say({"event": "failed", "id": message["id"], "error": error.as_dict()})
+        except ConnectionError:  # the line to the head is gone: ``_serve`` sees it as well
+            raise
+        except Exception as failure:  # Ray's of a lost orbit, say: unanswered, the head would wait for ever
+            _log.exception("%s: %r", message["do"], failure)
+            self._anchors.pop(message.get("anchor", ""), None)  # posted again, it begins without a lost orbit
+            told = RenderError("INTERNAL", f"the explorer failed ({type(failure).__name__}); ask again")
+            await self._say({"event": "failed", "id": message["id"], "error": told.as_dict()})
 
     def _anchor(self, message: Message) -> tuple[Anchor, Orbits]:
         if (found := self._anchors.get(message["anchor"])) is None:
