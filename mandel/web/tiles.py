@@ -187,10 +187,12 @@ class Tiles:
         try:
             while not finding.done():
                 listening = asyncio.create_task(told.get())
-                await asyncio.wait({finding, listening}, return_when=asyncio.FIRST_COMPLETED)
-                if listening.done():
-                    await write(asked, sent, _as_line(listening.result()), self._patience)
-                listening.cancel()
+                try:
+                    await asyncio.wait({finding, listening}, return_when=asyncio.FIRST_COMPLETED)
+                    if listening.done():
+                        await write(asked, sent, _as_line(listening.result()), self._patience)
+                finally:
+                    listening.cancel()  # also where the browser has gone meanwhile
             try:
                 await write(asked, sent, _as_line({"found": finding.result()}), self._patience)
             except MandelError as error:
