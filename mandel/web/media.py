@@ -10,6 +10,7 @@ from collections import OrderedDict
 from aiohttp import web
 
 from mandel.errors import MandelError, StoreError
+from mandel.protocol.reply import VIDEO_TYPES
 from mandel.service.service import Service
 from mandel.store import proof
 from mandel.store.files import StoredFile
@@ -20,7 +21,6 @@ from mandel.video.h264 import first_picture
 from mandel.web.answers import OffLoop, refusal, write
 from mandel.web.jobs import resolved
 
-_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "mkv": "video/x-matroska"}
 _PIECE = 256 << 10
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LONGEST_SIDE = 640
@@ -55,7 +55,7 @@ class Media:
         """``GET /media/ID/video.mp4``."""
         stored, job, kind = await self._off_loop(self._video, asked)
         name = f"{job[:16]}.{kind}"
-        return await self._send(asked, stored, _TYPES[kind], name if "download" in asked.query else None)
+        return await self._send(asked, stored, VIDEO_TYPES[kind], name if "download" in asked.query else None)
 
     async def poster(self, asked: web.Request) -> web.StreamResponse:
         """``GET /media/ID/poster.png``."""
