@@ -30,7 +30,9 @@ def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: b
         taken.append(f"maxiter {place.maxiter}")
     ignored = list(found.ignored)
     if found.palette is not None:
-        ignored.append(f"its palette of {len(found.palette.colours)} colours (--palette takes names)")
+        ignored.append(
+            f"its palette of {len(found.palette.colours)} colours (--palette takes names and lists of colours)"
+        )
     lines = [f"{name} ({found.program}): taken are {', '.join(taken)}"]
     if ignored:
         more = f"; and {len(ignored) - _LISTED} more" if len(ignored) > _LISTED else ""

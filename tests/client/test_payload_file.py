@@ -141,7 +141,7 @@ def test_a_place_of_another_program_is_where_the_zoom_ends():
     said = "\n".join(told)
     taken = "point -0.7436438870371...,0.13182590420531..., delta 0.001125, rotation 30"
     assert f"a.kfr (Kalles Fraktaler): taken are {taken}" in told
-    assert "its palette of 3 colours (--palette takes names)" in said
+    assert "its palette of 3 colours (--palette takes names and lists of colours)" in said
     assert (
         "maxiter 500 was made for the last frame" in said
         and "mirror image" in said
