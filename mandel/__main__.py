@@ -11,7 +11,7 @@ from mandel.terminal.format import typed
 
 # name -> (module with main(argv) -> exit code, one line of help)
 COMMANDS = {
-    "zoom": ("mandel.cli.zoom", "a payload to an mp4, without a running service"),
+    "zoom": ("mandel.cli.zoom", "a payload to a film, without a running service"),
     "head": ("mandel.cli.head", "the service; ray_head.py in a checkout"),
     "client": ("mandel.client.main", "send a payload; client.py in a checkout"),
     "still": ("mandel.cli.still", "render one frame to a PNG or an npz"),

@@ -335,7 +335,7 @@ class Alive(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Ready(Event):
-    """Ray is there. `joined`: it is a cluster that others began."""
+    """Tasks can run; without Ray `address` is empty. `joined`: it is a cluster that others began."""
 
     address: Text
     dashboard: Text | None = None

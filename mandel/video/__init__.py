@@ -1,1 +1,1 @@
-"""Encodes frames to segments and joins segments to an mp4, with ffmpeg as a subprocess."""
+"""Encodes frames to segments and joins segments to a film, with ffmpeg as a subprocess."""
