@@ -29,6 +29,7 @@ from mandel.web.explorer import Explorer
 _KEPT_BYTES = 128 << 20
 _MOST_ANCHORS, _ANCHOR_BYTES = 256, 16 << 20
 _MOST_WAITING, _MOST_AT_ONCE = 4_096, 512
+_MOST_FINDING = 16  # each is a process
 _STAGE = 2**32 - 1
 _LATEST_SECONDS = 0.25  # requests that come within it are of equal rank
 _LARGEST_LIMIT = 2_000_000_000
@@ -111,6 +112,7 @@ class Tiles:
         self._explorer, self._limits, self._patience = explorer, settings.limits, settings.stall_timeout
         self._anchors, self._cache = Anchors(), Cache()
         self._coming: dict[Tile, tuple[asyncio.Task[bytes], set[object]]] = {}
+        self._finding: set[object] = set()
 
     async def anchor(self, asked: web.Request) -> web.Response:
         """``POST /api/anchors``."""
@@ -176,6 +178,10 @@ class Tiles:
             field = "delta" if error.field in deltas else error.field
             words = error.message.replace("start_delta", "delta")
             raise RequestError(error.code, words, field=field, limit=error.limit) from None
+        if len(self._finding) >= _MOST_FINDING:
+            raise MandelError(
+                "BUSY", f"{_MOST_FINDING} minibrots are looked for already; ask again in a few seconds"
+            )
         sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
         sent.content_type = "application/x-ndjson"
         await sent.prepare(asked)
@@ -184,6 +190,8 @@ class Tiles:
         }  # fmt: skip
         told: asyncio.Queue[Message] = asyncio.Queue(1)
         finding = asyncio.create_task(self._explorer.ask(message, stage=lambda *far: _replace(told, far)))
+        self._finding.add(finding)
+        finding.add_done_callback(self._finding.discard)
         try:
             while not finding.done():
                 listening = asyncio.create_task(told.get())

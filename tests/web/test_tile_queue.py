@@ -1,10 +1,12 @@
-"""A tile that nobody waits for any more, and that is asked for again at once."""
+"""A tile that nobody waits for any more, and that is asked for again at once; searches are bounded."""
 
 import asyncio
 
 import pytest
 
+from mandel.errors import MandelError
 from mandel.settings import Settings
+from mandel.web import tiles as module
 from mandel.web.tiles import Tiles
 
 
@@ -41,4 +43,19 @@ def test_a_tile_that_is_wanted_again_in_the_moment_it_is_given_up_is_made_again(
         assert explorer.asked <= 2 and not tiles._coming
         assert await tiles._body(tile, 0) == b"tile" and explorer.asked <= 2
 
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+def test_no_more_searches_begin_than_the_machine_has_room_for(monkeypatch):
+    async def asked_for(*_):
+        return {"re": "0", "im": "0", "delta": "1"}
+
+    async def play():
+        tiles = Tiles(SlowExplorer(), Settings())
+        tiles._finding |= {object() for _ in range(module._MOST_FINDING)}
+        with pytest.raises(MandelError, match="looked for already") as error:
+            await tiles.locate(None)
+        assert error.value.code == "BUSY"
+
+    monkeypatch.setattr(module, "fields", asked_for)
     asyncio.run(asyncio.wait_for(play(), 20))
