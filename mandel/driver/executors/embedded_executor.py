@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import platform
+import resource
 import subprocess
 import sys
 import time
@@ -30,6 +31,13 @@ _AGAIN_SECONDS = 2.0
 # So many workers in a row that end before they are ready: there is no use in starting more.
 _MOST_STILLBORN = 4
 _CLOSE_SECONDS = 3.0
+
+
+def _allow_descriptors() -> None:
+    """Raises the limit of descriptors as far as the system lets us, for the workers too: each large value is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hasattr(os, "memfd_create") and soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Pending:
@@ -106,6 +114,7 @@ class EmbeddedExecutor:
     notice = ""
 
     def __init__(self, device: str = "auto"):
+        _allow_descriptors()
         self._device = device
         self._tickets = itertools.count(1)
         self._workers: list[_Worker] = []
