@@ -37,7 +37,7 @@ def add_field_options(parser: argparse.ArgumentParser) -> None:
             "--" + field.name.replace("_", "-"),
             dest=f"field_{field.name}",
             metavar=field.kind.upper(),
-            help=f"{field.help} (default {str(field.default).lower()})",
+            help=f"{field.help} (default {str(field.default).lower() or 'none'})",
         )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
 

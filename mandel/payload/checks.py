@@ -231,7 +231,11 @@ def one_of(*words: str) -> Check:
         if not isinstance(value, str):
             raise _wrong("WRONG_TYPE", "must be a string")
         if value not in words:
-            raise _wrong("UNKNOWN_VALUE", f"{_shown(value)} is not one of {', '.join(words)}", list(words))
+            raise _wrong(
+                "UNKNOWN_VALUE",
+                f"{_shown(value)} is not one of {', '.join(filter(None, words))}",
+                list(words),
+            )
         return value
 
     return check

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NoReturn
 
+from mandel.colour import looks, palettes
 from mandel.errors import MandelError, PayloadError
 from mandel.payload import checks, fields
 from mandel.payload.decimal_text import Number
@@ -46,6 +47,17 @@ _CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 @dataclass(frozen=True)
 class Payload(PayloadFields):
     """A zoom that may be rendered. Made by ``parse``; every field is canonical."""
+
+    @property
+    def colours(self) -> str:
+        """Its colours in a word or two: a look by its name, else the palette's, else how many colours it has."""
+        own = {name: str(getattr(self, name)) for name in looks.FIELDS}
+        named = [name for name, look in looks.LOOKS.items() if look == own and name != looks.NAMES[0]]
+        if named:
+            return named[0]
+        return (
+            self.palette if self.palette in palettes.NAMES else f"{self.palette.count(',') + 1} own colours"
+        )
 
     @property
     def re(self) -> str:

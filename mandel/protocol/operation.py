@@ -74,7 +74,9 @@ class Request:
 def not_found() -> RequestError:
     """The one answer to every job id that is unknown, malformed or not ours."""
     return RequestError(
-        "NOT_FOUND", "no such job here; `list` names all jobs (client.py --list)", field="job"
+        "NOT_FOUND",
+        "no such job here; give a job's id or its first digits, four or more (`list` has them: client.py --list)",
+        field="job",
     )
 
 

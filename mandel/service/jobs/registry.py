@@ -112,7 +112,7 @@ class Registry(Archive):
                         priority or 0,
                         client,
                         source,
-                        Shown(name or "", payload.seconds, str(payload.palette)[:_LONGEST_PALETTE]),
+                        Shown(name or "", payload.seconds, payload.colours[:_LONGEST_PALETTE]),
                     )
                     _log.info("job %s accepted: %d frames", job[:12], payload.num_frames)
                 elif record.state in (FAILED, CANCELLED):

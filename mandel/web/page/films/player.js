@@ -33,7 +33,7 @@ export function Player({ film, live, explorer, close }) {
   const again = () => explorer.orderAgain(view(), formerFilm(payload), look());
   return html`<${Dialog} title=${titleOf(payload)} name="player" wide close=${close}>
     <div class=${recolouring ? "stage small" : "stage"}>
-      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline preload="metadata" autofocus aria-label=${`Film ${titleOf(payload)}`}></video>
+      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus aria-label=${`Film ${titleOf(payload)}`}></video>
     </div>
     <div class="inside">
       <p class="soft">${[formOf(payload), bytes(film.bytes ?? 0)].join(" · ")}</p>

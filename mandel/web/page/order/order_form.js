@@ -144,7 +144,7 @@ function Price({ film, checked, speed }) {
     <div><dt>Plays</dt><dd>${rate ? playtime(frames(film) / rate) : "?"}</dd></div>
     <div><dt>Samples</dt><dd>${checked ? readable(checked.samples) : "…"}</dd></div>
     <div><dt>File</dt><dd>${bytes(least)} to ${bytes(most)}</dd></div>
-    <div><dt>Renders</dt><dd>${seconds ? `about ${duration(seconds)}, going by the last films` : "nobody knows before the first film"}</dd></div>
+    <div><dt>Renders</dt><dd>${seconds ? `about ${duration(seconds)}, going by the last films` : "not known yet"}</dd></div>
     ${checked?.state && html`<div><dt>Known</dt><dd>this film is ${checked.state}</dd></div>`}
   </dl>`;
 }
