@@ -79,6 +79,10 @@ def test_a_film_plays_and_seeks_by_ranges(visit, film):
     assert video.evaluate("""v => v.canPlayType('video/mp4; codecs="avc1.640028"')""") == "probably"
     page.wait_for_function("() => document.querySelector('.player video').readyState >= 2")
     assert video.evaluate("v => v.seekable.end(0)") == pytest.approx(2, abs=0.1)
+    page.wait_for_function(
+        "() => document.querySelector('.player video').currentTime > 0"
+    )  # it plays by itself
+    video.evaluate("v => v.pause()")
     sought = video.evaluate(
         "v => new Promise(done => { v.onseeked = () => done([v.currentTime, v.videoWidth]); v.currentTime = 1.5; })"
     )

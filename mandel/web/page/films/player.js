@@ -5,7 +5,7 @@ import { formOf, titleOf, useDetails } from "../jobs/details.js";
 import { noteSentences } from "../jobs/notes.js";
 import { toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
-import { framesPerSecond } from "../order/film.js";
+import { framesPerSecond, unseen } from "../order/film.js";
 import { KeyFrames } from "../order/key_frames.js";
 import { inWords, post } from "../service/api.js";
 import { Dialog } from "../shell/dialog.js";
@@ -65,6 +65,7 @@ function formerFilm(payload) {
     easing: Number(payload.easing),
     rotation: payload.rotation,
     keep: payload.keep_strips,
+    kept: unseen(payload),
   };
 }
 

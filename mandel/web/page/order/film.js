@@ -29,6 +29,12 @@ const LONGEST = 300; // seconds that a new form proposes at most
 const SHORTEST = 5;
 const BYTES_A_PIXEL = [0.02, 0.26]; // a calm picture and a seahorse (docs/protocol.md)
 
+/** The fields of a payload that the form does not show: a film like another one keeps them. */
+const SHOWN = new Set(["point", "start_delta", "end_delta", "num_frames", "frame_width", "frame_height", "fps", "palette",
+  "maxiter", "supersampling", "sampling", "easing", "rotation", "keep_strips", "look"]);
+
+export const unseen = (payload) => Object.fromEntries(Object.entries(payload).filter(([name]) => !SHOWN.has(name)));
+
 export const octaves = (film) => {
   const [start, end] = [film.start, film.end].map((text) => {
     const number = parseDecimal(String(text));
@@ -57,6 +63,7 @@ export function filmTo(place, look, before) {
 /** The payload; fields that the service does not know are left out. */
 export function payloadOf(film, known) {
   const all = {
+    ...(film.kept ?? (known.has("mapping") ? coloursOf(film.look) : {})),
     point: `${film.re},${film.im}`,
     start_delta: film.start,
     end_delta: film.end,
@@ -65,7 +72,6 @@ export function payloadOf(film, known) {
     frame_height: Number(film.height),
     fps: film.fps,
     palette: film.look.palette,
-    ...(known.has("mapping") ? coloursOf(film.look) : {}),
     maxiter: film.look.maxiter,
     supersampling: Number(film.supersampling),
     sampling: film.sampling,
