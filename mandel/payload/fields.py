@@ -136,7 +136,7 @@ class PayloadFields:
     )
     mapping: str = _row(
         TEXT,
-        mappings.EVEN,
+        mappings.ROOT,
         "how colours follow the iteration count: even (a curve learned along the zoom), root, linear, log",
         checks.one_of(*mappings.NAMES),
         recolour=True,

@@ -37,7 +37,7 @@ DEEP = {
 
 
 def payload(**fields) -> Payload:
-    return parse(loads(json.dumps(SMALL | fields).encode()))
+    return parse(loads(json.dumps(SMALL | {"mapping": "even"} | fields).encode()))
 
 
 class Zoom:

@@ -68,7 +68,7 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "fps": "20",
         "look": "",
         "palette": palettes.DEFAULT,
-        "mapping": "even",
+        "mapping": "root",
         "density": "1",
         "offset": "0",
         "relief": "0",
