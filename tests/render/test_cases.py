@@ -150,14 +150,14 @@ def test_an_ordinary_zoom_does_not_kill_its_worker(tmp_path):
         ("-2.000000000000001", "1e-40", "1e-38", 3_000),
     ],
 )
-def test_mirror_images_byte_for_byte(re, im, delta, maxiter):
+def test_mirror_images_but_for_the_dither(re, im, delta, maxiter):
     mirrored = im[1:] if im.startswith("-") else "-" + im
     renderer = FrameRenderer(device_context())
     one, other = (
         renderer.picture(View(re, y, delta, 96, 64), maxiter, 1000.0, ColourStyle()) for y in (im, mirrored)
     )
     assert one.std() > 1
-    assert (one == other[::-1]).all()
+    assert np.abs(one.astype(int) - other[::-1]).max() <= 1  # the dither's pattern is not mirrored
 
 
 @pytest.mark.parametrize("height", [64, 63, 66])
@@ -165,7 +165,7 @@ def test_the_real_axis_is_a_mirror(height):
     renderer = FrameRenderer(device_context())
     picture = renderer.picture(View(ON_AXIS, "0", "5.414e-21", 96, height), 6_000, 1000.0, ColourStyle())
     assert picture.std() > 10
-    assert (picture == picture[::-1]).all()
+    assert np.abs(picture.astype(int) - picture[::-1]).max() <= 1  # the dither's pattern is not mirrored
 
 
 WAYS = [
