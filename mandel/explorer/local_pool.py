@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
 from mandel.errors import MandelError, RenderError
-from mandel.explorer.makers import Maker, MakerLost, Told
-from mandel.explorer.work import find_nucleus, find_orbit
+from mandel.explorer.makers import Maker, MakerLost, Pool, Told
 from mandel.worker.tile_maker import TileMaker
 
 _PROCESSES = get_context("spawn")
@@ -65,7 +65,7 @@ class LocalMaker(Maker):
                     waiting.set_exception(MakerLost())
 
 
-class LocalPool:
+class LocalPool(Pool):
     """One maker, and a process for each orbit or minibrot.
 
     Args:
@@ -77,16 +77,8 @@ class LocalPool:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
         self.makers = [LocalMaker(device)]
 
-    async def orbit(self, *arguments: Any, told: Told) -> tuple[Any, dict[str, Any]]:
-        """As ``Pool`` says."""
-        return await self._task(find_orbit, arguments, told)
-
-    async def nucleus(self, *arguments: Any, told: Told) -> dict[str, Any]:
-        """As ``Pool`` says."""
-        return (await self._task(find_nucleus, arguments, told))[1]
-
     async def _task(
-        self, function: Any, arguments: tuple[Any, ...], told: Told
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], told: Told
     ) -> tuple[Any, dict[str, Any]]:
         line, theirs = _PROCESSES.Pipe(duplex=False)
         process = _PROCESSES.Process(target=_told_by, args=(theirs, function, arguments), daemon=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from mandel.errors import MandelError, RenderError
+from mandel.explorer.work import find_nucleus, find_orbit
 
 _TRIES = 3
 
@@ -17,7 +19,7 @@ class MakerLost(Exception):
     """The process of a maker has ended."""
 
 
-class Maker:
+class Maker(ABC):
     """A tile maker (worker/tile_maker.py) in a process that may be ended at any time.
 
     Attributes:
@@ -29,17 +31,17 @@ class Maker:
         self._life = 0
         self._start()
 
+    @abstractmethod
     def _start(self) -> None:
         """Starts a process."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _kill(self) -> None:
         """Ends the process."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _ask(self, method: str, *arguments: Any) -> Any:
         """What a method of the tile maker returns. Raises MakerLost."""
-        raise NotImplementedError
 
     def begin(self, method: str, *arguments: Any) -> asyncio.Task[Any]:
         """Calls a method."""
@@ -81,15 +83,29 @@ class Maker:
         raise RenderError("MAKER_LOST", "what made this tile has ended, time after time")
 
 
-class Pool(Protocol):
-    """Where the work is done."""
+class Pool(ABC):
+    """Where the work is done.
 
-    @property
-    def makers(self) -> Sequence[Maker]:
-        """The tile makers, at least one."""
+    Attributes:
+        makers: the tile makers, at least one.
+    """
+
+    makers: Sequence[Maker]
 
     async def orbit(self, *arguments: Any, told: Told) -> tuple[Any, dict[str, Any]]:
         """A handle of a reference orbit, for makers, and what ``find_orbit`` says of it; its arguments."""
+        return await self._task(find_orbit, arguments, told)
 
     async def nucleus(self, *arguments: Any, told: Told) -> dict[str, Any]:
         """What ``find_nucleus`` says; its arguments."""
+        return (await self._task(find_nucleus, arguments, told))[1]
+
+    @abstractmethod
+    async def _task(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], told: Told
+    ) -> tuple[Any, dict[str, Any]]:
+        """A handle of what a function of ``work`` makes, and what it says of it.
+
+        Raises:
+            MandelError: TASK_LOST, or what the function says.
+        """

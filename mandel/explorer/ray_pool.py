@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import mandel
 from mandel.errors import MandelError, RenderError
-from mandel.explorer.makers import Maker, MakerLost, Told
-from mandel.explorer.work import find_nucleus, find_orbit
+from mandel.explorer.makers import Maker, MakerLost, Pool, Told
 from mandel.worker.tile_maker import TileMaker
 
 _MOST_MAKERS = 4
@@ -52,7 +52,7 @@ class RayMaker(Maker):
             raise MakerLost from gone
 
 
-class RayPool:
+class RayPool(Pool):
     """A connection to the cluster.
 
     Args:
@@ -83,16 +83,8 @@ class RayPool:
         if not self.makers:
             raise RenderError("NO_CLUSTER", "the cluster has no machine for tiles now")
 
-    async def orbit(self, *arguments: Any, told: Told) -> tuple[Any, dict[str, Any]]:
-        """As ``Pool`` says."""
-        return await self._task(find_orbit, arguments, told)
-
-    async def nucleus(self, *arguments: Any, told: Told) -> dict[str, Any]:
-        """As ``Pool`` says."""
-        return (await self._task(find_nucleus, arguments, told))[1]
-
     async def _task(
-        self, function: Any, arguments: tuple[Any, ...], told: Told
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], told: Told
     ) -> tuple[Any, dict[str, Any]]:
         self._count += 1
         key = f"{self._prefix}{self._count}".encode()

@@ -42,7 +42,9 @@ class Resampler:
         self._pixels: tuple[tuple[int, int], Buffer] | None = None  # by the frame's size
         # For the kernel's last step: the canvas level of each square root of light.
         light = ((np.arange(CURVE_ENTRIES) + 0.5) / (CURVE_ENTRIES - 1)).clip(0, 1) ** 2
-        self._curve = ctx.upload((encode_srgb(light) * CANVAS_LEVELS).astype(np.uint32))
+        levels = np.floor(encode_srgb(light) * CANVAS_LEVELS + 1e-6)  # white comes out a last bit below 1
+        levels[-2:] = levels[-1]  # the kernel's roots may miss the last entry, and white must stay white
+        self._curve = ctx.upload(levels.astype(np.uint32))
 
     def _polar(self, width: int, height: int) -> Buffer:
         if self._pixels is None or self._pixels[0] != (width, height):

@@ -48,6 +48,16 @@ class Task:
     node: str = ""
 
 
+def shared_inputs(batch: Sequence[Task]) -> tuple[list[Any], list[tuple[int, ...]]]:
+    """The inputs of a call, each once, and for each of its tasks which of them it takes.
+
+    By identity, since arrays (results read from files) have no hash.
+    """
+    inputs = list({id(handle): handle for task in batch for handle in task.inputs}.values())
+    places = {id(handle): place for place, handle in enumerate(inputs)}
+    return inputs, [tuple(places[id(handle)] for handle in task.inputs) for task in batch]
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a task ended.

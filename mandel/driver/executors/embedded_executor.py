@@ -20,7 +20,7 @@ import mandel
 from mandel.device import machine
 from mandel.errors import RenderError
 from mandel.tasks.calls import AtWork, Call, CalledTask, CancelCall, Ended, Hello, Progress
-from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task
+from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task, shared_inputs
 from mandel.tasks.shared_values import Line, SharedValue
 
 _NODE = "embedded"
@@ -50,8 +50,7 @@ class _Pending:
             max(task.memory for task in batch),
             bool(batch[0].node),
         )
-        inputs = list({id(handle): handle for task in batch for handle in task.inputs}.values())
-        places = {id(handle): place for place, handle in enumerate(inputs)}
+        inputs, places = shared_inputs(batch)
         self.inputs = [
             handle if isinstance(handle, SharedValue) else SharedValue.of(handle) for handle in inputs
         ]
@@ -61,12 +60,12 @@ class _Pending:
                     ticket,
                     task.function,
                     task.argument,
-                    tuple(places[id(handle)] for handle in task.inputs),
+                    own,
                     task.label or task.function,
                     task.failures,
                     task.call_seconds,
                 )
-                for ticket, task in zip(tickets, batch, strict=True)
+                for ticket, task, own in zip(tickets, batch, places, strict=True)
             )
         )
         self.unwanted: set[int] = set()

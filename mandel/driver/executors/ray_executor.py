@@ -29,7 +29,7 @@ from mandel.driver.executors.ray_cluster import find_cluster
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, VIDEO_BAILOUT
 from mandel.errors import RenderError
 from mandel.plan.view import View
-from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task
+from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task, shared_inputs
 from mandel.tasks.heartbeats import LEAST_SECONDS, HeartbeatListener
 from mandel.tasks.results import bad_result
 from mandel.tasks.units import FrameUnit
@@ -283,20 +283,18 @@ class RayExecutor:
             needs["scheduling_strategy"] = NodeAffinitySchedulingStrategy(first.node, soft=False)
         elif first.avoid:
             needs["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(first.avoid))})"}
-        # By identity, since arrays (results read from files) have no hash.
-        inputs = list({id(handle): handle for task in batch for handle in task.inputs}.values())
-        places = {id(handle): place for place, handle in enumerate(inputs)}
+        inputs, places = shared_inputs(batch)
         asked = [
             PackedTask(
                 task.function,
                 task.argument,
-                tuple(places[id(handle)] for handle in task.inputs),
+                own,
                 task.label or task.function,
                 task.failures,
                 task.call_seconds,
                 self._key(ticket),
             )
-            for ticket, task in zip(tickets, batch, strict=True)
+            for ticket, task, own in zip(tickets, batch, places, strict=True)
         ]
         more = f" and {len(asked) - 1} more" if len(asked) > 1 else ""
         remote = self._remote.options(name=asked[0].label + more, num_returns=len(asked) + 1, **needs)
