@@ -131,6 +131,11 @@ def of_job(cluster: Cluster, job: str) -> list[str]:
     return [c for c in processes.marked(cluster.mark).values() if job[:8] in c or "ffmpeg" in c]
 
 
+def idle(cluster: Cluster) -> int:
+    """How many workers have nothing to do, whenever they were started."""
+    return sum(command.startswith("ray::IDLE") for command in processes.marked(cluster.mark).values())
+
+
 def test_a_cancel_frees_the_slots_whatever_is_computed(cluster, faults, service):
     """T16: real launches, none of which lasts, of tasks that would take minutes or hours."""
     kinds = {
@@ -181,9 +186,7 @@ def test_newcomers_see_frames_while_long_tasks_fill_every_slot(cluster, faults, 
                 lambda: all(faults.noted(c.job[:8]) for c in long if c.job), PATIENCE, "all have begun"
             )
             # The spare worker of each node is at work now, and would not be free at once for the newcomer.
-            processes.wait_for(
-                lambda: len(faults.noted("warm up")) >= 6, PATIENCE, "each node has another one"
-            )
+            processes.wait_for(lambda: idle(cluster) >= 3, PATIENCE, "each node has another one")
         moment = time.monotonic()
         small = Client(
             service.port, client=f"new {number}", **SMALL | {"maxiter": 370 + number, "num_frames": 6}
