@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.5
 
 
 class RayMaker(Maker):
-    """A tile maker on a node."""
+    """A tile maker on a node; on another one once that is gone."""
 
     def __init__(self, node: str, device: str):
         self._node, self._device = node, device
@@ -37,7 +37,7 @@ class RayMaker(Maker):
     def _start(self) -> None:
         options: dict[str, Any] = {
             "num_cpus": 0,
-            "scheduling_strategy": NodeAffinitySchedulingStrategy(self._node, soft=False),
+            "scheduling_strategy": NodeAffinitySchedulingStrategy(self._node, soft=True),
         }
         actor: Any = ray.remote(**options)(TileMaker)
         self._actor = actor.remote(self._device)
@@ -48,7 +48,7 @@ class RayMaker(Maker):
     async def _ask(self, method: str, *arguments: Any) -> Any:
         try:
             return await getattr(self._actor, method).remote(*arguments)
-        except ray.exceptions.RayActorError as gone:
+        except (ray.exceptions.RayActorError, ray.exceptions.ActorUnschedulableError) as gone:
             raise MakerLost from gone
 
 

@@ -107,9 +107,13 @@ def test_a_film_by_keyboard_alone(visit):
     visitor.tab_to("Play")
     visitor.press("Enter")
     page.wait_for_function("() => document.querySelector('.player video')?.readyState >= 2")
-    page.wait_for_function("() => document.querySelector('.player video').currentTime > 0.2")  # it plays by itself
+    page.wait_for_function(
+        "() => document.querySelector('.player video').currentTime > 0.2"
+    )  # it plays by itself
     visitor.tab_to("Film 2.5")
-    page.evaluate("() => { const film = document.querySelector('.player video'); film.loop = true; film.play(); }")
+    page.evaluate(
+        "() => { const film = document.querySelector('.player video'); film.loop = true; film.play(); }"
+    )
     visitor.press("Space")
     page.wait_for_function("() => document.querySelector('.player video').paused")
     visitor.press("Escape")

@@ -1,28 +1,44 @@
-"""Where tiles are made."""
+"""Tile makers in a real cluster."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from tests.support import processes
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = """
 from mandel.driver.executors.ray_token import ensure_token
+ensure_token()
+import asyncio, ray
+ray.init(address="local", num_cpus=1, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+from mandel.explorer.ray_pool import RayMaker
 
-ensure_token()  # before ray is imported
-from mandel.explorer.ray_pool import _places  # noqa: E402
+async def main():
+    maker = RayMaker("ab12" * 14, "cpu")  # the id of a node that is not there any more
+    print("ready", await maker._actor.__ray_ready__.remote())
+
+asyncio.run(main())
+ray.shutdown()
+"""
 
 
-def node(name: str, cpus: float, gpus: float = 0, alive: bool = True) -> dict:
-    return {"NodeID": name, "Alive": alive, "Resources": {"CPU": cpus, **({"GPU": gpus} if gpus else {})}}
-
-
-@pytest.mark.parametrize(
-    "nodes, device, places",
-    [
-        ([node("a", 2)], "auto", [("a", "cpu,auto")]),
-        ([node("a", 2), node("b", 8, 1)], "auto", [("b", "gpu")]),
-        ([node("a", 2), node("b", 8, 1)], "gpu", [("b", "gpu")]),
-        ([node("a", 2), node("b", 8, 1)], "cpu", [("b", "cpu"), ("a", "cpu")]),
-        ([node("a", 2), node("b", 8, alive=False)], "auto", [("a", "cpu,auto")]),
-        ([node(str(n), n) for n in range(9)], "auto", [(str(n), "cpu,auto") for n in (8, 7, 6, 5)]),
-        ([node("a", 2)], "pocl", [("a", "pocl")]),
-    ],
-)
-def test_tiles_are_made_on_gpus_or_on_the_largest_machines(nodes, device, places):
-    assert _places(nodes, device) == places
+@pytest.mark.ray
+def test_a_maker_whose_node_is_gone_works_on_another():
+    mark = processes.new_mark()
+    environment = os.environ | {processes.VARIABLE: mark, "PYTHONPATH": str(ROOT)}
+    try:
+        said = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    finally:
+        processes.end_all(mark)
+    assert "ready True" in said.stdout, said.stderr
