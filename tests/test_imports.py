@@ -38,7 +38,17 @@ ROOMS = {
     "driver.recipes": {"colour", "driver.files", "payload", "plan", "tasks"},
     "places": {"errors", "payload", "terminal"},
     "worker": {"device", "errors", "plan", "render", "tasks", "video"},
-    "client": {"errors", "payload", "places", "protocol", "secret", "settings", "terminal", "video"},
+    "client": {
+        "colour",
+        "errors",
+        "payload",
+        "places",
+        "protocol",
+        "secret",
+        "settings",
+        "terminal",
+        "video",
+    },
     "driver.jobs": {
         "colour",
         "driver.files",

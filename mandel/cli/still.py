@@ -106,11 +106,18 @@ def _of_file(options: argparse.Namespace) -> JsonObject:
     sent, found = place_file.content(options.file)
     if found is None:
         return payload.parse(place_file.tidied(sent)).canonical()
-    place = place_file.place_of(found, options.file)
-    delta = place.delta(max(options.width or _SIDE, 1), max(options.height or _SIDE, 1))
-    print(*report.sentences(found, place, options.file, delta), sep="\n", file=sys.stderr)
-    taken = {"point": f"{place.re},{place.im}", "end_delta": delta, "rotation": place.rotation}
-    return taken if place.maxiter is None else {**taken, "maxiter": place.maxiter}
+    taken: JsonObject = {}
+    if found.palette is not None and options.palette is None:
+        taken["palette"] = place_file.payload_palette(found.palette)
+    delta = ""
+    if found.place is not None or found.refused or not taken:
+        place = place_file.place_of(found, options.file)
+        delta = place.delta(max(options.width or _SIDE, 1), max(options.height or _SIDE, 1))
+        taken |= {"point": f"{place.re},{place.im}", "end_delta": delta, "rotation": place.rotation}
+        if place.maxiter is not None:
+            taken["maxiter"] = place.maxiter
+    print(*report.sentences(found, options.file, delta, tuple(taken)), sep="\n", file=sys.stderr)
+    return taken
 
 
 def _validated(options: argparse.Namespace) -> payload.Payload:
@@ -142,6 +149,8 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
     }
     look = {name: value for name in LOOK if (value := getattr(options, name)) is not None}
     given |= dict.fromkeys(LOOK) | without_look(look)  # a look wins over the file's colours
+    if not {"point", "end_delta"} <= {name for name, value in given.items() if value is not None} | set(base):
+        raise PayloadError("MISSING_FIELD", f"{options.file} has no place: add --point=RE,IM --delta D")
     fields = {name: value if value is not None else base.get(name) for name, value in given.items()}
     fields = place_file.tidied({name: value for name, value in fields.items() if value is not None})
     with one_delta():

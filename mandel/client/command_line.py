@@ -31,6 +31,7 @@ PAYLOAD may be a place of another program: KFR of Kalles Fraktaler, TOML of
 Fraktaler 3 and rust-fractal, INI of DeepDrill, PAR of Fractint, UPR of Ultra
 Fractal, XPF of XaoS. The zoom then ends there; what was taken of the file and
 what was ignored is said. FILE#NAME takes one entry of a file that has several.
+--palette takes the colours of any of these, and of GGR, GPL, UGR, MAP and KFP.
 
 standard output:
   a video             its file's name, once it is in place; or the folder's name

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mandel.colour import palettes
 from mandel.errors import RequestError
 from mandel.payload import fields, in_file
 from mandel.payload.decimal_text import Number, exact
@@ -92,12 +93,17 @@ def zoom_fields(found: Found, name: str, given: JsonObject) -> tuple[JsonObject,
 
     from mandel.places.report import sentences
 
+    asked: JsonObject = {}
+    if found.palette is not None and "palette" not in given:
+        asked["palette"] = payload_palette(found.palette)
+        if found.place is None and not found.refused:
+            return asked, sentences(found, name, taken=tuple(asked))
     place = place_of(found, name)
     delta = place.delta(_side(given, "frame_width"), _side(given, "frame_height"))
-    asked: JsonObject = {"point": f"{place.re},{place.im}", "end_delta": delta}
+    asked |= {"point": f"{place.re},{place.im}", "end_delta": delta}
     if place.rotation != "0":
         asked["rotation"] = Number(place.rotation)
-    told = sentences(found, place, name, delta, with_maxiter=False)
+    told = sentences(found, name, delta, tuple(asked))
     if place.maxiter is not None and "maxiter" not in given:
         told.append(
             f"note: maxiter {place.maxiter} was made for the last frame; the service finds a limit for each "
@@ -123,6 +129,7 @@ def place_of(found: Found, name: str) -> Place:
     """
     if found.refused:
         why = f"{name}: {found.refused}; only z^2 + c, the Mandelbrot set, is rendered here"
+        why += f" (its colours: --palette {name})" if found.palette is not None else ""
         raise RequestError("BAD_FILE", printable(why, _LONGEST))
     if found.place is None:
         what = (
@@ -154,6 +161,8 @@ def tidied(asked: JsonObject) -> JsonObject:
         from mandel.places import pasted
 
         found["point"] = pasted.point(point)
+    if isinstance(found.get("palette"), str):
+        found["palette"] = _of_palette_file(found["palette"])
     for field in fields.TABLE:
         value = found.get(field.name)
         if field.kind == fields.DECIMAL and isinstance(value, str) and exact(value) is None:
@@ -168,13 +177,20 @@ def _is_plain(point: str) -> bool:
     return len(parts) == 2 and all(exact(part.strip(" ")) is not None for part in parts)
 
 
-def palette_of(name: str) -> Palette:
-    """The palette of a file of another program, whatever its formula is.
+def payload_palette(palette: Palette) -> str:
+    """A file's palette as the payload's field takes it."""
+    return palette.text(palettes.MOST, palettes.LEAST_STEP)
+
+
+def _of_palette_file(palette: str) -> str:
+    """What the payload's field takes: of a file's name its colours; whatever else it is stays.
 
     Raises:
-        RequestError: BAD_FILE: it has none.
+        RequestError: BAD_FILE: the file has no palette.
     """
-    _, found = content(name)
+    if palettes.ring_of(palette) is not None or not Path(palette.partition("#")[0]).is_file():
+        return palette
+    _, found = content(palette)
     if found is None or found.palette is None:
-        raise RequestError("BAD_FILE", f"{name} holds no palette that can be read")
-    return found.palette
+        raise RequestError("BAD_FILE", f"{palette} holds no palette that can be read")
+    return payload_palette(found.palette)

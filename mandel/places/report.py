@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import MAX_EMAX, MIN_EMIN, Context
 
 from mandel.places.numbers import text_of
-from mandel.places.place import Found, Place
+from mandel.places.place import Found
 from mandel.terminal.format import printable
 
 _SHOWN = 24
@@ -14,31 +14,34 @@ _LONGEST = 1_000
 _FEW = Context(prec=6, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
-def sentences(found: Found, place: Place, name: str, delta: str, with_maxiter: bool = True) -> list[str]:
+def sentences(found: Found, name: str, delta: str = "", taken: tuple[str, ...] = ()) -> list[str]:
     """Lines on a file's contents.
 
     Args:
-        place: the file's.
         name: the file, as it was named.
-        delta: of the picture.
-        with_maxiter: whether the file's iteration limit is taken.
+        delta: of the picture, if the file has a place.
+        taken: the fields of the payload that are taken from the file.
     """
-    taken = [f"point {_short(place.re)},{_short(place.im)}", f"delta {text_of(_FEW.create_decimal(delta))}"]
-    if place.rotation != "0":
-        taken.append(f"rotation {place.rotation}")
-    if place.maxiter is not None and with_maxiter:
-        taken.append(f"maxiter {place.maxiter}")
+    place, words = found.place, []
+    if place is not None:
+        words = [
+            f"point {_short(place.re)},{_short(place.im)}",
+            f"delta {text_of(_FEW.create_decimal(delta))}",
+        ]
+        if place.rotation != "0":
+            words.append(f"rotation {place.rotation}")
+        if place.maxiter is not None and "maxiter" in taken:
+            words.append(f"maxiter {place.maxiter}")
     ignored = list(found.ignored)
     if found.palette is not None:
-        ignored.append(
-            f"its palette of {len(found.palette.colours)} colours (--palette takes names and lists of colours)"
-        )
-    lines = [f"{name} ({found.program}): taken are {', '.join(taken)}"]
+        colours = f"palette of {len(found.palette.colours)} colours"
+        (words if "palette" in taken else ignored).append(colours)
+    lines = [f"{name} ({found.program}): taken are {', '.join(words)}"]
     if ignored:
         more = f"; and {len(ignored) - _LISTED} more" if len(ignored) > _LISTED else ""
         lines.append(f"ignored: {'; '.join(ignored[:_LISTED])}{more}")
     lines += [f"note: {note}" for note in found.notes]
-    if place.mirrored:
+    if place is not None and place.mirrored:
         turned = " and the rotation's" if place.rotation != "0" else ""
         lines.append(
             f"note: the picture is the mirror image of {found.program}'s, which has the imaginary axis downwards; "

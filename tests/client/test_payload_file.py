@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mandel.client import command_line, payload_file, place_file
+from mandel.client import command_line, payload_file
 from mandel.errors import PayloadError, RequestError
 from mandel.payload.decimal_text import Number
+from mandel.payload.payload import parse
 from tests.places import samples
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -141,7 +142,7 @@ def test_a_place_of_another_program_is_where_the_zoom_ends():
     said = "\n".join(told)
     taken = "point -0.7436438870371...,0.13182590420531..., delta 0.001125, rotation 30"
     assert f"a.kfr (Kalles Fraktaler): taken are {taken}" in told
-    assert "its palette of 3 colours (--palette takes names and lists of colours)" in said
+    assert "palette of 3 colours" in told[1] and "palette" not in told[0]  # ignored, as ember was asked for
     assert (
         "maxiter 500 was made for the last frame" in said
         and "mirror image" in said
@@ -167,13 +168,35 @@ def test_an_entry_of_a_file_with_several():
         ask("a.par#Other")
 
 
-def test_a_file_of_colours_alone_is_no_place():
+OWN = "0:1e140a,0.333333:0080ff,0.666667:030201"
+
+
+def test_the_palette_of_a_file_is_taken():
+    Path("a.kfr").write_text(samples.KFR)
+    sent, told = ask("a.kfr")
+    assert sent["palette"] == OWN and parse(sent).palette == OWN
+    assert told[0].endswith("rotation 30, palette of 3 colours")
+    Path("a.kfp").write_text(samples.KFR)
+    sent, told = ask("a.kfp", "--fps", "30")
+    assert sent == {"palette": OWN, "fps": Number("30")}
+    assert told[0] == "a.kfp (Kalles Fraktaler): taken are palette of 3 colours"
+
+
+def test_palette_names_a_file():
     Path("a.map").write_text(samples.MAP)
-    with pytest.raises(RequestError, match="a palette of 255 colours and no place"):
-        ask("a.map")
-    assert len(place_file.palette_of("a.map").colours) == 255
+    Path("a.ugr").write_text(samples.UGR)
+    Path("other.kfr").write_text(samples.KFR.replace("Power: 2", "Power: 3"))
+    for option, colours in (("a.map", 64), ("a.ugr#Second", 3), ("other.kfr", 3)):
+        sent, _ = ask("named.json", "--palette", option)
+        assert sent["palette"].count(":") <= colours and parse(sent).palette == sent["palette"]
+    Path("with.json").write_text(json.dumps({"palette": "a.ugr"}))
+    assert ask("with.json")[0]["palette"] == "0:ff0000,0.5:00ff00"
+    for same in ("ember", "070b2b,4fa3dc", "missing.map"):
+        assert ask("named.json", "--palette", same)[0]["palette"] == same
     with pytest.raises(RequestError, match="no palette that can be read"):
-        place_file.palette_of("named.json")
+        ask("named.json", "--palette", "named.json")
+    with pytest.raises(RequestError, match=r"z\^3 \+ c; only .* \(its colours: --palette other.kfr\)"):
+        ask("other.kfr")
 
 
 @pytest.mark.parametrize("point", ["0.5", "1.23456", "x,0", "1"])

@@ -51,7 +51,7 @@ def test_the_place_is_the_one_of_the_file(name):
     turned = {"a.kfr": "30", "a.f3.toml": "30", "a.toml": "30", "a.ini": "0"}
     assert place.rotation == turned.get(name, "-30")
     assert place.mirrored == (name in ("a.kfr", "a.toml", "a.ini", "a.xpf"))
-    (said, *rest) = sentences(found, place, name, place.delta(9, 9))
+    (said, *rest) = sentences(found, name, place.delta(9, 9), ("maxiter",))
     assert name in said and found.program in said and "maxiter 500" in said
     assert any("mirror image" in line for line in rest) == place.mirrored
 
@@ -198,7 +198,7 @@ def test_rotations_are_the_short_way():
 
 def test_what_is_ignored_is_said():
     every = {name: found_in(text, name) for name, text in samples.PLACES.items()}
-    said = {name: " ".join(sentences(found, found.place, name, "1")) for name, found in every.items()}
+    said = {name: " ".join(sentences(found, name, "1")) for name, found in every.items()}
     assert "ColorMethod 1 (square root)" in said["a.kfr"] and "Slopes" in said["a.kfr"]
     assert "IterDiv 2.0" in said["a.kfr"] and "Rotate" not in said["a.kfr"]
     assert "reference" in said["a.f3.toml"] and "image.width" in said["a.f3.toml"]

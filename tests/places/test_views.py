@@ -4,6 +4,7 @@ import cmath
 import json
 import math
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 
@@ -83,7 +84,7 @@ def test_errors_are_one_line_with_a_code(tmp_path, capsys):
     assert error.startswith("BAD_FILE") and "Burning Ship; only z^2 + c" in error and error.count("\n") == 1
     (tmp_path / "a.gpl").write_text(samples.GPL)
     assert still.main([str(tmp_path / "a.gpl")]) == 2
-    assert "a palette of 4 colours and no place" in capsys.readouterr().err
+    assert "has no place: add --point=RE,IM --delta D" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         still.main([])
     assert "name a FILE, or a place" in capsys.readouterr().err
@@ -108,3 +109,25 @@ def test_options_win_over_the_file(tmp_path):
         settings = json.loads(str(file["settings"]))
     assert settings["maxiter"] == 77 and settings["delta"] == "0.01" and settings["point"] == "-0.5,0.25"
     assert settings["rotation"] == "0"
+
+
+def test_a_palette_of_a_file_colours_the_picture(tmp_path):
+    """One colour but for a hair: every pixel outside the set has it."""
+    (tmp_path / "a.gpl").write_text("GIMP Palette\n200 30 60\n200 30 60\n200 31 60\n")
+    out = tmp_path / "a.png"
+    place = [
+        "--point=-3,0",
+        "--delta",
+        "1",
+        "--width",
+        "9",
+        "--height",
+        "7",
+        "--device",
+        "cpu",
+        "-o",
+        str(out),
+    ]
+    for words in ([str(tmp_path / "a.gpl")], ["--palette", str(tmp_path / "a.gpl")]):
+        assert still.main([*words, *place, "--maxiter", "99"]) == 0
+        assert (np.abs(imageio.imread(out).astype(int) - (200, 30, 60)) <= 1).all()
