@@ -28,18 +28,25 @@ def is_open(port: int) -> bool:
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Chromium, started once."""
+def chromium_path():
+    """Where Chromium is; without one the tests are skipped or fail."""
     assert MODE in ("auto", "require", "off"), f"MANDEL_BROWSER={MODE}: it is auto, require or off"
     if MODE == "off":
         pytest.skip("MANDEL_BROWSER=off")
     with sync_playwright() as playwright:
         path = chromium.find(playwright.chromium.executable_path)
-        if path is None:
-            assert MODE == "auto", chromium.ABSENT
-            pytest.skip(chromium.ABSENT)
+    if path is None:
+        assert MODE == "auto", chromium.ABSENT
+        pytest.skip(chromium.ABSENT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path):
+    """Chromium, for a file of tests: while it runs, no other test can use asyncio."""
+    with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=path, args=list(chromium.ARGUMENTS), env=chromium.environment()
+            executable_path=chromium_path, args=list(chromium.ARGUMENTS), env=chromium.environment()
         )
         yield started
         started.close()
@@ -55,7 +62,7 @@ def axe():
 
 
 @pytest.fixture(scope="session")
-def service(browser, tmp_path_factory):
+def service(chromium_path, tmp_path_factory):
     """The real service with Ray on this machine and a page; ``service.page`` is its address."""
     port = free_port()
     folder = tmp_path_factory.mktemp("service")

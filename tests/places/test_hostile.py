@@ -1,5 +1,6 @@
 """Files that are cut off, damaged, huge or meant to harm end as one sentence, and soon."""
 
+import gc
 import re
 import time
 
@@ -119,10 +120,15 @@ STARTS = {
 
 
 def seconds(work, text):
-    """CPU time that ``work`` takes on a text."""
-    begun = time.process_time()
-    work(text)
-    return time.process_time() - begun
+    """CPU time that ``work`` takes on a text, without collections of what all tests have left."""
+    gc.collect()
+    gc.disable()
+    try:
+        begun = time.process_time()
+        work(text)
+        return time.process_time() - begun
+    finally:
+        gc.enable()
 
 
 def grows_evenly(work, start, piece, end="", size=1 << 15):
