@@ -171,8 +171,8 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
         if time.monotonic() > alive + 0.5:
             alive = time.monotonic()
             say(control.Alive())
-        holding = ordered("hold", once=False)
-        if select.select([LINE], [], [], 0.02 if holding or not works else 0.0)[0]:
+        idle = not works or ordered("hold", once=False)
+        if select.select([LINE], [], [], 0.02 if idle else 0.0)[0]:
             data = LINE.recv(1 << 16)
             if not data:
                 return
@@ -191,6 +191,8 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
                         file.write(f"{order.job} {order.priority} {order.client}\n")
                 case control.Stop() if not ordered("deaf", once=False):
                     return
+        # Looked for again, as a job that just came may have been ordered behind it.
+        holding = ordered("hold", once=False)
         slow = float((ORDERS / "slow").read_text()) if (ORDERS / "slow").exists() else 0.0
         for job in list(works) if not holding else ():
             if (ORDERS / "nonsense").exists():
