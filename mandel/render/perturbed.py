@@ -28,6 +28,8 @@ from mandel.render.tally import Tally, following
 _CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
 # The samples of a warp are neighbours, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
+# A runtime may keep the private memory of a whole group on one thread's stack: some kilobytes for each item.
+_CPU_GROUP = 1, 1
 # Work items that share the terms of the series with which all samples begin.
 _CPU_SERIES_GROUP, _GPU_SERIES_GROUP = 1, SERIES_TERMS
 # Steps that all samples may have in common: some 30 ms.
@@ -273,10 +275,9 @@ class PerturbedIterator:
                 ),
             )
 
-        group = _GPU_GROUP if ctx.device.is_gpu else None
+        group = _GPU_GROUP if ctx.device.is_gpu else _CPU_GROUP
         size = tuple(-(-n // side) for n, side in zip((place.cols, place.rows), tile, strict=True))
-        if group is not None:
-            size = tuple(-(-n // side) * side for n, side in zip(size, group, strict=True))
+        size = tuple(-(-n // side) * side for n, side in zip(size, group, strict=True))
         arguments = (
             place.across, place.down, place.spacings(ctx),
             np.int32(place.cols), np.int32(place.rows),
