@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-import time
 from urllib.parse import urlsplit
 
 import imageio.v3 as imageio
@@ -14,9 +13,8 @@ WIDTH, HEIGHT, BAR = 800, 556, 44  # the picture is 800 x 512
 
 # A canvas as a PNG.
 _CANVAS = "() => document.querySelector('.picture canvas').toDataURL('image/png').split(',')[1]"
-# Whether nothing is being drawn, and what changes as long as something is to come.
-_STATE = """() => [document.querySelector('.drawing')?.hidden, location.hash,
-                  document.querySelector('.place')?.textContent]"""
+# Resolves in the next frame, when what moves by itself is drawn.
+NEXT_FRAME = "() => new Promise(requestAnimationFrame)"
 # Modules of the page, by their path.
 MODULE = "path => import(document.querySelector('script[type=module]').src.replace('main.js', path))"
 
@@ -62,14 +60,11 @@ class Visitor:
         self.page.wait_for_selector(".bar")
 
     def complete(self) -> None:
-        """Waits until all tiles of the view are there and the address is written."""
-        calm, before, deadline = 0, None, time.monotonic() + 120
-        while calm < 4:
-            assert time.monotonic() < deadline, f"not complete: {before}"
-            self.page.wait_for_timeout(150)
-            now = self.page.evaluate(_STATE)
-            calm = calm + 1 if now == before and now[0] else 0
-            before = now
+        """Waits until the page says that the view is drawn, with the limit that it needs, and its address written."""
+        self.page.evaluate(NEXT_FRAME)  # what a test did has reached the page
+        self.page.wait_for_selector(".picture[aria-busy=false]", state="attached", timeout=120_000)
+        address = self.page.evaluate("() => location.href")
+        self.page.wait_for_url(lambda url: url == address)
 
     @property
     def place(self) -> tuple[str, str, str]:

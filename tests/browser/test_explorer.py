@@ -9,7 +9,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from tests.browser.pages import BAR, HEIGHT, WIDTH
+from tests.browser.pages import BAR, HEIGHT, NEXT_FRAME, WIDTH
 from tests.support.processes import wait_for
 from tests.support.service import ROOT
 
@@ -24,6 +24,32 @@ def _same(one: str, other: Decimal, within: Decimal) -> bool:
         return abs(Decimal(one) - other) <= within
 
 
+# Frames come when the test lets them.
+HOLD_FRAMES = """() => {
+  const [own, held] = [window.requestAnimationFrame.bind(window), []];
+  window.requestAnimationFrame = act => held.push(act);
+  window.freeFrames = () => { window.requestAnimationFrame = own; held.splice(0).forEach(own); };
+}"""
+
+
+def test_a_picture_is_complete_when_it_is_drawn(visit):
+    """All tiles may be here, and the address written, long before a busy machine draws the frame that shows them."""
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    page = visitor.page
+    page.evaluate(HOLD_FRAMES)
+    page.evaluate("() => (location.hash = 'at=-0.7436438870371587,0.1318259042053119,1e-8')")
+    page.wait_for_selector(".drawing:not([hidden])", state="attached")
+    page.wait_for_selector(".drawing[hidden]", state="attached")
+    page.wait_for_timeout(600)
+    assert page.locator(".picture").get_attribute("aria-busy") == "true"
+    page.evaluate("() => freeFrames()")
+    visitor.complete()
+    picture = visitor.picture()
+    page.wait_for_timeout(300)
+    assert np.array_equal(visitor.picture(), picture)
+
+
 def test_a_drag_moves_the_picture_with_the_pointer(visit):
     visitor = visit(SEAHORSE)
     visitor.complete()
@@ -33,7 +59,7 @@ def test_a_drag_moves_the_picture_with_the_pointer(visit):
     mouse.down()
     mouse.move(MIDDLE[0] + 64, MIDDLE[1] - 32, steps=4)
     # In the same frame as the gesture, from what is there: nothing is waited for.
-    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    visitor.page.evaluate(NEXT_FRAME)
     moved = visitor.picture()
     assert np.array_equal(moved[:-32, 64:], before[32:, :-64])
     visitor.page.wait_for_timeout(150)  # a pointer that rested throws nothing
@@ -281,7 +307,7 @@ def test_the_picture_moves_while_the_service_is_away(visit):
     visitor.page.context.set_offline(True)
     visitor.page.locator(".picture").focus()
     visitor.press("ArrowLeft")
-    visitor.page.evaluate("() => new Promise(requestAnimationFrame)")
+    visitor.page.evaluate(NEXT_FRAME)
     assert np.array_equal(visitor.picture()[:, 64:], before[:, :-64])
     visitor.press("PageUp")  # where no tile is here
     visitor.page.get_by_text("The service is not reached").first.wait_for()

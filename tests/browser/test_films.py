@@ -17,6 +17,9 @@ SMALL = {
     "sampling": "shared",
     "keep_strips": True,
 }
+# Whether all pictures along the zoom are drawn.
+ALL_DRAWN = """() => [...document.querySelectorAll('.strip canvas')].every(
+  canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] === 255)"""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +49,7 @@ def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
         "() => localStorage.setItem('mandel.order', JSON.stringify({ width: 128, height: 96, fps: '4' }))"
     )
     page.get_by_role("button", name="Zoom to here").click()
+    page.wait_for_function(ALL_DRAWN)
     page.get_by_role("button", name="Order the film").click()
     job = page.locator(".job").first
     job.wait_for()

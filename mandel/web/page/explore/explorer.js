@@ -20,6 +20,7 @@ const LOG2_10 = Math.log2(10);
 const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 
 export class Explorer {
+  #element = null; // where the picture is shown
   #canvas = null;
   #tables = new Map(); // palette -> its colours
   #frame = 0; // the next one, if it is asked for
@@ -48,7 +49,7 @@ export class Explorer {
       stage: (stage) => this.status.merge({ stage }),
       trouble: (trouble) => this.status.merge({ trouble }),
     });
-    this.layer = new TileLayer(source, { changed: () => this.#arrived(), complete: () => this.#complete() }, this.calm);
+    this.layer = new TileLayer(source, () => this.#arrived(), this.calm);
     this.limits = new LimitFinder((limit) => this.#limitFound(limit));
     this.#applyLook();
     this.#pushed = { view: this.view.value, fragment: this.fragment };
@@ -67,6 +68,7 @@ export class Explorer {
 
   /** Shows the picture in an element from now on; returns what ends it. */
   attach(element, canvas) {
+    this.#element = element;
     this.#canvas = canvas;
     this.gestures = new Gestures(
       element,
@@ -145,19 +147,26 @@ export class Explorer {
       this.#asking = 0;
       this.#ask();
     }, ASK_MS);
-    clearTimeout(this.#stillness);
-    this.#stillness = setTimeout(() => this.#write(), STILL_MS);
+    this.#writeSoon();
   }
 
   #still() {
     clearTimeout(this.#asking);
     this.#asking = 0;
+    this.#writeSoon();
     this.#ask();
-    clearTimeout(this.#stillness);
-    this.#stillness = setTimeout(() => this.#write(), STILL_MS);
   }
 
   // Where the view has been
+
+  #writeSoon() {
+    clearTimeout(this.#stillness);
+    this.#stillness = setTimeout(() => {
+      this.#stillness = 0;
+      this.#write();
+      this.#settle();
+    }, STILL_MS);
+  }
 
   #write() {
     if (!isPlace(location.hash)) return; // another page is shown
@@ -192,8 +201,7 @@ export class Explorer {
     this.#applyLook();
     if ("maxiter" in fields) this.#ask();
     this.invalidate();
-    clearTimeout(this.#stillness);
-    this.#stillness = setTimeout(() => this.#write(), STILL_MS);
+    this.#writeSoon();
   }
 
   table(palette) {
@@ -224,6 +232,7 @@ export class Explorer {
       if (limit !== null) this.layer.want(view, this.viewport, limit);
     }
     this.#tellProgress();
+    this.#settle();
   }
 
   #limitFound({ limit, error }) {
@@ -243,10 +252,15 @@ export class Explorer {
     if (now.wanted !== wanted || now.done !== done) this.status.merge({ wanted, done });
   }
 
-  #complete() {
-    this.#tellProgress();
+  /** Says whether anything is still to come: tiles, a limit, a frame that shows them, the address. */
+  #settle() {
+    if (!this.#element) return;
+    const { waiting } = this.status.value;
+    const busy =
+      Boolean(this.#frame || this.#asking || this.#stillness) || waiting || this.limits.asking || !this.layer.isComplete;
+    if (this.#element.ariaBusy !== String(busy)) this.#element.ariaBusy = String(busy);
     const view = this.view.value;
-    if (this.#announced?.same(view)) return;
+    if (busy || this.#announced?.same(view)) return;
     this.#announced = view;
     announce(`The picture is complete. Extent ${view.text().extent}, magnified ${magnification(view.log2Extent)}`);
   }
@@ -258,12 +272,14 @@ export class Explorer {
       this.#frame = 0;
       this.#drawNow(now);
     });
+    this.#settle();
   }
 
   #drawNow(now) {
     if (!this.#canvas) return;
     const context = this.#canvas.getContext("2d");
     if (this.layer.draw(context, this.view.value, this.viewport, now)) this.invalidate();
+    else this.#settle();
   }
 
   /** What the tiles say of the picture: {inside: share, least, most: smooth counts}; null where one is not here. */

@@ -27,6 +27,11 @@ export class LimitFinder {
     this.#found = found;
   }
 
+  /** Whether an answer is to come. */
+  get asking() {
+    return this.#asked !== null;
+  }
+
   /** The limit for a view's tiles; null if it must be waited for. */
   limitFor(view, frame, viewport) {
     const band = Math.floor(-view.log2Extent / BAND);

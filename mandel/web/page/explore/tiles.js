@@ -8,10 +8,10 @@ const STAND_IN = 3; // an ancestor so near is as good as a coarse tile
 const KEPT = 400; // tiles, of 0.5 MB with their colours
 const FADE_MS = 140;
 
-/** Draws views from tiles; `source.want(...)` fetches them (tile_source.js), `on` is told {changed(), complete()}. */
+/** Draws views from tiles; `source.want(...)` fetches them (tile_source.js), `changed()` is told of each that came. */
 export class TileLayer {
   #source;
-  #on;
+  #changed;
   #calm;
   #anchor = null;
   #tiles = new Map(); // level -> Map of "dx,dy" -> tile
@@ -20,9 +20,9 @@ export class TileLayer {
   #wanted = { level: 0, visible: [], limit: 0 }; // by the latest view
   shownLimit = Infinity; // counts beyond it are shown as inside
 
-  constructor(source, on, calm) {
+  constructor(source, changed, calm) {
     this.#source = source;
-    this.#on = on;
+    this.#changed = changed;
     this.#calm = calm;
   }
 
@@ -94,10 +94,8 @@ export class TileLayer {
       if (anchor !== this.#anchor) return;
       this.#keep(tile);
       this.#forget();
-      this.#on.changed();
-      if (this.isComplete) this.#on.complete();
+      this.#changed();
     });
-    if (this.isComplete) this.#on.complete();
   }
 
   /** How many tiles the latest view has, and how many of them are here. */

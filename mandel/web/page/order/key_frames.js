@@ -86,7 +86,7 @@ async function load(film, extents, size, state, draw, signal) {
     try {
       await new Promise((resolve, reject) => {
         const source = new TileSource({ stage() {}, trouble: (error) => error && reject(error) });
-        const tiles = new TileLayer(source, { changed: () => draw(i), complete: resolve }, () => true);
+        const tiles = new TileLayer(source, () => (draw(i), tiles.isComplete && resolve()), () => true);
         signal.addEventListener("abort", () => (source.stop(), resolve()));
         state.layers[i] = { tiles, view, viewport };
         const frame = tiles.frame(view, viewport);
