@@ -12,6 +12,10 @@ from decimal import Decimal
 PLANE = "plane"
 POLAR = "polar"
 
+# Columns and rows of samples that perturbation may iterate together, as one group. Parts of a grid that are cut between
+# groups have the very samples of the whole.
+LOCKSTEP_COLS, LOCKSTEP_ROWS = 4, 4
+
 
 @dataclass(frozen=True)
 class Grid:

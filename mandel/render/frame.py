@@ -19,7 +19,7 @@ import numpy as np
 from mandel.colour.style import ColourStyle
 from mandel.device.context import DeviceContext
 from mandel.plan.arithmetic import DIRECT, PERTURBED, Arithmetic, arithmetic
-from mandel.plan.grid import Grid
+from mandel.plan.grid import LOCKSTEP_ROWS, Grid
 from mandel.plan.picture import RGB
 from mandel.plan.reference import Reference
 from mandel.plan.view import View
@@ -28,7 +28,7 @@ from mandel.render.coordinates import ListedCoordinates, listed_coordinates
 from mandel.render.direct import DirectIterator
 from mandel.render.iterator import SampleIterator
 from mandel.render.painter import Canvas, Painter, outputs
-from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
+from mandel.render.samples import Outputs, Samples
 from mandel.render.tally import Reached, Tally
 
 if TYPE_CHECKING:  # views that are not deep do without it

@@ -14,18 +14,18 @@ from mandel.device.context import Buffer, DeviceContext, Launch
 from mandel.errors import RenderError
 from mandel.kernels.contract import PERTURBED_STATE, SERIES_TERMS
 from mandel.plan.bla_table import BlaTable, bla_table
-from mandel.plan.grid import PLANE, Grid
+from mandel.plan.grid import LOCKSTEP_COLS, LOCKSTEP_ROWS, PLANE, Grid
 from mandel.plan.orbit_memory import OrbitRoom
 from mandel.plan.precision import Precision, precision
 from mandel.plan.reference import Reference, reference_orbit
 from mandel.render.coordinates import SampleCoordinates, coordinates_of
 from mandel.render.direct import check_limits
 from mandel.render.rounds import Pace, Rounds
-from mandel.render.samples import LOCKSTEP_ROWS, Outputs, Samples
+from mandel.render.samples import Outputs, Samples
 from mandel.render.tally import Tally, following
 
 # Columns x rows of the samples that are iterated in lockstep.
-_CPU_TILE, _GPU_TILE = (4, LOCKSTEP_ROWS), (1, 1)
+_CPU_TILE, _GPU_TILE = (LOCKSTEP_COLS, LOCKSTEP_ROWS), (1, 1)
 # The samples of a warp are neighbours, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
 # A runtime may keep the private memory of a whole group on one thread's stack: some kilobytes for each item.

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from mandel.device.context import Argument, Buffer, Target
 
-# Rows of samples that perturbation may iterate together, as one group.
-LOCKSTEP_ROWS = 4
-
 
 @dataclass(frozen=True)
 class Outputs:

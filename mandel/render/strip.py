@@ -56,11 +56,11 @@ class StripRenderer:
 
         def pieces() -> Iterator[Piece]:
             for block in blocks:
-                grid = block.grid
+                grid, whole = block.grid, block.whole
                 for first, rows in self._renderer.bands(grid, maxiter):
                     begun, row = time.monotonic(), block.row + first
                     samples = self._renderer.samples(
-                        grid.band(first, rows), maxiter, bailout, wanted, grid, tally=tally
+                        grid.band(first, rows), maxiter, bailout, wanted, whole, tally=tally
                     )
                     round_fractions(ctx, samples, bailout)
                     codes = codes_of(ctx, samples)

@@ -8,11 +8,14 @@ import pytest
 
 from mandel.colour.transfer import decode_srgb, encode_srgb
 from mandel.device.context import device_context
-from mandel.driver.recipes.recipe import WorkItem
+from mandel.driver.recipes.recipe import VIDEO_BAILOUT, WorkItem
 from mandel.driver.recipes.shared import STRIP
 from mandel.payload.payload import Payload, parse
 from mandel.plan.arithmetic import arithmetic
+from mandel.plan.blocks import blocks
 from mandel.protocol.strict_json import loads
+from mandel.render.frame import FrameRenderer
+from mandel.render.samples import Outputs
 from tests.support.colour_oracle import average
 from tests.support.zooms import Zoomed, psnr
 
@@ -164,3 +167,31 @@ def test_another_palette_needs_another_strip():
     p = payload(num_frames=2, point=SPIRAL)
     other = replace(p, palette="silver")
     assert not np.array_equal(zoomed(p).make(WorkItem(STRIP, 0)), zoomed(other).make(WorkItem(STRIP, 0)))
+
+
+@pytest.mark.parametrize("size", [(160, 90), (64, 30), (20, 120)], ids=lambda size: f"{size[0]} x {size[1]}")
+def test_a_strip_cut_to_what_frames_show_has_the_samples_of_the_whole(size):
+    """Strips that are kept are whole circles; what is made from them equals what is rendered anew."""
+    p = payload(
+        point="-1.759817130804847813610825010561798238244,-0.01259331079974986538374663184326485845034",
+        start_delta="2e-16", end_delta="1e-17", num_frames=3, maxiter=2000,
+        frame_width=size[0], frame_height=size[1],
+    )  # fmt: skip
+    strips, render = zoomed(p).recipe.strips, FrameRenderer(device_context("cpu"))
+
+    def raw(grid, whole) -> list[np.ndarray]:
+        made = render.samples(grid, p.maxiter, VIDEO_BAILOUT, Outputs(True, True), whole)
+        kinds = (made.count, 1), (made.frac, 1), (made.distance, 1), (made.slope, 2)
+        shape = grid.rows, grid.cols
+        return [render.context.download(b, np.empty((*shape, lanes), np.uint32)) for b, lanes in kinds]
+
+    cut = 0
+    for strip in range(2):
+        found, whole = blocks(strips, strip), strips.whole(strip)
+        full = raw(whole, whole)
+        for block in found:
+            for own, there in zip(raw(block.grid, block.whole), full, strict=True):
+                rows, cols = own.shape[:2]
+                assert np.array_equal(own, there[block.row : block.row + rows, block.col : block.col + cols])
+        cut += len(found) > 1
+    assert cut
