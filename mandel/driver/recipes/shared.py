@@ -93,7 +93,7 @@ class SharedRecipe:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
-            return self._limits.reference(precision(deepest).bits)
+            return self._limits.reference(precision(deepest).bits, strips.zoom.deepest())
         if item.kind == MIPS:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)
