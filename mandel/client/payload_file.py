@@ -120,7 +120,16 @@ def preview(asked: JsonObject, count: int) -> JsonObject:
         sides.append(int(text))
     share = min(1.0, _SHOWN_SIDE / max(sides))
     width, height = (max(2, round(side * share / 2) * 2) for side in sides)
-    left_out = ("fps", "num_frames", *_TIMES, "sampling", "strip_density", "keep_strips", *_CODING)
+    left_out = (
+        "fps",
+        "num_frames",
+        *_TIMES,
+        "sampling",
+        "strip_density",
+        "keep_strips",
+        "subtitles",
+        *_CODING,
+    )
     return {name: value for name, value in asked.items() if name not in left_out} | {
         **_few_frames(asked, count),
         "frame_width": Number(str(width)),

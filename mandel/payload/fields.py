@@ -302,6 +302,13 @@ class PayloadFields:
         checks.between("0", "1000"),
         recolour=True,
     )
+    subtitles: bool = _row(
+        FLAG,
+        False,
+        "true adds a soft subtitle track with the magnification, once a second",
+        checks.flag,
+        recolour=True,
+    )
     keep_strips: bool = _row(
         FLAG,
         False,

@@ -92,6 +92,7 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "bits": "auto",
         "crf": "auto",
         "max_bitrate": "0",
+        "subtitles": False,
         "keep_strips": False,
     }
 
@@ -160,6 +161,7 @@ def test_order_of_keys_does_not_matter(items):
         ("quality", "best"),
         ("container", "mkv"),
         ("crf", 21),
+        ("subtitles", True),
         ("path", '[{"point": "0,0", "delta": 2}, {"delta": "1e-30", "time": 3}]'),
         ("max_bitrate", "40"),
     ],
