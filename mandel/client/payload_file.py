@@ -88,9 +88,9 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
 
 def _without_followed(base: JsonObject, given: JsonObject) -> JsonObject:
     """A file's fields without those that follow from a path, where options change what they follow from."""
-    dropped = {"num_frames", *_PLACE} if "path" in given or ("path" in base and "fps" in given) else set()
+    dropped = set(stops.FOLLOWING) if "path" in given or ("path" in base and "fps" in given) else set()
     dropped |= set(stops.OWN) if "path" in given else set()
-    return {name: value for name, value in base.items() if name not in dropped or name == "path"}
+    return {name: value for name, value in base.items() if name not in dropped}
 
 
 def _stops(asked: JsonObject) -> tuple[stops.Stop, ...]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -27,7 +28,7 @@ from mandel.payload.fields import (
     PayloadFields,
     unknown_field,
 )
-from mandel.plan.camera_path import CameraPath
+from mandel.plan.camera_path import CameraPath, ZoomAlongPath
 from mandel.plan.exponential_map import samples_of
 from mandel.plan.picture import shape
 from mandel.plan.strip_plan import densest, most_texels
@@ -86,8 +87,15 @@ class Payload(PayloadFields):
     @property
     def camera(self) -> Zoom | CameraPath:
         """From its frames to views."""
-        if not self.path:
-            return Zoom.of(self)
+        return self._camera_path if self.path and self.sampling == EXACT else self.zoom
+
+    @property
+    def zoom(self) -> Zoom:
+        """The same, about one point; a path that has others has none."""
+        return ZoomAlongPath.along(self._camera_path) if self.path else Zoom.of(self)
+
+    @property
+    def _camera_path(self) -> CameraPath:
         frames = stops.frames_of(self.path, Fraction(self.fps))
         return CameraPath(self.path, frames, self.frame_width, self.frame_height)
 
@@ -101,7 +109,7 @@ class Payload(PayloadFields):
         """Samples of the whole job; of shared sampling about, the pixels that are resampled among them."""
         pixels = self.num_frames * self.frame_width * self.frame_height
         if self.sampling == SHARED:
-            return pixels + samples_of(Zoom.of(self), float(self.strip_density))
+            return pixels + samples_of(self.zoom, float(self.strip_density))
         return pixels * self.supersampling**2
 
     @property
@@ -226,18 +234,21 @@ def _check_times(payload: Payload) -> None:
 
 
 def _check_path(payload: Payload) -> None:
-    """Refuses strips, which exist only about one point, for a path."""
-    if payload.path and payload.sampling == SHARED:
+    """Refuses strips, which lie about one point and are shown in turn, for a path that is no zoom in or out."""
+    if not payload.path or payload.sampling != SHARED:
+        return
+    deltas = [Decimal(stop.delta) for stop in payload.path]
+    if len({stop.point for stop in payload.path}) > 1 or deltas not in (sorted(deltas), sorted(deltas)[::-1]):
         raise PayloadError(
             "CONFLICT",
-            f'sampling: frames of a path are made each on its own; ask for sampling "{EXACT}", with supersampling 2 '
-            "for calm pictures",
+            f'sampling: only a path that stays at one point and goes all the way in, or out, can be "{SHARED}"; '
+            f'ask for "{EXACT}", with supersampling 2 for calm pictures',
             field="sampling",
         )
 
 
 def _refuse_too_dense(payload: Payload) -> None:
-    zoom = Zoom.of(payload)
+    zoom = payload.zoom
     if most_texels(zoom, float(payload.strip_density)) >= 2**31:
         most = densest(zoom)
         raise PayloadError(

@@ -15,7 +15,8 @@ if TYPE_CHECKING:  # the client loads the table of fields and calls no check: it
 
 # A request has at most 1,000 brackets, commas and quotes; a stop takes 32 of them.
 FEWEST, MOST = 2, 20
-# Fields of a payload whose work the stops do.
+# Fields of a payload that follow from its path, and those whose work its stops do.
+FOLLOWING = ("num_frames", "point", "start_delta", "end_delta")
 OWN = ("rotation", "easing", "ease_start", "ease_end", "hold_start", "hold_end")
 
 

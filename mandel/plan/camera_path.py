@@ -2,7 +2,7 @@
 
 From stop to stop it follows the optimal curve (zoom_and_pan.py). It slows down and speeds up at each stop as the stop's
 easing says. Where it passes a stop without slowing down, the curves on both sides are bent within a short time, so that
-it leaves the stop at the speed with which it came: the mean of the two curves' speeds.
+it leaves the stop at the speed with which it came: a mean of the two curves' speeds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol
 
 from mandel.plan.path import eased
 from mandel.plan.view import View
+from mandel.plan.zoom import Zoom
 from mandel.plan.zoom_and_pan import Curve
 
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
@@ -50,8 +51,8 @@ class Motion(NamedTuple):
     depth: float
     angle: float
 
-    def minus(self, other: Motion) -> Motion:
-        return Motion(self.centre - other.centre, self.depth - other.depth, self.angle - other.angle)
+    def plus(self, other: Motion) -> Motion:
+        return Motion(self.centre + other.centre, self.depth + other.depth, self.angle + other.angle)
 
     def times(self, factor: float) -> Motion:
         return Motion(self.centre * factor, self.depth * factor, self.angle * factor)
@@ -71,12 +72,18 @@ class _Leg:
     def share(self, time: float) -> float:
         return eased((time - self.first) / (self.last - self.first), *self.ramps)
 
+    @property
+    def pace(self) -> float:
+        """The share of the way that a frame takes between the ramps."""
+        return 1 / (1 - sum(self.ramps) / 2) / (self.last - self.first)
+
     def motion(self, at_end: bool) -> Motion:
         """How the camera moves at an end that it passes."""
-        pace = 1 / (1 - sum(self.ramps) / 2) / (self.last - self.first)
         speed = self.curve.speed(at_end)
-        way = self.curve.length * pace
-        return Motion(speed.centre * way, speed.depth * way, (self.angles[1] - self.angles[0]) * pace)
+        turn = self.angles[1] - self.angles[0]
+        return Motion(speed.centre * self.curve.length, speed.depth * self.curve.length, turn).times(
+            self.pace
+        )
 
 
 @dataclass(frozen=True)
@@ -141,10 +148,12 @@ class CameraPath:
         if float(self._stops[number].easing) or before.last < after.first or not all(spans):
             return None
         came, goes = before.motion(at_end=True), after.motion(at_end=False)
-        fastest = max(leg.curve.length / span for leg, span in zip((before, after), spans, strict=True))
-        reach = min(*spans, _BENT / fastest if fastest else math.inf) / 2
-        lacks = goes.minus(came)
-        return _Bend(number, after.first, reach, lacks.times(0.5), lacks.times(-0.5))
+        ways = [leg.pace * leg.curve.length for leg in (before, after)]
+        reach = min(*spans, _BENT / max(ways) if any(ways) else math.inf) / 2
+        # Their mean, in which the slower one counts more, so that the camera never goes back on its way.
+        share = ways[0] / sum(ways) if any(ways) else 0.5
+        passing = came.times(1 - share).plus(goes.times(share))
+        return _Bend(number, after.first, reach, passing.plus(came.times(-1)), passing.plus(goes.times(-1)))
 
     # Times to views. A time is a frame's number, or lies between two.
 
@@ -154,6 +163,15 @@ class CameraPath:
         Of stops with the same point it is the first, so that they share a reference orbit.
         """
         return self._anchors[self._place(time)[0]]
+
+    def angle(self, time: float) -> float:
+        """How far a view is turned, radians."""
+        return self._place(time)[3]
+
+    def ln_delta(self, time: float) -> float:
+        """ln of a view's extent."""
+        stop, _, depth, _ = self._place(time)
+        return self._ln_deltas[stop] + depth
 
     def delta(self, time: float) -> str:
         """Extent of a view along its shorter side, a decimal string."""
@@ -216,6 +234,16 @@ class CameraPath:
         delta = str(_SHOWN_DIGITS.multiply(Decimal(stop.delta), _DIPS)) if self._bends else stop.delta
         return View(stop.re, stop.im, delta, self.width, self.height)
 
+    def last_frame(self, anchor: int) -> int:
+        """A frame after which none has this anchor."""
+        last = max(k for k, other in enumerate(self._anchors) if other == anchor)
+        return self._reached[last + 1] if last + 1 < len(self._reached) else self.num_frames - 1
+
+    @property
+    def turns(self) -> bool:
+        """Whether any view is turned."""
+        return any(float(stop.rotation) for stop in self._stops)
+
     def key_times(self, length: float) -> list[float]:
         """Times at which views are looked at beforehand: at the stops, and at most a ``length`` of the way apart."""
         times = {float(reached) for reached in self._reached}
@@ -234,3 +262,42 @@ class CameraPath:
                 (middle, high) if leg.first < leg.last and leg.share(middle) < share else (low, middle)
             )
         return high
+
+
+@dataclass(frozen=True)
+class ZoomAlongPath(Zoom):
+    """A zoom whose frames follow a path through stops of one point, from each to a deeper one, or all outwards."""
+
+    path: CameraPath | None = None
+
+    @classmethod
+    def along(cls, path: CameraPath) -> ZoomAlongPath:
+        """The zoom of such a path."""
+        first, last = path.view(0), path.view(path.num_frames - 1)
+        return cls(
+            last.re,
+            last.im,
+            first.delta,
+            last.delta,
+            path.num_frames,
+            path.width,
+            path.height,
+            rotation=float(path.turns),
+            path=path,
+        )
+
+    @property
+    def _along(self) -> CameraPath:
+        if self.path is None:
+            raise ValueError("a zoom along no path")
+        return self.path
+
+    def share(self, frame: int) -> float:
+        start, end = self._along.ln_delta(0), self._along.ln_delta(self.num_frames - 1)
+        return (self._along.ln_delta(frame) - start) / (end - start) if start != end else 0.0
+
+    def angle(self, frame: int) -> float:
+        return self._along.angle(frame)
+
+    def delta(self, frame: int) -> str:
+        return self._along.delta(frame)

@@ -141,6 +141,10 @@ class Zoom:
         """All views lie about one point: it has the number 0."""
         return 0
 
+    def last_frame(self, anchor: int = 0) -> int:
+        """The last frame about that point."""
+        return self.num_frames - 1
+
     def deepest(self, anchor: int = 0) -> View:
         """The view of the smallest delta."""
         return min(self.view(0), self.view(self.num_frames - 1), key=lambda view: Decimal(view.delta))

@@ -76,7 +76,7 @@ class ExactRecipe:
         return {}
 
     def last_frame(self, item: WorkItem) -> int:
-        return self._payload.num_frames - 1
+        return self._camera.last_frame(item.index) if item.kind == REFERENCE else self._payload.num_frames - 1
 
     def _grid(self, frame: int) -> Grid:
         return self._camera.view(frame).grid(self._payload.supersampling)
