@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mandel.client import place_file
 from mandel.errors import RequestError
-from mandel.payload import fields
+from mandel.payload import fields, stops
 from mandel.payload.decimal_text import Exact, Number, exact
 from mandel.payload.fields import JsonObject
+from mandel.settings import PayloadLimits
 from mandel.terminal.format import printable, typed
 from mandel.video import coding
 
@@ -19,7 +20,7 @@ DEFAULT_PAYLOAD = Path("payload.json")
 _DELTAS = ("start_delta", "end_delta")
 _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What a zoom shows; a file's maxiter was made for that.
-_PLACE = ("point", *_DELTAS)
+_PLACE = ("point", *_DELTAS, "path")
 _SHOWN = 24
 # Of a preview: pixels of a frame's longer side, and frames.
 _SHOWN_SIDE, _MOST_SHOWN = 320, 100
@@ -37,9 +38,13 @@ def add_field_options(parser: argparse.ArgumentParser) -> None:
             "--" + field.name.replace("_", "-"),
             dest=f"field_{field.name}",
             metavar=field.kind.upper(),
-            help=f"{field.help} (default {str(field.default).lower() or 'none'})",
+            help=f"{field.help} (default {_default(field)})",
         )
     group.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="any field, by name")
+
+
+def _default(field: fields.Field) -> str:
+    return "none" if field.default in ("", ()) else str(field.default).lower()
 
 
 def field_words(args: argparse.Namespace) -> list[str]:
@@ -62,6 +67,7 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     named = bool(args.payload)
     base, told = _of_file(args.payload, given)
     colours = fields.without_look(given) if given.get("look") else {}  # a look wins over the file's colours
+    base = _without_followed(base, given)
     asked = place_file.tidied(base | colours | given)
     named_by_output = args.output.suffix[1:] if args.output is not None else ""
     if named_by_output in (coding.MOV, coding.MKV) and asked.get("container", "auto") == "auto":
@@ -78,6 +84,21 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
             f"service finds one (--maxiter {shown} keeps it)"
         )
     return asked, told + _warnings(asked) + _level_warnings(asked)
+
+
+def _without_followed(base: JsonObject, given: JsonObject) -> JsonObject:
+    """A file's fields without those that follow from a path, where options change what they follow from."""
+    dropped = set(stops.FOLLOWING) if "path" in given or ("path" in base and "fps" in given) else set()
+    dropped |= set(stops.OWN) if "path" in given else set()
+    return {name: value for name, value in base.items() if name not in dropped}
+
+
+def _stops(asked: JsonObject) -> tuple[stops.Stop, ...]:
+    """The stops of a payload's path; none where the service will refuse them."""
+    try:
+        return stops.path(asked.get("path", ()), PayloadLimits())
+    except RequestError:
+        return ()
 
 
 def preview(asked: JsonObject, count: int) -> JsonObject:
@@ -99,16 +120,35 @@ def preview(asked: JsonObject, count: int) -> JsonObject:
         sides.append(int(text))
     share = min(1.0, _SHOWN_SIDE / max(sides))
     width, height = (max(2, round(side * share / 2) * 2) for side in sides)
-    frames = asked.get("num_frames", fields.BY_NAME["num_frames"].default)
-    text = frames.text if isinstance(frames, Number) else str(frames)
-    most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
-    left_out = ("fps", *_TIMES, "sampling", "strip_density", "keep_strips", *_CODING)
+    left_out = (
+        "fps",
+        "num_frames",
+        *_TIMES,
+        "sampling",
+        "strip_density",
+        "keep_strips",
+        "subtitles",
+        *_CODING,
+    )
     return {name: value for name, value in asked.items() if name not in left_out} | {
-        "num_frames": Number(str(min(count, most))),
+        **_few_frames(asked, count),
         "frame_width": Number(str(width)),
         "frame_height": Number(str(height)),
         "codec": coding.PNG,
     }
+
+
+def _few_frames(asked: JsonObject, count: int) -> JsonObject:
+    """The fields that make ``count`` frames of a film, or all if it has fewer; of a path that many evenly in time."""
+    from fractions import Fraction
+
+    if path := _stops(asked):
+        seconds = sum(Fraction(stop.time) + Fraction(stop.hold) for stop in path)
+        return {"fps": f"{max(float((count - 1) / seconds), 0.01):.9f}"}
+    frames = asked.get("num_frames", fields.BY_NAME["num_frames"].default)
+    text = frames.text if isinstance(frames, Number) else str(frames)
+    most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
+    return {"num_frames": Number(str(min(count, most)))}
 
 
 def container(args: argparse.Namespace) -> str:
@@ -207,17 +247,24 @@ def _warnings(asked: JsonObject) -> list[str]:
 
     Of others the service finds out whether their frames are flat.
     """
-    point, deepest = asked.get("point", fields.BY_NAME["point"].default), _deepest(asked)
+    views = [(stop.point, {"start_delta": stop.delta, "end_delta": stop.delta}) for stop in _stops(asked)]
+    told = (
+        _cut_off(*view) for view in views or [(asked.get("point", fields.BY_NAME["point"].default), asked)]
+    )
+    return list(filter(None, told))[:1]
+
+
+def _cut_off(point: object, asked: JsonObject) -> str:
+    """What ``_warnings`` says of one point and its deltas."""
+    deepest = _deepest(asked)
     parts = [part.strip(" ") for part in point.split(",")] if isinstance(point, str) else []
     if len(parts) != 2 or any(exact(part) is None for part in parts):
-        return []  # the service says what is wrong
+        return ""  # the service says what is wrong
     decimals = max(map(_decimals, parts))
     if decimals < _LEAST_DECIMALS or deepest >= -decimals:
-        return []
-    return [
-        (
-            f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
-            f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
-            "all digits"
-        )
-    ]
+        return ""
+    return (
+        f"note: the point has {decimals} decimals, the zoom ends near 1e{deepest}. If the point was rounded, "
+        f"frames beyond about 1e-{decimals - 1} may show one flat colour; `{typed('locate')}` finds a centre with "
+        "all digits"
+    )

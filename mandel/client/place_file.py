@@ -143,7 +143,7 @@ def _side(given: JsonObject, name: str) -> int:
     """Pixels along a side; the default where the service will refuse what is given."""
     value = given.get(name)
     number = exact(value.text) if isinstance(value, Number) else None
-    default = int(fields.BY_NAME[name].default)
+    default = int(str(fields.BY_NAME[name].default))
     if number is None or number.negative or number.exponent < 0 or not 0 <= number.magnitude < 6:
         return default
     return int(number.text()) or default

@@ -7,15 +7,19 @@ payload, but for its maxiter.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from mandel.colour import looks, mappings, palettes
 from mandel.errors import RequestError
-from mandel.payload import checks
-from mandel.payload.checks import Check, Value
+from mandel.payload import checks, stops
+from mandel.payload.checks import Check
+from mandel.payload.stops import Stop
+from mandel.settings import PayloadLimits
 from mandel.video import coding
+
+Value = checks.Value | tuple[Stop, ...]
 
 # What strict_json.loads gives of an object: values are str, bool, None, Number, lists and objects.
 JsonObject = dict[str, Any]
@@ -48,13 +52,19 @@ class Field(NamedTuple):
     kind: str
     default: Value
     help: str
-    check: Check
+    check: Check | Callable[[object, PayloadLimits], tuple[Stop, ...]]
     original: bool
     recolour: bool
 
 
 def _row(
-    kind: str, default: Value, text: str, check: Check, *, original: bool = False, recolour: bool = False
+    kind: str,
+    default: Value,
+    text: str,
+    check: Check | Callable[[object, PayloadLimits], tuple[Stop, ...]],
+    *,
+    original: bool = False,
+    recolour: bool = False,
 ) -> Any:
     about = {
         "kind": kind,
@@ -244,6 +254,12 @@ class PayloadFields:
         checks.between("-36000", "36000"),
         recolour=True,
     )
+    path: tuple[Stop, ...] = _row(
+        TEXT,
+        (),
+        "stops of the camera, a JSON list; each has point, delta, time, hold, rotation, easing (docs/protocol.md)",
+        stops.path,
+    )
     codec: str = _row(
         TEXT,
         coding.H264,
@@ -284,6 +300,13 @@ class PayloadFields:
         "0",
         "ceiling of h264, hevc and av1 in Mbit/s, 0 for none",
         checks.between("0", "1000"),
+        recolour=True,
+    )
+    subtitles: bool = _row(
+        FLAG,
+        False,
+        "true adds a soft subtitle track with the magnification, once a second",
+        checks.flag,
         recolour=True,
     )
     keep_strips: bool = _row(

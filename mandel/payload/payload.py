@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mandel.colour import looks, palettes
 from mandel.errors import MandelError, PayloadError
-from mandel.payload import checks, fields
+from mandel.payload import checks, fields, stops
 from mandel.payload.decimal_text import Number
 from mandel.payload.fields import (
     ADAPTIVE,
@@ -27,6 +28,7 @@ from mandel.payload.fields import (
     PayloadFields,
     unknown_field,
 )
+from mandel.plan.camera_path import CameraPath, ZoomAlongPath
 from mandel.plan.exponential_map import samples_of
 from mandel.plan.picture import shape
 from mandel.plan.strip_plan import densest, most_texels
@@ -83,6 +85,21 @@ class Payload(PayloadFields):
         return start, end
 
     @property
+    def camera(self) -> Zoom | CameraPath:
+        """From its frames to views."""
+        return self._camera_path if self.path and self.sampling == EXACT else self.zoom
+
+    @property
+    def zoom(self) -> Zoom:
+        """The same, about one point; a path that has others has none."""
+        return ZoomAlongPath.along(self._camera_path) if self.path else Zoom.of(self)
+
+    @property
+    def _camera_path(self) -> CameraPath:
+        frames = stops.frames_of(self.path, Fraction(self.fps))
+        return CameraPath(self.path, frames, self.frame_width, self.frame_height)
+
+    @property
     def seconds(self) -> float:
         """How long the film lasts."""
         return float(self.num_frames / Fraction(self.fps))
@@ -92,7 +109,7 @@ class Payload(PayloadFields):
         """Samples of the whole job; of shared sampling about, the pixels that are resampled among them."""
         pixels = self.num_frames * self.frame_width * self.frame_height
         if self.sampling == SHARED:
-            return pixels + samples_of(Zoom.of(self), float(self.strip_density))
+            return pixels + samples_of(self.zoom, float(self.strip_density))
         return pixels * self.supersampling**2
 
     @property
@@ -112,7 +129,8 @@ class Payload(PayloadFields):
 
     def canonical(self) -> JsonObject:
         """The payload in its one form: every field, JSON-ready; itself a valid payload."""
-        return {field.name: getattr(self, field.name) for field in fields.TABLE}
+        values = {field.name: getattr(self, field.name) for field in fields.TABLE}
+        return values | {"path": tuple(stop._asdict() for stop in self.path)}
 
     def text(self) -> str:
         """``canonical`` as JSON: what is stored."""
@@ -173,6 +191,7 @@ def parse(obj: JsonObject, limits: PayloadLimits = PayloadLimits()) -> Payload:
             field="keep_strips",
         )
     _check_times(payload)
+    _check_path(payload)
     if payload.num_frames > limits.max_frames:
         _too_big(payload, f"{limits.max_frames} frames are", "num_frames", limits.max_frames)
     if payload.samples > limits.max_pixels:
@@ -214,8 +233,22 @@ def _check_times(payload: Payload) -> None:
         )
 
 
+def _check_path(payload: Payload) -> None:
+    """Refuses strips, which lie about one point and are shown in turn, for a path that is no zoom in or out."""
+    if not payload.path or payload.sampling != SHARED:
+        return
+    deltas = [Decimal(stop.delta) for stop in payload.path]
+    if len({stop.point for stop in payload.path}) > 1 or deltas not in (sorted(deltas), sorted(deltas)[::-1]):
+        raise PayloadError(
+            "CONFLICT",
+            f'sampling: only a path that stays at one point and goes all the way in, or out, can be "{SHARED}"; '
+            f'ask for "{EXACT}", with supersampling 2 for calm pictures',
+            field="sampling",
+        )
+
+
 def _refuse_too_dense(payload: Payload) -> None:
-    zoom = Zoom.of(payload)
+    zoom = payload.zoom
     if most_texels(zoom, float(payload.strip_density)) >= 2**31:
         most = densest(zoom)
         raise PayloadError(
@@ -255,8 +288,36 @@ def _validated(obj: JsonObject, limits: PayloadLimits) -> Payload:
             raise PayloadError(
                 error.code, f"{field.name}: {error.message}", field=field.name, limit=error.limit
             ) from None
+    if path := values["path"]:
+        values |= _following(path, values, obj)
     values |= coding.settled(*(values[name] for name in _CODING))  # type: ignore[arg-type]  # checked above
     return Payload(**values)  # type: ignore[arg-type]  # each check gives what its field holds
+
+
+def _following(path: Any, values: JsonObject, given: JsonObject) -> JsonObject:
+    """The fields that follow from a path; refuses others than these, and a camera beside it."""
+    followed = stops.follow(path, Fraction(values["fps"]))
+    for name, value in followed.items():
+        if name in given and values[name] != value:
+            raise PayloadError(
+                "CONFLICT",
+                f"{name}: the path makes it {_shown(value)}; leave {name} out, or change the path",
+                field=name,
+                limit=value if name == "num_frames" else None,
+            )
+    for name in stops.OWN:
+        if values[name] != fields.BY_NAME[name].default:
+            raise PayloadError(
+                "CONFLICT",
+                f"{name}: each stop of a path has its own rotation, easing and hold; leave {name} out",
+                field=name,
+            )
+    return followed
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _payload_error(error: MandelError) -> PayloadError:

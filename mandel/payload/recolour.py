@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mandel.errors import PayloadError
+from mandel.payload import stops
 from mandel.payload.fields import JsonObject, without_look
 from mandel.payload.payload import Payload, parse
 from mandel.plan.exponential_map import corner
-from mandel.plan.zoom import Zoom
 from mandel.settings import PayloadLimits
 
 _LEAST_DENSITY = 0.5  # as of the field strip_density
@@ -26,9 +26,11 @@ def recoloured(
         PayloadError: as ``parse``; OUT_OF_RANGE for frames too large for the strips.
     """
     base = payload.canonical() | {"strip_density": source.strip_density, "keep_strips": False}
+    if payload.path:  # what follows from it may be another with the changes
+        base = {name: value for name, value in base.items() if name not in stops.FOLLOWING}
     asked = parse(base | without_look(changes), limits)
     # A larger frame sees the same strips less densely; a smaller one more so, which only makes it better.
-    share = corner(Zoom.of(source)) / corner(Zoom.of(asked))
+    share = corner(source.zoom) / corner(asked.zoom)
     density = float(source.strip_density) * min(share, 1.0)
     if density < _LEAST_DENSITY:
         sides = asked.frame_width, asked.frame_height

@@ -17,13 +17,15 @@ class View:
     """A rectangle of the plane, sampled at pixel centres.
 
     Attributes:
-        re, im: the centre, decimal strings of any length.
+        re, im: the centre, decimal strings of any length; or a point near it, see ``shift``.
         delta: extent along the shorter side, decimal string > 0.
         width, height: samples along each side.
         turn: unit complex number, turns the rectangle about its centre.
+        shift: where the centre lies from re + i*im, in units of delta. Views of different centres are made about
+            one point, so that one reference orbit serves them.
 
     Sample (column i, row j from the top) lies at
-    ``c = (re + i*im) + spacing * ((i - (width-1)/2) + 1j*((height-1)/2 - j)) * turn``.
+    ``c = (re + i*im) + shift*delta + spacing * ((i - (width-1)/2) + 1j*((height-1)/2 - j)) * turn``.
     """
 
     re: str
@@ -32,6 +34,7 @@ class View:
     width: int
     height: int
     turn: complex = 1 + 0j
+    shift: complex = 0j
 
     @property
     def spacing(self) -> Decimal:
@@ -41,13 +44,14 @@ class View:
     def grid(self, n: int = 1) -> Grid:
         """The view's samples, n x n for each pixel, evenly spaced."""
         cols, rows, scale = self.width * n, self.height * n, self.spacing
+        shift = self.shift * min(cols, rows) / self.turn
         return Grid(
             self.re,
             self.im,
             scale if n == 1 else _SCALE.divide(scale, Decimal(n)),
             cols,
             rows,
-            x0=-(cols - 1) / 2,
-            y0=(rows - 1) / 2,
+            x0=-(cols - 1) / 2 + shift.real,
+            y0=(rows - 1) / 2 + shift.imag,
             turn=self.turn,
         )

@@ -135,3 +135,16 @@ class Zoom:
         """The view that ``frame`` shows."""
         turn = cmath.rect(1.0, self.angle(frame)) if self.rotation else 1 + 0j
         return View(self.re, self.im, self.delta(frame), self.width, self.height, turn)
+
+    @staticmethod
+    def anchor(frame: int) -> int:
+        """All views lie about one point: it has the number 0."""
+        return 0
+
+    def last_frame(self, anchor: int = 0) -> int:
+        """The last frame about that point."""
+        return self.num_frames - 1
+
+    def deepest(self, anchor: int = 0) -> View:
+        """The view of the smallest delta."""
+        return min(self.view(0), self.view(self.num_frames - 1), key=lambda view: Decimal(view.delta))

@@ -3,7 +3,7 @@
 A film is its segments one behind the other. Packets are in the order in which they are shown, so packet k gets the
 time k / fps. In mp4 and mov that time is exact, because a frame lasts a whole number of ticks of the file's clock;
 Matroska rounds times to milliseconds. H.264 becomes an mp4 as its segments come (``mp4.py``); all else is put together
-by ffmpeg at the end.
+by ffmpeg at the end, and so is what has subtitles.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _CLOCK = 1_200_000
 _COARSEST = 10_000
 _MILLISECOND = Fraction(1, 1000)
 _MUXERS = {MP4: "mp4", MOV: "mov", MKV: "matroska"}
+# ffmpeg's names of the soft subtitles that each container has.
+_TEXTS = {MP4: "mov_text", MOV: "mov_text", MKV: "srt"}
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,13 @@ class Joiner:
         segments: number of segments that will be added.
         coding: how the segments were encoded.
         tags: title, date and comment, if any.
+        subtitles: the text of an SRT file that becomes a soft track; "" is none.
 
     Raises:
         OSError: the video cannot be written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a film is
         self,
         path: Path,
         width: int,
@@ -107,9 +110,10 @@ class Joiner:
         segments: int,
         coding: Coding = DEFAULT,
         tags: Mapping[str, str] = MappingProxyType({}),
+        subtitles: str = "",
     ):
         self.path, self._rate, self._frames = Path(path), rate(fps), frames
-        self._coding, self._tags = coding, tags
+        self._coding, self._tags, self._subtitles = coding, tags, subtitles
         self.added = 0
         self._finished = False
         self._parts: list[Path] = []  # what ffmpeg is to put together
@@ -117,7 +121,7 @@ class Joiner:
         if coding.is_stream:
             scale = _timescale(self._rate)
             own = self.path
-            if coding.container != MP4:
+            if coding.container != MP4 or subtitles:
                 own = self.path.with_name(self.path.name + ".part")
                 self._parts.append(own)
             self._writer = Mp4Writer(own, width, height, scale, scale / self._rate, frames, segments, tags)
@@ -172,12 +176,21 @@ class Joiner:
         scale, coding = _timescale(self._rate), self._coding
         frame = scale / self._rate
         time = f"round(N*{frame.numerator}/{frame.denominator})"
+        if self._subtitles:
+            self._words.write_text(self._subtitles, encoding="utf-8")
         listed = "".join(f"file '{_quoted(part)}'\n" for part in self._parts)
         tags = [word for name, text in self._tags.items() for word in ("-metadata", f"{name}={text}")]
         ffmpeg.run(
             [
                 *("-f", "concat", "-safe", "0", "-protocol_whitelist", "file,pipe", "-i", "pipe:0"),
+                *(("-f", "srt", "-i", f"file:{self._words.absolute()}") if self._subtitles else ()),
                 *("-map", "0:v:0", "-c", "copy", "-map_metadata", "-1"),
+                # A track that is there, and shown by whoever wants it.
+                *(
+                    ("-map", "1:0", "-c:s", _TEXTS[coding.container], "-disposition:s:0", "0")
+                    if self._subtitles
+                    else ()
+                ),
                 # The first filter makes the clock fine enough, the second sets the times in it.
                 *("-bsf:v", f"setts=time_base=1/{scale},setts=ts={time}:duration={round(frame)}"),
                 *(("-tag:v", "hvc1") if coding.codec == HEVC and coding.container != MKV else ()),
@@ -192,8 +205,14 @@ class Joiner:
             listed.encode(),
         )
 
+    @property
+    def _words(self) -> Path:
+        """The subtitles, for ffmpeg to read."""
+        return self.path.with_name(self.path.name + ".srt")
+
     def drop(self) -> None:
         """Closes the file, and removes it unless it is finished."""
+        self._words.unlink(missing_ok=True)
         if self._writer is not None:
             self._writer.close()
             for part in self._parts:

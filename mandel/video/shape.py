@@ -9,7 +9,7 @@ from struct import unpack_from
 from typing import BinaryIO
 
 _MOST_INDEX = 64 << 20  # bytes of moov: 100,000 frames take some 2 MB
-_TO_TABLES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_TO_TABLES = (b"mdia", b"minf", b"stbl", b"stsz")
 
 
 def container_of(begin: bytes) -> str:
@@ -20,9 +20,9 @@ def container_of(begin: bytes) -> str:
 
 
 def frames_of(file: BinaryIO) -> int | None:
-    """The number of pictures in an mp4 according to its index.
+    """The number of pictures in an mp4, of its first track, according to its index.
 
-    None unless the boxes fill the file exactly, and the pictures fill their box.
+    None unless the boxes fill the file exactly, and the pictures, and subtitles if any, fill their box.
     """
     try:
         boxes = list(_top(file))
@@ -35,14 +35,9 @@ def frames_of(file: BinaryIO) -> int | None:
             return None
         file.seek(begin)
         table = file.read(end - begin)
-        for kind in _TO_TABLES[1:]:
-            table = _child(table, kind)
-        sizes = _child(table, b"stsz")
-        fixed, count = unpack_from(">2I", sizes, 4)
-        if fixed or len(sizes) != 12 + 4 * count:
-            return None
+        tracks = [_samples(track) for track in _children(table, b"trak")]
         begin, end = places[b"mdat"]
-        return count if sum(unpack_from(f">{count}I", sizes, 12)) == end - begin else None
+        return tracks[0][0] if sum(size for _, size in tracks) == end - begin else None
     except (OSError, StructError, LookupError):
         return None
 
@@ -63,13 +58,29 @@ def _top(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         at += size
 
 
+def _samples(track: bytes) -> tuple[int, int]:
+    """How many samples a track has, and their bytes. Raises LookupError if the table is not whole."""
+    for kind in _TO_TABLES:
+        track = _child(track, kind)
+    fixed, count = unpack_from(">2I", track, 4)
+    if len(track) != 12 + (0 if fixed else 4 * count):
+        raise LookupError("stsz")
+    return count, fixed * count if fixed else sum(unpack_from(f">{count}I", track, 12))
+
+
 def _child(data: bytes, wanted: bytes) -> bytes:
+    found = next(_children(data, wanted), None)
+    if found is None:
+        raise LookupError(wanted)
+    return found
+
+
+def _children(data: bytes, wanted: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(data):
         size, kind = unpack_from(">I4s", data, at)
         if size < 8:
             raise LookupError(wanted)
         if kind == wanted:
-            return data[at + 8 : at + size]
+            yield data[at + 8 : at + size]
         at += size
-    raise LookupError(wanted)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mandel.video import ffmpeg
+from mandel.video.probe import packet_times
 from tests.support import processes
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +24,7 @@ def mark():
     processes.end_all(mark)
 
 
-def zoom(folder, mark, name, **environment):
+def zoom(folder, mark, name, fields=None, **environment):
     """Renders into a new DB/ in the folder; returns the video and what the command said."""
     command = [
         sys.executable,
@@ -34,7 +36,7 @@ def zoom(folder, mark, name, **environment):
         "-o",
         f"{name}.mp4",
         "--device=cpu",
-        *FIELDS,
+        *(FIELDS if fields is None else fields),
     ]
     inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     ours = {
@@ -75,4 +77,18 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path, mark):
     assert hit == calm
     for label in ("frame 7$", "segment 0$"):
         assert len(re.findall(label, log.read_text(), re.MULTILINE)) >= 2, f"the kill did not hit {label}"
+    assert not processes.marked(mark), "processes are left behind"
+
+
+def test_a_path_with_subtitles_and_again_at_another_rate(tmp_path, mark):
+    path = """[{"point": "-0.5,0", "delta": 2.5}, {"point": "-0.75,0.1", "delta": 1e-3, "time": 0.6, "hold": 0.2},
+        {"point": "-1.25,0.02", "delta": 1e-12, "time": 0.8}]"""
+    small = ["--frame-width=96", "--frame-height=64", "--subtitles=true"]
+    zoom(tmp_path, mark, "first", [f"--path={path}", *small])
+    film = tmp_path / "first.mp4"
+    assert len(packet_times(film)) == 33  # 1 + 20 x 1.6
+    told = ffmpeg.run(["-i", f"file:{film}", "-map", "0:s:0", "-f", "srt", "pipe:1"]).decode()
+    assert re.findall("×.*", told)[0] == "×1" and told.count("-->") == 2
+    zoom(tmp_path, mark, "again", [str(film), "--fps=10"])
+    assert len(packet_times(tmp_path / "again.mp4")) == 17
     assert not processes.marked(mark), "processes are left behind"

@@ -295,3 +295,37 @@ def test_frames_are_asked_for_as_png():
         sent("--codec=hevc")
     with pytest.raises(RequestError, match="one of them"):
         sent("--preview=3")
+
+
+A_PATH = '[{"point": "-0.75,0.1", "delta": 2.5}, {"delta": 1e-9, "time": 3, "hold": 1}]'
+
+
+def test_what_a_path_makes_is_not_sent_beside_it():
+    asked, told = ask("--path", A_PATH, "--fps", "30")
+    assert asked == {"path": A_PATH, "fps": Number("30")}
+    assert "maxiter 1000 of payload.json was made for another place" in told[1]
+    film = parse(asked)
+    assert (film.num_frames, film.end_delta, film.fps) == (121, "1E-9", "30")
+    Path("film.json").write_text(film.text())
+    again = ask("film.json", "--fps", "10")[0]
+    assert "num_frames" not in again and parse(again).num_frames == 41
+    assert parse(ask("film.json")[0]) == film
+    wrong = film.canonical() | {"num_frames": 50}
+    Path("wrong.json").write_text(json.dumps(wrong))
+    with pytest.raises(PayloadError, match="the path makes it 121"):
+        parse(ask("wrong.json")[0])
+
+
+def test_digits_that_each_stop_has():
+    deep = A_PATH.replace("1e-9", "1e-30").replace("-0.75,", "-0.74364388,")
+    assert any(
+        "the point has 8 decimals, the zoom ends near 1e-30" in line for line in ask("--path", deep)[1]
+    )
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_a_preview_of_a_path(count):
+    asked = payload_file.preview(ask("--path", A_PATH, "--subtitles", "true")[0], count)
+    small = parse(asked)
+    assert (small.num_frames, small.subtitles, small.codec) == (count, False, "png")
+    assert small.path == parse({"path": A_PATH}).path

@@ -85,12 +85,14 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "hold_start": "0",
         "hold_end": "0",
         "rotation": "0",
+        "path": (),
         "codec": "h264",
         "quality": "good",
         "container": "auto",
         "bits": "auto",
         "crf": "auto",
         "max_bitrate": "0",
+        "subtitles": False,
         "keep_strips": False,
     }
 
@@ -159,6 +161,8 @@ def test_order_of_keys_does_not_matter(items):
         ("quality", "best"),
         ("container", "mkv"),
         ("crf", 21),
+        ("subtitles", True),
+        ("path", '[{"point": "0,0", "delta": 2}, {"delta": "1e-30", "time": 3}]'),
         ("max_bitrate", "40"),
     ],
 )
@@ -488,3 +492,79 @@ def test_a_camera_that_cannot_be_is_refused():
         assert error.code == "CONFLICT" and word in error.message
     held = parse({"hold_start": "1.5", "hold_end": "1", "num_frames": 52, "ease_end": "0.9"})
     assert (held.held, held.ramps) == ((30, 20), (0.0, 0.9))
+
+
+A_PATH = '{"point": "-0.5,0", "delta": 2.5, "hold": 1}, {"point": "0.25,0.1", "delta": "1E-4", "time": 3, "easing": 1}'
+
+
+def test_what_follows_from_a_path():
+    found = parse(
+        strict_json.loads(f'{{"path": [{A_PATH}, {{"delta": 1e-3, "time": 2.5}}], "fps": 24}}'.encode())
+    )
+    assert (found.num_frames, found.start_delta, found.end_delta, found.point) == (
+        157,
+        "2.5",
+        "0.001",
+        "0.25,0.1",
+    )
+    assert found.path[2] == ("0.25,0.1", "0.001", "2.5", "0", "0", "0.5")
+    assert parse({"path": f'[{A_PATH}, {{"delta": 1e-3, "time": 2.5}}]', "fps": "24"}) == found
+    assert parse(found.canonical()) == Payload.from_canonical(json.loads(found.text())) == found
+    assert found.camera.view(24).delta == "2.5" and found.camera.view(156).delta == "0.001"
+
+
+@pytest.mark.parametrize(
+    "text, code, words",
+    [
+        (
+            f'{{"path": [{A_PATH}], "num_frames": 50}}',
+            "CONFLICT",
+            "num_frames: the path makes it 81; leave num_frames",
+        ),
+        (f'{{"path": [{A_PATH}], "end_delta": 1e-5}}', "CONFLICT", "end_delta: the path makes it 0.0001"),
+        (f'{{"path": [{A_PATH}], "point": "0,0"}}', "CONFLICT", "point: the path makes it 0.25,0.1"),
+        (f'{{"path": [{A_PATH}], "hold_end": 1}}', "CONFLICT", "hold_end: each stop of a path has its own"),
+        (
+            f'{{"path": [{A_PATH}], "sampling": "shared"}}',
+            "CONFLICT",
+            "sampling: only a path that stays at one point",
+        ),
+        ('{"path": {}}', "WRONG_TYPE", "path: must be a list of stops, such as"),
+        ('{"path": "[1"}', "WRONG_TYPE", "path: is no JSON list"),
+        ('{"path": [{"point": "0,0", "delta": 1}]}', "OUT_OF_RANGE", "path: a path has 2 to 20 stops, not 1"),
+        ('{"path": [{"point": "0,0"}, {}]}', "CONFLICT", "path: stop 1: the first stop needs a delta"),
+        (
+            '{"path": [{"point": "0,0", "delta": 1, "time": 1}, {}]}',
+            "CONFLICT",
+            "path: stop 1: the film begins there",
+        ),
+        (
+            '{"path": [{"point": "0,0", "delta": 1}, {"delta": 2}]}',
+            "CONFLICT",
+            "stop 2: each stop but the first needs",
+        ),
+        (
+            '{"path": [{"point": "0,0", "delta": 1}, {"zoom": 2}]}',
+            "UNKNOWN_FIELD",
+            "stop 2: has no 'zoom'; a stop has",
+        ),
+        (
+            '{"path": [{"point": "0,0", "delta": 1}, {"time": 0}]}',
+            "OUT_OF_RANGE",
+            "path: stop 2: time: '0' is out of",
+        ),
+        (
+            '{"path": [{"point": "0,0", "delta": 1}, {"time": 1, "hold": 1, "easing": 0}]}',
+            "CONFLICT",
+            "stop 2: it is held, so the camera must slow down",
+        ),
+        (
+            '{"path": [{"point": "0,0", "delta": 1}, {"time": 1, "delta": "1e-90000"}]}',
+            "TOO_DEEP_ZOOM",
+            "stop 2: delta: '1e-90000' is below 1e-20000",
+        ),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused(text, code, words):
+    error = refused(text)
+    assert error.code == code and words in error.message, error.message

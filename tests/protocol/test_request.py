@@ -99,7 +99,7 @@ CONVERSATIONS = [
 def test_recolour_says_what_it_takes():
     with pytest.raises(RequestError) as caught:
         RequestReceiver().feed(b'{"op": "recolour", "job": "%s", "maxiter": 9}' % (b"0" * 64))
-    assert caught.value.limit == list(RECOLOURED) and "crf or max_bitrate;" in caught.value.message
+    assert caught.value.limit == list(RECOLOURED) and "max_bitrate or subtitles;" in caught.value.message
     assert "cannot change 'maxiter'" in caught.value.message
 
 

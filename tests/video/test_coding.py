@@ -11,7 +11,7 @@ from mandel.payload import in_file
 from mandel.payload.payload import parse
 from mandel.plan.picture import RGB, RGB10, YUV420, shape
 from mandel.tasks.results import check_segment
-from mandel.video import coding, ffmpeg
+from mandel.video import coding, ffmpeg, subtitles
 from mandel.video.encode import encode_segment
 from mandel.video.join import Joiner
 from mandel.video.poster import save_poster
@@ -118,6 +118,43 @@ def test_segments_are_joined_exactly(tmp_path, codec, quality, container):
             found = found & np.uint8([255, 255, 255, 63])  # ffmpeg sets the bits that no channel has
         assert np.array_equal(found, wanted)
     save_poster(parts[0], tmp_path / "poster.png", WIDTH, HEIGHT, payload.coding)
+
+
+@pytest.mark.parametrize(
+    "codec, container",
+    [("h264", "mp4"), ("h264", "mov"), ("h264", "mkv"), ("av1", "mp4"), ("prores", "mov"), ("ffv1", "mkv")],
+)
+def test_subtitles_are_a_track_beside_the_same_packets(tmp_path, codec, container):
+    payload = asked(codec=codec, container=container)
+    video, parts, _ = joined(payload, tmp_path)
+    words = subtitles.srt(lambda frame: f"1e-{frame}", 11, Fraction(4))
+    told = tmp_path / f"told.{container}"
+    with Joiner(told, WIDTH, HEIGHT, FPS, 11, len(parts), payload.coding, {}, words) as joiner:
+        for part in parts:
+            joiner.add(part)
+        joiner.finish()
+    copies = [
+        ffmpeg.run(["-i", f"file:{path}", "-map", "0:v", "-c", "copy", "-f", "framehash", "pipe:1"])
+        for path in (video.path, told)
+    ]
+    assert copies[0] == copies[1]
+    assert packet_times(told) == packet_times(video.path)
+    assert ffmpeg.run(["-i", f"file:{told}", "-map", "0:s:0", "-f", "srt", "pipe:1"]).decode() == words
+    with told.open("rb") as file:
+        assert frames_of(file) == (None if container == "mkv" else 11)
+    assert [path.name for path in tmp_path.iterdir() if path not in (*parts, video.path, told)] == []
+
+
+def test_what_subtitles_say():
+    assert [subtitles.magnification(text) for text in ("2.5", "1", "10", "0.06", "1e-3", "1E-6", "3e-20000")] == [
+        "×1", "×2.5", "×0.25", "×42", "×2,500", "×2.5 · 10⁶", "×8.3 · 10¹⁹⁹⁹⁹",
+    ]  # fmt: skip
+    assert subtitles.magnification("2.5000000000000001E-6") == "×1.0 · 10⁶"
+    text = subtitles.srt({0: "2.5", 29: "0.25", 59: "0.025"}.get, 70, Fraction(30000, 1001))
+    assert text.startswith(
+        "1\n00:00:00,000 --> 00:00:01,000\n×1\n\n2\n00:00:01,000 --> 00:00:02,000\n×10\n\n"
+    )
+    assert text.endswith("3\n00:00:02,000 --> 00:00:02,335\n×100\n\n")
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "prores"])

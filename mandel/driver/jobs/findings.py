@@ -11,7 +11,6 @@ from mandel.colour import palettes
 from mandel.driver.recipes.recipe import Recipe
 from mandel.payload.fields import BY_NAME
 from mandel.payload.payload import AUTO, Payload
-from mandel.plan.zoom import Zoom
 
 Facts = dict[str, Any]
 _DIGITS = 4  # of what is told: nobody needs more
@@ -30,7 +29,7 @@ class Findings:
     """
 
     def __init__(self, payload: Payload, recipe: Recipe):
-        self._payload, self._recipe, self._zoom = payload, recipe, Zoom.of(payload)
+        self._payload, self._recipe, self._camera = payload, recipe, payload.camera
         self._strips: dict[int, Facts] = {}
         self._frames: dict[int, Facts] = {}
 
@@ -58,8 +57,9 @@ class Findings:
             }
         told |= {name: round(told[name], _DIGITS) for name in ("reached", "late") if name in told}
         if found["flat"]:
-            told["delta"] = f"{Decimal(self._zoom.delta(frame)):.2e}"
-            told["decimals"] = notes.decimals(self._payload.re, self._payload.im)
+            view = self._camera.view(frame)
+            told["delta"] = f"{Decimal(view.delta):.2e}"
+            told["decimals"] = notes.decimals(view.re, view.im)
         self._frames[frame] = told
 
     def _only_the_set_is_black(self) -> bool:

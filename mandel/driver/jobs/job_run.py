@@ -19,7 +19,6 @@ from mandel.errors import PayloadError
 from mandel.payload.payload import SHARED, Payload
 from mandel.plan.memory_needs import check_frame, check_held, frame_bytes
 from mandel.plan.segment_plan import cut
-from mandel.plan.zoom import Zoom
 from mandel.tasks.executor import Task
 from mandel.tasks.units import RepaintUnit, SegmentUnit
 
@@ -93,7 +92,7 @@ class JobRun:
             if any(memory):  # else it is not known
                 check_frame(p.frame_width, p.frame_height, int(max(memory)))
             if p.sampling == SHARED:
-                check_held(Zoom.of(p), float(p.strip_density), store, self._recipe.held_bytes)
+                check_held(p.zoom, float(p.strip_density), store, self._recipe.held_bytes)
         except PayloadError as error:
             return error
         return None

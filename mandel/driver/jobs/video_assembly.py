@@ -16,6 +16,8 @@ from mandel.errors import RenderError
 from mandel.payload import in_file
 from mandel.payload.payload import Payload
 from mandel.tasks.results import check_segment
+from mandel.video import subtitles
+from mandel.video.encode import rate
 from mandel.video.join import Joiner, Video
 from mandel.video.poster import save_poster
 
@@ -62,6 +64,7 @@ class VideoAssembly:
                     len(job.segments),
                     p.coding,
                     _tags(p),
+                    _subtitles(p),
                 )
             while not self.waits:
                 number = self._joiner.added
@@ -216,6 +219,12 @@ def _save(job: JobRun, number: int, data: Callable[[], memoryview]) -> Facts:
 
 def _tags(payload: Payload) -> dict[str, str]:
     return in_file.tags(payload.canonical(), time.strftime("%Y-%m-%d", time.gmtime()))
+
+
+def _subtitles(payload: Payload) -> str:
+    if not payload.subtitles:
+        return ""
+    return subtitles.srt(payload.camera.delta, payload.num_frames, rate(payload.fps))
 
 
 def _make_poster(job: JobRun, index: int) -> Facts:

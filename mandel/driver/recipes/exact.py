@@ -20,19 +20,21 @@ from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.precision import precision
-from mandel.plan.zoom import Zoom
 from mandel.tasks.units import FrameUnit, LimitUnit, ReferenceUnit
 
 
 class ExactRecipe:
-    """Deep frames need one reference orbit, at the deepest frame's precision, for all of them."""
+    """Deep frames need a reference orbit about their anchor, at the precision of the deepest frame there.
 
-    held_bytes = 0  # that orbit is next to nothing
+    A zoom has one anchor, its point; a path those of its stops' points.
+    """
+
+    held_bytes = 0  # orbits are next to nothing
     shared_input = SharedInput(1, 0)
 
     def __init__(self, payload: Payload):
         self._payload = payload
-        self._zoom = Zoom.of(payload)
+        self._camera = payload.camera
         self._limits = IterationLimits(payload)
         self._needs = lru_cache(512)(self._find_needs)
         self._is_deep = lru_cache(512)(self._find_deep)
@@ -45,12 +47,12 @@ class ExactRecipe:
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
-            deepest = max((0, p.num_frames - 1), key=lambda frame: precision(self._grid(frame)).bits)
-            return self._limits.reference(precision(self._grid(deepest)).bits)
-        view = self._zoom.view(item.index)
+            deepest = self._camera.deepest(item.index)
+            return self._limits.reference(precision(deepest.grid(p.supersampling)).bits, deepest, item.index)
+        view = self._camera.view(item.index)
         return FrameUnit(
             view,
-            self._limits.of(view.delta),
+            self._limits.of(view.delta, self._camera.anchor(item.index)),
             VIDEO_BAILOUT,
             ColourStyle.of(p, self._limits.curve()),
             p.supersampling,
@@ -74,20 +76,26 @@ class ExactRecipe:
         return {}
 
     def last_frame(self, item: WorkItem) -> int:
-        return self._payload.num_frames - 1
+        return self._camera.last_frame(item.index) if item.kind == REFERENCE else self._payload.num_frames - 1
 
     def _grid(self, frame: int) -> Grid:
-        return self._zoom.view(frame).grid(self._payload.supersampling)
+        return self._camera.view(frame).grid(self._payload.supersampling)
 
     def _find_needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         no_limits: tuple[WorkItem, ...] = ()
         if item.kind == FRAME:
-            limits, deep = self._limits.needs(self._zoom.delta(item.index)), self._is_deep(item.index)
+            anchor = self._camera.anchor(item.index)
+            limits = self._limits.needs(self._camera.delta(item.index), anchor)
+            deep = self._is_deep(item.index)
         elif item.kind == LIMIT:
-            limits, deep = no_limits, self._limits.is_deep(item.index)
+            anchor, limits, deep = (
+                self._limits.anchor(item.index),
+                no_limits,
+                self._limits.is_deep(item.index),
+            )
         else:
             return ()
-        return (*limits, WorkItem(REFERENCE, 0)) if deep else limits
+        return (*limits, WorkItem(REFERENCE, anchor)) if deep else limits
 
     def _find_deep(self, frame: int) -> bool:
         return arithmetic(self._grid(frame)).engine == PERTURBED

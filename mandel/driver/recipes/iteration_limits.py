@@ -1,8 +1,10 @@
 """What a job's key views tell: the iteration limit at each depth, unless the payload gives it, and how counts are
-distributed, from which the mapping "even" makes its curve."""
+distributed, from which the mapping "even" makes its curve. A path has key views about each of its anchors
+(plan/camera_path.py), and limits of their own there."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from decimal import Decimal
 
@@ -11,7 +13,14 @@ from mandel.colour.mappings import EVEN, Curve
 from mandel.driver.recipes.recipe import LIMIT, WorkItem
 from mandel.payload.payload import AUTO, EXACT, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
-from mandel.plan.iteration_limit import REFERENCE_STEPS, IterationLimit, Schedule, key_deltas, small
+from mandel.plan.iteration_limit import (
+    KEY_OCTAVES,
+    REFERENCE_STEPS,
+    IterationLimit,
+    Schedule,
+    key_deltas,
+    small,
+)
 from mandel.plan.precision import precision
 from mandel.plan.view import View
 from mandel.plan.zoom import Zoom
@@ -19,26 +28,36 @@ from mandel.tasks.units import LimitUnit, ReferenceUnit
 
 
 class IterationLimits:
-    """maxiter by delta, and the curve of the mapping "even"."""
+    """maxiter by delta, about each anchor, and the curve of the mapping "even"."""
 
     def __init__(self, payload: Payload):
         self._payload = payload
         self._given = None if payload.maxiter == AUTO else int(payload.maxiter)
-        # From the shallowest to the deepest.
         self._is_even = payload.mapping == EVEN
-        self._deltas = _keys(payload) if self._given is None or self._is_even else []
-        self._items = tuple(WorkItem(LIMIT, key) for key in range(len(self._deltas)))
-        self._order = (
-            Schedule.of(self._deltas, list(range(1, len(self._deltas) + 1))) if self._deltas else None
-        )
+        # By anchor, from the shallowest to the deepest.
+        views = _keys(payload) if self._given is None or self._is_even else {}
+        self._views = [view for own in views.values() for view in own]
+        self._anchor_of = [anchor for anchor, own in views.items() for _ in own]
+        self._items = tuple(WorkItem(LIMIT, key) for key in range(len(self._views)))
+        self._keys = {
+            anchor: [key for key, other in enumerate(self._anchor_of) if other == anchor] for anchor in views
+        }
+        self._orders = {
+            anchor: Schedule.of([view.delta for view in own], list(range(1, len(own) + 1)))
+            for anchor, own in views.items()
+        }
         self._curve: Curve = ()
         self._learned: dict[int, IterationLimit] = {}
 
-    def needs(self, delta: str) -> tuple[WorkItem, ...]:
+    def needs(self, delta: str, anchor: int = 0) -> tuple[WorkItem, ...]:
         """The key views that decide the limit and the colours of ``delta``."""
-        if self._is_even or self._order is None:  # there are none without an order
+        if self._is_even or not self._orders:  # there are none without an order
             return self._items
-        return self._items[: self._order.limit(delta)]
+        return tuple(self._items[key] for key in self._deciding(delta, anchor))
+
+    def _deciding(self, delta: str, anchor: int) -> list[int]:
+        """The keys about an anchor down to the next one below ``delta``."""
+        return self._keys[anchor][: self._orders[anchor].limit(delta)]
 
     def curve_needs(self) -> tuple[WorkItem, ...]:
         """The key views from which the curve is learned; none where the mapping has none."""
@@ -50,29 +69,32 @@ class IterationLimits:
             self._curve = even_curve([self._learned[item.index].counts for item in self._items])
         return self._curve
 
+    def anchor(self, key: int) -> int:
+        """The anchor about which a key view lies."""
+        return self._anchor_of[key]
+
     def is_deep(self, key: int) -> bool:
         """Whether a key view needs the reference orbit."""
-        return arithmetic(small(self._view(key)).grid()).engine == PERTURBED
+        return arithmetic(small(self._views[key]).grid()).engine == PERTURBED
 
     def unit(self, key: int) -> LimitUnit:
         """The unit of work that finds the limit of a key view."""
-        return LimitUnit(self._view(key), self._given)
+        return LimitUnit(self._views[key], self._given)
 
-    def reference(self, bits: int) -> ReferenceUnit:
-        """The unit of work that makes the orbit for all that is deep; it ends where it has no more to tell of the
-        deepest view.
+    def reference(self, bits: int, deepest: View, anchor: int = 0) -> ReferenceUnit:
+        """The unit of work that makes the orbit for all that is deep about an anchor; it ends where it has no more to
+        tell of the deepest view.
 
         Args:
             bits: bits after the binary point that frames or strips need.
+            deepest: the deepest view about this anchor.
         """
-        p = self._payload
-        if self._deltas:  # also for key views, which are smaller
-            bits = max(bits, precision(small(self._view(len(self._deltas) - 1)).grid()).bits)
+        if keys := self._keys.get(anchor):  # also for key views, which are smaller
+            bits = max(bits, precision(small(self._views[keys[-1]]).grid()).bits)
         if self._given is not None:
-            deepest = min(p.start_delta, p.end_delta, key=Decimal)
-            return ReferenceUnit(p.re, p.im, bits, self._given, deepest)
+            return ReferenceUnit(deepest.re, deepest.im, bits, self._given, deepest.delta)
         # However many iterations will be asked for.
-        return ReferenceUnit(p.re, p.im, bits, REFERENCE_STEPS, self._deltas[-1], gives_up=True)
+        return ReferenceUnit(deepest.re, deepest.im, bits, REFERENCE_STEPS, deepest.delta, gives_up=True)
 
     def learn(self, key: int, limit: IterationLimit) -> None:
         """Notes a key view's limit."""
@@ -81,32 +103,39 @@ class IterationLimits:
     def given_up(self) -> list[tuple[str, IterationLimit]]:
         """The key views learned so far that were given up: their deltas and limits, the shallowest first."""
         return [
-            (self._deltas[key], limit) for key, limit in sorted(self._learned.items()) if not limit.resolved
+            (self._views[key].delta, limit)
+            for key, limit in sorted(self._learned.items())
+            if not limit.resolved
         ]
 
-    def of(self, delta: str) -> int:
+    def of(self, delta: str, anchor: int = 0) -> int:
         """maxiter at ``delta``; all that ``needs`` names must have been learned."""
         if self._given is not None:
             return self._given
-        if self._order is None:
-            raise ValueError("a limit that is not given is learned from key views")
-        keys = range(self._order.limit(delta))
+        keys = self._deciding(delta, anchor)
         limits = [self._learned[key].maxiter for key in keys]
-        return Schedule.of([self._deltas[key] for key in keys], limits).limit(delta)
-
-    def _view(self, key: int) -> View:
-        p = self._payload
-        return View(p.re, p.im, self._deltas[key], p.frame_width, p.frame_height)
+        return Schedule.of([self._views[key].delta for key in keys], limits).limit(delta)
 
 
-def _keys(payload: Payload) -> list[str]:
-    """Deltas of the key views: evenly spaced, or those of the frames where these are fewer.
+def _keys(payload: Payload) -> dict[int, list[View]]:
+    """The key views about each anchor: evenly spaced along the way, or the frames where these are fewer.
 
     The mapping "even" has evenly spaced ones in any case: few frames have the colours of many.
     """
-    shallow, deep = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
-    deltas = key_deltas(shallow, deep)
-    if payload.sampling == EXACT and payload.mapping != EVEN and payload.num_frames < len(deltas):
-        inwards = replace(Zoom.of(payload), start_delta=shallow, end_delta=deep)
-        deltas = [inwards.delta(frame) for frame in range(payload.num_frames)]
-    return deltas
+    camera, few = payload.camera, payload.sampling == EXACT and payload.mapping != EVEN
+    if isinstance(camera, Zoom):
+        shallow, deep = sorted((payload.start_delta, payload.end_delta), key=Decimal, reverse=True)
+        deltas = key_deltas(shallow, deep)
+        if few and payload.num_frames < len(deltas):
+            inwards = replace(camera, start_delta=shallow, end_delta=deep)
+            deltas = [inwards.delta(frame) for frame in range(payload.num_frames)]
+        return {0: [View(camera.re, camera.im, delta, camera.width, camera.height) for delta in deltas]}
+    times = camera.key_times(KEY_OCTAVES * math.log(2))
+    if few and payload.num_frames < len(times):
+        times = [float(frame) for frame in range(payload.num_frames)]
+    found: dict[int, list[View]] = {}
+    for time in times:
+        found.setdefault(camera.anchor(time), []).append(replace(camera.view(time), turn=1 + 0j))
+    for views in found.values():
+        views.sort(key=lambda view: Decimal(view.delta), reverse=True)
+    return found

@@ -29,7 +29,6 @@ from mandel.plan.exponential_map import ExponentialMap
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.precision import precision
 from mandel.plan.strip_plan import SPLIT, Layout, StripPlan
-from mandel.plan.zoom import Zoom
 from mandel.tasks.units import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit, Unit
 
 MIPS = "mips"
@@ -52,9 +51,9 @@ class SharedRecipe:
         self._files = files or StripFiles("", Path())
         density = float((source or payload).strip_density)
         self.strips = StripPlan(
-            Zoom.of(payload),
+            payload.zoom,
             density,
-            ExponentialMap.of(Zoom.of(source), density) if source else None,
+            ExponentialMap.of(source.zoom, density) if source else None,
             self._files.bases,
             not self._files.keeps,
             _larger(payload, source or payload),
@@ -93,7 +92,7 @@ class SharedRecipe:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
-            return self._limits.reference(precision(deepest).bits)
+            return self._limits.reference(precision(deepest).bits, strips.zoom.deepest())
         if item.kind == MIPS:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mandel.payload.fields import SHARED, JsonObject
 from mandel.payload.payload import Payload
 from mandel.plan.memory_needs import check_frame, check_held
-from mandel.plan.zoom import Zoom
 from mandel.service.jobs.cluster_nodes import alive
 
 
@@ -26,4 +25,4 @@ def check(payload: Payload, cluster: JsonObject) -> None:
     if memory:
         check_frame(payload.frame_width, payload.frame_height, int(max(memory)))
     if payload.sampling == SHARED and cluster.get("store"):
-        check_held(Zoom.of(payload), float(payload.strip_density), cluster["store"])
+        check_held(payload.zoom, float(payload.strip_density), cluster["store"])

@@ -1,0 +1,303 @@
+"""A path of the camera: from frame number to view, by way of some stops.
+
+From stop to stop it follows the optimal curve (zoom_and_pan.py). It slows down and speeds up at each stop as the stop's
+easing says. Where it passes a stop without slowing down, the curves on both sides are bent within a short time, so that
+it leaves the stop at the speed with which it came: a mean of the two curves' speeds.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from mandel.plan.path import eased
+from mandel.plan.view import View
+from mandel.plan.zoom import Zoom
+from mandel.plan.zoom_and_pan import Curve
+
+_MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
+_SHOWN_DIGITS = Context(prec=40, Emax=10**9, Emin=-(10**9))
+# Length of a curve within which it is bent at a stop that is passed.
+_BENT = 1.5
+# A bend takes views below their stop's delta, by a tenth at most.
+_DIPS = Decimal("0.85")
+
+
+class Asked(Protocol):
+    """A stop, as of a payload (payload/stops.py)."""
+
+    @property
+    def re(self) -> str: ...
+    @property
+    def im(self) -> str: ...
+    @property
+    def delta(self) -> str: ...
+    @property
+    def rotation(self) -> str: ...
+    @property
+    def easing(self) -> str: ...
+
+
+class Motion(NamedTuple):
+    """A step, or the speed of one a frame: of the centre in units of delta, of ln(delta), of the angle in radians."""
+
+    centre: complex
+    depth: float
+    angle: float
+
+    def plus(self, other: Motion) -> Motion:
+        return Motion(self.centre + other.centre, self.depth + other.depth, self.angle + other.angle)
+
+    def times(self, factor: float) -> Motion:
+        return Motion(self.centre * factor, self.depth * factor, self.angle * factor)
+
+
+@dataclass(frozen=True)
+class _Leg:
+    """The way from stop ``number`` to the next one, from frame ``first`` to frame ``last``."""
+
+    number: int
+    first: int
+    last: int
+    curve: Curve
+    ramps: tuple[float, float]
+    angles: tuple[float, float]
+
+    def share(self, time: float) -> float:
+        return eased((time - self.first) / (self.last - self.first), *self.ramps)
+
+    @property
+    def pace(self) -> float:
+        """The share of the way that a frame takes between the ramps."""
+        return 1 / (1 - sum(self.ramps) / 2) / (self.last - self.first)
+
+    def motion(self, at_end: bool) -> Motion:
+        """How the camera moves at an end that it passes."""
+        speed = self.curve.speed(at_end)
+        turn = self.angles[1] - self.angles[0]
+        return Motion(speed.centre * self.curve.length, speed.depth * self.curve.length, turn).times(
+            self.pace
+        )
+
+
+@dataclass(frozen=True)
+class _Bend:
+    """What is added to the motion near a stop that is passed.
+
+    Attributes:
+        stop: its number.
+        frame: when it is passed.
+        reach: for so many frames before and after.
+        before, after: what the speed at the stop lacks on each side.
+    """
+
+    stop: int
+    frame: int
+    reach: float
+    before: Motion
+    after: Motion
+
+    def at(self, time: float) -> Motion | None:
+        """What is added to the centre, in units of the stop's delta, to ln(delta) and to the angle."""
+        since = time - self.frame
+        if not -self.reach < since < self.reach:
+            return None
+        return (self.after if since > 0 else self.before).times(since * (1 - abs(since) / self.reach) ** 2)
+
+
+class CameraPath:
+    """The frames of a path.
+
+    Args:
+        stops: at least two.
+        frames: those at which the camera reaches and leaves each stop; the first is 0.
+        width, height: pixels of every frame.
+
+    Attributes:
+        num_frames: at least 1.
+    """
+
+    def __init__(self, stops: Sequence[Asked], frames: Sequence[tuple[int, int]], width: int, height: int):
+        self._stops, self._frames = stops, frames
+        self.width, self.height = width, height
+        self.num_frames = frames[-1][1] + 1
+        self._legs = [self._leg(number) for number in range(len(stops) - 1)]
+        self._reached = [reached for reached, _ in frames]
+        self._bends = {number: bend for number in range(1, len(stops) - 1) if (bend := self._bend(number))}
+
+    def _leg(self, number: int) -> _Leg:
+        a, b = self._stops[number], self._stops[number + 1]
+        return _Leg(
+            number,
+            self._frames[number][1],
+            self._frames[number + 1][0],
+            Curve.between((a.re, a.im, a.delta), (b.re, b.im, b.delta)),
+            (float(a.easing) / 2, float(b.easing) / 2),
+            (math.radians(float(a.rotation)), math.radians(float(b.rotation))),
+        )
+
+    def _bend(self, number: int) -> _Bend | None:
+        before, after = self._legs[number - 1], self._legs[number]
+        spans = [leg.last - leg.first for leg in (before, after)]
+        if float(self._stops[number].easing) or before.last < after.first or not all(spans):
+            return None
+        came, goes = before.motion(at_end=True), after.motion(at_end=False)
+        ways = [leg.pace * leg.curve.length for leg in (before, after)]
+        reach = min(*spans, _BENT / max(ways) if any(ways) else math.inf) / 2
+        # Their mean, in which the slower one counts more, so that the camera never goes back on its way.
+        share = ways[0] / sum(ways) if any(ways) else 0.5
+        passing = came.times(1 - share).plus(goes.times(share))
+        return _Bend(number, after.first, reach, passing.plus(came.times(-1)), passing.plus(goes.times(-1)))
+
+    # Times to views. A time is a frame's number, or lies between two.
+
+    def anchor(self, time: float) -> int:
+        """The stop near whose point the view's centre lies: within about half of its delta.
+
+        Of stops with the same point it is the first, so that they share a reference orbit.
+        """
+        return self._anchors[self._place(time)[0]]
+
+    def angle(self, time: float) -> float:
+        """How far a view is turned, radians."""
+        return self._place(time)[3]
+
+    def ln_delta(self, time: float) -> float:
+        """ln of a view's extent."""
+        stop, _, depth, _ = self._place(time)
+        return self._ln_deltas[stop] + depth
+
+    def delta(self, time: float) -> str:
+        """Extent of a view along its shorter side, a decimal string."""
+        stop, _, depth, _ = self._place(time)
+        return self._delta(stop, depth)
+
+    def view(self, time: float) -> View:
+        """The view at a time. Its ``re`` and ``im`` are its anchor's point.
+
+        Raises:
+            IndexError: no such frame.
+        """
+        if not 0 <= time < self.num_frames:
+            raise IndexError(f"frame {time} of {self.num_frames}")
+        stop, centre, depth, angle = self._place(time)
+        turn = cmath.rect(1.0, angle) if angle else 1 + 0j
+        at, delta = self._stops[stop], self._delta(stop, depth)
+        return View(at.re, at.im, delta, self.width, self.height, turn, centre)
+
+    def _delta(self, stop: int, depth: float) -> str:
+        own = self._stops[stop].delta
+        if depth == 0:
+            return own
+        return str(_SHOWN_DIGITS.plus(_MATH.multiply(Decimal(own), _MATH.exp(Decimal(depth)))))
+
+    def _place(self, time: float) -> tuple[int, complex, float, float]:
+        """Stop; centre from the stop's in units of the view's delta; ln(delta / the stop's); angle."""
+        number = max(bisect_right(self._reached, time) - 1, 0)
+        if time <= self._frames[number][1] or number == len(self._legs):
+            stop, centre, depth, angle = number, 0j, 0.0, math.radians(float(self._stops[number].rotation))
+        else:
+            leg = self._legs[number]
+            share = leg.share(time)
+            from_end, centre, depth = leg.curve.at(share)
+            stop = number + from_end
+            angle = leg.angles[0] + (leg.angles[1] - leg.angles[0]) * share
+        for bend in (self._bends.get(number), self._bends.get(number + 1)):
+            if bend is not None and (more := bend.at(time)) is not None:
+                # From units of the passed stop's delta to units of the view's.
+                scale = math.exp(self._ln_deltas[bend.stop] - self._ln_deltas[stop] - depth)
+                centre = (centre + more.centre * scale) * math.exp(-more.depth)
+                depth, angle = depth + more.depth, angle + more.angle
+        return stop, centre, depth, angle
+
+    @cached_property
+    def _ln_deltas(self) -> list[float]:
+        return [float(_MATH.ln(Decimal(stop.delta))) for stop in self._stops]
+
+    @cached_property
+    def _anchors(self) -> list[int]:
+        points = [(stop.re, stop.im) for stop in self._stops]
+        return [points.index(point) for point in points]
+
+    # What is needed once for many frames
+
+    def deepest(self, anchor: int) -> View:
+        """A view about an anchor's point, than which no frame of that anchor is deeper."""
+        same = [k for k, other in enumerate(self._anchors) if other == anchor]
+        stop = self._stops[min(same, key=lambda k: Decimal(self._stops[k].delta))]
+        delta = str(_SHOWN_DIGITS.multiply(Decimal(stop.delta), _DIPS)) if self._bends else stop.delta
+        return View(stop.re, stop.im, delta, self.width, self.height)
+
+    def last_frame(self, anchor: int) -> int:
+        """A frame after which none has this anchor."""
+        last = max(k for k, other in enumerate(self._anchors) if other == anchor)
+        return self._reached[last + 1] if last + 1 < len(self._reached) else self.num_frames - 1
+
+    @property
+    def turns(self) -> bool:
+        """Whether any view is turned."""
+        return any(float(stop.rotation) for stop in self._stops)
+
+    def key_times(self, length: float) -> list[float]:
+        """Times at which views are looked at beforehand: at the stops, and at most a ``length`` of the way apart."""
+        times = {float(reached) for reached in self._reached}
+        for leg in self._legs:
+            steps = math.ceil(leg.curve.length / length - 1e-9)
+            times |= {self._time(leg, step / steps) for step in range(1, steps)}
+        return sorted(times)
+
+    @staticmethod
+    def _time(leg: _Leg, share: float) -> float:
+        """When a share of a leg's way lies behind the camera."""
+        low, high = float(leg.first), float(leg.last)
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (
+                (middle, high) if leg.first < leg.last and leg.share(middle) < share else (low, middle)
+            )
+        return high
+
+
+@dataclass(frozen=True)
+class ZoomAlongPath(Zoom):
+    """A zoom whose frames follow a path through stops of one point, from each to a deeper one, or all outwards."""
+
+    path: CameraPath | None = None
+
+    @classmethod
+    def along(cls, path: CameraPath) -> ZoomAlongPath:
+        """The zoom of such a path."""
+        first, last = path.view(0), path.view(path.num_frames - 1)
+        return cls(
+            last.re,
+            last.im,
+            first.delta,
+            last.delta,
+            path.num_frames,
+            path.width,
+            path.height,
+            rotation=float(path.turns),
+            path=path,
+        )
+
+    @property
+    def _along(self) -> CameraPath:
+        if self.path is None:
+            raise ValueError("a zoom along no path")
+        return self.path
+
+    def share(self, frame: int) -> float:
+        start, end = self._along.ln_delta(0), self._along.ln_delta(self.num_frames - 1)
+        return (self._along.ln_delta(frame) - start) / (end - start) if start != end else 0.0
+
+    def angle(self, frame: int) -> float:
+        return self._along.angle(frame)
+
+    def delta(self, frame: int) -> str:
+        return self._along.delta(frame)

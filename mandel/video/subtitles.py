@@ -1,0 +1,46 @@
+"""The soft subtitle track of a film: its magnification, once a second, as the text of an SRT file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Context, Decimal
+from fractions import Fraction
+
+# The extent that counts as a magnification of 1: a view of the whole set, and the usual first frame.
+_WHOLE = Decimal("2.5")
+_MATH = Context(prec=20, Emax=10**9, Emin=-(10**9))
+_DIGITS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_PLAIN = 6  # magnifications below 10 to this power are written out
+
+
+def magnification(delta: str) -> str:
+    """How much larger than in a view of the whole set things are shown: ×40, ×1,200, ×3.1 · 10¹²."""
+    value = _MATH.divide(_WHOLE, Decimal(delta))
+    short = Context(prec=2, Emax=10**9, Emin=-(10**9)).plus(value)
+    power = short.adjusted()
+    if -2 <= power < _PLAIN:
+        return f"×{int(short):,}" if power >= 1 else f"×{short.normalize():f}"
+    return f"×{short.scaleb(-power, _MATH):.1f} · 10{str(power).translate(_DIGITS)}"
+
+
+def srt(delta: Callable[[int], str], num_frames: int, rate: Fraction) -> str:
+    """The track's text: each second has the magnification of the frame that is shown when it begins.
+
+    Args:
+        delta: extent of a frame, a decimal string.
+        rate: frames per second.
+    """
+    length, parts, second = num_frames / rate, [], 0
+    while second < length:
+        shown = magnification(delta(min(int(second * rate), num_frames - 1)))
+        parts.append(
+            f"{second + 1}\n{_time(second)} --> {_time(min(Fraction(second + 1), length))}\n{shown}\n\n"
+        )
+        second += 1
+    return "".join(parts)
+
+
+def _time(seconds: Fraction | int) -> str:
+    thousandths = int(seconds * 1000)
+    minutes, rest = divmod(thousandths, 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02},{rest % 1000:03}"
