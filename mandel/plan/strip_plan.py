@@ -293,7 +293,11 @@ class StripPlan:
 def most_texels(zoom: Zoom, density: float) -> int:
     """The largest number of texels that one kernel must index: of a whole strip, or of all rows that a frame shows."""
     strips = StripPlan(zoom, density)
-    frame = sum((rows.last - rows.first + 3) * (strips.around >> rows.level) for rows in strips.seen(0))
+    # On CPUs a few columns follow each row once more (resample.cl).
+    shown = [
+        (rows.last - rows.first + 3, (strips.around >> rows.level) + TAPS - 1) for rows in strips.seen(0)
+    ]
+    frame = sum(map(math.prod, shown))
     return max(frame, Layout(strips.around, strips.rows, 0).size)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mandel.colour.transfer import encode_srgb
 from mandel.device.context import Buffer, DeviceContext
-from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES
+from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES, RESAMPLED_COLS, RESAMPLED_ROWS, RUN_LANES
 from mandel.plan.strip_plan import TAPS, level_at_one_pixel
 from mandel.render.painter import Painter
 from mandel.render.resident_arrays import ResidentArrays
@@ -23,12 +23,14 @@ _STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
 
 @dataclass(frozen=True)
 class _Copy:
-    """Whole rows to copy: ``count`` elements of part number ``part``, from ``start`` on, to ``at`` of the frame's."""
+    """Whole rows to copy: ``rows`` x ``cols`` elements of part number ``part``, from ``start`` on, to ``at`` of the
+    frame's."""
 
     at: int
     part: int
     start: int
-    count: int
+    rows: int
+    cols: int
 
 
 class Resampler:
@@ -37,6 +39,8 @@ class Resampler:
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx
         self._painter = Painter(ctx)
+        # CPUs load the texels of a pixel's row at once, also where the circle closes (``beyond`` in resample.cl).
+        self._beyond = TAPS - 1 if ctx.device.kind == "cpu" else 0
         self._texels: tuple[int, Buffer] | None = None  # elements
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
         self._pixels: tuple[tuple[int, int], Buffer] | None = None  # by the frame's size
@@ -74,7 +78,7 @@ class Resampler:
                     there[copy.part],
                     src_offset=4 * copy.start,
                     dst_offset=4 * copy.at,
-                    byte_count=4 * copy.count,
+                    byte_count=4 * copy.rows * copy.cols,
                 )
             return texels
         # The host copies by itself: a CPU runtime's copies leave the caches cold, and small frames took nearly twice as
@@ -84,9 +88,12 @@ class Resampler:
         )
         with mapped.base:
             for copy in copies:
-                mapped[copy.at : copy.at + copy.count] = arrays[copy.part][
-                    copy.start : copy.start + copy.count
-                ]
+                width, count = copy.cols + self._beyond, copy.rows * copy.cols
+                rows = mapped[copy.at : copy.at + copy.rows * width].reshape(copy.rows, width)
+                rows[:, : copy.cols] = arrays[copy.part][copy.start : copy.start + count].reshape(
+                    -1, copy.cols
+                )
+                rows[:, copy.cols :] = rows[:, : self._beyond]
         return texels
 
     def picture(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = "") -> np.ndarray:
@@ -100,17 +107,14 @@ class Resampler:
         places, copies, size = self._arrange(unit)
         texels = self._fill(unit, arrays, copies, size)
         canvas = self._painter.canvas(unit.width, unit.height)
-        coarsest = unit.rows.bit_length() - 1
-        kernel = ctx.kernel(_FILE, "resample", (("TAPS", TAPS), ("COARSEST", coarsest)))
-        f = np.float32
-        kernel(
-            ctx.queue,
-            (unit.width, unit.height),
-            None,
+        defines = (("TAPS", TAPS), ("COARSEST", unit.rows.bit_length() - 1))
+        f, i = np.float32, np.int32
+        arguments = (
             texels,
             self._polar(unit.width, unit.height),
             ctx.upload(places),
-            np.int32(unit.around),
+            i(unit.around),
+            i(self._beyond),
             f(unit.origin - unit.first * unit.rows),
             f(unit.column),
             f(unit.around / (2 * np.pi)),
@@ -118,10 +122,16 @@ class Resampler:
             self._curve,
             canvas.buffer,
         )
+        shape = unit.width, unit.height
+        if self._beyond and unit.width >= RUN_LANES:
+            tiles = -(-unit.width // RESAMPLED_COLS), -(-unit.height // RESAMPLED_ROWS)
+            kernel = ctx.kernel(_FILE, "resample_run", defines)
+            kernel(ctx.queue, tiles, (1, 1), *arguments, *map(i, shape))
+        else:
+            ctx.kernel(_FILE, "resample", defines)(ctx.queue, shape, None, *arguments)
         return self._painter.develop(canvas, layout or unit.layout)
 
-    @staticmethod
-    def _arrange(unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:
+    def _arrange(self, unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:
         """Where each level's rows go: the kernel's table ``places``, what to copy, and the number of elements.
 
         Row numbers count from the first strip that the frame sees, to keep them small.
@@ -139,6 +149,7 @@ class Resampler:
                     continue
                 cols = unit.around >> seen.level
                 start = part.offset(seen.level) + (first - part.strip * height) * cols
-                copies.append(_Copy(size + (first - seen.first) * cols, number, start, (stop - first) * cols))
-            size += (seen.last - seen.first + 1) * (unit.around >> seen.level)
+                at = size + (first - seen.first) * (cols + self._beyond)
+                copies.append(_Copy(at, number, start, stop - first, cols))
+            size += (seen.last - seen.first + 1) * ((unit.around >> seen.level) + self._beyond)
         return places, copies, size

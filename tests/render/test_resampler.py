@@ -9,6 +9,7 @@ from mandel.colour.transfer import encode_srgb
 from mandel.device.context import device_context
 from mandel.driver.recipes.recipe import FRAME, WorkItem
 from mandel.driver.recipes.shared import SharedRecipe
+from mandel.kernels.contract import RUN_LANES
 from mandel.payload.payload import parse
 from mandel.plan.strip_plan import FINEST, TAPS
 from mandel.protocol.strict_json import loads
@@ -99,3 +100,22 @@ def test_a_larger_frame_after_a_smaller_one():
         arrays = inputs(unit, lambda count: random.integers(0, 2**30, count, np.uint32))
         made.append(resampler.picture(unit, arrays, "rgb"))
     assert np.array_equal(made[0], made[2])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"frame_width": 230, "frame_height": 132, "end_delta": "0.3"},
+        {"frame_width": 16, "frame_height": 70, "end_delta": "3", "rotation": "350"},
+        {"frame_width": 38, "frame_height": 2, "end_delta": "0.7", "strip_density": "3"},
+    ],
+    ids=["several work items", "narrow", "flat"],
+)
+def test_one_kernel_for_all_frames_and_the_one_for_cpus_make_the_same_bits(fields, monkeypatch):
+    unit, random = frame_of(**fields), np.random.default_rng(3)
+    arrays = inputs(unit, lambda count: random.integers(0, 2**30, count, np.uint32))
+    made = []
+    for narrowest in (RUN_LANES, 10**6):
+        monkeypatch.setattr("mandel.render.resampler.RUN_LANES", narrowest)
+        made.append(Resampler(device_context("cpu")).picture(unit, arrays, "rgb10").copy())
+    assert made[0].any() and np.array_equal(*made)
