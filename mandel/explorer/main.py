@@ -35,15 +35,43 @@ _MOST_ANCHORS = 64
 _CALLS = 2  # of a maker at once: one is sent while the other is made
 _STALE_SECONDS = 3.0  # that a maker goes on with what nobody wants any more
 _LEAST_ORBIT = 4_096
+_ORBIT_BYTES = 512 << 20  # of all anchors; one of 8 million steps takes that much
 _LIMIT_SAMPLES = 10_000
+
+
+class Shelf:
+    """Which orbits are kept: those used last, up to a number of bytes; the last one in any case.
+
+    Args:
+        most: bytes of all orbits, wherever the pool has them.
+    """
+
+    def __init__(self, most: int = _ORBIT_BYTES):
+        self._most, self._bytes = most, 0
+        self._kept: OrderedDict[object, tuple[int, Callable[[], None]]] = OrderedDict()
+
+    def use(self, orbit: object) -> None:
+        """An orbit is used now."""
+        self._kept.move_to_end(orbit)
+
+    def keep(self, orbit: object, size: int, drop: Callable[[], None]) -> None:
+        """Keeps an orbit of so many bytes; ``drop`` is called when it is to be forgotten."""
+        self._kept[orbit] = size, drop
+        self._bytes += size
+        while self._bytes > self._most and len(self._kept) > 1:
+            self._kept[next(iter(self._kept))][1]()
+
+    def remove(self, orbit: object) -> None:
+        """An orbit is kept no longer."""
+        self._bytes -= self._kept.pop(orbit)[0]
 
 
 class Orbits:
     """The reference orbits of one anchor; each is computed once for all who want it."""
 
-    def __init__(self, pool: Pool, anchor: Anchor, tell: Callable[[int, int], object]):
-        self._pool, self._anchor, self._tell = pool, anchor, tell
-        self._found: list[tuple[int, dict[str, Any], Any]] = []  # bits, facts, handle
+    def __init__(self, pool: Pool, anchor: Anchor, tell: Callable[[int, int], object], shelf: Shelf):
+        self._pool, self._anchor, self._tell, self._shelf = pool, anchor, tell, shelf
+        self._found: dict[object, tuple[int, dict[str, Any], Any]] = {}  # bits, facts, handle
         self._coming: dict[tuple[object, ...], tuple[asyncio.Task[Any], set[object]]] = {}
 
     async def serving(self, grid: Grid, dlevel: int, maxiter: int | None) -> Any:
@@ -55,8 +83,9 @@ class Orbits:
         if arithmetic(grid).engine == DIRECT:
             return None
         bits, radius = self._anchor.orbit(dlevel)
-        for known, facts, handle in self._found:
+        for orbit, (known, facts, handle) in self._found.items():
             if known == bits and (facts["complete"] or facts["limit"] >= (maxiter or 0)):
+                self._shelf.use(orbit)
                 return handle
         # A little longer than needed: the next higher limit may do with it.
         limit = REFERENCE_STEPS if maxiter is None else max(_LEAST_ORBIT, 1 << (maxiter - 1).bit_length())
@@ -83,8 +112,19 @@ class Orbits:
             )
         finally:
             self._forget(key, asyncio.current_task())
-        self._found.append((bits, facts, handle))
+        orbit = object()
+        self._found[orbit] = bits, facts, handle
+        self._shelf.keep(orbit, facts["bytes"], partial(self._drop, orbit))
         return handle
+
+    def _drop(self, orbit: object) -> None:
+        del self._found[orbit]
+        self._shelf.remove(orbit)
+
+    def close(self) -> None:
+        """Forgets all of them: nobody will ask for this anchor."""
+        for orbit in list(self._found):
+            self._drop(orbit)
 
     def _forget(self, key: tuple[object, ...], computing: object) -> None:
         if key in self._coming and self._coming[key][0] is computing:
@@ -101,6 +141,7 @@ class Explorer:
     def __init__(self, pool: Pool, say: Callable[..., Coroutine[Any, Any, None]]):
         self._pool, self._say = pool, say
         self._anchors: OrderedDict[str, tuple[Anchor, Orbits]] = OrderedDict()
+        self._shelf = Shelf()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._count = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[Any], tuple[Any, ...]]] = []  # by order and number
@@ -122,9 +163,15 @@ class Explorer:
     def _keep(self, message: Message) -> None:
         name = message["anchor"]
         anchor = Anchor(message["level"], int(message["x"], 16), int(message["y"], 16))
-        self._anchors[name] = anchor, Orbits(self._pool, anchor, partial(self._tell_stage, anchor=name))
+        self._forget(name)
+        tell = partial(self._tell_stage, anchor=name)
+        self._anchors[name] = anchor, Orbits(self._pool, anchor, tell, self._shelf)
         if len(self._anchors) > _MOST_ANCHORS:
-            self._anchors.popitem(last=False)
+            self._forget(next(iter(self._anchors)))
+
+    def _forget(self, name: str) -> None:
+        if (known := self._anchors.pop(name, None)) is not None:
+            known[1].close()
 
     def _tell_stage(self, done: int, total: int, **whose: object) -> None:
         telling = asyncio.create_task(self._say({"event": "stage", "done": done, "total": total, **whose}))
@@ -143,7 +190,7 @@ class Explorer:
             raise
         except Exception as failure:  # Ray's of a lost orbit, say: unanswered, the head would wait for ever
             _log.exception("%s: %r", message["do"], failure)
-            self._anchors.pop(message.get("anchor", ""), None)  # posted again, it begins without a lost orbit
+            self._forget(message.get("anchor", ""))  # posted again, it begins without a lost orbit
             told = RenderError("INTERNAL", f"the explorer failed ({type(failure).__name__}); ask again")
             await self._say({"event": "failed", "id": message["id"], "error": told.as_dict()})
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mandel.device import machine
 from mandel.errors import MandelError
 from mandel.plan.nucleus import locate
@@ -38,13 +40,14 @@ def find_orbit(
     gives_up: bool,
     tell: Callable[[int, int], object],
 ) -> tuple[Reference | None, Said]:
-    """A reference orbit, and whether it is ``complete`` and which ``limit`` it serves; or the error."""
+    """A reference orbit, whether it is ``complete``, which ``limit`` it serves and its ``bytes``; or the error."""
     try:
         room = orbit_room(machine.cores())
         found = reference_orbit(re, im, bits, limit, _seldom(tell), radius, gives_up, room)
     except MandelError as error:
         return None, ({}, error.as_dict())
-    return found, ({"complete": found.complete, "limit": found.limit}, None)
+    size = sum(part.nbytes for part in vars(found).values() if isinstance(part, np.ndarray))
+    return found, ({"complete": found.complete, "limit": found.limit, "bytes": size}, None)
 
 
 def find_nucleus(

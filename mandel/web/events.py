@@ -28,7 +28,6 @@ Row = dict[str, Any]  # a job, as in the list
 _LOOK_SECONDS = 1.0
 _LIST_SECONDS = 10.0  # between looks at jobs that have ended, which others may pin
 _SERVICE_SECONDS = 2.0
-_MOST_LIVE = 1_000  # jobs whose progress is followed
 _REMEMBERED = 1_024
 _MOST_BEHIND = 256
 _MOST_STREAMS = 256
@@ -180,12 +179,15 @@ class Events:
                 pass
 
     async def _look(self) -> None:
-        """Compares what is now with what was told, and tells what differs."""
+        """Compares what is now with what was told, and tells what differs.
+
+        A list tells of no more jobs than it holds; of others, live ones too, pages hear when it comes to hold them.
+        """
         async with self._looking:
             live, counts = await self._off_loop(self._now)
-            known = {job for job, row in self._jobs.items() if row["state"] in LIVE}
             is_old = time.monotonic() - self._listed >= _LIST_SECONDS
-            if is_old or live.keys() != known or counts != self._counts:
+            ended = any(row["state"] in LIVE and job not in live for job, row in self._jobs.items())
+            if is_old or ended or counts != self._counts:
                 self._listed, self._counts = time.monotonic(), counts
                 jobs = await self._off_loop(self._all)
             else:
@@ -204,8 +206,8 @@ class Events:
                 self._service = service
 
     def _now(self) -> tuple[dict[str, Row], dict[str, int]]:
-        """Progress of the live jobs, and how many jobs are in each state."""
-        return {row["job"]: row for row in self._registry.live_progress(_MOST_LIVE)}, self._registry.count()
+        """Progress of the live jobs that pages know, and how many jobs are in each state."""
+        return {row["job"]: row for row in self._registry.progress_of(self._jobs)}, self._registry.count()
 
     def _all(self) -> dict[str, Row]:
         return {row["job"]: row for row in json.loads(self._registry.list())}

@@ -1,9 +1,12 @@
 """Server-sent events: right at first, after a broken connection and after the head was killed; many tabs, slow tabs."""
 
+import asyncio
+import json
 import socket
 import time
+from types import SimpleNamespace
 
-from mandel.web.events import _MOST_BEHIND, _MOST_STREAMS, Stream
+from mandel.web.events import _MOST_BEHIND, _MOST_STREAMS, Events, Stream
 from tests.service.heads import SMALL
 from tests.support.processes import wait_for
 
@@ -143,3 +146,50 @@ def test_who_falls_behind_gets_a_snapshot_and_costs_a_bounded_queue():
     stream.behind = False
     stream.tell(b"next")
     assert list(stream.waiting) == [b"next"]
+
+
+class FullRegistry:
+    """More live jobs than a list holds; it counts how often it is asked for the list."""
+
+    def __init__(self):
+        self.live = {f"{number:064x}": 0 for number in range(1_500)}  # oldest first: what each has done
+        self.lists = 0
+
+    def _row(self, job):
+        return {"job": job, "state": "running", "done": self.live[job]}
+
+    def list(self):
+        self.lists += 1
+        return json.dumps([self._row(job) for job in list(self.live)[-1_000:]]).encode()
+
+    def progress_of(self, jobs):
+        return [self._row(job) for job in jobs if job in self.live]
+
+    def count(self):
+        return {"running": len(self.live)}
+
+
+def test_more_live_jobs_than_a_list_holds_cost_no_list_a_second():
+    async def off_loop(act, *arguments):
+        return act(*arguments)
+
+    async def play():
+        registry = FullRegistry()
+        service = SimpleNamespace(registry=registry, status=dict, settings=SimpleNamespace(stall_timeout=9.0))
+        events, stream = Events(service, off_loop), Stream()
+        await events._look()
+        events._streams.add(stream)
+        for done in range(1, 6):
+            registry.live["0" * 64] = registry.live[f"{1_499:064x}"] = done  # one that no list shows, and one
+            await events._look()
+        assert registry.lists == 1
+        assert [json.loads(event.split(b"data: ")[1])["done"] for event in stream.waiting] == [1, 2, 3, 4, 5]
+        del registry.live[f"{1_499:064x}"]  # the oldest that pages do not know comes up
+        await events._look()
+        assert registry.lists == 2
+        assert sorted(event.split(b"\n")[0] for event in list(stream.waiting)[5:]) == [
+            b"event: gone",
+            b"event: job",
+        ]
+
+    asyncio.run(play())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -289,6 +289,11 @@ class Registry(Archive):
         """Progress of the oldest live jobs."""
         with self.lock:
             return [job.progress() for job in islice(self._jobs.values(), most)]
+
+    def progress_of(self, jobs: Iterable[str]) -> list[JsonObject]:
+        """Progress of those of some jobs that are live."""
+        with self.lock:
+            return [job.progress() for each in jobs if (job := self._jobs.get(each)) is not None]
 
     def count(self) -> dict[str, int]:
         """How many jobs are in each state."""
