@@ -57,7 +57,7 @@ class Zoom:
         if self._reference is None:
             deltas = self.payload.start_delta, self.payload.end_delta
             bits = max(precision(self.view(delta).grid()).bits for delta in deltas)
-            unit = self.limits.reference(bits)
+            unit = self.limits.reference(bits, self.payload.camera.deepest())
             self._reference = reference_orbit(
                 unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up
             )
