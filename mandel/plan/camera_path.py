@@ -160,7 +160,8 @@ class CameraPath:
     def anchor(self, time: float) -> int:
         """The stop near whose point the view's centre lies: within about half of its delta.
 
-        Of stops with the same point it is the first, so that they share a reference orbit.
+        Counted from the last one, so that 0 is the payload's own point. Stops of one point are one anchor, so that
+        they share a reference orbit.
         """
         return self._anchors[self._place(time)[0]]
 
@@ -222,8 +223,8 @@ class CameraPath:
 
     @cached_property
     def _anchors(self) -> list[int]:
-        points = [(stop.re, stop.im) for stop in self._stops]
-        return [points.index(point) for point in points]
+        points = [(stop.re, stop.im) for stop in reversed(self._stops)]
+        return [points.index((stop.re, stop.im)) for stop in self._stops]
 
     # What is needed once for many frames
 

@@ -128,11 +128,17 @@ def test_stops_are_reached_and_centres_stay_near_their_anchors(stops):
                 complex(math.cos(r := math.radians(float(stop.rotation))), math.sin(r))
             )
     for frame in range(0, path.num_frames, max(1, path.num_frames // 50)):
-        view, anchor = path.view(frame), path._stops[path.anchor(frame)]
+        view, anchor = path.view(frame), path.deepest(path.anchor(frame))
         assert (view.re, view.im) == (anchor.re, anchor.im)
         assert abs(view.shift) < 0.75
         # A delta between stops is told by 40 digits, and as a logarithm by a double.
         assert Decimal(view.delta) > Decimal(path.deepest(path.anchor(frame)).delta) * Decimal("0.999999999")
+
+
+def test_anchors_are_counted_from_the_last_stop():
+    path = path_of(HARD[4])
+    assert [path.anchor(frame) for frame in (0, 100, path.num_frames - 1)] == [2, 2, 0]
+    assert path.last_frame(2) == path._frames[2][0] and path.last_frame(0) == path.num_frames - 1
 
 
 def test_a_leg_is_the_curve_of_van_wijk_and_nuij():

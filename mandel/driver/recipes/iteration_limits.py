@@ -102,11 +102,10 @@ class IterationLimits:
 
     def given_up(self) -> list[tuple[str, IterationLimit]]:
         """The key views learned so far that were given up: their deltas and limits, the shallowest first."""
-        return [
-            (self._views[key].delta, limit)
-            for key, limit in sorted(self._learned.items())
-            if not limit.resolved
+        found = [
+            (self._views[key].delta, limit) for key, limit in self._learned.items() if not limit.resolved
         ]
+        return sorted(found, key=lambda view: Decimal(view[0]), reverse=True)
 
     def of(self, delta: str, anchor: int = 0) -> int:
         """maxiter at ``delta``; all that ``needs`` names must have been learned."""
