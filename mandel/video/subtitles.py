@@ -26,21 +26,23 @@ def magnification(delta: str) -> str:
 def srt(delta: Callable[[int], str], num_frames: int, rate: Fraction) -> str:
     """The track's text: each second has the magnification of the frame that is shown when it begins.
 
+    What is left at the end, if less than half a second, belongs to the second before.
+
     Args:
         delta: extent of a frame, a decimal string.
         rate: frames per second.
     """
-    length, parts, second = num_frames / rate, [], 0
-    while second < length:
+    length = num_frames / rate
+    seconds = max(round(length), 1)
+    parts = []
+    for second in range(seconds):
+        end = _time(length if second + 1 == seconds else Fraction(second + 1))
         shown = magnification(delta(min(int(second * rate), num_frames - 1)))
-        parts.append(
-            f"{second + 1}\n{_time(second)} --> {_time(min(Fraction(second + 1), length))}\n{shown}\n\n"
-        )
-        second += 1
+        parts.append(f"{second + 1}\n{_time(Fraction(second))} --> {end}\n{shown}\n\n")
     return "".join(parts)
 
 
-def _time(seconds: Fraction | int) -> str:
+def _time(seconds: Fraction) -> str:
     thousandths = int(seconds * 1000)
     minutes, rest = divmod(thousandths, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02},{rest % 1000:03}"

@@ -150,11 +150,14 @@ def test_what_subtitles_say():
         "×1", "×2.5", "×0.25", "×42", "×2,500", "×2.5 · 10⁶", "×8.3 · 10¹⁹⁹⁹⁹",
     ]  # fmt: skip
     assert subtitles.magnification("2.5000000000000001E-6") == "×1.0 · 10⁶"
-    text = subtitles.srt({0: "2.5", 29: "0.25", 59: "0.025"}.get, 70, Fraction(30000, 1001))
+    deltas, rate = {0: "2.5", 29: "0.25", 59: "0.025"}, Fraction(30000, 1001)
+    text = subtitles.srt(deltas.get, 76, rate)
     assert text.startswith(
         "1\n00:00:00,000 --> 00:00:01,000\n×1\n\n2\n00:00:01,000 --> 00:00:02,000\n×10\n\n"
     )
-    assert text.endswith("3\n00:00:02,000 --> 00:00:02,335\n×100\n\n")
+    assert text.endswith("3\n00:00:02,000 --> 00:00:02,535\n×100\n\n")
+    assert subtitles.srt(deltas.get, 70, rate).endswith("2\n00:00:01,000 --> 00:00:02,335\n×10\n\n")
+    assert subtitles.srt(deltas.get, 1, rate) == "1\n00:00:00,000 --> 00:00:00,033\n×1\n\n"
 
 
 @pytest.mark.parametrize("codec", ["hevc", "av1", "prores"])
