@@ -195,7 +195,7 @@ class Joiner:
                 *("-bsf:v", f"setts=time_base=1/{scale},setts=ts={time}:duration={round(frame)}"),
                 *(("-tag:v", "hvc1") if coding.codec == HEVC and coding.container != MKV else ()),
                 *(
-                    ()
+                    ("-fflags", "+bitexact")  # no random numbers as names of its tracks
                     if coding.container == MKV
                     else ("-movflags", "+faststart+write_colr", "-video_track_timescale", str(scale))
                 ),
