@@ -157,11 +157,8 @@ PATH = (
 
 @pytest.mark.parametrize("sampling", [EXACT, SHARED])
 def test_a_path_is_measured_along_its_frames(sampling):
-    path = (
-        PATH
-        if sampling == EXACT
-        else '[{"point": "-0.75,0.1", "delta": 2.5}, {"delta": 1e-9, "time": 1}, {"delta": 1, "time": 1}]'
-    )
+    zoom = '[{"point": "-0.75,0.1", "delta": 2.5}, {"delta": 1e-9, "time": 2}]'
+    path = PATH if sampling == EXACT else zoom
     payload = parse({"path": path, "fps": 20, "frame_width": 64, "frame_height": 36, "sampling": sampling})
     recipe = recipe_of(payload, StripFiles("", None))
     item = WorkItem(COSTS, 0)

@@ -22,8 +22,6 @@ from mandel.video import coding
 
 # What ended earlier counts less for the correction, by this factor an item.
 _FORGOTTEN = 0.97
-# Of so many frames it is looked at which strips they need.
-_LOOKED_AT = 16
 # What was measured counts as much as this share of the work.
 _BELIEVED = 0.1
 # Seconds for each frame that is handed to a worker and back.
@@ -130,11 +128,7 @@ class Forecast:
             return Work(0.0, encoding)
         if not self._is_shared:
             return Work(float(self._expected[np.searchsorted(self._numbers, frames)].sum()), encoding)
-        shown = {
-            *frames[:: max(len(frames) // _LOOKED_AT, 1)],
-            frames[-1],
-        }  # of a path not only the ends count
-        needed = {strip for frame in shown for strip in self._recipe.strips_shown(frame)}
+        needed = self._recipe.strips_shown(frames[0]).keys() | self._recipe.strips_shown(frames[-1]).keys()
         gone = {item.index for item in made}
         wanted = [
             place
