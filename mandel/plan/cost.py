@@ -29,7 +29,7 @@ class KeyCost:
     Attributes:
         depth: where it lies: -log2 of its delta; on a path, the frame's number.
         seconds: of one sample.
-        fixed: seconds that a frame or strip takes beside its samples.
+        fixed: seconds that making its table of skipped steps takes.
         pixel_bytes: of a pixel, encoded; None if that was not measured.
     """
 
@@ -50,11 +50,15 @@ class Costs:
     views: tuple[KeyCost, ...]
 
     def seconds(self, depths: np.ndarray, samples: np.ndarray) -> np.ndarray:
-        """Seconds of frames or strips at ``depths``, of so many samples each."""
+        """Seconds of frames or strips at ``depths``, of so many samples each.
+
+        Tables of skipped steps serve about an octave; workers, of which there are two or more, each make their own.
+        """
         known = [view.depth for view in self.views]
         each = np.exp(np.interp(depths, known, [math.log(max(view.seconds, 1e-12)) for view in self.views]))
         fixed = np.interp(depths, known, [view.fixed for view in self.views])
-        return np.asarray(samples * each + fixed)
+        apart = np.abs(np.gradient(depths)) if len(depths) > 1 else np.ones(len(depths))
+        return np.asarray(samples * each + fixed * np.minimum(2 * apart, 1))
 
     def pixel_bytes(self, depths: np.ndarray) -> np.ndarray | None:
         """Encoded bytes of a pixel at ``depths``; None if none was measured."""
