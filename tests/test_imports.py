@@ -75,7 +75,7 @@ ROOMS = {
         "worker",
     },
     "service.net": {"errors", "payload", "protocol", "secret", "service.jobs", "settings", "store"},
-    "service.supervision": {"errors", "protocol", "service.jobs", "store"},
+    "service.supervision": {"errors", "payload", "protocol", "service.jobs", "store"},
     "driver": {"driver.executors", "driver.files", "driver.jobs", "errors", "payload", "protocol", "tasks"},
     "service": {
         "payload",

@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import sys
+from decimal import Decimal
 from typing import Any
 
 from mandel.client.place_file import tidied
@@ -96,4 +97,8 @@ def main(argv: list[str]) -> int:
     print(f"  --point={found['point']}")
     print(f"  --delta {found['minibrot_delta']:12} shows its minibrot")
     print(f"  --delta {found['julia_delta']:12} shows the embedded Julia set around it")
+    if Decimal(found["julia_delta"]) < Decimal(asked.start_delta):
+        print(
+            f"Both are specks in your view, --delta {options.delta}; a zoom to this point may end at any delta."
+        )
     return 0

@@ -24,7 +24,7 @@ from mandel import settings
 from mandel.client import main as client
 from mandel.client import payload_file
 from mandel.driver.executors.ray_cluster import EMBEDDED, find_cluster
-from mandel.errors import MandelError
+from mandel.errors import MandelError, RequestError
 from mandel.terminal.arguments import joined
 from mandel.terminal.atomic_file import check_writable
 from mandel.terminal.format import duration, size, typed
@@ -136,8 +136,10 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="OUT",
-        help="file for the video, may exist (default zoom.mp4, or as the codec wants it)",
+        help="file for the video, may exist (default: named after PAYLOAD; zoom.mp4, or as the codec wants it, of "
+        "payload.json, options alone and stdin)",
     )
+    parser.add_argument("--again", metavar="FILE", help="make a film again, as of the client")
     parser.add_argument(
         "--frames",
         type=Path,
@@ -147,18 +149,36 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--preview", type=int, metavar="N", help="N small frames on one sheet, as of the client"
     )
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="say what time, CPU time and bytes it would take, as of the client",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     settings.add_options(parser, only=_PASSED_ON)
     payload_file.add_field_options(parser)
     return parser
 
 
+def _output(options: argparse.Namespace) -> Path:
+    """The name of a film that was given none."""
+    named = options.payload not in (None, "-", str(payload_file.DEFAULT_PAYLOAD))
+    stem = Path(options.payload).stem if named else "zoom"
+    return Path(f"{stem}.{payload_file.container(options)}")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
     try:
+        if options.again is not None:
+            if options.payload:
+                raise RequestError(
+                    "BAD_OPTION", f"{options.payload}: --again takes the payload of {options.again}"
+                )
+            options.payload = options.again
         if options.output is None and options.frames is None and options.preview is None:
-            options.output = Path(f"zoom.{payload_file.container(options)}")
+            options.output = _output(options)
         check_writable(options.output or Path(f"{options.frames or 'zoom'}.mov"))
         chosen = settings.read(options)
         db = Path(chosen.db).resolve()
@@ -204,6 +224,7 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
         words += ["--frames", str(options.frames)] if options.frames else []
         words += ["--preview", str(options.preview)] if options.preview is not None else []
         words += payload_file.field_words(options) + ["--quiet"] * options.quiet
+        words += ["--estimate"] * options.estimate
         kept = f"what was rendered is kept in {db}; the same command goes on from there"
         code = client.main(words, kept, finished)
     except KeyboardInterrupt:

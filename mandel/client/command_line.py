@@ -39,6 +39,7 @@ standard output:
   --list              a table: the 1,000 jobs last asked for, newest first, with
                       what they take on the service's disk
   --cancel, --pin, .. one line: what the job is now, and its id
+  --estimate          facts, one a line: time on this service, CPU time, bytes
   with --json         of a video {"job", "video", "bytes", "sha256"}, video being
                       its file's name; else the service's answer as it came, its
                       fields are listed in docs/protocol.md: one object
@@ -61,6 +62,7 @@ examples:
   %(prog)s --point -0.75,0.1 --end-delta 1e-2 --maxiter 20000
   %(prog)s payloads/deep-300.json --num-frames 600
   %(prog)s zoom.json --preview 12 -o sheet.png
+  %(prog)s zoom.json --estimate
   %(prog)s --attach 3b1f0c -o zoom.mp4
   %(prog)s --again zoom.mp4 --codec hevc --quality best -o best.mp4
   %(prog)s --sampling shared --keep-strips true     (once; prints the job)
@@ -111,6 +113,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="N small frames along the zoom on one sheet, in place of the film: soon there, and as the film will look",
     )
+    p.add_argument(
+        "--estimate",
+        action="store_true",
+        help="say what time, CPU time and bytes it would take; nothing is rendered",
+    )
     p.add_argument("-q", "--quiet", action="store_true", help="say nothing but the result and errors")
     p.add_argument("--json", action="store_true", help="print one JSON object (see below)")
     p.add_argument(
@@ -156,7 +163,8 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         if _names_a_payload(args):
             raise RequestError(
                 "BAD_OPTION",
-                "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview",
+                "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview, "
+                "--estimate",
             )
         return (
             operation.RECOLOUR,
@@ -173,25 +181,41 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         if args.frames is not None:
             raise RequestError("BAD_OPTION", "--preview makes one sheet, --frames files: ask for one of them")
         payload = payload_file.preview(payload, args.preview)
+        beside = {operation.NAME: "preview"} | beside
     if args.frames is not None:
-        if args.field_codec not in (None, coding.PNG):
-            raise RequestError(
-                "BAD_OPTION",
-                f"--frames comes from a film of codec png, not {args.field_codec}; leave --codec out",
-            )
-        payload |= {
-            "codec": coding.PNG,
-            "quality": coding.LOSSLESS,
-            "container": coding.MOV,
-            "crf": coding.AUTO,
-        }
-        payload["max_bitrate"] = "0"
+        payload |= _frames_coding(args)
+    if args.estimate:
+        return operation.ESTIMATE, {"op": operation.ESTIMATE} | payload | beside, told
     return operation.RENDER, payload | beside, told
+
+
+def _frames_coding(args: argparse.Namespace) -> JsonObject:
+    """The fields of a film of which frames can be cut out."""
+    if args.field_codec not in (None, coding.PNG):
+        raise RequestError(
+            "BAD_OPTION",
+            f"--frames comes from a film of codec png, not {args.field_codec}; leave --codec out",
+        )
+    container = payload_file.named_container(args) or coding.MOV
+    if container == coding.MP4:
+        raise RequestError(
+            "BAD_OPTION",
+            f"-o {args.output}: with --frames the film has whole PNG files in it, which go into mov and mkv, not "
+            "mp4; name it so, or leave -o out",
+        )
+    return {
+        "codec": coding.PNG,
+        "quality": coding.LOSSLESS,
+        "container": container,
+        "crf": coding.AUTO,
+        "max_bitrate": "0",
+    }
 
 
 def _names_a_payload(args: argparse.Namespace) -> bool:
     """Whether options say what to render, or what to make of it."""
-    return any(value is not None for value in (args.payload, args.again, args.frames, args.preview))
+    given = args.payload, args.again, args.frames, args.preview
+    return args.estimate or any(value is not None for value in given)
 
 
 def _beside(args: argparse.Namespace) -> JsonObject:

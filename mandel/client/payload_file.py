@@ -69,9 +69,10 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
     colours = fields.without_look(given) if given.get("look") else {}  # a look wins over the file's colours
     base = _without_followed(base, given)
     asked = place_file.tidied(base | colours | given)
-    named_by_output = args.output.suffix[1:] if args.output is not None else ""
-    if named_by_output in (coding.MOV, coding.MKV) and asked.get("container", "auto") == "auto":
-        asked["container"] = named_by_output
+    named_by_output = named_container(args)
+    usual = coding.container(asked.get("codec"), None)
+    if named_by_output not in (None, usual) and asked.get("container", "auto") == "auto":
+        asked["container"] = named_by_output  # one that the codec does not go into is refused
     if not named:
         file = DEFAULT_PAYLOAD if base else "the service's default payload"
         told.append(f"sending {file}" + (f" with {_listed(given)}" if given else ""))
@@ -149,6 +150,12 @@ def _few_frames(asked: JsonObject, count: int) -> JsonObject:
     text = frames.text if isinstance(frames, Number) else str(frames)
     most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
     return {"num_frames": Number(str(min(count, most)))}
+
+
+def named_container(args: argparse.Namespace) -> str | None:
+    """The container that the name of the output asks for; a sheet of previews is no film."""
+    suffix = args.output.suffix[1:].lower() if args.output is not None and args.preview is None else ""
+    return suffix if suffix in coding.CONTAINERS else None
 
 
 def container(args: argparse.Namespace) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from mandel.client.progress_line import again, describe
 from mandel.payload.fields import JsonObject
+from mandel.protocol.operation import ESTIMATE
 from mandel.terminal import note_text
 from mandel.terminal.format import duration, is_number, printable, size
 
@@ -18,6 +20,8 @@ _FOLDER = 4096  # bytes that an empty folder takes
 
 def report(op: str, result: JsonObject) -> str:
     """The text for the result of operation ``op``: a table of jobs, one fact a line, or one line for a change."""
+    if op == ESTIMATE:
+        return _facts(_estimate(result))
     if isinstance(result.get("jobs"), list):
         return _table([row for row in result["jobs"] if isinstance(row, dict)])
     if op not in ("status", "list") and isinstance(result.get("job"), str):
@@ -56,6 +60,43 @@ def _table(jobs: list[JsonObject]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def _estimate(result: JsonObject) -> list[tuple[str, str]]:
+    """What a payload would take."""
+    parts = f"rendering about {_short(result.get('rendering'))}, encoding {_short(result.get('encoding'))}"
+    rows = [
+        ("film", f"{_as_text(result.get('frames'))} frames, {_short(result.get('length'))}"),
+        ("time", f"{_range(result.get('seconds'), _short)} with {_counted(result.get('slots'))}"),
+        ("CPU time", f"{_range(result.get('cpu_seconds'), _short)}: {parts}"),
+        ("size", _range(result.get("bytes"), _size, "not known, as samples are too dear to encode some")),
+    ]
+    if result.get("state") is not None:
+        rows.append(("job", f"{_id(result.get('job'))} is {printable(result['state'], 20)} already"))
+    return rows
+
+
+def _short(value: object) -> str:
+    """Seconds, with a decimal if they are few."""
+    return f"{value:.1f} s" if is_number(value) and 0 <= value < 10 else _duration(value)
+
+
+def _counted(slots: object) -> str:
+    if not isinstance(slots, dict) or not slots:
+        return "-"
+    counts = [
+        f"{_as_text(count)} {printable(kind, 20)} slot{'s' * (count != 1)}" for kind, count in slots.items()
+    ]
+    return ", ".join(counts)
+
+
+def _range(value: object, form: Callable[[object], str], unknown: str = "-") -> str:
+    if value is None:
+        return unknown
+    if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):
+        low, high = map(form, value)
+        return low if low == high else f"{low} to {high}"
+    return _as_text(value)
 
 
 def _facts(rows: list[tuple[str, str]]) -> str:
@@ -157,10 +198,7 @@ def _storage(value: object) -> str:
 
 
 def _left(value: object) -> str:
-    if isinstance(value, list) and len(value) == 2 and all(map(is_number, value)):
-        low, high = map(duration, value)
-        return low if low == high else f"{low} to {high}"
-    return _as_text(value)
+    return _range(value, _duration)
 
 
 def _counts(value: object) -> str:

@@ -96,9 +96,12 @@ def _unreadable(job: str, error: Exception) -> control.Failed:
     return control.Failed(job=job, code="BAD_JOB", message=said)
 
 
-def _job_run(order: control.Render) -> JobRun:
+def _job_run(order: control.Render | control.Estimate) -> JobRun:
     """The job of an order. Raises MandelError, and what reading a payload of another version may raise."""
     payload = Payload.from_canonical(order.payload)
+    if isinstance(order, control.Estimate):
+        cache = Cache(Path(order.cache)) if order.cache is not None else None
+        return JobRun(order.job, payload, Path(), {}, cache=cache, client=order.client, estimated=True)
     source = Payload.from_canonical(order.source) if order.source is not None else None
     tmp = Path(order.tmp)
     strips = {strip.strip: (strip.path, strip.base, strip.bytes, strip.sha256) for strip in order.strips}
@@ -120,7 +123,7 @@ def _obey(
 ) -> bool:
     """Carries out one order; False when it is the last."""
     match order:
-        case control.Render():
+        case control.Render() | control.Estimate():
             try:
                 job = _job_run(order)
             except (

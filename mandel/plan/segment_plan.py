@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 _SHARE = 4
 _SHORTEST = 6
-_LONGEST = 24
+LONGEST = 24
 _RAW_BYTES = 256 << 20
 
 
@@ -39,7 +39,7 @@ def cut(num_frames: int, frame_bytes: int = 0) -> tuple[SegmentPlan, ...]:
         frame_bytes: size of a raw frame. All raw frames of a segment are held
             in memory at once, so large frames make short segments.
     """
-    longest = max(1, min(_LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
+    longest = max(1, min(LONGEST, _RAW_BYTES // max(frame_bytes, 1)))
     shortest = min(_SHORTEST, longest)
     segments: list[SegmentPlan] = []
     first = 0

@@ -240,6 +240,14 @@ class StripPlan:
         rows = Decimal((strip * self.rows - MARGIN) / self._per_e)
         return _SCALE.multiply(self.map.radius, _MATH.exp(-rows))
 
+    def depth_of(self, strip: int) -> float:
+        """-log2 of the delta of a frame whose samples take about what those of a strip take.
+
+        A frame's samples lie at 0.55 of its corner's distance on average (of ln), a strip's half an octave in.
+        """
+        delta = 0.5**0.5 / 0.55 * min(self.zoom.width, self.zoom.height) / self.corner
+        return -log2_of(self.radius(strip)) - math.log2(delta)
+
     @property
     def last(self) -> int:
         """The number of the innermost strip that any frame shows."""

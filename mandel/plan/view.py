@@ -9,7 +9,7 @@ from mandel.plan.grid import Grid
 
 # For the spacing, which is only a scale: 40 digits are far more precise than any sample needs.
 # The centre keeps all of its digits.
-_SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
+SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class View:
     @property
     def spacing(self) -> Decimal:
         """Distance between neighbouring samples, in units of the plane."""
-        return _SCALE.divide(Decimal(self.delta), Decimal(min(self.width, self.height)))
+        return SCALE.divide(Decimal(self.delta), Decimal(min(self.width, self.height)))
 
     def grid(self, n: int = 1) -> Grid:
         """The view's samples, n x n for each pixel, evenly spaced."""
@@ -48,7 +48,7 @@ class View:
         return Grid(
             self.re,
             self.im,
-            scale if n == 1 else _SCALE.divide(scale, Decimal(n)),
+            scale if n == 1 else SCALE.divide(scale, Decimal(n)),
             cols,
             rows,
             x0=-(cols - 1) / 2 + shift.real,

@@ -39,5 +39,6 @@ REFUSED = {
 UNAVAILABLE = {
     "TIMEOUT": "the request did not arrive whole in time",
     "BUSY": "too many connections or unfinished jobs",
+    "NO_ESTIMATE": "the renderer has not told what a payload would take",
     "STOPPING": "the service is shutting down",
 }

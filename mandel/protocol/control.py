@@ -178,6 +178,9 @@ Wholes = Annotated[list[int], Kind("list of whole", _list_of(_whole(-LARGE)))]
 Payload = Annotated[Json, Kind("payload", _object)]
 Nodes = Annotated[list[Json], Kind("list of `id`, `host`, `address`, `alive`, `resources`", _list_of(_NODE))]
 Slots = Annotated[Mapping[str, float], Kind("number by kind", _counts)]
+Range = Annotated[
+    list[float], Kind("two numbers", lambda value: _list_of(_number)(value) and len(value) == 2)
+]
 Found = Annotated[Json, Kind("see notes.py", _FOUND)]
 Notes = Annotated[Json, Kind("see notes.py", NOTES)]
 
@@ -271,6 +274,15 @@ class Render(JobOrder):
     source: Payload | None = None
     strips: Annotated[list[StripFile], _records(StripFile)]
     priority: Whole = 0
+    client: LongText = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(JobOrder):
+    """Find out what `payload` would take; `job` is a name for it that no job has. `estimated` or `failed` answers."""
+
+    payload: Payload
+    cache: FilePath | None = None
     client: LongText = ""
 
 
@@ -376,6 +388,27 @@ class Stage(JobEvent):
     stage: Name
     done: Count
     total: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left(JobEvent):
+    """Seconds that a running job still takes; both are missing when that is not known."""
+
+    least: Number | None = None
+    most: Number | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimated(JobEvent):
+    """What a payload would take, each as [least, most]; `rendering` and `encoding` are parts of `cpu_seconds`.
+    `bytes` is missing where samples are too dear to encode some of them."""
+
+    seconds: Range
+    cpu_seconds: Range
+    bytes: Range | None = None
+    rendering: Number
+    encoding: Number
+    slots: Slots
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -485,9 +518,9 @@ def _by_name(*messages: type[_M]) -> dict[str, type[_M]]:
     return {message.__name__.lower(): message for message in messages}
 
 
-ORDERS: dict[str, type[Order]] = _by_name(Render, Adopted, Change, Cancel, Stop)
+ORDERS: dict[str, type[Order]] = _by_name(Render, Estimate, Adopted, Change, Cancel, Stop)
 EVENTS: dict[str, type[Event]] = _by_name(
-    *(Alive, Ready, Cluster, Unavailable, Log, Stage, Limit, Frame, Kept),
+    *(Alive, Ready, Cluster, Unavailable, Log, Stage, Left, Estimated, Limit, Frame, Kept),
     *(Segment, Spoilt, Strip, Unneeded, Video, Failed, Cancelled),
 )
 ENDS = (Video, Failed, Cancelled)  # after one of these a driver says nothing more of a job

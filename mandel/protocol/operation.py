@@ -13,7 +13,7 @@ from mandel.payload.decimal_text import Number, exact
 from mandel.payload.fields import RECOLOURED, JsonObject, unknown_field
 from mandel.payload.job_id import is_beginning
 
-RENDER, RECOLOUR = "render", "recolour"
+RENDER, RECOLOUR, ESTIMATE = "render", "recolour", "estimate"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Operation:
 TABLE = {
     RENDER: Operation(optional=None, streams=True),
     RECOLOUR: Operation(required=("job",), optional=RECOLOURED, streams=True),
+    ESTIMATE: Operation(optional=None),
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
@@ -156,7 +157,7 @@ def request(value: object, admit: Callable[[str | None], None] = anybody) -> Req
         )
     row, priority, client = TABLE[op], None, ""
     name: str | None = None
-    if op in (RENDER, RECOLOUR):
+    if op in (RENDER, RECOLOUR, ESTIMATE):
         priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
         client = _short_name(fields.pop(CLIENT, ""), CLIENT)
         name = _short_name(fields.pop(NAME), NAME) if NAME in fields else None

@@ -126,6 +126,10 @@ class ReplyReader:
     # The states. Each returns an event, NEED_MORE, or None: go on with the next state.
 
     def _message_head(self) -> ReplyEvent | None:
+        if self._data[:5] == b"HTTP/":
+            raise _bad(
+                "it is HTTP, as of a web page; --port is the port of client.py, 65432 where none was chosen"
+            )
         headers = self._headers()
         if headers is None:
             return NEED_MORE

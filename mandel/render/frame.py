@@ -217,6 +217,15 @@ class FrameRenderer:
         self.timing.total = perf_counter() - begun
         return picture
 
+    def part(
+        self, whole: Grid, part: Grid, maxiter: int, bailout: float, style: ColourStyle, n: int, layout: str
+    ) -> np.ndarray:
+        """The picture of a part of a view's grid, n x n samples for each pixel, as the whole would show it."""
+        with self.context.finished_on_error():
+            canvas = self._painter.canvas(part.cols // n, part.rows // n)
+            self._shade(part, whole, maxiter, bailout, style, canvas, n, Tally(self.context, maxiter))
+            return self._painter.develop(canvas, layout)
+
     def _fuses_colouring(self, row: Arithmetic, style: ColourStyle, n: int) -> bool:
         """Whether samples are coloured while they are iterated."""
         if n > 1 or self.timed or row.engine != DIRECT:

@@ -70,7 +70,9 @@ class Service:
         )
         self.housekeeper = Housekeeper(self.registry)
         self.supervisor = Supervisor(self.registry, command, settings.driver_timeout)
-        self.operations = Operations(self.registry, settings.limits, lambda: self.cluster)
+        self.operations = Operations(
+            self.registry, settings.limits, lambda: self.cluster, self.supervisor.estimates.ask
+        )
         self._began = time.monotonic()
 
     def start(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mandel.errors import MandelError, RenderError
+from mandel.plan.cost import Costs
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.reference import Reference
 from mandel.tasks.executor import Outcome
@@ -23,6 +24,7 @@ _RESULTS: dict[str, tuple[type, type | None]] = {
     "segment": (np.ndarray, np.uint8),
     "reference": (Reference, None),
     "limit": (IterationLimit, None),
+    "costs": (Costs, None),
     "strip": (np.ndarray, np.uint32),
     "mips": (np.ndarray, np.uint32),
 }
@@ -52,6 +54,15 @@ def check_result(function: str, result: Any) -> None:
         and result.maxiter >= 0
         and isinstance(result.resolved, (bool, np.bool_))
         and isinstance(result.reason, str)
+    ):
+        raise bad_result(f"{str(result)[:100]} as {function}")
+    if isinstance(result, Costs) and not (
+        result.views
+        and all(
+            isinstance(value, (int, float)) and 0 <= value < math.inf
+            for view in result.views
+            for value in (view.seconds, view.fixed, view.pixel_bytes or 0.0)
+        )
     ):
         raise bad_result(f"{str(result)[:100]} as {function}")
     if isinstance(result, np.ndarray) and dtype is not None and (result.dtype != dtype or not result.size):

@@ -116,6 +116,33 @@ class RepaintUnit:
 
 
 @dataclass(frozen=True)
+class CostsUnit:
+    """Measure what samples of some views take.
+
+    Attributes:
+        views, maxiters: the views, and where iterating ends in each.
+        places: where each lies, ascending; handed on to ``KeyCost.depth``.
+        orbits: the input that is each one's reference orbit, if it needs one.
+        bailout, style, supersampling: as for a frame.
+        fps, coding: of the film, if it is to be measured what its pixels take, encoded; else None.
+        step: factor of delta from one frame to the next.
+        enough: seconds that samples of a view must take to tell what they take.
+    """
+
+    views: tuple[View, ...]
+    maxiters: tuple[int, ...]
+    places: tuple[float, ...]
+    orbits: tuple[int | None, ...]
+    bailout: float
+    style: ColourStyle
+    supersampling: int
+    fps: str = "25"
+    coding: Coding | None = None
+    step: float = 1.0
+    enough: float = 1e-3
+
+
+@dataclass(frozen=True)
 class MipsUnit:
     """Keep the levels of a strip from ``level`` on, as an array of their own."""
 
@@ -171,5 +198,5 @@ class ResampleUnit:
     layout: str = YUV420
 
 
-Unit = FrameUnit | LimitUnit | ReferenceUnit | StripUnit | RepaintUnit | MipsUnit | ResampleUnit
+Unit = FrameUnit | LimitUnit | CostsUnit | ReferenceUnit | StripUnit | RepaintUnit | MipsUnit | ResampleUnit
 """What a recipe asks of a task."""

@@ -85,11 +85,15 @@ def _percent(share: float) -> str:
 
 
 def _samples_of(frame: object, frames: object) -> str:
+    return f"{_frame(frame, frames)}'s samples"
+
+
+def _frame(frame: object, frames: object) -> str:
     if frames == 1:
-        return "the picture's samples"
+        return "the picture"
     if is_number(frames) and frame == frames - 1:
-        return "the last frame's samples"
-    return f"frame {frame}'s samples"
+        return "the last frame"
+    return f"frame {frame}"
 
 
 def _run(note: JsonObject, frames: object) -> str:
@@ -107,11 +111,11 @@ def _short(note: object, frames: object) -> str:
     if not _has(note, "frames", "first", "last", "frame", "share", "missing", "maxiter"):
         return ""
     most = note["missing"] > 0.8 * note["share"]
-    much = "most of that" if most else f"some {_percent(note['missing'])} of it, or more,"
-    others = "" if note["frames"] == 1 else f" (the like in {_run(note, frames)})"
+    much = "most of that" if most else f"{_percent(note['missing'])} or more"
+    worst = "it" if note["frames"] == 1 else _frame(note["frame"], frames)
     return (
-        f"{_percent(note['share'])} of {_samples_of(note['frame'], frames)} did not escape within {_limit(note)}; with "
-        f"a higher one {much} would hardly be black{others}: try {_higher(note)}"
+        f"{_limit(note)} is low for {_run(note, frames)}: {_percent(note['share'])} of {worst} stays black, {much} "
+        f"needlessly; try {_higher(note)}"
     )
 
 

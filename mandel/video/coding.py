@@ -235,6 +235,19 @@ _CODECS = {
     PNG: _Codec((MOV, MKV), (8, 10), {}, 0, (LOSSLESS,), 2, None, _png),
 }
 CODECS = tuple(_CODECS)
+# CPU seconds that encoding takes for a pixel: docs/video.md's table, between dense and calm places.
+SECONDS = {
+    (codec, quality): seconds * 1e-9
+    for codec, found in {
+        H264: (11, 14, 31, 33),
+        HEVC: (86, 162, 223, 235),
+        AV1: (55, 64, 186, 0),
+        PRORES: (35, 33, 42, 0),
+        FFV1: (0, 0, 0, 47),
+        PNG: (0, 0, 0, 41),
+    }.items()
+    for quality, seconds in zip(QUALITIES, found, strict=True)
+}
 
 
 def of(codec: str, quality: str, container: str, bits: int | str, crf: int | str, max_bitrate: str) -> Coding:

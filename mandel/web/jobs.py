@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
@@ -23,7 +24,7 @@ _LIMITS = ("frames", "side", "maxiter", "fps", "depth", "pixels", "request_bytes
 
 
 class Jobs:
-    """Handlers for ``/api/jobs``, ``/api/check`` and what ``/api/state`` says of the service.
+    """Handlers for ``/api/jobs``, ``/api/check``, ``/api/estimate`` and what ``/api/state`` says of the service.
 
     Args:
         events: are told after something was done to a job.
@@ -60,6 +61,12 @@ class Jobs:
     async def check(self, asked: web.Request) -> web.Response:
         """``POST /api/check``."""
         return answer(await self._off_loop(self._checked, await self._payload(asked)))
+
+    async def estimate(self, asked: web.Request) -> web.Response:
+        """``POST /api/estimate``."""
+        wanted = await self._payload(asked)
+        # On a thread of its own kind: it may wait for minutes.
+        return answer(await asyncio.to_thread(self._service.operations.estimate, wanted, asked.remote or ""))
 
     async def describe(self, asked: web.Request) -> web.Response:
         """``GET /api/jobs/ID``."""

@@ -144,6 +144,7 @@ class WebServer:
             web.get("/api/jobs", jobs.list),
             web.post("/api/jobs", jobs.submit),
             web.post("/api/check", jobs.check),
+            web.post("/api/estimate", jobs.estimate),
             web.get("/api/jobs/{job}", jobs.describe),
             web.delete("/api/jobs/{job}", jobs.delete),
             web.post("/api/jobs/{job}/{verb:" + "|".join(VERBS) + "}", jobs.change),

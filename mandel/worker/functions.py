@@ -7,13 +7,15 @@ the worker process.
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -22,8 +24,12 @@ import numpy as np
 from mandel.device import machine
 from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
+from mandel.plan.cost import Costs, KeyCost
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.reference import Reference, reference_orbit
+from mandel.plan.segment_plan import LONGEST
+from mandel.plan.view import SCALE, View
+from mandel.render import cost
 from mandel.render.frame import FrameRenderer
 from mandel.render.iteration_limit import view_limit
 from mandel.render.perturbed import orbit_room
@@ -33,6 +39,7 @@ from mandel.render.strip import StripRenderer
 from mandel.render.tally import black_share, is_flat
 from mandel.tasks.results import check_result
 from mandel.tasks.units import (
+    CostsUnit,
     FrameUnit,
     LimitUnit,
     MipsUnit,
@@ -177,6 +184,46 @@ def find_limit(
     return view_limit(own.frames, unit.view, reference, given=unit.given), own.facts
 
 
+def measure_costs(unit: CostsUnit, slot: Slot, *inputs: Reference) -> tuple[Costs, Facts]:
+    """What samples of some views take, and pixels of them, encoded.
+
+    Args:
+        inputs: the reference orbits of deep views.
+    """
+    own, found = worker_context(slot), []
+    for view, maxiter, place, orbit in zip(unit.views, unit.maxiters, unit.places, unit.orbits, strict=True):
+        if orbit is not None:
+            own.frames.keep_reference(view.re, view.im, inputs[orbit])
+        seconds, fixed = cost.sample_seconds(
+            own.frames, view, unit.supersampling, maxiter, unit.bailout, unit.style, unit.enough
+        )
+        size = _pixel_bytes(own.frames, unit, view, maxiter, seconds) if unit.coding is not None else None
+        found.append(KeyCost(place, seconds, fixed, size))
+    return Costs(tuple(found)), own.facts
+
+
+_CROPPED = 3  # consecutive frames
+
+
+def _pixel_bytes(
+    renderer: FrameRenderer, unit: CostsUnit, view: View, maxiter: int, seconds: float
+) -> float | None:
+    """Bytes of a pixel in a segment of the usual length, from crops of frames; None if they are too dear."""
+    n, coding = unit.supersampling, unit.coding
+    if coding is None or not (side := cost.crop_side(view, n, seconds, _CROPPED)):
+        return None
+    crops = []
+    for number in range(_CROPPED):
+        delta = SCALE.multiply(Decimal(view.delta), Decimal(unit.step**number))
+        shown = replace(view, delta=str(delta))
+        crops.append(cost.crop(renderer, shown, n, maxiter, unit.bailout, unit.style, coding.layout, side))
+    first, all_of_them = (
+        len(encode.encode_segment(some, side, side, unit.fps, coding)) for some in (crops[:1], crops)
+    )
+    following = max(all_of_them - first, 0) / (_CROPPED - 1)
+    return (first + (LONGEST - 1) * following) / LONGEST / side**2
+
+
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, Facts]:
     """Frames, in order, as the bytes of one segment: uint8, as only arrays travel without being copied."""
     segment = encode.encode_segment(frames, unit.width, unit.height, unit.fps, unit.coding)
@@ -188,6 +235,7 @@ FUNCTIONS: dict[str, Callable[..., tuple[Any, Facts]]] = {
     "segment": encode_segment,
     "reference": compute_reference,
     "limit": find_limit,
+    "costs": measure_costs,
     "strip": render_strip,
     "mips": keep_mips,
 }
@@ -199,6 +247,12 @@ def report(done: int, total: int) -> None:
     """Tells how far a long task is, if the caller of ``run`` gave ``tell``."""
     if (tell := _reporter.get()) is not None:
         tell(done, total)
+
+
+def _cpu_seconds() -> float:
+    """CPU time of this process, and of those that it started and that have ended: ffmpeg encodes."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 # By job, the ``failures`` of the latest task that failed in this process.
@@ -230,7 +284,7 @@ def run(
         The result (None after an error) and a dict with ``host``, ``pid``,
         ``seconds``, ``cpu_seconds``, and ``error`` (code, message) if there was one.
     """
-    started, cpu = time.monotonic(), time.process_time()
+    started, cpu = time.monotonic(), _cpu_seconds()
     result: Any = None
     facts: Facts = {}
     _reporter.set(tell)
@@ -257,6 +311,6 @@ def run(
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "seconds": time.monotonic() - started,
-        "cpu_seconds": time.process_time() - cpu,
+        "cpu_seconds": _cpu_seconds() - cpu,
     }
     return result, facts

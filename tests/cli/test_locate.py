@@ -12,6 +12,12 @@ def test_prints_what_to_ask_for(capsys):
     assert "minibrot" in out and "Julia" in out
 
 
+def test_it_says_when_the_minibrot_is_much_deeper_than_the_view(capsys):
+    for delta, is_deeper in (("1e-15", True), ("1", False)):
+        assert main(["--point=-1.7490812690237,0", "--delta", delta]) == 0
+        assert ("specks in your view, --delta 1e-15" in capsys.readouterr().out) is is_deeper
+
+
 def test_json_holds_a_point_that_payloads_take(capsys):
     assert main(["--json", "--point=-1.94079,0.00001", "--delta", "1e-3"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -10,6 +10,7 @@ import pytest
 
 from mandel.cli import zoom
 from mandel.client import main
+from mandel.payload import in_file
 from mandel.store.store import Store
 from tests.service.heads import Head
 from tests.support import processes
@@ -43,6 +44,21 @@ def test_the_last_line_is_the_video_and_the_service_is_silent(folder, capfd):
     store.close()
     asked = {name: payload[name] for name in ("palette", "easing", "fps", "point")}
     assert asked == {"palette": "ember", "easing": "0.5", "fps": "30", "point": "-1,0"}
+
+
+def test_a_film_is_named_after_its_payload(folder, capfd):
+    Path("place.json").write_text('{"fps": 30}')
+    assert zoom.main(["place.json", *SMALL]) == main.OK
+    assert capfd.readouterr().out.startswith("place.mp4  ")
+    film = Path("film.mov")
+    film.write_bytes(b"\0\0\0\x14ftypqt  " + in_file.MARK.encode() + b'{"fps": "25"}')
+    assert zoom.main(["--again", "film.mov", "-o", "again.mp4", *SMALL]) == main.OK
+    assert zoom.main(["place.json", "--again", "film.mov", *SMALL]) == main.REFUSED
+    assert "BAD_OPTION: place.json: --again takes the payload of film.mov" in capfd.readouterr().err
+    store = Store("DB")
+    rates = {store.payload(row["id"])["fps"] for row in store.table(9)}
+    store.close()
+    assert rates == {"30", "25"}
 
 
 def test_a_folder_that_a_service_holds(folder, capfd):

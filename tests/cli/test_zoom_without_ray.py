@@ -24,8 +24,8 @@ def mark():
     processes.end_all(mark)
 
 
-def zoom(folder, mark, name, fields=None, **environment):
-    """Renders into a new DB/ in the folder; returns the video and what the command said."""
+def zoom(folder, mark, name, *more, fields=None, **environment):
+    """Renders into a new DB/ in the folder; returns the video, if there is one, and what the command said."""
     command = [
         sys.executable,
         "-m",
@@ -37,6 +37,7 @@ def zoom(folder, mark, name, fields=None, **environment):
         f"{name}.mp4",
         "--device=cpu",
         *(FIELDS if fields is None else fields),
+        *more,
     ]
     inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     ours = {
@@ -48,11 +49,21 @@ def zoom(folder, mark, name, fields=None, **environment):
         command, cwd=folder, env=inherited | ours | environment, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
-    return (folder / f"{name}.mp4").read_bytes(), done.stderr
+    film = folder / f"{name}.mp4"
+    return film.read_bytes() if film.exists() else b"", done.stderr, done.stdout
+
+
+def test_an_estimate_is_measured_and_nothing_is_rendered(tmp_path, mark):
+    deep = ("--point=-1.7490812690237,0", "--end-delta=1e-12", "--maxiter=auto", "--sampling=shared")
+    for more in ((), deep):
+        _, said, out = zoom(tmp_path, mark, "none", "--estimate", *more)
+        assert re.search(r"^time +\S.* with \d+ cpu slots?$", out, re.MULTILINE), (out, said)
+        assert re.search(r"^size +[0-9.]+ kB to ", out, re.MULTILINE), (out, said)
+    assert not list(tmp_path.glob("*.mp4")) and not list((tmp_path / "none" / "jobs").glob("*"))
 
 
 def test_a_killed_worker_costs_nothing_but_time(tmp_path, mark):
-    calm, said = zoom(tmp_path, mark, "calm")
+    calm, said, _ = zoom(tmp_path, mark, "calm")
     assert "Ray" not in said
     faults, log, over = tmp_path / "faults", tmp_path / "faults.log", threading.Event()
     faults.write_text("note .\nkill frame 7$\nkill segment\n")
@@ -70,7 +81,7 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path, mark):
     watch = threading.Thread(target=spare)
     watch.start()
     try:
-        hit, _ = zoom(tmp_path, mark, "hit", MANDEL_TASK_FAULTS=str(faults))
+        hit, _, _ = zoom(tmp_path, mark, "hit", MANDEL_TASK_FAULTS=str(faults))
     finally:
         over.set()
         watch.join()
@@ -84,11 +95,11 @@ def test_a_path_with_subtitles_and_again_at_another_rate(tmp_path, mark):
     path = """[{"point": "-0.5,0", "delta": 2.5}, {"point": "-0.75,0.1", "delta": 1e-3, "time": 0.6, "hold": 0.2},
         {"point": "-1.25,0.02", "delta": 1e-12, "time": 0.8}]"""
     small = ["--frame-width=96", "--frame-height=64", "--subtitles=true"]
-    zoom(tmp_path, mark, "first", [f"--path={path}", *small])
+    zoom(tmp_path, mark, "first", fields=[f"--path={path}", *small])
     film = tmp_path / "first.mp4"
     assert len(packet_times(film)) == 33  # 1 + 20 x 1.6
     told = ffmpeg.run(["-i", f"file:{film}", "-map", "0:s:0", "-f", "srt", "pipe:1"]).decode()
     assert re.findall("×.*", told)[0] == "×1" and told.count("-->") == 2
-    zoom(tmp_path, mark, "again", [str(film), "--fps=10"])
+    zoom(tmp_path, mark, "again", fields=[str(film), "--fps=10"])
     assert len(packet_times(tmp_path / "again.mp4")) == 17
     assert not processes.marked(mark), "processes are left behind"

@@ -302,6 +302,30 @@ def test_a_cancel_that_is_not_stored_yet_says_so(capsys):
     assert capsys.readouterr().out == f"cancelled {JOB[:12]}; the disk is full\n"
 
 
+def test_a_web_page_there(capsys):
+    page = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with answering(page) as (port, _):
+        assert run(port, "--list") == main.DAMAGED
+    assert "it is HTTP, as of a web page; --port" in capsys.readouterr().err
+
+
+def test_an_estimate_is_asked_for_and_shown(capsys):
+    told = {
+        "frames": 50,
+        "length": 2.5,
+        "seconds": [1.0, 2.0],
+        "cpu_seconds": [2.0, 4.0],
+        "slots": {"cpu": 2},
+    }
+    writer = ReplyWriter()
+    with answering(writer.result(told), read=json.loads) as (port, requests):
+        assert run(port, "--estimate", "--fps", "30", "--client", "me") == main.OK
+    assert requests == [{"op": "estimate", "fps": 30, "client": "me"}]
+    assert capsys.readouterr().out.startswith(
+        "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots"
+    )
+
+
 def test_nobody_there(capsys):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -323,6 +347,9 @@ def test_nobody_there(capsys):
         (("-o", "a" * 300), "File name too long; name another"),
         (("--set", "maxiter"), "FIELD=VALUE"),
         (("--set", "=1"), "FIELD=VALUE"),
+        (("--frames", "new", "-o", "a.mp4"), "go into mov and mkv, not mp4"),
+        (("--list", "--estimate"), "--list takes no payload"),
+        (("--recolour", JOB, "--estimate"), "no PAYLOAD"),
         (("--list", "twice.json"), "--list takes no payload"),
         (("--cancel", JOB, "--fps", "9"), "--cancel takes no"),
         (("--tls-ca", "list.json"), "no PEM certificate"),

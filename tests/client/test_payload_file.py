@@ -329,3 +329,38 @@ def test_a_preview_of_a_path(count):
     small = parse(asked)
     assert (small.num_frames, small.subtitles, small.codec) == (count, False, "png")
     assert small.path == parse({"path": A_PATH}).path
+
+
+@pytest.mark.parametrize(
+    "argv, container",
+    [
+        (("-o", "a.mp4"), None),
+        (("-o", "a.mkv"), "mkv"),
+        (("-o", "a.MOV"), "mov"),
+        (("-o", "a.film"), None),
+        (("-o", "a.mp4", "--codec", "prores"), "mp4"),  # the service refuses it, and says what goes
+        (("-o", "a.mov", "--codec", "prores"), None),
+        (("-o", "a.mp4", "--container", "mkv"), "mkv"),
+        (("-o", "a.mp4", "--codec", "prores", "--preview", "3"), None),
+    ],
+)
+def test_the_name_of_the_output_asks_for_a_container(argv, container):
+    assert ask("named.json", *argv)[0].get("container") == container
+
+
+def test_a_container_that_the_codec_does_not_go_into_is_refused():
+    with pytest.raises(PayloadError, match="prores is not put into mp4; choose mov or mkv"):
+        parse(ask("named.json", "-o", "a.mp4", "--codec", "prores")[0])
+
+
+def test_frames_come_from_a_film_in_the_container_that_its_name_says():
+    for words, container in ((("-o", "a.mkv"), "mkv"), ((), "mov")):
+        args = command_line.parser().parse_args(["named.json", "--frames", "new", *words])
+        assert command_line.request(args)[1]["container"] == container
+
+
+def test_previews_are_called_so_in_lists():
+    args = command_line.parser().parse_args(["named.json", "--preview", "3"])
+    assert command_line.request(args)[1]["name"] == "preview"
+    args = command_line.parser().parse_args(["named.json", "--preview", "3", "--name", "mine"])
+    assert command_line.request(args)[1]["name"] == "mine"

@@ -117,3 +117,28 @@ def test_a_list_shows_names_sizes_lengths_and_palettes():
     assert head.split()[-3:] == ["length", "palette", "name"]
     assert "5.0 MB" in named and named.split()[-4:] == ["s", "ember", "deep?", "dive"]
     assert nameless.split()[-2:] == ["-", "-"]
+
+
+def test_an_estimate_says_time_cpu_time_and_size():
+    told = {
+        "job": "ab" * 32,
+        "state": None,
+        "frames": 60,
+        "length": 3.0,
+        "seconds": [1.2, 65],
+        "cpu_seconds": [2.0, 130.4],
+        "bytes": [3e5, 2e6],
+        "rendering": 50.0,
+        "encoding": 0.2,
+        "slots": {"cpu": 2, "gpu": 1},
+    }
+    assert report("estimate", told).splitlines() == [
+        "film      60 frames, 3.0 s",
+        "time      1.2 s to 1:05 with 2 cpu slots, 1 gpu slot",
+        "CPU time  2.0 s to 2:10: rendering about 50 s, encoding 0.2 s",
+        "size      300.0 kB to 2.0 MB",
+    ]
+    told |= {"state": "done", "bytes": None}
+    size, job = report("estimate", told).splitlines()[3:]
+    assert "not known" in size and job == "job       abababababab is done already"
+    assert report("estimate", {"seconds": "x", "slots": [], "bytes": [1], "cpu_seconds": {}})

@@ -172,7 +172,7 @@ def test_a_limit_that_is_too_low_is_said(service, payload_file, tmp_path, sampli
     for _ in range(2):  # the second time it comes from the store
         run = service.client(path, "-o", out)
         assert run.returncode == 0, run.stderr
-        assert "% of the last frame's samples did not escape within maxiter 1,000" in run.stderr
+        assert "maxiter 1,000 is low for frame" in run.stderr
         assert run.stderr.rstrip().endswith("try --maxiter auto") and run.stdout == f"{out}\n"
     run = service.client(path, "-o", out, "--json")
     facts = json.loads(run.stdout)

@@ -44,6 +44,7 @@ CONVERSATIONS = [
     ((b"{hello",), ("BAD_JSON",)),
     ((b"{\0",), ("BAD_UTF8",)),
     ((b'{"op": "list"}',), (Request("list", {}),)),
+    ((b'{"op": "estimate", "client": "a"}',), (Request("estimate", {}, client="a"),)),
     ((b'{"name": "deep"}',), (Request("render", {}, name="deep"),)),
     ((b'{"name": 7}',), ("WRONG_TYPE",)),
     ((b'{"name": "%s"}' % (b"x" * 65),), ("OUT_OF_RANGE",)),

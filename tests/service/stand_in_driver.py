@@ -1,10 +1,10 @@
 """Speaks as the driver does, renders nothing, and fails on request.
 
 Files in the folder that the variable STAND_IN names are its orders: ``hold``
-(begin no segment while it is there), ``crash`` (die at the next frame, once; at the frame
+(begin no segment while it is there), ``crash`` (die at the next frame or estimate, once; at the frame
 whose number is in it, if one is),
 ``poison`` (die at every frame), ``torn`` (report a wrong digest, once), ``fail``
-(fail the next frame, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
+(fail the next frame or estimate, once), ``deaf`` (pass over "stop" and SIGTERM), ``mute``
 (never become ready), ``lie`` (say the lines in it at the next frame, once; {job} and {tmp} are those of the
 frame), ``say`` (say the lines in it, once), ``joined`` (it has joined the cluster at the address in it), ``gone``
 (there is no cluster), ``print`` (print what is in it, then end with status 1, once), ``stop`` (say nothing more, as
@@ -12,7 +12,7 @@ if stopped, once), ``culprit`` (die at the frames of the job that it names, ``be
 ``slow`` (begin each job so many seconds late), ``nonsense`` (a JSON object to be said of the next job, once),
 ``large`` (as many bytes as it says follow each video), ``found`` (what was found of every frame: JSON). Each frame
 appends a line to ``rendered``, each life to
-``lives``, each job ranked anew to ``changes``.
+``lives``, each job ranked anew to ``changes``, each estimate to ``estimated``.
 """
 
 import hashlib
@@ -182,6 +182,25 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
             match order:
                 case control.Render():
                     works[order.job] = Work(order)
+                case control.Estimate():
+                    with open(ORDERS / "estimated", "a") as file:
+                        file.write(f"{order.job}\n")
+                    if ordered("crash"):
+                        os._exit(7)
+                    if ordered("fail"):
+                        say(control.Failed(job=order.job, code="FRAME_FAILED", message="as ordered"))
+                    elif not ordered("hold", once=False):
+                        say(
+                            control.Estimated(
+                                job=order.job,
+                                seconds=[1.0, 2.5],
+                                cpu_seconds=[2.0, 5.0],
+                                bytes=[3e5, 2e6],
+                                rendering=3.0,
+                                encoding=1.0,
+                                slots={"cpu": 2},
+                            )
+                        )
                 case control.Adopted() if order.job in works:
                     works[order.job].adopted[order.index] = Path(order.path)
                 case control.Cancel() if works.pop(order.job, None):

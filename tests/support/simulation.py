@@ -12,6 +12,7 @@ from collections import Counter, deque
 import numpy as np
 
 from mandel.errors import RenderError
+from mandel.plan.cost import Costs, KeyCost
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.tasks.executor import Outcome
 
@@ -137,6 +138,8 @@ class Cluster:
     def fetch(self, handle):
         if handle.node not in self.alive:
             raise RenderError("NODE_LOST", "a result was lost")
+        if " costs " in handle.label:
+            return Costs((KeyCost(0.0, 1e-6),))
         if " limit " in handle.label:
             return IterationLimit(1000, True)
         return np.zeros(8, np.uint8)

@@ -36,18 +36,16 @@ def only(**notes) -> str:
 
 def test_a_limit_that_seems_too_low():
     assert only(short=SHORT, reached=REACHED) == (
-        "warning: 82 % of the last frame's samples did not escape within maxiter 1,000; with a higher one some 18 % of "
-        "it, or more, would hardly be black (the like in frames 38 to 49): try --maxiter auto"
+        "warning: maxiter 1,000 is low for frames 38 to 49: 82 % of the last frame stays black, 18 % or more "
+        "needlessly; try --maxiter auto"
     )
     assert "try --maxiter 4000" in only(short=SHORT | {"auto": True})
     assert "12 of frames 8 to 49" in only(short=SHORT | {"first": 8})
-    assert "higher one most of that would hardly be black" in only(short=SHORT | {"missing": 0.7})
-    assert "frame 7's samples" in only(short=SHORT | {"frame": 7})
-    assert "like" not in only(short=SHORT | {"frames": 1, "last": 38})
+    assert "stays black, most of that needlessly" in only(short=SHORT | {"missing": 0.7})
+    assert "82 % of frame 7 stays" in only(short=SHORT | {"frame": 7})
+    assert "low for frame 38: 82 % of it stays" in only(short=SHORT | {"frames": 1, "last": 38})
     (still,) = sentences({"short": SHORT | {"frames": 1, "first": 0, "last": 0, "frame": 0}}, 1)
-    assert "82 % of the picture's samples" in still and still.endswith(
-        "or more, would hardly be black: try --maxiter auto"
-    )
+    assert still.startswith("warning: maxiter 1,000 is low for the picture: 82 % of it stays black, ")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +113,8 @@ def test_of_a_job_s_status():
         {"job": "a" * 64, "state": "done", "frames": 50, "notes": {"short": SHORT, "reached": REACHED}},
     )
     assert (
-        "at the limit  at most 14 % of the last frame's" in told and "warning       82 % of the last" in told
+        "at the limit  at most 14 % of the last frame's" in told
+        and "warning       maxiter 1,000 is low" in told
     )
 
 

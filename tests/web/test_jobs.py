@@ -63,6 +63,14 @@ def test_a_check_does_nothing(head, web):
     assert web.post("/api/check", payload).json["state"] == "done"
 
 
+def test_an_estimate_is_told_and_does_nothing(head, web):
+    payload = {**SMALL, "maxiter": 78}
+    told = web.post("/api/estimate", payload)
+    assert told.status == 200 and told.json["seconds"] == [1.0, 2.5] and told.json["state"] is None
+    assert web.get(f"/api/jobs/{told.json['job']}").status == 404
+    assert web.post("/api/estimate", {**SMALL, "fps": 0}).code == "OUT_OF_RANGE"
+
+
 def test_a_job_is_paused_resumed_cancelled_retried_pinned_and_deleted(head, web):
     head.order("hold")
     job = web.post("/api/jobs", {**SMALL, "maxiter": 12}).json["job"]

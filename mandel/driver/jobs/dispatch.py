@@ -15,7 +15,7 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.memory import Taken, room, room_ahead, taken
 from mandel.driver.jobs.policy import Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTasks
-from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, CostClass, WorkItem
+from mandel.driver.recipes.recipe import COSTS, FRAME, REFERENCE, SEGMENT, CostClass, WorkItem
 from mandel.plan.orbit_memory import announcement
 from mandel.tasks.executor import Executor, Task
 
@@ -118,13 +118,15 @@ class Dispatcher:
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[JobRun, WorkItem, Task] | None:
         for job in self._fair_share.ranked(self._jobs.values()):
-            left = self._left_to_others(job, kind, slots) if job.frontier.frames_left else None
+            left = self._left_to_others(job, kind, slots) if job.frontier.has_more else None
             if left is not None and (given := self._next(job, kind, left)) is not None:
                 return job, *given
         return None
 
     def _left_to_others(self, job: JobRun, kind: str, slots: dict[str, int]) -> frozenset[CostClass]:
-        return left_to_others(job, kind, slots, self._running.of(job, kind))
+        # Where GPUs render it is measured what they take.
+        measured = {CostClass(COSTS)} if kind == "cpu" and slots.get("gpu") else set()
+        return left_to_others(job, kind, slots, self._running.of(job, kind)) | measured
 
     def _next(
         self, job: JobRun, kind: str, left: frozenset[CostClass], ahead: int | None = None

@@ -58,7 +58,7 @@ class Express:
         passed = now - self._looked
         self._looked, self._busy = now, busy
         under_way = self._running.jobs
-        wanting = {job.client for job in self._jobs.values() if job.frontier.frames_left or job in under_way}
+        wanting = {job.client for job in self._jobs.values() if job.frontier.has_more or job in under_way}
         served = self._running.served(slots)
         waited = {
             client: self._waited.get(client, 0.0) + (-passed if client in served else passed)

@@ -47,6 +47,12 @@ class FairShare:
         if job.client in self._spent:
             self._spent[job.client] += seconds
 
+    def part(self, job: JobRun) -> float:
+        """The part of the workers that a job gets while all jobs have something to do."""
+        clients = {other.client for other in self._jobs.values()}
+        own = sum(other.share for other in self._jobs.values() if other.client == job.client)
+        return job.share / own / len(clients)
+
     def ranked(self, jobs: Iterable[JobRun]) -> list[JobRun]:
         """Jobs under way in the order in which they are to be served."""
         return sorted(jobs, key=lambda job: (self._spent[job.client], job.spent))

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from typing import Any
 
 from mandel.driver.jobs.policy import SchedulingPolicy
-from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass, Recipe, WorkItem
+from mandel.driver.recipes.recipe import COSTS, FRAME, SEGMENT, STRIP, CostClass, Recipe, WorkItem
 from mandel.plan.segment_plan import SegmentPlan
 
 
@@ -47,6 +47,7 @@ class Frontier:
         self._making: set[WorkItem] = set()
         self._missing = {s.index: s.count for s in segments}  # frames of each segment that are not made
         self._begun: set[int] = set()  # segments of which a frame was handed out: their memory is reserved
+        self._beside: WorkItem | None = None  # wanted before the next frame, but no frame needs it
         self._first = self._todo[0] if self._todo else 0  # frame that is not made yet
         # Positions in the queue, beyond the frames ahead, whose needs are made already.
         self._prefetch_positions = range(0)
@@ -60,6 +61,25 @@ class Frontier:
     def frames_left(self) -> int:
         """Frames not yet handed out."""
         return len(self._todo)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything is left to be handed out, but for segments."""
+        return bool(self._todo) or self._beside is not None
+
+    @property
+    def frames_to_make(self) -> list[int]:
+        """Frames that are not made, in order."""
+        return sorted([*self._todo, *(item.index for item in self._making if item.kind == FRAME)])
+
+    def made(self, kinds: Collection[str]) -> list[WorkItem]:
+        """What there is of these kinds."""
+        return [item for item in self._made if item.kind in kinds]
+
+    def want(self, item: WorkItem) -> None:
+        """``item`` is made once before the next frame, though no frame needs it."""
+        self._beside = item
+        self._look_again()
 
     @property
     def next_frame(self) -> WorkItem | None:
@@ -118,6 +138,14 @@ class Frontier:
             room: tells the bytes that the pictures of a segment to be begun may take.
             most_ahead: only for so many of the next frames.
         """
+        if (
+            self._beside is not None
+            and (ready := self._ready(self._beside)) is not None
+            and self._recipe.cost_class(ready) not in left_to_others
+        ):
+            self._beside = None if ready == self._beside else self._beside
+            self._making.add(ready)
+            return ready
         if left_to_others in self._idle or not self._todo:
             return None
         ahead = self._policy.frames_ahead
@@ -161,6 +189,8 @@ class Frontier:
             self._forget_pictures(self._segments[item.index])
             self._begun.discard(item.index)
             return None
+        if item.kind == COSTS:
+            return None
         self._made[item] = handle
         if item.kind != FRAME:
             self._look_again()
@@ -170,10 +200,16 @@ class Frontier:
         self._missing[segment.index] -= 1
         return None if self._missing[segment.index] else WorkItem(SEGMENT, segment.index)
 
+    def give_up(self, item: WorkItem) -> None:
+        """``item``, which no frame needs, is not made."""
+        self._making.discard(item)
+
     def put_back(self, item: WorkItem) -> None:
         """``item`` is to be made after all; a segment from new pictures."""
         self._making.discard(item)
         self._look_again()
+        if item.kind == COSTS:
+            self._beside = item
         if item.kind == SEGMENT:
             segment = self._segments[item.index]
             self._forget_pictures(segment)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,19 @@ from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.jobs.attempts import Attempts
 from mandel.driver.jobs.findings import Findings
+from mandel.driver.jobs.forecast import Forecast, Work
 from mandel.driver.jobs.frontier import Frontier, unbounded
 from mandel.driver.jobs.policy import DEFAULT_POLICY, SchedulingPolicy
 from mandel.driver.jobs.timings import Timings
 from mandel.driver.recipes.choose import recipe_of
-from mandel.driver.recipes.recipe import FRAME, LEARNED, RAW, SEGMENT, STRIP, CostClass, WorkItem
+from mandel.driver.recipes.recipe import COSTS, FRAME, LEARNED, RAW, SEGMENT, STRIP, CostClass, WorkItem
+from mandel.driver.recipes.shared import MIPS
 from mandel.errors import PayloadError
 from mandel.payload.payload import SHARED, Payload
 from mandel.plan.memory_needs import check_frame, check_held, frame_bytes
 from mandel.plan.segment_plan import cut
 from mandel.tasks.executor import Task
-from mandel.tasks.units import RepaintUnit, SegmentUnit
+from mandel.tasks.units import CostsUnit, RepaintUnit, SegmentUnit
 
 
 class JobRun:
@@ -37,6 +40,7 @@ class JobRun:
         strips: those that are on disk already, if any.
         source: whose strips these are, if they are another payload's.
         policy: its scheduler's.
+        estimated: only find out what it would take; no frame is made.
 
     Attributes:
         spent: worker seconds used so far, divided by ``share``; the scheduler serves the job that had least.
@@ -46,6 +50,7 @@ class JobRun:
         findings: what people should know of its frames.
         attempts: what failed, and where.
         timings: seconds per item.
+        forecast: what it takes.
         frontier: what can start now.
     """
 
@@ -61,6 +66,7 @@ class JobRun:
         strips: StripFiles | None = None,
         source: Payload | None = None,
         policy: SchedulingPolicy = DEFAULT_POLICY,
+        estimated: bool = False,
     ):
         self.name = name
         self.client = client
@@ -79,7 +85,14 @@ class JobRun:
         self.findings = Findings(payload, self._recipe)
         self.attempts = Attempts(policy)
         self.timings = Timings(policy)
-        self.frontier = Frontier(self.segments, self.frame_bytes, self._recipe, finished, policy)
+        self.forecast = Forecast(payload, self._recipe)
+        self.estimated = estimated
+        self._used = 0.0  # worker seconds
+        kept = range(len(self.segments)) if estimated else finished
+        self.frontier = Frontier(self.segments, self.frame_bytes, self._recipe, kept, policy)
+        self._is_measured = len(self.frontier.frames_to_make) < 2  # or is not worth it
+        if estimated:
+            self._measure(0)
 
     def set_priority(self, priority: int) -> None:
         """What is used from now on counts by the new share."""
@@ -116,7 +129,49 @@ class JobRun:
         """An item was made on a slot of ``kind``."""
         if item.kind == SEGMENT:
             seconds /= self.segments[item.index].count
+        elif item.kind in (FRAME, STRIP):
+            self.forecast.took(item, kind, seconds)
         self.timings.record(self.cost_class(item), kind, seconds)
+        self._used += seconds if item.kind != COSTS else 0.0
+        todo = self.frontier.frames_left
+        if not self._is_measured and self._used > self.policy.forecast_seconds and 10 * todo > self._frames:
+            self._measure(self.frontier.frames_to_make[0])
+
+    def _measure(self, first: int) -> None:
+        self._is_measured = True
+        self.frontier.want(WorkItem(COSTS, first))
+
+    @property
+    def work_left(self) -> Work:
+        """What is to be done until all segments are there."""
+        frontier = self.frontier
+        frames = list(range(self._frames)) if self.estimated else frontier.frames_to_make
+        made = frontier.made((STRIP, MIPS))
+        return self.forecast.left(frames, made, len(frames) + len(frontier.pictures()), self.timings)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether any of its tasks has ended."""
+        return self._used > 0
+
+    def estimate(self, slots: Mapping[str, int]) -> dict[str, Any]:
+        """The fields of an event Estimated: what all of it would take on ``slots``."""
+        work = self.work_left
+        learning = self._used
+        seconds = self.forecast.seconds(work, slots)
+        size = self.forecast.film_bytes()
+        return {
+            "seconds": [round(learning + it, 1) for it in seconds],
+            "cpu_seconds": [round(learning + it, 1) for it in self.forecast.worker_seconds(work)],
+            "bytes": None if size is None else [round(it) for it in size],
+            "rendering": round(work.rendering, 1),
+            "encoding": round(work.encoding, 1),
+            "slots": {kind: count for kind, count in slots.items() if count},
+        }
+
+    @property
+    def _frames(self) -> int:
+        return self.payload.num_frames
 
     def next(
         self,
@@ -170,7 +225,10 @@ class JobRun:
 
     def learn(self, item: WorkItem, value: Any) -> None:
         """Tells the recipe the value of an item that it wants to know."""
-        self._recipe.learn(item, value)
+        if item.kind == COSTS:
+            self.forecast.costs = value
+        else:
+            self._recipe.learn(item, value)
 
     def _task(self, item: WorkItem, kind: str) -> Task | None:
         """The task that makes ``item``, whose needs are there; None if it was to be read from disk in vain."""
@@ -182,6 +240,8 @@ class JobRun:
             if (raw := self.strips.read(item.index)) is None:
                 return None
             inputs = (raw,)
+        if self.estimated and isinstance(unit, CostsUnit):
+            unit = replace(unit, fps=self.payload.fps, coding=self.payload.coding, enough=5e-3)
         memory = self._memory if item.kind == FRAME else 0
         return Task(item.kind, unit, inputs, self._label(item), kind, memory=memory)
 

@@ -61,6 +61,7 @@ class SchedulingPolicy:
         checkpoint_bytes_per_second: of pictures kept at once, at most: many slots make many of them in a second.
         checkpoint_queue: most pictures that wait to be written.
         stage_seconds: how often the progress of long tasks is told.
+        forecast_seconds: worker seconds that a job has taken when it is measured what its samples take.
         poster_position: the poster shows this part of the video: far enough in to be worth a look, not its end.
         max_segment_checks: most segments that are decoded at a time. Decoding takes half as long as encoding.
     """
@@ -110,6 +111,7 @@ class SchedulingPolicy:
     checkpoint_queue: int = 2
 
     stage_seconds: float = 1.0
+    forecast_seconds: float = 0.1
     poster_position: float = 0.8
     max_segment_checks: int = 4
 

@@ -24,8 +24,9 @@ from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY, Clock, SchedulingPolicy
 from mandel.driver.jobs.running_tasks import RunningTask, RunningTasks
 from mandel.driver.jobs.video_assembly import UnusableSegments, VideoAssembler
-from mandel.driver.recipes.recipe import FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, WorkItem
+from mandel.driver.recipes.recipe import COSTS, FRAME, LEARNED, REFERENCE, SEGMENT, STRIP, WorkItem
 from mandel.errors import MandelError, RenderError
+from mandel.plan.iteration_limit import IterationLimit
 from mandel.protocol import control
 from mandel.tasks.executor import Executor, Outcome, Task
 from mandel.tasks.results import as_told, check_result, segment_bytes, sound
@@ -93,7 +94,7 @@ class Scheduler:
         self._jobs[job.name] = job
         if (error := self._of(job, job.refusal, self._executor.memory(), self._executor.nodes())) is not None:
             self._give_up(job, error)
-        if self._jobs.get(job.name) is job:
+        if self._jobs.get(job.name) is job and not job.estimated:
             self._assembler.look_at(job)
 
     def change(self, name: str, priority: int, client: str) -> None:
@@ -214,8 +215,10 @@ class Scheduler:
             self._emit(made)
         if item.kind == FRAME:
             self._emit(frame_event(job, item, outcome))
+        if item.kind == COSTS and job.estimated:
+            self._estimated(job)
         if self._jobs.get(job.name) is not job:
-            return  # a step of its own failed
+            return  # a step of its own failed, or there is nothing more to do for it
         self._checkpoints.keep(job, item, task, outcome.handle, outcome.info["seconds"])
         self._encode(job, item, outcome.handle)
 
@@ -242,13 +245,28 @@ class Scheduler:
         self._told = self._clock()
         for job, item, done, total in self._running.progress():
             self._emit(control.Stage(job=job.name, stage=item.kind, done=done, total=total))
+        for job in list(self._jobs.values()):
+            if not job.estimated and job.is_under_way:
+                least, most = self._of(job, self._seconds_left, job) or (None, None)
+                self._emit(control.Left(job=job.name, least=least, most=most))
+
+    def _seconds_left(self, job: JobRun) -> tuple[float, float]:
+        share, slots = self._fair_share.part(job), self._executor.slots()
+        least, most = job.forecast.seconds(job.work_left, slots)
+        return round(least / share, 1), round(most / share, 1)
+
+    def _estimated(self, job: JobRun) -> None:
+        """Tells what a job would take, and is done with it."""
+        if (facts := self._of(job, job.estimate, self._executor.slots())) is not None:
+            self._drop(job.name)
+            self._emit(control.Estimated(job=job.name, **facts))
 
     def _learn(self, job: JobRun, item: WorkItem, outcome: Outcome) -> None:
         """Tells the job the value of an item that it wants to know. Raises RenderError."""
         value = self._executor.fetch(outcome.handle)
         check_result(item.kind, value)
         self._of(job, job.learn, item, value)
-        if not value.resolved:
+        if isinstance(value, IterationLimit) and not value.resolved and not job.estimated:
             self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
             self._emit(limit_event(job))
 
@@ -283,6 +301,9 @@ class Scheduler:
 
     def _failed(self, job: JobRun, item: WorkItem, error: Mapping[str, Any], node: str | None = None) -> None:
         """One attempt failed, on ``node`` if that is known: try again elsewhere, or give the job up and say why."""
+        if item.kind == COSTS and not job.estimated:  # no frame needs it
+            self._of(job, job.frontier.give_up, item)
+            return None
         if error["code"] == "NODE_LOST":
             job.attempts.lost(item)
         else:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import numpy as np
+
 from mandel.colour.style import ColourStyle
+from mandel.driver.recipes.costs import CostViews, frame_places
 from mandel.driver.recipes.iteration_limits import IterationLimits
 from mandel.driver.recipes.recipe import (
+    COSTS,
     FRAME,
     LIMIT,
     REFERENCE,
     VIDEO_BAILOUT,
     CostClass,
+    Iterated,
     SharedInput,
     WorkItem,
 )
@@ -20,7 +25,10 @@ from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.precision import precision
-from mandel.tasks.units import FrameUnit, LimitUnit, ReferenceUnit
+from mandel.tasks.units import CostsUnit, FrameUnit, LimitUnit, ReferenceUnit
+
+# The share of pixels that adaptive supersampling iterates again, usually.
+_REFINED = 0.5
 
 
 class ExactRecipe:
@@ -36,19 +44,22 @@ class ExactRecipe:
         self._payload = payload
         self._camera = payload.camera
         self._limits = IterationLimits(payload)
+        self._costs = CostViews(payload, self._limits)
         self._needs = lru_cache(512)(self._find_needs)
         self._is_deep = lru_cache(512)(self._find_deep)
 
     def needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         return self._needs(item)
 
-    def unit(self, item: WorkItem) -> FrameUnit | ReferenceUnit | LimitUnit:
+    def unit(self, item: WorkItem) -> FrameUnit | ReferenceUnit | LimitUnit | CostsUnit:
         p = self._payload
         if item.kind == LIMIT:
             return self._limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = self._camera.deepest(item.index)
             return self._limits.reference(precision(deepest.grid(p.supersampling)).bits, deepest, item.index)
+        if item.kind == COSTS:
+            return self._costs.unit(item.index)
         view = self._camera.view(item.index)
         return FrameUnit(
             view,
@@ -62,6 +73,14 @@ class ExactRecipe:
 
     def cost_class(self, item: WorkItem) -> CostClass:
         return CostClass(item.kind, item.kind == FRAME and self._is_deep(item.index))
+
+    def iterated(self) -> Iterated:
+        p, depths = self._payload, frame_places(self._payload)
+        each = float(p.supersampling**2)
+        if p.supersampling_mode == ADAPTIVE and each > 1:
+            each = 1 + _REFINED * each
+        samples = np.full(len(depths), p.frame_width * p.frame_height * each)
+        return Iterated([WorkItem(FRAME, frame) for frame in range(p.num_frames)], depths, samples)
 
     def learn(self, item: WorkItem, value: IterationLimit) -> None:
         self._limits.learn(item.index, value)
@@ -87,6 +106,8 @@ class ExactRecipe:
             anchor = self._camera.anchor(item.index)
             limits = self._limits.needs(self._camera.delta(item.index), anchor)
             deep = self._is_deep(item.index)
+        elif item.kind == COSTS:
+            return self._costs.needs(item.index)
         elif item.kind == LIMIT:
             anchor, limits, deep = (
                 self._limits.anchor(item.index),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.tasks.units import Unit
@@ -16,8 +19,9 @@ REFERENCE = "reference"
 STRIP = "strip"
 RAW = "raw"  # a strip's samples on disk; no task makes them alone
 LIMIT = "limit"
+COSTS = "costs"  # what samples take between the frame of this index and the last one
 # What the recipe itself wants to know: its value is told to ``learn`` and goes into no task.
-LEARNED = frozenset({LIMIT})
+LEARNED = frozenset({LIMIT, COSTS})
 
 
 class WorkItem(NamedTuple):
@@ -42,6 +46,20 @@ class SharedInput(NamedTuple):
 
     frames: int
     bytes: int
+
+
+class Iterated(NamedTuple):
+    """The frames or strips that are iterated for a job.
+
+    Attributes:
+        items: one for each.
+        depths: -log2 of the delta at which samples of a frame take as much as theirs; float64.
+        samples: how many each has; float64.
+    """
+
+    items: Sequence[WorkItem]
+    depths: np.ndarray
+    samples: np.ndarray
 
 
 class Recipe(Protocol):
@@ -79,6 +97,9 @@ class Recipe(Protocol):
 
     def strips_shown(self, frame: int) -> dict[int, float]:
         """The strips that a frame is made from, and which part of its area shows each."""
+
+    def iterated(self) -> Iterated:
+        """All that is iterated, in ascending order."""
 
     def last_frame(self, item: WorkItem) -> int:
         """The last frame that needs ``item``, which is dropped once no frame up to it is left."""

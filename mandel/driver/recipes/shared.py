@@ -8,17 +8,23 @@ from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from mandel.colour.style import ColourStyle
 from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.recipes.costs import CostViews
 from mandel.driver.recipes.iteration_limits import IterationLimits
 from mandel.driver.recipes.recipe import (
+    COSTS,
     FRAME,
+    LEARNED,
     LIMIT,
     RAW,
     REFERENCE,
     STRIP,
     VIDEO_BAILOUT,
     CostClass,
+    Iterated,
     SharedInput,
     WorkItem,
 )
@@ -32,6 +38,8 @@ from mandel.plan.strip_plan import SPLIT, Layout, StripPlan
 from mandel.tasks.units import MipsUnit, Part, RepaintUnit, ResampleUnit, StripUnit, Unit
 
 MIPS = "mips"
+# So many strips at either end of a zoom have other samples than those between them.
+_UNLIKE = 12
 # Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
 _RESUME_PACE = 2e-7
 
@@ -47,6 +55,7 @@ class SharedRecipe:
     def __init__(self, payload: Payload, files: StripFiles | None = None, source: Payload | None = None):
         self._payload = payload
         self._limits = IterationLimits(payload)
+        self._costs = CostViews(payload, self._limits)
         self._name = "-".join(p.job_id() for p in (payload, source) if p)
         self._files = files or StripFiles("", Path())
         density = float((source or payload).strip_density)
@@ -74,9 +83,10 @@ class SharedRecipe:
         if item.kind == STRIP:
             limits = self._limits.needs(self._deepest(item.index))
             return (*limits, WorkItem(REFERENCE, 0)) if self._is_deep(item.index) else limits
-        if item.kind == LIMIT and self._limits.is_deep(item.index):
-            return (WorkItem(REFERENCE, 0),)
-        return ()
+        if item.kind == COSTS:
+            return self._costs.needs(item.index)
+        deep = item.kind == LIMIT and self._limits.is_deep(item.index)
+        return (WorkItem(REFERENCE, 0),) if deep else ()
 
     def unit(self, item: WorkItem) -> Unit:
         strips, p = self.strips, self._payload
@@ -88,8 +98,8 @@ class SharedRecipe:
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
             style = self._style_at(layout.finest)
             return StripUnit(p.re, p.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)
-        if item.kind == LIMIT:
-            return self._limits.unit(item.index)
+        if item.kind in LEARNED:
+            return (self._limits if item.kind == LIMIT else self._costs).unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
             return self._limits.reference(precision(deepest).bits, strips.zoom.deepest())
@@ -113,6 +123,23 @@ class SharedRecipe:
     def cost_class(self, item: WorkItem) -> CostClass:
         iterated = item.kind == STRIP and not self._can_be_read(item.index)
         return CostClass(item.kind, iterated and self._is_deep(item.index))
+
+    def iterated(self) -> Iterated:
+        strips, last = self.strips, self._payload.num_frames - 1
+        ends = [
+            strip for frame in (0, last) for rows in strips.seen(frame) for strip in strips.strips_of(rows)
+        ]
+        wanted = [it for it in range(min(ends), max(ends) + 1) if not self._can_be_read(it)]
+        # Those in the middle of a zoom are all alike.
+        alike = set(wanted[_UNLIKE:-_UNLIKE])
+        usual = self._samples(wanted[len(wanted) // 2]) if alike else 0
+        samples = [usual if strip in alike else self._samples(strip) for strip in wanted]
+        octaves = strips.rows / strips.around * 2 * math.pi / math.log(2)
+        depths = strips.depth_of(0) + octaves * np.array(wanted, float)
+        return Iterated([WorkItem(STRIP, strip) for strip in wanted], depths, np.array(samples, float))
+
+    def _samples(self, strip: int) -> int:
+        return sum(block.grid.rows * block.grid.cols for block in blocks(self.strips, strip))
 
     def learn(self, item: WorkItem, value: IterationLimit) -> None:
         self._limits.learn(item.index, value)

@@ -170,6 +170,7 @@ class Job:
         self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT)
         self._began = self._times[0]
         self.stage: JsonObject | None = None  # what its frames wait for
+        self.left: list[float] | None = None  # seconds that it still takes: the least, the most
         self.retried = 0  # frames that took more than one attempt
         self.strips = {"iterated": 0, "found": 0}  # found in DB/, and only painted
         self.strips_lost = False  # some could not be stored
@@ -251,7 +252,7 @@ class Job:
             "done": self.done,
             "segments": segments,
             "rate": None,
-            "seconds_left": None,
+            "seconds_left": self.left if self.state == RUNNING else None,
             "stage": self.stage,
             **({"again": self.again} if self.again else {}),
             **({"notes": known} if (known := self.notes) else {}),
@@ -261,16 +262,7 @@ class Job:
             told["waited"] = round(now - self._began, 1)  # or a client would see nothing move
         if self.state == RUNNING and len(self._fresh) > 1:
             recent = (len(self._times) - 1) / max(now - self._times[0], 1e-3)
-            overall = len(self._fresh) / max(now - self._began, 1e-3)
-            left, window = self.frames - self.done, len(self._times) - 1
-            # Deeper frames cost more: the growth so far, from the middle of all frames to that of the
-            # recent ones, may go on to the end.
-            growth = max(0.0, (1 / recent - 1 / overall) / max((len(self._fresh) - window) / 2, window))
             told["rate"] = round(recent, 3)
-            told["seconds_left"] = [
-                round(left / max(recent, overall), 1),
-                round(left * (1 / min(recent, overall) + growth * (window + left) / 2), 1),
-            ]
         return told
 
 

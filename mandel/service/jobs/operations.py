@@ -21,10 +21,17 @@ class Operations:
     Args:
         limits: the most that a payload may ask for.
         cluster: what the driver told of its cluster.
+        ask: what a payload would take, for a client; blocks.
     """
 
-    def __init__(self, registry: Registry, limits: PayloadLimits, cluster: Callable[[], JsonObject]):
-        self._registry, self._limits, self._cluster = registry, limits, cluster
+    def __init__(
+        self,
+        registry: Registry,
+        limits: PayloadLimits,
+        cluster: Callable[[], JsonObject],
+        ask: Callable[[Payload, str], JsonObject],
+    ):
+        self._registry, self._limits, self._cluster, self._ask = registry, limits, cluster, ask
 
     def job(self, asked: Request, address: str) -> Job:
         """The job that ``render``, ``recolour`` or ``attach`` is about.
@@ -48,9 +55,7 @@ class Operations:
             wanted = recoloured(found.payload, map_of.payload, map_of.id, changes, self._limits)
             source = map_of.id
             registry.store.touch(source)
-        # On whose account it is rendered: NAME@ADDRESS, or the address alone. The name is believed.
-        client = f"{asked.client}@{address}" if asked.client else address
-        return registry.ask(wanted, asked.priority, client, source, asked.name)
+        return registry.ask(wanted, asked.priority, _account(asked, address), source, asked.name)
 
     def checked(self, asked: Request) -> Payload:
         """The payload of a ``render`` request, if this service and its cluster can make it."""
@@ -58,6 +63,19 @@ class Operations:
         if self._registry.find(wanted.job_id()) is None:  # what is there, or was accepted, is none the bigger
             capacity.check(wanted, self._cluster())
         return wanted
+
+    def estimate(self, asked: Request, address: str) -> JsonObject:
+        """What a payload would take, and the state of its job if there is one already. Blocks."""
+        wanted = self.checked(asked)
+        job = self._registry.find(wanted.job_id())
+        return {
+            "job": wanted.job_id(),
+            "state": job.state if job else None,
+            "frames": wanted.num_frames,
+            "length": wanted.seconds,
+            "samples": wanted.samples,
+            **self._ask(wanted, _account(asked, address)),
+        }
 
     def result(self, asked: Request) -> JsonObject:
         """Carries out ``status`` of a job, ``delete``, or a change of one; what the reply says."""
@@ -85,3 +103,8 @@ class Operations:
         if job is None:
             raise not_found()
         return job
+
+
+def _account(asked: Request, address: str) -> str:
+    """On whose account it is rendered: NAME@ADDRESS, or the address alone. The name is believed."""
+    return f"{asked.client}@{address}" if asked.client else address

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mandel.errors import MandelError, RenderError, StoreError, TransferError
 from mandel.payload.fields import JsonObject
-from mandel.protocol.operation import TABLE, Request, not_found
+from mandel.protocol.operation import ESTIMATE, TABLE, Request, not_found
 from mandel.protocol.reply import ReplyWriter
 from mandel.service.jobs.job import Job
 from mandel.service.jobs.operations import Operations
@@ -92,6 +92,8 @@ class Connection:
         operations = self._service.operations
         if TABLE[asked.op].streams:
             self._stream(operations.job(asked, self.address))
+        elif asked.op == ESTIMATE:
+            self._send(self._reply.result(operations.estimate(asked, self.address)))
         elif asked.op == "list":
             self._send(self._reply.result_of(b'{"jobs":' + self._service.registry.list() + b"}"))
         elif asked.op == "status" and "job" not in asked.fields:

@@ -18,7 +18,7 @@ from mandel.store.names import SEGMENT
 _log = logging.getLogger("mandel")
 
 # These touch no disk: they need not wait for those that do.
-AT_ONCE = (control.Frame, control.Kept, control.Limit, control.Stage)
+AT_ONCE = (control.Frame, control.Kept, control.Limit, control.Stage, control.Left)
 _DISK_CODES = ("DISK_FULL", "INDEX_FAILED")  # not the driver's fault; trying again would not help
 
 
@@ -36,6 +36,7 @@ class Reports:
             control.Kept: self._kept,
             control.Limit: self._limit,
             control.Stage: self._stage,
+            control.Left: self._left,
             control.Segment: self._segment,
             control.Spoilt: self._spoilt,
             control.Strip: self._strip,
@@ -119,6 +120,10 @@ class Reports:
         stage = {"stage": event.stage, "done": event.done, "total": event.total}
         with self._registry.lock:
             job.stage = None if event.done >= event.total else stage
+
+    def _left(self, job: Job, event: control.Left) -> None:
+        with self._registry.lock:
+            job.left = None if event.least is None or event.most is None else [event.least, event.most]
 
     # -- on disk ------------------------------------------------------------
 

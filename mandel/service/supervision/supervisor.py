@@ -24,6 +24,7 @@ from mandel.service.jobs.job import Job, check_engine
 from mandel.service.jobs.registry import Registry
 from mandel.service.supervision.driver_output import DriverOutput
 from mandel.service.supervision.driver_process import DriverProcess
+from mandel.service.supervision.estimates import Estimates
 from mandel.service.supervision.reports import AT_ONCE, Reports, words
 from mandel.store.durable import remove
 
@@ -47,6 +48,7 @@ class Supervisor:
     Attributes:
         facts: state of the driver, how often it was started, its last error.
         cluster: what it told of its cluster: address, dashboard, nodes, slots, tasks.
+        estimates: of what payloads would take.
         unready_since: from when on there was no driver that was ready; monotonic time in s, None: there is one.
     """
 
@@ -64,6 +66,7 @@ class Supervisor:
         # The jobs that the driver has, and where it writes for them; under the register's lock.
         self._folders: dict[str, Path] = {}
         self._reports = Reports(registry, self._tell)
+        self.estimates = Estimates(self._tell, str(registry.store.names.cache))
         self._storing = ThreadPoolExecutor(1, "storing")
         self._storing_room = threading.Semaphore(_MOST_WAITING)
         self._beginning = ThreadPoolExecutor(1, "beginning")
@@ -102,6 +105,7 @@ class Supervisor:
         self._sender.join()
         self._beginning.shutdown()
         self._storing.shutdown()
+        self.estimates.driver_died("the service stops")
 
     # -- sender -----------------------------------------------------------
 
@@ -227,6 +231,7 @@ class Supervisor:
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
+        self.estimates.driver_died(why or "it was stopped")
         status, hung = driver.end(0.0 if why else 2.0), bool(why)
         if not why:
             why = f"it ended with status {status}"
@@ -270,6 +275,8 @@ class Supervisor:
                     self._registry.work.notify_all()  # suspects' trials end by the clock
             case control.Unavailable():
                 self._is_unavailable(event)
+            case control.JobEvent() if self.estimates.take(event):
+                pass
             case control.JobEvent():
                 self._hear_of_job(driver, event)
 

@@ -1,0 +1,178 @@
+"""What a job will take, and what is left of it.
+
+One model serves both: seconds of iterating by depth, as far as that was measured (plan/cost.py); seconds of each
+picture; seconds of encoding. What the job's own items took corrects it as they end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from mandel.driver.jobs.timings import Timings
+from mandel.driver.recipes.costs import frame_places
+from mandel.driver.recipes.recipe import FRAME, SEGMENT, CostClass, Iterated, Recipe, WorkItem
+from mandel.payload.payload import SHARED, Payload
+from mandel.plan.cost import COLOURED, PACKED, RESAMPLED, UNKNOWN, Costs
+from mandel.video import coding
+
+# What ended earlier counts less for the correction, by this factor an item.
+_FORGOTTEN = 0.97
+# What was measured counts as much as this share of the work.
+_BELIEVED = 0.1
+# Seconds for each frame that is handed to a worker and back.
+_HANDED = 3e-4
+# A film is decoded once more, which takes about half of what encoding takes.
+_DECODED = 1.5
+# The truth lies within these factors of what is told, mostly; before anything was measured, within the latter.
+_SURE, _UNSURE = (0.75, 1.35), (0.5, 3.0)
+_SIZE_SURE = (0.6, 1.6)
+
+
+class Work(NamedTuple):
+    """Worker seconds: of rendering, which GPUs may do, and of encoding, which only CPUs do."""
+
+    rendering: float
+    encoding: float
+
+
+@dataclass
+class _Seen:
+    """What items of one kind of slot took, and were expected to take."""
+
+    took: float = 0.0
+    expected: float = 0.0
+
+    def add(self, took: float, expected: float) -> None:
+        self.took = _FORGOTTEN * self.took + took
+        self.expected = _FORGOTTEN * self.expected + expected
+
+
+class Forecast:
+    """The work of one job.
+
+    Args:
+        recipe: the job's.
+
+    Attributes:
+        costs: what was measured of its samples; None before.
+    """
+
+    def __init__(self, payload: Payload, recipe: Recipe):
+        self._payload, self._recipe = payload, recipe
+        self._costs: Costs | None = None
+        self._seen: dict[str, _Seen] = {}
+
+    @property
+    def costs(self) -> Costs | None:
+        return self._costs
+
+    @costs.setter
+    def costs(self, costs: Costs) -> None:
+        self._costs, self._seen = costs, {}
+        for name in ("_expected", "_belief"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _iterated(self) -> Iterated:
+        return self._recipe.iterated()
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        return np.array([item.index for item in self._iterated.items])
+
+    @cached_property
+    def _expected(self) -> np.ndarray:
+        """Seconds of each iterated item, its colouring included."""
+        seconds = (self._costs or UNKNOWN).seconds(self._iterated.depths, self._iterated.samples)
+        return seconds + (PACKED * self._iterated.samples if self._is_shared else self._picture_seconds)
+
+    @cached_property
+    def _belief(self) -> float:
+        return 0.0 if self._costs is None else _BELIEVED * float(self._expected.sum())
+
+    @property
+    def _is_shared(self) -> bool:
+        return self._payload.sampling == SHARED
+
+    @property
+    def _pixels(self) -> int:
+        return self._payload.frame_width * self._payload.frame_height
+
+    @property
+    def _picture_seconds(self) -> float:
+        return self._pixels * (RESAMPLED if self._is_shared else COLOURED) + _HANDED
+
+    def took(self, item: WorkItem, kind: str, seconds: float) -> None:
+        """An item took a slot of ``kind`` so long."""
+        place = int(np.searchsorted(self._numbers, item.index)) if len(self._numbers) else 0
+        if place < len(self._numbers) and self._iterated.items[place] == item:
+            self._seen.setdefault(kind, _Seen()).add(seconds, float(self._expected[place]))
+
+    def left(self, frames: Sequence[int], made: Sequence[WorkItem], uncoded: int, timings: Timings) -> Work:
+        """What is left.
+
+        Args:
+            frames: those that are not made.
+            made: strips that are there.
+            uncoded: frames that are in no segment yet.
+        """
+        timed = timings.longest_mean(SEGMENT)
+        each = timed or self._pixels * coding.SECONDS[self._payload.codec, self._payload.quality]
+        encoding = _DECODED * each * uncoded
+        if not frames:
+            return Work(0.0, encoding)
+        if not self._is_shared:
+            return Work(float(self._expected[np.searchsorted(self._numbers, frames)].sum()), encoding)
+        needed = self._recipe.strips_shown(frames[0]).keys() | self._recipe.strips_shown(frames[-1]).keys()
+        gone = {item.index for item in made}
+        wanted = [
+            place
+            for place, number in enumerate(self._numbers.tolist())
+            if min(needed) <= number <= max(needed) and number not in gone
+        ]
+        pictures = (timings.mean(CostClass(FRAME), "cpu") or self._picture_seconds) * len(frames)
+        return Work(float(self._expected[wanted].sum()) + pictures / self.pace("cpu"), encoding)
+
+    def pace(self, kind: str) -> float:
+        """What an item takes on a slot of ``kind``, against what was expected.
+
+        Cheap items, which often come first, say little of dear ones: what was measured counts like some work that
+        took as long as expected. That was on a GPU, where there is one.
+        """
+        if (seen := self._seen.get(kind)) is None or not seen.expected:
+            return 1.0
+        believed = self._belief if kind == "gpu" or "gpu" not in self._seen else 0.0
+        return (seen.took + believed) / (seen.expected + believed)
+
+    def seconds(self, work: Work, slots: Mapping[str, int]) -> tuple[float, float]:
+        """The least and the most seconds in which ``slots`` do it."""
+        kinds = [kind for kind in slots if slots[kind] and kind in self._seen] or [
+            "gpu" if slots.get("gpu") else "cpu"
+        ]
+        rate = sum(max(slots.get(kind, 1), 1) / self.pace(kind) for kind in kinds)
+        cores = max(slots.get("cpu", 1), 1)
+        if kinds == ["cpu"]:
+            wall = work.rendering / rate + work.encoding / cores
+        else:
+            wall = max(work.rendering / rate, work.encoding / cores)
+        low, high = _SURE if self._costs is not None else _UNSURE
+        return low * wall, high * wall
+
+    def worker_seconds(self, work: Work) -> tuple[float, float]:
+        """The least and the most seconds of all workers together."""
+        whole = work.rendering + work.encoding
+        low, high = _SURE if self._costs is not None else _UNSURE
+        return low * whole, high * whole
+
+    def film_bytes(self) -> tuple[float, float] | None:
+        """The least and the most bytes of the film; None if that was not measured."""
+        each = None if self._costs is None else self._costs.pixel_bytes(frame_places(self._payload))
+        if each is None:
+            return None
+        low, high = _SIZE_SURE
+        return low * float(each.sum()) * self._pixels, high * float(each.sum()) * self._pixels

@@ -1,0 +1,179 @@
+"""What a job is expected to take: the arithmetic of a forecast, and how it is measured."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.jobs.forecast import Forecast
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY
+from mandel.driver.jobs.timings import Timings
+from mandel.driver.recipes.choose import recipe_of
+from mandel.driver.recipes.recipe import COSTS, FRAME, LIMIT, REFERENCE, WorkItem
+from mandel.payload.payload import EXACT, SHARED, parse
+from mandel.plan.blocks import blocks
+from mandel.plan.cost import Costs, KeyCost, deltas_to_measure
+from mandel.plan.iteration_limit import IterationLimit
+
+SIZE = {"frame_width": 64, "frame_height": 36, "num_frames": 40}
+DEEP = {"point": "-1.7490812690237,0", "end_delta": "1e-12"}
+
+
+def forecast(**given):
+    payload = parse(SIZE | given)
+    recipe = recipe_of(payload, StripFiles("", None))
+    return Forecast(payload, recipe), recipe
+
+
+def left(made, frames=range(40), strips=()):
+    return made.left(list(frames), list(strips), len(frames), Timings(DEFAULT_POLICY))
+
+
+def test_costs_between_views_are_interpolated_by_their_logarithm():
+    costs = Costs((KeyCost(0.0, 1e-8, 0.0, 1.0), KeyCost(10.0, 1e-4, 2.0), KeyCost(20.0, 1e-4, 2.0, 3.0)))
+    assert costs.seconds(np.array([5.0, 30.0]), np.array([1e6, 10.0])) == pytest.approx([2.0, 2.001])
+    assert costs.pixel_bytes(np.array([-1.0, 10.0, 20.0])) == pytest.approx([1.0, 2.0, 3.0])
+    assert Costs((KeyCost(0.0, 1.0),)).pixel_bytes(np.array([1.0])) is None
+
+
+@pytest.mark.parametrize("ends", [("2.5", "1e-4"), ("1e-4", "2.5"), ("2.5", "1e-1000"), ("1", "1")])
+def test_views_to_measure_include_both_ends_and_are_few(ends):
+    deltas = [float(delta) for delta in deltas_to_measure(*ends)]
+    assert 1 <= len(deltas) <= 12
+    assert deltas[0] == max(map(float, ends)) and deltas[-1] == min(map(float, ends))
+
+
+@pytest.mark.parametrize("sampling", [EXACT, SHARED])
+def test_a_forecast_of_dear_depths_says_so_before_they_are_reached(sampling):
+    made, recipe = forecast(sampling=sampling)
+    cheap = Costs((KeyCost(-1.3, 1e-6), KeyCost(13.3, 1e-6)))
+    made.costs = cheap
+    flat = left(made).rendering
+    samples = recipe.iterated().samples.sum() * 1e-6
+    assert samples < flat < samples + 40 * 0.01
+    made.costs = Costs((KeyCost(-1.3, 1e-6), KeyCost(13.3, 1e-3)))
+    assert left(made).rendering > 20 * flat
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_is_made_is_left_no_more(reverse):
+    ends = {"start_delta": "1e-4", "end_delta": "2.5"} if reverse else {}
+    made, recipe = forecast(sampling=SHARED, **ends)
+    made.costs = Costs((KeyCost(0.0, 1e-4),))
+    strips = recipe.iterated().items
+    works = [
+        left(made, range(frame, 40), strips[:: -1 if reverse else 1][: frame // 4])
+        for frame in (0, 8, 20, 39)
+    ]
+    assert [work.rendering for work in works] == sorted((work.rendering for work in works), reverse=True)
+    assert left(made, (), strips).rendering == 0
+
+
+def test_strips_that_are_alike_are_counted_once():
+    _, recipe = forecast(sampling=SHARED, end_delta="1e-14", point="-1.7490812690237,0")
+    found = recipe.iterated()
+    assert len(found.items) > 30
+    assert found.samples.tolist() == [
+        sum(block.grid.rows * block.grid.cols for block in blocks(recipe.strips, item.index))
+        for item in found.items
+    ]
+    assert np.all(np.diff(found.depths) > 0)
+
+
+def test_what_items_took_corrects_what_is_left():
+    made, recipe = forecast()
+    made.costs = Costs((KeyCost(0.0, 1e-4),))
+    expected = made.seconds(left(made), {"cpu": 2})
+    for frame in range(10):
+        made.took(WorkItem(FRAME, frame), "cpu", 3 * float(recipe.iterated().samples[frame]) * 1e-4)
+    slower = made.seconds(left(made), {"cpu": 2})
+    assert 1.8 * expected[0] < slower[0] < 3 * expected[0] and slower[1] > 1.8 * expected[1]
+    assert made.seconds(left(made), {"cpu": 4}) == pytest.approx([value / 2 for value in slower])
+
+
+def test_gpus_render_while_cpus_encode():
+    made, _ = forecast(codec="hevc", frame_width=256, frame_height=144)
+    made.costs = Costs((KeyCost(0.0, 1e-9),))
+    work = left(made)
+    assert work.encoding > work.rendering  # so encoding decides
+    low, _ = made.seconds(work, {"cpu": 2, "gpu": 3})
+    assert low == pytest.approx(made.seconds(work._replace(rendering=0.0), {"cpu": 2, "gpu": 3})[0])
+
+
+def job(**given):
+    estimated = given.pop("estimated", False)
+    return JobRun("j" * 64, parse(SIZE | given), None, {}, estimated=estimated)
+
+
+def test_an_estimate_makes_what_it_needs_and_no_frame():
+    run, made = job(estimated=True, maxiter="auto", sampling=SHARED, **DEEP), []
+    while (given := run.next("cpu")) is not None:
+        item, task = given
+        made.append(item)
+        if item.kind == LIMIT:
+            run.learn(item, IterationLimit(1000, True))
+        if item.kind == COSTS:
+            assert task.argument.coding == run.payload.coding
+            run.learn(item, Costs((KeyCost(0.0, 1e-6, 0.0, 0.5),)))
+        run.ended(item, None)
+    assert {item.kind for item in made} == {LIMIT, REFERENCE, COSTS} and made[-1].kind == COSTS
+    told = run.estimate({"cpu": 2})
+    low, high = told["bytes"]
+    assert low < 0.5 * 40 * 64 * 36 < high and told["seconds"][0] <= told["seconds"][1]
+    assert told["slots"] == {"cpu": 2}
+
+
+def test_a_job_is_measured_once_and_only_when_it_has_taken_a_while():
+    policy = replace(DEFAULT_POLICY, forecast_seconds=5.0)
+    run = JobRun("j" * 64, parse(SIZE | {"maxiter": 1000, "num_frames": 40}), None, {}, policy=policy)
+    kinds = []
+    for _ in range(40):
+        item, _task = run.next("cpu")
+        kinds.append(item.kind)
+        if item.kind == COSTS:
+            run.learn(item, Costs((KeyCost(0.0, 1e-6),)))
+        run.ended(item, None)
+        run.record_seconds(item, "cpu", 1.0)
+    assert kinds.count(COSTS) == 1 and kinds.index(COSTS) == 6
+    assert run.forecast.costs is not None
+
+
+def test_a_measurement_that_fails_costs_the_job_nothing():
+    run = job(maxiter=1000)
+    run.frontier.want(WorkItem(COSTS, 0))
+    item, _ = run.next("cpu")
+    assert item.kind == COSTS
+    run.frontier.give_up(item)
+    assert run.next("cpu")[0] == WorkItem(FRAME, 0)
+
+
+PATH = (
+    '[{"point": "-0.75,0.1", "delta": 2.5}, {"point": "-0.7436438870,0.1318259042", "delta": 1e-9, "time": 1},'
+    ' {"point": "-1.25066,0.02012", "delta": 1e-3, "time": 1}]'
+)
+
+
+@pytest.mark.parametrize("sampling", [EXACT, SHARED])
+def test_a_path_is_measured_along_its_frames(sampling):
+    zoom = '[{"point": "-0.75,0.1", "delta": 2.5}, {"delta": 1e-9, "time": 2}]'
+    path = PATH if sampling == EXACT else zoom
+    payload = parse({"path": path, "fps": 20, "frame_width": 64, "frame_height": 36, "sampling": sampling})
+    recipe = recipe_of(payload, StripFiles("", None))
+    item = WorkItem(COSTS, 0)
+    needs = recipe.needs(item)
+    for need in needs:
+        if need.kind == LIMIT:
+            recipe.learn(need, IterationLimit(1000 + need.index, True))
+    unit = recipe.unit(item)
+    orbits = [need for need in needs if need.kind == REFERENCE]
+    assert {number for number in unit.orbits if number is not None} == set(range(len(orbits)))
+    assert len(unit.views) <= 12 and list(unit.places) == sorted(unit.places)
+    assert len({(view.re, view.im) for view in unit.views}) > 1 or sampling == SHARED
+    made = Forecast(payload, recipe)
+    made.costs = Costs(tuple(KeyCost(place, 1e-6) for place in unit.places))
+    whole = made.left(list(range(payload.num_frames)), [], payload.num_frames, Timings(DEFAULT_POLICY))
+    assert (
+        recipe.iterated().samples.sum() * 1e-6 < whole.rendering < recipe.iterated().samples.sum() * 2e-6 + 1
+    )

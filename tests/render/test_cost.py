@@ -1,0 +1,76 @@
+"""What samples take: where they lie, and that crops show what frames show. No times."""
+
+import numpy as np
+import pytest
+
+from mandel.colour.style import ColourStyle
+from mandel.plan.cost import Costs
+from mandel.plan.picture import RGB
+from mandel.plan.view import View
+from mandel.render import cost
+from mandel.render.frame import FrameRenderer
+from mandel.tasks.units import CostsUnit
+from mandel.video.coding import DEFAULT
+from mandel.worker import functions
+from mandel.worker.functions import Slot, worker_context
+
+SHALLOW = View("-0.743643887", "0.131825904", "1e-3", 320, 180)
+DEEP = View("-1.7490812690237", "0", "1e-12", 320, 180)
+
+
+@pytest.fixture(scope="module")
+def renderer() -> FrameRenderer:
+    return worker_context(Slot("cpu", 1)).frames
+
+
+@pytest.mark.parametrize("rows", [1, 4, 16, 22])
+@pytest.mark.parametrize("turn", [1 + 0j, 0.6 + 0.8j])
+def test_pieces_lie_in_all_columns_and_at_many_heights_of_the_frame(rows, turn):
+    grid = View("0", "0", "1", 320, 180, turn).grid(2)
+    pieces = cost._pieces(grid, rows)
+    assert len(pieces) == 8 and sum(piece.cols for piece in pieces) == grid.cols
+    edge = grid.x0
+    for piece in pieces:
+        assert (piece.x0, piece.rows, piece.scale, piece.turn) == (edge, rows, grid.scale, turn)
+        assert grid.y0 >= piece.y0 >= piece.y0 - (rows - 1) >= grid.y0 - (grid.rows - 1)
+        edge += piece.cols
+    assert len({piece.y0 for piece in pieces}) == 8
+    assert cost._pieces(grid, 46) == [grid]
+
+
+@pytest.mark.parametrize("size", [(2, 2), (16, 2), (4, 100)])
+def test_frames_of_a_few_pixels_can_be_measured(renderer, size):
+    seconds, fixed = cost.sample_seconds(
+        renderer, View("-0.75", "0", "2", *size), 1, 50, 1024.0, ColourStyle(), 1e-3
+    )
+    assert seconds > 0 and fixed == 0
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("view", [SHALLOW, DEEP])
+def test_a_crop_shows_what_the_frame_shows_there(renderer, view, n):
+    style = ColourStyle()
+    whole = renderer.picture(view, 2000, 1024.0, style, n, RGB)
+    part = cost.crop(renderer, view, n, 2000, 1024.0, style, RGB, 64)
+    difference = part.astype(int) - whole[13:77, 208:272]  # dithering follows the picture's own columns
+    assert np.abs(difference).max() <= 1 and part.std() > 5
+
+
+def test_crops_are_small_where_samples_are_dear():
+    assert cost.crop_side(SHALLOW, 1, 1e-9, 3) == 176  # the frame is no higher
+    assert cost.crop_side(SHALLOW, 2, 3e-6, 3) == 80
+    assert cost.crop_side(SHALLOW, 1, 1e-3, 3) == 0
+
+
+def test_a_worker_measures_each_view_and_encodes_crops_where_that_is_asked_for():
+    views = (SHALLOW, View(SHALLOW.re, SHALLOW.im, "1e-5", 320, 180))
+    unit = CostsUnit(views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1)
+    costs, facts = functions.measure_costs(unit, Slot("cpu", 1))
+    assert isinstance(costs, Costs) and facts["device"]
+    assert [view.depth for view in costs.views] == [9.0, 16.0]
+    assert all(view.seconds > 0 and view.pixel_bytes is None for view in costs.views)
+    unit = CostsUnit(
+        views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1, "30", DEFAULT, 0.97
+    )
+    costs, _ = functions.measure_costs(unit, Slot("cpu", 1))
+    assert all(0.01 < (view.pixel_bytes or 0) < 3 for view in costs.views)
