@@ -30,7 +30,7 @@ MAP_BUCKETS = 8 * 31 + 1  # eighths of an octave, up to counts of 2^31
 # Pixels that the kernels for CPUs take in one go, in vectors of RUN_LANES: a picture must have at least one vector.
 RUN_PIXELS, RUN_LANES = 4096, 16
 # Columns and rows of a frame that CPUs resample in one go: most of what they are made from stays in the nearest caches.
-RESAMPLED_COLS, RESAMPLED_ROWS = 96, 64
+RESAMPLED_COLS, RESAMPLED_ROWS = 192, 64
 MARK_RUN = 64  # pixels, where edges are counted and listed
 TALLY_RUN = 4096  # samples of one work group
 

@@ -105,7 +105,7 @@ def test_a_larger_frame_after_a_smaller_one():
 @pytest.mark.parametrize(
     "fields",
     [
-        {"frame_width": 230, "frame_height": 132, "end_delta": "0.3"},
+        {"frame_width": 406, "frame_height": 132, "end_delta": "0.3"},
         {"frame_width": 16, "frame_height": 70, "end_delta": "3", "rotation": "350"},
         {"frame_width": 38, "frame_height": 2, "end_delta": "0.7", "strip_density": "3"},
     ],

@@ -314,6 +314,7 @@ def texels(ctx) -> dict[str, np.ndarray]:
             pixels,
             ctx.upload(places),
             I(around),
+            I(0),
             F(30),
             F(3),
             F(around / (2 * np.pi)),
