@@ -142,7 +142,7 @@ def test_a_film_is_recoloured(visit, film):
     page = visitor.page
     page.get_by_role("button", name="Recolour").click()
     page.locator(".recolour").get_by_label("silver").check()
-    page.get_by_role("button", name="Order it in silver").click()
+    page.get_by_role("button", name="Order it in this look").click()
     job = page.locator(".job", has_text="silver").first
     job.get_by_text("done", exact=True).wait_for(timeout=60_000)
 

@@ -2,7 +2,6 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { powerText } from "../numbers/decimal.js";
-import { readPlace } from "../numbers/place_text.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
 import { useStore } from "../service/store.js";
@@ -47,7 +46,7 @@ export function ExplorePage({ explorer, live, shown }) {
   const drop = async (event) => {
     event.preventDefault();
     const [file] = event.dataTransfer.files;
-    openText(explorer, file ? await file.text() : event.dataTransfer.getData("text"));
+    open(explorer, file ?? event.dataTransfer.getData("text"));
   };
   const { name, place, film } = panel ?? {};
   const orderPlace = place ?? explorer.view.value;
@@ -79,10 +78,14 @@ async function copyLink(explorer) {
   tell(copied ? "The link is copied. It shows exactly this place." : "This browser does not let the page copy; the address bar has the link.");
 }
 
-export function openText(explorer, text) {
-  const place = readPlace(text);
-  if (place) explorer.go(place.view, place.look);
-  else tell("No place was found in that. It may be numbers “re, im, extent”, a link, a payload, or a .kfr or .toml file.");
+/** Goes to the place in a file or a text, and says what else is to be said of it. */
+async function open(explorer, source) {
+  try {
+    const { placeIn } = await import("../service/places.js");
+    explorer.goTo(await placeIn(source, explorer.viewport));
+  } catch (error) {
+    tell(inWords(error));
+  }
 }
 
 function Picture({ explorer, actions }) {
@@ -100,7 +103,7 @@ function Picture({ explorer, actions }) {
       role="application"
       aria-label="Picture of the Mandelbrot set. Arrow keys move, plus and minus zoom, question mark tells all keys."
       onKeyDown=${(event) => actKey(event, explorer, actions)}
-      onPaste=${(event) => openText(explorer, event.clipboardData.getData("text"))}
+      onPaste=${(event) => open(explorer, event.clipboardData.getData("text"))}
     >
       <canvas ref=${canvas} aria-hidden="true"></canvas>
       ${box &&

@@ -3,9 +3,9 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { log2Of, parseDecimal, powerText } from "../numbers/decimal.js";
 import { View } from "../numbers/view.js";
-import { limitOf } from "../explore/tile_source.js";
+import { needsShading } from "../explore/look.js";
+import { curveOf, limitOf, TileSource } from "../explore/tile_source.js";
 import { TileLayer } from "../explore/tiles.js";
-import { TileSource } from "../explore/tile_source.js";
 import { shortDecimal } from "../shell/words.js";
 
 const FRAMES = 7;
@@ -18,18 +18,19 @@ export function KeyFrames({ explorer, film }) {
   const large = useRef(null);
   const size = sizeOf(film);
   const extents = extentsOf(film);
-  const { palette, density, offset } = film.look;
-  const key = JSON.stringify([film.re, film.im, extents, size]);
-  const look = { table: explorer.table(palette), density, offset };
-  const state = useRef({ layers: [], look });
-  state.current.look = look;
-  state.current.chosen = chosen;
+  const { look } = film;
+  const [curve, setCurve] = useState(null); // of the mapping "even", for these frames
+  const [shaded, even] = [needsShading(look), look.mapping === "even"];
+  const key = JSON.stringify([film.re, film.im, extents, size, shaded, even]);
+  const shader = explorer.shader(look, curve);
+  const state = useRef({ layers: [] });
+  Object.assign(state.current, { shader, shaded, even, chosen, setCurve });
 
   const draw = (i) => {
     const layer = state.current.layers[i];
     const canvas = canvases.current[i];
     if (!layer || !canvas) return;
-    layer.tiles.setLook(state.current.look);
+    layer.tiles.setLook(state.current.shader);
     layer.tiles.draw(canvas.getContext("2d"), layer.view, layer.viewport, Infinity);
     if (i === state.current.chosen) enlarge();
   };
@@ -44,7 +45,7 @@ export function KeyFrames({ explorer, film }) {
     const timer = setTimeout(() => load(film, extents, size, state.current, draw, abort.signal), WAIT_MS);
     return () => (clearTimeout(timer), abort.abort());
   }, [key]);
-  useEffect(() => extents?.forEach((_, i) => draw(i)), [palette, density, offset]);
+  useEffect(() => extents?.forEach((_, i) => draw(i)), [JSON.stringify(look), curve]);
   useEffect(enlarge, [chosen]);
 
   const extent = extents ? shortDecimal(extents[chosen], 4) : "";
@@ -79,21 +80,42 @@ function extentsOf({ start, end }) {
 /** Draws the last frame first, as it is what the film is for; then the others in their order. */
 async function load(film, extents, size, state, draw, signal) {
   const viewport = { ...size, density: 1 };
+  const order = [FRAMES - 1, ...Array(FRAMES - 1).keys()];
   state.layers = [];
-  for (const i of [FRAMES - 1, ...Array(FRAMES - 1).keys()]) {
+  for (const i of order) {
     const view = View.of(film.re, film.im, extents[i]);
-    if (!view || signal.aborted) return;
+    if (!view) return;
+    const layer = { view, viewport };
+    const source = new TileSource({ stage() {}, trouble: (error) => error && layer.failed?.(error) });
+    signal.addEventListener("abort", () => (source.stop(), layer.done?.()));
+    layer.tiles = new TileLayer(source, () => (draw(i), layer.tiles.isComplete && layer.done()), () => true);
+    layer.tiles.shaded = state.shaded;
+    const frame = layer.tiles.frame(view, viewport);
+    layer.limit = () => (layer.asked ??= limitOf(frame.anchor, frame.extent, signal));
+    state.layers[i] = layer;
+  }
+  if (state.even) await learnCurve(state, signal);
+  for (const i of order) {
+    if (signal.aborted) return;
+    const layer = state.layers[i];
     try {
-      await new Promise((resolve, reject) => {
-        const source = new TileSource({ stage() {}, trouble: (error) => error && reject(error) });
-        const tiles = new TileLayer(source, () => (draw(i), tiles.isComplete && resolve()), () => true);
-        signal.addEventListener("abort", () => (source.stop(), resolve()));
-        state.layers[i] = { tiles, view, viewport };
-        const frame = tiles.frame(view, viewport);
-        limitOf(frame.anchor, frame.extent, signal).then(({ maxiter }) => tiles.want(view, viewport, maxiter), reject);
+      const { maxiter } = await layer.limit();
+      await new Promise((done, failed) => {
+        Object.assign(layer, { done, failed });
+        layer.tiles.want(layer.view, viewport, maxiter);
       });
     } catch {
       // A strip with a gap: the form's other parts say if the service is not reached.
     }
+  }
+}
+
+/** The curve of a film through these frames: what the film itself learns from frames that lie closer. */
+async function learnCurve(state, signal) {
+  try {
+    const found = await Promise.all(state.layers.map((layer) => layer.limit()));
+    state.setCurve(await curveOf(found.map(({ counts }) => counts), signal));
+  } catch {
+    // They are coloured by the root then, until the form changes.
   }
 }

@@ -1,7 +1,7 @@
 // "Zoom to here": a film of the way to a place, ordered in two clicks once the form is open or changed at leisure.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
-import { Swatches } from "../explore/look_panel.js";
+import { LookFields } from "../explore/look_panel.js";
 import { get, inWords, post, Refused } from "../service/api.js";
 import { useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
@@ -60,12 +60,14 @@ export function OrderForm({ explorer, live, place, former, close }) {
     <${KeyFrames} explorer=${explorer} film=${film} />
     <${Price} film=${film} checked=${checked} speed=${speed} />
     ${refused && html`<p id="refusal" class="notice bad" role="alert">${inWords(refused)}</p>`}
-    <${Warnings} list=${warnings(film, look, known, sample)} />
+    <${Warnings} list=${warnings(film, sample)} />
     <${Size} film=${film} set=${set} field=${field} />
     <${Length} film=${film} set=${set} depth=${depth} field=${field} />
-    <${Swatches} palettes=${explorer.facts.palettes} chosen=${film.look.palette} group="film"
-      choose=${(palette) => set({ look: { ...film.look, palette } })} />
     <${Sampling} film=${film} set=${set} field=${field} />
+    <details>
+      <summary>Look</summary>
+      <${LookFields} facts=${explorer.facts} look=${film.look} set=${(fields) => set({ look: { ...film.look, ...fields } })} group="film" />
+    </details>
     <details>
       <summary>Camera and extents</summary>
       <div class="pairs">
