@@ -16,6 +16,7 @@ const Bookmarks = lazy(() => import("./bookmarks.js"), "Bookmarks");
 const Finder = lazy(() => import("./finder.js"), "Finder");
 const Help = lazy(() => import("./help.js"), "Help");
 const Jump = lazy(() => import("./jump.js"), "Jump");
+const Stops = lazy(() => import("./stops.js"), "Stops");
 const OrderForm = lazy(() => import("../order/order_form.js"), "OrderForm");
 
 /** Everything of the explorer; `shown` is false while another page covers it. */
@@ -33,7 +34,7 @@ export function ExplorePage({ explorer, live, shown }) {
   const actions = {
     close,
     panel: (name) => setPanel({ name }),
-    order: (place) => setPanel({ name: "order", place }),
+    order: (place, film) => setPanel({ name: "order", place, film }),
     copyPlace: () => copyPlace(explorer),
     copyLink: () => copyLink(explorer),
     keep: async () => {
@@ -42,6 +43,11 @@ export function ExplorePage({ explorer, live, shown }) {
       keepBookmark(bookmark);
       tell(`Kept as “${bookmark.name}”. Press B to see all bookmarks.`);
     },
+  };
+  actions.keepStop = async () => {
+    const stop = explorer.bookmark();
+    const { keepStop } = await import("./stops.js");
+    keepStop(stop);
   };
   const drop = async (event) => {
     event.preventDefault();
@@ -62,6 +68,7 @@ export function ExplorePage({ explorer, live, shown }) {
     ${name === "order" && html`<${OrderForm} explorer=${explorer} live=${live} place=${orderPlace} former=${film} close=${close} />`}
     ${name === "find" && html`<${Finder} explorer=${explorer} order=${actions.order} close=${close} />`}
     ${name === "marks" && html`<${Bookmarks} explorer=${explorer} close=${close} />`}
+    ${name === "stops" && html`<${Stops} explorer=${explorer} order=${actions.order} close=${close} />`}
     ${name === "jump" && html`<${Jump} explorer=${explorer} close=${close} />`}
     ${name === "help" && html`<${Help} close=${close} />`}
   </div>`;
@@ -188,6 +195,7 @@ function Tools({ explorer, actions }) {
     <${IconButton} glyph="jump" name="Go to a place" keys="G" onClick=${() => actions.panel("jump")} />
     <${IconButton} glyph="find" name="Find the minibrot" keys="M" onClick=${() => actions.panel("find")} />
     <${IconButton} glyph="mark" name="Bookmarks" keys="B" onClick=${() => actions.panel("marks")} />
+    <${IconButton} glyph="stops" name="Camera stops" keys="T; S keeps one" onClick=${() => actions.panel("stops")} />
     <${IconButton} glyph="help" name="Keys and gestures" keys="?" onClick=${() => actions.panel("help")} />
   </div>`;
 }

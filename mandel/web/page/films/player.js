@@ -5,7 +5,7 @@ import { Actions } from "../jobs/actions.js";
 import { formOf, titleOf, useDetails } from "../jobs/details.js";
 import { noteSentences } from "../jobs/notes.js";
 import { View } from "../numbers/view.js";
-import { framesPerSecond, unseen } from "../order/film.js";
+import { framesPerSecond, pathOf, unseen } from "../order/film.js";
 import { KeyFrames } from "../order/key_frames.js";
 import { inWords, post } from "../service/api.js";
 import { Dialog } from "../shell/dialog.js";
@@ -67,6 +67,7 @@ function formerFilm(payload) {
     keep: payload.keep_strips,
     look: { ...lookOf(payload), maxiter: payload.maxiter },
     kept: unseen(payload),
+    path: pathOf(payload),
   };
 }
 

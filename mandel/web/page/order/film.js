@@ -32,7 +32,7 @@ const BYTES_A_PIXEL = [0.02, 0.26]; // a calm picture and a seahorse (docs/proto
 
 /** The fields of a payload that the form does not show: a film like another one keeps them. */
 const SHOWN = new Set(["point", "start_delta", "end_delta", "num_frames", "frame_width", "frame_height", "fps",
-  "maxiter", "supersampling", "sampling", "easing", "rotation", "keep_strips", "look", ...FIELDS]);
+  "maxiter", "supersampling", "sampling", "path", "easing", "rotation", "keep_strips", "look", ...FIELDS]);
 
 export const unseen = (payload) => Object.fromEntries(Object.entries(payload).filter(([name]) => !SHOWN.has(name)));
 
@@ -50,7 +50,13 @@ export function framesPerSecond(text) {
   return Number.isFinite(value) && value > 0 ? value : null;
 }
 
-export const frames = (film) => Math.max(1, Math.round(film.seconds * (framesPerSecond(film.fps) ?? 30)));
+export const frames = (film) => {
+  const rate = framesPerSecond(film.fps) ?? 30;
+  return film.path ? 1 + Math.round(pathSeconds(film.path) * rate) : Math.max(1, Math.round(film.seconds * rate));
+};
+
+/** Seconds of a path, [{re, im, extent, time, hold}, ...]; the first stop has no time. */
+const pathSeconds = (path) => path.reduce((sum, { time, hold }, i) => sum + (i ? Number(time) : 0) + Number(hold), 0);
 
 /** A form for a place, {re, im, extent}, with its look; `before` has choices of an earlier form. */
 export function filmTo(place, look, before) {
@@ -65,10 +71,7 @@ export function filmTo(place, look, before) {
 export function payloadOf(film, known) {
   const all = {
     ...film.kept,
-    point: `${film.re},${film.im}`,
-    start_delta: film.start,
-    end_delta: film.end,
-    num_frames: frames(film),
+    ...(film.path ? { path: stopsOf(film.path) } : wayOf(film)),
     frame_width: Number(film.width),
     frame_height: Number(film.height),
     fps: film.fps,
@@ -76,11 +79,37 @@ export function payloadOf(film, known) {
     maxiter: film.look.maxiter,
     supersampling: Number(film.supersampling),
     sampling: film.sampling,
-    easing: String(film.easing),
-    rotation: String(film.rotation),
     ...(film.sampling === "shared" && film.keep ? { keep_strips: true } : {}),
   };
   return Object.fromEntries(Object.entries(all).filter(([name]) => known.has(name)));
+}
+
+/** The fields of a zoom to one point. */
+function wayOf(film) {
+  return {
+    point: `${film.re},${film.im}`,
+    start_delta: film.start,
+    end_delta: film.end,
+    num_frames: frames(film),
+    easing: String(film.easing),
+    rotation: String(film.rotation),
+  };
+}
+
+function stopsOf(path) {
+  return path.map(({ re, im, extent, time, hold, ...others }, i) => ({
+    ...others,
+    point: `${re},${im}`,
+    delta: extent,
+    hold: String(hold),
+    ...(i ? { time: String(time) } : {}),
+  }));
+}
+
+/** The stops of a payload as a form has them; null if it has none. */
+export function pathOf({ path }) {
+  if (!path?.length) return null;
+  return path.map(({ point, delta, ...others }) => ({ ...others, re: point.split(",")[0], im: point.split(",")[1], extent: delta }));
 }
 
 /** Bytes of the video, from and to. */
@@ -92,7 +121,7 @@ export function videoBytes(film) {
 /** What a person should know before paying, as sentences. `sample` is {inside, least, most} of the last view, or null. */
 export function warnings(film, sample) {
   const found = [];
-  const depth = octaves(film);
+  const depth = film.path ? null : octaves(film);
   if (depth !== null && depth < 0.5) found.push("The film hardly zooms: its first and last pictures show nearly the same.");
   const places = Math.min(...[film.re, film.im].map(decimals));
   const end = parseDecimal(String(film.end));

@@ -13,15 +13,15 @@ const SHORTER = 135; // pixels of a key frame's shorter side
 const WAIT_MS = 400; // the form may still be changing
 
 export function KeyFrames({ explorer, film }) {
-  const [chosen, setChosen] = useState(FRAMES - 1);
+  const places = placesOf(film);
+  const [chosen, setChosen] = useState((places?.length ?? 1) - 1);
   const canvases = useRef([]);
   const large = useRef(null);
   const size = sizeOf(film);
-  const extents = extentsOf(film);
   const { look } = film;
   const [curve, setCurve] = useState(null); // of the mapping "even", for these frames
   const [shaded, even] = [needsShading(look), look.mapping === "even"];
-  const key = JSON.stringify([film.re, film.im, extents, size, shaded, even]);
+  const key = JSON.stringify([places, size, shaded, even]);
   const shader = explorer.shader(look, curve);
   const state = useRef({ layers: [] });
   Object.assign(state.current, { shader, shaded, even, chosen, setCurve });
@@ -40,19 +40,19 @@ export function KeyFrames({ explorer, film }) {
     if (from && context) context.drawImage(from, 0, 0, large.current.width, large.current.height);
   };
   useEffect(() => {
-    if (!extents) return;
+    if (!places) return;
     const abort = new AbortController();
-    const timer = setTimeout(() => load(film, extents, size, state.current, draw, abort.signal), WAIT_MS);
+    const timer = setTimeout(() => load(places, size, state.current, draw, abort.signal), WAIT_MS);
     return () => (clearTimeout(timer), abort.abort());
   }, [key]);
-  useEffect(() => extents?.forEach((_, i) => draw(i)), [JSON.stringify(look), curve]);
+  useEffect(() => places?.forEach((_, i) => draw(i)), [JSON.stringify(look), curve]);
   useEffect(enlarge, [chosen]);
 
-  const extent = extents ? shortDecimal(extents[chosen], 4) : "";
+  const extent = places ? shortDecimal(places[chosen]?.extent ?? "", 4) : "";
   return html`<figure class="key-frames" aria-label="Pictures along the zoom">
     <canvas ref=${large} class="strip-large" width=${size.width} height=${size.height} role="img" aria-label=${`The picture at extent ${extent}`}></canvas>
     <div class="strip" aria-hidden="true">
-      ${Array.from({ length: FRAMES }, (_, i) => html`<canvas
+      ${Array.from({ length: places?.length ?? FRAMES }, (_, i) => html`<canvas
           key=${i}
           ref=${(canvas) => (canvases.current[i] = canvas)}
           class=${i === chosen ? "chosen" : ""}
@@ -61,7 +61,7 @@ export function KeyFrames({ explorer, film }) {
           onClick=${() => setChosen(i)}
         ></canvas>`)}
     </div>
-    <input type="range" min="0" max=${FRAMES - 1} value=${chosen} aria-label="Moment of the zoom" aria-valuetext=${`extent ${extent}`}
+    <input type="range" min="0" max=${(places?.length ?? FRAMES) - 1} value=${chosen} aria-label="Moment of the zoom" aria-valuetext=${`extent ${extent}`}
       onInput=${(event) => setChosen(Number(event.target.value))} />
   </figure>`;
 }
@@ -71,19 +71,24 @@ function sizeOf({ width, height }) {
   return { width: Math.min(Math.round(width * scale) || 1, 480), height: Math.min(Math.round(height * scale) || 1, 480) };
 }
 
-function extentsOf({ start, end }) {
+/** The places of the strip, [{re, im, extent}, ...]: evenly along the zoom, or stops of the path; null if one is none. */
+function placesOf({ re, im, start, end, path }) {
+  if (path) {
+    const count = Math.min(FRAMES, path.length);
+    return Array.from({ length: count }, (_, i) => path[Math.round((i * (path.length - 1)) / (count - 1))]);
+  }
   const [from, to] = [start, end].map((text) => parseDecimal(String(text))).map((number) => number && log2Of(number));
   if (from === null || to === null || from === undefined || to === undefined) return null;
-  return Array.from({ length: FRAMES }, (_, i) => powerText(from + ((to - from) * i) / (FRAMES - 1)));
+  return Array.from({ length: FRAMES }, (_, i) => ({ re, im, extent: powerText(from + ((to - from) * i) / (FRAMES - 1)) }));
 }
 
 /** Draws the last frame first, as it is what the film is for; then the others in their order. */
-async function load(film, extents, size, state, draw, signal) {
+async function load(places, size, state, draw, signal) {
   const viewport = { ...size, density: 1 };
-  const order = [FRAMES - 1, ...Array(FRAMES - 1).keys()];
+  const order = [places.length - 1, ...Array(places.length - 1).keys()];
   state.layers = [];
   for (const i of order) {
-    const view = View.of(film.re, film.im, extents[i]);
+    const view = View.of(places[i].re, places[i].im, places[i].extent);
     if (!view) return;
     const layer = { view, viewport };
     const source = new TileSource({ stage() {}, trouble: (error) => error && layer.failed?.(error) });
