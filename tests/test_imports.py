@@ -36,7 +36,7 @@ ROOMS = {
     "protocol": {"errors", "payload"},
     "driver.files": {"errors", "protocol", "tasks"},
     "driver.recipes": {"colour", "driver.files", "payload", "plan", "tasks"},
-    "places": {"errors", "payload", "terminal"},
+    "places": {"colour", "errors", "payload", "protocol", "terminal"},
     "worker": {"device", "errors", "plan", "render", "tasks", "video"},
     "client": {
         "colour",
@@ -87,6 +87,7 @@ ROOMS = {
         "version",
     },
     "explorer": {
+        "colour",
         "device",
         "driver.executors",
         "errors",
@@ -100,6 +101,7 @@ ROOMS = {
         "colour",
         "errors",
         "payload",
+        "places",
         "plan",
         "protocol",
         "service",

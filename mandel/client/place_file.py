@@ -13,8 +13,6 @@ from mandel.payload import fields, in_file
 from mandel.payload.decimal_text import Number, exact
 from mandel.payload.fields import JsonObject
 from mandel.places import text
-from mandel.protocol import strict_json
-from mandel.terminal.format import printable
 
 if (
     TYPE_CHECKING
@@ -23,7 +21,6 @@ if (
     from mandel.places.place import Found, Place
 
 _LONGEST = 1_000  # characters of a message
-_JSON_STARTS = ("{", "[", '"')
 
 
 def content(name: str) -> tuple[JsonObject, Found | None]:
@@ -38,20 +35,11 @@ def content(name: str) -> tuple[JsonObject, Found | None]:
     file, entry = name, None
     if "#" in name and not Path(name).exists():
         file, _, entry = name.rpartition("#")
-    if file != "-" and in_file.may_carry(_begin(Path(file))):
-        return _json(in_file.read(Path(file)).decode()), None
-    data = text.read(file)
-    file = "stdin" if file == "-" else file
-    try:
-        read = text.decoded(data)
-        if not read.lstrip().startswith("{"):
-            from mandel.places.read import found_in
+    from mandel.places.opened import opened
 
-            if (found := found_in(read, file, entry)) is not None:
-                return {}, found
-        return _json(read), None
-    except RequestError as error:
-        raise RequestError(error.code, printable(f"{file}: {error.message}", _LONGEST)) from None
+    carries = file != "-" and in_file.may_carry(_begin(Path(file)))
+    data = in_file.read(Path(file)) if carries else text.read(file)
+    return opened(data, "stdin" if file == "-" else file, entry)
 
 
 def _begin(path: Path) -> bytes:
@@ -61,20 +49,6 @@ def _begin(path: Path) -> bytes:
             return file.read(16)
     except OSError:
         return b""
-
-
-def _json(read: str) -> JsonObject:
-    try:
-        value = strict_json.loads(text.joined(read).encode())
-    except RequestError as error:
-        if error.code != "BAD_JSON" or read.lstrip().startswith(_JSON_STARTS):
-            raise
-        from mandel.places.read import known_formats
-
-        raise RequestError("BAD_JSON", f"{error.message}; files that are read: {known_formats()}") from None
-    if not isinstance(value, dict):
-        raise RequestError("NOT_OBJECT", "a payload is one JSON object, { ... }")
-    return value
 
 
 def zoom_fields(found: Found, name: str, given: JsonObject) -> tuple[JsonObject, list[str]]:
@@ -127,16 +101,9 @@ def place_of(found: Found, name: str) -> Place:
     Raises:
         RequestError: BAD_FILE: it has none of ours.
     """
-    if found.refused:
-        why = f"{name}: {found.refused}; only z^2 + c, the Mandelbrot set, is rendered here"
-        why += f" (its colours: --palette {name})" if found.palette is not None else ""
-        raise RequestError("BAD_FILE", printable(why, _LONGEST))
-    if found.place is None:
-        what = (
-            f"a palette of {len(found.palette.colours)} colours" if found.palette else "nothing of a picture"
-        )
-        raise RequestError("BAD_FILE", f"{name} ({found.program}) holds {what} and no place to render")
-    return found.place
+    from mandel.places import opened
+
+    return opened.place_of(found, name, f"its colours: --palette {name}")
 
 
 def _side(given: JsonObject, name: str) -> int:
@@ -179,7 +146,9 @@ def _is_plain(point: str) -> bool:
 
 def payload_palette(palette: Palette) -> str:
     """A file's palette as the payload's field takes it."""
-    return palette.text(palettes.MOST, palettes.LEAST_STEP)
+    from mandel.places import opened
+
+    return opened.payload_palette(palette)
 
 
 def _of_palette_file(palette: str) -> str:

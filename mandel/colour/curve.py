@@ -12,12 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mandel.colour.mappings import Curve, Knot
+from mandel.colour.mappings import QUANTILES, Curve, Knot
 
 # Turns around the palette between the 5th and the 95th percentile of each key view's smooth counts.
 TURNS = 0.95
-# A key view's distribution is told by this many quantiles, evenly spaced from the least to the greatest.
-QUANTILES = 33
 # Turns an octave of counts beside the distributions: the curve rises everywhere.
 _LEAST = 0.06
 # At most so many knots, and so many that what is left out is below so many turns.

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 EVEN, ROOT, LINEAR, LOG = "even", "root", "linear", "log"
 
+# The distribution of a key view's counts is told by this many quantiles, evenly spaced from the least to the greatest.
+QUANTILES = 33
+
 
 class Usual(NamedTuple):
     """Of a mapping, where a payload says nothing else.

@@ -20,6 +20,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
+from mandel.colour.curve import even_curve
 from mandel.driver.executors.ray_token import ensure_token
 from mandel.errors import MandelError, RenderError
 from mandel.explorer.makers import Pool
@@ -154,8 +155,10 @@ class Explorer:
             case "cancel":
                 if (task := self._tasks.get(message["id"])) is not None:
                     task.cancel()
-            case "tile" | "limit" | "locate" as what:
-                act = {"tile": self._tile, "limit": self._limit, "locate": self._locate}[what]
+            case "tile" | "limit" | "locate" | "curve" as what:
+                act = {"tile": self._tile, "limit": self._limit, "locate": self._locate, "curve": _curve}[
+                    what
+                ]
                 task = asyncio.create_task(self._carry_out(act, message))
                 self._tasks[message["id"]] = task
                 task.add_done_callback(lambda _: self._tasks.pop(message["id"], None))
@@ -205,7 +208,7 @@ class Explorer:
         dlevel, maxiter = message["dlevel"], message["maxiter"]
         grid = anchor.grid(dlevel, message["dx"], message["dy"], message["step"])
         orbit = await orbits.serving(grid, dlevel, maxiter)
-        return memoryview(await self._made(message["order"], "tile", grid, maxiter, orbit))
+        return memoryview(await self._made(message["order"], "tile", grid, maxiter, message["shaded"], orbit))
 
     async def _limit(self, message: Message) -> Any:
         anchor, orbits = self._anchor(message)
@@ -261,6 +264,10 @@ class Explorer:
         for maker in self._pool.makers:
             if making in maker.calls and not maker.stop(making):
                 self._later(making)
+
+
+async def _curve(message: Message) -> Message:
+    return {"knots": await asyncio.to_thread(even_curve, message["views"])}
 
 
 def _noticed(task: asyncio.Task[Any]) -> None:

@@ -24,7 +24,7 @@ MAX_OFFSET = 2**30
 LEAST_LEVEL, MOST_LEVEL = -8, int(MAX_DEPTH * 3.3219)
 # Levels below the anchor's that its orbit serves; deeper tiles have one of their own for every so many.
 SERVED_LEVELS = 16
-_MAGIC, _UNIFORM = b"MTL1", 1
+_MAGIC, _UNIFORM, _SHADED = b"MTL1", 1, 2
 _HEAD = struct.Struct("<4sHHII")
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
 
@@ -135,6 +135,6 @@ def _decimal(value: Fraction) -> Decimal:
     return _SCALE.divide(value.numerator, value.denominator)
 
 
-def tile_head(cols: int, rows: int, maxiter: int, uniform: bool) -> bytes:
+def tile_head(cols: int, rows: int, maxiter: int, uniform: bool, shaded: bool = False) -> bytes:
     """What a tile's body begins with; docs/web.md."""
-    return _HEAD.pack(_MAGIC, cols, rows, maxiter, _UNIFORM if uniform else 0)
+    return _HEAD.pack(_MAGIC, cols, rows, maxiter, _UNIFORM * uniform + _SHADED * shaded)

@@ -325,17 +325,33 @@ class FrameRenderer:
         self, grid: Grid, maxiter: int, bailout: float = DEFAULT_BAILOUT
     ) -> tuple[np.ndarray, np.ndarray]:
         """The same of a grid in the plane."""
+        count, smooth, _ = self._raw(grid, maxiter, bailout, Outputs())
+        return count, smooth
+
+    def shading_of(self, grid: Grid, maxiter: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Smooth counts as ``raw`` has them, distances (float32) and slopes (float32, (H, W, 2)) of a grid."""
+        _, smooth, found = self._raw(grid, maxiter, DEFAULT_BAILOUT, Outputs(distance=True, slope=True))
+        return smooth, found["distance"], found["slope"]
+
+    def _raw(
+        self, grid: Grid, maxiter: int, bailout: float, wanted: Outputs
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         started = perf_counter()
         self.timing, tally = Timing(), Tally(self.context, maxiter)
-        count = np.empty((grid.rows, grid.cols), np.int32)
-        frac = np.empty((grid.rows, grid.cols), np.float32)
+        shape = grid.rows, grid.cols
+        found = {"count": np.empty(shape, np.int32), "frac": np.empty(shape, np.float32)}
+        if wanted.distance:
+            found["distance"] = np.empty(shape, np.float32)
+        if wanted.slope:
+            found["slope"] = np.empty((*shape, 2), np.float32)
         for first, rows in self.bands(grid, maxiter):
-            samples = self.samples(grid.band(first, rows), maxiter, bailout, whole=grid, tally=tally)
-            self.context.download(samples.count, count[first : first + rows])
-            self.context.download(samples.frac, frac[first : first + rows])
+            samples = self.samples(grid.band(first, rows), maxiter, bailout, wanted, whole=grid, tally=tally)
+            for name, values in found.items():
+                self.context.download(getattr(samples, name), values[first : first + rows])
+        count, frac = found["count"], found["frac"]
         smooth = np.where(
             count > maxiter, np.float32(0), (count + frac.astype(np.float64)).astype(np.float32)
         )
         self.timing.samples = self.timing.total = perf_counter() - started
         self.reached = tally.read()
-        return count, smooth
+        return count, smooth, found

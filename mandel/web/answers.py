@@ -130,14 +130,14 @@ async def body(request: web.Request, most: int = MOST_BYTES) -> bytes:
 
 
 async def fields(
-    request: web.Request, required: tuple[str, ...], optional: tuple[str, ...] = ()
+    request: web.Request, required: tuple[str, ...], optional: tuple[str, ...] = (), most: int = MOST_BYTES
 ) -> JsonObject:
     """The JSON object that is a request's body.
 
     Raises:
         RequestError: as ``body`` and the strict JSON reader; NOT_OBJECT, UNKNOWN_FIELD, MISSING_FIELD.
     """
-    found = strict_json.loads(await body(request))
+    found = strict_json.loads(await body(request, most))
     if not isinstance(found, dict):
         raise RequestError("NOT_OBJECT", "a body here is one JSON object, { ... }")
     for name in found:

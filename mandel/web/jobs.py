@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
-from mandel.colour import palettes
-from mandel.colour.style import ColourStyle
+from mandel.colour import looks, palettes
+from mandel.colour.mappings import MAPPINGS
 from mandel.errors import RequestError
 from mandel.payload import fields as payload_fields
 from mandel.protocol import strict_json
@@ -35,7 +35,7 @@ class Jobs:
 
     def state(self) -> dict[str, Any]:
         """What the page must know of this service and its payloads."""
-        style, limits = ColourStyle(), self._service.settings.limits
+        limits = self._service.settings.limits
         return {
             "engine": str(ENGINE),
             "limits": {f"max_{name}": getattr(limits, f"max_{name}") for name in _LIMITS},
@@ -45,7 +45,8 @@ class Jobs:
             ],
             "looks": list(payload_fields.RECOLOURED),
             "palettes": palettes.RINGS,
-            "style": {"density": style.density, "offset": style.offset},
+            "mappings": {name: usual._asdict() for name, usual in MAPPINGS.items()},
+            "named_looks": looks.LOOKS,
             "service": self._events.status(),
         }
 

@@ -21,6 +21,7 @@ from mandel.web.files import Files
 from mandel.web.guard import Guard
 from mandel.web.jobs import VERBS, Jobs, version
 from mandel.web.media import Media
+from mandel.web.places import Places
 from mandel.web.sessions import Sessions
 from mandel.web.tiles import FACTS, Tiles
 
@@ -156,7 +157,9 @@ class WebServer:
             web.get("/tile/{anchor}/{engine}/{maxiter}/{dlevel}/{dx}/{dy}", tiles.one),
             web.post("/api/tiles", tiles.many),
             web.post("/api/limit", tiles.limit),
+            web.post("/api/curve", tiles.curve),
             web.post("/api/locate", tiles.locate),
+            web.post("/api/place", Places(off_loop).read),
         ])  # fmt: skip
         return app
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from mandel.colour.mappings import QUANTILES
 from mandel.errors import MandelError, RequestError
 from mandel.payload import payload
 from mandel.payload.decimal_text import Number
@@ -33,13 +34,14 @@ _MOST_FINDING = 16  # each is a process
 _STAGE = 2**32 - 1
 _LATEST_SECONDS = 0.25  # requests that come within it are of equal rank
 _LARGEST_LIMIT = 2_000_000_000
+_MOST_VIEWS = 64  # of a curve
 _MAX_EXTENT = 4_096  # tiles of a view
 _MAX_PERIOD = 2_000_000_000
 _HEX = re.compile(r"-?[0-9a-f]{1,45000}")
 _NAME = re.compile(r"[0-9a-f]{32}")
 _LENGTHS = struct.Struct("<II")
 
-Tile = tuple[str, int, int, int, int, int]  # anchor, maxiter, step, dlevel, dx, dy
+Tile = tuple[str, int, int, bool, int, int, int]  # anchor, maxiter, step, whether shaded, dlevel, dx, dy
 
 FACTS = {"size": SIZE, "steps": STEPS, "max_dlevel": MAX_DLEVEL, "max_offset": MAX_OFFSET}
 
@@ -106,7 +108,7 @@ class Cache:
 
 
 class Tiles:
-    """Handlers for ``/api/anchors``, ``/tile``, ``/api/tiles``, ``/api/limit`` and ``/api/locate``."""
+    """Handlers for ``/api/anchors``, ``/tile``, ``/api/tiles``, ``/api/limit``, ``/api/curve`` and ``/api/locate``."""
 
     def __init__(self, explorer: Explorer, settings: Settings):
         self._explorer, self._limits, self._patience = explorer, settings.limits, settings.stall_timeout
@@ -130,7 +132,8 @@ class Tiles:
                 "NOT_FOUND", f"this service makes tiles of engine {ENGINE}: load the page again"
             )
         maxiter, *place = (Number(said[name]) for name in ("maxiter", "dlevel", "dx", "dy"))
-        tile = self._tile(said["anchor"], maxiter, Number(asked.query.get("step", "1")), place)
+        shaded = {"1": True, "0": False}.get(asked.query.get("shaded", "0"))
+        tile = self._tile(said["anchor"], maxiter, Number(asked.query.get("step", "1")), shaded, place)
         body = await self._body(tile, self._order())
         return web.Response(
             body=body,
@@ -140,7 +143,7 @@ class Tiles:
 
     async def many(self, asked: web.Request) -> web.StreamResponse:
         """``POST /api/tiles``."""
-        tiles = self._tiles(await fields(asked, ("anchor", "maxiter", "tiles"), ("step",)))
+        tiles = self._tiles(await fields(asked, ("anchor", "maxiter", "tiles"), ("step", "shaded")))
         self._anchors.get(tiles[0][0])
         sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
         sent.content_type = "application/octet-stream"
@@ -163,6 +166,19 @@ class Tiles:
             "order": self._order(),
         }
         return answer(await self._explorer.ask(message | sides, anchor))
+
+    async def curve(self, asked: web.Request) -> web.Response:
+        """``POST /api/curve``."""
+        given = await fields(asked, ("views",))
+        views = given["views"]
+        if not isinstance(views, list) or not 1 <= len(views) <= _MOST_VIEWS:
+            raise RequestError(
+                "OUT_OF_RANGE",
+                f"views is a list of 1 to {_MOST_VIEWS} views",
+                field="views",
+                limit=_MOST_VIEWS,
+            )
+        return answer(await self._explorer.ask({"do": "curve", "views": [_counts(view) for view in views]}))
 
     async def locate(self, asked: web.Request) -> web.StreamResponse:
         """``POST /api/locate``."""
@@ -211,7 +227,7 @@ class Tiles:
 
     # -- tiles ------------------------------------------------------------
 
-    def _tile(self, anchor: object, maxiter: object, step: object, place: Any) -> Tile:
+    def _tile(self, anchor: object, maxiter: object, step: object, shaded: object, place: Any) -> Tile:
         """A tile as it was asked for, checked.
 
         Raises:
@@ -224,11 +240,13 @@ class Tiles:
         limit = whole(maxiter, "maxiter", 1, min(self._limits.max_maxiter, _LARGEST_LIMIT))
         if (size := whole(step, "step", 1, STEPS[-1])) not in STEPS:
             raise RequestError("OUT_OF_RANGE", "step is 1, 2, 4 or 8", field="step", limit=list(STEPS))
+        if not isinstance(shaded, bool):
+            raise RequestError("WRONG_TYPE", "shaded must be true or false", field="shaded")
         dlevel = whole(place[0], "dlevel", -MAX_DLEVEL, MAX_DLEVEL)
         dx, dy = (
             whole(at, name, -MAX_OFFSET, MAX_OFFSET) for at, name in zip(place[1:], ("dx", "dy"), strict=True)
         )
-        return anchor, limit, size, dlevel, dx, dy
+        return anchor, limit, size, shaded, dlevel, dx, dy
 
     def _tiles(self, given: JsonObject) -> list[Tile]:
         asked = given["tiles"]
@@ -239,7 +257,7 @@ class Tiles:
                 field="tiles",
                 limit=_MOST_AT_ONCE,
             )
-        first = given["anchor"], given["maxiter"], given.get("step", Number("1"))
+        first = given["anchor"], given["maxiter"], given.get("step", Number("1")), given.get("shaded", False)
         return [self._tile(*first, place) for place in asked]
 
     def _order(self) -> int:
@@ -268,9 +286,9 @@ class Tiles:
                 self._forget(tile, making)  # at once: who asks again must not wait for what is cancelled
 
     async def _make(self, tile: Tile, order: int) -> bytes:
-        anchor, maxiter, step, dlevel, dx, dy = tile
+        anchor, maxiter, step, shaded, dlevel, dx, dy = tile
         message = {
-            "do": "tile", "anchor": anchor, "maxiter": maxiter, "step": step,
+            "do": "tile", "anchor": anchor, "maxiter": maxiter, "step": step, "shaded": shaded,
             "dlevel": dlevel, "dx": dx, "dy": dy, "order": order,
         }  # fmt: skip
         try:
@@ -311,6 +329,19 @@ class Tiles:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _counts(view: object) -> list[float]:
+    if not isinstance(view, list) or len(view) not in (0, QUANTILES):
+        raise RequestError(
+            "WRONG_TYPE",
+            f"a view is the {QUANTILES} numbers that /api/limit calls counts, or none",
+            field="views",
+        )
+    found = [decimal(value, "views") for value in view]
+    if any(not 0 <= value <= _LARGEST_LIMIT for value in found) or found != sorted(found):
+        raise RequestError("OUT_OF_RANGE", "the counts of a view are positive and rise", field="views")
+    return found
 
 
 def _interval(value: object, name: str) -> tuple[float, float]:

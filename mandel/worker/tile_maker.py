@@ -19,6 +19,7 @@ from mandel.worker.functions import Slot, WorkerContext, worker_context
 
 # Ahead of workers that render films, which Ray starts at 15. Films still get a tenth of each core.
 _NICE = 5
+_FARTHEST = 60_000.0  # spacings: more than a tile is wide, and within a half float
 _WARM = Anchor(8, -1, 0), Anchor(60, -(1 << 52), 1), 200
 
 Outcome = tuple[Any, dict[str, object] | None]  # the result, or the error
@@ -51,22 +52,39 @@ class TileMaker:
                 return None, error
         return self._own.facts, None
 
-    def tile(self, grid: Grid, maxiter: int, reference: Reference | None = None) -> Outcome:
-        """The body of a tile as docs/web.md has it, uint8."""
+    def tile(
+        self, grid: Grid, maxiter: int, shaded: bool = False, reference: Reference | None = None
+    ) -> Outcome:
+        """The body of a tile as docs/web.md has it, uint8.
+
+        Args:
+            shaded: with distances and slopes.
+        """
         try:
             frames = self._own.frames
             if reference is not None:
                 frames.keep_reference(grid.re, grid.im, reference)
-            _, smooth = frames.raw_of(grid, maxiter)
-            uniform = bool((smooth == smooth.flat[0]).all())
-            head = np.frombuffer(tile_head(grid.cols, grid.rows, maxiter, uniform), np.uint8)
+            shading: list[np.ndarray] = []
+            if shaded:
+                smooth, distance, slope = frames.shading_of(grid, maxiter)
+                shading = [
+                    np.clip(distance, 0, _FARTHEST).astype("<f2").ravel(),
+                    np.rint(slope * 127).astype(np.int8).ravel(),
+                ]
+            else:
+                _, smooth = frames.raw_of(grid, maxiter)
+            if uniform := bool((smooth == smooth.flat[0]).all()):
+                shading = []
+            head = tile_head(grid.cols, grid.rows, maxiter, uniform, bool(shading))
             values = smooth.ravel()[: 1 if uniform else None].astype("<f4", copy=False)
-            return np.concatenate((head, values.view(np.uint8))), None
+            found = [np.frombuffer(head, np.uint8), *(each.view(np.uint8) for each in (values, *shading))]
+            return np.concatenate(found), None
         except MandelError as error:
             return None, error.as_dict()
 
     def limit(self, grid: Grid, middle: list[int], reference: Reference | None = None) -> Outcome:
-        """The iteration limit of a view that ``grid`` shows small; as ``render.iteration_limit`` finds it.
+        """The iteration limit of a view that ``grid`` shows small; as ``render.iteration_limit`` finds it,
+        and the quantiles of its counts.
 
         Args:
             middle: row-major indices of the samples in its middle.
@@ -92,6 +110,7 @@ class TileMaker:
                 "maxiter": found.maxiter or FIRST_LIMIT,
                 "resolved": found.resolved,
                 "reason": found.reason,
+                "counts": found.counts,
             }, None
         except MandelError as error:
             return None, error.as_dict()

@@ -53,6 +53,7 @@ STATES = {
     "jump": ("", "g"),
     "finder": ("#at=-1.7548,0.0001,0.02", "m"),
     "bookmarks": ("", "b"),
+    "stops": ("", "t"),
     "help": ("", "?"),
     "jobs": ("#jobs", None),
     "films": ("#films", None),

@@ -205,6 +205,9 @@ def test_looks_change_without_new_tiles(visit):
     before, asked = visitor.picture(), len(visitor.asked)
     visitor.page.locator(".picture").focus()
     visitor.press("p", "]", ".")
+    visitor.page.locator(".look summary").click()
+    visitor.page.locator(".look").get_by_label("Mapping").select_option("log")
+    visitor.page.locator(".look").get_by_label("Interior").fill("#203040")
     visitor.complete()
     assert not np.array_equal(visitor.picture(), before)
     assert [path for _, path in visitor.asked[asked:] if path.startswith("/api/")] == []
@@ -213,6 +216,34 @@ def test_looks_change_without_new_tiles(visit):
     other = visit(f"#{urlsplit(link).fragment}")
     other.complete()
     assert np.array_equal(other.picture(), visitor.picture())
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"mapping": "even"},
+        {"relief": "0.8", "relief_angle": "60", "edge": "2", "interior": "203040"},
+        {"palette": "0:f5f0e4,0.25:d3cab8,0.5:9c927f,0.75:d9d1c0", "mapping": "log", "density": "2"},
+    ],
+    ids=["even", "shaded", "own palette"],
+)
+def test_looks_are_those_of_still(visit, tmp_path, look):
+    """A view whose samples are those of tiles; the curve of "even" comes from the same counts."""
+    where = ["--point=-0.5,0.5", "--delta=1", f"--width={WIDTH}", f"--height={SHORTER}", "--maxiter=2000"]
+    where += [f"--{name.replace('_', '-')}={value}" for name, value in look.items()]
+    out = tmp_path / "still.png"
+    subprocess.run([sys.executable, "-m", "mandel", "still", *where, "-o", out], check=True, cwd=ROOT)
+    still = imageio.imread(out).astype(int)
+    fields = "&".join(f"{name}={value}" for name, value in look.items())
+    visitor = visit(f"#at=-0.5,0.5,1&{fields}&maxiter=2000")
+    visitor.complete()
+    apart = np.abs(visitor.picture().astype(int) - still)
+    # Another limit and other samples of the small picture make a curve that differs a little.
+    most = 12 if "mapping" in look and look["mapping"] == "even" else 3
+    assert (apart <= most).mean() > 0.98
+    assert visitor.page.url.endswith("maxiter=2000")
+    for name, value in look.items():
+        assert f"{name}={value}" in visitor.page.url
 
 
 def test_tiles_that_nobody_wants_are_given_up(visit):
@@ -293,11 +324,29 @@ def test_what_is_no_place_is_said(visit):
     area = visitor.page.get_by_role("textbox")
     area.fill("nowhere")
     visitor.page.get_by_role("button", name="Go there").click()
-    assert "No place was found" in visitor.page.get_by_role("alert").inner_text()
+    visitor.page.get_by_role("alert").get_by_text("is no point").wait_for()
     area.fill("-0.1, 0.9, 0.01")
     visitor.page.get_by_role("button", name="Go there").click()
+    area.wait_for(state="detached")
     visitor.complete()
     assert visitor.place == ("-0.1", "0.9", "0.01")
+
+
+SHIP = "Re: -1.75\r\nIm: 0.03\r\nZoom: 40\r\n"
+
+
+@pytest.mark.parametrize("kind, said", [("0", "taken are point"), ("1", "Burning Ship")])
+def test_a_file_that_is_dropped_is_read_by_the_service(visit, kind, said):
+    visitor = visit()
+    visitor.complete()
+    dropped = visitor.page.evaluate_handle(
+        "text => { const all = new DataTransfer(); all.items.add(new File([text], 'a.kfr')); return all; }",
+        f"{SHIP}FractalType: {kind}\r\n",
+    )
+    visitor.page.locator(".picture").dispatch_event("drop", {"dataTransfer": dropped})
+    visitor.page.get_by_text(said).first.wait_for()
+    visitor.complete()
+    assert visitor.place == (("-1.75", "0.03", "0.1") if kind == "0" else ("-0.75", "0", "2.5"))
 
 
 def test_the_picture_moves_while_the_service_is_away(visit):

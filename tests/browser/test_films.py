@@ -61,6 +61,51 @@ def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
     page.locator(".player video").wait_for()
 
 
+def test_places_become_stops_and_stops_a_film(visit, web):
+    visitor = visit("#at=-0.5,0,2.5")
+    visitor.complete()
+    page = visitor.page
+    for place in ("-0.5,0,2.5", "-0.7463,0.1102,0.05", "-1.7548,0,0.1"):
+        page.evaluate("place => { location.hash = 'at=' + place; }", place)
+        visitor.complete()
+        page.locator(".picture").focus()
+        visitor.press("s")
+        page.get_by_role("status").get_by_text("top").filter(has_text="kept").first.wait_for()
+        page.wait_for_function(
+            "count => JSON.parse(localStorage.getItem('mandel.stops')).length === count",
+            arg=("-0.5,0,2.5", "-0.7463,0.1102,0.05", "-1.7548,0,0.1").index(place) + 1,
+        )
+    page.reload()  # they outlive the page
+    visitor.complete()
+    page.locator(".picture").focus()
+    visitor.press("t")
+    stops = page.locator(".stops li")
+    stops.nth(2).wait_for()
+    assert (
+        stops.nth(0).locator("img").evaluate("async image => (await image.decode(), image.naturalWidth)")
+        == 240
+    )
+    stops.nth(2).get_by_role("button", name="Move stop 3 up").click()
+    stops.nth(2).get_by_role("button", name="Remove stop 3").click()
+    stops.nth(1).get_by_label("Seconds to here").fill("1.5")
+    stops.nth(1).get_by_label("Seconds of rest").fill("0.5")
+    page.evaluate(
+        "() => localStorage.setItem('mandel.order', JSON.stringify({ width: 128, height: 96, fps: '4' }))"
+    )
+    page.get_by_role("button", name="Film of these stops").click()
+    page.get_by_role("heading", name="Film of 2 stops").wait_for()
+    page.wait_for_function(ALL_DRAWN)
+    page.get_by_role("button", name="Order the film").click()
+    job = page.locator(".job").first
+    job.get_by_text("done", exact=True).wait_for(timeout=120_000)
+    told = web.get(f"/api/jobs/{page.url.rpartition('/')[2]}").json["payload"]
+    assert [(stop["point"], stop["delta"], stop["time"], stop["hold"]) for stop in told["path"]] == [
+        ("-0.5,0", "2.5", "0", "0"),
+        ("-1.7548,0", "0.1", "1.5", "0.5"),
+    ]
+    assert told["num_frames"] == 9
+
+
 def test_the_form_says_what_is_wrong(visit):
     visitor = visit("#at=-0.1,0.2,1e-6")  # inside of the set, and too few digits
     visitor.complete()
@@ -142,7 +187,7 @@ def test_a_film_is_recoloured(visit, film):
     page = visitor.page
     page.get_by_role("button", name="Recolour").click()
     page.locator(".recolour").get_by_label("silver").check()
-    page.get_by_role("button", name="Order it in silver").click()
+    page.get_by_role("button", name="Order it in this look").click()
     job = page.locator(".job", has_text="silver").first
     job.get_by_text("done", exact=True).wait_for(timeout=60_000)
 

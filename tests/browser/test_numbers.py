@@ -152,14 +152,10 @@ def test_tiles_of_a_point(modules):
     "text, place",
     [
         ("-0.5, 0.25, 1e-30", ("-0.5", "0.25", "1e-30")),
-        ("-0.5 0.25", ("-0.5", "0.25", "2.5")),
-        ("\u22120.5 + 0.25i", ("-0.5", "0.25", "2.5")),
-        ('{"point": "-0.5,0.25", "end_delta": 1e-40}', ("-0.5", "0.25", "1e-40")),
-        ("Re: -0.5\r\nIm: 0.25\r\nZoom: 4E30\r\nIterations: 10", ("-0.5", "0.25", "1e-30")),
-        ('[location]\nreal = "-0.5"\nimag = "0.25"\nzoom = "4e30"', ("-0.5", "0.25", "1e-30")),
+        ("-0.5,\n0.25,\n1e-30", ("-0.5", "0.25", "1e-30")),
         ("http://127.0.0.1:65433/#at=-0.5,0.25,1e-30&palette=ember", ("-0.5", "0.25", "1e-30")),
         ("no place at all", None),
-        ("1, 2, 3, 4", None),
+        ("-0.5, 0.25", None),  # and what else people paste: the service reads it (tests/web/test_places.py)
         ("0.5, 0.5, -1", None),
     ],
 )

@@ -5,7 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mandel.colour.curve import QUANTILES, TURNS, even_curve, quantiles_of
+from mandel.colour.curve import TURNS, even_curve, quantiles_of
+from mandel.colour.mappings import QUANTILES
 
 
 def along(curve, mu):

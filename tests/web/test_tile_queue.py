@@ -30,7 +30,7 @@ def test_a_tile_that_is_wanted_again_in_the_moment_it_is_given_up_is_made_again(
     async def play():
         explorer = SlowExplorer()
         tiles = Tiles(explorer, Settings())
-        tile = tiles._anchors.add(8, "0", "0"), 100, 1, 0, 0, 0
+        tile = tiles._anchors.add(8, "0", "0"), 100, 1, False, 0, 0, 0
         first = asyncio.create_task(tiles._body(tile, 0))
         await asyncio.sleep(0.01)
         first.cancel()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from mandel.cli import locate, still
+from mandel.colour.curve import even_curve
 from mandel.plan.tile import Anchor
 from mandel.version import ENGINE
 from tests.support.processes import wait_for
@@ -99,6 +100,47 @@ def test_a_tile_by_its_address_is_the_same_and_may_be_kept(real_web):
     again = real_web.tiles(name, 500, [[1, -3, 4]], step=2)[0]
     assert np.frombuffer(told.body, "<f4", offset=16).tobytes() == again.tobytes()
     assert real_web.get(f"/tile/{name}/{ENGINE + 1}/500/1/-3/4").status == 404
+
+
+@pytest.mark.parametrize("level", [10, 60])
+def test_a_shaded_tile_has_distances_and_slopes(real_web, level):
+    """In spacings and in 127ths; they point and grow as the differences of the counts say."""
+    anchor = tile_of(*SEAHORSES, level)
+    name = real_web.anchor(anchor.level, anchor.x, anchor.y)
+    path = f"/tile/{name}/{ENGINE}/40000/0/0/0"
+    plain, shaded = real_web.get(path).body, real_web.get(f"{path}?shaded=1").body
+    samples = 256 * 256
+    assert struct.unpack_from("<4sHHII", shaded) == (b"MTL1", 256, 256, 40_000, 2)
+    assert len(shaded) == len(plain) + 4 * samples
+    counts = np.frombuffer(shaded, "<f4", samples, 16).reshape(256, 256)
+    assert np.allclose(counts, np.frombuffer(plain, "<f4", samples, 16).reshape(256, 256), rtol=1e-5)
+    distance = np.frombuffer(shaded, "<f2", samples, 16 + 4 * samples).reshape(256, 256).astype(float)
+    slope = np.frombuffer(shaded, "i1", 2 * samples, 16 + 6 * samples).reshape(256, 256, 2) / 127
+    calm = (distance > 2) & (counts > 0)
+    assert calm.sum() > 200
+    assert np.allclose(np.hypot(*np.moveaxis(slope[calm], 1, 0)), 1, atol=0.02)
+    down, right = np.gradient(counts.astype(float))
+    size = np.hypot(right, down)
+    inner = calm & (size > 0)
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    # Counts grow towards the set; the slope of z / (dz/dc) leads away from it.
+    along = -(slope[..., 0] * right - slope[..., 1] * down)[inner] / size[inner]
+    assert np.median(along) > 0.95
+
+
+def test_the_curve_of_views_is_that_of_a_film(real_web):
+    anchor = tile_of(*SEAHORSES, 20)
+    name = real_web.anchor(anchor.level, anchor.x, anchor.y)
+    views = [
+        real_web.post("/api/limit", {"anchor": name, "dlevel": dlevel, "x": [0, 1], "y": [0, 1]}).json[
+            "counts"
+        ]
+        for dlevel in (-8, 0)
+    ]
+    told = real_web.post("/api/curve", {"views": views})
+    assert [tuple(knot) for knot in told.json["knots"]] == list(even_curve(views))
+    for wrong in ([], [[1, 2]], [[2.0, *[1.0] * 32]], [views[0]] * 65):
+        assert real_web.post("/api/curve", {"views": wrong}).status == 400
 
 
 def test_what_is_all_alike_is_small(real_web):

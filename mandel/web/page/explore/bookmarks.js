@@ -67,7 +67,7 @@ export function Bookmarks({ explorer, close }) {
       ${kept.map(
         (one) => html`<li key=${one.place}>
           <button type="button" class="open" onClick=${() => open(one)}>
-            <${Picture} data=${one.picture} />
+            <${PlacePicture} data=${one.picture} />
             <span class="cut">${one.name}</span>
           </button>
           <${IconButton} glyph="close" name=${`Remove ${one.name}`} class="drop" onClick=${() => write(bookmarks.value.filter((other) => other !== one))} />
@@ -99,7 +99,7 @@ function save(kept) {
 }
 
 /** A data URL as a blob's: the page's policy lets no other in. */
-function Picture({ data }) {
+export function PlacePicture({ data }) {
   const [url] = useState(() => blobUrl(data));
   return html`<img src=${url} alt="" width="240" height="180" />`;
 }

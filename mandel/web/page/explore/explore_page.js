@@ -2,7 +2,6 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { powerText } from "../numbers/decimal.js";
-import { readPlace } from "../numbers/place_text.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
 import { useStore } from "../service/store.js";
@@ -17,6 +16,7 @@ const Bookmarks = lazy(() => import("./bookmarks.js"), "Bookmarks");
 const Finder = lazy(() => import("./finder.js"), "Finder");
 const Help = lazy(() => import("./help.js"), "Help");
 const Jump = lazy(() => import("./jump.js"), "Jump");
+const Stops = lazy(() => import("./stops.js"), "Stops");
 const OrderForm = lazy(() => import("../order/order_form.js"), "OrderForm");
 
 /** Everything of the explorer; `shown` is false while another page covers it. */
@@ -34,7 +34,7 @@ export function ExplorePage({ explorer, live, shown }) {
   const actions = {
     close,
     panel: (name) => setPanel({ name }),
-    order: (place) => setPanel({ name: "order", place }),
+    order: (place, film) => setPanel({ name: "order", place, film }),
     copyPlace: () => copyPlace(explorer),
     copyLink: () => copyLink(explorer),
     keep: async () => {
@@ -44,10 +44,15 @@ export function ExplorePage({ explorer, live, shown }) {
       tell(`Kept as “${bookmark.name}”. Press B to see all bookmarks.`);
     },
   };
+  actions.keepStop = async () => {
+    const stop = explorer.bookmark();
+    const { keepStop } = await import("./stops.js");
+    keepStop(stop);
+  };
   const drop = async (event) => {
     event.preventDefault();
     const [file] = event.dataTransfer.files;
-    openText(explorer, file ? await file.text() : event.dataTransfer.getData("text"));
+    open(explorer, file ?? event.dataTransfer.getData("text"));
   };
   const { name, place, film } = panel ?? {};
   const orderPlace = place ?? explorer.view.value;
@@ -63,6 +68,7 @@ export function ExplorePage({ explorer, live, shown }) {
     ${name === "order" && html`<${OrderForm} explorer=${explorer} live=${live} place=${orderPlace} former=${film} close=${close} />`}
     ${name === "find" && html`<${Finder} explorer=${explorer} order=${actions.order} close=${close} />`}
     ${name === "marks" && html`<${Bookmarks} explorer=${explorer} close=${close} />`}
+    ${name === "stops" && html`<${Stops} explorer=${explorer} order=${actions.order} close=${close} />`}
     ${name === "jump" && html`<${Jump} explorer=${explorer} close=${close} />`}
     ${name === "help" && html`<${Help} close=${close} />`}
   </div>`;
@@ -79,10 +85,14 @@ async function copyLink(explorer) {
   tell(copied ? "The link is copied. It shows exactly this place." : "This browser does not let the page copy; the address bar has the link.");
 }
 
-export function openText(explorer, text) {
-  const place = readPlace(text);
-  if (place) explorer.go(place.view, place.look);
-  else tell("No place was found in that. It may be numbers “re, im, extent”, a link, a payload, or a .kfr or .toml file.");
+/** Goes to the place in a file or a text, and says what else is to be said of it. */
+async function open(explorer, source) {
+  try {
+    const { placeIn } = await import("../service/places.js");
+    explorer.goTo(await placeIn(source, explorer.viewport));
+  } catch (error) {
+    tell(inWords(error));
+  }
 }
 
 function Picture({ explorer, actions }) {
@@ -100,7 +110,7 @@ function Picture({ explorer, actions }) {
       role="application"
       aria-label="Picture of the Mandelbrot set. Arrow keys move, plus and minus zoom, question mark tells all keys."
       onKeyDown=${(event) => actKey(event, explorer, actions)}
-      onPaste=${(event) => openText(explorer, event.clipboardData.getData("text"))}
+      onPaste=${(event) => open(explorer, event.clipboardData.getData("text"))}
     >
       <canvas ref=${canvas} aria-hidden="true"></canvas>
       ${box &&
@@ -185,6 +195,7 @@ function Tools({ explorer, actions }) {
     <${IconButton} glyph="jump" name="Go to a place" keys="G" onClick=${() => actions.panel("jump")} />
     <${IconButton} glyph="find" name="Find the minibrot" keys="M" onClick=${() => actions.panel("find")} />
     <${IconButton} glyph="mark" name="Bookmarks" keys="B" onClick=${() => actions.panel("marks")} />
+    <${IconButton} glyph="stops" name="Camera stops" keys="T; S keeps one" onClick=${() => actions.panel("stops")} />
     <${IconButton} glyph="help" name="Keys and gestures" keys="?" onClick=${() => actions.panel("help")} />
   </div>`;
 }

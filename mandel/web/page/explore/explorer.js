@@ -4,13 +4,13 @@ import { powerText } from "../numbers/decimal.js";
 import { fromFragment, toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
 import { Store } from "../service/store.js";
-import { announce } from "../shell/notices.js";
+import { announce, tell } from "../shell/notices.js";
 import { magnification } from "../shell/words.js";
 import { Gestures } from "./gestures.js";
 import { LimitFinder } from "./limit_finder.js";
-import { colourTable } from "./palette.js";
+import { allowed, lookOf, shaderOf } from "./look.js";
 import { TileLayer } from "./tiles.js";
-import { TileSource } from "./tile_source.js";
+import { curveOf, TileSource } from "./tile_source.js";
 
 const ASK_MS = 90; // while the view moves, tiles are asked for so often
 const STILL_MS = 350; // after a gesture; then the address is written
@@ -22,7 +22,8 @@ const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 export class Explorer {
   #element = null; // where the picture is shown
   #canvas = null;
-  #tables = new Map(); // palette -> its colours
+  #curve = null; // {key: of what it was learned, knots} of the mapping "even"
+  #curving = null; // what stops the request for the next one
   #frame = 0; // the next one, if it is asked for
   #asking = 0; // timers
   #stillness = 0;
@@ -33,12 +34,11 @@ export class Explorer {
   constructor(facts) {
     this.facts = facts;
     this.deepest = facts.limits.max_depth * LOG2_10;
-    const usual = facts.style;
-    const [palette] = Object.keys(facts.palettes);
+    // What is usual: a payload has the same that says nothing of colours.
+    this.usual = { ...lookOf(Object.values(facts.named_looks)[0]), maxiter: "auto" };
     const place = fromFragment(location.hash);
     this.view = new Store(place?.view ?? View.home());
-    this.look = new Store({ palette, ...usual, maxiter: "auto", ...place?.look, usual });
-    if (!facts.palettes[this.look.value.palette]) this.look.merge({ palette });
+    this.look = new Store({ ...this.usual, ...allowed(place?.look ?? {}, facts) });
     this.status = new Store({ wanted: 1, done: 0, stage: null, trouble: null, limit: null, waiting: false });
     this.box = new Store(null);
     this.boxing = new Store(false);
@@ -63,7 +63,11 @@ export class Explorer {
   }
 
   get fragment() {
-    return toFragment(this.view.value, this.look.value);
+    return this.fragmentOf(this.view.value, this.look.value);
+  }
+
+  fragmentOf(view, look) {
+    return toFragment(view, { ...this.usual, ...look }, this.usual);
   }
 
   /** Shows the picture in an element from now on; returns what ends it. */
@@ -130,13 +134,20 @@ export class Explorer {
     this.#still();
   }
 
+  /** To what `placeIn` found. */
+  goTo({ view, look, said }) {
+    if (view) this.go(view, look);
+    else this.setLook(look);
+    if (said.length) tell(said.join(" "));
+  }
+
   home() {
     this.go(View.home());
   }
 
   /** Opens the order form for a film like one that is there. */
   orderAgain(view, film, look) {
-    location.hash = toFragment(view, look);
+    location.hash = this.fragmentOf(view, look);
     this.asked.set({ place: view, film });
   }
 
@@ -187,7 +198,7 @@ export class Explorer {
     const place = fromFragment(location.hash);
     if (!place) return;
     this.gestures?.stop();
-    this.setLook({ density: this.look.value.usual.density, offset: this.look.value.usual.offset, maxiter: "auto", ...place.look });
+    this.setLook({ ...this.usual, ...place.look });
     this.#pushed = { view: place.view, fragment: location.hash };
     this.#show(place.view);
     this.#still();
@@ -195,26 +206,43 @@ export class Explorer {
 
   // The look
 
-  setLook({ ...fields }) {
-    if (this.facts.palettes[fields.palette] === undefined) delete fields.palette;
-    this.look.merge(fields);
+  setLook(fields) {
+    this.look.merge(allowed(fields, this.facts));
     this.#applyLook();
-    if ("maxiter" in fields) this.#ask();
+    this.#ask();
     this.invalidate();
     this.#writeSoon();
   }
 
-  table(palette) {
-    const { palettes } = this.facts;
-    const name = palette in palettes ? palette : Object.keys(palettes)[0]; // a film may have colours of its own
-    if (!this.#tables.has(name)) this.#tables.set(name, colourTable(palettes[name]));
-    return this.#tables.get(name);
+  /** How a look colours tiles here. */
+  shader(look, curve = this.#curve?.knots) {
+    return shaderOf(look, this.facts, curve);
   }
 
   #applyLook() {
-    const { palette, density, offset, maxiter } = this.look.value;
-    this.layer.shownLimit = maxiter === "auto" ? Infinity : maxiter;
-    this.layer.setLook({ table: this.table(palette), density, offset });
+    const look = this.look.value;
+    this.layer.shownLimit = look.maxiter === "auto" ? Infinity : look.maxiter;
+    this.layer.setLook(this.shader(look));
+  }
+
+  /** Learns the curve of the mapping "even" from what is known of the view and of those around it. */
+  async #learnCurve() {
+    const views = this.limits.countsAround(this.view.value, this.viewport);
+    const key = JSON.stringify(views);
+    if (this.look.value.mapping !== "even" || !views.length || key === this.#curve?.key || key === this.#curving?.key) return;
+    this.#curving?.abort.abort();
+    const abort = new AbortController();
+    this.#curving = { key, abort };
+    try {
+      this.#curve = { key, knots: await curveOf(views, abort.signal) };
+      this.#applyLook();
+      this.invalidate();
+    } catch (error) {
+      if (!abort.signal.aborted) this.status.merge({ trouble: error });
+    }
+    if (abort.signal.aborted) return;
+    this.#curving = null;
+    this.#settle();
   }
 
   // Tiles
@@ -222,15 +250,17 @@ export class Explorer {
   #ask() {
     if (!this.#canvas) return;
     const view = this.view.value;
-    const { maxiter } = this.look.value;
+    const { maxiter, mapping } = this.look.value;
     const frame = this.layer.frame(view, this.viewport);
-    if (maxiter !== "auto" && maxiter > this.limits.current) {
-      this.layer.want(view, this.viewport, maxiter);
-    } else {
-      const limit = this.limits.limitFor(view, frame, this.viewport);
-      if (this.status.value.waiting !== (limit === null)) this.status.merge({ waiting: limit === null });
-      if (limit !== null) this.layer.want(view, this.viewport, limit);
+    let limit = maxiter;
+    const given = maxiter !== "auto" && maxiter > this.limits.current;
+    if (!given || mapping === "even") {
+      const found = this.limits.limitFor(view, frame, this.viewport); // and what a curve is learned from
+      if (!given) limit = found;
+      this.#learnCurve();
     }
+    if (this.status.value.waiting !== (limit === null)) this.status.merge({ waiting: limit === null });
+    if (limit !== null) this.layer.want(view, this.viewport, limit);
     this.#tellProgress();
     this.#settle();
   }
@@ -257,7 +287,7 @@ export class Explorer {
     if (!this.#element) return;
     const { waiting } = this.status.value;
     const busy =
-      Boolean(this.#frame || this.#asking || this.#stillness) || waiting || this.limits.asking || !this.layer.isComplete;
+      Boolean(this.#frame || this.#asking || this.#stillness) || waiting || this.limits.asking || this.#curving !== null || !this.layer.isComplete;
     if (this.#element.ariaBusy !== String(busy)) this.#element.ariaBusy = String(busy);
     const view = this.view.value;
     if (busy || this.#announced?.same(view)) return;

@@ -7,6 +7,7 @@ const SHALLOW = -8; // log2 of their extent
 const BAND = 2; // octaves that share a limit
 const ASK_MS = 200;
 const FAILED_MS = 3000;
+const MOST_VIEWS = 32; // of a curve
 
 /** Rounds up to 1, 1.5, 2, 3, 4, 6, 8 ... so that neighbouring views ask for the same tiles. */
 function rounded(limit) {
@@ -14,9 +15,11 @@ function rounded(limit) {
   return power === limit ? limit : limit <= 1.5 * power ? Math.ceil(1.5 * power) : 2 * power;
 }
 
+const bandOf = (view) => Math.floor(-view.log2Extent / BAND);
+
 export class LimitFinder {
   #found;
-  #known = new Map(); // band -> {limit, view}
+  #known = new Map(); // band -> {limit, view, counts}
   #asked = null;
   #abort = null;
   #timer = 0;
@@ -27,6 +30,13 @@ export class LimitFinder {
     this.#found = found;
   }
 
+  /** How the counts of a view are distributed, and of those around it that were seen: what a curve is learned from. */
+  countsAround(view, viewport) {
+    const band = bandOf(view);
+    const seen = [...this.#known].filter(([other, known]) => other <= band && near(known.view, view, viewport, other === band ? 4 : 1));
+    return seen.sort(([a], [b]) => b - a).slice(0, MOST_VIEWS).map(([, { counts }]) => counts);
+  }
+
   /** Whether an answer is to come. */
   get asking() {
     return this.#asked !== null;
@@ -34,7 +44,7 @@ export class LimitFinder {
 
   /** The limit for a view's tiles; null if it must be waited for. */
   limitFor(view, frame, viewport) {
-    const band = Math.floor(-view.log2Extent / BAND);
+    const band = bandOf(view);
     const known = this.#known.get(band);
     if (!known || !near(known.view, view, viewport)) this.#ask(band, view, frame);
     if (known) this.current = known.limit;
@@ -60,13 +70,13 @@ export class LimitFinder {
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      const { maxiter } = await limitOf(frame.anchor, frame.extent, abort.signal);
+      const { maxiter, counts } = await limitOf(frame.anchor, frame.extent, abort.signal);
       if (abort.signal.aborted) return;
       const before = this.#known.get(band)?.limit;
       let limit = rounded(maxiter);
       // A little less than before is no reason to draw the same place otherwise.
       if (before > limit && before <= 4 * limit) limit = before;
-      this.#known.set(band, { limit, view });
+      this.#known.set(band, { limit, view, counts });
       this.#asked = null;
       this.#found({ limit, error: null });
     } catch (error) {

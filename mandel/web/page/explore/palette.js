@@ -1,8 +1,9 @@
 // Colours of the service, made in the page: the same tables as mandel/colour/palette_table.py, the same phase as
-// mandel/kernels/runs.h. Counts are coloured here, so a new palette, density or offset needs no new iteration.
+// mandel/kernels/runs.h, the same light as mandel/kernels/colour.cl. Tiles keep what is coloured, so that a new look
+// needs no new iteration.
 
 const SIZE = 8192;
-const BLACK = 0xff000000;
+const LEVELS = 4096; // of linear light
 
 const TO_LMS = [
   [0.4122214708, 0.5363325363, 0.0514459929],
@@ -81,16 +82,73 @@ export function colourTable(stops) {
   return table;
 }
 
-/** Colours smooth counts (0: inside) into `pixels`, a Uint32Array of canvas memory; counts beyond `limit` as inside. */
-export function colourCounts(counts, pixels, { table, density, offset, limit = Infinity }) {
+/** The phase of each count, in turns of the palette: from `counts` into `turns`, both Float32Array. */
+function phases(counts, turns, { mapping, density, offset, curve }) {
+  const n = counts.length;
+  if (mapping === "even") {
+    let k = 0;
+    for (let i = 0; i < n; i++) {
+      const mu = counts[i];
+      while (k + 1 < curve.length && curve[k + 1][0] <= mu) k++;
+      while (k > 0 && curve[k][0] > mu) k--;
+      const [base, value, slope] = curve[k];
+      turns[i] = density * (value + slope * Math.max(mu - base, 0)) + offset;
+    }
+    return;
+  }
+  const map = { root: Math.sqrt, linear: (mu) => mu, log: (mu) => Math.log2(mu + 1) }[mapping];
+  for (let i = 0; i < n; i++) turns[i] = density * map(Math.max(counts[i], 0)) + offset;
+}
+
+/** Canvas memory of a colour "rrggbb". */
+const packed = (hex) => (0xff000000 | (parseInt(hex.slice(4, 6) + hex.slice(2, 4) + hex.slice(0, 2), 16) & 0xffffff)) >>> 0;
+
+/**
+ * Colours a tile, {counts (0: inside), shading or null}, into `pixels`, a Uint32Array of canvas memory.
+ * Counts beyond `limit` are shown as inside. `shader` is that of look.js.
+ */
+export function colourTile({ counts, shading, size }, pixels, shader, limit = Infinity) {
+  const turns = new Float32Array(counts.length);
+  phases(counts, turns, shader);
+  const inside = packed(shader.interior);
+  const { table } = shader;
   for (let i = 0; i < counts.length; i++) {
     const count = counts[i];
-    if (count === 0 || count > limit) {
-      pixels[i] = BLACK;
-      continue;
+    pixels[i] = count === 0 || count > limit ? inside : table[((turns[i] - Math.floor(turns[i])) * SIZE) & (SIZE - 1)];
+  }
+  if (shading && (shader.relief > 0 || shader.edge > 0)) shade(counts, shading, pixels, shader, limit, TILE / size);
+}
+
+const TILE = 256;
+let linear = null; // light of a byte
+let bytes = null; // the byte of a light
+let halves = null; // numbers of half precision
+
+function makeTables() {
+  linear = Float32Array.from({ length: 256 }, (_, i) => decode(i / 255));
+  bytes = Uint8Array.from({ length: LEVELS + 1 }, (_, i) => Math.round(255 * encode(i / LEVELS)));
+  halves = Float32Array.from({ length: 0x8000 }, (_, bits) => {
+    const [exponent, fraction] = [bits >> 10, bits & 1023];
+    return exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction;
+  });
+}
+
+/** Light from a side on the slopes, and dark edges, in linear light. `step`: sharp samples between those of the tile. */
+function shade(counts, { distance, slope }, pixels, { relief, light, edge }, limit, step) {
+  if (!linear) makeTables();
+  const scale = edge > 0 ? step / edge : 0;
+  const [x, y] = light;
+  for (let i = 0; i < counts.length; i++) {
+    if (counts[i] === 0 || counts[i] > limit) continue;
+    const lit = (slope[2 * i] * x + slope[2 * i + 1] * y) / 127;
+    let shine = LEVELS * (1 + 0.5 * relief * (lit - 1));
+    if (edge > 0) {
+      const d = Math.min(halves[distance[i]] * scale, 1);
+      shine *= d * (2 - d);
     }
-    const turns = density * Math.sqrt(count > 0 ? count : 0) + offset;
-    pixels[i] = table[((turns - Math.floor(turns)) * SIZE) & (SIZE - 1)];
+    const colour = pixels[i];
+    const channel = (shift) => bytes[(linear[(colour >> shift) & 255] * shine + 0.5) | 0] << shift;
+    pixels[i] = (0xff000000 | channel(0) | channel(8) | channel(16)) >>> 0;
   }
 }
 

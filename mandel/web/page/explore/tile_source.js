@@ -34,12 +34,17 @@ async function withName(anchor, signal, act) {
   }
 }
 
-/** The iteration limit that a view needs: {maxiter, resolved, reason}. */
+/** The iteration limit that a view needs: {maxiter, resolved, reason, counts: how its counts are distributed}. */
 export function limitOf(anchor, { dlevel, x, y }, signal) {
   return withName(anchor, signal, (name) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
 }
 
-/** A tile's body: {size, maxiter, counts (float32, size x size)}; null if it is no tile. */
+/** The knots of the mapping "even" for views, each as `limitOf` tells its counts. */
+export async function curveOf(views, signal) {
+  return (await post("/api/curve", { views }, signal)).knots;
+}
+
+/** A tile's body: {size, maxiter, counts (float32, size x size), shading: {distance (halves), slope} or null}; null if it is no tile. */
 function readTile(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.byteLength < 20 || view.getUint32(0, false) !== 0x4d544c31) return null;
@@ -54,7 +59,9 @@ function readTile(bytes) {
     flags & 1
       ? new Float32Array(samples).fill(view.getFloat32(16, true))
       : new Float32Array(bytes.slice(16, 16 + 4 * samples).buffer); // browsers' machines are little endian, as tiles are
-  return { size: columns, maxiter, counts };
+  const rest = bytes.slice(16 + 4 * samples).buffer;
+  const shading = flags & 2 ? { distance: new Uint16Array(rest, 0, samples), slope: new Int8Array(rest, 2 * samples) } : null;
+  return { size: columns, maxiter, counts, shading };
 }
 
 /** The parts of a tile stream: [index, bytes] as they come. */
@@ -86,9 +93,9 @@ export class TileSource {
     this.#on = on;
   }
 
-  /** Fetches these tiles and no others from now on: {anchor, maxiter, coarse, sharp: lists of {level, dx, dy}}. */
+  /** Fetches these tiles and no others from now on: {anchor, maxiter, shaded, coarse, sharp: lists of {level, dx, dy}}. */
   want(wanted, onTile) {
-    const key = `${wanted.maxiter}|${wanted.sharp.map(({ level, dx, dy }) => `${level},${dx},${dy}`).sort().join(";")}`;
+    const key = `${wanted.maxiter}|${wanted.shaded}|${wanted.sharp.map(({ level, dx, dy }) => `${level},${dx},${dy}`).sort().join(";")}`;
     if (this.#running?.key === key && this.#running.anchor === wanted.anchor) return;
     this.stop();
     if (!wanted.sharp.length) {
@@ -124,23 +131,23 @@ export class TileSource {
     this.#on.stage(null);
   }
 
-  async #fetchAll({ anchor, maxiter, coarse, sharp }, onTile, signal) {
+  async #fetchAll({ anchor, maxiter, shaded, coarse, sharp }, onTile, signal) {
     for (const [tiles, step] of [
       [coarse, COARSE_STEP],
       [sharp, 1],
     ]) {
       for (let first = 0; first < tiles.length; first += MOST_TILES) {
-        await this.#fetch(anchor, maxiter, tiles.slice(first, first + MOST_TILES), step, onTile, signal);
+        await this.#fetch({ anchor, maxiter, shaded, step }, tiles.slice(first, first + MOST_TILES), onTile, signal);
       }
     }
   }
 
-  async #fetch(anchor, maxiter, tiles, step, onTile, signal) {
+  async #fetch({ anchor, ...how }, tiles, onTile, signal) {
     const answer = await withName(anchor, signal, (name) =>
       request(
         "POST",
         "/api/tiles",
-        { anchor: name, maxiter, step, tiles: tiles.map(({ level, dx, dy }) => [level - anchor.level, dx, dy]) },
+        { anchor: name, ...how, tiles: tiles.map(({ level, dx, dy }) => [level - anchor.level, dx, dy]) },
         signal,
       ),
     );

@@ -1,11 +1,12 @@
 // The tiles on the screen: which are wanted, in which order; what is cached; how they are drawn over each other.
 
 import { Anchor, Level, levelOf, TILE } from "./grid.js";
-import { colourCounts } from "./palette.js";
+import { needsShading } from "./look.js";
+import { colourTile } from "./palette.js";
 
 const ANCESTORS = 14; // levels above that may stand in
 const STAND_IN = 3; // an ancestor so near is as good as a coarse tile
-const KEPT = 400; // tiles, of 0.5 MB with their colours
+const KEPT = 400; // tiles, of 0.5 MB with their colours, 0.75 MB with shading
 const FADE_MS = 140;
 
 /** Draws views from tiles; `source.want(...)` fetches them (tile_source.js), `changed()` is told of each that came. */
@@ -16,9 +17,11 @@ export class TileLayer {
   #anchor = null;
   #tiles = new Map(); // level -> Map of "dx,dy" -> tile
   #count = 0;
-  #look = 0;
+  #look = 0; // counts them
+  #shader = null;
   #wanted = { level: 0, visible: [], limit: 0 }; // by the latest view
   shownLimit = Infinity; // counts beyond it are shown as inside
+  shaded = false; // whether tiles must have distances and slopes
 
   constructor(source, changed, calm) {
     this.#source = source;
@@ -30,7 +33,7 @@ export class TileLayer {
     return this.#tiles.get(level)?.get(`${dx},${dy}`);
   }
 
-  #keep({ level, dx, dy, counts, size, maxiter }) {
+  #keep({ level, dx, dy, counts, size, maxiter, shading }, shaded) {
     const had = this.#get(level, dx, dy);
     if (had && had.size > size) return;
     const canvas = had?.size === size ? had.canvas : Object.assign(document.createElement("canvas"), { width: size, height: size });
@@ -38,13 +41,23 @@ export class TileLayer {
     const final = counts.indexOf(0) < 0;
     if (!this.#tiles.has(level)) this.#tiles.set(level, new Map());
     const born = had ? had.born : performance.now();
-    this.#tiles.get(level).set(`${dx},${dy}`, { counts, size, maxiter: final ? Infinity : maxiter, canvas, look: 0, born, used: born });
+    this.#tiles.get(level).set(`${dx},${dy}`, {
+      counts,
+      shading,
+      shaded,
+      size,
+      maxiter: final ? Infinity : maxiter,
+      canvas,
+      look: 0,
+      born,
+      used: born,
+    });
     if (!had) this.#count += 1;
   }
 
   #satisfied(level, dx, dy, limit) {
     const tile = this.#get(level, dx, dy);
-    return tile !== undefined && tile.size === TILE && tile.maxiter >= limit;
+    return tile !== undefined && tile.size === TILE && tile.maxiter >= limit && tile.shaded >= this.shaded;
   }
 
   #standsIn(level, dx, dy) {
@@ -90,9 +103,10 @@ export class TileLayer {
     const sharp = visible.filter(({ dx, dy }) => !this.#satisfied(level, dx, dy, limit)).map(({ dx, dy }) => ({ level, dx, dy }));
     const coarse = sharp.length > 1 ? sharp.filter(({ dx, dy }) => !this.#standsIn(level, dx, dy)) : [];
     this.#wanted = { level, visible, limit };
-    this.#source.want({ anchor, maxiter: limit, coarse, sharp }, (tile) => {
+    const { shaded } = this;
+    this.#source.want({ anchor, maxiter: limit, shaded, coarse, sharp }, (tile) => {
       if (anchor !== this.#anchor) return;
-      this.#keep(tile);
+      this.#keep(tile, shaded);
       this.#forget();
       this.#changed();
     });
@@ -142,16 +156,17 @@ export class TileLayer {
     }
   }
 
-  /** From now on counts are coloured in this way: {table, density, offset}. */
-  setLook(look) {
+  /** From now on tiles are coloured in this way (look.js); those that lack something for it are to be wanted again. */
+  setLook(shader) {
     this.#look += 1;
-    this.look = look;
+    this.#shader = shader;
+    this.shaded = needsShading(shader);
   }
 
   #coloured(tile, now) {
     if (tile.look !== this.#look) {
       const image = new ImageData(tile.canvas.width, tile.canvas.height);
-      colourCounts(tile.counts, new Uint32Array(image.data.buffer), { ...this.look, limit: this.shownLimit });
+      colourTile(tile, new Uint32Array(image.data.buffer), this.#shader, this.shownLimit);
       tile.canvas.getContext("2d").putImageData(image, 0, 0);
       tile.look = this.#look;
     }
@@ -167,7 +182,7 @@ export class TileLayer {
     const { density } = viewport;
     const shorter = Math.min(viewport.width, viewport.height);
     context.clearRect(0, 0, viewport.width * density, viewport.height * density);
-    if (!this.#anchor || !this.look) return false;
+    if (!this.#anchor || !this.#shader) return false;
     const sharp = levelOf(view, shorter, density);
     if (!this.#anchor.serves(view, sharp)) this.#moveAnchor(Anchor.at(view, sharp));
     // Coarse levels first, each only where nothing sharper hides it.

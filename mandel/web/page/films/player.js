@@ -1,11 +1,11 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
-import { Swatches } from "../explore/look_panel.js";
+import { FIELDS, lookOf } from "../explore/look.js";
+import { LookFields } from "../explore/look_panel.js";
 import { Actions } from "../jobs/actions.js";
 import { formOf, titleOf, useDetails } from "../jobs/details.js";
 import { noteSentences } from "../jobs/notes.js";
-import { toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
-import { framesPerSecond, unseen } from "../order/film.js";
+import { framesPerSecond, pathOf, unseen } from "../order/film.js";
 import { KeyFrames } from "../order/key_frames.js";
 import { inWords, post } from "../service/api.js";
 import { Dialog } from "../shell/dialog.js";
@@ -27,9 +27,9 @@ export function Player({ film, live, explorer, close }) {
     };
   }, []);
   const payload = details?.payload;
-  const look = () => ({ ...explorer.look.value, palette: payload.palette, maxiter: payload.maxiter });
+  const look = () => ({ ...lookOf(payload), maxiter: payload.maxiter });
   const view = () => View.of(...payload.point.split(","), String(payload.end_delta));
-  const place = () => (location.hash = toFragment(view(), look()));
+  const place = () => (location.hash = explorer.fragmentOf(view(), look()));
   const again = () => explorer.orderAgain(view(), formerFilm(payload), look());
   return html`<${Dialog} title=${titleOf(payload)} name="player" wide close=${close}>
     <div class=${recolouring ? "stage small" : "stage"}>
@@ -65,19 +65,22 @@ function formerFilm(payload) {
     easing: Number(payload.easing),
     rotation: payload.rotation,
     keep: payload.keep_strips,
+    look: { ...lookOf(payload), maxiter: payload.maxiter },
     kept: unseen(payload),
+    path: pathOf(payload),
   };
 }
 
-/** Another palette for the same strips, with a preview made in the page. */
+/** Another look for the same strips, with a preview made in the page. */
 function Recolour({ film, payload, live, explorer }) {
-  const [palette, setPalette] = useState(payload.palette);
+  const before = lookOf(payload);
+  const [look, setLook] = useState(before);
+  const changed = Object.fromEntries(FIELDS.filter((name) => look[name] !== before[name]).map((name) => [name, String(look[name])]));
   const [re, im] = payload.point.split(",");
-  const look = { ...explorer.look.value.usual, palette, maxiter: payload.maxiter };
   const preview = { ...formerFilm(payload), re, im, end: String(payload.end_delta), look };
   const order = async () => {
     try {
-      const job = await post(`/api/jobs/${film.job}/recolour`, { palette });
+      const job = await post(`/api/jobs/${film.job}/recolour`, changed);
       live.learn(job);
       tell("The recoloured film is ordered. It takes seconds: nothing is iterated again.");
       location.hash = `#jobs/${job.job}`;
@@ -88,8 +91,8 @@ function Recolour({ film, payload, live, explorer }) {
   return html`<section aria-label="Recolour" class="recolour">
     <${KeyFrames} explorer=${explorer} film=${preview} />
     <div class="choices">
-      <${Swatches} palettes=${explorer.facts.palettes} chosen=${palette} choose=${setPalette} group="recolour" />
-      <button type="button" class="primary" disabled=${palette === payload.palette} onClick=${order}>Order it in ${palette}</button>
+      <${LookFields} facts=${explorer.facts} look=${look} set=${(fields) => setLook({ ...look, ...fields })} group="recolour" />
+      <button type="button" class="primary" disabled=${!Object.keys(changed).length} onClick=${order}>Order it in this look</button>
     </div>
   </section>`;
 }

@@ -1,5 +1,6 @@
 // From the order form's choices to a payload, and what can be said of it before it is sent. No screen here.
 
+import { FIELDS } from "../explore/look.js";
 import { log2Of, parseDecimal } from "../numbers/decimal.js";
 
 export const SIZES = [
@@ -30,8 +31,8 @@ const SHORTEST = 5;
 const BYTES_A_PIXEL = [0.02, 0.26]; // a calm picture and a seahorse (docs/protocol.md)
 
 /** The fields of a payload that the form does not show: a film like another one keeps them. */
-const SHOWN = new Set(["point", "start_delta", "end_delta", "num_frames", "frame_width", "frame_height", "fps", "palette",
-  "maxiter", "supersampling", "sampling", "easing", "rotation", "keep_strips", "look"]);
+const SHOWN = new Set(["point", "start_delta", "end_delta", "num_frames", "frame_width", "frame_height", "fps",
+  "maxiter", "supersampling", "sampling", "path", "easing", "rotation", "keep_strips", "look", ...FIELDS]);
 
 export const unseen = (payload) => Object.fromEntries(Object.entries(payload).filter(([name]) => !SHOWN.has(name)));
 
@@ -49,11 +50,17 @@ export function framesPerSecond(text) {
   return Number.isFinite(value) && value > 0 ? value : null;
 }
 
-export const frames = (film) => Math.max(1, Math.round(film.seconds * (framesPerSecond(film.fps) ?? 30)));
+export const frames = (film) => {
+  const rate = framesPerSecond(film.fps) ?? 30;
+  return film.path ? 1 + Math.round(pathSeconds(film.path) * rate) : Math.max(1, Math.round(film.seconds * rate));
+};
+
+/** Seconds of a path, [{re, im, extent, time, hold}, ...]; the first stop has no time. */
+const pathSeconds = (path) => path.reduce((sum, { time, hold }, i) => sum + (i ? Number(time) : 0) + Number(hold), 0);
 
 /** A form for a place, {re, im, extent}, with its look; `before` has choices of an earlier form. */
 export function filmTo(place, look, before) {
-  const film = { ...USUAL, ...before, re: place.re, im: place.im, end: place.extent, look };
+  const film = { ...USUAL, look, ...before, re: place.re, im: place.im, end: place.extent };
   if (before?.seconds) return film;
   const depth = octaves(film) ?? 0;
   film.seconds = Math.round(Math.min(Math.max(depth / PACE, SHORTEST), LONGEST));
@@ -63,29 +70,46 @@ export function filmTo(place, look, before) {
 /** The payload; fields that the service does not know are left out. */
 export function payloadOf(film, known) {
   const all = {
-    ...(film.kept ?? (known.has("mapping") ? coloursOf(film.look) : {})),
-    point: `${film.re},${film.im}`,
-    start_delta: film.start,
-    end_delta: film.end,
-    num_frames: frames(film),
+    ...film.kept,
+    ...(film.path ? { path: stopsOf(film.path) } : wayOf(film)),
     frame_width: Number(film.width),
     frame_height: Number(film.height),
     fps: film.fps,
-    palette: film.look.palette,
+    ...Object.fromEntries(FIELDS.map((name) => [name, String(film.look[name])])),
     maxiter: film.look.maxiter,
     supersampling: Number(film.supersampling),
     sampling: film.sampling,
-    easing: String(film.easing),
-    rotation: String(film.rotation),
     ...(film.sampling === "shared" && film.keep ? { keep_strips: true } : {}),
   };
   return Object.fromEntries(Object.entries(all).filter(([name]) => known.has(name)));
 }
 
-/** The explorer's colours as a payload says them: relative to those that are usual with the square root. */
-function coloursOf({ density, offset, usual }) {
-  const short = (value) => String(Number(value.toPrecision(6)));
-  return { mapping: "root", density: short(density / usual.density), offset: short(offset - usual.offset) };
+/** The fields of a zoom to one point. */
+function wayOf(film) {
+  return {
+    point: `${film.re},${film.im}`,
+    start_delta: film.start,
+    end_delta: film.end,
+    num_frames: frames(film),
+    easing: String(film.easing),
+    rotation: String(film.rotation),
+  };
+}
+
+function stopsOf(path) {
+  return path.map(({ re, im, extent, time, hold, ...others }, i) => ({
+    ...others,
+    point: `${re},${im}`,
+    delta: extent,
+    hold: String(hold),
+    ...(i ? { time: String(time) } : {}),
+  }));
+}
+
+/** The stops of a payload as a form has them; null if it has none. */
+export function pathOf({ path }) {
+  if (!path?.length) return null;
+  return path.map(({ point, delta, ...others }) => ({ ...others, re: point.split(",")[0], im: point.split(",")[1], extent: delta }));
 }
 
 /** Bytes of the video, from and to. */
@@ -95,9 +119,9 @@ export function videoBytes(film) {
 }
 
 /** What a person should know before paying, as sentences. `sample` is {inside, least, most} of the last view, or null. */
-export function warnings(film, look, known, sample) {
+export function warnings(film, sample) {
   const found = [];
-  const depth = octaves(film);
+  const depth = film.path ? null : octaves(film);
   if (depth !== null && depth < 0.5) found.push("The film hardly zooms: its first and last pictures show nearly the same.");
   const places = Math.min(...[film.re, film.im].map(decimals));
   const end = parseDecimal(String(film.end));
@@ -112,8 +136,6 @@ export function warnings(film, look, known, sample) {
     else if (sample.inside > 0.6) found.push(`${Math.round(100 * sample.inside)} % of the last picture is black.`);
     else if (sample.most - sample.least < 0.01) found.push("The last picture has one colour: nothing happens there.");
   }
-  const changed = ["density", "offset"].filter((name) => look[name] !== look.usual[name] && !known.has(name));
-  if (changed.length) found.push("The film has the palette's usual bands: this service does not take others.");
   if (depth !== null && depth / film.seconds > 3) found.push("More than three doublings a second is faster than most eyes follow.");
   return found;
 }

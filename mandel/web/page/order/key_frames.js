@@ -3,9 +3,9 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { log2Of, parseDecimal, powerText } from "../numbers/decimal.js";
 import { View } from "../numbers/view.js";
-import { limitOf } from "../explore/tile_source.js";
+import { needsShading } from "../explore/look.js";
+import { curveOf, limitOf, TileSource } from "../explore/tile_source.js";
 import { TileLayer } from "../explore/tiles.js";
-import { TileSource } from "../explore/tile_source.js";
 import { shortDecimal } from "../shell/words.js";
 
 const FRAMES = 7;
@@ -13,23 +13,24 @@ const SHORTER = 135; // pixels of a key frame's shorter side
 const WAIT_MS = 400; // the form may still be changing
 
 export function KeyFrames({ explorer, film }) {
-  const [chosen, setChosen] = useState(FRAMES - 1);
+  const places = placesOf(film);
+  const [chosen, setChosen] = useState((places?.length ?? 1) - 1);
   const canvases = useRef([]);
   const large = useRef(null);
   const size = sizeOf(film);
-  const extents = extentsOf(film);
-  const { palette, density, offset } = film.look;
-  const key = JSON.stringify([film.re, film.im, extents, size]);
-  const look = { table: explorer.table(palette), density, offset };
-  const state = useRef({ layers: [], look });
-  state.current.look = look;
-  state.current.chosen = chosen;
+  const { look } = film;
+  const [curve, setCurve] = useState(null); // of the mapping "even", for these frames
+  const [shaded, even] = [needsShading(look), look.mapping === "even"];
+  const key = JSON.stringify([places, size, shaded, even]);
+  const shader = explorer.shader(look, curve);
+  const state = useRef({ layers: [] });
+  Object.assign(state.current, { shader, shaded, even, chosen, setCurve });
 
   const draw = (i) => {
     const layer = state.current.layers[i];
     const canvas = canvases.current[i];
     if (!layer || !canvas) return;
-    layer.tiles.setLook(state.current.look);
+    layer.tiles.setLook(state.current.shader);
     layer.tiles.draw(canvas.getContext("2d"), layer.view, layer.viewport, Infinity);
     if (i === state.current.chosen) enlarge();
   };
@@ -39,19 +40,19 @@ export function KeyFrames({ explorer, film }) {
     if (from && context) context.drawImage(from, 0, 0, large.current.width, large.current.height);
   };
   useEffect(() => {
-    if (!extents) return;
+    if (!places) return;
     const abort = new AbortController();
-    const timer = setTimeout(() => load(film, extents, size, state.current, draw, abort.signal), WAIT_MS);
+    const timer = setTimeout(() => load(places, size, state.current, draw, abort.signal), WAIT_MS);
     return () => (clearTimeout(timer), abort.abort());
   }, [key]);
-  useEffect(() => extents?.forEach((_, i) => draw(i)), [palette, density, offset]);
+  useEffect(() => places?.forEach((_, i) => draw(i)), [JSON.stringify(look), curve]);
   useEffect(enlarge, [chosen]);
 
-  const extent = extents ? shortDecimal(extents[chosen], 4) : "";
+  const extent = places ? shortDecimal(places[chosen]?.extent ?? "", 4) : "";
   return html`<figure class="key-frames" aria-label="Pictures along the zoom">
     <canvas ref=${large} class="strip-large" width=${size.width} height=${size.height} role="img" aria-label=${`The picture at extent ${extent}`}></canvas>
     <div class="strip" aria-hidden="true">
-      ${Array.from({ length: FRAMES }, (_, i) => html`<canvas
+      ${Array.from({ length: places?.length ?? FRAMES }, (_, i) => html`<canvas
           key=${i}
           ref=${(canvas) => (canvases.current[i] = canvas)}
           class=${i === chosen ? "chosen" : ""}
@@ -60,7 +61,7 @@ export function KeyFrames({ explorer, film }) {
           onClick=${() => setChosen(i)}
         ></canvas>`)}
     </div>
-    <input type="range" min="0" max=${FRAMES - 1} value=${chosen} aria-label="Moment of the zoom" aria-valuetext=${`extent ${extent}`}
+    <input type="range" min="0" max=${(places?.length ?? FRAMES) - 1} value=${chosen} aria-label="Moment of the zoom" aria-valuetext=${`extent ${extent}`}
       onInput=${(event) => setChosen(Number(event.target.value))} />
   </figure>`;
 }
@@ -70,30 +71,56 @@ function sizeOf({ width, height }) {
   return { width: Math.min(Math.round(width * scale) || 1, 480), height: Math.min(Math.round(height * scale) || 1, 480) };
 }
 
-function extentsOf({ start, end }) {
+/** The places of the strip, [{re, im, extent}, ...]: evenly along the zoom, or stops of the path; null if one is none. */
+function placesOf({ re, im, start, end, path }) {
+  if (path) {
+    const count = Math.min(FRAMES, path.length);
+    return Array.from({ length: count }, (_, i) => path[Math.round((i * (path.length - 1)) / (count - 1))]);
+  }
   const [from, to] = [start, end].map((text) => parseDecimal(String(text))).map((number) => number && log2Of(number));
   if (from === null || to === null || from === undefined || to === undefined) return null;
-  return Array.from({ length: FRAMES }, (_, i) => powerText(from + ((to - from) * i) / (FRAMES - 1)));
+  return Array.from({ length: FRAMES }, (_, i) => ({ re, im, extent: powerText(from + ((to - from) * i) / (FRAMES - 1)) }));
 }
 
 /** Draws the last frame first, as it is what the film is for; then the others in their order. */
-async function load(film, extents, size, state, draw, signal) {
+async function load(places, size, state, draw, signal) {
   const viewport = { ...size, density: 1 };
+  const order = [places.length - 1, ...Array(places.length - 1).keys()];
   state.layers = [];
-  for (const i of [FRAMES - 1, ...Array(FRAMES - 1).keys()]) {
-    const view = View.of(film.re, film.im, extents[i]);
-    if (!view || signal.aborted) return;
+  for (const i of order) {
+    const view = View.of(places[i].re, places[i].im, places[i].extent);
+    if (!view) return;
+    const layer = { view, viewport };
+    const source = new TileSource({ stage() {}, trouble: (error) => error && layer.failed?.(error) });
+    signal.addEventListener("abort", () => (source.stop(), layer.done?.()));
+    layer.tiles = new TileLayer(source, () => (draw(i), layer.tiles.isComplete && layer.done()), () => true);
+    layer.tiles.shaded = state.shaded;
+    const frame = layer.tiles.frame(view, viewport);
+    layer.limit = () => (layer.asked ??= limitOf(frame.anchor, frame.extent, signal));
+    state.layers[i] = layer;
+  }
+  if (state.even) await learnCurve(state, signal);
+  for (const i of order) {
+    if (signal.aborted) return;
+    const layer = state.layers[i];
     try {
-      await new Promise((resolve, reject) => {
-        const source = new TileSource({ stage() {}, trouble: (error) => error && reject(error) });
-        const tiles = new TileLayer(source, () => (draw(i), tiles.isComplete && resolve()), () => true);
-        signal.addEventListener("abort", () => (source.stop(), resolve()));
-        state.layers[i] = { tiles, view, viewport };
-        const frame = tiles.frame(view, viewport);
-        limitOf(frame.anchor, frame.extent, signal).then(({ maxiter }) => tiles.want(view, viewport, maxiter), reject);
+      const { maxiter } = await layer.limit();
+      await new Promise((done, failed) => {
+        Object.assign(layer, { done, failed });
+        layer.tiles.want(layer.view, viewport, maxiter);
       });
     } catch {
       // A strip with a gap: the form's other parts say if the service is not reached.
     }
+  }
+}
+
+/** The curve of a film through these frames: what the film itself learns from frames that lie closer. */
+async function learnCurve(state, signal) {
+  try {
+    const found = await Promise.all(state.layers.map((layer) => layer.limit()));
+    state.setCurve(await curveOf(found.map(({ counts }) => counts), signal));
+  } catch {
+    // They are coloured by the root then, until the form changes.
   }
 }

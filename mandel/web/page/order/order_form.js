@@ -1,7 +1,7 @@
 // "Zoom to here": a film of the way to a place, ordered in two clicks once the form is open or changed at leisure.
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
-import { Swatches } from "../explore/look_panel.js";
+import { LookFields } from "../explore/look_panel.js";
 import { get, inWords, post, Refused } from "../service/api.js";
 import { useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
@@ -28,7 +28,7 @@ function draft() {
 export function OrderForm({ explorer, live, place, former, close }) {
   const known = new Set(explorer.facts.fields.map((field) => field.name));
   const look = useStore(explorer.look);
-  const [film, setFilm] = useState(() => filmTo(place.text(), look, former ?? draft()));
+  const [film, setFilm] = useState(() => filmTo(place.text(), look, { ...draft(), ...former }));
   const [sending, setSending] = useState(false);
   const sample = useSample(explorer, place);
   const payload = payloadOf(film, known);
@@ -56,17 +56,19 @@ export function OrderForm({ explorer, live, place, former, close }) {
     <button class="primary grow" disabled=${sending} autofocus>${checked?.state === "done" ? "Show this film" : "Order the film"}</button>
     <button type="button" onClick=${close}>Not now</button>
   `;
-  return html`<${Sheet} title="Zoom to here" close=${close} submit=${order} foot=${foot}>
+  return html`<${Sheet} title=${film.path ? `Film of ${film.path.length} stops` : "Zoom to here"} close=${close} submit=${order} foot=${foot}>
     <${KeyFrames} explorer=${explorer} film=${film} />
     <${Price} film=${film} checked=${checked} speed=${speed} />
     ${refused && html`<p id="refusal" class="notice bad" role="alert">${inWords(refused)}</p>`}
-    <${Warnings} list=${warnings(film, look, known, sample)} />
+    <${Warnings} list=${warnings(film, sample)} />
     <${Size} film=${film} set=${set} field=${field} />
-    <${Length} film=${film} set=${set} depth=${depth} field=${field} />
-    <${Swatches} palettes=${explorer.facts.palettes} chosen=${film.look.palette} group="film"
-      choose=${(palette) => set({ look: { ...film.look, palette } })} />
+    ${!film.path && html`<${Length} film=${film} set=${set} depth=${depth} field=${field} />`}
     <${Sampling} film=${film} set=${set} field=${field} />
     <details>
+      <summary>Look</summary>
+      <${LookFields} facts=${explorer.facts} look=${film.look} set=${(fields) => set({ look: { ...film.look, ...fields } })} group="film" />
+    </details>
+    ${!film.path && html`<details>
       <summary>Camera and extents</summary>
       <div class="pairs">
         <label>First extent<input value=${film.start} ...${field("start_delta")} onInput=${(event) => set({ start: event.target.value.trim() })} /></label>
@@ -75,7 +77,7 @@ export function OrderForm({ explorer, live, place, former, close }) {
         <label>Ease in and out <span><input type="range" min="0" max="1" step="0.05" value=${film.easing} aria-valuetext=${`${Math.round(100 * film.easing)} % of the time`} onInput=${(event) => set({ easing: Number(event.target.value) })} /></span></label>
       </div>
       <p class="mono soft" title="The place, all digits are used">${shortDecimal(film.re, 30)}<br />${shortDecimal(film.im, 30)}</p>
-    </details>
+    </details>`}
   <//>`;
 }
 

@@ -1,0 +1,112 @@
+"""Places as people bring them: files of other programs, dropped onto the page, and coordinates that they paste."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from aiohttp import web
+
+from mandel.colour import looks
+from mandel.errors import RequestError
+from mandel.payload.decimal_text import Number
+from mandel.payload.fields import JsonObject
+from mandel.places import pasted, report
+from mandel.places.opened import opened, payload_palette, place_of
+from mandel.places.text import MOST_BYTES
+from mandel.web.answers import OffLoop, answer, fields, text, whole
+
+_MOST_BODY = (MOST_BYTES // 3 + 1) * 4 + 1_000  # base64
+_MOST_SIDE = 100_000
+_EXTENTS = ("end_delta", "delta", "minibrot_delta")  # of a payload, and of what ``locate`` says
+
+
+class Places:
+    """The handler for ``/api/place``."""
+
+    def __init__(self, off_loop: OffLoop):
+        self._off_loop = off_loop
+
+    async def read(self, asked: web.Request) -> web.Response:
+        """``POST /api/place``."""
+        given = await fields(asked, (), ("name", "data", "text", "width", "height"), most=_MOST_BODY)
+        width, height = (
+            whole(given.get(name, Number("1000")), name, 1, _MOST_SIDE) for name in ("width", "height")
+        )
+        if "text" in given:
+            return answer(await self._off_loop(_in_text, text(given, "text"), width, height))
+        name = text(given, "name") if "name" in given else "the file"
+        return answer(await self._off_loop(_in_file, _data(given), name[:200], width, height))
+
+
+def _data(given: JsonObject) -> bytes:
+    if "data" not in given:
+        raise RequestError("MISSING_FIELD", "either text or data is needed", field="data")
+    try:
+        data = base64.b64decode(text(given, "data"), validate=True)
+    except (binascii.Error, ValueError):
+        raise RequestError("WRONG_TYPE", "data is a file in base64", field="data") from None
+    if len(data) > MOST_BYTES:
+        raise RequestError(
+            "TOO_LARGE", f"a file may have {MOST_BYTES >> 20} MiB here at most", limit=MOST_BYTES
+        )
+    return data
+
+
+def _in_text(pasted_text: str, width: int, height: int) -> dict[str, Any]:
+    """The place in a text: RE,IM or RE,IM,EXTENT in the forms that ``pasted`` knows, or the text of a file.
+
+    Raises:
+        RequestError: there is none; the message says what to change.
+    """
+    if "{" in pasted_text or "=" in pasted_text or pasted_text.count(":") > 1:
+        try:
+            return _in_file(pasted_text.encode(), "this text", width, height)
+        except RequestError:
+            if pasted_text.lstrip().startswith("{") or len(pasted_text.splitlines()) > 3:
+                raise
+    parts = pasted_text.split("," if "," in pasted_text else "\n")
+    parts = [part for part in parts if part.strip()]
+    if len(parts) != 3:
+        return _told(pasted.point(pasted_text), None)
+    return _told(pasted.point(",".join(parts[:2])), pasted.number(parts[2]))
+
+
+def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
+    """The place in a file, for a picture of this shape.
+
+    Raises:
+        RequestError: as ``opened``; BAD_FILE: no place of the Mandelbrot set.
+    """
+    given, found = opened(data, name)
+    if found is None:
+        if not isinstance(given.get("point"), str):
+            raise RequestError("BAD_FILE", f"{name} is JSON without a point, so that it names no place")
+        extent = next((_plain(given[field]) for field in _EXTENTS if field in given), None)
+        look = looks.LOOKS.get(str(given.get("look")), {}) | {
+            field: _text(given[field]) for field in looks.FIELDS if isinstance(given.get(field), str | Number)
+        }
+        return _told(pasted.point(given["point"]), extent, look)
+    if found.place is None and found.palette is not None and not found.refused:
+        look = {"palette": payload_palette(found.palette)}
+        return {"place": None, "look": look, "said": report.sentences(found, name, taken=tuple(look))}
+    place = place_of(found, name)
+    look = {} if found.palette is None else {"palette": payload_palette(found.palette)}
+    extent = place.delta(width, height)
+    return _told(f"{place.re},{place.im}", extent, look, report.sentences(found, name, extent, tuple(look)))
+
+
+def _text(value: object) -> str:
+    return value.text if isinstance(value, Number) else str(value)
+
+
+def _plain(value: object) -> str:
+    return pasted.number(_text(value))
+
+
+def _told(
+    point: str, extent: str | None, look: dict[str, str] | None = None, said: list[str] | None = None
+) -> dict[str, Any]:
+    re, im = point.split(",")
+    return {"place": {"re": re, "im": im, "extent": extent}, "look": look or {}, "said": said or []}

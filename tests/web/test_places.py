@@ -1,0 +1,72 @@
+"""Files that are dropped onto the page and points that are pasted: read by the code that the client has."""
+
+import base64
+
+import pytest
+
+from mandel.places.opened import place_of
+from mandel.places.read import found_in
+from mandel.places.text import MOST_BYTES
+
+KFR = "Re: -0.5\r\nIm: 0.25\r\nZoom: 4E30\r\nIterations: 10\r\n"
+
+
+def asked(web, name, data, **shape):
+    return web.post("/api/place", {"name": name, "data": base64.b64encode(data).decode(), **shape})
+
+
+@pytest.mark.parametrize(
+    "text, place",
+    [
+        ("-0.5, 0.25, 1e-30", ("-0.5", "0.25", "1e-30")),
+        ("-0.5\n0.25\n1e-30", ("-0.5", "0.25", "1e-30")),
+        ("-0.5 0.25", ("-0.5", "0.25", None)),
+        ("\u22120.5 + 0.25i", ("-0.5", "0.25", None)),
+        ('{"point": "-0.5,0.25", "end_delta": 1e-40}', ("-0.5", "0.25", "1e-40")),
+        ("Re: -0.5\nIm: 0.25", ("-0.5", "0.25", None)),
+        (KFR, ("-0.5", "0.25", "1e-30")),
+        ('[location]\nreal = "-0.5"\nimag = "0.25"\nzoom = "4e30"', ("-0.5", "0.25", "1e-30")),
+    ],
+)
+def test_pasted_text(web, text, place):
+    told = web.post("/api/place", {"text": text})
+    assert told.status == 200, told.body
+    assert tuple(value and value.lower() for value in told.json["place"].values()) == place
+
+
+@pytest.mark.parametrize(
+    "text", ["no place at all", "1, 2, 3, 4", "", '{"point": 3}', "a = b\nc = d\ne = f\ng"]
+)
+def test_text_without_a_place_is_refused_in_words(web, text):
+    told = web.post("/api/place", {"text": text})
+    assert told.status == 400 and told.json["error"]["message"]
+
+
+def test_a_file_has_the_extent_that_the_client_gives_it(web):
+    found = found_in(KFR, "a.kfr")
+    for width, height in ((1600, 900), (900, 1600)):
+        told = asked(web, "a.kfr", KFR.encode("utf-16"), width=width, height=height)
+        assert told.json["place"]["extent"] == place_of(found, "a.kfr").delta(width, height)
+    assert told.json["said"][0].startswith("a.kfr (Kalles Fraktaler)")
+
+
+def test_a_payload_brings_its_colours(web):
+    told = asked(web, "p.json", b'{"point": "0,1", "look": "copper", "relief": 0.25, "fps": 30}').json
+    assert told["look"] | {"relief": "0.25", "palette": "verdigris", "density": "0.8"} == told["look"]
+    assert "fps" not in told["look"]
+
+
+def test_a_palette_without_a_place(web):
+    told = asked(web, "a.gpl", b"GIMP Palette\nName: a\n#\n0 0 0\n255 128 0\n").json
+    assert told["place"] is None and told["look"]["palette"].endswith("ff8000")
+
+
+def test_another_formula_is_refused_by_name(web):
+    told = asked(web, "ship.kfr", (KFR + "FractalType: 1\r\n").encode())
+    assert told.status == 400 and "Burning Ship" in told.json["error"]["message"]
+
+
+def test_what_is_too_large_or_no_base64_is_refused(web):
+    assert asked(web, "a.kfr", bytes(MOST_BYTES + 1)).code == "TOO_LARGE"
+    assert web.post("/api/place", {"name": "a", "data": "%"}).code == "WRONG_TYPE"
+    assert web.post("/api/place", {}).code == "MISSING_FIELD"
