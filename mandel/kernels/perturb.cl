@@ -20,6 +20,8 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // Scaled steps begin below |z| = 2^PLAIN_Z_EXPONENT; plain steps begin again from 2^PLAIN_AGAIN on.
 #define LEAST_PLAIN_SQUARE power2(2 * PLAIN_Z_EXPONENT)
 #define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
+// Of |z / (dz/du)|^2 at a start after a rebase that a sample might have done later; u is 0.5 to 1 at the grid's rim.
+#define MOST_LEVER 4
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // About log2 of the root of v > 0.
@@ -87,11 +89,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 
     // The cycle test, at rebases: a sample that returns to exactly the state seen_* can never escape. After Brent, a
     // new state is saved whenever the count has doubled since the last one.
-    const int4 begin = as_int4(start[0]);  // m, n, exponent, terms (common_start.cl)
-    Parked parked = {
-        .m = begin.x, .n = begin.y, .e = begin.z, .g = begin.z + scale_exponent - unit_exponent,
-        .seen_x = NAN, .seen_y = NAN, .seen_n = 1,
-    };
+    Parked parked = {.seen_x = NAN, .seen_y = NAN, .seen_n = 1};
     V x, y;
     int m;
     E n;
@@ -102,39 +100,60 @@ void perturb(__global const double *across, __global const double *down, __globa
     bool scaled, even = true;  // even: all lanes have the same e
 #endif
     V dx = 0, dy = 0;
-    E g = parked.g;
-    M apart;   // lanes that go on in plain double; they are not among the pending ones
+    E g;
+    M apart = 0;   // lanes that go on in plain double; they are not among the pending ones
     {
         const double to_unit = power2(scale_exponent - unit_exponent);
         const V ux = cx * to_unit, uy = cy * to_unit;
-        parked.x = parked.y = 0;
-        for (int k = begin.w; k > 0; --k) {
-            const double2 term = start[k];
-            const V dt = fma(dx, ux, fma(-dy, uy, parked.x));
-            dy = fma(dx, uy, fma(dy, ux, parked.y));
-            dx = dt;
-            const V t = fma(parked.x, ux, fma(-parked.y, uy, (V)(term.x)));
-            parked.y = fma(parked.x, uy, fma(parked.y, ux, (V)(term.y)));
-            parked.x = t;
-        }
-        dx *= unit;
-        dy *= unit;
-        parked.dx = dx;
-        parked.dy = dy;
-        double2 z = orbit[begin.x];
-        double to_plain = 1;
+        const V length = sqrt(NORM(ux, uy));
+        V power = length;  // |u|^SERIES_TERMS
+        for (int k = 1; k < SERIES_TERMS; k *= 2) power *= power;
+        // The latest start at which a sample's own dz/du is as large as it needs to be there (common_start.cl).
+        M left = pending;
+        for (int stage = STARTS - 1; ANY(left); --stage) {
+            __global const double2 *from = start + stage * START_LENGTH;
+            const double2 rest = from[1];
+            if (stage > 0 && !ANY(left & (rest.x * power <= rest.y))) continue;
+            const int4 begin = as_int4(from[0]);  // m, n, exponent, terms
+            V zx = 0, zy = 0;
+            dx = dy = 0;
+            for (int k = 2 * begin.w; k > 0; k -= 2) {
+                const double2 term = from[k];
+                const V dt = fma(dx, ux, fma(-dy, uy, zx));
+                dy = fma(dx, uy, fma(dy, ux, zy));
+                dx = dt;
+                const V t = fma(zx, ux, fma(-zy, uy, (V)(term.x)));
+                zy = fma(zx, uy, fma(zy, ux, (V)(term.y)));
+                zx = t;
+            }
+            const V slope = NORM(dx, dy);
+            dx *= unit;
+            dy *= unit;
+            g = begin.z + scale_exponent - unit_exponent;
+            double2 z = orbit[begin.x];
+            double to_plain = 1;
 #if DEEP
-        z *= power2(orbit_exponent[begin.x]);
-        to_plain = power2(begin.z);
+            z *= power2(orbit_exponent[begin.x]);
+            to_plain = power2(begin.z);
 #endif
-        x = fma(parked.x, (V)(to_plain), (V)(z.x));
-        y = fma(parked.y, (V)(to_plain), (V)(z.y));
-        apart = pending & GROWN_ENOUGH(NORM(x, y), dx, dy, parked.g);
+            x = fma(zx, (V)(to_plain), (V)(z.x));
+            y = fma(zy, (V)(to_plain), (V)(z.y));
+            M here = left, grown = GROWN_ENOUGH(NORM(x, y), dx, dy, g);
+            if (stage > 0) {
+                V needed = 0;
+                for (int k = 2 * begin.w; k > 0; k -= 2) needed = fma(needed, length, (V)(from[k + 1].x));
+                needed = fma(rest.x, power, needed);
+                // And what blocks neglect of z must not be more, beside dz/du, than what they neglect of other samples.
+                here = here & (needed * needed <= slope) & (grown | (NORM(zx, zy) <= MOST_LEVER * slope));
+            }
+            left = left & NOT(here);
+            grown = here & grown;
+            apart = apart | grown;
+            PARK(
+                parked, here, grown ? x : zx, grown ? y : zy, grown ? (E)(0) : (E)(begin.z),
+                grown ? (E)(0) : (E)(begin.x), (E)(begin.y))
+        }
         pending = pending & NOT(apart);
-        parked.x = apart ? x : parked.x;
-        parked.y = apart ? y : parked.y;
-        parked.e = apart ? (E)(0) : parked.e;
-        parked.m = apart ? (E)(0) : parked.m;
     }
     M turn = 0;  // lanes that go first, of those that are pending
     int next_trial = INT_MAX;       // of a proof of interior
