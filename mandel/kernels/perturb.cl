@@ -20,7 +20,25 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // Scaled steps begin below |z| = 2^PLAIN_Z_EXPONENT; plain steps begin again from 2^PLAIN_AGAIN on.
 #define LEAST_PLAIN_SQUARE power2(2 * PLAIN_Z_EXPONENT)
 #define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
+// Single steps that a group takes in one go, with the tests at their end; where a lane has rebased or escaped in
+// between, they are taken again one by one. MOST_QUICK of them where z is so far beyond the reach of the shortest
+// block, 2^8 in |z|^2, that none will soon be allowed; else as many as that block has.
+#define QUICK (WIDTH > 1 && !DEEP)
+#define MOST_QUICK 16
+#define BEYOND (8 << REACH_BITS)
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
+
+// One iteration with z as a plain number, from the reference's entry ``from``.
+#define PLAIN_STEP(from) \
+    { \
+        const V tx_ = fma((V)(2.0), (V)((from).x), x), ty_ = fma((V)(2.0), (V)((from).y), y); \
+        const V ux_ = tx_ + x, uy_ = ty_ + y, vx_ = fma(ux_, dx, fma(-uy_, dy, own_unit)); \
+        const V rx_ = fma(tx_, x, fma(-ty_, y, px)); \
+        y = fma(tx_, y, fma(ty_, x, py)); \
+        x = rx_; \
+        dy = fma(ux_, dy, uy_ * dx); \
+        dx = vx_; \
+    }
 
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
@@ -284,7 +302,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 continue;
             }
             // The longest block that all samples of the group may take; level -1: a single step.
-            int level = -1, block = 0;
+            int level = -1, block = 0, quick = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
                 if (--budget < 0) {  // the next round begins with these lanes
@@ -308,11 +326,42 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 size_log = greatest_exponent(rough_log((V)(greatest(size))));
                 while (level + 1 < most && size_log < allowed[level + 1]) ++level;
+#if QUICK
+                if (level < 0 && edges == 0)
+                    quick = ((m - 1) & (MOST_QUICK - 1)) == 0 && size_log - BEYOND > allowed[0] ? MOST_QUICK : 1 << LOW;
+#endif
                 block += level;
             }
             const V old_x = x, old_y = y;
-            const int length = level < 0 ? 1 : 1 << (LOW + level);
+            int length = level < 0 ? 1 : 1 << (LOW + level);
             const V old_dx = dx, old_dy = dy;
+#if QUICK
+            bool quickly = false;
+            // What is taken follows from m and the lanes' states alone: a round may end before any of them.
+            for (int steps = quick; steps > 0 && !quickly; steps = steps > 1 << LOW ? 1 << LOW : 0) {
+                if (min(last - m - 1, left) < steps) continue;
+                M signs = 0;  // negative where |Z + z| < |z|: |Z|^2 / 2 + Re(conj(Z) z) has that sign
+                for (int k = 1; k <= steps; ++k) {
+                    const double2 z = orbit[m + k - 1], next = orbit[m + k];
+                    PLAIN_STEP(z)
+                    signs |= AS_BITS(fma((V)(next.x), x, fma((V)(next.y), y, (V)(0.5 * NORM(next.x, next.y)))));
+                }
+                const double2 z = orbit[m + steps];
+                quickly = !ANY(active & ((signs < 0) | NOT(NORM(x + z.x, y + z.y) <= limit)));
+                if (quickly) {
+                    length = steps;
+#if ROUNDS
+                    budget -= steps >> LOW;
+#endif
+                } else {
+                    x = old_x;
+                    y = old_y;
+                    dx = old_dx;
+                    dy = old_dy;
+                }
+            }
+            if (!quickly)
+#endif
 #if DEEP
             const bool was_scaled = scaled;
             if (scaled) {
@@ -384,14 +433,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 if (orbit_exponent[m] != 0) z *= power2(orbit_exponent[m]);
 #endif
-                const V tx = fma((V)(2.0), (V)(z.x), x), ty = fma((V)(2.0), (V)(z.y), y);
-                const V rx = fma(tx, x, fma(-ty, y, px));
-                y = fma(tx, y, fma(ty, x, py));
-                x = rx;
-                const V ux = tx + old_x, uy = ty + old_y;
-                const V vx = fma(ux, dx, fma(-uy, dy, own_unit));
-                dy = fma(ux, dy, uy * dx);
-                dx = vx;
+                PLAIN_STEP(z)
             } else {
                 const double8 t = blocks[block];
                 const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
@@ -421,9 +463,9 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
             {
                 const V most = fmax(fabs(dx), fabs(dy));
-                if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0))))
-                    normalise(&dx, &dy, &g, scale_exponent);
-                own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
+                const bool far = ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0)));
+                if (far) normalise(&dx, &dy, &g, scale_exponent);
+                if (DEEP || far) own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
             }
             m += length;
             n += length;
@@ -479,7 +521,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
-            if (m % 8 == 0) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
+            if (m % 8 == 0 || length >= 8) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
