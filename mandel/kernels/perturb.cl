@@ -28,17 +28,19 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define BEYOND (8 << REACH_BITS)
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
-// One iteration with z as a plain number, from the reference's entry ``from``.
-#define PLAIN_STEP(from) \
+// One iteration with z as a plain number, from the reference's entry ``from``. ux_, uy_: 2 (Z + z).
+#define PLAIN_STEP(from, look) \
     { \
-        const V tx_ = fma((V)(2.0), (V)((from).x), x), ty_ = fma((V)(2.0), (V)((from).y), y); \
-        const V ux_ = tx_ + x, uy_ = ty_ + y, vx_ = fma(ux_, dx, fma(-uy_, dy, own_unit)); \
-        const V rx_ = fma(tx_, x, fma(-ty_, y, px)); \
+        const V tx_ = ((from).x + (from).x) + x, ty_ = ((from).y + (from).y) + y, ux_ = tx_ + x, uy_ = ty_ + y; \
+        const V vx_ = fma(ux_, dx, fma(-uy_, dy, own_unit)), rx_ = fma(tx_, x, fma(-ty_, y, px)); \
+        look \
         y = fma(tx_, y, fma(ty_, x, py)); \
         x = rx_; \
         dy = fma(ux_, dy, uy_ * dx); \
         dx = vx_; \
     }
+// For PLAIN_STEP: signs becomes negative where |Z + z| < |z|, as |Z + z|^2 - |z|^2 = Re(conj(Z) (Z + 2 z)) then is.
+#define LOOK(from) signs |= AS_BITS(fma((V)((from).x), ux_ - (from).x, (from).y * (uy_ - (from).y)));
 
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
@@ -340,12 +342,8 @@ void perturb(__global const double *across, __global const double *down, __globa
             // What is taken follows from m and the lanes' states alone: a round may end before any of them.
             for (int steps = quick; steps > 0 && !quickly; steps = steps > 1 << LOW ? 1 << LOW : 0) {
                 if (min(last - m - 1, left) < steps) continue;
-                M signs = 0;  // negative where |Z + z| < |z|: |Z|^2 / 2 + Re(conj(Z) z) has that sign
-                for (int k = 1; k <= steps; ++k) {
-                    const double2 z = orbit[m + k - 1], next = orbit[m + k];
-                    PLAIN_STEP(z)
-                    signs |= AS_BITS(fma((V)(next.x), x, fma((V)(next.y), y, (V)(0.5 * NORM(next.x, next.y)))));
-                }
+                M signs = 0;
+                for (int k = 0; k < steps; ++k) PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
                 const double2 z = orbit[m + steps];
                 quickly = !ANY(active & ((signs < 0) | NOT(NORM(x + z.x, y + z.y) <= limit)));
                 if (quickly) {
@@ -433,7 +431,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 if (orbit_exponent[m] != 0) z *= power2(orbit_exponent[m]);
 #endif
-                PLAIN_STEP(z)
+                PLAIN_STEP(z, )
             } else {
                 const double8 t = blocks[block];
                 const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
