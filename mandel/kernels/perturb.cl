@@ -185,6 +185,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 old_y = y;
             }
             turn = 0;
+            V own_unit = unit * powers2(scale_exponent - g), to_plain = powers2(g);
             while (ANY(apart)) {
                 const M over = apart & (done >= (E)maxiter);
                 if (ANY(over)) {
@@ -207,17 +208,21 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 V x0 = x, y0 = y;
                 V dx0 = dx, dy0 = dy;
-                const V own_unit = unit * powers2(scale_exponent - g);
                 V least = INFINITY;  // |dz/dc|, or a little less
                 for (int part = 0; part < APART_STEPS; part += 4) {
                     for (int k = 0; k < 4; ++k) APART_STEP(x, y, dx, dy)
-                    least = fmin(least, fmax(fabs(dx), fabs(dy)));
+                    const V size = LARGER(fabs(dx), fabs(dy));
+                    least = size < least ? size : least;
                 }
                 V norm = NORM(x, y);
                 ++blocks;
-                const V derivative = least * powers2(g);
-                parked.lost += apart ? 1.0 / derivative : (V)(0.0);
-                const M weak = apart & NOT((derivative >= FIRM) & (parked.lost <= MOST_LOST));
+                const V derivative = least * to_plain;
+                const M losing = apart & (derivative < LARGE);
+                M weak = apart & NOT(derivative >= FIRM);
+                if (ANY(losing)) {
+                    parked.lost += losing ? 1.0 / derivative : (V)(0.0);
+                    weak = weak | apart & NOT(parked.lost <= MOST_LOST);
+                }
                 if (ANY(weak)) {
                     parked.x = weak ? x0 : parked.x;
                     parked.y = weak ? y0 : parked.y;
@@ -247,7 +252,11 @@ void perturb(__global const double *across, __global const double *down, __globa
                     gone = gone & NOT(now);
                 }
                 done += APART_STEPS;
-                if (ANY(apart & (fmax(fabs(dx), fabs(dy)) > 0x1p200))) normalise(&dx, &dy, &g, scale_exponent);
+                if (ANY(apart & (LARGER(fabs(dx), fabs(dy)) > 0x1p200))) {
+                    normalise(&dx, &dy, &g, scale_exponent);
+                    own_unit = unit * powers2(scale_exponent - g);
+                    to_plain = powers2(g);
+                }
                 if (blocks < due) continue;
                 const V u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
                 const M near = apart & (moved < (V)(NEAR * NEAR));
