@@ -22,7 +22,27 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
 // Of |z / (dz/du)|^2 at a start after a rebase that a sample might have done later; u is 0.5 to 1 at the grid's rim.
 #define MOST_LEVER 4
+// Single steps that a group takes in one go, with the tests at their end; where a lane has rebased or escaped in
+// between, they are taken again one by one. MOST_QUICK of them where z is so far beyond the reach of the shortest
+// block, 2^8 in |z|^2, that none will soon be allowed; else as many as that block has.
+#define QUICK (WIDTH > 1 && !DEEP)
+#define MOST_QUICK 16
+#define BEYOND (8 << REACH_BITS)
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
+
+// One iteration with z as a plain number, from the reference's entry ``from``. ux_, uy_: 2 (Z + z).
+#define PLAIN_STEP(from, look) \
+    { \
+        const V tx_ = ((from).x + (from).x) + x, ty_ = ((from).y + (from).y) + y, ux_ = tx_ + x, uy_ = ty_ + y; \
+        const V vx_ = fma(ux_, dx, fma(-uy_, dy, own_unit)), rx_ = fma(tx_, x, fma(-ty_, y, px)); \
+        look \
+        y = fma(tx_, y, fma(ty_, x, py)); \
+        x = rx_; \
+        dy = fma(ux_, dy, uy_ * dx); \
+        dx = vx_; \
+    }
+// For PLAIN_STEP: signs becomes negative where |Z + z| < |z|, as |Z + z|^2 - |z|^2 = Re(conj(Z) (Z + 2 z)) then is.
+#define LOOK(from) signs |= AS_BITS(fma((V)((from).x), ux_ - (from).x, (from).y * (uy_ - (from).y)));
 
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
@@ -184,6 +204,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 old_y = y;
             }
             turn = 0;
+            V own_unit = unit * powers2(scale_exponent - g), to_plain = powers2(g);
             while (ANY(apart)) {
                 const M over = apart & (done >= (E)maxiter);
                 if (ANY(over)) {
@@ -206,17 +227,21 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 V x0 = x, y0 = y;
                 V dx0 = dx, dy0 = dy;
-                const V own_unit = unit * powers2(scale_exponent - g);
                 V least = INFINITY;  // |dz/dc|, or a little less
                 for (int part = 0; part < APART_STEPS; part += 4) {
                     for (int k = 0; k < 4; ++k) APART_STEP(x, y, dx, dy)
-                    least = fmin(least, fmax(fabs(dx), fabs(dy)));
+                    const V size = LARGER(fabs(dx), fabs(dy));
+                    least = size < least ? size : least;
                 }
                 V norm = NORM(x, y);
                 ++blocks;
-                const V derivative = least * powers2(g);
-                parked.lost += apart ? 1.0 / derivative : (V)(0.0);
-                const M weak = apart & NOT((derivative >= FIRM) & (parked.lost <= MOST_LOST));
+                const V derivative = least * to_plain;
+                const M losing = apart & (derivative < LARGE);
+                M weak = apart & NOT(derivative >= FIRM);
+                if (ANY(losing)) {
+                    parked.lost += losing ? 1.0 / derivative : (V)(0.0);
+                    weak = weak | apart & NOT(parked.lost <= MOST_LOST);
+                }
                 if (ANY(weak)) {
                     parked.x = weak ? x0 : parked.x;
                     parked.y = weak ? y0 : parked.y;
@@ -246,7 +271,11 @@ void perturb(__global const double *across, __global const double *down, __globa
                     gone = gone & NOT(now);
                 }
                 done += APART_STEPS;
-                if (ANY(apart & (fmax(fabs(dx), fabs(dy)) > 0x1p200))) normalise(&dx, &dy, &g, scale_exponent);
+                if (ANY(apart & (LARGER(fabs(dx), fabs(dy)) > 0x1p200))) {
+                    normalise(&dx, &dy, &g, scale_exponent);
+                    own_unit = unit * powers2(scale_exponent - g);
+                    to_plain = powers2(g);
+                }
                 if (blocks < due) continue;
                 const V u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
                 const M near = apart & (moved < (V)(NEAR * NEAR));
@@ -303,7 +332,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 continue;
             }
             // The longest block that all samples of the group may take; level -1: a single step.
-            int level = -1, block = 0;
+            int level = -1, block = 0, quick = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
                 if (--budget < 0) {  // the next round begins with these lanes
@@ -327,11 +356,38 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 size_log = greatest_exponent(rough_log((V)(greatest(size))));
                 while (level + 1 < most && size_log < allowed[level + 1]) ++level;
+#if QUICK
+                if (level < 0 && edges == 0)
+                    quick = ((m - 1) & (MOST_QUICK - 1)) == 0 && size_log - BEYOND > allowed[0] ? MOST_QUICK : 1 << LOW;
+#endif
                 block += level;
             }
             const V old_x = x, old_y = y;
-            const int length = level < 0 ? 1 : 1 << (LOW + level);
+            int length = level < 0 ? 1 : 1 << (LOW + level);
             const V old_dx = dx, old_dy = dy;
+#if QUICK
+            bool quickly = false;
+            // What is taken follows from m and the lanes' states alone: a round may end before any of them.
+            for (int steps = quick; steps > 0 && !quickly; steps = steps > 1 << LOW ? 1 << LOW : 0) {
+                if (min(last - m - 1, left) < steps) continue;
+                M signs = 0;
+                for (int k = 0; k < steps; ++k) PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
+                const double2 z = orbit[m + steps];
+                quickly = !ANY(active & ((signs < 0) | NOT(NORM(x + z.x, y + z.y) <= limit)));
+                if (quickly) {
+                    length = steps;
+#if ROUNDS
+                    budget -= steps >> LOW;
+#endif
+                } else {
+                    x = old_x;
+                    y = old_y;
+                    dx = old_dx;
+                    dy = old_dy;
+                }
+            }
+            if (!quickly)
+#endif
 #if DEEP
             const bool was_scaled = scaled;
             if (scaled) {
@@ -403,14 +459,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 if (orbit_exponent[m] != 0) z *= power2(orbit_exponent[m]);
 #endif
-                const V tx = fma((V)(2.0), (V)(z.x), x), ty = fma((V)(2.0), (V)(z.y), y);
-                const V rx = fma(tx, x, fma(-ty, y, px));
-                y = fma(tx, y, fma(ty, x, py));
-                x = rx;
-                const V ux = tx + old_x, uy = ty + old_y;
-                const V vx = fma(ux, dx, fma(-uy, dy, own_unit));
-                dy = fma(ux, dy, uy * dx);
-                dx = vx;
+                PLAIN_STEP(z, )
             } else {
                 const double8 t = blocks[block];
                 const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
@@ -440,9 +489,9 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
             {
                 const V most = fmax(fabs(dx), fabs(dy));
-                if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0))))
-                    normalise(&dx, &dy, &g, scale_exponent);
-                own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
+                const bool far = ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0)));
+                if (far) normalise(&dx, &dy, &g, scale_exponent);
+                if (DEEP || far) own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
             }
             m += length;
             n += length;
@@ -498,7 +547,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
-            if (m % 8 == 0) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
+            if (m % 8 == 0 || length >= 8) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
