@@ -133,7 +133,7 @@ void perturb(__global const double *across, __global const double *down, __globa
         for (int stage = STARTS - 1; ANY(left); --stage) {
             __global const double2 *from = start + stage * START_LENGTH;
             const double2 rest = from[1];
-            if (stage > 0 && !ANY(left & (rest.x * power <= rest.y))) continue;
+            if (stage > 0 && (rest.y == 0 || !ANY(left & (rest.x * power <= rest.y)))) continue;
             const int4 begin = as_int4(from[0]);  // m, n, exponent, terms
             V zx = 0, zy = 0;
             dx = dy = 0;

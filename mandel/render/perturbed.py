@@ -28,8 +28,8 @@ from mandel.render.tally import Tally, following
 _CPU_TILE, _GPU_TILE = (LOCKSTEP_COLS, LOCKSTEP_ROWS), (1, 1)
 # The samples of a warp are neighbours, so that they mostly take the same steps.
 _GPU_GROUP = (8, 4)
-# A runtime may keep the private memory of a whole group on one thread's stack: some kilobytes for each item.
-_CPU_GROUP = 1, 1
+# Some runtimes keep the private memory of a whole group on a thread's stack, some kilobytes an item: few items.
+_CPU_GROUP = 4, 1
 # Work items that share the terms of the series with which all samples begin.
 _CPU_SERIES_GROUP, _GPU_SERIES_GROUP = 1, SERIES_TERMS
 # Steps that all samples may have in common: some 30 ms.
