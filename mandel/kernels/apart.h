@@ -18,8 +18,8 @@
 #define LARGE 0x1p20      // where dz/dc is larger, nothing is lost: 2^31 steps would lose 2^-42 px
 #define LARGER(a, b) ((a) > (b) ? (a) : (b))
 // Lanes come here with a derivative that is larger by some steps, also after the next step: norm is |z|^2.
-#define GROWN_ENOUGH(norm, dx, dy, g) \
-    (fmin(4 * (norm), (V)(1.0)) * NORM(dx, dy) >= 0x1p16 * FIRM * FIRM * powers2(-2 * (g)))
+#define ENOUGH(g) (0x1p16 * FIRM * FIRM * powers2(-2 * (g)))
+#define GROWN_ENOUGH(norm, dx, dy, enough) (fmin(4 * (norm), (V)(1.0)) * NORM(dx, dy) >= (enough))
 #define MOST_TRIAL (1 << 24)
 
 #define APART_STEP(x, y, dx, dy) \

@@ -44,6 +44,8 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // For PLAIN_STEP: signs becomes negative where |Z + z| < |z|, as |Z + z|^2 - |z|^2 = Re(conj(Z) (Z + 2 z)) then is.
 #define LOOK(from) signs |= AS_BITS(fma((V)((from).x), ux_ - (from).x, (from).y * (uy_ - (from).y)));
 
+#define FAR(size) (((size) > 0x1p200) | ((size) < 0x1p-200) & ((size) > 0))  // of dz/dc: time to change its exponent
+
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
 {
@@ -158,7 +160,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
             x = fma(zx, (V)(to_plain), (V)(z.x));
             y = fma(zy, (V)(to_plain), (V)(z.y));
-            M here = left, grown = GROWN_ENOUGH(NORM(x, y), dx, dy, g);
+            M here = left, grown = GROWN_ENOUGH(NORM(x, y), dx, dy, ENOUGH(g));
             if (stage > 0) {
                 V needed = 0;
                 for (int k = 2 * begin.w; k > 0; k -= 2) needed = fma(needed, length, (V)(from[k + 1].x));
@@ -320,7 +322,7 @@ void perturb(__global const double *across, __global const double *down, __globa
         dx = parked.dx;
         dy = parked.dy;
         g = parked.g;
-        V own_unit = unit * powers2(scale_exponent - g);
+        V own_unit = unit * powers2(scale_exponent - g), enough = ENOUGH(g);
         while (ANY(active)) {
             if (left <= 0) {
                 const M over = active & (n >= (E)maxiter);
@@ -362,23 +364,45 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 block += level;
             }
-            const V old_x = x, old_y = y;
+            V old_x = x, old_y = y;
             int length = level < 0 ? 1 : 1 << (LOW + level);
-            const V old_dx = dx, old_dy = dy;
+            V old_dx = dx, old_dy = dy;
 #if QUICK
-            bool quickly = false;
+            bool quickly = false, through = false;
             // What is taken follows from m and the lanes' states alone: a round may end before any of them.
             for (int steps = quick; steps > 0 && !quickly; steps = steps > 1 << LOW ? 1 << LOW : 0) {
-                if (min(last - m - 1, left) < steps) continue;
-                M signs = 0;
-                for (int k = 0; k < steps; ++k) PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
-                const double2 z = orbit[m + steps];
-                quickly = !ANY(active & ((signs < 0) | NOT(NORM(x + z.x, y + z.y) <= limit)));
-                if (quickly) {
-                    length = steps;
+                while (min(last - m - 1, left) >= steps) {
+                    M signs = 0;
+                    for (int k = 0; k < steps; ++k) PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
+                    const double2 z = orbit[m + steps];
+                    const V sum_x = x + z.x, sum_y = y + z.y, sum = NORM(sum_x, sum_y);
+                    const M failed = (signs < 0) | NOT(sum <= limit);
+                    M busy = failed | (sum < NORM(x, y)) | FAR(LARGER(fabs(dx), fabs(dy)));
+                    if (steps >= 8) busy = busy | GROWN_ENOUGH(sum, dx, dy, enough);
+                    through = !ANY(active & busy);
+                    if (!through) {
+                        quickly = !ANY(active & failed);
+                        break;
+                    }
+                    m += steps;
+                    n += steps;
+                    left -= steps;
+                    old_x = x;
+                    old_y = y;
+                    old_dx = dx;
+                    old_dy = dy;
+                    if (steps < MOST_QUICK || !LANE_L(active, leader)) break;
 #if ROUNDS
                     budget -= steps >> LOW;
+                    if (budget < 0) break;
 #endif
+                    const double size = NORM(LANE_D(x, leader), LANE_D(y, leader));
+                    if (ROUGH_LOG(size) - BEYOND <= reach[first_block((m - 1) >> LOW, tops)]) break;
+                    through = false;
+                }
+                if (through) break;
+                if (quickly) {
+                    length = steps;
                 } else {
                     x = old_x;
                     y = old_y;
@@ -386,6 +410,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     dy = old_dy;
                 }
             }
+            if (through) continue;
             if (!quickly)
 #endif
 #if DEEP
@@ -488,10 +513,12 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
 #endif
             {
-                const V most = fmax(fabs(dx), fabs(dy));
-                const bool far = ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0)));
+                const bool far = ANY(active & FAR(fmax(fabs(dx), fabs(dy))));
                 if (far) normalise(&dx, &dy, &g, scale_exponent);
-                if (DEEP || far) own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
+                if (DEEP || far) {  // scaled steps change g as well
+                    own_unit = unit * powers2(scale_exponent - g);
+                    enough = ENOUGH(g);
+                }
             }
             m += length;
             n += length;
@@ -547,7 +574,7 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
-            if (m % 8 == 0 || length >= 8) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
+            if (m % 8 == 0 || length >= 8) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, enough);
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
@@ -588,7 +615,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 parked.seen_n = save ? n : parked.seen_n;
                 // Only with z as a plain number: a scaled lane keeps it with an exponent.
                 const M leave = back & NOT(stay | same | bound) & (new_e == 0) & (parked.lost <= MOST_LOST)
-                                & GROWN_ENOUGH(full, dx, dy, g);
+                                & GROWN_ENOUGH(full, dx, dy, enough);
                 apart = apart | leave;
                 pending = pending & NOT(leave);
                 // Such a sample is interior: it gets maxiter as its count at once.
