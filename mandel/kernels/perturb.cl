@@ -22,18 +22,21 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
 // Of |z / (dz/du)|^2 at a start after a rebase that a sample might have done later; u is 0.5 to 1 at the grid's rim.
 #define MOST_LEVER 4
-// Single steps that a group takes in one go, with the tests at their end; where a lane has rebased or escaped in
-// between, they are taken again one by one. MOST_QUICK of them where z is so far beyond the reach of the shortest
-// block, 2^8 in |z|^2, that none will soon be allowed; else as many as that block has.
+// Single steps that a group takes in one go, with the tests at their end; where a lane had to rebase, to go apart or
+// to escape in between, they are taken again one by one. So a lane does the same as by single steps. MOST_QUICK of them
+// where z is so far BEYOND the reach of the shortest block that none will soon be allowed; else as many as that block
+// has.
 #define QUICK (WIDTH > 1 && !DEEP)
 #define MOST_QUICK 16
-#define BEYOND (8 << REACH_BITS)
+#define BEYOND (16 << REACH_BITS)  // 2^8 in |z|
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
+// 2 z + w. Many lanes share z, so that CPUs need no multiplication; GPUs have one instruction for all of it.
+#define TWICE(z, w) (WIDTH > 1 ? ((z) + (z)) + (w) : fma((V)(2.0), (V)(z), w))
 // One iteration with z as a plain number, from the reference's entry ``from``. ux_, uy_: 2 (Z + z).
 #define PLAIN_STEP(from, look) \
     { \
-        const V tx_ = ((from).x + (from).x) + x, ty_ = ((from).y + (from).y) + y, ux_ = tx_ + x, uy_ = ty_ + y; \
+        const V tx_ = TWICE((from).x, x), ty_ = TWICE((from).y, y), ux_ = tx_ + x, uy_ = ty_ + y; \
         const V vx_ = fma(ux_, dx, fma(-uy_, dy, own_unit)), rx_ = fma(tx_, x, fma(-ty_, y, px)); \
         look \
         y = fma(tx_, y, fma(ty_, x, py)); \
@@ -44,6 +47,8 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // For PLAIN_STEP: signs becomes negative where |Z + z| < |z|, as |Z + z|^2 - |z|^2 = Re(conj(Z) (Z + 2 z)) then is.
 #define LOOK(from) signs |= AS_BITS(fma((V)((from).x), ux_ - (from).x, (from).y * (uy_ - (from).y)));
 
+// What a CPU keeps until it changes, and a GPU makes anew each time, to spare registers.
+#define UNCHANGED(value, anew) (WIDTH > 1 ? (value) : (anew))
 #define FAR(size) (((size) > 0x1p200) | ((size) < 0x1p-200) & ((size) > 0))  // of dz/dc: time to change its exponent
 
 // About log2 of the root of v > 0.
@@ -229,6 +234,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 V x0 = x, y0 = y;
                 V dx0 = dx, dy0 = dy;
+                if (WIDTH == 1) own_unit = unit * powers2(scale_exponent - g);
                 V least = INFINITY;  // |dz/dc|, or a little less
                 for (int part = 0; part < APART_STEPS; part += 4) {
                     for (int k = 0; k < 4; ++k) APART_STEP(x, y, dx, dy)
@@ -237,7 +243,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 }
                 V norm = NORM(x, y);
                 ++blocks;
-                const V derivative = least * to_plain;
+                const V derivative = least * UNCHANGED(to_plain, powers2(g));
                 const M losing = apart & (derivative < LARGE);
                 M weak = apart & NOT(derivative >= FIRM);
                 if (ANY(losing)) {
@@ -372,13 +378,17 @@ void perturb(__global const double *across, __global const double *down, __globa
             // What is taken follows from m and the lanes' states alone: a round may end before any of them.
             for (int steps = quick; steps > 0 && !quickly; steps = steps > 1 << LOW ? 1 << LOW : 0) {
                 while (min(last - m - 1, left) >= steps) {
-                    M signs = 0;
-                    for (int k = 0; k < steps; ++k) PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
+                    M signs = 0, grown = 0;
+                    for (int k = 0; k < steps;) {
+                        const int whole = k;  // up to where the derivative is looked at
+                        for (; k < min(steps, whole + 8 - (m + whole) % 8); ++k)
+                            PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
+                        if ((m + k) % 8 == 0) grown |= NORM(dx, dy) >= enough;
+                    }
                     const double2 z = orbit[m + steps];
                     const V sum_x = x + z.x, sum_y = y + z.y, sum = NORM(sum_x, sum_y);
-                    const M failed = (signs < 0) | NOT(sum <= limit);
-                    M busy = failed | (sum < NORM(x, y)) | FAR(LARGER(fabs(dx), fabs(dy)));
-                    if (steps >= 8) busy = busy | GROWN_ENOUGH(sum, dx, dy, enough);
+                    const M failed = (signs < 0) | NOT(sum <= limit) | grown & (parked.lost <= MOST_LOST);
+                    const M busy = failed | (sum < NORM(x, y)) | FAR(LARGER(fabs(dx), fabs(dy)));
                     through = !ANY(active & busy);
                     if (!through) {
                         quickly = !ANY(active & failed);
@@ -574,7 +584,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
-            if (m % 8 == 0 || length >= 8) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, enough);
+            if (m % 8 == 0)
+                back = back | active & (parked.lost <= MOST_LOST)
+                              & GROWN_ENOUGH(full, dx, dy, UNCHANGED(enough, ENOUGH(g)));
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
@@ -615,7 +627,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 parked.seen_n = save ? n : parked.seen_n;
                 // Only with z as a plain number: a scaled lane keeps it with an exponent.
                 const M leave = back & NOT(stay | same | bound) & (new_e == 0) & (parked.lost <= MOST_LOST)
-                                & GROWN_ENOUGH(full, dx, dy, enough);
+                                & GROWN_ENOUGH(full, dx, dy, UNCHANGED(enough, ENOUGH(g)));
                 apart = apart | leave;
                 pending = pending & NOT(leave);
                 // Such a sample is interior: it gets maxiter as its count at once.
