@@ -12,12 +12,14 @@
 // as a sample that has just rebased. In the second case for good.
 #include "interior.h"
 
-#define APART_STEPS 8
+#define APART_STEPS 16
 #define FIRM 0x1p-20
-#define MOST_LOST 0x1p19  // 2^-31 px
+#define MOST_LOST 0x1p18  // 2^-31 px
+#define LARGE 0x1p20      // where dz/dc is larger, nothing is lost: 2^31 steps would lose 2^-42 px
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
 // Lanes come here with a derivative that is larger by some steps, also after the next step: norm is |z|^2.
-#define GROWN_ENOUGH(norm, dx, dy, g) \
-    (fmin(4 * (norm), (V)(1.0)) * NORM(dx, dy) >= 0x1p16 * FIRM * FIRM * powers2(-2 * (g)))
+#define ENOUGH(g) (0x1p16 * FIRM * FIRM * powers2(-2 * (g)))
+#define GROWN_ENOUGH(norm, dx, dy, enough) (fmin(4 * (norm), (V)(1.0)) * NORM(dx, dy) >= (enough))
 #define MOST_TRIAL (1 << 24)
 
 #define APART_STEP(x, y, dx, dy) \

@@ -15,6 +15,7 @@ inline E rough_log(V v)
 {
     return TO_E(AS_BITS(v) >> (52 - REACH_BITS)) - (1023 << REACH_BITS);
 }
+#define ROUGH_LOG(number) ((int)(as_long(number) >> (52 - REACH_BITS)) - (1023 << REACH_BITS))
 
 // The table's first block of those that start at m = 1 + (s << LOW); they lie together, shortest first. The same
 // formula is in mandel/plan/bla_table.py; tests/render/test_contract.py compares them.

@@ -49,6 +49,8 @@ AXIS_ALIGNED, ROTATED, POLAR_GEOMETRY, INDEXED = 0, 1, 2, 3
 PLAIN_Z_EXPONENT = -500
 # Terms of the series with which all samples of a grid begin (common_start.cl).
 SERIES_TERMS = 32
+# What it writes: so many places where samples may begin, each of so many double2.
+STARTS, START_LENGTH = 4, 2 + 2 * SERIES_TERMS
 # The table of blocks gives the reach R of a block as log2(R^2) with so many bits after the binary point.
 REACH_BITS = 12
 

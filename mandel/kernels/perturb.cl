@@ -20,7 +20,36 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // Scaled steps begin below |z| = 2^PLAIN_Z_EXPONENT; plain steps begin again from 2^PLAIN_AGAIN on.
 #define LEAST_PLAIN_SQUARE power2(2 * PLAIN_Z_EXPONENT)
 #define PLAIN_AGAIN (PLAIN_Z_EXPONENT + 20)
+// Of |z / (dz/du)|^2 at a start after a rebase that a sample might have done later; u is 0.5 to 1 at the grid's rim.
+#define MOST_LEVER 4
+// Single steps that a group takes in one go, with the tests at their end; where a lane had to rebase, to go apart or
+// to escape in between, they are taken again one by one. So a lane does the same as by single steps. MOST_QUICK of them
+// where z is so far BEYOND the reach of the shortest block that none will soon be allowed; else as many as that block
+// has.
+#define QUICK (WIDTH > 1 && !DEEP)
+#define MOST_QUICK 16
+#define BEYOND (16 << REACH_BITS)  // 2^8 in |z|
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
+
+// 2 z + w. Many lanes share z, so that CPUs need no multiplication; GPUs have one instruction for all of it.
+#define TWICE(z, w) (WIDTH > 1 ? ((z) + (z)) + (w) : fma((V)(2.0), (V)(z), w))
+// One iteration with z as a plain number, from the reference's entry ``from``. ux_, uy_: 2 (Z + z).
+#define PLAIN_STEP(from, look) \
+    { \
+        const V tx_ = TWICE((from).x, x), ty_ = TWICE((from).y, y), ux_ = tx_ + x, uy_ = ty_ + y; \
+        const V vx_ = fma(ux_, dx, fma(-uy_, dy, own_unit)), rx_ = fma(tx_, x, fma(-ty_, y, px)); \
+        look \
+        y = fma(tx_, y, fma(ty_, x, py)); \
+        x = rx_; \
+        dy = fma(ux_, dy, uy_ * dx); \
+        dx = vx_; \
+    }
+// For PLAIN_STEP: signs becomes negative where |Z + z| < |z|, as |Z + z|^2 - |z|^2 = Re(conj(Z) (Z + 2 z)) then is.
+#define LOOK(from) signs |= AS_BITS(fma((V)((from).x), ux_ - (from).x, (from).y * (uy_ - (from).y)));
+
+// What a CPU keeps until it changes, and a GPU makes anew each time, to spare registers.
+#define UNCHANGED(value, anew) (WIDTH > 1 ? (value) : (anew))
+#define FAR(size) (((size) > 0x1p200) | ((size) < 0x1p-200) & ((size) > 0))  // of dz/dc: time to change its exponent
 
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
@@ -87,11 +116,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 
     // The cycle test, at rebases: a sample that returns to exactly the state seen_* can never escape. After Brent, a
     // new state is saved whenever the count has doubled since the last one.
-    const int4 begin = as_int4(start[0]);  // m, n, exponent, terms (common_start.cl)
-    Parked parked = {
-        .m = begin.x, .n = begin.y, .e = begin.z, .g = begin.z + scale_exponent - unit_exponent,
-        .seen_x = NAN, .seen_y = NAN, .seen_n = 1,
-    };
+    Parked parked = {.seen_x = NAN, .seen_y = NAN, .seen_n = 1};
     V x, y;
     int m;
     E n;
@@ -102,39 +127,60 @@ void perturb(__global const double *across, __global const double *down, __globa
     bool scaled, even = true;  // even: all lanes have the same e
 #endif
     V dx = 0, dy = 0;
-    E g = parked.g;
-    M apart;   // lanes that go on in plain double; they are not among the pending ones
+    E g;
+    M apart = 0;   // lanes that go on in plain double; they are not among the pending ones
     {
         const double to_unit = power2(scale_exponent - unit_exponent);
         const V ux = cx * to_unit, uy = cy * to_unit;
-        parked.x = parked.y = 0;
-        for (int k = begin.w; k > 0; --k) {
-            const double2 term = start[k];
-            const V dt = fma(dx, ux, fma(-dy, uy, parked.x));
-            dy = fma(dx, uy, fma(dy, ux, parked.y));
-            dx = dt;
-            const V t = fma(parked.x, ux, fma(-parked.y, uy, (V)(term.x)));
-            parked.y = fma(parked.x, uy, fma(parked.y, ux, (V)(term.y)));
-            parked.x = t;
-        }
-        dx *= unit;
-        dy *= unit;
-        parked.dx = dx;
-        parked.dy = dy;
-        double2 z = orbit[begin.x];
-        double to_plain = 1;
+        const V length = sqrt(NORM(ux, uy));
+        V power = length;  // |u|^SERIES_TERMS
+        for (int k = 1; k < SERIES_TERMS; k *= 2) power *= power;
+        // The latest start at which a sample's own dz/du is as large as it needs to be there (common_start.cl).
+        M left = pending;
+        for (int stage = STARTS - 1; ANY(left); --stage) {
+            __global const double2 *from = start + stage * START_LENGTH;
+            const double2 rest = from[1];
+            if (stage > 0 && (rest.y == 0 || !ANY(left & (rest.x * power <= rest.y)))) continue;
+            const int4 begin = as_int4(from[0]);  // m, n, exponent, terms
+            V zx = 0, zy = 0;
+            dx = dy = 0;
+            for (int k = 2 * begin.w; k > 0; k -= 2) {
+                const double2 term = from[k];
+                const V dt = fma(dx, ux, fma(-dy, uy, zx));
+                dy = fma(dx, uy, fma(dy, ux, zy));
+                dx = dt;
+                const V t = fma(zx, ux, fma(-zy, uy, (V)(term.x)));
+                zy = fma(zx, uy, fma(zy, ux, (V)(term.y)));
+                zx = t;
+            }
+            const V slope = NORM(dx, dy);
+            dx *= unit;
+            dy *= unit;
+            g = begin.z + scale_exponent - unit_exponent;
+            double2 z = orbit[begin.x];
+            double to_plain = 1;
 #if DEEP
-        z *= power2(orbit_exponent[begin.x]);
-        to_plain = power2(begin.z);
+            z *= power2(orbit_exponent[begin.x]);
+            to_plain = power2(begin.z);
 #endif
-        x = fma(parked.x, (V)(to_plain), (V)(z.x));
-        y = fma(parked.y, (V)(to_plain), (V)(z.y));
-        apart = pending & GROWN_ENOUGH(NORM(x, y), dx, dy, parked.g);
+            x = fma(zx, (V)(to_plain), (V)(z.x));
+            y = fma(zy, (V)(to_plain), (V)(z.y));
+            M here = left, grown = GROWN_ENOUGH(NORM(x, y), dx, dy, ENOUGH(g));
+            if (stage > 0) {
+                V needed = 0;
+                for (int k = 2 * begin.w; k > 0; k -= 2) needed = fma(needed, length, (V)(from[k + 1].x));
+                needed = fma(rest.x, power, needed);
+                // And what blocks neglect of z must not be more, beside dz/du, than what they neglect of other samples.
+                here = here & (needed * needed <= slope) & (grown | (NORM(zx, zy) <= MOST_LEVER * slope));
+            }
+            left = left & NOT(here);
+            grown = here & grown;
+            apart = apart | grown;
+            PARK(
+                parked, here, grown ? x : zx, grown ? y : zy, grown ? (E)(0) : (E)(begin.z),
+                grown ? (E)(0) : (E)(begin.x), (E)(begin.y))
+        }
         pending = pending & NOT(apart);
-        parked.x = apart ? x : parked.x;
-        parked.y = apart ? y : parked.y;
-        parked.e = apart ? (E)(0) : parked.e;
-        parked.m = apart ? (E)(0) : parked.m;
     }
     M turn = 0;  // lanes that go first, of those that are pending
     int next_trial = INT_MAX;       // of a proof of interior
@@ -165,6 +211,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 old_y = y;
             }
             turn = 0;
+            V own_unit = unit * powers2(scale_exponent - g), to_plain = powers2(g);
             while (ANY(apart)) {
                 const M over = apart & (done >= (E)maxiter);
                 if (ANY(over)) {
@@ -187,17 +234,22 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 V x0 = x, y0 = y;
                 V dx0 = dx, dy0 = dy;
-                const V own_unit = unit * powers2(scale_exponent - g);
+                if (WIDTH == 1) own_unit = unit * powers2(scale_exponent - g);
                 V least = INFINITY;  // |dz/dc|, or a little less
                 for (int part = 0; part < APART_STEPS; part += 4) {
                     for (int k = 0; k < 4; ++k) APART_STEP(x, y, dx, dy)
-                    least = fmin(least, fmax(fabs(dx), fabs(dy)));
+                    const V size = LARGER(fabs(dx), fabs(dy));
+                    least = size < least ? size : least;
                 }
                 V norm = NORM(x, y);
                 ++blocks;
-                const V derivative = least * powers2(g);
-                parked.lost += apart ? 1.0 / derivative : (V)(0.0);
-                const M weak = apart & NOT((derivative >= FIRM) & (parked.lost <= MOST_LOST));
+                const V derivative = least * UNCHANGED(to_plain, powers2(g));
+                const M losing = apart & (derivative < LARGE);
+                M weak = apart & NOT(derivative >= FIRM);
+                if (ANY(losing)) {
+                    parked.lost += losing ? 1.0 / derivative : (V)(0.0);
+                    weak = weak | apart & NOT(parked.lost <= MOST_LOST);
+                }
                 if (ANY(weak)) {
                     parked.x = weak ? x0 : parked.x;
                     parked.y = weak ? y0 : parked.y;
@@ -227,7 +279,11 @@ void perturb(__global const double *across, __global const double *down, __globa
                     gone = gone & NOT(now);
                 }
                 done += APART_STEPS;
-                if (ANY(apart & (fmax(fabs(dx), fabs(dy)) > 0x1p200))) normalise(&dx, &dy, &g, scale_exponent);
+                if (ANY(apart & (LARGER(fabs(dx), fabs(dy)) > 0x1p200))) {
+                    normalise(&dx, &dy, &g, scale_exponent);
+                    own_unit = unit * powers2(scale_exponent - g);
+                    to_plain = powers2(g);
+                }
                 if (blocks < due) continue;
                 const V u = x - old_x, v = y - old_y, moved = fma(u, u, v * v);
                 const M near = apart & (moved < (V)(NEAR * NEAR));
@@ -272,7 +328,7 @@ void perturb(__global const double *across, __global const double *down, __globa
         dx = parked.dx;
         dy = parked.dy;
         g = parked.g;
-        V own_unit = unit * powers2(scale_exponent - g);
+        V own_unit = unit * powers2(scale_exponent - g), enough = ENOUGH(g);
         while (ANY(active)) {
             if (left <= 0) {
                 const M over = active & (n >= (E)maxiter);
@@ -284,7 +340,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 continue;
             }
             // The longest block that all samples of the group may take; level -1: a single step.
-            int level = -1, block = 0;
+            int level = -1, block = 0, quick = 0;
             if (((m - 1) & LOW_MASK) == 0) {
 #if ROUNDS
                 if (--budget < 0) {  // the next round begins with these lanes
@@ -308,11 +364,65 @@ void perturb(__global const double *across, __global const double *down, __globa
 #endif
                 size_log = greatest_exponent(rough_log((V)(greatest(size))));
                 while (level + 1 < most && size_log < allowed[level + 1]) ++level;
+#if QUICK
+                if (level < 0 && edges == 0)
+                    quick = ((m - 1) & (MOST_QUICK - 1)) == 0 && size_log - BEYOND > allowed[0] ? MOST_QUICK : 1 << LOW;
+#endif
                 block += level;
             }
-            const V old_x = x, old_y = y;
-            const int length = level < 0 ? 1 : 1 << (LOW + level);
-            const V old_dx = dx, old_dy = dy;
+            V old_x = x, old_y = y;
+            int length = level < 0 ? 1 : 1 << (LOW + level);
+            V old_dx = dx, old_dy = dy;
+#if QUICK
+            bool quickly = false, through = false;
+            // What is taken follows from m and the lanes' states alone: a round may end before any of them.
+            for (int steps = quick; steps > 0 && !quickly; steps = steps > 1 << LOW ? 1 << LOW : 0) {
+                while (min(last - m - 1, left) >= steps) {
+                    M signs = 0, grown = 0;
+                    for (int k = 0; k < steps;) {
+                        const int whole = k;  // up to where the derivative is looked at
+                        for (; k < min(steps, whole + 8 - (m + whole) % 8); ++k)
+                            PLAIN_STEP(orbit[m + k], LOOK(orbit[m + k]))
+                        if ((m + k) % 8 == 0) grown |= NORM(dx, dy) >= enough;
+                    }
+                    const double2 z = orbit[m + steps];
+                    const V sum_x = x + z.x, sum_y = y + z.y, sum = NORM(sum_x, sum_y);
+                    const M failed = (signs < 0) | NOT(sum <= limit) | grown & (parked.lost <= MOST_LOST);
+                    const M busy = failed | (sum < NORM(x, y)) | FAR(LARGER(fabs(dx), fabs(dy)));
+                    through = !ANY(active & busy);
+                    if (!through) {
+                        quickly = !ANY(active & failed);
+                        break;
+                    }
+                    m += steps;
+                    n += steps;
+                    left -= steps;
+                    old_x = x;
+                    old_y = y;
+                    old_dx = dx;
+                    old_dy = dy;
+                    if (steps < MOST_QUICK || !LANE_L(active, leader)) break;
+#if ROUNDS
+                    budget -= steps >> LOW;
+                    if (budget < 0) break;
+#endif
+                    const double size = NORM(LANE_D(x, leader), LANE_D(y, leader));
+                    if (ROUGH_LOG(size) - BEYOND <= reach[first_block((m - 1) >> LOW, tops)]) break;
+                    through = false;
+                }
+                if (through) break;
+                if (quickly) {
+                    length = steps;
+                } else {
+                    x = old_x;
+                    y = old_y;
+                    dx = old_dx;
+                    dy = old_dy;
+                }
+            }
+            if (through) continue;
+            if (!quickly)
+#endif
 #if DEEP
             const bool was_scaled = scaled;
             if (scaled) {
@@ -384,14 +494,7 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if DEEP
                 if (orbit_exponent[m] != 0) z *= power2(orbit_exponent[m]);
 #endif
-                const V tx = fma((V)(2.0), (V)(z.x), x), ty = fma((V)(2.0), (V)(z.y), y);
-                const V rx = fma(tx, x, fma(-ty, y, px));
-                y = fma(tx, y, fma(ty, x, py));
-                x = rx;
-                const V ux = tx + old_x, uy = ty + old_y;
-                const V vx = fma(ux, dx, fma(-uy, dy, own_unit));
-                dy = fma(ux, dy, uy * dx);
-                dx = vx;
+                PLAIN_STEP(z, )
             } else {
                 const double8 t = blocks[block];
                 const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
@@ -420,10 +523,12 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
 #endif
             {
-                const V most = fmax(fabs(dx), fabs(dy));
-                if (ANY(active & ((most > 0x1p200) | (most < 0x1p-200) & (most > 0))))
-                    normalise(&dx, &dy, &g, scale_exponent);
-                own_unit = unit * powers2(scale_exponent - g);  // scaled steps change g as well
+                const bool far = ANY(active & FAR(fmax(fabs(dx), fabs(dy))));
+                if (far) normalise(&dx, &dy, &g, scale_exponent);
+                if (DEEP || far) {  // scaled steps change g as well
+                    own_unit = unit * powers2(scale_exponent - g);
+                    enough = ENOUGH(g);
+                }
             }
             m += length;
             n += length;
@@ -479,7 +584,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
-            if (m % 8 == 0) back = back | active & (parked.lost <= MOST_LOST) & GROWN_ENOUGH(full, dx, dy, g);
+            if (m % 8 == 0)
+                back = back | active & (parked.lost <= MOST_LOST)
+                              & GROWN_ENOUGH(full, dx, dy, UNCHANGED(enough, ENOUGH(g)));
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
@@ -520,7 +627,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                 parked.seen_n = save ? n : parked.seen_n;
                 // Only with z as a plain number: a scaled lane keeps it with an exponent.
                 const M leave = back & NOT(stay | same | bound) & (new_e == 0) & (parked.lost <= MOST_LOST)
-                                & GROWN_ENOUGH(full, dx, dy, g);
+                                & GROWN_ENOUGH(full, dx, dy, UNCHANGED(enough, ENOUGH(g)));
                 apart = apart | leave;
                 pending = pending & NOT(leave);
                 // Such a sample is interior: it gets maxiter as its count at once.

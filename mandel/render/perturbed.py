@@ -12,7 +12,7 @@ import numpy as np
 from mandel.device import machine
 from mandel.device.context import Buffer, DeviceContext, Launch
 from mandel.errors import RenderError
-from mandel.kernels.contract import PERTURBED_STATE, SERIES_TERMS
+from mandel.kernels.contract import PERTURBED_STATE, SERIES_TERMS, START_LENGTH, STARTS
 from mandel.plan.bla_table import BlaTable, bla_table
 from mandel.plan.grid import LOCKSTEP_COLS, LOCKSTEP_ROWS, PLANE, Grid
 from mandel.plan.orbit_memory import OrbitRoom
@@ -191,7 +191,7 @@ class PerturbedIterator:
         if self._start is None or self._start[0] != (need.c_max, maxiter, bailout):
             # Rounded up: the last bits of c_max may differ from one machine to another.
             radius = min(math.ceil(2.0 ** (need.c_max - unit) * 2**20 + 1) / 2**20, 1.0)
-            start = self.ctx.empty(16 * (1 + SERIES_TERMS))
+            start = self.ctx.empty(16 * STARTS * START_LENGTH)
             group = _GPU_SERIES_GROUP if self.ctx.device.is_gpu else _CPU_SERIES_GROUP
             kernel = self.ctx.kernel(
                 "common_start.cl",

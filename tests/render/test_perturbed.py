@@ -187,3 +187,26 @@ def test_the_centre_has_its_derivative_about_a_long_orbit(monkeypatch, tile):
     assert about_long.distance[2] == pytest.approx(0.0006946216, rel=1e-5)  # by exact iteration
     assert np.allclose(about_long.distance, about_own.distance, rtol=1e-5)
     assert np.allclose(about_long.slope, about_own.slope, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "point, delta",
+    [
+        # Where plain double takes over from perturbation, counts of thousands, a quarter interior; and deeper.
+        (("-0.743643887035181186508583617", "0.131825904206262315911524294"), "1e-7"),
+        (("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139"), "1e-12"),
+    ],
+)
+def test_lanes_that_take_steps_in_one_go_do_the_same_as_single_samples(monkeypatch, point, delta):
+    context, found = device_context(), []
+    if context.device.is_gpu:
+        pytest.skip("a GPU has no lanes")
+    for tile in (perturbed._CPU_TILE, (1, 1)):
+        monkeypatch.setattr(perturbed, "_CPU_TILE", tile)
+        grid = View(*point, delta, 96, 96).grid()
+        samples = PerturbedIterator(context).iterate(grid, 3000, 1000.0, Outputs(distance=True, slope=True))
+        found.append(fetched(context, samples))
+    lanes, single = found
+    assert np.unique(lanes.count).size > 300
+    assert np.array_equal(lanes.count, single.count) and np.array_equal(lanes.frac, single.frac)
+    assert np.array_equal(lanes.distance, single.distance) and np.array_equal(lanes.slope, single.slope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import random
 
@@ -19,6 +20,10 @@ WELL_CONDITIONED = 2.0**-12
 MOVED = 2.0**-30
 # Iterations at 64 bits that exact iteration of a view may take; one sample is always taken up to MOST.
 STEPS, MOST = 60_000, 1_000_000
+
+# Where samples near one that never leaves are looked for. On the axes and the diagonals about a point of the real line
+# all samples may stay, where any other direction leads out: hence the last three.
+WAYS = (1j, 1, 0.7 + 0.7j, -1, -1j, -0.7 - 0.7j, cmath.rect(1, 0.3), cmath.rect(1, 2.2), cmath.rect(1, 3.9))
 
 
 class Judge:
@@ -66,7 +71,7 @@ class Judge:
         if k not in self._leeways:
             row, col = divmod(k, self.case.grid.cols)
             self._leeways[k] = None
-            for way in (1j, 1, 0.7 + 0.7j, -1, -1j, -0.7 - 0.7j):
+            for way in WAYS:
                 limits = self.case.maxiter, self.case.bailout
                 if (
                     truth(self.case.grid, col, row, *limits, way * WELL_CONDITIONED).count

@@ -164,6 +164,15 @@ def test_a_wrong_sample_is_found(check, field, value):
         assert report.rows["lanes"].wrong == 1
 
 
+def test_a_sample_that_stays_along_the_axes_only_is_too_near_to_tell():
+    """About a point of the real line whose orbit returns to 0, the way out is between axes and diagonals."""
+    judge = Judge(case("julia", 707791967))
+    grid = judge.case.grid
+    centre = grid.rows // 2 * grid.cols + grid.cols // 2
+    assert judge.truth(centre, 511).count == 600
+    assert judge.leeway(centre) is not None and judge.sure(centre, 511) is False
+
+
 def test_a_crash_is_a_failure_and_the_next_view_goes_on():
     worker = Worker("cpu")
     try:
