@@ -119,8 +119,8 @@ class _Mapped:
     def __init__(self, array: np.ndarray):
         self.base, self._array = self, array
 
-    def __setitem__(self, where, value) -> None:
-        self._array[where] = value
+    def __getitem__(self, where) -> np.ndarray:
+        return self._array[where]
 
     def __enter__(self):
         return self
