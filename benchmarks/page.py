@@ -9,6 +9,7 @@ Times are the browser's own (performance.now), from an event to the frame that s
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import tempfile
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from benchmarks.record import add_option, record
+from benchmarks.record import ROOT, add_option, record
 from tests.browser import chromium
 from tests.browser.conftest import is_open
 from tests.browser.pages import HEIGHT, WIDTH, Visitor
@@ -25,7 +26,7 @@ from tests.support.service import Service, free_port
 from tests.support.web import Web
 
 HOME = "#at=-0.75,0,2.5"
-DEEP = "#at=-1.769110375463767385,0.009020388228023440,1e-50"
+POINT = json.loads((ROOT / "payloads/hd60-1e-100.json").read_text())["point"]
 FILM = {
     "point": "-0.7463,0.1102", "num_frames": 2000, "frame_width": 1280, "frame_height": 720, "fps": 60,
     "end_delta": "1e-9", "maxiter": 1500,
@@ -107,13 +108,14 @@ def views(visitor: Visitor, rounds: int, prefix: str) -> dict[str, float]:
     """Milliseconds of the home view and of 1e-50, as a new visitor has them: the median of some loads."""
     found: dict[str, list[float]] = {}
     for number in range(rounds):
-        for name, place in (("home", HOME), ("1e-50", DEEP)):
-            # Another limit each time, so that no tile is in the head's memory.
-            limit = 1_000 + 10 * number + (5 if prefix else 0)
+        # Tiles that are in nobody's memory: of another limit, of another octave.
+        other = 2 * number + bool(prefix)
+        home, deep = f"{HOME}&maxiter={1_100 + other}", f"#at={POINT},{2.0**-other:.6f}e-50"
+        for name, place in (("home", home), ("1e-50", deep)):
             visitor.go("#jobs")
             visitor.page.reload()
             visitor.page.wait_for_selector(".bar")
-            first, whole = visitor.page.evaluate(VIEW, f"{place}&maxiter={limit}")
+            first, whole = visitor.page.evaluate(VIEW, place)
             found.setdefault(f"{name} first, ms{prefix}", []).append(first)
             found.setdefault(f"{name} complete, ms{prefix}", []).append(whole)
     return {name: round(statistics.median(times)) for name, times in found.items()}
@@ -123,7 +125,7 @@ def large_film(web: Web, megabytes: int) -> tuple[str, int]:
     """A done film of about so many bytes: a short one whose frames have much noise. Its id and bytes."""
     payload = {
         "point": "-0.74364388703715870475,0.13182590420531197049", "start_delta": "1e-4", "end_delta": "2e-5",
-        "num_frames": max(24, round(megabytes * 0.9)), "frame_width": 1280, "frame_height": 720, "fps": 30,
+        "num_frames": max(24, round(megabytes * 1.4)), "frame_width": 1280, "frame_height": 720, "fps": 30,
         "maxiter": 2000, "density": "40", "crf": 4,
     }  # fmt: skip
     job = web.post("/api/jobs", payload).json["job"]
