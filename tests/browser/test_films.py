@@ -50,6 +50,9 @@ def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
     )
     page.get_by_role("button", name="Zoom to here").click()
     page.wait_for_function(ALL_DRAWN)
+    takes = page.get_by_label("What it takes")  # as the service measures it
+    takes.get_by_text(re.compile(r"^(about )?[\d.]+ (s|min)( to [\d.]+ (s|min))?$")).wait_for()
+    takes.get_by_text(re.compile(r"^(about )?[\d.]+ kB( to [\d.]+ kB)?$")).wait_for()
     page.get_by_role("button", name="Order the film").click()
     job = page.locator(".job").first
     job.wait_for()

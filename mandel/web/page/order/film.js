@@ -28,7 +28,6 @@ export const USUAL = {
 const PACE = 1; // doublings a second of a new form
 const LONGEST = 300; // seconds that a new form proposes at most
 const SHORTEST = 5;
-const BYTES_A_PIXEL = [0.02, 0.26]; // a calm picture and a seahorse (docs/protocol.md)
 
 /** The fields of a payload that the form does not show: a film like another one keeps them. */
 const SHOWN = new Set(["point", "start_delta", "end_delta", "num_frames", "frame_width", "frame_height", "fps",
@@ -110,12 +109,6 @@ function stopsOf(path) {
 export function pathOf({ path }) {
   if (!path?.length) return null;
   return path.map(({ point, delta, ...others }) => ({ ...others, re: point.split(",")[0], im: point.split(",")[1], extent: delta }));
-}
-
-/** Bytes of the video, from and to. */
-export function videoBytes(film) {
-  const pixels = frames(film) * film.width * film.height;
-  return BYTES_A_PIXEL.map((each) => each * pixels);
 }
 
 /** What a person should know before paying, as sentences. `sample` is {inside, least, most} of the last view, or null. */

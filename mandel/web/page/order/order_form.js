@@ -2,19 +2,18 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { LookFields } from "../explore/look_panel.js";
-import { get, inWords, post, Refused } from "../service/api.js";
+import { inWords, post, Refused } from "../service/api.js";
 import { useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
 import { tell } from "../shell/notices.js";
 import { bytes, count, duration, playtime, shortDecimal } from "../shell/words.js";
-import { filmTo, frames, framesPerSecond, octaves, payloadOf, SIZES, videoBytes, warnings } from "./film.js";
+import { filmTo, frames, framesPerSecond, octaves, payloadOf, SIZES, warnings } from "./film.js";
 import { KeyFrames } from "./key_frames.js";
 
 const DRAFT = "mandel.order"; // what was chosen last, but for the place
 const REMEMBERED = ["width", "height", "fps", "start", "sampling", "supersampling", "easing", "keep"];
 const CHECK_MS = 350;
-const FILMS_TIMED = 4; // the best of so many tells the cluster's speed
-const FEWEST_TIMED = 2e7; // samples: smaller films take the time of their start
+const ESTIMATE_MS = 1000; // workers measure for it: only what somebody has stopped changing
 
 function draft() {
   try {
@@ -33,7 +32,7 @@ export function OrderForm({ explorer, live, place, former, close }) {
   const sample = useSample(explorer, place);
   const payload = payloadOf(film, known);
   const [checked, refused, setRefused] = useCheck(payload);
-  const speed = useSpeed(live);
+  const estimated = useEstimate(payload, checked);
   const set = (fields) => setFilm({ ...film, ...fields });
   const depth = octaves(film);
 
@@ -58,7 +57,7 @@ export function OrderForm({ explorer, live, place, former, close }) {
   `;
   return html`<${Sheet} title=${film.path ? `Film of ${film.path.length} stops` : "Zoom to here"} close=${close} submit=${order} foot=${foot}>
     <${KeyFrames} explorer=${explorer} film=${film} />
-    <${Price} film=${film} checked=${checked} speed=${speed} />
+    <${Price} film=${film} checked=${checked} estimated=${estimated} />
     ${refused && html`<p id="refusal" class="notice bad" role="alert">${inWords(refused)}</p>`}
     <${Warnings} list=${warnings(film, sample)} />
     <${Size} film=${film} set=${set} field=${field} />
@@ -137,18 +136,23 @@ function Sampling({ film, set, field }) {
   </div>`;
 }
 
-function Price({ film, checked, speed }) {
-  const [least, most] = videoBytes(film);
-  const seconds = speed && checked ? checked.samples / speed : null;
+function Price({ film, checked, estimated }) {
   const rate = framesPerSecond(film.fps);
   return html`<dl class="facts" aria-label="What it takes">
     <div><dt>Frames</dt><dd>${count(checked?.frames ?? frames(film))}</dd></div>
     <div><dt>Plays</dt><dd>${rate ? playtime(frames(film) / rate) : "?"}</dd></div>
     <div><dt>Samples</dt><dd>${checked ? readable(checked.samples) : "…"}</dd></div>
-    <div><dt>File</dt><dd>${bytes(least)} to ${bytes(most)}</dd></div>
-    <div><dt>Renders</dt><dd>${seconds ? `about ${duration(seconds)}, going by the last films` : "not known yet"}</dd></div>
+    <div><dt>File</dt><dd>${span(estimated.bytes, bytes) ?? (estimated.seconds ? "not known" : "…")}</dd></div>
+    <div><dt>Renders</dt><dd>${span(estimated.seconds, duration) ?? estimated.why ?? "being measured…"}</dd></div>
     ${checked?.state && html`<div><dt>Known</dt><dd>this film is ${checked.state}</dd></div>`}
   </dl>`;
+}
+
+/** [least, most] in words; null if it is not known. */
+function span(range, words) {
+  if (!range) return null;
+  const [least, most] = range.map(words);
+  return least === most ? `about ${most}` : `${least} to ${most}`;
 }
 
 const readable = (n) => (n >= 1e9 ? `${(n / 1e9).toPrecision(3)} thousand million` : n >= 1e6 ? `${(n / 1e6).toPrecision(3)} million` : count(n));
@@ -179,23 +183,24 @@ function useCheck(payload) {
   return [answer, refused, setRefused];
 }
 
-/** Samples a second of the last films that say something of it; null if there is none. */
-function useSpeed(live) {
-  const [speed, setSpeed] = useState(null);
+/** What the head estimates of a payload that it found right; {} while that is not known, {why} where there is none. */
+function useEstimate(payload, checked) {
+  const [estimated, setEstimated] = useState({});
+  const text = checked && JSON.stringify(payload);
   useEffect(() => {
-    const done = [...live.jobs.value.values()].filter((job) => job.state === "done");
-    const last = done.sort((a, b) => b.asked - a.asked).slice(0, FILMS_TIMED);
-    Promise.all(last.map((job) => get(`/api/jobs/${job.job}`).then(samplesASecond, () => 0))).then((speeds) => {
-      const best = Math.max(0, ...speeds);
-      if (best > 0) setSpeed(best);
-    });
-  }, []);
-  return speed;
-}
-
-function samplesASecond({ payload, seconds }) {
-  const samples = payload.num_frames * payload.frame_width * payload.frame_height * payload.supersampling ** 2;
-  return samples >= FEWEST_TIMED && seconds > 0 ? samples / seconds : 0;
+    setEstimated({});
+    if (!text) return undefined;
+    const abort = new AbortController();
+    const timer = setTimeout(async () => {
+      try {
+        setEstimated(await post("/api/estimate", payload, abort.signal));
+      } catch (error) {
+        if (!abort.signal.aborted) setEstimated({ why: `not known: ${inWords(error)}` });
+      }
+    }, ESTIMATE_MS);
+    return () => (clearTimeout(timer), abort.abort());
+  }, [text]);
+  return estimated;
 }
 
 /** What the explorer's tiles say of the place that it shows: the share inside, the least and the greatest count. */
