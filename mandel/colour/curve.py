@@ -15,9 +15,11 @@ import numpy as np
 from mandel.colour.mappings import QUANTILES, Curve, Knot
 
 # Turns around the palette between the 5th and the 95th percentile of each key view's smooth counts.
-TURNS = 0.95
+TURNS = 0.85
 # Turns an octave of counts beside the distributions: the curve rises everywhere.
 _LEAST = 0.06
+# At most so many key views make a curve.
+MOST_VIEWS = 128
 # At most so many knots, and so many that what is left out is below so many turns.
 _MOST, _ERROR = 512, 0.003
 _ROUNDS = 200
@@ -44,6 +46,25 @@ def quantiles_of(counts: np.ndarray, shares: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(value), 2) for value in found)
 
 
+def chosen_views(count: int) -> list[int]:
+    """Which of so many key views make the curve: all, or ``MOST_VIEWS`` that are evenly spaced, both ends included."""
+    most = min(count, MOST_VIEWS)
+    return [round(k * (count - 1) / max(most - 1, 1)) for k in range(most)]
+
+
+def with_guesses(views: Sequence[Sequence[float]], count: int) -> list[Sequence[float]]:
+    """The chosen ones of ``count`` key views, and between them guesses of others: quantiles between the neighbours'.
+
+    Without these the curve would be flat between chosen views that lie far apart.
+    """
+    chosen = [(key, view) for key, view in zip(chosen_views(count), views, strict=True) if len(view)]
+    if count <= MOST_VIEWS or not chosen:
+        return list(views)
+    known, quantiles = [key for key, _ in chosen], np.array([view for _, view in chosen])
+    wanted = np.linspace(known[0], known[-1], min(count, 2 * MOST_VIEWS - 1))
+    return list(np.stack([np.interp(wanted, known, of_all) for of_all in quantiles.T], axis=1))
+
+
 def even_curve(views: Sequence[Sequence[float]]) -> Curve:
     """The curve for key views, given by the quantiles of their counts; views without any are passed over."""
     quantiles = np.array([view for view in views if len(view)])
@@ -54,9 +75,8 @@ def even_curve(views: Sequence[Sequence[float]]) -> Curve:
     steps = np.arange(quantiles.shape[1]) * 1e-9  # equal quantiles, as of flat views, still rise
     rises = np.array([np.interp(at, view + steps, share) for view in quantiles])
     middle = np.array([np.interp((0.05, 0.95), share, view) for view in quantiles])
-    spans = np.array(
-        [[np.diff(np.interp(ends, at, rise))[0] for rise in rises] for ends in middle]
-    )  # of each view (row): what each distribution adds to it
+    ends = np.array([np.interp(middle.ravel(), at, rise) for rise in rises])
+    spans = (ends[:, 1::2] - ends[:, ::2]).T  # of each view (row): what each distribution adds to it
     weights = _weights(spans)
     curve = weights @ rises + _LEAST * np.log2(at + 1)
     return _knots(at, curve)

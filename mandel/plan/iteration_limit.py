@@ -53,10 +53,10 @@ _PERCENTILE, _HEADROOM = 99.0, 2
 _SAMPLES = 10_000
 
 
-def small(view: View) -> View:
-    """``view`` with about 10,000 samples."""
+def small(view: View, samples: int = _SAMPLES) -> View:
+    """``view`` with about so many samples."""
     ratio = (view.width / view.height) ** 0.5
-    side = _SAMPLES**0.5
+    side = samples**0.5
     return replace(view, width=max(round(side * ratio), 1), height=max(round(side / ratio), 1))
 
 
@@ -195,12 +195,12 @@ def judge_limit(
 def judge_counts(counts: Callable[[int, np.ndarray], np.ndarray], size: int, limit: int) -> IterationLimit:
     """What a view tells whose iteration limit is given: the quantiles of its counts.
 
-    At most 250 million iterations are done, but at least 64 samples are iterated.
+    A quarter of the samples is enough, or what 250 million iterations suffice for, but at least 64.
 
     Args:
         counts, size: as for ``judge_limit``.
     """
-    chosen = _scattered(size)[: max(_BUDGET // limit, _LEAST_SAMPLES)]
+    chosen = _scattered(size)[: max(min(_BUDGET // limit, size // 4), _LEAST_SAMPLES)]
     found = counts(limit, chosen)
     found = found[found <= limit]
     return IterationLimit(limit, True, counts=quantiles_of(found, np.ones(len(found))))

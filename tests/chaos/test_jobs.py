@@ -188,9 +188,10 @@ def test_newcomers_see_frames_while_long_tasks_fill_every_slot(cluster, faults, 
             # The spare worker of each node is at work now, and would not be free at once for the newcomer.
             processes.wait_for(lambda: idle(cluster) >= 3, PATIENCE, "each node has another one")
         moment = time.monotonic()
-        small = Client(
-            service.port, client=f"new {number}", **SMALL | {"maxiter": 370 + number, "num_frames": 6}
-        )
+        # Its colours follow from key views, which come before its first frame.
+        limit = {"maxiter": "auto" if number % 2 else 370, "mapping": "even"}
+        asked = SMALL | limit | {"num_frames": 6, "end_delta": f"0.0{number + 1}1"}
+        small = Client(service.port, client=f"new {number}", **asked)
         processes.wait_for(lambda: small.done, PATIENCE, "a frame is shown")
         firsts.append(time.monotonic() - moment)
         assert small.answer(PATIENCE).code is None, "the video comes as well"

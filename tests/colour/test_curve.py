@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mandel.colour.curve import TURNS, even_curve, quantiles_of
+from mandel.colour.curve import MOST_VIEWS, TURNS, chosen_views, even_curve, quantiles_of, with_guesses
 from mandel.colour.mappings import QUANTILES
 
 
@@ -67,3 +67,20 @@ def test_quantiles_of_counts_are_those_of_smooth_counts():
     assert found[3 * QUANTILES // 4 + 1] > 9.5
     assert quantiles_of(np.array([7, 9]), np.array([3.0, 1.0])) == found
     assert quantiles_of(np.zeros(0, int), np.zeros(0)) == ()
+
+
+def test_of_many_key_views_some_are_chosen_and_the_others_are_guessed_between_them():
+    assert chosen_views(1) == [0] and chosen_views(MOST_VIEWS) == list(range(MOST_VIEWS))
+    count = 4 * MOST_VIEWS
+    chosen = chosen_views(count)
+    assert len(chosen) == MOST_VIEWS and chosen[0] == 0 and chosen[-1] == count - 1
+    share = np.linspace(0, 1, QUANTILES)
+    views = [tuple(20 + 100 * key + 300 * share**2) for key in range(count)]
+    told = [views[key] for key in chosen]
+    told[7] = ()  # nothing escaped there
+    curve = even_curve(with_guesses(told, count))
+    spans = [np.diff(along(curve, np.quantile(view, (0.05, 0.95))))[0] for view in views]
+    assert min(spans) > 0.6 * TURNS and max(spans) < 1.7 * TURNS
+    assert with_guesses([()] * MOST_VIEWS, count) == [()] * MOST_VIEWS
+    few = [views[0], (), views[2]]
+    assert with_guesses(few, 3) == few

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from mandel.colour.curve import MOST_VIEWS
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.iteration_limits import IterationLimits
 from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, STRIP, WorkItem
@@ -151,3 +152,20 @@ def test_few_frames_have_the_colours_of_many():
     assert len(first) == 9
     for limits in found[1:]:
         assert [limits.unit(item.index) for item in limits.curve_needs()] == first
+
+
+def test_a_curve_of_a_deep_zoom_needs_a_bounded_number_of_key_views():
+    """Its frames need them before the first is shown; limits wait for those of shallower views alone."""
+    for maxiter in ("auto", 700):
+        limits = IterationLimits(payload(mapping="even", maxiter=maxiter, end_delta="1e-1000"))
+        count = len(limits._items)
+        keys = [item.index for item in limits.curve_needs()]
+        assert count > 800 and len(keys) == MOST_VIEWS and keys[0] == 0 and keys[-1] == count - 1
+        assert set(limits.needs("2")) == set(limits.curve_needs())
+        needed = set(limits.needs("1e-400")) - set(limits.curve_needs())
+        assert (
+            (len(needed) > 200 and max(needed).index < count // 2) if maxiter == "auto" else needed == set()
+        )
+        for key in keys:
+            limits.learn(key, IterationLimit(1000, True, counts=tuple(100.0 * key + k for k in range(33))))
+        assert len(limits.curve()) > 9

@@ -142,7 +142,7 @@ def shaded_strips(kept, tmp_path_factory):
     "fields, least",
     [
         ({"num_frames": 12, "easing": "1"}, 40),
-        ({"frame_width": 120, "frame_height": 68}, 28),
+        ({"frame_width": 120, "frame_height": 68}, 27),
         ({"frame_width": 240, "frame_height": 136, "strip_density": "0.73"}, 24),
         ({"frame_width": 90, "frame_height": 120}, 22),
         ({"rotation": "70"}, 40),

@@ -23,16 +23,18 @@ from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import mandel
+from mandel.colour.curve import even_curve
+from mandel.colour.mappings import EVEN
 from mandel.colour.style import ColourStyle
 from mandel.driver.executors import ray_folder
 from mandel.driver.executors.ray_cluster import find_cluster
-from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, VIDEO_BAILOUT
+from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, SEGMENT, VIDEO_BAILOUT
 from mandel.errors import RenderError
 from mandel.plan.view import View
 from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task, shared_inputs
 from mandel.tasks.heartbeats import LEAST_SECONDS, HeartbeatListener
 from mandel.tasks.results import bad_result
-from mandel.tasks.units import FrameUnit
+from mandel.tasks.units import FrameUnit, LimitUnit
 from mandel.worker.functions import Slot
 from mandel.worker.ray_call import Meter, PackedTask, by_value, heartbeat_key
 
@@ -69,8 +71,14 @@ _TASKS_SHOWN = {"RAY_task_events_max_num_task_in_gcs": "20000"}
 _IDLE_SECONDS = 600
 _IDLE_WORKERS = {"RAY_idle_worker_killing_time_threshold_ms": f"{_IDLE_SECONDS}000"}
 _LONG_SECONDS = 1.5  # a call that lasts longer has its worker, and no other call gets that
-_WARM = Task(
-    FRAME, FrameUnit(View("0", "0", "2", 32, 18), 50, VIDEO_BAILOUT, ColourStyle(), 1), label="warm up"
+# What a first frame needs: a key view, and itself by either kind of mapping.
+_WARM_VIEW = View("0", "0", "2", 32, 18)
+_WARM = (
+    Task(LIMIT, LimitUnit(_WARM_VIEW, 50), label="warm up"),
+    *(
+        Task(FRAME, FrameUnit(_WARM_VIEW, 50, VIDEO_BAILOUT, style, 1), label="warm up")
+        for style in (ColourStyle(), ColourStyle(mapping=EVEN, curve=even_curve([])))
+    ),
 )
 
 
@@ -230,7 +238,7 @@ class RayExecutor:
             due = now - self._warmed.get(spare, -math.inf) > 0.9 * _IDLE_SECONDS
             if due and node["alive"] and node["resources"].get("CPU"):
                 self._warmed[spare] = now
-                self._start_call([replace(_WARM, node=node["id"])], [0])
+                self._start_call([replace(task, node=node["id"]) for task in _WARM], [0] * len(_WARM))
 
     def memory(self) -> int:
         return int(self._now().get("object_store_memory", 1 << 30))

@@ -8,7 +8,7 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 
-from mandel.colour.curve import even_curve
+from mandel.colour.curve import chosen_views, even_curve, with_guesses
 from mandel.colour.mappings import EVEN, Curve
 from mandel.driver.recipes.recipe import LIMIT, WorkItem
 from mandel.payload.payload import AUTO, EXACT, Payload
@@ -46,14 +46,17 @@ class IterationLimits:
             anchor: Schedule.of([view.delta for view in own], list(range(1, len(own) + 1)))
             for anchor, own in views.items()
         }
+        chosen = chosen_views(len(self._items)) if self._is_even else []
+        self._for_curve = tuple(self._items[key] for key in chosen)
         self._curve: Curve = ()
         self._learned: dict[int, IterationLimit] = {}
 
     def needs(self, delta: str, anchor: int = 0) -> tuple[WorkItem, ...]:
         """The key views that decide the limit and the colours of ``delta``."""
-        if self._is_even or not self._orders:  # there are none without an order
-            return self._items
-        return tuple(self._items[key] for key in self._deciding(delta, anchor))
+        if self._given is not None:
+            return self._for_curve
+        deciding = tuple(self._items[key] for key in self._deciding(delta, anchor))
+        return tuple(dict.fromkeys(self._for_curve + deciding))
 
     def _deciding(self, delta: str, anchor: int) -> list[int]:
         """The keys about an anchor down to the next one below ``delta``."""
@@ -61,12 +64,13 @@ class IterationLimits:
 
     def curve_needs(self) -> tuple[WorkItem, ...]:
         """The key views from which the curve is learned; none where the mapping has none."""
-        return self._items if self._is_even else ()
+        return self._for_curve
 
     def curve(self) -> Curve:
         """The curve of the mapping "even", else (); all that ``curve_needs`` names must have been learned."""
         if self._is_even and not self._curve:
-            self._curve = even_curve([self._learned[item.index].counts for item in self._items])
+            views = [self._learned[item.index].counts for item in self._for_curve]
+            self._curve = even_curve(with_guesses(views, len(self._items)))
         return self._curve
 
     def anchor(self, key: int) -> int:
