@@ -11,6 +11,7 @@ from mandel.colour import looks, palettes
 from mandel.colour.mappings import MAPPINGS
 from mandel.errors import RequestError
 from mandel.payload import fields as payload_fields
+from mandel.payload import stops
 from mandel.protocol import strict_json
 from mandel.protocol.operation import RECOLOUR, RENDER, Request, anybody, not_found, request
 from mandel.protocol.request import RequestReceiver
@@ -38,7 +39,8 @@ class Jobs:
         limits = self._service.settings.limits
         return {
             "engine": str(ENGINE),
-            "limits": {f"max_{name}": getattr(limits, f"max_{name}") for name in _LIMITS},
+            "limits": {f"max_{name}": getattr(limits, f"max_{name}") for name in _LIMITS}
+            | {"max_stops": stops.MOST},
             "fields": [
                 {"name": field.name, "kind": field.kind, "default": field.default, "help": field.help}
                 for field in payload_fields.TABLE

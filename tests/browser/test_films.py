@@ -109,6 +109,22 @@ def test_places_become_stops_and_stops_a_film(visit, web):
     assert told["num_frames"] == 9
 
 
+def test_a_path_has_no_more_stops_than_the_service_takes(visit, web):
+    visitor, most = visit("#at=-0.5,0,2.5"), web.get("/api/state").json["limits"]["max_stops"]
+    visitor.complete()
+    page = visitor.page
+    kept = [{"place": "#at=-0.5,0,2.5", "time": 1, "hold": 0, "id": number} for number in range(most - 1)]
+    page.evaluate("kept => localStorage.setItem('mandel.stops', JSON.stringify(kept))", kept)
+    page.reload()
+    visitor.complete()
+    page.locator(".picture").focus()
+    visitor.press("s")
+    page.get_by_text(f"Stop {most} is kept").first.wait_for()
+    visitor.press("s")
+    page.get_by_text(f"A path has {most} stops at most").first.wait_for()
+    assert page.evaluate("() => JSON.parse(localStorage.getItem('mandel.stops')).length") == most
+
+
 def test_the_form_says_what_is_wrong(visit):
     visitor = visit("#at=-0.1,0.2,1e-6")  # inside of the set, and too few digits
     visitor.complete()

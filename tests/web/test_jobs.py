@@ -2,6 +2,7 @@
 
 import pytest
 
+from mandel.payload import stops
 from mandel.payload.payload import parse
 from tests.service.heads import SMALL, expected_video
 from tests.support.processes import wait_for
@@ -118,4 +119,5 @@ def test_the_state_tells_what_the_page_must_know(web):
     assert told["session"] == {"needed": False, "open": True}
     assert {field["name"] for field in told["fields"]} == set(parse(SMALL).canonical())
     assert told["palettes"]["dusk"][0] == [0.0, "070b2b"] and told["limits"]["max_depth"] == 20_000
+    assert told["limits"]["max_stops"] == stops.MOST
     assert told["service"]["storage"]["total"] > 0 and told["service"]["driver"]["state"] == "ready"

@@ -47,7 +47,7 @@ export function ExplorePage({ explorer, live, shown }) {
   actions.keepStop = async () => {
     const stop = explorer.bookmark();
     const { keepStop } = await import("./stops.js");
-    keepStop(stop);
+    keepStop(stop, explorer.facts.limits.max_stops);
   };
   const drop = async (event) => {
     event.preventDefault();

@@ -10,7 +10,6 @@ import { playtime } from "../shell/words.js";
 import { PlacePicture } from "./bookmarks.js";
 
 const KEY = "mandel.stops";
-const MOST = 32; // of a path
 const USUAL = { time: 8, hold: 0 }; // seconds
 const stops = new Store(read());
 
@@ -32,9 +31,9 @@ function write(kept) {
   }
 }
 
-/** Keeps what the explorer shows, {name, place, picture}, as the last stop. */
-export function keepStop(bookmark) {
-  if (stops.value.length >= MOST) return tell(`A path has ${MOST} stops at most; remove one of them first (T).`);
+/** Keeps what the explorer shows, {name, place, picture}, as the last of `most` stops. */
+export function keepStop(bookmark, most) {
+  if (stops.value.length >= most) return tell(`A path has ${most} stops at most; remove one of them first (T).`);
   write([...stops.value, { ...bookmark, ...USUAL, id: crypto.getRandomValues(new Uint32Array(1))[0] }]);
   const count = stops.value.length;
   tell(count === 1 ? "The first stop is kept. Go on, and press S at the next one." : `Stop ${count} is kept. Press T for the film of all stops.`);
@@ -55,7 +54,7 @@ export function Stops({ explorer, order, close }) {
   const film = () => order(fromFragment(kept.at(-1).place).view, { path: pathOf(kept) });
   return html`<${Sheet} title="Camera stops" close=${close}>
     <div class="row">
-      <button type="button" onClick=${() => keepStop(explorer.bookmark())} autofocus>Keep this place as a stop</button>
+      <button type="button" onClick=${() => keepStop(explorer.bookmark(), explorer.facts.limits.max_stops)} autofocus>Keep this place as a stop</button>
       <button type="button" class="primary" disabled=${kept.length < 2} onClick=${film}>Film of these stops</button>
     </div>
     <p class="soft">
