@@ -245,6 +245,12 @@ class CameraPath:
         """Whether any view is turned."""
         return any(float(stop.rotation) for stop in self._stops)
 
+    @property
+    def mean_way(self) -> float:
+        """The mean length of the way that a frame takes while the camera moves."""
+        moving = sum(leg.last - leg.first for leg in self._legs)
+        return sum(leg.curve.length for leg in self._legs) / max(moving, 1)
+
     def key_times(self, length: float) -> list[float]:
         """Times at which views are looked at beforehand: at the stops, and at most a ``length`` of the way apart."""
         times = {float(reached) for reached in self._reached}

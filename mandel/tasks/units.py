@@ -125,7 +125,7 @@ class CostsUnit:
         orbits: the input that is each one's reference orbit, if it needs one.
         bailout, style, supersampling: as for a frame.
         fps, coding: of the film, if it is to be measured what its pixels take, encoded; else None.
-        step: factor of delta from one frame to the next.
+        step: by this factor frames that follow each other differ in delta, 1 to 2: others have little in common.
         enough: seconds that samples of a view must take to tell what they take.
     """
 

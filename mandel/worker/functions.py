@@ -213,7 +213,7 @@ def _pixel_bytes(
     if coding is None or not (side := cost.crop_side(view, n, seconds, _CROPPED)):
         return None
     crops = []
-    for number in range(_CROPPED):
+    for number in range(_CROPPED):  # wider and wider: the view's orbit and limit may not serve deeper ones
         delta = SCALE.multiply(Decimal(view.delta), Decimal(unit.step**number))
         shown = replace(view, delta=str(delta))
         crops.append(cost.crop(renderer, shown, n, maxiter, unit.bailout, unit.style, coding.layout, side))

@@ -125,6 +125,15 @@ def test_an_estimate_makes_what_it_needs_and_no_frame():
     assert told["slots"] == {"cpu": 2}
 
 
+@pytest.mark.parametrize("ends", [("2.5", "1e-400"), ("1e-400", "2.5")])
+def test_crops_to_encode_are_no_deeper_than_their_views(ends):
+    start, end = ends
+    recipe = recipe_of(
+        parse(SIZE | {"start_delta": start, "end_delta": end, "num_frames": 2, "maxiter": 1000})
+    )
+    assert recipe.unit(WorkItem(COSTS, 0)).step == 2
+
+
 def test_a_job_is_measured_once_and_only_when_it_has_taken_a_while():
     policy = replace(DEFAULT_POLICY, forecast_seconds=5.0)
     run = JobRun("j" * 64, parse(SIZE | {"maxiter": 1000, "num_frames": 40}), None, {}, policy=policy)
@@ -171,6 +180,7 @@ def test_a_path_is_measured_along_its_frames(sampling):
     assert {number for number in unit.orbits if number is not None} == set(range(len(orbits)))
     assert len(unit.views) <= 12 and list(unit.places) == sorted(unit.places)
     assert len({(view.re, view.im) for view in unit.views}) > 1 or sampling == SHARED
+    assert 1.05 < unit.step <= 2  # frames differ
     made = Forecast(payload, recipe)
     made.costs = Costs(tuple(KeyCost(place, 1e-6) for place in unit.places))
     whole = made.left(list(range(payload.num_frames)), [], payload.num_frames, Timings(DEFAULT_POLICY))

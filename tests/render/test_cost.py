@@ -70,7 +70,7 @@ def test_a_worker_measures_each_view_and_encodes_crops_where_that_is_asked_for()
     assert [view.depth for view in costs.views] == [9.0, 16.0]
     assert all(view.seconds > 0 and view.pixel_bytes is None for view in costs.views)
     unit = CostsUnit(
-        views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1, "30", DEFAULT, 0.97
+        views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1, "30", DEFAULT, 1.03
     )
     costs, _ = functions.measure_costs(unit, Slot("cpu", 1))
     assert all(0.01 < (view.pixel_bytes or 0) < 3 for view in costs.views)

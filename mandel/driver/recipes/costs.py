@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from functools import lru_cache
 
@@ -56,9 +57,7 @@ class CostViews:
     def unit(self, first: int) -> CostsUnit:
         """The unit of work that measures them."""
         views, anchors, places = zip(*self._views(first), strict=True)
-        frames, depths = self._payload.num_frames, frame_places(self._payload)
         orbits = self._orbits(first)
-        octaves = depths[-1] - depths[0] if isinstance(self._camera, Zoom) else 0.0
         return CostsUnit(
             views,
             tuple(self._limits.of(view.delta, anchor) for view, anchor in zip(views, anchors, strict=True)),
@@ -67,8 +66,16 @@ class CostViews:
             VIDEO_BAILOUT,
             ColourStyle.of(self._payload, self._limits.curve()),
             self._samples,
-            step=2 ** -(octaves / max(frames - 1 - sum(self._payload.held), 1)),
+            step=2 ** min(self._octaves_a_frame(), 1.0),
         )
+
+    def _octaves_a_frame(self) -> float:
+        """How far the camera goes from one frame to the next, while it moves."""
+        p, camera = self._payload, self._camera
+        if not isinstance(camera, Zoom):
+            return camera.mean_way / math.log(2)
+        octaves = abs(log2_of(Decimal(p.start_delta)) - log2_of(Decimal(p.end_delta)))
+        return octaves / max(p.num_frames - 1 - sum(p.held), 1)
 
     def _find_views(self, first: int) -> tuple[tuple[View, int, float], ...]:
         """Each view, its anchor, and its place."""
