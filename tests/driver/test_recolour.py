@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from mandel.driver.files.strip_files import StripFiles
+from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.jobs.policy import DEFAULT_POLICY
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.recipe import FRAME, LEARNED, LIMIT, REFERENCE, STRIP, WorkItem
+from mandel.driver.recipes.shared import MIPS
 from mandel.payload.payload import Payload, parse
 from mandel.protocol.strict_json import loads
 from mandel.tasks.units import StripUnit
@@ -102,6 +105,23 @@ def test_another_palette_is_the_direct_rendering(kept, tmp_path):
     root = Zoom(replace(asked, mapping="root"), tmp_path, strips, p)
     root.frames(0, 6)
     assert not {item.kind for item in root.made} & {LIMIT, REFERENCE}
+
+
+def test_a_job_whose_strips_are_all_there_is_not_measured(kept, tmp_path):
+    """It would need limits and the reference orbit for that, and nothing else."""
+    p, strips, _ = kept
+    asked = replace(p, palette="ember", mapping="root", keep_strips=False)
+    policy, files = replace(DEFAULT_POLICY, forecast_seconds=0.0), StripFiles("job", tmp_path, strips)
+    run = JobRun("j" * 64, asked, tmp_path, {}, strips=files, source=p, policy=policy)
+    made = set()
+    while (given := run.next("cpu")) is not None:
+        item, _task = given
+        made.add(item)
+        run.ended(item, None)
+        run.record_seconds(item, "cpu", 1.0)
+    assert {WorkItem(FRAME, frame) for frame in range(p.num_frames)} < made
+    assert {item.kind for item in made} <= {FRAME, STRIP, MIPS}
+    assert run.work_left.rendering == 0
 
 
 LOOKS = [

@@ -77,6 +77,11 @@ class Forecast:
         for name in ("_expected", "_belief"):
             self.__dict__.pop(name, None)
 
+    @property
+    def iterates(self) -> bool:
+        """Whether anything is iterated: strips may all be there already."""
+        return bool(self._iterated.items)
+
     @cached_property
     def _iterated(self) -> Iterated:
         return self._recipe.iterated()

@@ -135,10 +135,11 @@ class JobRun:
         self._used += seconds if item.kind != COSTS else 0.0
         todo = self.frontier.frames_left
         if not self._is_measured and self._used > self.policy.forecast_seconds and 10 * todo > self._frames:
-            self._measure(self.frontier.frames_to_make[0])
+            self._is_measured = True
+            if self.forecast.iterates:
+                self._measure(self.frontier.frames_to_make[0])
 
     def _measure(self, first: int) -> None:
-        self._is_measured = True
         self.frontier.want(WorkItem(COSTS, first))
 
     @property
