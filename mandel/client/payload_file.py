@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from pathlib import Path
 
@@ -22,8 +23,8 @@ _JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 # What a zoom shows; a file's maxiter was made for that.
 _PLACE = ("point", *_DELTAS, "path")
 _SHOWN = 24
-# Of a preview: pixels of a frame's longer side, and frames.
-_SHOWN_SIDE, _MOST_SHOWN = 320, 100
+# Of a preview: pixels of a frame's longer side, frames, and the least rate that a payload may have.
+_SHOWN_SIDE, _MOST_SHOWN, _SLOWEST = 320, 100, 0.01
 _TIMES = ("easing", "ease_start", "ease_end", "hold_start", "hold_end")
 _CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 # A point of fewer decimals was hardly cut off: -1.25, 0.25.
@@ -140,16 +141,25 @@ def preview(asked: JsonObject, count: int) -> JsonObject:
 
 
 def _few_frames(asked: JsonObject, count: int) -> JsonObject:
-    """The fields that make ``count`` frames of a film, or all if it has fewer; of a path that many evenly in time."""
-    from fractions import Fraction
-
+    """The fields that make ``count`` frames of a zoom, or all if it has fewer; of a path that many, evenly in time."""
     if path := _stops(asked):
-        seconds = sum(Fraction(stop.time) + Fraction(stop.hold) for stop in path)
-        return {"fps": f"{max(float((count - 1) / seconds), 0.01):.9f}"}
+        seconds = sum(float(stop.time) + float(stop.hold) for stop in path)
+        fps = max((count - 1) / seconds, _SLOWEST)
+        followed: JsonObject = {"fps": f"{fps:.9f}"}
+        if round(seconds * fps) >= count:  # too many at the least rate: the camera goes faster
+            share = (count - 1) / (seconds * fps)
+            followed["path"] = json.dumps([_faster(stop, share) for stop in path])
+        return followed
     frames = asked.get("num_frames", fields.BY_NAME["num_frames"].default)
     text = frames.text if isinstance(frames, Number) else str(frames)
     most = int(text) if re.fullmatch("[1-9][0-9]{0,5}", text) else count
     return {"num_frames": Number(str(min(count, most)))}
+
+
+def _faster(stop: stops.Stop, share: float) -> dict[str, str]:
+    """A stop with a share of its times, as JSON."""
+    time = f"{max(float(stop.time) * share, 0.1):.9f}" if stop.time != "0" else "0"
+    return stop._asdict() | {"time": time, "hold": f"{float(stop.hold) * share:.9f}"}
 
 
 def named_container(args: argparse.Namespace) -> str | None:

@@ -331,6 +331,16 @@ def test_a_preview_of_a_path(count):
     assert small.path == parse({"path": A_PATH}).path
 
 
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_a_preview_of_a_path_that_lasts_hours(count):
+    long = A_PATH.replace('"time": 3', '"time": 7200').replace('"hold": 1', '"hold": 3600')
+    small = parse(payload_file.preview(ask("--path", long)[0], count))
+    assert small.num_frames == count
+    assert [stop.point for stop in small.path] == ["-0.75,0.1"] * 2
+    if count > 2:  # the rest is a third of it
+        assert small.camera.delta(6) != small.camera.delta(7) == small.camera.delta(11)
+
+
 @pytest.mark.parametrize(
     "argv, container",
     [
