@@ -26,7 +26,8 @@ def magnification(delta: str) -> str:
 def srt(delta: Callable[[int], str], num_frames: int, rate: Fraction) -> str:
     """The track's text: each second has the magnification of the frame that is shown when it begins.
 
-    What is left at the end, if less than half a second, belongs to the second before.
+    What is left at the end, if less than half a second, belongs to the second before. Where frames last longer, so do
+    the texts: there are not many more than frames.
 
     Args:
         delta: extent of a frame, a decimal string.
@@ -34,11 +35,11 @@ def srt(delta: Callable[[int], str], num_frames: int, rate: Fraction) -> str:
     """
     length = num_frames / rate
     seconds = max(round(length), 1)
-    parts = []
-    for second in range(seconds):
-        end = _time(length if second + 1 == seconds else Fraction(second + 1))
+    parts, step = [], max(int(1 / rate), 1)
+    for number, second in enumerate(range(0, seconds, step), 1):
+        end = _time(length if second + step >= seconds else Fraction(second + step))
         shown = magnification(delta(min(int(second * rate), num_frames - 1)))
-        parts.append(f"{second + 1}\n{_time(Fraction(second))} --> {end}\n{shown}\n\n")
+        parts.append(f"{number}\n{_time(Fraction(second))} --> {end}\n{shown}\n\n")
     return "".join(parts)
 
 

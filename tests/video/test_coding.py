@@ -164,6 +164,15 @@ def test_what_subtitles_say():
     assert subtitles.srt(deltas.get, 1, rate) == "1\n00:00:00,000 --> 00:00:00,033\n×1\n\n"
 
 
+@pytest.mark.parametrize("rate, most", [(Fraction(1, 100), 500), (Fraction(3, 10), 560), (Fraction(1), 500)])
+def test_slow_films_have_not_many_more_subtitles_than_frames(rate, most):
+    text = subtitles.srt(lambda frame: f"2.5e-{frame}", 500, rate)
+    assert text.count("-->") <= most and text.endswith("· 10⁴⁹⁹\n\n")
+    assert f"--> {subtitles._time(500 / rate)}\n" in text
+    told = [line.split(" --> ") for line in text.splitlines() if "-->" in line]
+    assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(told))
+
+
 @pytest.mark.parametrize("codec", ["hevc", "av1", "prores"])
 def test_colours_survive_the_way_through_yuv(tmp_path, codec):
     """Ten bits of flat colours: BT.709 of limited range, within two of its 876 levels."""
