@@ -3,8 +3,7 @@
  * A texel holds the square roots of linear light, CHANNEL_BITS a channel, red lowest. To the eye these steps are about
  * as even as sRGB's, and one multiplication leads to linear light, in which all filtering is done.
  *
- * Defines: TAPS (texels along each side of the block that a pixel is made from,
- * even), COARSEST (the last level).
+ * Defines: TAPS (texels along each side of the block that a pixel is made from), COARSEST (the last level).
  */
 #include "srgb.h"
 
@@ -16,6 +15,9 @@
 #endif
 #ifndef COARSEST
 #define COARSEST 0
+#endif
+#if TAPS != 4 || RUN_LANES != 16
+#error "the kernels that resample a frame have 4 x 4 texels and 16 lanes"
 #endif
 #define ROOTS ((float)CHANNEL_MASK)
 #define CURVE ((float)(CURVE_ENTRIES - 1))  // the last entry of the table ``curve``
