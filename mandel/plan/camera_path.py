@@ -169,6 +169,14 @@ class CameraPath:
         """How far a view is turned, radians."""
         return self._place(time)[3]
 
+    def way(self, time: float) -> float:
+        """How much of the way lies behind the camera; along a plain zoom 1 changes delta by e."""
+        number = max(bisect_right(self._reached, time) - 1, 0)
+        behind = sum(leg.curve.length for leg in self._legs[:number])
+        if time <= self._frames[number][1] or number == len(self._legs):
+            return behind
+        return behind + self._legs[number].share(time) * self._legs[number].curve.length
+
     def ln_delta(self, time: float) -> float:
         """ln of a view's extent."""
         stop, _, depth, _ = self._place(time)
@@ -244,12 +252,6 @@ class CameraPath:
     def turns(self) -> bool:
         """Whether any view is turned."""
         return any(float(stop.rotation) for stop in self._stops)
-
-    @property
-    def mean_way(self) -> float:
-        """The mean length of the way that a frame takes while the camera moves."""
-        moving = sum(leg.last - leg.first for leg in self._legs)
-        return sum(leg.curve.length for leg in self._legs) / max(moving, 1)
 
     def key_times(self, length: float) -> list[float]:
         """Times at which views are looked at beforehand: at the stops, and at most a ``length`` of the way apart."""

@@ -27,7 +27,7 @@ class KeyCost:
     """What the samples of one key view take.
 
     Attributes:
-        depth: where it lies: -log2 of its delta; on a path, the frame's number.
+        depth: where it lies: -log2 of its delta; on a path, how far along it, in octaves too.
         seconds: of one sample.
         fixed: seconds that making its table of skipped steps takes.
         pixel_bytes: of a pixel, encoded; None if that was not measured.

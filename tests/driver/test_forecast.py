@@ -164,6 +164,20 @@ PATH = (
 )
 
 
+def test_a_path_has_as_many_tables_of_skipped_steps_as_a_zoom():
+    point = DEEP["point"]
+    stops = f'[{{"point": "{point}", "delta": 1e-9, "hold": 1}}, {{"delta": 1e-12, "time": 9, "hold": 1}}]'
+    path = parse({"path": stops, "fps": 20, "frame_width": 64, "frame_height": 36})
+    zoom = parse(SIZE | DEEP | {"start_delta": "1e-9", "num_frames": path.num_frames})
+    works = []
+    for payload in (path, zoom):
+        recipe = recipe_of(payload, StripFiles("", None))
+        made = Forecast(payload, recipe)
+        made.costs = Costs(tuple(KeyCost(place, 1e-9, 1.0) for place in (0.0, 50.0)))
+        works.append(left(made, range(payload.num_frames)).rendering)
+    assert 15 < works[0] < 1.2 * works[1] and works[1] < 1.2 * works[0]
+
+
 @pytest.mark.parametrize("sampling", [EXACT, SHARED])
 def test_a_path_is_measured_along_its_frames(sampling):
     zoom = '[{"point": "-0.75,0.1", "delta": 2.5}, {"delta": 1e-9, "time": 2}]'

@@ -25,10 +25,10 @@ _WITHIN, _FINER, _LEAST_SIDE = 8, 2, 16
 
 
 def frame_places(payload: Payload) -> np.ndarray:
-    """Where each frame lies among the views: -log2 of its delta in a zoom, its number on a path; float64."""
+    """Where each frame lies among the views, in octaves: -log2 of its delta, or how far along its path; float64."""
     camera = payload.camera
     if not isinstance(camera, Zoom):
-        return np.arange(payload.num_frames, dtype=float)
+        return np.array([camera.way(frame) / math.log(2) for frame in range(payload.num_frames)])
     start, end = (-log2_of(Decimal(delta)) for delta in (camera.start_delta, camera.end_delta))
     return np.array([start + (end - start) * camera.share(frame) for frame in range(camera.num_frames)])
 
@@ -71,18 +71,16 @@ class CostViews:
 
     def _octaves_a_frame(self) -> float:
         """How far the camera goes from one frame to the next, while it moves."""
-        p, camera = self._payload, self._camera
-        if not isinstance(camera, Zoom):
-            return camera.mean_way / math.log(2)
-        octaves = abs(log2_of(Decimal(p.start_delta)) - log2_of(Decimal(p.end_delta)))
-        return octaves / max(p.num_frames - 1 - sum(p.held), 1)
+        moved = np.abs(np.diff(frame_places(self._payload)))
+        return float(moved[moved > 0].mean()) if moved.any() else 0.0
 
     def _find_views(self, first: int) -> tuple[tuple[View, int, float], ...]:
         """Each view, its anchor, and its place."""
         p, camera = self._payload, self._camera
         if not isinstance(camera, Zoom):
             frames = np.unique(np.linspace(first, p.num_frames - 1, MOST_KEYS).round().astype(int)).tolist()
-            return tuple((camera.view(frame), camera.anchor(frame), float(frame)) for frame in frames)
+            places = frame_places(p)
+            return tuple((camera.view(it), camera.anchor(it), float(places[it])) for it in frames)
         depths = frame_places(p)[first:]
         widest, deepest = (camera.delta(first + int(at)) for at in (depths.argmin(), depths.argmax()))
         # Strips go on within the deepest frame, with a few times the samples that it has there.

@@ -53,7 +53,7 @@ class Iterated(NamedTuple):
 
     Attributes:
         items: one for each.
-        depths: -log2 of the delta at which samples of a frame take as much as theirs; float64.
+        depths: ``KeyCost.depth`` of views whose samples take as much as theirs; float64.
         samples: how many each has; float64.
     """
 
