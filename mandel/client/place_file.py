@@ -20,8 +20,6 @@ if (
     from mandel.places.palette import Palette
     from mandel.places.place import Found, Place
 
-_LONGEST = 1_000  # characters of a message
-
 
 def content(name: str) -> tuple[JsonObject, Found | None]:
     """What a file holds or carries: the fields of a payload, or what is in another program's file.

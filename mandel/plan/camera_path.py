@@ -16,7 +16,7 @@ from decimal import Context, Decimal
 from functools import cached_property
 from typing import NamedTuple, Protocol
 
-from mandel.plan.path import eased
+from mandel.plan.easing import eased
 from mandel.plan.view import View
 from mandel.plan.zoom import Zoom
 from mandel.plan.zoom_and_pan import Curve

@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Protocol
 
-from mandel.plan.path import eased
+from mandel.plan.easing import eased
 from mandel.plan.view import View
 
 # ln and exp of deltas as small as 1e-20000 lose 5 digits; 60 digits leave enough.

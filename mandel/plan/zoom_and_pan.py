@@ -26,7 +26,7 @@ _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _LARGE = 300.0
 
 
-class Place(NamedTuple):
+class CurveView(NamedTuple):
     """A view of a curve, told from one of its ends.
 
     Attributes:
@@ -82,17 +82,17 @@ class Curve:
         ends = _to_top(deeper, apart), _to_top(-deeper, apart - deeper)
         return cls(sum(ends), ends, direction)
 
-    def at(self, share: float) -> Place:
+    def at(self, share: float) -> CurveView:
         """The view at a share of the length."""
         from_end = share > 0.5 if math.isinf(self.ends[0]) else share * self.length > self.ends[0]
         top = self.ends[from_end]
         way = self.length * (1 - share if from_end else share)
         if math.isinf(top):
-            return Place(from_end, 0j, math.copysign(way, top))
+            return CurveView(from_end, 0j, math.copysign(way, top))
         left = top - way
         depth = way + math.log1p(math.exp(-2 * top)) - math.log1p(math.exp(-2 * left))
         centre = math.exp(_ln_sinh(way) - _ln_cosh(top)) / _RHO_SQUARED if way else 0.0
-        return Place(from_end, centre * (-self.direction if from_end else self.direction), depth)
+        return CurveView(from_end, centre * (-self.direction if from_end else self.direction), depth)
 
     def speed(self, at_end: bool) -> Speed:
         """How views move at an end, per length, from the first end to the second."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mandel.plan.arithmetic import log2_of
-from mandel.plan.path import eased
+from mandel.plan.easing import eased
 from mandel.plan.zoom import Zoom
 
 SHARES = st.floats(0, 1)
