@@ -136,8 +136,8 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="OUT",
-        help="file for the video, may exist (default: named after PAYLOAD; zoom.mp4, or as the codec wants it, of "
-        "payload.json, options alone and stdin)",
+        help="file for the video, may exist (default: named after PAYLOAD, with -again where that is the film; "
+        "zoom.mp4, or as the codec wants it, of payload.json, options alone and stdin)",
     )
     parser.add_argument("--again", metavar="FILE", help="make a film again, as of the client")
     parser.add_argument(
@@ -161,10 +161,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _output(options: argparse.Namespace) -> Path:
-    """The name of a film that was given none."""
+    """The name of a film that was given none; never that of the film whose payload is taken."""
     named = options.payload not in (None, "-", str(payload_file.DEFAULT_PAYLOAD))
-    stem = Path(options.payload).stem if named else "zoom"
-    return Path(f"{stem}.{payload_file.container(options)}")
+    given, container = Path(options.payload if named else "zoom"), payload_file.container(options)
+    name = Path(f"{given.stem}.{container}")
+    return name if name.resolve() != given.resolve() else Path(f"{given.stem}-again.{container}")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -53,6 +53,11 @@ def test_a_film_is_named_after_its_payload(folder, capfd):
     film = Path("film.mov")
     film.write_bytes(b"\0\0\0\x14ftypqt  " + in_file.MARK.encode() + b'{"fps": "25"}')
     assert zoom.main(["--again", "film.mov", "-o", "again.mp4", *SMALL]) == main.OK
+    before = film.read_bytes()
+    capfd.readouterr()
+    assert zoom.main(["--again", "film.mov", "--container=mov", *SMALL]) == main.OK
+    assert capfd.readouterr().out.startswith("film-again.mov  ")
+    assert film.read_bytes() == before
     assert zoom.main(["place.json", "--again", "film.mov", *SMALL]) == main.REFUSED
     assert "BAD_OPTION: place.json: --again takes the payload of film.mov" in capfd.readouterr().err
     store = Store("DB")
