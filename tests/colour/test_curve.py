@@ -78,9 +78,17 @@ def test_of_many_key_views_some_are_chosen_and_the_others_are_guessed_between_th
     views = [tuple(20 + 100 * key + 300 * share**2) for key in range(count)]
     told = [views[key] for key in chosen]
     told[7] = ()  # nothing escaped there
-    curve = even_curve(with_guesses(told, count))
+    curve = even_curve(with_guesses(told, [0] * count))
     spans = [np.diff(along(curve, np.quantile(view, (0.05, 0.95))))[0] for view in views]
     assert min(spans) > 0.6 * TURNS and max(spans) < 1.7 * TURNS
-    assert with_guesses([()] * MOST_VIEWS, count) == [()] * MOST_VIEWS
+    assert with_guesses([()] * MOST_VIEWS, [0] * count) == [()] * MOST_VIEWS
     few = [views[0], (), views[2]]
-    assert with_guesses(few, 3) == few
+    assert with_guesses(few, [0] * 3) == few
+
+
+def test_nothing_is_guessed_between_two_points_of_a_path():
+    count = 3 * MOST_VIEWS
+    anchors = [0] * (count // 2) + [1] * (count - count // 2)
+    told = [(10.0, 20.0) if anchors[key] == 0 else (1e6, 2e6) for key in chosen_views(count)]
+    found = with_guesses(told, anchors)
+    assert len(found) > MOST_VIEWS and {tuple(view) for view in found} == {(10.0, 20.0), (1e6, 2e6)}

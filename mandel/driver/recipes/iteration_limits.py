@@ -70,7 +70,7 @@ class IterationLimits:
         """The curve of the mapping "even", else (); all that ``curve_needs`` names must have been learned."""
         if self._is_even and not self._curve:
             views = [self._learned[item.index].counts for item in self._for_curve]
-            self._curve = even_curve(with_guesses(views, len(self._items)))
+            self._curve = even_curve(with_guesses(views, self._anchor_of))
         return self._curve
 
     def anchor(self, key: int) -> int:
