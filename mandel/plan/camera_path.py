@@ -23,6 +23,9 @@ from mandel.plan.zoom_and_pan import Curve
 
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _SHOWN_DIGITS = Context(prec=40, Emax=10**9, Emin=-(10**9))
+# One zoom to a delta of 1e-20000 has 16,600 key views. Twenty stops as deep as that would have 300,000: at 70 us each
+# the driver would give no sign of life until it counts as hung.
+MOST_KEY_TIMES = 20_000
 # Length of a curve within which it is bent at a stop that is passed.
 _BENT = 1.5
 # A bend takes views below their stop's delta, by a tenth at most.
@@ -254,8 +257,12 @@ class CameraPath:
         return any(float(stop.rotation) for stop in self._stops)
 
     def key_times(self, length: float) -> list[float]:
-        """Times at which views are looked at beforehand: at the stops, and at most a ``length`` of the way apart."""
+        """Times at which views are looked at beforehand: at the stops, and at most a ``length`` of the way apart.
+
+        On ways so long that these would be more than ``MOST_KEY_TIMES``, they lie as much farther apart.
+        """
         times = {float(reached) for reached in self._reached}
+        length = max(length, sum(leg.curve.length for leg in self._legs) / MOST_KEY_TIMES)
         for leg in self._legs:
             steps = math.ceil(leg.curve.length / length - 1e-9)
             times |= {self._time(leg, step / steps) for step in range(1, steps)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mandel.payload.payload import parse
 from mandel.payload.stops import frames_of
-from mandel.plan.camera_path import CameraPath
+from mandel.plan.camera_path import MOST_KEY_TIMES, CameraPath
 from mandel.plan.zoom_and_pan import Curve
 
 SIDE = 1000  # pixels
@@ -188,3 +188,13 @@ def test_a_passed_stop_is_passed_and_a_held_one_is_held():
     assert speed[119] > 30 and speed[120] > 30
     assert speed[240:300] == [0] * 60
     assert 0 < speed[239] < 1 and 0 < speed[300] < 1
+
+
+def test_a_way_of_any_length_has_a_bounded_number_of_key_times():
+    """The driver looks at them all before it does anything else: it must not count as hung meanwhile."""
+    there, back = ({"point": point, "delta": delta} for point, delta in (("0,1", "1e-19000"), ("0,0", "1e3")))
+    path = path_of([back, *[stop | {"time": 9} for stop in (there, back, there, back)]])
+    whole = sum(leg.curve.length for leg in path._legs)
+    times = path.key_times(2.0)
+    assert whole / 2 > 4 * MOST_KEY_TIMES and len(times) <= MOST_KEY_TIMES + 2 * len(path._legs)
+    assert {float(reached) for reached in path._reached} <= set(times)
