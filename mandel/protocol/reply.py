@@ -58,11 +58,19 @@ class ReplyWriter:
 
         self.boundary = boundary or "mandel-" + secrets.token_hex(16)
         self.state = State.START
+        self._head_lines = 0
 
     @property
     def content_type(self) -> str:
         """The message's Content-Type, boundary included."""
         return f"multipart/form-data; boundary={self.boundary}"
+
+    def waiting(self) -> bytes:
+        """A line more of the message's head, before the first part: who has gone refuses it."""
+        if self.state is not State.START:
+            raise ValueError("the head of the message has ended")
+        self._head_lines += 1
+        return self._begin() if self._head_lines == 1 else f"X-Waiting-{self._head_lines}: yes\r\n".encode()
 
     def progress(self, fields: JsonObject) -> bytes:
         """A ``progress`` part; the first of a reply says that the job is accepted."""
@@ -106,18 +114,23 @@ class ReplyWriter:
         return self._open(name, f"{name}.json", JSON_TYPE, len(body)) + body
 
     def _open(self, name: str, filename: str, content_type: str, size: int, extra: str = "") -> bytes:
-        before = "\r\n"
-        if self.state is State.START:
-            before = f"MIME-Version: 1.0\r\nContent-Type: {self.content_type}\r\n\r\n"
+        begun = self._begin() if self.state is State.START and not self._head_lines else b""
         self._advance(name)
         return (
-            f"{before}--{self.boundary}\r\n"
-            f'Content-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
-            f"Content-Type: {content_type}\r\n"
-            f"Content-Length: {size}\r\n"
-            "Content-Transfer-Encoding: binary\r\n"
-            f"{extra}\r\n"
-        ).encode()
+            begun
+            + (
+                f"\r\n--{self.boundary}\r\n"
+                f'Content-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
+                f"Content-Type: {content_type}\r\n"
+                f"Content-Length: {size}\r\n"
+                "Content-Transfer-Encoding: binary\r\n"
+                f"{extra}\r\n"
+            ).encode()
+        )
+
+    def _begin(self) -> bytes:
+        """The head of the message, but for the empty line that ends it."""
+        return f"MIME-Version: 1.0\r\nContent-Type: {self.content_type}\r\n".encode()
 
     def _advance(self, part: str | None) -> None:
         following = ORDER[self.state].get(part)

@@ -69,10 +69,15 @@ def refusal(error: MandelError) -> web.Response:
 
 
 class OffLoop:
-    """Runs what may wait for a lock or a disk on a few threads, so that the loop goes on."""
+    """Runs what may wait for a lock or a disk on a few threads, so that the loop goes on.
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_THREADS, "web")
+    Args:
+        threads: how many.
+        most: how many calls it takes at once; more are BUSY.
+    """
+
+    def __init__(self, threads: int = _THREADS, most: int = _MOST_WAITING) -> None:
+        self._threads, self._most = ThreadPoolExecutor(threads, "web"), most
         self._waiting = 0
 
     async def __call__(self, act: Callable[..., Result], *arguments: Any) -> Result:
@@ -81,7 +86,7 @@ class OffLoop:
         Raises:
             MandelError: BUSY when too many wait for a thread already; else what ``act`` raises.
         """
-        if self._waiting >= _MOST_WAITING:
+        if self._waiting >= self._most:
             raise MandelError("BUSY", "too many requests wait already; try again in a few seconds")
         self._waiting += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, act, *arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +21,7 @@ from mandel.web.answers import OffLoop, answer, answer_of, body
 from mandel.web.events import Events
 
 VERBS = ("cancel", "pause", "resume", "retry", "pin", "unpin")
+_MOST_ESTIMATES = 16  # asked for at once, each on a thread
 _LIMITS = ("frames", "side", "maxiter", "fps", "depth", "pixels", "request_bytes")
 
 
@@ -33,6 +34,7 @@ class Jobs:
 
     def __init__(self, service: Service, off_loop: OffLoop, events: Events):
         self._service, self._off_loop, self._events = service, off_loop, events
+        self._patient = OffLoop(_MOST_ESTIMATES, _MOST_ESTIMATES)  # these may wait for minutes
 
     def state(self) -> dict[str, Any]:
         """What the page must know of this service and its payloads."""
@@ -68,8 +70,18 @@ class Jobs:
     async def estimate(self, asked: web.Request) -> web.Response:
         """``POST /api/estimate``."""
         wanted = await self._payload(asked)
-        # On a thread of its own kind: it may wait for minutes.
-        return answer(await asyncio.to_thread(self._service.operations.estimate, wanted, asked.remote or ""))
+        left = threading.Event()
+        try:
+            found = await self._patient(
+                self._service.operations.estimate, wanted, asked.remote or "", left.is_set
+            )
+        finally:
+            left.set()  # also when the browser has gone
+        return answer(found)
+
+    async def close(self, _: web.Application) -> None:
+        """Takes no more estimates; those under way end with the driver."""
+        self._patient.close()
 
     async def describe(self, asked: web.Request) -> web.Response:
         """``GET /api/jobs/ID``."""

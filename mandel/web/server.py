@@ -121,6 +121,7 @@ class WebServer:
         files, media = Files(off_loop), Media(service, off_loop)
         events = Events(service, off_loop)
         jobs = Jobs(service, off_loop, events)
+        app.on_cleanup.append(jobs.close)
 
         tiles = Tiles(explorer, service.settings)
 

@@ -12,7 +12,8 @@ if stopped, once), ``culprit`` (die at the frames of the job that it names, ``be
 ``slow`` (begin each job so many seconds late), ``nonsense`` (a JSON object to be said of the next job, once),
 ``large`` (as many bytes as it says follow each video), ``found`` (what was found of every frame: JSON). Each frame
 appends a line to ``rendered``, each life to
-``lives``, each job ranked anew to ``changes``, each estimate to ``estimated``.
+``lives``, each job ranked anew to ``changes``, each estimate to ``estimated``,
+each order to cancel what it does not have to ``dropped``.
 """
 
 import hashlib
@@ -205,6 +206,9 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
                     works[order.job].adopted[order.index] = Path(order.path)
                 case control.Cancel() if works.pop(order.job, None):
                     say(control.Cancelled(job=order.job))
+                case control.Cancel():
+                    with open(ORDERS / "dropped", "a") as file:
+                        file.write(f"{order.job}\n")
                 case control.Change():
                     with open(ORDERS / "changes", "a") as file:
                         file.write(f"{order.job} {order.priority} {order.client}\n")

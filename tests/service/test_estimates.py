@@ -1,5 +1,6 @@
 """What a payload would take, asked of the stand-in driver."""
 
+import socket
 import threading
 
 import pytest
@@ -63,3 +64,30 @@ def test_an_estimate_ends_with_the_service(head):
     head.stop()
     asker.join(20)
     assert [it["code"] for it in told] == ["NO_ESTIMATE"]
+
+
+def test_who_has_gone_waits_for_nothing(head):
+    head.order("hold")
+    for number in range(4):
+        sock, _ = head.send(op="estimate", **SMALL | {"num_frames": 20 + number})
+        wait_for(lambda number=number: len(head.lines("estimated")) > number, 20, "it was asked for")
+        sock.close()
+    wait_for(lambda: len(head.lines("dropped")) == 4, 30, "the driver need not find out any of it")
+    head.withdraw("hold")
+    assert head.ask(op="estimate", **SMALL).code is None
+
+
+def test_who_only_says_no_more_gets_the_answer(head):
+    head.order("hold")
+    sock, reply = head.send(op="estimate", **SMALL)
+    with sock:
+        sock.shutdown(socket.SHUT_WR)
+        wait_for(
+            lambda: b"X-Waiting-3: yes" in sock.recv(1 << 16, socket.MSG_PEEK),
+            30,
+            "it is seen who still waits",
+        )
+        head.order("crash")
+        head.ask(op="estimate", **SMALL | {"num_frames": 3})
+        assert reply.read().code == "NO_ESTIMATE"
+    assert not head.lines("dropped")

@@ -1,5 +1,8 @@
 """Jobs by HTTP: the operations of the socket, with its checks and its errors."""
 
+import http.client
+import json
+
 import pytest
 
 from mandel.payload import stops
@@ -70,6 +73,22 @@ def test_an_estimate_is_told_and_does_nothing(head, web):
     assert told.status == 200 and told.json["seconds"] == [1.0, 2.5] and told.json["state"] is None
     assert web.get(f"/api/jobs/{told.json['job']}").status == 404
     assert web.post("/api/estimate", {**SMALL, "fps": 0}).code == "OUT_OF_RANGE"
+
+
+def test_an_estimate_that_nobody_waits_for_is_dropped(heads):
+    head, web = heads()
+    head.order("hold")
+    for number in range(4):
+        browser = http.client.HTTPConnection("127.0.0.1", web.port)
+        body = json.dumps({**SMALL, "num_frames": 20 + number})
+        browser.request(
+            "POST", "/api/estimate", body, {"Origin": web.origin, "Content-Type": "application/json"}
+        )
+        wait_for(lambda number=number: len(head.lines("estimated")) > number, 20, "it was asked for")
+        browser.close()
+    wait_for(lambda: len(head.lines("dropped")) == 4, 30, "all have hung up")
+    head.withdraw("hold")
+    assert web.post("/api/estimate", SMALL).status == 200
 
 
 def test_a_job_is_paused_resumed_cancelled_retried_pinned_and_deleted(head, web):

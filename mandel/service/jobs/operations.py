@@ -21,7 +21,7 @@ class Operations:
     Args:
         limits: the most that a payload may ask for.
         cluster: what the driver told of its cluster.
-        ask: what a payload would take, for a client; blocks.
+        ask: what a payload would take, for a client, until it has left; blocks.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class Operations:
         registry: Registry,
         limits: PayloadLimits,
         cluster: Callable[[], JsonObject],
-        ask: Callable[[Payload, str], JsonObject],
+        ask: Callable[[Payload, str, Callable[[], bool]], JsonObject],
     ):
         self._registry, self._limits, self._cluster, self._ask = registry, limits, cluster, ask
 
@@ -64,8 +64,12 @@ class Operations:
             capacity.check(wanted, self._cluster())
         return wanted
 
-    def estimate(self, asked: Request, address: str) -> JsonObject:
-        """What a payload would take, and the state of its job if there is one already. Blocks."""
+    def estimate(self, asked: Request, address: str, has_left: Callable[[], bool]) -> JsonObject:
+        """What a payload would take, and the state of its job if there is one already. Blocks.
+
+        Args:
+            has_left: whether who asked waits no longer.
+        """
         wanted = self.checked(asked)
         job = self._registry.find(wanted.job_id())
         return {
@@ -74,7 +78,7 @@ class Operations:
             "frames": wanted.num_frames,
             "length": wanted.seconds,
             "samples": wanted.samples,
-            **self._ask(wanted, _account(asked, address)),
+            **self._ask(wanted, _account(asked, address), has_left),
         }
 
     def result(self, asked: Request) -> JsonObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import struct
 import time
@@ -26,6 +27,7 @@ from mandel.store.states import CANCELLED, DONE, PAUSED
 
 _PROGRESS_SECONDS = 1.0  # between progress parts; longer, up to the next, for those who wait for days
 _LONGEST_PROGRESS_SECONDS = 10.0
+_SAYS_NO_MORE = getattr(select, "POLLRDHUP", 0)  # where the system tells
 # Bytes of a video between looks at how fast it is read: few for a slow reader, many for a fast one.
 _LEAST_PIECE, _MOST_PIECE = 64 << 10, 2 << 20
 
@@ -93,7 +95,7 @@ class Connection:
         if TABLE[asked.op].streams:
             self._stream(operations.job(asked, self.address))
         elif asked.op == ESTIMATE:
-            self._send(self._reply.result(operations.estimate(asked, self.address)))
+            self._send(self._reply.result(operations.estimate(asked, self.address, self._has_left)))
         elif asked.op == "list":
             self._send(self._reply.result_of(b'{"jobs":' + self._service.registry.list() + b"}"))
         elif asked.op == "status" and "job" not in asked.fields:
@@ -147,6 +149,20 @@ class Connection:
         raise job.error or RenderError("INTERNAL", "the job failed")
 
     # -- the socket -------------------------------------------------------
+
+    def _has_left(self) -> bool:
+        """Whether a client who has been told nothing yet has gone.
+
+        Who only says no more, as some do behind their request, looks the same, until something is sent to him.
+        Raises _Gone.
+        """
+        looking = select.poll()
+        looking.register(self.socket.fileno(), _SAYS_NO_MORE)
+        seen = looking.poll(0)
+        if seen and not seen[0][1] & (select.POLLERR | select.POLLHUP):
+            self._send(self._reply.waiting())
+            return False
+        return bool(seen)
 
     def _send(self, data: bytes) -> None:
         """Sends all. Raises _Gone, also when not a byte is taken within the stall limit."""
