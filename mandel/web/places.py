@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
-from mandel.colour import looks
-from mandel.errors import RequestError
+from mandel.errors import PayloadError, RequestError
 from mandel.payload.decimal_text import Number
-from mandel.payload.fields import JsonObject
+from mandel.payload.fields import LOOK, JsonObject, without_look
+from mandel.payload.payload import parse
 from mandel.places import pasted, report
 from mandel.places.opened import opened, payload_palette, place_of
 from mandel.places.text import MOST_BYTES
+from mandel.settings import PayloadLimits
 from mandel.web.answers import OffLoop, answer, fields, text, whole
 
 _MOST_BODY = (MOST_BYTES // 3 + 1) * 4 + 1_000  # base64
@@ -23,10 +25,14 @@ _EXTENTS = ("end_delta", "delta", "minibrot_delta")  # of a payload, and of what
 
 
 class Places:
-    """The handler for ``/api/place``."""
+    """The handler for ``/api/place``.
 
-    def __init__(self, off_loop: OffLoop):
-        self._off_loop = off_loop
+    Args:
+        limits: what payloads may ask for: a place beyond it could not be rendered.
+    """
+
+    def __init__(self, off_loop: OffLoop, limits: PayloadLimits):
+        self._off_loop, self._limits = off_loop, limits
 
     async def read(self, asked: web.Request) -> web.Response:
         """``POST /api/place``."""
@@ -35,9 +41,24 @@ class Places:
             whole(given.get(name, Number("1000")), name, 1, _MOST_SIDE) for name in ("width", "height")
         )
         if "text" in given:
-            return answer(await self._off_loop(_in_text, text(given, "text"), width, height))
+            return answer(await self._off_loop(self._checked, _in_text, text(given, "text"), width, height))
         name = text(given, "name") if "name" in given else "the file"
-        return answer(await self._off_loop(_in_file, _data(given), name[:200], width, height))
+        return answer(await self._off_loop(self._checked, _in_file, _data(given), name[:200], width, height))
+
+    def _checked(self, read: Callable[..., dict[str, Any]], *what: object) -> dict[str, Any]:
+        """What is read, if a payload could have it."""
+        told = read(*what)
+        asked = dict(told["look"])
+        if (place := told["place"]) is not None:
+            asked["point"] = f"{place['re']},{place['im']}"
+            if (extent := place["extent"]) is not None:
+                asked["end_delta"] = extent
+                place["extent"] = extent.text if isinstance(extent, Number) else extent
+        try:
+            payload = parse(asked, self._limits)
+        except PayloadError as error:
+            raise PayloadError(error.code, error.message.removeprefix("end_"), limit=error.limit) from None
+        return told | {"look": {name: getattr(payload, name) for name in told["look"]}}
 
 
 def _data(given: JsonObject) -> bytes:
@@ -84,9 +105,7 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
         if not isinstance(given.get("point"), str):
             raise RequestError("BAD_FILE", f"{name} is JSON without a point, so that it names no place")
         extent = next((_plain(given[field]) for field in _EXTENTS if field in given), None)
-        look = looks.LOOKS.get(str(given.get("look")), {}) | {
-            field: _text(given[field]) for field in looks.FIELDS if isinstance(given.get(field), str | Number)
-        }
+        look = without_look({name: given[name] for name in LOOK if name in given})
         return _told(pasted.point(given["point"]), extent, look)
     if found.place is None and found.palette is not None and not found.refused:
         look = {"palette": payload_palette(found.palette)}
@@ -97,16 +116,12 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
     return _told(f"{place.re},{place.im}", extent, look, report.sentences(found, name, extent, tuple(look)))
 
 
-def _text(value: object) -> str:
-    return value.text if isinstance(value, Number) else str(value)
-
-
-def _plain(value: object) -> str:
-    return pasted.number(_text(value))
+def _plain(value: object) -> object:
+    return pasted.number(value) if isinstance(value, str) else value
 
 
 def _told(
-    point: str, extent: str | None, look: dict[str, str] | None = None, said: list[str] | None = None
+    point: str, extent: object, look: JsonObject | None = None, said: list[str] | None = None
 ) -> dict[str, Any]:
     re, im = point.split(",")
     return {"place": {"re": re, "im": im, "extent": extent}, "look": look or {}, "said": said or []}

@@ -160,7 +160,7 @@ class WebServer:
             web.post("/api/limit", tiles.limit),
             web.post("/api/curve", tiles.curve),
             web.post("/api/locate", tiles.locate),
-            web.post("/api/place", Places(off_loop).read),
+            web.post("/api/place", Places(off_loop, service.settings.limits).read),
         ])  # fmt: skip
         return app
 

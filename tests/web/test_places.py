@@ -42,6 +42,26 @@ def test_text_without_a_place_is_refused_in_words(web, text):
     assert told.status == 400 and told.json["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    "text, code",
+    [
+        ("1e999999999,0", "NOT_FINITE"),
+        ("0,0,0", "OUT_OF_RANGE"),
+        ("0,0,-1", "OUT_OF_RANGE"),
+        ("0,0,1e-99999999999", "TOO_DEEP_ZOOM"),
+        ("0,0,far", "BAD_NUMBER"),
+        ('{"point": "0,0", "delta": [1]}', "WRONG_TYPE"),
+        ('{"point": "0,0", "delta": true}', "WRONG_TYPE"),
+        ('{"point": "0,0", "palette": 5}', "WRONG_TYPE"),
+        ('{"point": "0,0", "density": "none"}', "BAD_NUMBER"),
+        ('{"point": "0,0", "look": []}', "WRONG_TYPE"),
+    ],
+)
+def test_a_place_that_no_payload_can_have_is_refused(web, text, code):
+    told = web.post("/api/place", {"text": text})
+    assert (told.status, told.code) == (400, code)
+
+
 def test_a_file_has_the_extent_that_the_client_gives_it(web):
     found = found_in(KFR, "a.kfr")
     for width, height in ((1600, 900), (900, 1600)):
