@@ -2,9 +2,14 @@
 
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mandel.errors import MandelError
+from mandel.payload.payload import parse
+from mandel.protocol import control
+from mandel.service.supervision.estimates import Estimates
 from tests.service.heads import SMALL
 from tests.support.processes import wait_for
 
@@ -91,3 +96,27 @@ def test_who_only_says_no_more_gets_the_answer(head):
         head.ask(op="estimate", **SMALL | {"num_frames": 3})
         assert reply.read().code == "NO_ESTIMATE"
     assert not head.lines("dropped")
+
+
+def test_nobody_waits_once_the_service_stops():
+    orders = []
+    asked = Estimates(orders.append, "cache")
+    asked.close()
+    with pytest.raises(MandelError) as caught:
+        asked.ask(parse(SMALL), "me", lambda: False)
+    assert caught.value.code == "STOPPING" and not orders
+
+
+def test_what_is_said_of_one_that_was_given_up_is_about_no_other():
+    orders = []
+    asked = Estimates(orders.append, "cache")
+    with pytest.raises(MandelError):
+        asked.ask(parse(SMALL), "me", lambda: True)
+    given_up, cancelled = orders
+    assert cancelled.job == given_up.job
+    with ThreadPoolExecutor(1) as pool:
+        told = pool.submit(asked.ask, parse(SMALL), "me", lambda: False)
+        wait_for(lambda: len(orders) == 3, 20, "it is asked for anew")
+        assert not asked.take(control.Cancelled(job=given_up.job))
+        assert asked.take(control.Failed(job=orders[2].job, code="FRAME_FAILED", message="as told"))
+        assert told.exception(20).code == "FRAME_FAILED"

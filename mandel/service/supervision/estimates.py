@@ -42,6 +42,7 @@ class Estimates:
         self._lock = threading.Lock()
         self._names = itertools.count()
         self._waiting: dict[str, _Asked] = {}
+        self._closed = False
 
     def ask(self, payload: Payload, client: str, has_left: Callable[[], bool]) -> JsonObject:
         """What a payload would take: the fields of ``control.Estimated``, but for the job. Blocks.
@@ -50,7 +51,7 @@ class Estimates:
             has_left: whether the client waits no longer. When all have left, the driver stops.
 
         Raises:
-            MandelError: BUSY, NO_ESTIMATE; or why it cannot be rendered.
+            MandelError: BUSY, NO_ESTIMATE, STOPPING; or why it cannot be rendered.
         """
         name, asked = self._begin(payload, client)
         deadline = time.monotonic() + _PATIENCE
@@ -71,6 +72,8 @@ class Estimates:
     def _begin(self, payload: Payload, client: str) -> tuple[str, _Asked]:
         job = payload.job_id()
         with self._lock:
+            if self._closed:
+                raise MandelError("STOPPING", "the service is stopping; ask again after its next start")
             found = next((each for each in self._waiting.items() if each[1].job == job), None)
             if found is None:
                 if len(self._waiting) >= _MOST:
@@ -107,6 +110,12 @@ class Estimates:
         else:
             answer.set_exception(_unknown("it was cancelled"))
         return True
+
+    def close(self) -> None:
+        """Nobody will answer any more: who waits is told so, and nobody waits from here on."""
+        with self._lock:
+            self._closed = True
+        self.driver_died("the service stops")
 
     def driver_died(self, why: str) -> None:
         """Nothing that was asked for will be answered."""

@@ -105,7 +105,7 @@ class Supervisor:
         self._sender.join()
         self._beginning.shutdown()
         self._storing.shutdown()
-        self.estimates.driver_died("the service stops")
+        self.estimates.close()
 
     # -- sender -----------------------------------------------------------
 
