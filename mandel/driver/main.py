@@ -70,12 +70,19 @@ class Channel:
         self._inbox.put(None)
 
     def orders(self, timeout: float) -> Iterator[control.Order]:
-        """What has arrived; waits for something, or for ``wake``, at most ``timeout`` seconds."""
+        """What has arrived; waits for something, or for ``wake``, at most ``timeout`` seconds.
+
+        Planning a job may take seconds. So after a moment what is left is for the next call: slots are to be filled
+        in between, and the loop goes round.
+        """
         try:
             order = self._inbox.get(timeout=timeout)
+            began = time.monotonic()
             while True:
                 if order is not None:
                     yield order
+                if time.monotonic() - began > _STEP_SECONDS:
+                    return
                 order = self._inbox.get_nowait()
         except queue.Empty:
             return

@@ -4,10 +4,12 @@ import socket
 from dataclasses import replace
 from types import SimpleNamespace
 
+from mandel.driver import main
 from mandel.driver.jobs.scheduler import Scheduler
 from mandel.driver.main import Channel, _obey
 from mandel.protocol import control
 from tests.support.local_executor import LocalExecutor
+from tests.support.processes import wait_for
 
 JOB = "a" * 64
 
@@ -38,5 +40,19 @@ def test_an_order_that_cannot_be_read_fails_its_job_alone():
         assert (said.job, said.code) == (JOB, "BAD_JOB") and "payload" in said.message
         ours.sendall(b"no JSON\n")
         assert list(channel.orders(20)) == [control.Stop()]  # as if the head were gone
+    channel._reader.close()
+    channel._socket.close()
+
+
+def test_orders_that_take_long_come_one_at_a_time(monkeypatch):
+    """Between them slots are filled, and the loop shows that it is alive."""
+    monkeypatch.setattr(main, "_STEP_SECONDS", 0.0)  # whatever an order takes is long
+    ours, theirs = socket.socketpair()
+    channel, wanted = Channel(theirs.detach()), [control.Cancel(job=letter * 64) for letter in "abc"]
+    with ours:
+        ours.sendall(b"".join(map(control.encode, wanted)) + b"no JSON\n")
+        wanted.append(control.Stop())
+        wait_for(lambda: channel._inbox.qsize() == len(wanted), 20, "all is read")
+        assert [list(channel.orders(20)) for _ in wanted] == [[order] for order in wanted]
     channel._reader.close()
     channel._socket.close()

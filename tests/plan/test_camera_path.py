@@ -191,7 +191,7 @@ def test_a_passed_stop_is_passed_and_a_held_one_is_held():
 
 
 def test_a_way_of_any_length_has_a_bounded_number_of_key_times():
-    """The driver looks at them all before it does anything else: it must not count as hung meanwhile."""
+    """The driver looks at them all before it begins a job, and does nothing for other jobs meanwhile."""
     there, back = ({"point": point, "delta": delta} for point, delta in (("0,1", "1e-19000"), ("0,0", "1e3")))
     path = path_of([back, *[stop | {"time": 9} for stop in (there, back, there, back)]])
     whole = sum(leg.curve.length for leg in path._legs)
