@@ -23,9 +23,9 @@ from mandel.plan.zoom_and_pan import Curve
 
 _MATH = Context(prec=60, Emax=10**9, Emin=-(10**9))
 _SHOWN_DIGITS = Context(prec=40, Emax=10**9, Emin=-(10**9))
-# One zoom to a delta of 1e-20000 has 16,600 key views. Twenty stops as deep as that would have 300,000: at 70 us each
-# the driver, which looks at all of them before it begins a job, would do nothing for anybody for 20 s.
-MOST_KEY_TIMES = 20_000
+# As many as on the way to a delta of 1e-6000. Twenty stops at 1e-20000 would have 300,000: at 70 us each the driver,
+# which looks at all of them before it begins a job, would do nothing for anybody for 20 s.
+MOST_KEY_TIMES = 5_000
 # Length of a curve within which it is bent at a stop that is passed.
 _BENT = 1.5
 # A bend takes views below their stop's delta, by a tenth at most.
