@@ -102,11 +102,13 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
     """
     given, found = opened(data, name)
     if found is None:
-        if not isinstance(given.get("point"), str):
+        stops = given.get("path")
+        last = stops[-1] if isinstance(stops, list) and stops and isinstance(stops[-1], dict) else given
+        if not isinstance(last.get("point"), str):
             raise RequestError("BAD_FILE", f"{name} is JSON without a point, so that it names no place")
-        extent = next((_plain(given[field]) for field in _EXTENTS if field in given), None)
+        extent = next((_plain(last[field]) for field in _EXTENTS if field in last), None)
         look = without_look({name: given[name] for name in LOOK if name in given})
-        return _told(pasted.point(given["point"]), extent, look)
+        return _told(pasted.point(last["point"]), extent, look)
     if found.place is None and found.palette is not None and not found.refused:
         look = {"palette": payload_palette(found.palette)}
         return {"place": None, "look": look, "said": report.sentences(found, name, taken=tuple(look))}
