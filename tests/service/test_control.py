@@ -91,6 +91,17 @@ GOOD = [
     {"event": "video", "job": JOB, "path": "p", "poster": "q", "frames": 12, "bytes": 1, "sha256": SHA},
     {"event": "failed", "job": JOB, "code": "INTERNAL", "message": "m"},
     {"event": "cancelled", "job": JOB},
+    {"event": "left", "job": JOB, "least": 1.5, "most": 3},
+    {
+        "event": "estimated",
+        "job": JOB,
+        "seconds": [1.0, 2.0],
+        "cpu_seconds": [2, 3],
+        "bytes": [100, 900],
+        "rendering": 1.5,
+        "encoding": 0.5,
+        "slots": {"cpu": 2},
+    },
 ]
 
 
@@ -129,6 +140,7 @@ ORDERS = [
         client="me",
     ),
     control.Render(job=JOB, payload={}, tmp="/DB/tmp/a", segments=[], strips=[]),
+    control.Estimate(job=JOB, payload={"num_frames": 12}, cache="/DB/cache", client="me"),
     control.Adopted(job=JOB, index=0, path="/DB/jobs/0.h264"),
     control.Change(job=JOB, priority=3, client=""),
     control.Cancel(job=JOB),
