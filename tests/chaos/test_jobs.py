@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mandel.driver.jobs.policy import DEFAULT_POLICY
 from mandel.payload.payload import parse
 from mandel.protocol.strict_json import loads
 from tests.support import ffmpeg, processes
@@ -95,7 +96,7 @@ def test_a_bad_node_is_set_aside(cluster, faults, service):
     tell("T4", attempts_wasted_on_the_bad_node=wasted, frames=payload["num_frames"])
     assert reply.code is None, reply.last
     assert decoded(reply.video) == calm(**payload)
-    assert wasted <= 3
+    assert wasted <= 3 + DEFAULT_POLICY.max_batch  # calls that are on their way when the first one fails
 
 
 def test_cancel_is_prompt(cluster, faults, service):

@@ -82,12 +82,12 @@ class Faulty(LocalExecutor):
 def run(tmp_path):
     """run(executor, {name: payload}) -> events, after all jobs have ended."""
 
-    def go(executor, jobs, finished=None, steps=3000):
+    def go(executor, jobs, finished=None, steps=3000, policy=DEFAULT_POLICY):
         events = Events()
         scheduler = events.scheduler = Scheduler(executor, events)
         try:
             for name, p in jobs.items():
-                scheduler.add(JobRun(name, p, tmp_path, finished or {}))
+                scheduler.add(JobRun(name, p, tmp_path, finished or {}, policy=policy))
             while scheduler.busy and (steps := steps - 1):
                 scheduler.step(0.05)
             assert not scheduler.busy, events.all[-3:]
@@ -250,6 +250,19 @@ def test_a_node_that_keeps_failing_is_avoided_only_while_there_is_another(run):
     alone = Faulty(lambda task: "INTERNAL" if len(alone.order) <= 2 else None)
     assert run(alone, {"j": payload()}).of("video")
     assert all(task.avoid == frozenset() for task in alone.order)
+
+
+def test_a_node_that_fails_a_measurement_is_avoided(run):
+    class TwoNodes(Faulty):
+        def nodes(self):
+            return [*super().nodes(), {"id": "other", "alive": True, "resources": {"CPU": 2}}]
+
+    executor = TwoNodes(lambda task: "INTERNAL" if " costs " in task.label else None)
+    policy = replace(DEFAULT_POLICY, forecast_seconds=0.0)
+    assert run(executor, {"j": payload(num_frames=40)}, policy=policy).of("video")
+    labels = [task.label for task in executor.order]
+    (measured,) = [at for at, label in enumerate(labels) if " costs " in label]
+    assert frozenset({"local"}) in [task.avoid for task in executor.order[measured:]]
 
 
 def test_finished_segments_are_not_rendered_again(run, tmp_path):

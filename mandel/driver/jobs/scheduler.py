@@ -301,13 +301,13 @@ class Scheduler:
 
     def _failed(self, job: JobRun, item: WorkItem, error: Mapping[str, Any], node: str | None = None) -> None:
         """One attempt failed, on ``node`` if that is known: try again elsewhere, or give the job up and say why."""
-        if item.kind == COSTS and not job.estimated:  # no frame needs it
-            self._of(job, job.frontier.give_up, item)
-            return None
         if error["code"] == "NODE_LOST":
             job.attempts.lost(item)
         else:
             job.attempts.failed(item, node, self._clock())
+        if item.kind == COSTS and not job.estimated:  # no frame needs it
+            self._of(job, job.frontier.give_up, item)
+            return None
         if error["code"] == "JOB_TOO_BIG":  # so it is on every try
             return self._give_up(job, RenderError(error["code"], error["message"]))
         if job.attempts.used_up(item):
