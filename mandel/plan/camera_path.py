@@ -252,7 +252,7 @@ class CameraPath:
         return self._reached[last + 1] if last + 1 < len(self._reached) else self.num_frames - 1
 
     @property
-    def turns(self) -> bool:
+    def is_turned(self) -> bool:
         """Whether any view is turned."""
         return any(float(stop.rotation) for stop in self._stops)
 
@@ -298,7 +298,6 @@ class ZoomAlongPath(Zoom):
             path.num_frames,
             path.width,
             path.height,
-            rotation=float(path.turns),
             path=path,
         )
 
@@ -307,6 +306,10 @@ class ZoomAlongPath(Zoom):
         if self.path is None:
             raise ValueError("a zoom along no path")
         return self.path
+
+    @property
+    def is_turned(self) -> bool:
+        return self._along.is_turned
 
     def share(self, frame: int) -> float:
         start, end = self._along.ln_delta(0), self._along.ln_delta(self.num_frames - 1)

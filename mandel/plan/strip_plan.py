@@ -274,7 +274,7 @@ class StripPlan:
         of the widest frame that shows the strip. None if frames show the strip in all directions.
         """
         level, frames = self.base(strip), self.frames(strip, range(self.coarsest + 1))
-        if self.zoom.rotation or frames is None:
+        if self.zoom.is_turned or frames is None:
             return None
         # A direction that is visible at one radius is visible at all smaller ones. In the
         # widest frame the strip has its smallest radius, so that frame shows the most.

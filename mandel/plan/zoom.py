@@ -131,9 +131,14 @@ class Zoom:
         exact = _MATH.multiply(Decimal(self.start_delta), _MATH.exp(step))
         return str(Context(prec=_SHOWN_DIGITS, Emax=10**9, Emin=-(10**9)).plus(exact))
 
+    @property
+    def is_turned(self) -> bool:
+        """Whether any frame is turned."""
+        return bool(self.rotation)
+
     def view(self, frame: int) -> View:
         """The view that ``frame`` shows."""
-        turn = cmath.rect(1.0, self.angle(frame)) if self.rotation else 1 + 0j
+        turn = cmath.rect(1.0, self.angle(frame)) if self.is_turned else 1 + 0j
         return View(self.re, self.im, self.delta(frame), self.width, self.height, turn)
 
     @staticmethod
