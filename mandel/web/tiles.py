@@ -169,15 +169,7 @@ class Tiles:
 
     async def curve(self, asked: web.Request) -> web.Response:
         """``POST /api/curve``."""
-        given = await fields(asked, ("views",))
-        views = given["views"]
-        if not isinstance(views, list) or not 1 <= len(views) <= _MOST_VIEWS:
-            raise RequestError(
-                "OUT_OF_RANGE",
-                f"views is a list of 1 to {_MOST_VIEWS} views",
-                field="views",
-                limit=_MOST_VIEWS,
-            )
+        views = _list_of("views", await fields(asked, ("views",)), _MOST_VIEWS)
         return answer(await self._explorer.ask({"do": "curve", "views": [_counts(view) for view in views]}))
 
     async def locate(self, asked: web.Request) -> web.StreamResponse:
@@ -249,14 +241,7 @@ class Tiles:
         return anchor, limit, size, shaded, dlevel, dx, dy
 
     def _tiles(self, given: JsonObject) -> list[Tile]:
-        asked = given["tiles"]
-        if not isinstance(asked, list) or not 1 <= len(asked) <= _MOST_AT_ONCE:
-            raise RequestError(
-                "OUT_OF_RANGE",
-                f"tiles is a list of 1 to {_MOST_AT_ONCE} tiles",
-                field="tiles",
-                limit=_MOST_AT_ONCE,
-            )
+        asked = _list_of("tiles", given, _MOST_AT_ONCE)
         first = given["anchor"], given["maxiter"], given.get("step", Number("1")), given.get("shaded", False)
         return [self._tile(*first, place) for place in asked]
 
@@ -329,6 +314,14 @@ class Tiles:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _list_of(name: str, given: JsonObject, most: int) -> list[Any]:
+    """A field that is a list of 1 to ``most``. Raises RequestError."""
+    value = given[name]
+    if not isinstance(value, list) or not 1 <= len(value) <= most:
+        raise RequestError("OUT_OF_RANGE", f"{name} is a list of 1 to {most} {name}", field=name, limit=most)
+    return value
 
 
 def _counts(view: object) -> list[float]:
