@@ -134,12 +134,7 @@ class Jobs:
 
     def _checked(self, wanted: Request) -> dict[str, Any]:
         payload = self._service.operations.checked(wanted)
-        job = self._service.registry.find(payload.job_id())
-        return {
-            "job": payload.job_id(),
-            "state": job.state if job else None,
-            "frames": payload.num_frames,
-            "samples": payload.samples,
+        return self._service.operations.outline(payload) | {
             "least_bytes": payload.least_bytes,
             "payload": payload.canonical(),
         }

@@ -71,6 +71,10 @@ class Operations:
             has_left: whether who asked waits no longer.
         """
         wanted = self.checked(asked)
+        return self.outline(wanted) | self._ask(wanted, _account(asked, address), has_left)
+
+    def outline(self, wanted: Payload) -> JsonObject:
+        """What a payload would be, and the state of its job if there is one already."""
         job = self._registry.find(wanted.job_id())
         return {
             "job": wanted.job_id(),
@@ -78,7 +82,6 @@ class Operations:
             "frames": wanted.num_frames,
             "length": wanted.seconds,
             "samples": wanted.samples,
-            **self._ask(wanted, _account(asked, address), has_left),
         }
 
     def result(self, asked: Request) -> JsonObject:
