@@ -127,12 +127,12 @@ class JobRun:
 
     def record_seconds(self, item: WorkItem, kind: str, seconds: float) -> None:
         """An item was made on a slot of ``kind``."""
+        self._used += seconds if item.kind != COSTS else 0.0
         if item.kind == SEGMENT:
             seconds /= self.segments[item.index].count
         elif item.kind in (FRAME, STRIP):
             self.forecast.took(item, kind, seconds)
         self.timings.record(self.cost_class(item), kind, seconds)
-        self._used += seconds if item.kind != COSTS else 0.0
         todo = self.frontier.frames_left
         if not self._is_measured and self._used > self.policy.forecast_seconds and 10 * todo > self._frames:
             self._is_measured = True
