@@ -32,7 +32,7 @@ _GPU_GROUP = (8, 4)
 _CPU_GROUP = 4, 1
 # Work items that share the terms of the series with which all samples begin.
 _CPU_SERIES_GROUP, _GPU_SERIES_GROUP = 1, SERIES_TERMS
-# Steps that all samples may have in common: some 30 ms.
+# Steps that all samples may have in common: some 50 ms.
 _MOST_COMMON_STEPS = 1 << 16
 
 # Below the exponent of any number, and far from overflow when others are added to it.

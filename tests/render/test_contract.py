@@ -45,6 +45,11 @@ def test_no_file_writes_a_number_of_the_contract_itself(file):
     assert not found & {abs(value) for value in telling}
 
 
+def test_a_power_of_the_last_term_is_found_by_squaring():
+    """perturb.cl makes |u|^SERIES_TERMS so."""
+    assert contract.SERIES_TERMS.bit_count() == 1
+
+
 def test_kernels_find_a_block_where_the_table_has_it():
     ctx, tops = device_context("cpu"), 11
     text = kernels.source("blocks.h") + (
