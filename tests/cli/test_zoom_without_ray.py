@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -86,8 +87,10 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path, mark):
         over.set()
         watch.join()
     assert hit == calm
-    for label in ("frame 7$", "segment 0$"):
-        assert len(re.findall(label, log.read_text(), re.MULTILINE)) >= 2, f"the kill did not hit {label}"
+    begun = Counter(re.findall(r"(?:frame|segment) \d+$", log.read_text(), re.MULTILINE))
+    assert begun["frame 7"] >= 2, "the kill did not hit frame 7"
+    # Segments may be encoded in any order: the kill hits whichever is first.
+    assert any(times >= 2 for label, times in begun.items() if label.startswith("segment")), "no segment was hit"
     assert not processes.marked(mark), "processes are left behind"
 
 
