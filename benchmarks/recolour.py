@@ -34,6 +34,7 @@ from mandel.worker.functions import FUNCTIONS, Slot
 def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | None = None):
     """CPU seconds by kind of item, and the strips that were kept."""
     files = StripFiles("job", folder, found, keeps=True)
+    files.seen(files.look())
     recipe, made, spent, kept, samples = recipe_of(p, files, source), {}, {}, {}, 0
 
     def one(item: WorkItem) -> None:
@@ -45,14 +46,14 @@ def make(p: Payload, folder: Path, found: dict | None = None, source: Payload | 
         begun, unit = time.process_time(), recipe.unit(item)
         inputs = [made[need] for need in needs if need.kind != "limit"]
         if item.kind == STRIP and not isinstance(unit, StripUnit):
-            inputs = [files.read(item.index)]
+            inputs = [files.file(item.index).read()]
         made[item], facts = FUNCTIONS[item.kind](unit, Slot("cpu"), *inputs)
         if item.kind == "limit":
             recipe.learn(item, made[item])
         if isinstance(unit, StripUnit):
             samples += sum(block.grid.rows * block.grid.cols for block in unit.blocks)
-            event = files.made(item.index, unit.layout.finest, facts["raw"])
-            kept[str(item.index)] = [event[key] for key in ("path", "base", "bytes", "sha256")]
+            event = files.write(files.made(item.index), unit.layout.finest, facts["raw"])
+            kept[item.index] = [event.path, event.base, event.bytes, event.sha256]
         spent[item.kind] = spent.get(item.kind, 0.0) + time.process_time() - begun
 
     for frame in range(p.num_frames):

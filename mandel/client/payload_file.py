@@ -25,8 +25,6 @@ _PLACE = ("point", *_DELTAS, "path")
 _SHOWN = 24
 # Of a preview: pixels of a frame's longer side, frames, and the least rate that a payload may have.
 _SHOWN_SIDE, _MOST_SHOWN, _SLOWEST = 320, 100, 0.01
-_TIMES = ("easing", "ease_start", "ease_end", "hold_start", "hold_end")
-_CODING = ("codec", "quality", "container", "bits", "crf", "max_bitrate")
 # A point of fewer decimals was hardly cut off: -1.25, 0.25.
 _LEAST_DECIMALS = 5
 
@@ -122,16 +120,7 @@ def preview(asked: JsonObject, count: int) -> JsonObject:
         sides.append(int(text))
     share = min(1.0, _SHOWN_SIDE / max(sides))
     width, height = (max(2, round(side * share / 2) * 2) for side in sides)
-    left_out = (
-        "fps",
-        "num_frames",
-        *_TIMES,
-        "sampling",
-        "strip_density",
-        "keep_strips",
-        "subtitles",
-        *_CODING,
-    )
+    left_out = {field.name for field in fields.TABLE if field.film_only}
     return {name: value for name, value in asked.items() if name not in left_out} | {
         **_few_frames(asked, count),
         "frame_width": Number(str(width)),

@@ -46,6 +46,7 @@ class Field(NamedTuple):
         original: whether the field is part of the original payload; the others are left out of the job id
             while they have their default, so that adding one changes no id.
         recolour: whether another video of the same strips may have it otherwise.
+        film_only: whether no single picture shows it: a preview leaves it out.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Field(NamedTuple):
     check: Check | Callable[[object, PayloadLimits], tuple[Stop, ...]]
     original: bool
     recolour: bool
+    film_only: bool
 
 
 def _row(
@@ -65,6 +67,7 @@ def _row(
     *,
     original: bool = False,
     recolour: bool = False,
+    film_only: bool = False,
 ) -> Any:
     about = {
         "kind": kind,
@@ -73,6 +76,7 @@ def _row(
         "check": check,
         "original": original,
         "recolour": recolour,
+        "film_only": film_only,
     }
     return dataclasses.field(default=default, metadata=about)
 
@@ -97,6 +101,7 @@ class PayloadFields:
         checks.whole(1, checks.LARGEST_WHOLE),
         original=True,
         recolour=True,
+        film_only=True,
     )
     frame_width: int = _row(
         WHOLE, 1000, "pixels, even", checks.whole(2, "max_side", step=2), original=True, recolour=True
@@ -118,6 +123,7 @@ class PayloadFields:
         checks.fps,
         original=True,
         recolour=True,
+        film_only=True,
     )
     start_delta: str = _row(
         DECIMAL, "2.5", "extent of the first frame's shorter side", checks.delta, original=True, recolour=True
@@ -205,12 +211,14 @@ class PayloadFields:
         EXACT,
         "exact: each frame on its own; shared: all from one exponential map",
         checks.one_of(EXACT, SHARED),
+        film_only=True,
     )
     strip_density: str = _row(
         DECIMAL,
         "1.1",
         "of shared sampling: samples along a pixel at a corner, 0.5 to 4",
         checks.between("0.5", "4"),
+        film_only=True,
     )
     easing: str = _row(
         DECIMAL,
@@ -218,6 +226,7 @@ class PayloadFields:
         "share of the time spent speeding up and slowing down, 0 to 1",
         checks.between("0", "1"),
         recolour=True,
+        film_only=True,
     )
     ease_start: str = _row(
         DECIMAL,
@@ -225,6 +234,7 @@ class PayloadFields:
         'share of the time spent speeding up at the start, or "auto": half of easing',
         checks.between("0", "1", word=AUTO),
         recolour=True,
+        film_only=True,
     )
     ease_end: str = _row(
         DECIMAL,
@@ -232,6 +242,7 @@ class PayloadFields:
         'share of the time spent slowing down at the end, or "auto": half of easing',
         checks.between("0", "1", word=AUTO),
         recolour=True,
+        film_only=True,
     )
     hold_start: str = _row(
         DECIMAL,
@@ -239,6 +250,7 @@ class PayloadFields:
         "seconds, of the film's own, that the first frame is held",
         checks.between("0", "3600"),
         recolour=True,
+        film_only=True,
     )
     hold_end: str = _row(
         DECIMAL,
@@ -246,6 +258,7 @@ class PayloadFields:
         "seconds, of the film's own, that the last frame is held",
         checks.between("0", "3600"),
         recolour=True,
+        film_only=True,
     )
     rotation: str = _row(
         DECIMAL,
@@ -266,6 +279,7 @@ class PayloadFields:
         f"how the film is encoded: {', '.join(coding.CODECS)}",
         checks.one_of(*coding.CODECS),
         recolour=True,
+        film_only=True,
     )
     quality: str = _row(
         TEXT,
@@ -273,6 +287,7 @@ class PayloadFields:
         f"of the film: {', '.join(coding.QUALITIES)}; lossless is RGB",
         checks.one_of(*coding.QUALITIES),
         recolour=True,
+        film_only=True,
     )
     container: str = _row(
         TEXT,
@@ -280,6 +295,7 @@ class PayloadFields:
         f"the film's file: {', '.join(coding.CONTAINERS)}, or \"auto\": the codec's own",
         checks.one_of(AUTO, *coding.CONTAINERS),
         recolour=True,
+        film_only=True,
     )
     bits: int | str = _row(
         WHOLE,
@@ -287,6 +303,7 @@ class PayloadFields:
         'of each channel of the film, 8 or 10, or "auto": 10 with hevc, av1 and prores',
         checks.whole(8, 10, step=2, word=AUTO),
         recolour=True,
+        film_only=True,
     )
     crf: int | str = _row(
         WHOLE,
@@ -294,6 +311,7 @@ class PayloadFields:
         'rate factor of h264, hevc and av1, smaller is better, or "auto": by quality',
         checks.whole(0, 63, word=AUTO),
         recolour=True,
+        film_only=True,
     )
     max_bitrate: str = _row(
         DECIMAL,
@@ -301,6 +319,7 @@ class PayloadFields:
         "ceiling of h264, hevc and av1 in Mbit/s, 0 for none",
         checks.between("0", "1000"),
         recolour=True,
+        film_only=True,
     )
     subtitles: bool = _row(
         FLAG,
@@ -308,12 +327,14 @@ class PayloadFields:
         "true adds a soft subtitle track with the magnification, once a second",
         checks.flag,
         recolour=True,
+        film_only=True,
     )
     keep_strips: bool = _row(
         FLAG,
         False,
         "of shared sampling: true keeps what recolour needs, about 2 bytes a sample",
         checks.flag,
+        film_only=True,
     )
 
 

@@ -89,7 +89,7 @@ def test_a_stop_keeps_what_is_cheap_to_keep_and_dear_to_render(tmp_path, calm):
 
 
 def test_pictures_that_cost_nothing_are_not_kept(tmp_path):
-    first = Life(tmp_path)
+    first = Life(tmp_path, SchedulingPolicy(checkpoint_seconds=1e6, checkpoint_seconds_at_stop=1e6))
     first.run(lambda: len(first.frames("frame")) > 1)
     first.end(0)
     assert not list(first.cache.glob("*.yuv"))

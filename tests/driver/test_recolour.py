@@ -48,6 +48,7 @@ class Zoom:
 
     def __init__(self, p: Payload, folder, found: dict | None = None, source: Payload | None = None):
         self.files = StripFiles("job", folder, found, keeps=p.keep_strips or source is not None)
+        self.files.seen(self.files.look())
         self.recipe, self.made, self.iterated, self.kept = recipe_of(p, self.files, source), {}, [], {}
 
     def make(self, item: WorkItem):
@@ -57,14 +58,14 @@ class Zoom:
         inputs = [made for need, made in inputs if need.kind not in LEARNED]
         unit = self.recipe.unit(item)
         if item.kind == STRIP and not isinstance(unit, StripUnit):
-            inputs = [self.files.read(item.index)]
+            inputs = [self.files.file(item.index).read()]
         self.made[item], facts = FUNCTIONS[item.kind](unit, SLOT, *inputs)
         if item.kind in LEARNED:
             self.recipe.learn(item, self.made[item])
         if isinstance(unit, StripUnit):
             self.iterated.append(item.index)
-            event = self.files.made(item.index, unit.layout.finest, facts.get("raw"))
-            if event.file is not None:
+            if (raw := facts.get("raw")) is not None:
+                event = self.files.write(self.files.made(item.index), unit.layout.finest, raw)
                 self.kept[item.index] = [event.path, event.base, event.bytes, event.sha256]
         return self.made[item]
 
@@ -198,7 +199,8 @@ def test_a_damaged_file_is_noticed(kept, tmp_path):
     wrong = strips | {number: [path, base, size, hashlib.sha256(b"").hexdigest()]}
     files = StripFiles("job", tmp_path, wrong, keeps=True)
     recipe = recipe_of(replace(p, mapping="root"), files)
-    assert not recipe.needs(WorkItem(STRIP, number)) and files.read(number) is None
+    assert not recipe.needs(WorkItem(STRIP, number)) and files.file(number).read() is None
+    files.forget(number)
     assert isinstance(recipe.unit(WorkItem(STRIP, number)), StripUnit)
 
 

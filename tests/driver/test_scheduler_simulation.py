@@ -3,11 +3,12 @@
 import hashlib
 import json
 import random
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import pytest
 
+from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.segment_files import write_segment
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.scheduler import Scheduler
@@ -33,11 +34,23 @@ class Pictures:
         data = f"{self.name} frame {frame}".encode().ljust(FRAME_BYTES, b"\0")
         return (hashlib.sha256(data).digest() if self.rng.random() < 0.9 else bytes(32)) + data
 
+    def keys(self, prefix):
+        return [f"{prefix}{frame}.yuv" for frame in range(250)]
+
     def put(self, key, data):
         pass
 
     def remove(self, key):
         pass
+
+
+class AtOnce(Executor):
+    """In place of a job's thread for the disk: its work is done when it is asked for."""
+
+    def submit(self, act):
+        done = Future()
+        done.set_result(act())
+        return done
 
 
 class Films:
@@ -120,7 +133,13 @@ class World:
         self.events, self.to_adopt, self.jobs, self.finished = [], [], {}, {}
         self.late = self.largest = 0
         self.cluster.submit = self._submit
-        self.scheduler = Scheduler(self.cluster, self._told, clock=self.clock.monotonic, assembler=Films())
+        self.scheduler = Scheduler(
+            self.cluster,
+            self._told,
+            clock=self.clock.monotonic,
+            assembler=Films(),
+            disk=DiskWork(lambda: None, 8, AtOnce),
+        )
 
     def _told(self, told):
         event = control.as_json(told)

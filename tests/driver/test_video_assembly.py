@@ -1,5 +1,7 @@
 """The video and the poster, made while segments become durable one by one."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from mandel.driver.jobs.video_assembly import VideoAssembler
 from mandel.payload.payload import Payload, parse
 from mandel.settings import PayloadLimits
 from mandel.video.encode import encode_segment
+from mandel.video.join import Joiner
 from tests.support.video import frame_digests
 
 
@@ -61,13 +64,18 @@ def test_segments_in_any_order_make_the_same_video(finisher, job, stored, order)
     assert frame_digests(facts["path"]) == [digest for path in stored for digest in frame_digests(path)]
 
 
-def test_a_job_given_up_leaves_no_part_of_a_video(finisher, job, stored):
+def test_a_job_given_up_leaves_no_part_of_a_video(finisher, job, stored, monkeypatch):
+    """And the driver's loop, which gives it up, removes no file itself."""
+    threads, drop = [], Joiner.drop
+    monkeypatch.setattr(Joiner, "drop", lambda film: (threads.append(threading.current_thread()), drop(film)))
     job.paths[0] = stored[0]
     finisher.look_at(job)
     assert settle(finisher) == []
     assert [path.suffix for path in job.tmp.iterdir()] == [".mp4"]
     finisher.forget(job.name)
+    finisher.close()
     assert list(job.tmp.iterdir()) == []
+    assert len(threads) == 1 and threading.main_thread() not in threads
 
 
 def test_a_damaged_segment_is_told_at_once(finisher, job, stored):

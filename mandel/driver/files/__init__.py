@@ -1,1 +1,1 @@
-"""What the driver writes: into the job's tmp folder, and into the cache."""
+"""What the driver reads and writes: the job's tmp folder, strips in DB, the cache."""

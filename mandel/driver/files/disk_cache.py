@@ -30,6 +30,13 @@ class Cache:
         """The name of what a unit of work makes: SHA-256 of its fields."""
         return hashlib.sha256(repr(unit).encode()).hexdigest()
 
+    def keys(self, prefix: str) -> list[str]:
+        """Those that begin with ``prefix``."""
+        try:
+            return [name for name in os.listdir(self._folder) if name.startswith(prefix)]
+        except OSError:
+            return []
+
     def get(self, key: str) -> bytes | None:
         """What was kept under ``key``, if it is still there."""
         try:

@@ -1,17 +1,19 @@
 """A job's raw strips on disk: those found there, those that it leaves there.
 
-A strip found is painted instead of iterated: after a crash, and when a zoom is
-made again with another look. The driver writes into the job's tmp folder and
-tells the supervisor, who owns what lies in DB/; without a disk a job only has
-more to iterate.
+A strip that is found is coloured instead of iterated: after a crash, and when a zoom is made again with another
+look. The driver writes strips into the job's tmp folder and tells the head, which owns what lies in DB/. A job that
+cannot use the disk only has more to iterate.
+
+``look``, ``read`` and ``write`` work on the disk and change nothing else: a thread of the job calls them, and tells
+the driver's loop what came of it. All else belongs to the loop, and touches no disk.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,7 @@ class StripFile:
     bytes: int
     sha256: str
 
-    @cached_property
-    def is_shaded(self) -> bool:
+    def look(self) -> bool:
         """Whether the file also has slopes and distances."""
         try:
             with self.path.open("rb") as file:
@@ -71,6 +72,7 @@ class StripFiles:
         self.keeps = keeps
         self._job, self._tmp = job, tmp
         self._found = {strip: StripFile(Path(path), *rest) for strip, (path, *rest) in (found or {}).items()}
+        self._shaded: Collection[int] = ()  # of those found
         self._stored = set(self._found)
         self._full = False
 
@@ -83,44 +85,64 @@ class StripFiles:
         """The level of a strip that can be read."""
         return self._found[strip].base
 
+    def look(self) -> Collection[int]:
+        """Which of the strips that were found also have slopes and distances: for ``seen``. Reads their files."""
+        return {strip for strip, file in dict(self._found).items() if file.look()}
+
+    def seen(self, shaded: Collection[int]) -> None:
+        """Takes what ``look`` gave."""
+        self._shaded = shaded
+
+    @property
+    def any_found(self) -> bool:
+        """Whether any strip can be read."""
+        return bool(self._found)
+
     def has(self, strip: int, shaded: bool = False) -> bool:
         """Whether a strip can be read instead of iterated.
 
         Args:
             shaded: whether its slopes and distances are needed.
         """
-        return strip in self._found and (not shaded or self._found[strip].is_shaded)
+        return strip in self._found and (not shaded or strip in self._shaded)
 
     def forget(self, strip: int) -> None:
         """Iterate this one; fine if it was not there."""
         self._found.pop(strip, None)
 
-    def read(self, strip: int) -> npt.NDArray[np.uint8] | None:
-        """A strip's bytes, uint8; None if they are not what was stored: it is then forgotten."""
-        data = self._found[strip].read()
-        if data is None:
-            self.forget(strip)
-        return data
+    def file(self, strip: int) -> StripFile:
+        """The file of a strip that can be read."""
+        return self._found[strip]
 
-    def made(self, strip: int, base: int, raw: npt.NDArray[np.uint8] | None) -> control.Strip:
-        """A strip was made; the event that says so, with the file of its samples if it has one now.
+    def made(self, strip: int) -> control.Strip:
+        """A strip was made; the event that says so. ``write`` adds the file, where the strip ``is_wanted``."""
+        return control.Strip(job=self._job, strip=strip, found=self.has(strip))
 
-        Args:
-            raw: its samples, uint8, if they came along.
-        """
-        event = control.Strip(job=self._job, strip=strip, found=self.has(strip))
-        if raw is None or event.found or self._full:
-            return event
-        path = self._tmp / f"{self._job[:16]}-{strip}.strip"
+    def is_wanted(self, event: control.Strip) -> bool:
+        """Whether the samples of a strip that was made are to be stored."""
+        return not event.found and not self._full
+
+    def write(self, event: control.Strip, base: int, raw: npt.NDArray[np.uint8]) -> control.Strip:
+        """Stores samples of level ``base``, uint8; the event with the file, or with what kept it from being written."""
+        path = self._tmp / f"{self._job[:16]}-{event.strip}.strip"
         try:
             path.write_bytes(raw.data)
         except OSError as error:  # it is only iterated again, should it be needed again
-            path.unlink(missing_ok=True)
-            self._full = True
+            with suppress(OSError):
+                path.unlink()
             return replace(event, error=f"strips are not stored any more: {error.strerror or error}")
-        self._stored.add(strip)
         sha256 = hashlib.sha256(raw.data).hexdigest()
         return replace(event, path=str(path), base=base, bytes=len(raw), sha256=sha256)
+
+    def written(self, event: control.Strip) -> control.Strip:
+        """Takes what ``write`` gave; the event to be told. A disk that refuses is told of once."""
+        if event.error is None:
+            self._stored.add(event.strip)
+        elif self._full:
+            event = replace(event, error=None)
+        else:
+            self._full = True
+        return event
 
     def unneeded(self, first: int, last_frame: Callable[[int], int]) -> list[int]:
         """Stored strips that may go, since all frames before ``first`` are durable; each is named once.

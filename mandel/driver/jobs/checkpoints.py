@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.jobs.job_run import JobRun
@@ -25,7 +27,7 @@ from mandel.plan.reference import Reference
 from mandel.plan.segment_plan import SegmentPlan
 from mandel.tasks.executor import Executor, Task
 
-_DIGEST = 32
+_DIGEST, _PICTURE = 32, ".yuv"
 
 
 class Checkpoints:
@@ -61,35 +63,41 @@ class Checkpoints:
                 for frame, handle in job.frontier.pictures():
                     self._submit(job, frame, handle)
 
-    def restore(self, job: JobRun, item: WorkItem, task: Task) -> Any:
-        """A handle of what ``task`` would make if it was kept and is intact, else None."""
+    def look(self, job: JobRun) -> set[int]:
+        """The frames of which a picture is kept: for ``seen``. Works on the disk."""
+        if job.cache is None:
+            return set()
+        names = [name.removesuffix(_PICTURE) for name in job.cache.keys(f"{job.name}-")]
+        return {int(name.rpartition("-")[2]) for name in names if name.rpartition("-")[2].isdecimal()}
+
+    def seen(self, job: JobRun, frames: set[int]) -> None:
+        """Takes what ``look`` gave."""
+        self._frames[job.name] = frames
+
+    def restore(self, job: JobRun, item: WorkItem, task: Task) -> Callable[[], Any] | None:
+        """What reads from the disk what ``task`` would make; None if there is no use in trying.
+
+        It gives a value for ``restored``, or None if there is nothing, or nothing intact.
+        """
         if job.cache is None:
             return None
-        if item.kind == FRAME:
-            return self._picture(job, job.cache, item.index)
-        return self._reference(job.cache, task) if item.kind == REFERENCE else None
+        if item.kind == REFERENCE:
+            return partial(_read_reference, job.cache, task)
+        if item.kind == FRAME and item.index in self._frames.get(job.name, ()):
+            return partial(_read_picture, job.cache, _key(job, item.index), job.frame_bytes)
+        return None
 
-    def _reference(self, cache: Cache, task: Task) -> Any:
-        if (data := cache.get(Cache.key(task.argument))) is None:
+    def restored(self, job: JobRun, item: WorkItem, found: Any) -> Any:
+        """A handle of what was read, None if nothing was."""
+        if item.kind == REFERENCE:
+            return None if found is None else self._executor.publish(found)
+        if found is None:
+            self._frames[job.name].discard(item.index)
             return None
-        try:
-            return self._executor.publish(Reference.from_bytes(data))
-        except MandelError:
-            return None
-
-    def _picture(self, job: JobRun, cache: Cache, frame: int) -> Any:
-        key = _key(job, frame)
-        if (data := cache.get(key)) is None:
-            return None
-        view, end = memoryview(data), _DIGEST + job.frame_bytes
-        if len(data) < end or hashlib.sha256(view[_DIGEST:]).digest() != data[:_DIGEST]:
-            cache.remove(key)
-            return None
-        job.findings.restored(frame, json.loads(data[end:] or b"null"))
-        self._frames.setdefault(job.name, set()).add(frame)
-        p, picture = job.payload, np.frombuffer(data, np.uint8, job.frame_bytes, _DIGEST)
-        layout = p.coding.layout
-        return self._executor.publish(picture.reshape(shape(p.frame_width, p.frame_height, layout)))
+        picture, facts = found
+        job.findings.restored(item.index, facts)
+        p = job.payload
+        return self._executor.publish(picture.reshape(shape(p.frame_width, p.frame_height, p.coding.layout)))
 
     def forget(self, job: JobRun, segment: SegmentPlan) -> None:
         """A segment is durable: its frames are needed no more."""
@@ -134,4 +142,24 @@ class Checkpoints:
 
 
 def _key(job: JobRun, frame: int) -> str:
-    return f"{job.name}-{frame}.yuv"
+    return f"{job.name}-{frame}{_PICTURE}"
+
+
+def _read_reference(cache: Cache, task: Task) -> Reference | None:
+    if (data := cache.get(Cache.key(task.argument))) is None:
+        return None
+    try:
+        return Reference.from_bytes(data)
+    except MandelError:
+        return None
+
+
+def _read_picture(cache: Cache, key: str, size: int) -> tuple[npt.NDArray[np.uint8], Any] | None:
+    """A picture's bytes and what was found of its frame; None, and it is removed, unless its digest proves both."""
+    if (data := cache.get(key)) is None:
+        return None
+    view, end = memoryview(data), _DIGEST + size
+    if len(data) < end or hashlib.sha256(view[_DIGEST:]).digest() != data[:_DIGEST]:
+        cache.remove(key)
+        return None
+    return np.frombuffer(data, np.uint8, size, _DIGEST), json.loads(data[end:] or b"null")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.jobs.copies import Copies
 from mandel.driver.jobs.cpu_gpu_split import frames_per_batch, left_to_others
 from mandel.driver.jobs.express import Express
@@ -29,7 +30,8 @@ class Dispatcher:
         fair_share: whose turn it is.
         running: the tasks under way.
         guard: called as ``guard(job, step, *args)``; what the step gives, None if it raised and the job failed.
-        restore: called as ``restore(job, item, task)``; whether what the task would make is there already.
+        fetch: called as ``fetch(job, item, task)``; whether the disk is asked first for something of the task.
+        disk: what jobs do on the disk.
         say: called as ``say(job, message, level)`` with what a person may want to know.
         policy: when and how often.
         clock: what time it is.
@@ -45,14 +47,15 @@ class Dispatcher:
         fair_share: FairShare,
         running: RunningTasks,
         guard: Callable[..., Any],
-        restore: Callable[[JobRun, WorkItem, Task], bool],
+        fetch: Callable[[JobRun, WorkItem, Task], bool],
+        disk: DiskWork,
         say: Callable[[JobRun, str, str], None],
         policy: SchedulingPolicy,
         clock: Clock,
     ):
         self._policy, self._clock = policy, clock
         self._executor, self._jobs, self._fair_share, self._running = executor, jobs, fair_share, running
-        self._guard, self._restore, self._say = guard, restore, say
+        self._guard, self._fetch, self._disk, self._say = guard, fetch, disk, say
         self._copies = Copies(running, jobs, say, self._addressed)
         self._express = Express(executor, jobs, fair_share, running, policy, clock)
         self._taken: Taken | None = None  # as of now, if it was summed up since something changed
@@ -67,7 +70,8 @@ class Dispatcher:
             self._guard(job, job.frontier.prefetch, sum(slots.values()), ahead)
         self.changed()
         for kind, count in slots.items():
-            while calls[kind] < self._policy.queued_calls[kind] * count and self._hand_out(kind, slots):
+            most = self._policy.queued_calls[kind] * count
+            while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(kind, slots):
                 pass
             if len(slots) > 1 and calls[kind] < count:
                 self._copies.take_over(kind, count - calls[kind], slots)
@@ -96,25 +100,25 @@ class Dispatcher:
 
     def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
         """Gives one slot of ``kind`` something to do; whether there was anything."""
-        while (given := self._choose(kind, slots)) is not None:
-            job, item, task = given
-            if self._restore(job, item, task):
-                continue
-            batch = [(item, task)]
-            most = 1 if job.attempts.is_alone(item) else frames_per_batch(job, kind, slots)
-            while (
-                len(batch) < most
-                and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
-            ):
-                if self._restore(job, *more):
-                    continue
-                if job.attempts.is_alone(more[0]):
-                    self.submit(job, [more])
-                    break
-                batch.append(more)
-            self.submit(job, batch)
+        if (given := self._choose(kind, slots)) is None:
+            return False
+        job, item, task = given
+        if self._fetch(job, item, task):
             return True
-        return False
+        batch = [(item, task)]
+        most = 1 if job.attempts.is_alone(item) else frames_per_batch(job, kind, slots)
+        while (
+            len(batch) < most
+            and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
+        ):
+            if self._fetch(job, *more):
+                continue
+            if job.attempts.is_alone(more[0]):
+                self.submit(job, [more])
+                break
+            batch.append(more)
+        self.submit(job, batch)
+        return True
 
     def _choose(self, kind: str, slots: dict[str, int]) -> tuple[JobRun, WorkItem, Task] | None:
         for job in self._fair_share.ranked(self._jobs.values()):
@@ -131,6 +135,8 @@ class Dispatcher:
     def _next(
         self, job: JobRun, kind: str, left: frozenset[CostClass], ahead: int | None = None
     ) -> tuple[WorkItem, Task] | None:
+        if not job.is_known or self._disk.is_full(job.name):
+            return None
         given: tuple[WorkItem, Task] | None = self._guard(
             job, job.next, kind, left, partial(self._room, job), ahead
         )
@@ -183,7 +189,7 @@ class Dispatcher:
             if (given := self._next(job, kind, frozenset(), ahead=1)) is None:
                 break
             item, task = given
-            if self._restore(job, item, task):
+            if self._fetch(job, item, task):
                 continue
             if _is_alone(job, item) and not batch:
                 return [given]

@@ -23,7 +23,7 @@ from mandel.payload.payload import SHARED, Payload
 from mandel.plan.memory_needs import check_frame, check_held, frame_bytes
 from mandel.plan.segment_plan import cut
 from mandel.tasks.executor import Task
-from mandel.tasks.units import CostsUnit, RepaintUnit, SegmentUnit
+from mandel.tasks.units import CostsUnit, SegmentUnit
 
 
 class JobRun:
@@ -52,6 +52,7 @@ class JobRun:
         timings: seconds per item.
         forecast: what it takes.
         frontier: what can start now.
+        is_known: whether it is known what of it lies on the disk. Before, nothing of it begins.
     """
 
     def __init__(  # noqa: PLR0913
@@ -87,6 +88,7 @@ class JobRun:
         self.timings = Timings(policy)
         self.forecast = Forecast(payload, self._recipe)
         self.estimated = estimated
+        self.is_known = estimated or (cache is None and not self.strips.any_found)
         self._used = 0.0  # worker seconds
         kept = range(len(self.segments)) if estimated else finished
         self.frontier = Frontier(self.segments, self.frame_bytes, self._recipe, kept, policy)
@@ -188,11 +190,8 @@ class JobRun:
             room: tells the bytes that the pictures of a segment to be begun may take.
             ahead: only for so many of the next frames.
         """
-        while (item := self.frontier.next(left_to_others, room, ahead)) is not None:
-            if (task := self._task(item, kind)) is not None:
-                return item, task
-            self.frontier.put_back(item)  # a strip on disk was damaged: now it has needs
-        return None
+        item = self.frontier.next(left_to_others, room, ahead)
+        return None if item is None else (item, self._task(item, kind))
 
     def ended(self, item: WorkItem, handle: Any) -> list[tuple[WorkItem, Task]]:
         """Notes that ``item`` was made; what can be encoded now."""
@@ -231,16 +230,12 @@ class JobRun:
         else:
             self._recipe.learn(item, value)
 
-    def _task(self, item: WorkItem, kind: str) -> Task | None:
-        """The task that makes ``item``, whose needs are there; None if it was to be read from disk in vain."""
+    def _task(self, item: WorkItem, kind: str) -> Task:
+        """The task that makes ``item``, whose needs are there. That of a RepaintUnit lacks the strip's samples."""
         needs, unit = self._recipe.needs(item), self._recipe.unit(item)
         inputs: tuple[Any, ...] = tuple(
             self.frontier.handle(need) for need in needs if need.kind not in LEARNED
         )
-        if isinstance(unit, RepaintUnit):
-            if (raw := self.strips.read(item.index)) is None:
-                return None
-            inputs = (raw,)
         if self.estimated and isinstance(unit, CostsUnit):
             unit = replace(unit, fps=self.payload.fps, coding=self.payload.coding, enough=5e-3)
         memory = self._memory if item.kind == FRAME else 0

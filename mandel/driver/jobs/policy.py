@@ -56,6 +56,8 @@ class SchedulingPolicy:
         newcomer_job_share: of the store, the most that such a job takes of it.
         max_unadopted: a job of which so many segments are not durable yet begins no further one: the head stores
             them more slowly than they are made.
+        max_disk_work: a job of which so many files wait to be read or written begins nothing further.
+        disk_look_seconds: how often the answers of the disk are looked for that are due.
         checkpoint_seconds: results that took longer are kept at once.
         checkpoint_seconds_at_stop: pictures that took longer are kept when the driver stops.
         checkpoint_bytes_per_second: of pictures kept at once, at most: many slots make many of them in a second.
@@ -104,6 +106,8 @@ class SchedulingPolicy:
     newcomer_job_share: float = 0.05
 
     max_unadopted: int = 64
+    max_disk_work: int = 8
+    disk_look_seconds: float = 0.02
 
     checkpoint_seconds: float = 1.0
     checkpoint_seconds_at_stop: float = 0.05

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
+from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.segment_files import disk_error
 from mandel.driver.jobs.checkpoints import Checkpoints
 from mandel.driver.jobs.dispatch import Dispatcher
@@ -30,6 +35,7 @@ from mandel.plan.iteration_limit import IterationLimit
 from mandel.protocol import control
 from mandel.tasks.executor import Executor, Outcome, Task
 from mandel.tasks.results import as_told, check_result, segment_bytes, sound
+from mandel.tasks.units import RepaintUnit
 
 _T = TypeVar("_T")
 _VIDEO = WorkItem("video", 0)
@@ -45,6 +51,7 @@ class Scheduler:
         policy: all tuning constants; its jobs have the same.
         clock: what time it is.
         assembler: makes the videos; by default its own, on this machine.
+        disk: works on the disk; by default on threads of its own.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Scheduler:
         policy: SchedulingPolicy = DEFAULT_POLICY,
         clock: Clock = time.monotonic,
         assembler: VideoAssembler | None = None,
+        disk: DiskWork | None = None,
     ):
         self._executor, self._policy, self._clock = executor, policy, clock
         self._emit = emit
@@ -64,13 +72,15 @@ class Scheduler:
         self._told = 0.0
         self._assembler = assembler or VideoAssembler(wake, policy)
         self._checkpoints = Checkpoints(executor, policy)
+        self._disk = disk or DiskWork(wake, policy.max_disk_work)
         self._dispatcher = Dispatcher(
             executor,
             self._jobs,
             self._fair_share,
             self._running,
             self._of,
-            self._restore,
+            self._fetch,
+            self._disk,
             self._say,
             policy,
             clock,
@@ -96,6 +106,10 @@ class Scheduler:
             self._give_up(job, error)
         if self._jobs.get(job.name) is job and not job.estimated:
             self._assembler.look_at(job)
+        if self._jobs.get(job.name) is job and not job.is_known:
+            self._disk.ask(
+                job.name, lambda: (job.strips.look(), self._checkpoints.look(job)), partial(self._seen, job)
+            )
 
     def change(self, name: str, priority: int, client: str) -> None:
         """Ranks a job anew, from the next slot on; unknown names are ignored."""
@@ -127,13 +141,20 @@ class Scheduler:
         self._tell_stages()
 
     def _await(self, timeout: float) -> None:
-        """Waits for tasks, or else for what the finisher does; a task that was encoded ends when it was decoded."""
+        """Waits for tasks, or else for what other threads do; a task that was encoded ends when it was decoded."""
+        if self._disk.is_due:  # nobody wakes the executor for its answer
+            timeout = min(timeout, self._policy.disk_look_seconds)
         if self._running:
             for outcome in self._executor.wait(timeout):
                 self._ended(outcome)
         elif self._assembler.active:
             self._assembler.wait(timeout)
+        elif self._disk.busy:
+            self._disk.wait(timeout)
         self._look_at_saved()
+        for name, act in self._disk.answers():
+            if (job := self._jobs.get(name)) is not None:
+                self._of(job, act)
 
     def drain(self, seconds: float, round_done: Callable[[], None] = lambda: None) -> None:
         """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.
@@ -143,7 +164,10 @@ class Scheduler:
         """
         deadline = self._clock() + seconds
         self._checkpoints.keep_all(self._jobs.values())
-        while (self._running.wanted or self._assembler.saving) and (left := deadline - self._clock()) > 0:
+        self._disk.begin_no_tasks()
+        while (self._running.wanted or self._assembler.saving or self._disk.busy) and (
+            left := deadline - self._clock()
+        ) > 0:
             round_done()
             self._await(min(left, self._policy.stage_seconds))
         self._checkpoints.keep_all(self._jobs.values())
@@ -156,14 +180,55 @@ class Scheduler:
         self._checkpoints.close(0.0)
         self._assembler.close()
 
-    def _restore(self, job: JobRun, item: WorkItem, task: Task) -> bool:
-        """Takes what a task would make from the cache, if it is there and intact."""
-        if (handle := self._checkpoints.restore(job, item, task)) is None:
+    # What the disk has
+
+    def _seen(self, job: JobRun, looked: tuple[Collection[int], set[int]]) -> None:
+        """It is known what of a job lies on the disk: the job begins."""
+        shaded, frames = looked
+        job.strips.seen(shaded)
+        self._checkpoints.seen(job, frames)
+        job.is_known = True
+
+    def _fetch(self, job: JobRun, item: WorkItem, task: Task) -> bool:
+        """Asks the disk for what a task is made from, or would make, if that may be there; whether it was asked."""
+        if isinstance(task.argument, RepaintUnit):
+            self._disk.ask(
+                job.name, job.strips.file(item.index).read, partial(self._read, job, item, task), task.kind
+            )
+        elif (read := self._checkpoints.restore(job, item, task)) is not None:
+            self._disk.ask(job.name, read, partial(self._restored, job, item, task), task.kind)
+        else:
             return False
+        return True
+
+    def _read(self, job: JobRun, item: WorkItem, task: Task, raw: npt.NDArray[np.uint8] | None) -> None:
+        """A strip was read, or in vain: then it is iterated, for which it has other needs."""
+        if raw is None:
+            job.strips.forget(item.index)
+            job.frontier.put_back(item)
+        else:
+            self._dispatcher.submit(job, [(item, replace(task, inputs=(raw,)))])
+
+    def _restored(self, job: JobRun, item: WorkItem, task: Task, found: Any) -> None:
+        """What a task would make was in the cache, or the task is to make it."""
+        if (handle := self._checkpoints.restored(job, item, found)) is None:
+            self._dispatcher.submit(job, [(item, task)])
+            return
         if item.kind == FRAME:
             self._emit(kept_event(job, item))
         self._encode(job, item, handle)
-        return True
+
+    def _store(self, job: JobRun, item: WorkItem, base: int, raw: npt.NDArray[np.uint8] | None) -> None:
+        """Tells of a strip that was made, after it was written if its samples came along."""
+        event = job.strips.made(item.index)
+        if raw is None or not job.strips.is_wanted(event):
+            self._emit(event)
+            return
+        self._disk.ask(
+            job.name,
+            partial(job.strips.write, event, base, raw),
+            lambda written: self._emit(job.strips.written(written)),
+        )
 
     # What came of it
 
@@ -207,12 +272,8 @@ class Scheduler:
         if item.kind == REFERENCE:
             self._emit(control.Stage(job=job.name, stage=item.kind, done=1, total=1))
         self._of(job, job.found, item, outcome.info.pop("found", None))
-        if item.kind == STRIP and (
-            made := self._of(
-                job, job.strips.made, item.index, task.argument.layout.finest, outcome.info.pop("raw", None)
-            )
-        ):
-            self._emit(made)
+        if item.kind == STRIP:
+            self._of(job, self._store, job, item, task.argument.layout.finest, outcome.info.pop("raw", None))
         if item.kind == FRAME:
             self._emit(frame_event(job, item, outcome))
         if item.kind == COSTS and job.estimated:
@@ -337,6 +398,7 @@ class Scheduler:
         self._fair_share.close()
         self._checkpoints.release(name)
         self._assembler.forget(name)
+        self._disk.forget(name)
         self._running.cancel(name)
         return True
 
@@ -352,11 +414,15 @@ class Scheduler:
         except Exception as error:
             self._join_again(job, error)
         else:
-            del self._jobs[name]
-            self._fair_share.close()
-            self._checkpoints.release(name)
-            self._running.cancel(name)
-            self._emit(control.Video(job=name, **facts))
+            if job.strips.keeps and self._disk.is_busy(name):  # its strips are to be told of before
+                self._disk.ask(name, lambda: None, lambda _: self._done(job, facts))
+            else:
+                self._done(job, facts)
+
+    def _done(self, job: JobRun, facts: dict[str, Any]) -> None:
+        """Ends a job with its video."""
+        self._drop(job.name)
+        self._emit(control.Video(job=job.name, **facts))
 
     def _join_again(self, job: JobRun, error: Exception) -> None:
         """A video could not be made; segments that cannot be joined are made again, whatever becomes of the job."""

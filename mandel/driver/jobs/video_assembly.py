@@ -200,13 +200,20 @@ class VideoAssembler:
         if name in self._assemblies:
             assembly, future = self._assemblies.pop(name)
             future.cancel()
-            future.add_done_callback(lambda _: assembly.drop())
+            future.add_done_callback(lambda _: self._remove(assembly))
+
+    def _remove(self, assembly: VideoAssembly) -> None:
+        """Removes what was not finished, on a thread: whoever asks may be the loop."""
+        try:
+            self._pool.submit(assembly.drop)
+        except RuntimeError:  # closed: nobody waits for this thread
+            assembly.drop()
 
     def close(self) -> None:
         """Waits for what is under way."""
-        for name in list(self._assemblies):
+        for name in {*self._posters, *self._assemblies}:
             self.forget(name)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)
         self._saving.shutdown(wait=True, cancel_futures=True)
 
 
