@@ -29,6 +29,9 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define QUICK (WIDTH > 1 && !DEEP)
 #define MOST_QUICK 16
 #define BEYOND (16 << REACH_BITS)  // 2^8 in |z|
+// Whether the leader's dz/dc may soon have grown enough.
+#define SOON (NORM(LANE_D(dx, leader), LANE_D(dy, leader)) * SOON_GROWTH >= LANE_D(enough, leader))
+#define SOON_GROWTH 0x1p10
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // 2 z + w. Many lanes share z, so that CPUs need no multiplication; GPUs have one instruction for all of it.
@@ -50,6 +53,29 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // What a CPU keeps until it changes, and a GPU makes anew each time, to spare registers.
 #define UNCHANGED(value, anew) (WIDTH > 1 ? (value) : (anew))
 #define FAR(size) (((size) > 0x1p200) | ((size) < 0x1p-200) & ((size) > 0))  // of dz/dc: time to change its exponent
+
+// A step of lanes apart when only the outputs still count.
+#if DISTANCE || SLOPE
+#define LAST_STEP(x, y, dx, dy) APART_STEP(x, y, dx, dy)
+#else
+#define LAST_STEP(x, y, dx, dy) \
+    { \
+        const V t_ = fma(x, x, fma(-y, y, a)); \
+        y = fma(x + x, y, b); \
+        x = t_; \
+    }
+#endif
+
+// Parks lanes that were apart.
+inline void park_apart(Parked *p, M mask, V x, V y, V dx, V dy, E g, E n)
+{
+    p->x = mask ? x : p->x;
+    p->y = mask ? y : p->y;
+    p->dx = mask ? dx : p->dx;
+    p->dy = mask ? dy : p->dy;
+    p->g = mask ? g : p->g;
+    p->n = mask ? n : p->n;
+}
 
 // About log2 of the root of v > 0.
 inline int half_exponent(double v)
@@ -137,6 +163,9 @@ void perturb(__global const double *across, __global const double *down, __globa
         for (int k = 1; k < SERIES_TERMS; k *= 2) power *= power;
         // The latest start at which a sample's own dz/du is as large as it needs to be there (common_start.cl).
         M left = pending;
+#if ROUNDS
+        if (again) left = 0;  // their states are kept
+#endif
         for (int stage = STARTS - 1; ANY(left); --stage) {
             __global const double2 *from = start + stage * START_LENGTH;
             const double2 rest = from[1];
@@ -183,12 +212,16 @@ void perturb(__global const double *across, __global const double *down, __globa
         pending = pending & NOT(apart);
     }
     M turn = 0;  // lanes that go first, of those that are pending
+    // Lanes that escaped: z and n are parked. Of those that are ``crossing``, the state before the block of APART_STEPS in
+    // which they escaped. All are written at the end, at once.
+    M escaped = 0, crossing = 0;
     int next_trial = INT_MAX;       // of a proof of interior
     float least_disc = 1e-9f; // in that proof: rounding errors hide smaller ones where cycles come near 0
 #if ROUNDS
     const size_t items = get_global_size(0) * get_global_size(1);
     __global M *const state = (__global M *)kept + get_global_id(1) * get_global_size(0) + get_global_id(0);
     if (again) pending = take_up(&parked, &turn, &apart, state, items);
+    bool more = false;  // more to do than this round may
 #endif
     while (ANY(pending | apart)) {
         // Plain double, when all other lanes are through or have come here.
@@ -227,9 +260,9 @@ void perturb(__global const double *across, __global const double *down, __globa
                     parked.seen_y = apart ? old_y : parked.seen_y;
                     parked.seen_e = apart ? (E)blocks : parked.seen_e;
                     parked.seen_n = apart ? (E)due : parked.seen_n;
-                    keep(&parked, pending, apart, apart, state, items);
-                    atomic_inc(left_over);
-                    return;
+                    more = true;
+                    turn = apart;
+                    break;
                 }
 #endif
                 V x0 = x, y0 = y;
@@ -241,7 +274,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     const V size = LARGER(fabs(dx), fabs(dy));
                     least = size < least ? size : least;
                 }
-                V norm = NORM(x, y);
+                const V norm = NORM(x, y);
                 ++blocks;
                 const V derivative = least * UNCHANGED(to_plain, powers2(g));
                 const M losing = apart & (derivative < LARGE);
@@ -251,32 +284,17 @@ void perturb(__global const double *across, __global const double *down, __globa
                     weak = weak | apart & NOT(parked.lost <= MOST_LOST);
                 }
                 if (ANY(weak)) {
-                    parked.x = weak ? x0 : parked.x;
-                    parked.y = weak ? y0 : parked.y;
-                    parked.n = weak ? done : parked.n;
+                    park_apart(&parked, weak, x0, y0, dx0, dy0, g, done);
                     parked.seen_x = weak ? (V)(NAN) : parked.seen_x;
                     parked.seen_n = weak ? (E)(1) : parked.seen_n;
-                    parked.dx = weak ? dx0 : parked.dx;
-                    parked.dy = weak ? dy0 : parked.dy;
-                    parked.g = weak ? g : parked.g;
                     apart = apart & NOT(weak);
                     pending = pending | weak;
                 }
-                M gone = apart & NOT(norm <= limit);
-                apart = apart & NOT(gone);
-                for (int more = 1; ANY(gone); ++more) {  // the block again, up to the step out of the disc
-                    APART_STEP(x0, y0, dx0, dy0)
-                    norm = NORM(x0, y0);
-                    const M now = gone & NOT(norm <= limit);
-                    if (!ANY(now)) continue;
-                    for (int k = 0; k < WIDTH; ++k)
-                        if (LANE_L(now, k))
-                            put_escape(
-                                WHERE(k), (int)LANE_E(done, k) + more, maxiter, LANE_D(norm, k), LANE_D(x0, k),
-                                LANE_D(y0, k),
-                                LANE_D(dx0, k), LANE_D(dy0, k), (int)LANE_E(g, k),
-                                OUTPUT_ARGUMENTS);
-                    gone = gone & NOT(now);
+                const M gone = apart & NOT(norm <= limit);
+                if (ANY(gone)) {
+                    park_apart(&parked, gone, x0, y0, dx0, dy0, g, done);
+                    crossing = crossing | gone;
+                    apart = apart & NOT(gone);
                 }
                 done += APART_STEPS;
                 if (ANY(apart & (LARGER(fabs(dx), fabs(dy)) > 0x1p200))) {
@@ -301,13 +319,15 @@ void perturb(__global const double *across, __global const double *down, __globa
                 old_x = x;
                 old_y = y;
             }
+#if ROUNDS
+            if (more) break;
+#endif
             continue;
         }
 #if ROUNDS
         if (--budget < 0) {
-            keep(&parked, pending, turn, apart, state, items);
-            atomic_inc(left_over);
-            return;
+            more = true;
+            break;
         }
 #endif
         M active = ANY(turn) ? turn : pending;
@@ -365,8 +385,10 @@ void perturb(__global const double *across, __global const double *down, __globa
                 size_log = greatest_exponent(rough_log((V)(greatest(size))));
                 while (level + 1 < most && size_log < allowed[level + 1]) ++level;
 #if QUICK
-                if (level < 0 && edges == 0)
-                    quick = ((m - 1) & (MOST_QUICK - 1)) == 0 && size_log - BEYOND > allowed[0] ? MOST_QUICK : 1 << LOW;
+                if (level < 0 && edges == 0) {
+                    const bool aligned = ((m - 1) & (MOST_QUICK - 1)) == 0;
+                    quick = aligned && size_log - BEYOND > allowed[0] && !SOON ? MOST_QUICK : 1 << LOW;
+                }
 #endif
                 block += level;
             }
@@ -407,7 +429,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     if (budget < 0) break;
 #endif
                     const double size = NORM(LANE_D(x, leader), LANE_D(y, leader));
-                    if (ROUGH_LOG(size) - BEYOND <= reach[first_block((m - 1) >> LOW, tops)]) break;
+                    if (SOON || ROUGH_LOG(size) - BEYOND <= reach[first_block((m - 1) >> LOW, tops)]) break;
                     through = false;
                 }
                 if (through) break;
@@ -590,12 +612,8 @@ void perturb(__global const double *across, __global const double *down, __globa
             if (!ANY(gone | back)) continue;
 
             if (ANY(gone)) {
-                for (int k = 0; k < WIDTH; ++k)
-                    if (LANE_L(gone, k))
-                        put_escape(
-                            WHERE(k), (int)LANE_E(n, k), maxiter, LANE_D(full, k), LANE_D(fx, k), LANE_D(fy, k),
-                            LANE_D(dx, k), LANE_D(dy, k), (int)LANE_E(g, k),
-                            OUTPUT_ARGUMENTS);
+                PARK(parked, gone, fx, fy, (E)(0), (E)(0), n)
+                escaped = escaped | gone;
                 active = active & NOT(gone);
                 pending = pending & NOT(gone);
                 back = back & active;
@@ -637,6 +655,51 @@ void perturb(__global const double *across, __global const double *down, __globa
         }
     }
 #if ROUNDS
-    state[0] = (M)(-1);
+    if (more) {
+        keep(&parked, pending, turn, apart, state, items);
+        atomic_inc(left_over);
+    } else {
+        state[0] = (M)(-1);
+    }
+#endif
+    if (ANY(crossing)) {  // bisection to the last z inside the disc, then one step out of it
+        V x_in = parked.x, y_in = parked.y, dx_in = parked.dx, dy_in = parked.dy;
+        const V own_unit = unit * powers2(scale_exponent - parked.g);
+        for (int part = APART_STEPS / 2; part > 0; part >>= 1) {
+            x = x_in;
+            y = y_in;
+            dx = dx_in;
+            dy = dy_in;
+            for (int k = 0; k < part; ++k) LAST_STEP(x, y, dx, dy)
+            const M inside = crossing & (NORM(x, y) <= limit);
+            x_in = inside ? x : x_in;
+            y_in = inside ? y : y_in;
+            dx_in = inside ? dx : dx_in;
+            dy_in = inside ? dy : dy_in;
+            parked.n += inside ? (E)part : (E)(0);
+        }
+        LAST_STEP(x_in, y_in, dx_in, dy_in)
+        park_apart(&parked, crossing, x_in, y_in, dx_in, dy_in, parked.g, parked.n + 1);
+    }
+    escaped = escaped | crossing;
+#if WIDTH > 1 && !DISTANCE && !SLOPE
+    if (ANY(escaped)) {
+        const M late = parked.n > (E)maxiter;
+        const F found = vector_smooth_frac(TO_F(escaped & NOT(late) ? NORM(parked.x, parked.y) : (V)(4.0)));
+        for (int k = 0; k < WIDTH; ++k)
+            if (LANE_L(escaped, k)) {
+                const bool inside = LANE_L(late, k);
+                count[WHERE(k)] = inside ? maxiter + 1 : (int)LANE_E(parked.n, k);
+                frac[WHERE(k)] = inside ? 0.0f : ((float *)&found)[k];
+            }
+    }
+#else
+    for (int k = 0; k < WIDTH; ++k)
+        if (LANE_L(escaped, k)) {
+            const double last_x = LANE_D(parked.x, k), last_y = LANE_D(parked.y, k);
+            put_escape(
+                WHERE(k), (int)LANE_E(parked.n, k), maxiter, NORM(last_x, last_y), last_x, last_y,
+                LANE_D(parked.dx, k), LANE_D(parked.dy, k), (int)LANE_E(parked.g, k), OUTPUT_ARGUMENTS);
+        }
 #endif
 }
