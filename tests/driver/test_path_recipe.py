@@ -172,9 +172,9 @@ def test_frames_whose_centre_is_near_a_stop_are_made_from_strips(via):
     assert 0.75 * camera.num_frames < len(inside) < camera.num_frames
     aside = 0
     for frame in range(0, camera.num_frames, 3):
+        own = psnr(shared.frame(frame), truth.frame(frame))
         unit = shared.recipe.unit(WorkItem(FRAME, frame))
         assert isinstance(unit, ResampleUnit) == (frame in inside)
-        own = psnr(shared.frame(frame), truth.frame(frame))
         assert own > 20, frame
         if frame in inside and abs(unit.aside) > 0.5:
             aside += 1
