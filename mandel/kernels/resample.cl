@@ -21,6 +21,7 @@
 #endif
 #define ROOTS ((float)CHANNEL_MASK)
 #define CURVE ((float)(CURVE_ENTRIES - 1))  // the last entry of the table ``curve``
+#define NEAREST 0.0625f  // of the square of a pixel's distance, which is 0.5 or more about the frame's own centre
 
 inline float3 light_of(uint texel)
 {
@@ -55,14 +56,14 @@ kernel void halve(global uint *restrict texels, int from, int to)
     texels[to + j * cols + i] = texel_of(0.25f * sum);
 }
 
-/* Where a frame's pixels lie as seen from its centre: (direction in radians, log2 of the distance in pixels).
- * Global size: width, height; both even. */
-kernel void polar(global float2 *restrict places)
+/* Where a frame's pixels lie as seen from the strips' centre: (direction in radians, log2 of the distance in pixels).
+ * Global size: width, height; both even. aside_x, aside_y: pixels from there to the frame's centre, right and up. */
+kernel void polar(global float2 *restrict places, float aside_x, float aside_y)
 {
     int i = get_global_id(0), j = get_global_id(1);
     int width = get_global_size(0), height = get_global_size(1);
-    float x = (float)i - 0.5f * (float)(width - 1), y = 0.5f * (float)(height - 1) - (float)j;
-    places[j * width + i] = (float2)(atan2(y, x), 0.5f * log2(x * x + y * y));
+    float x = (float)i - 0.5f * (float)(width - 1) + aside_x, y = 0.5f * (float)(height - 1) - (float)j + aside_y;
+    places[j * width + i] = (float2)(atan2(y, x), 0.5f * log2(fmax(x * x + y * y, NEAREST)));
 }
 
 /* 1 / sqrt(v) for v >= 0, with an error below 3e-7 and the same bits on every device and in every lane; finite for 0. */
@@ -85,7 +86,7 @@ DEFINE_INVERSE_ROOT(inverse_roots, float16, as_float16, as_int16)
  * and scaled square on it. A texel's weight says how far it lies within that square, whose edges fade over SOFT
  * texels.
  *
- * pixels: what ``polar`` gives for this size;
+ * pixels: what ``polar`` gives for this size and place; aside_x, aside_y: as there;
  * places: for each level the offset of the first row that is there, that row's number, the last row's number;
  * beyond: how many columns of a level's beginning follow each of its rows once more;
  * origin: row at one pixel from the centre; column: where the frame's right is;
@@ -95,7 +96,7 @@ DEFINE_INVERSE_ROOT(inverse_roots, float16, as_float16, as_int16)
 #define FRAME_PARAMETERS \
     global const uint *restrict texels, global const float2 *restrict pixels, global const int4 *restrict places, \
         int around, int beyond, float origin, float column, float per_e, float level_at_one, \
-        global const uint *restrict curve, global uint *restrict canvas
+        global const uint *restrict curve, global uint *restrict canvas, float aside_x, float aside_y
 
 /* Global size: width, height. */
 kernel void resample(FRAME_PARAMETERS)
@@ -112,8 +113,8 @@ kernel void resample(FRAME_PARAMETERS)
     int cols = around >> level, first = (int)left - (TAPS / 2 - 1), row = (int)top - (TAPS / 2 - 1);
 
     // Right, as seen on the map, is (-y, -x); up is (x, -y): here in units of SOFT texels.
-    float x = (float)i - 0.5f * (float)(width - 1), y = 0.5f * (float)(height - 1) - (float)j;
-    float inverse = inverse_root(fma(x, x, y * y));
+    float x = (float)i - 0.5f * (float)(width - 1) + aside_x, y = 0.5f * (float)(height - 1) - (float)j + aside_y;
+    float inverse = inverse_root(fmax(fma(x, x, y * y), NEAREST));
     float half_side = fma(per_e * scale * inverse, 0.5f / SOFT, 0.5f);
     x *= inverse * (1.0f / SOFT);
     y *= inverse * (1.0f / SOFT);
@@ -211,9 +212,9 @@ void resample_run(FRAME_PARAMETERS, int width, int height)
         const float16 one = vload16(0, polar), other = vload16(1, polar);
         const float16 angle = (float16)(one.even, other.even), depth = (float16)(one.odd, other.odd);
         const int16 level = clamp(convert_int16(floor(level_at_one - depth)), 0, COARSEST);
-        float16 x = lanes + ((float)at - 0.5f * (float)(width - 1));
-        float16 y = 0.5f * (float)(height - 1) - (float)j;
-        const float16 inverse = inverse_roots(fma(x, x, y * y));
+        float16 x = lanes + ((float)at - 0.5f * (float)(width - 1)) + aside_x;
+        float16 y = 0.5f * (float)(height - 1) - (float)j + aside_y;
+        const float16 inverse = inverse_roots(fmax(fma(x, x, y * y), (float16)(NEAREST)));
         x *= inverse * (1.0f / SOFT);
         y *= inverse * (1.0f / SOFT);
         const float16 turned = fma(angle, (float16)(per_e), (float16)(column));

@@ -10,8 +10,8 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from mandel.colour import looks, palettes
@@ -28,7 +28,8 @@ from mandel.payload.fields import (
     PayloadFields,
     unknown_field,
 )
-from mandel.plan.camera_path import CameraPath, ZoomAlongPath
+from mandel.payload.stops import Stop
+from mandel.plan.camera_path import CameraPath, Stretch, ZoomAlongPath
 from mandel.plan.exponential_map import samples_of
 from mandel.plan.picture import shape
 from mandel.plan.strip_plan import densest, most_texels
@@ -87,17 +88,43 @@ class Payload(PayloadFields):
     @property
     def camera(self) -> Zoom | CameraPath:
         """From its frames to views."""
-        return self._camera_path if self.path and self.sampling == EXACT else self.zoom
+        if self.path and (self.sampling == EXACT or not stops.is_one_zoom(self.path)):
+            return _camera_path(self.path, self.fps, self.frame_width, self.frame_height)
+        return self.zoom
 
     @property
     def zoom(self) -> Zoom:
         """The same, about one point; a path that has others has none."""
-        return ZoomAlongPath.along(self._camera_path) if self.path else Zoom.of(self)
+        if not self.path:
+            return Zoom.of(self)
+        return ZoomAlongPath.along(_camera_path(self.path, self.fps, self.frame_width, self.frame_height))
 
     @property
-    def _camera_path(self) -> CameraPath:
-        frames = stops.frames_of(self.path, Fraction(self.fps))
-        return CameraPath(self.path, frames, self.frame_width, self.frame_height)
+    def stretches(self) -> list[Stretch]:
+        """The stretches of a path with shared sampling whose strips take less than half of what exact frames take."""
+        if self.sampling != SHARED or not isinstance(camera := self.camera, CameraPath):
+            return []
+        density, each = float(self.strip_density), self._samples_of_a_frame
+        return [it for it in camera.stretches if 2 * samples_of(it.zoom, density) < each * len(it.frames)]
+
+    @property
+    def shared_zooms(self) -> list[Zoom]:
+        """The frames that are made from strips."""
+        if self.sampling != SHARED:
+            return []
+        return [it.zoom for it in self.stretches] if isinstance(self.camera, CameraPath) else [self.zoom]
+
+    @property
+    def samples_along(self) -> int:
+        """Samples along a side of a pixel of frames that are iterated on their own.
+
+        Nine samples a pixel are about as calm as strips are, so that nobody sees where the two meet.
+        """
+        return max(self.supersampling, 3) if self.sampling == SHARED else self.supersampling
+
+    @property
+    def _samples_of_a_frame(self) -> int:
+        return self.frame_width * self.frame_height * self.samples_along**2
 
     @property
     def seconds(self) -> float:
@@ -107,10 +134,13 @@ class Payload(PayloadFields):
     @property
     def samples(self) -> int:
         """Samples of the whole job; of shared sampling about, the pixels that are resampled among them."""
-        pixels = self.num_frames * self.frame_width * self.frame_height
-        if self.sampling == SHARED:
-            return pixels + samples_of(self.zoom, float(self.strip_density))
-        return pixels * self.supersampling**2
+        if self.sampling != SHARED:
+            return self.num_frames * self._samples_of_a_frame
+        zooms = self.shared_zooms
+        shared = sum(zoom.num_frames for zoom in zooms)
+        strips = sum(samples_of(zoom, float(self.strip_density)) for zoom in zooms)
+        resampled = shared * self.frame_width * self.frame_height
+        return resampled + strips + (self.num_frames - shared) * self._samples_of_a_frame
 
     @property
     def least_bytes(self) -> int:
@@ -155,6 +185,11 @@ class Payload(PayloadFields):
         return _validated(values, _NO_LIMITS)
 
 
+@lru_cache(16)
+def _camera_path(path: tuple[Stop, ...], fps: str, width: int, height: int) -> CameraPath:
+    return CameraPath(path, stops.frames_of(path, Fraction(fps)), width, height)
+
+
 def _json(value: JsonObject) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
@@ -191,13 +226,12 @@ def parse(obj: JsonObject, limits: PayloadLimits = PayloadLimits()) -> Payload:
             field="keep_strips",
         )
     _check_times(payload)
-    _check_path(payload)
     if payload.num_frames > limits.max_frames:
         _too_big(payload, f"{limits.max_frames} frames are", "num_frames", limits.max_frames)
     if payload.samples > limits.max_pixels:
         _too_big(payload, f"{limits.max_pixels} are", None, limits.max_pixels)
-    if payload.sampling == SHARED:
-        _refuse_too_dense(payload)
+    for zoom in payload.shared_zooms:
+        _refuse_too_dense(payload, zoom)
     if not encodable(payload.frame_width, payload.frame_height):
         width, height = nearest(payload.frame_width, payload.frame_height)
         raise PayloadError(
@@ -233,22 +267,7 @@ def _check_times(payload: Payload) -> None:
         )
 
 
-def _check_path(payload: Payload) -> None:
-    """Refuses strips, which lie about one point and are shown in turn, for a path that is no zoom in or out."""
-    if not payload.path or payload.sampling != SHARED:
-        return
-    deltas = [Decimal(stop.delta) for stop in payload.path]
-    if len({stop.point for stop in payload.path}) > 1 or deltas not in (sorted(deltas), sorted(deltas)[::-1]):
-        raise PayloadError(
-            "CONFLICT",
-            f'sampling: only a path that stays at one point and goes all the way in, or out, can be "{SHARED}"; '
-            f'ask for "{EXACT}", with supersampling 2 for calm pictures',
-            field="sampling",
-        )
-
-
-def _refuse_too_dense(payload: Payload) -> None:
-    zoom = payload.zoom
+def _refuse_too_dense(payload: Payload, zoom: Zoom) -> None:
     if most_texels(zoom, float(payload.strip_density)) >= 2**31:
         most = densest(zoom)
         raise PayloadError(

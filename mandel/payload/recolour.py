@@ -30,7 +30,7 @@ def recoloured(
         base = {name: value for name, value in base.items() if name not in stops.FOLLOWING}
     asked = parse(base | without_look(changes), limits)
     # A larger frame sees the same strips less densely; a smaller one more so, which only makes it better.
-    share = corner(source.zoom) / corner(asked.zoom)
+    share = corner(source.camera) / corner(asked.camera)
     density = float(source.strip_density) * min(share, 1.0)
     if density < _LEAST_DENSITY:
         sides = asked.frame_width, asked.frame_height

@@ -138,6 +138,15 @@ def frames_of(path: tuple[Stop, ...], fps: Fraction) -> list[tuple[int, int]]:
     return found
 
 
+def is_one_zoom(path: tuple[Stop, ...]) -> bool:
+    """Whether it stays at one point and goes all the way in, or all the way out."""
+    from decimal import Decimal
+
+    deltas = [Decimal(stop.delta) for stop in path]
+    inwards = sorted(deltas, reverse=True)
+    return len({stop.point for stop in path}) == 1 and deltas in (inwards, inwards[::-1])
+
+
 def follow(path: tuple[Stop, ...], fps: Fraction) -> dict[str, int | str]:
     """The fields of a payload that follow from its path."""
     return {

@@ -11,7 +11,7 @@ import cmath
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -30,6 +30,11 @@ MOST_KEY_TIMES = 5_000
 _BENT = 1.5
 # A bend takes views below their stop's delta, by a tenth at most.
 _DIPS = Decimal("0.85")
+# Frames whose centre is so near a stop's point, in units of their delta, are made from strips about it: those from
+# about 3 octaves below the top of a curve on. Strips show so much more on each side.
+_NEAR = 1 / 16
+# Changes of ln(delta) below this are rounding errors: the camera stands.
+_STANDS = 1e-9
 
 
 class Asked(Protocol):
@@ -112,6 +117,26 @@ class _Bend:
         if not -self.reach < since < self.reach:
             return None
         return (self.after if since > 0 else self.before).times(since * (1 - abs(since) / self.reach) ** 2)
+
+
+class Stretch(NamedTuple):
+    """Frames in a row that strips about one point serve: they go all the way in, or all the way out.
+
+    Attributes:
+        number: names it; mostly the same if the path is shown at another rate.
+        anchor: of all its frames.
+        first: its first frame.
+        zoom: these frames.
+    """
+
+    number: int
+    anchor: int
+    first: int
+    zoom: ZoomAlongPath
+
+    @property
+    def frames(self) -> range:
+        return range(self.first, self.first + self.zoom.num_frames)
 
 
 class CameraPath:
@@ -239,6 +264,36 @@ class CameraPath:
 
     # What is needed once for many frames
 
+    @cached_property
+    def stretches(self) -> list[Stretch]:
+        """The longest runs of frames that strips may serve, in order."""
+        found: dict[int, Stretch] = {}
+        first = stop = way = 0  # of the run; its way is 1 outwards, -1 inwards, 0 while the camera stands
+        anchor, depth = -1, 0.0  # of the frame before, if its centre is near a stop
+        for frame in range(self.num_frames + 1):
+            own, own_depth, at = -1, 0.0, 0
+            if frame < self.num_frames:
+                at, centre, below, _ = self._place(frame)
+                if abs(centre) <= _NEAR:
+                    own, own_depth = self._anchors[at], self._ln_deltas[at] + below
+            moved = own_depth - depth
+            goes = 0 if abs(moved) < _STANDS else 1 if moved > 0 else -1
+            if own >= 0 and own == anchor and goes * way >= 0:
+                way = way or goes
+            else:
+                number = 2 * stop + (way > 0)
+                if anchor >= 0 and number not in found:
+                    zoom = ZoomAlongPath.part(self, first, frame - 1)
+                    found[number] = Stretch(number, anchor, first, zoom)
+                first, stop, way = frame, at, 0
+            anchor, depth = own, own_depth
+        return list(found.values())
+
+    def aside(self, time: float) -> complex:
+        """Where a view's centre lies from its anchor's point, right and up in the view, in units of its delta."""
+        _, centre, _, angle = self._place(time)
+        return centre * cmath.rect(1.0, -angle)
+
     def deepest(self, anchor: int) -> View:
         """A view about an anchor's point, than which no frame of that anchor is deeper."""
         same = [k for k, other in enumerate(self._anchors) if other == anchor]
@@ -282,24 +337,33 @@ class CameraPath:
 
 @dataclass(frozen=True)
 class ZoomAlongPath(Zoom):
-    """A zoom whose frames follow a path through stops of one point, from each to a deeper one, or all outwards."""
+    """Frames of a path in a row, about one point, each as deep as the one before or deeper, or all outwards.
+
+    Where their centres lie aside of the point, what it says of itself is larger than the frames on each side, so that
+    it has in it all that they show.
+
+    Attributes:
+        first: the frame of the path with which it begins.
+    """
 
     path: CameraPath | None = None
+    first: int = 0
 
     @classmethod
     def along(cls, path: CameraPath) -> ZoomAlongPath:
-        """The zoom of such a path."""
-        first, last = path.view(0), path.view(path.num_frames - 1)
-        return cls(
-            last.re,
-            last.im,
-            first.delta,
-            last.delta,
-            path.num_frames,
-            path.width,
-            path.height,
-            path=path,
-        )
+        """The zoom of a whole path that stays at one point."""
+        return cls.part(path, 0, path.num_frames - 1)
+
+    @classmethod
+    def part(cls, path: CameraPath, first: int, last: int) -> ZoomAlongPath:
+        """Frames ``first`` to ``last``."""
+        start, end = path.view(first), path.view(last)
+        width, height = path.width, path.height
+        if any(path.aside(frame) for frame in range(first, last + 1)):
+            width, height = (2 * math.ceil(side * (0.5 + _NEAR)) for side in (width, height))
+        frames = last - first + 1
+        zoom = cls(end.re, end.im, start.delta, end.delta, frames, width, height, path=path, first=first)
+        return replace(zoom, start_delta=zoom.delta(0), end_delta=zoom.delta(zoom.num_frames - 1))
 
     @property
     def _along(self) -> CameraPath:
@@ -312,11 +376,22 @@ class ZoomAlongPath(Zoom):
         return self._along.is_turned
 
     def share(self, frame: int) -> float:
-        start, end = self._along.ln_delta(0), self._along.ln_delta(self.num_frames - 1)
-        return (self._along.ln_delta(frame) - start) / (end - start) if start != end else 0.0
+        first, path = self.first, self._along
+        start, end = path.ln_delta(first), path.ln_delta(first + self.num_frames - 1)
+        return (path.ln_delta(first + frame) - start) / (end - start) if start != end else 0.0
 
     def angle(self, frame: int) -> float:
-        return self._along.angle(frame)
+        return self._along.angle(self.first + frame)
+
+    def aside(self, frame: int) -> complex:
+        return self._along.aside(self.first + frame) * min(self._along.width, self._along.height)
 
     def delta(self, frame: int) -> str:
-        return self._along.delta(frame)
+        path = self._along
+        own, sides = (
+            path.delta(self.first + frame),
+            (min(path.width, path.height), min(self.width, self.height)),
+        )
+        if sides[0] == sides[1]:
+            return own
+        return str(_SHOWN_DIGITS.divide(_SHOWN_DIGITS.multiply(Decimal(own), sides[1]), sides[0]))

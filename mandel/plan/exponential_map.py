@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from typing import Protocol
 
 from mandel.plan.arithmetic import log2_of
 from mandel.plan.view import View
@@ -37,9 +38,18 @@ class ExponentialMap:
         return cls(round(wish / rows) * rows, rows, outermost(zoom))
 
 
-def corner(zoom: Zoom) -> float:
+class Sized(Protocol):
+    """Frames of so many pixels."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+
+
+def corner(frames: Sized) -> float:
     """Pixels from a frame's centre to its corner."""
-    return math.hypot(zoom.width, zoom.height) / 2
+    return math.hypot(frames.width, frames.height) / 2
 
 
 def outermost(zoom: Zoom) -> Decimal:

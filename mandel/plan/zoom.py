@@ -131,6 +131,10 @@ class Zoom:
         exact = _MATH.multiply(Decimal(self.start_delta), _MATH.exp(step))
         return str(Context(prec=_SHOWN_DIGITS, Emax=10**9, Emin=-(10**9)).plus(exact))
 
+    def aside(self, frame: int) -> complex:
+        """Pixels from the point to the centre of ``frame``, right and up in it."""
+        return 0j
+
     @property
     def is_turned(self) -> bool:
         """Whether any frame is turned."""

@@ -43,17 +43,20 @@ class Resampler:
         self._beyond = TAPS - 1 if ctx.device.kind == "cpu" else 0
         self._texels: tuple[int, Buffer] | None = None  # elements
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
-        self._pixels: tuple[tuple[int, int], Buffer] | None = None  # by the frame's size
+        self._pixels: tuple[tuple[int, int, complex], Buffer] | None = None  # by the frame's size and place
         # For the kernel's last step: the canvas level of each square root of light.
         light = ((np.arange(CURVE_ENTRIES) + 0.5) / (CURVE_ENTRIES - 1)).clip(0, 1) ** 2
         levels = np.floor(encode_srgb(light) * CANVAS_LEVELS + 1e-6)  # white comes out a last bit below 1
         levels[-2:] = levels[-1]  # the kernel's roots may miss the last entry, and white must stay white
         self._curve = ctx.upload(levels.astype(np.uint32))
 
-    def _polar(self, width: int, height: int) -> Buffer:
-        if self._pixels is None or self._pixels[0] != (width, height):
-            self._pixels = ((width, height), self.ctx.empty(8 * width * height))
-            self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, self._pixels[1])
+    def _polar(self, width: int, height: int, aside: complex) -> Buffer:
+        if self._pixels is None or self._pixels[0] != (width, height, aside):
+            same_size = self._pixels is not None and self._pixels[0][:2] == (width, height)
+            buffer = self._pixels[1] if self._pixels and same_size else self.ctx.empty(8 * width * height)
+            self._pixels = ((width, height, aside), buffer)
+            place = np.float32(aside.real), np.float32(aside.imag)
+            self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, buffer, *place)
         return self._pixels[1]
 
     def _fill(
@@ -111,7 +114,7 @@ class Resampler:
         f, i = np.float32, np.int32
         arguments = (
             texels,
-            self._polar(unit.width, unit.height),
+            self._polar(unit.width, unit.height, unit.aside),
             ctx.upload(places),
             i(unit.around),
             i(self._beyond),
@@ -121,6 +124,8 @@ class Resampler:
             f(level_at_one_pixel(unit.around)),
             self._curve,
             canvas.buffer,
+            f(unit.aside.real),
+            f(unit.aside.imag),
         )
         shape = unit.width, unit.height
         if self._beyond and unit.width >= RUN_LANES:

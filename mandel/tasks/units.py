@@ -183,6 +183,7 @@ class ResampleUnit:
         parts: what the inputs are, in order.
         strips: names the strips: those of equal name, number and layout are equal.
         layout: of the picture's bytes, as plan/picture.py has them.
+        aside: pixels from the strips' centre to the frame's, right and up.
     """
 
     width: int
@@ -196,6 +197,7 @@ class ResampleUnit:
     parts: tuple[Part, ...]
     strips: str
     layout: str = YUV420
+    aside: complex = 0j
 
 
 Unit = FrameUnit | LimitUnit | CostsUnit | ReferenceUnit | StripUnit | RepaintUnit | MipsUnit | ResampleUnit

@@ -1,5 +1,6 @@
 """What a job is expected to take: the arithmetic of a forecast, and how it is measured."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -80,6 +81,24 @@ def test_strips_that_are_alike_are_counted_once():
         for item in found.items
     ]
     assert np.all(np.diff(found.depths) > 0)
+
+
+def test_of_a_path_strips_and_single_frames_are_counted():
+    stops = [
+        {"point": "-0.5,0", "delta": 2.5},
+        {"point": "-0.743643887037151,0.131825904205330", "delta": "1e-8", "time": 4},
+    ]
+    path = parse({"path": json.dumps(stops), "sampling": SHARED, "frame_width": 64, "frame_height": 36})
+    recipe = recipe_of(path, StripFiles("", None))
+    made, last = Forecast(path, recipe), path.num_frames
+    made.costs = Costs((KeyCost(0.0, 1e-4),))
+    works = [left(made, range(first, last)).rendering for first in range(0, last, 8)]
+    assert works == sorted(works, reverse=True)
+    samples = recipe.iterated().samples.sum() * 1e-4
+    assert samples < works[0] < 1.2 * samples
+    strips = [item for item in recipe.iterated().items if item.kind != FRAME]
+    (first, *_), alone = recipe.iterated().samples[-1:], last - len(path.stretches[0].frames)
+    assert left(made, range(last), strips).rendering == pytest.approx(alone * first * 1e-4, rel=0.2)
 
 
 def test_what_items_took_corrects_what_is_left():

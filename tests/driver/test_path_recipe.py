@@ -5,12 +5,12 @@ from dataclasses import replace
 from decimal import Context, Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mandel.device.context import device_context
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, VIDEO_BAILOUT, WorkItem
-from mandel.errors import PayloadError
 from mandel.payload.decimal_text import Number
 from mandel.payload.payload import parse
 from mandel.payload.recolour import recoloured
@@ -18,6 +18,8 @@ from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.settings import PayloadLimits
+from mandel.tasks.units import ResampleUnit
+from tests.driver.test_recolour import Zoom as Made
 from tests.support.zooms import Zoomed, psnr
 
 # Near the tip of the antenna and in Seahorse Valley: minibrots with all the digits that 1e-40 and 1e-30 need.
@@ -146,8 +148,111 @@ def test_a_path_is_made_again_from_its_strips_at_another_rate():
     assert again.path == source.path
 
 
-@pytest.mark.parametrize("pair", [(PATH[0], PATH[1]), (INWARDS[0], INWARDS[1], INWARDS[0])])
-def test_other_paths_have_no_strips(pair):
-    stops = [stop | ({"time": 2} if number else {}) for number, stop in enumerate(pair)]
-    with pytest.raises(PayloadError, match='can be "shared"'):
-        payload_of(path=json.dumps(stops), sampling="shared")
+# From place to place: all but the tops of two curves is made from strips; about SEA it goes in, stays, and comes out.
+VIA = [
+    {"point": "-0.5,0", "delta": "2.5"},
+    {"point": SEA, "delta": "1e-6", "time": 5, "hold": 0.5, "rotation": 40},
+    {"point": SEA, "delta": "1e-4", "time": 2},
+    {"point": "-1.76877880004456962773548,-0.00173890993898926807", "delta": "1e-5", "time": 5},
+]
+
+
+@pytest.fixture(scope="module")
+def via():
+    """The path from strips, and each frame on its own with 16 samples a pixel."""
+    more = {"path": json.dumps(VIA), "fps": "10", "maxiter": 5000, "frame_width": 128, "frame_height": 72}
+    shared = payload_of(sampling="shared", **more)
+    return Zoomed(device_context(), shared), Zoomed(device_context(), payload_of(supersampling=4, **more))
+
+
+def test_frames_whose_centre_is_near_a_stop_are_made_from_strips(via):
+    shared, truth = via
+    stretches, camera = shared.payload.stretches, shared.payload.camera
+    inside = {frame for it in stretches for frame in it.frames}
+    assert 0.75 * camera.num_frames < len(inside) < camera.num_frames
+    aside = 0
+    for frame in range(0, camera.num_frames, 3):
+        own = psnr(shared.frame(frame), truth.frame(frame))
+        unit = shared.recipe.unit(WorkItem(FRAME, frame))
+        assert isinstance(unit, ResampleUnit) == (frame in inside)
+        assert own > 20, frame
+        if frame in inside and abs(unit.aside) > 0.5:
+            aside += 1
+            away = replace(unit, aside=0j)
+            inputs = [shared.make(need) for need in shared.recipe.needs(WorkItem(FRAME, frame))]
+            assert (
+                psnr(shared.resampler.picture(away, inputs, "rgb").astype(int), truth.frame(frame)) < own - 3
+            )
+    assert aside > 3
+
+
+def test_nothing_is_seen_where_strips_and_exact_frames_meet(via):
+    """From frame to frame pictures change no more there than those with 16 samples a pixel, or than beside it."""
+    shared, _ = via
+    last = shared.payload.num_frames - 1
+
+    def more(frame):
+        """By how much a path's picture changes more than the truth does, of the squares."""
+        changes = [np.mean((zoom.frame(frame + 1) - zoom.frame(frame)) ** 2) for zoom in via]
+        return changes[0] - changes[1]
+
+    ends = {it.first - 1 for it in shared.payload.stretches} | {
+        it.frames[-1] for it in shared.payload.stretches
+    }
+    seams = [frame for frame in sorted(ends) if 0 <= frame < last]
+    assert len(seams) >= 4
+    for seam in seams:
+        beside = [more(frame) for frame in (seam - 2, seam - 1, seam + 1, seam + 2) if 0 <= frame < last]
+        noise = 255**2 / 10 ** (2.4)  # of two pictures at 24 dB
+        assert more(seam) < max(*beside, 0) + 2 * noise, seam
+
+
+def test_on_the_way_in_and_out_the_same_samples_are_shown(via):
+    shared, _ = via
+    inwards, outwards = (it for it in shared.payload.stretches if it.anchor == 1)
+    before, after = (shared.recipe.unit(WorkItem(FRAME, f)) for f in (inwards.frames[-1], outwards.first))
+    assert before.around == after.around
+    view = replace(after, origin=before.origin, column=before.column, aside=before.aside)
+    needs = [shared.recipe.needs(WorkItem(FRAME, f)) for f in (inwards.frames[-1], outwards.first)]
+    one, other = (
+        shared.resampler.picture(unit, [shared.make(need) for need in of], "rgb").astype(int)
+        for unit, of in zip((before, view), needs, strict=True)
+    )
+    assert psnr(one, other) > 45
+
+
+def test_a_path_about_places_is_recoloured(tmp_path):
+    """Frames of the stretches are painted from the strips, byte for byte as new ones; the others are iterated."""
+    more = {
+        "path": json.dumps(VIA[:2]),
+        "fps": "6",
+        "maxiter": 500,
+        "keep_strips": True,
+        "sampling": "shared",
+    }
+    source = Made(payload_of(**more), tmp_path)
+    last = source.payload.num_frames - 1
+    source.frames(*range(last + 1))
+    asked = recoloured(
+        source.payload, source.payload, "0" * 64, {"palette": "ember", "fps": Number("8")}, PayloadLimits()
+    )
+    same = replace(asked, fps="6", num_frames=last + 1)
+    again, anew = Made(same, tmp_path, source.kept, source.payload), Made(same, tmp_path)
+    shown = {frame for it in same.stretches for frame in it.frames}
+    for frame in range(last + 1):
+        a, b = again.frames(frame)[0], anew.frames(frame)[0]
+        assert np.array_equal(a, b), frame
+    assert not again.iterated and anew.iterated and 0 < len(shown) <= last
+    # At another rate frames show other places of the same strips.
+    faster = Made(asked, tmp_path, source.kept, source.payload)
+    assert asked.num_frames > last + 1
+    faster.frames(*(it.frames[-1] for it in asked.stretches))
+    assert not faster.iterated
+
+
+def test_paths_that_turn_back_have_strips_of_their_own_for_each_way():
+    path = [INWARDS[0], INWARDS[1] | {"hold": 1, "easing": 1}, INWARDS[0] | {"time": 2}]
+    stretches = payload_of(path=json.dumps(path), sampling="shared", fps="30").stretches
+    assert [it.number for it in stretches] == [0, 3]
+    assert stretches[0].frames.stop == stretches[1].first
+    assert not any(it.zoom.aside(0) for it in stretches)

@@ -49,7 +49,8 @@ class Zoom:
     def __init__(self, p: Payload, folder, found: dict | None = None, source: Payload | None = None):
         self.files = StripFiles("job", folder, found, keeps=p.keep_strips or source is not None)
         self.files.seen(self.files.look())
-        self.recipe, self.made, self.iterated, self.kept = recipe_of(p, self.files, source), {}, [], {}
+        self.payload, self.recipe = p, recipe_of(p, self.files, source)
+        self.made, self.iterated, self.kept = {}, [], {}
 
     def make(self, item: WorkItem):
         if item in self.made:

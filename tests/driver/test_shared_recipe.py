@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
+from mandel.driver.recipes.costs import frame_places
 from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, WorkItem
 from mandel.driver.recipes.shared import MIPS, STRIP
 from mandel.payload.payload import parse
@@ -55,6 +56,27 @@ def test_everything_is_made_once_and_let_go(start, end):
     assert len(run.made) == len(set(run.made))
     assert run.count(STRIP) == run.job._recipe.strips.last + 1
     assert not [item for item in run.job.frontier._made if item.kind != SEGMENT]
+
+
+def test_strips_of_a_path_are_made_once_and_let_go():
+    path = [
+        {"point": "-0.5,0", "delta": "2.5", "hold": 1},
+        {"point": "-0.743643887037151,0.131825904205330", "delta": "1e-12", "time": 4, "hold": 1},
+        {"point": "-1.7687788,-0.001738996", "delta": "1e-6", "time": 4},
+    ]
+    run = Run(job(path=path, fps="30"))
+    frames = run.job.payload.num_frames
+    assert run.count(FRAME) == frames and len(run.made) == len(set(run.made))
+    assert not [item for item in run.job.frontier._made if item.kind != SEGMENT]
+    assert run.most <= 1.25 * run.job._recipe.held_bytes
+    iterated = run.job._recipe.iterated()
+    strips = {item for item in run.made if item.kind == STRIP}
+    alone = {item for item in iterated.items if item.kind == FRAME}
+    assert strips | alone == set(iterated.items) and 0 < len(alone) < frames / 4
+    assert len(iterated.items) == len(iterated.depths) == len(iterated.samples)
+    depths = iterated.depths[[item.kind == STRIP for item in iterated.items]]
+    along = frame_places(run.job.payload)
+    assert along.min() <= depths.min() and depths.max() <= along.max()
 
 
 @pytest.mark.parametrize("ends", [("1", "1e-60"), ("1", "1e-300"), ("1e-300", "1")])

@@ -524,11 +524,6 @@ def test_what_follows_from_a_path():
         (f'{{"path": [{A_PATH}], "end_delta": 1e-5}}', "CONFLICT", "end_delta: the path makes it 0.0001"),
         (f'{{"path": [{A_PATH}], "point": "0,0"}}', "CONFLICT", "point: the path makes it 0.25,0.1"),
         (f'{{"path": [{A_PATH}], "hold_end": 1}}', "CONFLICT", "hold_end: each stop of a path has its own"),
-        (
-            f'{{"path": [{A_PATH}], "sampling": "shared"}}',
-            "CONFLICT",
-            "sampling: only a path that stays at one point",
-        ),
         ('{"path": {}}', "WRONG_TYPE", "path: must be a list of stops, such as"),
         ('{"path": "[1"}', "WRONG_TYPE", "path: is no JSON list"),
         ('{"path": [{"point": "0,0", "delta": 1}]}', "OUT_OF_RANGE", "path: a path has 2 to 20 stops, not 1"),

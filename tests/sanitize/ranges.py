@@ -302,7 +302,7 @@ def texels(ctx) -> dict[str, np.ndarray]:
 
     far, near, around = ctx.empty(4 * 64), ctx.empty(4 * 64), 64
     pixels, source = ctx.empty(8 * 64), ctx.upload(_numbers(around * 64))
-    ctx.kernel("resample.cl", "polar")(ctx.queue, (8, 8), None, pixels)
+    ctx.kernel("resample.cl", "polar")(ctx.queue, (8, 8), None, pixels, F(0), F(0))
     curve = ctx.upload(np.arange(4096, dtype=U) // 4)
     for out, first in ((far, TEXELS - around * 64), (near, 0)):
         places = np.array([[first, 0, 63, 0]], I)
@@ -321,13 +321,15 @@ def texels(ctx) -> dict[str, np.ndarray]:
             F(2),
             curve,
             out,
+            F(0),
+            F(0),
         )
     _equal(ctx, "resample", far, near)
 
     last = SIDE - 1
     far, near = ctx.empty(8 * SIDE), np.empty((SIDE, 2), F)
     ctx.kernel("resample.cl", "polar")(
-        ctx.queue, (SIDE, SIDE), None, Moved(far, 8 * (PIXELS - SIDE)), first=(0, last, 0)
+        ctx.queue, (SIDE, SIDE), None, Moved(far, 8 * (PIXELS - SIDE)), F(0), F(0), first=(0, last, 0)
     )
     x, y = np.arange(SIDE) - last / 2, last / 2 - last
     near[:, 0], near[:, 1] = np.arctan2(y, x), 0.5 * np.log2(x * x + y * y)

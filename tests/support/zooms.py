@@ -9,13 +9,14 @@ from mandel.device.context import DeviceContext
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.recipe import FRAME, LEARNED, LIMIT, REFERENCE, VIDEO_BAILOUT, WorkItem
 from mandel.driver.recipes.shared import MIPS, STRIP
-from mandel.payload.payload import SHARED, Payload
+from mandel.payload.payload import Payload
 from mandel.plan.reference import reference_orbit
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
 from mandel.render.iteration_limit import view_limit
 from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
+from mandel.tasks.units import ResampleUnit
 
 
 class Zoomed:
@@ -53,7 +54,7 @@ class Zoomed:
             )
         if item.kind == MIPS:
             return inputs[0][unit.layout.offset(unit.level) :]
-        if self.payload.sampling == SHARED:
+        if isinstance(unit, ResampleUnit):
             return self.resampler.picture(unit, inputs, "rgb")
         for reference in inputs:
             self.renderer.keep_reference(unit.view.re, unit.view.im, reference)

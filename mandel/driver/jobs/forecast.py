@@ -15,8 +15,8 @@ import numpy as np
 
 from mandel.driver.jobs.timings import Timings
 from mandel.driver.recipes.costs import frame_places
-from mandel.driver.recipes.recipe import FRAME, SEGMENT, CostClass, Iterated, Recipe, WorkItem
-from mandel.payload.payload import SHARED, Payload
+from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass, Iterated, Recipe, WorkItem
+from mandel.payload.payload import Payload
 from mandel.plan.cost import COLOURED, PACKED, RESAMPLED, UNKNOWN, Costs
 from mandel.video import coding
 
@@ -87,35 +87,32 @@ class Forecast:
         return self._recipe.iterated()
 
     @cached_property
-    def _numbers(self) -> np.ndarray:
-        return np.array([item.index for item in self._iterated.items])
+    def _places(self) -> dict[WorkItem, int]:
+        return {item: place for place, item in enumerate(self._iterated.items)}
+
+    @cached_property
+    def _are_strips(self) -> np.ndarray:
+        return np.array([item.kind == STRIP for item in self._iterated.items], bool)
 
     @cached_property
     def _expected(self) -> np.ndarray:
         """Seconds of each iterated item, its colouring included."""
         seconds = (self._costs or UNKNOWN).seconds(self._iterated.depths, self._iterated.samples)
-        return seconds + (PACKED * self._iterated.samples if self._is_shared else self._picture_seconds)
+        return seconds + np.where(
+            self._are_strips, PACKED * self._iterated.samples, self._pixels * COLOURED + _HANDED
+        )
 
     @cached_property
     def _belief(self) -> float:
         return 0.0 if self._costs is None else _BELIEVED * float(self._expected.sum())
 
     @property
-    def _is_shared(self) -> bool:
-        return self._payload.sampling == SHARED
-
-    @property
     def _pixels(self) -> int:
         return self._payload.frame_width * self._payload.frame_height
 
-    @property
-    def _picture_seconds(self) -> float:
-        return self._pixels * (RESAMPLED if self._is_shared else COLOURED) + _HANDED
-
     def took(self, item: WorkItem, kind: str, seconds: float) -> None:
         """An item took a slot of ``kind`` so long."""
-        place = int(np.searchsorted(self._numbers, item.index)) if len(self._numbers) else 0
-        if place < len(self._numbers) and self._iterated.items[place] == item:
+        if (place := self._places.get(item)) is not None:
             self._seen.setdefault(kind, _Seen()).add(seconds, float(self._expected[place]))
 
     def left(self, frames: Sequence[int], made: Sequence[WorkItem], uncoded: int, timings: Timings) -> Work:
@@ -131,17 +128,15 @@ class Forecast:
         encoding = _DECODED * each * uncoded
         if not frames:
             return Work(0.0, encoding)
-        if not self._is_shared:
-            return Work(float(self._expected[np.searchsorted(self._numbers, frames)].sum()), encoding)
-        needed = self._recipe.strips_shown(frames[0]).keys() | self._recipe.strips_shown(frames[-1]).keys()
-        gone = {item.index for item in made}
-        wanted = [
-            place
-            for place, number in enumerate(self._numbers.tolist())
-            if min(needed) <= number <= max(needed) and number not in gone
-        ]
-        pictures = (timings.mean(CostClass(FRAME), "cpu") or self._picture_seconds) * len(frames)
-        return Work(float(self._expected[wanted].sum()) + pictures / self.pace("cpu"), encoding)
+        wanted = self._recipe.iterated_for(frames)
+        rendering = float(self._expected[wanted].sum())
+        # Strips that are there were counted, too.
+        gone = {self._places[item] for item in made if item in self._places}.intersection(wanted.tolist())
+        rendering -= float(self._expected[sorted(gone)].sum())
+        if resampled := len(frames) - int(np.count_nonzero(~self._are_strips[wanted])):
+            each = timings.mean(CostClass(FRAME), "cpu") or self._pixels * RESAMPLED + _HANDED
+            rendering += each * resampled / self.pace("cpu")
+        return Work(rendering, encoding)
 
     def pace(self, kind: str) -> float:
         """What an item takes on a slot of ``kind``, against what was expected.

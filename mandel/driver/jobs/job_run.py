@@ -19,7 +19,7 @@ from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.recipe import COSTS, FRAME, LEARNED, RAW, SEGMENT, STRIP, CostClass, WorkItem
 from mandel.driver.recipes.shared import MIPS
 from mandel.errors import PayloadError
-from mandel.payload.payload import SHARED, Payload
+from mandel.payload.payload import Payload
 from mandel.plan.memory_needs import check_frame, check_held, frame_bytes
 from mandel.plan.segment_plan import cut
 from mandel.tasks.executor import Task
@@ -106,8 +106,8 @@ class JobRun:
         try:
             if any(memory):  # else it is not known
                 check_frame(p.frame_width, p.frame_height, int(max(memory)))
-            if p.sampling == SHARED:
-                check_held(p.zoom, float(p.strip_density), store, self._recipe.held_bytes)
+            for zoom in p.shared_zooms:
+                check_held(zoom, float(p.strip_density), store, self._recipe.held_bytes)
         except PayloadError as error:
             return error
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -43,8 +44,8 @@ class ExactRecipe:
     def __init__(self, payload: Payload):
         self._payload = payload
         self._camera = payload.camera
-        self._limits = IterationLimits(payload)
-        self._costs = CostViews(payload, self._limits)
+        self.limits = IterationLimits(payload)
+        self._costs = CostViews(payload, self.limits)
         self._needs = lru_cache(512)(self._find_needs)
         self._is_deep = lru_cache(512)(self._find_deep)
 
@@ -54,19 +55,19 @@ class ExactRecipe:
     def unit(self, item: WorkItem) -> FrameUnit | ReferenceUnit | LimitUnit | CostsUnit:
         p = self._payload
         if item.kind == LIMIT:
-            return self._limits.unit(item.index)
+            return self.limits.unit(item.index)
         if item.kind == REFERENCE:
             deepest = self._camera.deepest(item.index)
-            return self._limits.reference(precision(deepest.grid(p.supersampling)).bits, deepest, item.index)
+            return self.limits.reference(precision(deepest.grid(p.samples_along)).bits, deepest, item.index)
         if item.kind == COSTS:
             return self._costs.unit(item.index)
         view = self._camera.view(item.index)
         return FrameUnit(
             view,
-            self._limits.of(view.delta, self._camera.anchor(item.index)),
+            self.limits.of(view.delta, self._camera.anchor(item.index)),
             VIDEO_BAILOUT,
-            ColourStyle.of(p, self._limits.curve()),
-            p.supersampling,
+            ColourStyle.of(p, self.limits.curve()),
+            p.samples_along,
             p.supersampling_mode == ADAPTIVE,
             p.coding.layout,
         )
@@ -76,17 +77,20 @@ class ExactRecipe:
 
     def iterated(self) -> Iterated:
         p, depths = self._payload, frame_places(self._payload)
-        each = float(p.supersampling**2)
+        each = float(p.samples_along**2)
         if p.supersampling_mode == ADAPTIVE and each > 1:
             each = 1 + _REFINED * each
         samples = np.full(len(depths), p.frame_width * p.frame_height * each)
         return Iterated([WorkItem(FRAME, frame) for frame in range(p.num_frames)], depths, samples)
 
     def learn(self, item: WorkItem, value: IterationLimit) -> None:
-        self._limits.learn(item.index, value)
+        self.limits.learn(item.index, value)
 
     def given_up(self) -> list[tuple[str, IterationLimit]]:
-        return self._limits.given_up()
+        return self.limits.given_up()
+
+    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
+        return np.asarray(frames, int)
 
     def strip_bytes(self, strip: int) -> int:
         return 0  # it has none
@@ -98,21 +102,21 @@ class ExactRecipe:
         return self._camera.last_frame(item.index) if item.kind == REFERENCE else self._payload.num_frames - 1
 
     def _grid(self, frame: int) -> Grid:
-        return self._camera.view(frame).grid(self._payload.supersampling)
+        return self._camera.view(frame).grid(self._payload.samples_along)
 
     def _find_needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         no_limits: tuple[WorkItem, ...] = ()
         if item.kind == FRAME:
             anchor = self._camera.anchor(item.index)
-            limits = self._limits.needs(self._camera.delta(item.index), anchor)
+            limits = self.limits.needs(self._camera.delta(item.index), anchor)
             deep = self._is_deep(item.index)
         elif item.kind == COSTS:
             return self._costs.needs(item.index)
         elif item.kind == LIMIT:
             anchor, limits, deep = (
-                self._limits.anchor(item.index),
+                self.limits.anchor(item.index),
                 no_limits,
-                self._limits.is_deep(item.index),
+                self.limits.is_deep(item.index),
             )
         else:
             return ()

@@ -99,7 +99,10 @@ class Recipe(Protocol):
         """The strips that a frame is made from, and which part of its area shows each."""
 
     def iterated(self) -> Iterated:
-        """All that is iterated, in ascending order."""
+        """All that is iterated: each strip once, or each frame."""
+
+    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
+        """The places in ``iterated().items`` of those that some frames, in ascending order, are made from; int."""
 
     def last_frame(self, item: WorkItem) -> int:
         """The last frame that needs ``item``, which is dropped once no frame up to it is left."""

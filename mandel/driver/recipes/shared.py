@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -31,6 +32,7 @@ from mandel.driver.recipes.recipe import (
 from mandel.payload.payload import Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.blocks import blocks
+from mandel.plan.camera_path import Stretch
 from mandel.plan.exponential_map import ExponentialMap
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.precision import precision
@@ -44,26 +46,71 @@ _UNLIKE = 12
 _RESUME_PACE = 2e-7
 
 
+# Strips of each part of a path have so many numbers; those about its strip 0 are half of them.
+NUMBERS = 1 << 20
+
+
+@dataclass(frozen=True)
+class PathPart:
+    """A part of a path that is made from strips.
+
+    Attributes:
+        map: the strips'.
+        limits: of the whole path.
+    """
+
+    stretch: Stretch
+    map: ExponentialMap
+    limits: IterationLimits
+
+    @property
+    def at(self) -> int:
+        """The number that its strip 0 has in the job."""
+        return self.stretch.number * NUMBERS
+
+    @property
+    def numbers(self) -> range:
+        """Those that its strips have in the job."""
+        return range(self.at - NUMBERS // 2, self.at + NUMBERS // 2)
+
+
 class SharedRecipe:
     """Frames need strips for their outer octaves and mips, a strip's coarse levels, for the inner ones.
 
     Args:
         files: strips that are there already, and need not be iterated.
         source: whose strips these are, if they are another payload's; its map is used.
+        part: the part of a path that is made, if not all. Frames then have the numbers of the part, strips their own.
     """
 
-    def __init__(self, payload: Payload, files: StripFiles | None = None, source: Payload | None = None):
+    def __init__(
+        self,
+        payload: Payload,
+        files: StripFiles | None = None,
+        source: Payload | None = None,
+        part: PathPart | None = None,
+    ):
         self._payload = payload
-        self._limits = IterationLimits(payload)
+        self._zoom = part.stretch.zoom if part else payload.zoom
+        self._anchor = part.stretch.anchor if part else 0
+        self._limits = part.limits if part else IterationLimits(payload)
         self._costs = CostViews(payload, self._limits)
         self._name = "-".join(p.job_id() for p in (payload, source) if p)
-        self._files = files or StripFiles("", Path())
+        self._files, self._at = files or StripFiles("", Path()), 0
         density = float((source or payload).strip_density)
+        map = ExponentialMap.of(source.zoom, density) if source and not part else None
+        if part:
+            map, self._at = part.map, part.at
+            self._name += f"-{part.at}"
         self.strips = StripPlan(
-            payload.zoom,
+            self._zoom,
             density,
-            ExponentialMap.of(source.zoom, density) if source else None,
-            self._files.bases,
+            map,
+            {
+                strip - self._at: base
+                for strip, base in self._files.bases.items()
+                if not part or strip in part.numbers
+            },
             not self._files.keeps,
             _larger(payload, source or payload),
         )
@@ -81,8 +128,8 @@ class SharedRecipe:
         if item.kind == STRIP and self._can_be_read(item.index):
             return self._limits.curve_needs()
         if item.kind == STRIP:
-            limits = self._limits.needs(self._deepest(item.index))
-            return (*limits, WorkItem(REFERENCE, 0)) if self._is_deep(item.index) else limits
+            limits = self._limits.needs(self._deepest(item.index), self._anchor)
+            return (*limits, WorkItem(REFERENCE, self._anchor)) if self._is_deep(item.index) else limits
         if item.kind == COSTS:
             return self._costs.needs(item.index)
         deep = item.kind == LIMIT and self._limits.is_deep(item.index)
@@ -91,13 +138,14 @@ class SharedRecipe:
     def unit(self, item: WorkItem) -> Unit:
         strips, p = self.strips, self._payload
         if item.kind == STRIP and self._can_be_read(item.index):
-            base = self._files.base(item.index)
+            base = self._files.base(item.index + self._at)
             return RepaintUnit(strips.layout(item.index), base, self._style_at(base))
         if item.kind == STRIP:
-            spans, maxiter = tuple(blocks(strips, item.index)), self._limits.of(self._deepest(item.index))
+            spans = tuple(blocks(strips, item.index))
+            maxiter = self._limits.of(self._deepest(item.index), self._anchor)
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
             style = self._style_at(layout.finest)
-            return StripUnit(p.re, p.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)
+            return StripUnit(self._zoom.re, self._zoom.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)
         if item.kind in LEARNED:
             return (self._limits if item.kind == LIMIT else self._costs).unit(item.index)
         if item.kind == REFERENCE:
@@ -118,6 +166,7 @@ class SharedRecipe:
             tuple(part for _, part in parts),
             self._name,
             p.coding.layout,
+            self._zoom.aside(item.index),
         )
 
     def cost_class(self, item: WorkItem) -> CostClass:
@@ -125,7 +174,11 @@ class SharedRecipe:
         return CostClass(item.kind, iterated and self._is_deep(item.index))
 
     def iterated(self) -> Iterated:
-        strips, last = self.strips, self._payload.num_frames - 1
+        return self._iterated
+
+    @cached_property
+    def _iterated(self) -> Iterated:
+        strips, last = self.strips, self._zoom.num_frames - 1
         ends = [
             strip for frame in (0, last) for rows in strips.seen(frame) for strip in strips.strips_of(rows)
         ]
@@ -155,13 +208,18 @@ class SharedRecipe:
         """A window of strips and their mips: it moves with the frames and does not grow."""
         return self.strips.held_bytes()
 
+    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
+        shown = self.strips_shown(frames[0]).keys() | self.strips_shown(frames[-1]).keys()
+        numbers = np.array([item.index for item in self._iterated.items], int)
+        return np.flatnonzero((min(shown) <= numbers) & (numbers <= max(shown)))
+
     def strip_bytes(self, strip: int) -> int:
         return 4 * self.strips.layout(strip).size
 
     @cached_property
     def shared_input(self) -> SharedInput:
         """A strip. Where easing is fast they follow sooner than half as many frames, but seldom."""
-        strips, last = self.strips, self._payload.num_frames - 1
+        strips, last = self.strips, self._zoom.num_frames - 1
         passed = abs(strips.origin(last) - strips.origin(0)) / strips.rows
         frames = max(1, int(last / passed / 2)) if passed > 1 else max(1, last)
         return SharedInput(frames, Layout(strips.around, strips.rows, 0).size * 4)
@@ -171,7 +229,7 @@ class SharedRecipe:
 
     def _find_last_frame(self, item: WorkItem) -> int:
         if item.kind in (REFERENCE, LIMIT):
-            return self._payload.num_frames - 1
+            return self._zoom.num_frames - 1
         if item.kind == RAW:
             return self._shown(item.index, range(self.strips.coarsest + 1))[-1]
         if item.kind == MIPS or self.strips.base(item.index) >= SPLIT:
@@ -190,9 +248,10 @@ class SharedRecipe:
         """Whether a strip's samples are there, as fine as frames see them."""
         style = ColourStyle.of(self._payload)
         shaded = style.needs_slope or style.needs_distance
-        if self._files.has(strip) and not (self._files.has(strip, shaded) and self.strips.is_kept(strip)):
-            self._files.forget(strip)
-        return self._files.has(strip)
+        number = strip + self._at
+        if self._files.has(number) and not (self._files.has(number, shaded) and self.strips.is_kept(strip)):
+            self._files.forget(number)
+        return self._files.has(number)
 
     def _style_at(self, level: int) -> ColourStyle:
         """The style of samples of a level. Its edge counts these, as wide as the payload's is at a frame's corner."""
@@ -206,7 +265,7 @@ class SharedRecipe:
     def _find_deepest(self, strip: int) -> str:
         """Delta of the deepest frame that sees a strip."""
         run = self._shown(strip, range(self.strips.coarsest + 1))
-        return min((self.strips.zoom.delta(frame) for frame in (run[0], run[-1])), key=Decimal)
+        return min((self._zoom.delta(frame) for frame in (run[0], run[-1])), key=Decimal)
 
     @property
     def _levels(self) -> tuple[range, range]:

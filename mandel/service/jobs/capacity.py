@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mandel.payload.fields import SHARED, JsonObject
+from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload
 from mandel.plan.memory_needs import check_frame, check_held
 from mandel.service.jobs.cluster_nodes import alive
@@ -24,5 +24,5 @@ def check(payload: Payload, cluster: JsonObject) -> None:
     ]
     if memory:
         check_frame(payload.frame_width, payload.frame_height, int(max(memory)))
-    if payload.sampling == SHARED and cluster.get("store"):
-        check_held(payload.zoom, float(payload.strip_density), cluster["store"])
+    for zoom in payload.shared_zooms if cluster.get("store") else ():
+        check_held(zoom, float(payload.strip_density), cluster["store"])
