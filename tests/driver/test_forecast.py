@@ -28,7 +28,7 @@ def forecast(**given):
 
 
 def left(made, frames=range(40), strips=()):
-    return made.left(list(frames), list(strips), len(frames), Timings(DEFAULT_POLICY))
+    return made.left(np.isin(range(40), frames), list(strips), 0, Timings(DEFAULT_POLICY))
 
 
 def test_costs_between_views_are_interpolated_by_their_logarithm():
@@ -174,7 +174,8 @@ def test_a_path_has_as_many_tables_of_skipped_steps_as_a_zoom():
         recipe = recipe_of(payload, StripFiles("", None))
         made = Forecast(payload, recipe)
         made.costs = Costs(tuple(KeyCost(place, 1e-9, 1.0) for place in (0.0, 50.0)))
-        works.append(left(made, range(payload.num_frames)).rendering)
+        all_frames = np.ones(payload.num_frames, bool)
+        works.append(made.left(all_frames, [], 0, Timings(DEFAULT_POLICY)).rendering)
     assert 15 < works[0] < 1.2 * works[1] and works[1] < 1.2 * works[0]
 
 
@@ -197,7 +198,7 @@ def test_a_path_is_measured_along_its_frames(sampling):
     assert 1.05 < unit.step <= 2  # frames differ
     made = Forecast(payload, recipe)
     made.costs = Costs(tuple(KeyCost(place, 1e-6) for place in unit.places))
-    whole = made.left(list(range(payload.num_frames)), [], payload.num_frames, Timings(DEFAULT_POLICY))
+    whole = made.left(np.ones(payload.num_frames, bool), [], 0, Timings(DEFAULT_POLICY))
     assert (
         recipe.iterated().samples.sum() * 1e-6 < whole.rendering < recipe.iterated().samples.sum() * 2e-6 + 1
     )

@@ -118,30 +118,28 @@ class Forecast:
         if place < len(self._numbers) and self._iterated.items[place] == item:
             self._seen.setdefault(kind, _Seen()).add(seconds, float(self._expected[place]))
 
-    def left(self, frames: Sequence[int], made: Sequence[WorkItem], uncoded: int, timings: Timings) -> Work:
+    def left(self, frames: np.ndarray, made: Sequence[WorkItem], pictures: int, timings: Timings) -> Work:
         """What is left.
 
         Args:
-            frames: those that are not made.
+            frames: of each frame, whether it is not made; bool (frames,).
             made: strips that are there.
-            uncoded: frames that are in no segment yet.
+            pictures: how many frames are made and in no segment yet.
         """
+        count = int(np.count_nonzero(frames))
         timed = timings.longest_mean(SEGMENT)
         each = timed or self._pixels * coding.SECONDS[self._payload.codec, self._payload.quality]
-        encoding = _DECODED * each * uncoded
-        if not frames:
+        encoding = _DECODED * each * (count + pictures)
+        if not count:
             return Work(0.0, encoding)
         if not self._is_shared:
-            return Work(float(self._expected[np.searchsorted(self._numbers, frames)].sum()), encoding)
-        needed = self._recipe.strips_shown(frames[0]).keys() | self._recipe.strips_shown(frames[-1]).keys()
-        gone = {item.index for item in made}
-        wanted = [
-            place
-            for place, number in enumerate(self._numbers.tolist())
-            if min(needed) <= number <= max(needed) and number not in gone
-        ]
-        pictures = (timings.mean(CostClass(FRAME), "cpu") or self._picture_seconds) * len(frames)
-        return Work(float(self._expected[wanted].sum()) + pictures / self.pace("cpu"), encoding)
+            return Work(float(self._expected @ frames), encoding)
+        ends = int(frames.argmax()), len(frames) - 1 - int(frames[::-1].argmax())
+        needed = [strip for frame in ends for strip in self._recipe.strips_shown(frame)]
+        wanted = (self._numbers >= min(needed)) & (self._numbers <= max(needed))
+        wanted &= np.isin(self._numbers, [item.index for item in made], invert=True)
+        each_picture = timings.mean(CostClass(FRAME), "cpu") or self._picture_seconds
+        return Work(float(self._expected @ wanted) + each_picture * count / self.pace("cpu"), encoding)
 
     def pace(self, kind: str) -> float:
         """What an item takes on a slot of ``kind``, against what was expected.

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.jobs.attempts import Attempts
@@ -90,7 +92,7 @@ class JobRun:
         self._used = 0.0  # worker seconds
         kept = range(len(self.segments)) if estimated else finished
         self.frontier = Frontier(self.segments, self.frame_bytes, self._recipe, kept, policy)
-        self._is_measured = len(self.frontier.frames_to_make) < 2  # or is not worth it
+        self._is_measured = np.count_nonzero(self.frontier.is_to_make) < 2  # or is not worth it
         if estimated:
             self._measure(0)
 
@@ -137,7 +139,7 @@ class JobRun:
         if not self._is_measured and self._used > self.policy.forecast_seconds and 10 * todo > self._frames:
             self._is_measured = True
             if self.forecast.iterates:
-                self._measure(self.frontier.frames_to_make[0])
+                self._measure(int(self.frontier.is_to_make.argmax()))
 
     def _measure(self, first: int) -> None:
         self.frontier.want(WorkItem(COSTS, first))
@@ -146,9 +148,9 @@ class JobRun:
     def work_left(self) -> Work:
         """What is to be done until all segments are there."""
         frontier = self.frontier
-        frames = list(range(self._frames)) if self.estimated else frontier.frames_to_make
+        frames = np.ones(self._frames, bool) if self.estimated else frontier.is_to_make
         made = frontier.made((STRIP, MIPS))
-        return self.forecast.left(frames, made, len(frames) + len(frontier.pictures()), self.timings)
+        return self.forecast.left(frames, made, len(frontier.pictures()), self.timings)
 
     @property
     def is_under_way(self) -> bool:
