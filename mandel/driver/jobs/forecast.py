@@ -13,16 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mandel.driver.jobs.policy import DEFAULT_POLICY
 from mandel.driver.jobs.timings import Timings
 from mandel.driver.recipes.costs import frame_places
 from mandel.driver.recipes.recipe import FRAME, SEGMENT, CostClass, Iterated, Recipe, WorkItem
-from mandel.payload.payload import SHARED, Payload
+from mandel.payload.payload import AUTO, SHARED, Payload
 from mandel.plan.cost import COLOURED, PACKED, RESAMPLED, UNKNOWN, Costs
+from mandel.plan.iteration_limit import REFERENCE_STEPS
 from mandel.video import coding
 
 # What ended earlier counts less for the correction, by this factor an item.
 _FORGOTTEN = 0.97
-# What was measured counts as much as this share of the work.
+# What is expected counts as much as this share of the work, measured or not: a zoom's first frames are often cheap.
 _BELIEVED = 0.1
 # Seconds for each frame that is handed to a worker and back.
 _HANDED = 3e-4
@@ -31,6 +33,8 @@ _DECODED = 1.5
 # The truth lies within these factors of what is told, mostly; before anything was measured, within the latter.
 _SURE, _UNSURE = (0.75, 1.35), (0.5, 3.0)
 _SIZE_SURE = (0.6, 1.6)
+# Seconds of one iteration of one sample, at most.
+_STEP = 2e-9
 
 
 class Work(NamedTuple):
@@ -98,7 +102,7 @@ class Forecast:
 
     @cached_property
     def _belief(self) -> float:
-        return 0.0 if self._costs is None else _BELIEVED * float(self._expected.sum())
+        return _BELIEVED * float(self._expected.sum())
 
     @property
     def _is_shared(self) -> bool:
@@ -140,6 +144,13 @@ class Forecast:
         wanted &= np.isin(self._numbers, [item.index for item in made], invert=True)
         each_picture = timings.mean(CostClass(FRAME), "cpu") or self._picture_seconds
         return Work(float(self._expected @ wanted) + each_picture * count / self.pace("cpu"), encoding)
+
+    @property
+    def most(self) -> Work:
+        """What all of it takes if every sample reaches the iteration limit; no more, however it was measured."""
+        whole = self.left(np.ones(self._payload.num_frames, bool), [], 0, Timings(DEFAULT_POLICY))
+        limit = REFERENCE_STEPS if self._payload.maxiter == AUTO else int(self._payload.maxiter)
+        return whole._replace(rendering=whole.rendering + float(self._iterated.samples.sum()) * limit * _STEP)
 
     def pace(self, kind: str) -> float:
         """What an item takes on a slot of ``kind``, against what was expected.

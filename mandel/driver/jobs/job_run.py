@@ -54,6 +54,7 @@ class JobRun:
         timings: seconds per item.
         forecast: what it takes.
         frontier: what can start now.
+        since: when its scheduler took it on.
     """
 
     def __init__(  # noqa: PLR0913
@@ -89,10 +90,11 @@ class JobRun:
         self.timings = Timings(policy)
         self.forecast = Forecast(payload, self._recipe)
         self.estimated = estimated
+        self.since = 0.0
         self._used = 0.0  # worker seconds
         kept = range(len(self.segments)) if estimated else finished
         self.frontier = Frontier(self.segments, self.frame_bytes, self._recipe, kept, policy)
-        self._is_measured = np.count_nonzero(self.frontier.is_to_make) < 2  # or is not worth it
+        self._is_measured = int(np.count_nonzero(self.frontier.is_to_make)) < 2  # or is not worth it
         if estimated:
             self._measure(0)
 
@@ -158,14 +160,19 @@ class JobRun:
         return self._used > 0
 
     def estimate(self, slots: Mapping[str, int]) -> dict[str, Any]:
-        """The fields of an event Estimated: what all of it would take on ``slots``."""
+        """The fields of an event Estimated: what all of it would take on ``slots``.
+
+        If that was not measured, the most is a bound: every sample reaches the iteration limit.
+        """
         work = self.work_left
+        most = work if self.forecast.costs is not None else self.forecast.most
         learning = self._used
-        seconds = self.forecast.seconds(work, slots)
+        seconds = self.forecast.seconds(work, slots)[0], self.forecast.seconds(most, slots)[1]
+        cpu_seconds = self.forecast.worker_seconds(work)[0], self.forecast.worker_seconds(most)[1]
         size = self.forecast.film_bytes()
         return {
             "seconds": [round(learning + it, 1) for it in seconds],
-            "cpu_seconds": [round(learning + it, 1) for it in self.forecast.worker_seconds(work)],
+            "cpu_seconds": [round(learning + it, 1) for it in cpu_seconds],
             "bytes": None if size is None else [round(it) for it in size],
             "rendering": round(work.rendering, 1),
             "encoding": round(work.encoding, 1),
