@@ -2,8 +2,8 @@
 
     python benchmarks/shared_frame.py [--width W --height H] [--zoom shallow deep] [--label before]
 
-A frame in the middle of two octaves, to YUV, on all CPU cores. Each part is repeated for some seconds; the least CPU
-time of a few repeats counts. What is left of the whole is the kernel that resamples, and Python.
+The frames of two octaves, forth and back, to YUV, on all CPU cores. Each part is repeated for some seconds; the least
+CPU time of a few repeats counts. What is left of the whole is the kernel that resamples, and Python.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -24,6 +27,7 @@ from mandel.driver.recipes.recipe import FRAME, WorkItem
 from mandel.payload.payload import SHARED
 from mandel.render.resampler import Resampler
 from mandel.render.tally import black_share, is_flat
+from mandel.tasks.units import ResampleUnit
 from mandel.video.encode import encode_segment
 
 SECONDS, REPEATS, ENCODED = 2.0, 5, 24
@@ -48,15 +52,20 @@ def parts(zoom: str, options) -> dict[str, float]:
         WorkItem(FRAME, ENCODED // 2),
     )
     unit, p = maker.recipe.unit(item), maker.recipe._payload
-    arrays = [maker.make(need) for need in maker.recipe.needs(item)]
     resampler = Resampler(device_context("cpu"))
-    _, copies, size = resampler._arrange(unit)
-    picture = resampler.picture(unit, arrays)
+
+    def frame(number: int) -> tuple[ResampleUnit, list[np.ndarray]]:
+        item = WorkItem(FRAME, number)
+        return maker.recipe.unit(item), [maker.make(need) for need in maker.recipe.needs(item)]
+
+    frames = [frame(number) for number in (*range(ENCODED), *range(ENCODED)[::-1])]
+    following = cycle(frames).__next__
+    picture = resampler.picture(*frames[ENCODED // 2])
     canvas = resampler._painter.canvas(unit.width, unit.height)
     segment = maker.frames(ENCODED)
     seconds = {
-        "all": least(lambda: resampler.picture(unit, arrays)),
-        "texels brought together": least(lambda: resampler._fill(unit, arrays, copies, size)),
+        "all": least(lambda: resampler.picture(*following())),
+        "texels brought together": least(lambda: resampler._fill(*following())),
         "to YUV": least(lambda: resampler._painter.develop(canvas, unit.layout)),
         "flat or black": least(lambda: (is_flat(picture), black_share(picture))),
         "encoding": least(lambda: encode_segment(segment, p.frame_width, p.frame_height, p.fps)) / ENCODED,

@@ -17,6 +17,8 @@ from mandel.render.painter import outputs
 # A row of the frame is cut into this many pieces, at different heights.
 _PIECES = 8
 _FIRST_ROWS, _GROWTH = 4, 4  # rows at first: CPUs iterate up to four in lockstep
+# Beside so many seconds of the first pieces what their launches take does not matter.
+_DEAR_SECONDS = 0.02
 # Of a crop that is encoded: its longest and shortest side in pixels, and the seconds that it may take.
 _CROP, _LEAST_CROP, _CROP_SECONDS = 192, 48, 0.3
 
@@ -33,7 +35,7 @@ def sample_seconds(
     """Seconds that one sample of a view takes, and those that a frame takes beside its samples.
 
     CPU seconds of this process, on a GPU seconds of wall time. More and more rows are iterated, until they take
-    ``enough`` seconds, or are the whole frame.
+    ``enough`` seconds more than the first few, or are the whole frame.
 
     Args:
         n: n x n samples for each pixel.
@@ -49,14 +51,23 @@ def sample_seconds(
         return clock() - began
 
     renderer.timing = Timing()
-    timed(_pieces(grid, _FIRST_ROWS)[:1])  # builds the programs and the table of skipped steps
-    fixed, rows = renderer.timing.table, _FIRST_ROWS
+    few = _pieces(grid, _FIRST_ROWS)
+    timed(few[:1])  # builds the programs and the table of skipped steps
+    fixed, alone, least = renderer.timing.table, timed(few), _samples(few)
+    if few == [grid] or alone >= _DEAR_SECONDS:
+        return alone / least, fixed
+    rows = _FIRST_ROWS
     while True:
-        pieces = _pieces(grid, rows)
-        spent = timed(pieces)
-        if spent >= enough or pieces == [grid]:
-            return spent / sum(piece.rows * piece.cols for piece in pieces), fixed
         rows *= _GROWTH
+        pieces = _pieces(grid, rows)
+        spent, share = timed(pieces), len(pieces) / len(few)
+        more = spent - share * alone  # without what launches take
+        if more >= enough or pieces == [grid]:
+            return max(more, 0.1 * spent) / (_samples(pieces) - share * least), fixed
+
+
+def _samples(pieces: list[Grid]) -> int:
+    return sum(piece.rows * piece.cols for piece in pieces)
 
 
 def _pieces(grid: Grid, rows: int) -> list[Grid]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,24 +12,13 @@ from mandel.kernels.contract import CANVAS_LEVELS, CURVE_ENTRIES, RESAMPLED_COLS
 from mandel.plan.strip_plan import TAPS, level_at_one_pixel
 from mandel.render.painter import Painter
 from mandel.render.resident_arrays import ResidentArrays
+from mandel.render.texels import Copy, TexelWindows
 from mandel.tasks.units import ResampleUnit
 
 _FILE = "resample.cl"
 # Strips that stay on a device take at most this share of its memory, and so many bytes, for each process that uses it.
 # A few octaves are enough.
 _STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """Whole rows to copy: ``rows`` x ``cols`` elements of part number ``part``, from ``start`` on, to ``at`` of the
-    frame's."""
-
-    at: int
-    part: int
-    start: int
-    rows: int
-    cols: int
 
 
 class Resampler:
@@ -41,6 +29,7 @@ class Resampler:
         self._painter = Painter(ctx)
         # CPUs load the texels of a pixel's row at once, also where the circle closes (``beyond`` in resample.cl).
         self._beyond = TAPS - 1 if ctx.device.kind == "cpu" else 0
+        self._windows = TexelWindows(self._beyond)
         self._texels: tuple[int, Buffer] | None = None  # elements
         self._strips = ResidentArrays(ctx, min(int(_STRIPS_SHARE * ctx.device.memory), _STRIPS_BYTES))
         self._pixels: tuple[tuple[int, int, complex], Buffer] | None = None  # by the frame's size and place
@@ -59,21 +48,37 @@ class Resampler:
             self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, buffer, *place)
         return self._pixels[1]
 
-    def _fill(
-        self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: list[_Copy], size: int
-    ) -> Buffer:
-        """A device buffer with all the texels that the frame sees."""
+    def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, Buffer]:
+        """The kernel's table ``places``, and a device buffer with all the texels that the frame sees."""
+        try:
+            places, copies = self._windows.arrange(unit)
+            if self._texels is None or self._texels[0] < self._windows.size:
+                self._windows.forget()
+                places, copies = self._windows.arrange(unit)
+                self._texels = self._windows.size, self._empty_texels(self._windows.size)
+            if copies:
+                self._copy(unit, arrays, copies, self._texels[1])
+        except BaseException:
+            self._windows.forget()
+            raise
+        return places, self._texels[1]
+
+    def _empty_texels(self, size: int) -> Buffer:
+        ctx, flags = self.ctx, self.ctx.cl.mem_flags
+        if ctx.device.kind != "cpu":
+            return ctx.empty(4 * size)
+        return ctx.cl.Buffer(ctx.context, flags.READ_ONLY | flags.ALLOC_HOST_PTR, 4 * size)
+
+    def _copy(
+        self, unit: ResampleUnit, arrays: Sequence[np.ndarray], copies: Sequence[Copy], texels: Buffer
+    ) -> None:
         ctx, cl = self.ctx, self.ctx.cl
-        cpu = ctx.device.kind == "cpu"
-        if self._texels is None or self._texels[0] < size:
-            flags = cl.mem_flags.READ_ONLY | cl.mem_flags.ALLOC_HOST_PTR
-            self._texels = (size, cl.Buffer(ctx.context, flags, 4 * size) if cpu else ctx.empty(4 * size))
-        texels = self._texels[1]
-        if not cpu:
-            there = [
-                self._strips.copy_of((unit.strips, part.strip, part.layout), array)
-                for part, array in zip(unit.parts, arrays, strict=True)
-            ]
+        if ctx.device.kind != "cpu":
+            there = {
+                number: self._strips.copy_of((unit.strips, part.strip, part.layout), arrays[number])
+                for number, part in enumerate(unit.parts)
+                if any(copy.part == number for copy in copies)
+            }
             for copy in copies:
                 cl.enqueue_copy(
                     ctx.queue,
@@ -83,21 +88,22 @@ class Resampler:
                     dst_offset=4 * copy.at,
                     byte_count=4 * copy.rows * copy.cols,
                 )
-            return texels
+            return
         # The host copies by itself: a CPU runtime's copies leave the caches cold, and small frames took nearly twice as
         # long.
+        first = min(copy.at for copy in copies)
+        stop = max(copy.at + copy.rows * (copy.cols + self._beyond) for copy in copies)
         mapped, _ = cl.enqueue_map_buffer(
-            ctx.queue, texels, cl.map_flags.WRITE_INVALIDATE_REGION, 0, (size,), np.uint32
+            ctx.queue, texels, cl.map_flags.WRITE, 4 * first, (stop - first,), np.uint32
         )
         with mapped.base:
             for copy in copies:
-                width, count = copy.cols + self._beyond, copy.rows * copy.cols
-                rows = mapped[copy.at : copy.at + copy.rows * width].reshape(copy.rows, width)
+                width, count, at = copy.cols + self._beyond, copy.rows * copy.cols, copy.at - first
+                rows = mapped[at : at + copy.rows * width].reshape(copy.rows, width)
                 rows[:, : copy.cols] = arrays[copy.part][copy.start : copy.start + count].reshape(
                     -1, copy.cols
                 )
                 rows[:, copy.cols :] = rows[:, : self._beyond]
-        return texels
 
     def picture(self, unit: ResampleUnit, arrays: Sequence[np.ndarray], layout: str = "") -> np.ndarray:
         """The frame's picture, as ``Painter.develop`` gives it.
@@ -107,8 +113,7 @@ class Resampler:
             layout: "" is the unit's.
         """
         ctx = self.ctx
-        places, copies, size = self._arrange(unit)
-        texels = self._fill(unit, arrays, copies, size)
+        places, texels = self._fill(unit, arrays)
         canvas = self._painter.canvas(unit.width, unit.height)
         defines = (("TAPS", TAPS), ("COARSEST", unit.rows.bit_length() - 1))
         f, i = np.float32, np.int32
@@ -135,26 +140,3 @@ class Resampler:
         else:
             ctx.kernel(_FILE, "resample", defines)(ctx.queue, shape, None, *arguments)
         return self._painter.develop(canvas, layout or unit.layout)
-
-    def _arrange(self, unit: ResampleUnit) -> tuple[np.ndarray, list[_Copy], int]:
-        """Where each level's rows go: the kernel's table ``places``, what to copy, and the number of elements.
-
-        Row numbers count from the first strip that the frame sees, to keep them small.
-        """
-        places = np.zeros((unit.rows.bit_length(), 4), np.int32)
-        copies, size = [], 0
-        for seen in unit.seen:
-            height = unit.rows >> seen.level
-            origin = unit.first * height
-            places[seen.level, :3] = size, seen.first - origin, seen.last - origin
-            for number, part in enumerate(unit.parts):
-                first = max(seen.first, part.strip * height)
-                stop = min(seen.last + 1, (part.strip + 1) * height)
-                if first >= stop or seen.level not in part.levels:
-                    continue
-                cols = unit.around >> seen.level
-                start = part.offset(seen.level) + (first - part.strip * height) * cols
-                at = size + (first - seen.first) * (cols + self._beyond)
-                copies.append(_Copy(at, number, start, stop - first, cols))
-            size += (seen.last - seen.first + 1) * ((unit.around >> seen.level) + self._beyond)
-        return places, copies, size

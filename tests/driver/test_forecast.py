@@ -10,6 +10,7 @@ from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.jobs.forecast import Forecast
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY
+from mandel.driver.jobs.scheduler import Scheduler
 from mandel.driver.jobs.timings import Timings
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.recipe import COSTS, FRAME, LIMIT, REFERENCE, WorkItem
@@ -17,6 +18,7 @@ from mandel.payload.payload import EXACT, SHARED, parse
 from mandel.plan.blocks import blocks
 from mandel.plan.cost import Costs, KeyCost, deltas_to_measure
 from mandel.plan.iteration_limit import IterationLimit
+from mandel.protocol import control
 
 SIZE = {"frame_width": 64, "frame_height": 36, "num_frames": 40}
 DEEP = {"point": "-1.7490812690237,0", "end_delta": "1e-12"}
@@ -28,8 +30,8 @@ def forecast(**given):
     return Forecast(payload, recipe), recipe
 
 
-def left(made, frames=range(40), strips=()):
-    return made.left(list(frames), list(strips), len(frames), Timings(DEFAULT_POLICY))
+def left(made, frames=range(40), strips=(), of=40):
+    return made.left(np.isin(range(of), frames), list(strips), 0, Timings(DEFAULT_POLICY))
 
 
 def test_costs_between_views_are_interpolated_by_their_logarithm():
@@ -92,13 +94,13 @@ def test_of_a_path_strips_and_single_frames_are_counted():
     recipe = recipe_of(path, StripFiles("", None))
     made, last = Forecast(path, recipe), path.num_frames
     made.costs = Costs((KeyCost(0.0, 1e-4),))
-    works = [left(made, range(first, last)).rendering for first in range(0, last, 8)]
+    works = [left(made, range(first, last), of=last).rendering for first in range(0, last, 8)]
     assert works == sorted(works, reverse=True)
     samples = recipe.iterated().samples.sum() * 1e-4
     assert samples < works[0] < 1.2 * samples
     strips = [item for item in recipe.iterated().items if item.kind != FRAME]
     (first, *_), alone = recipe.iterated().samples[-1:], last - len(path.stretches[0].frames)
-    assert left(made, range(last), strips).rendering == pytest.approx(alone * first * 1e-4, rel=0.2)
+    assert left(made, range(last), strips, last).rendering == pytest.approx(alone * first * 1e-4, rel=0.2)
 
 
 def test_what_items_took_corrects_what_is_left():
@@ -142,6 +144,64 @@ def test_an_estimate_makes_what_it_needs_and_no_frame():
     low, high = told["bytes"]
     assert low < 0.5 * 40 * 64 * 36 < high and told["seconds"][0] <= told["seconds"][1]
     assert told["slots"] == {"cpu": 2}
+
+
+class Endless:
+    """An executor whose tasks never end."""
+
+    def __init__(self):
+        self.given, self.cancelled = [], set()
+
+    def slots(self):
+        return {"cpu": 2}
+
+    def memory(self):
+        return 1 << 30
+
+    def nodes(self):
+        return []
+
+    def submit(self, batch):
+        self.given += batch
+        return list(range(len(self.given) - len(batch), len(self.given)))
+
+    def wait(self, timeout):
+        return []
+
+    def progress(self, ticket):
+        return None
+
+    def heard(self, tickets):
+        return dict.fromkeys(tickets, 0.0)
+
+    def cancel(self, ticket):
+        self.cancelled.add(ticket)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"maxiter": 2_000_000_000}, {"maxiter": "auto"}, {"maxiter": 2_000_000_000, "sampling": SHARED}],
+)
+def test_where_measuring_takes_too_long_an_estimate_is_a_bound(fields):
+    now, events, executor = [0.0], [], Endless()
+    scheduler = Scheduler(executor, events.append, clock=lambda: now[0])
+    scheduler.add(job(estimated=True, **fields, **DEEP))
+    while now[0] < DEFAULT_POLICY.estimate_seconds:
+        now[0] += 10
+        assert not [event for event in events if isinstance(event, control.Estimated)]
+        scheduler.step(0)
+    now[0] += 10
+    scheduler.step(0)
+    told = [event for event in events if isinstance(event, control.Estimated)]
+    assert len(told) == 1 and not scheduler.busy
+    assert executor.given and executor.cancelled == set(range(len(executor.given)))
+    samples = 64 * 36 * (1 if "sampling" not in fields else 0.1)
+    most = 1e9 if fields["maxiter"] != "auto" else 1e7
+    for low, high in (told[0].seconds, told[0].cpu_seconds):
+        assert 0 <= low < 60 and high > samples * most * 1e-9
+    assert told[0].bytes is None
+    [line] = control.encode(told[0]).splitlines()
+    assert json.loads(line)["event"] == "estimated"
 
 
 @pytest.mark.parametrize("ends", [("2.5", "1e-400"), ("1e-400", "2.5")])
@@ -193,7 +253,8 @@ def test_a_path_has_as_many_tables_of_skipped_steps_as_a_zoom():
         recipe = recipe_of(payload, StripFiles("", None))
         made = Forecast(payload, recipe)
         made.costs = Costs(tuple(KeyCost(place, 1e-9, 1.0) for place in (0.0, 50.0)))
-        works.append(left(made, range(payload.num_frames)).rendering)
+        all_frames = np.ones(payload.num_frames, bool)
+        works.append(made.left(all_frames, [], 0, Timings(DEFAULT_POLICY)).rendering)
     assert 15 < works[0] < 1.2 * works[1] and works[1] < 1.2 * works[0]
 
 
@@ -216,7 +277,7 @@ def test_a_path_is_measured_along_its_frames(sampling):
     assert 1.05 < unit.step <= 2  # frames differ
     made = Forecast(payload, recipe)
     made.costs = Costs(tuple(KeyCost(place, 1e-6) for place in unit.places))
-    whole = made.left(list(range(payload.num_frames)), [], payload.num_frames, Timings(DEFAULT_POLICY))
+    whole = made.left(np.ones(payload.num_frames, bool), [], 0, Timings(DEFAULT_POLICY))
     assert (
         recipe.iterated().samples.sum() * 1e-6 < whole.rendering < recipe.iterated().samples.sum() * 2e-6 + 1
     )

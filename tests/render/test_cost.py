@@ -46,6 +46,21 @@ def test_frames_of_a_few_pixels_can_be_measured(renderer, size):
     assert seconds > 0 and fixed == 0
 
 
+@pytest.mark.parametrize("launch, sample", [(1e-3, 1e-8), (1e-3, 1e-6), (0.0, 1e-7), (1e-4, 1e-3)])
+def test_what_launches_take_is_no_part_of_a_sample(renderer, monkeypatch, launch, sample):
+    clock = [0.0]
+
+    def iterated(piece, *_, **__):
+        clock[0] += launch + sample * piece.rows * piece.cols
+
+    monkeypatch.setattr(renderer, "samples", iterated)
+    monkeypatch.setattr("mandel.render.cost.time.process_time", lambda: clock[0])
+    seconds, _ = cost.sample_seconds(renderer, SHALLOW, 2, 500, 1024.0, ColourStyle(), 1e-3)
+    dear = launch * 8 > 0.05 * sample * 4 * 640  # what launches take matters
+    assert seconds == pytest.approx(sample, rel=1e-6 if dear else 0.05)
+    assert clock[0] < 100 * max(sample * 2560, 1e-3) + 30 * launch  # and little is iterated
+
+
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("view", [SHALLOW, DEEP])
 def test_a_crop_shows_what_the_frame_shows_there(renderer, view, n):

@@ -13,16 +13,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mandel.driver.jobs.policy import DEFAULT_POLICY
 from mandel.driver.jobs.timings import Timings
 from mandel.driver.recipes.costs import frame_places
 from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass, Iterated, Recipe, WorkItem
-from mandel.payload.payload import Payload
+from mandel.payload.payload import AUTO, Payload
 from mandel.plan.cost import COLOURED, PACKED, RESAMPLED, UNKNOWN, Costs
+from mandel.plan.iteration_limit import REFERENCE_STEPS
 from mandel.video import coding
 
 # What ended earlier counts less for the correction, by this factor an item.
 _FORGOTTEN = 0.97
-# What was measured counts as much as this share of the work.
+# What is expected counts as much as this share of the work, measured or not: a zoom's first frames are often cheap.
 _BELIEVED = 0.1
 # Seconds for each frame that is handed to a worker and back.
 _HANDED = 3e-4
@@ -31,6 +33,8 @@ _DECODED = 1.5
 # The truth lies within these factors of what is told, mostly; before anything was measured, within the latter.
 _SURE, _UNSURE = (0.75, 1.35), (0.5, 3.0)
 _SIZE_SURE = (0.6, 1.6)
+# Seconds of one iteration of one sample, at most.
+_STEP = 2e-9
 
 
 class Work(NamedTuple):
@@ -104,7 +108,7 @@ class Forecast:
 
     @cached_property
     def _belief(self) -> float:
-        return 0.0 if self._costs is None else _BELIEVED * float(self._expected.sum())
+        return _BELIEVED * float(self._expected.sum())
 
     @property
     def _pixels(self) -> int:
@@ -115,28 +119,36 @@ class Forecast:
         if (place := self._places.get(item)) is not None:
             self._seen.setdefault(kind, _Seen()).add(seconds, float(self._expected[place]))
 
-    def left(self, frames: Sequence[int], made: Sequence[WorkItem], uncoded: int, timings: Timings) -> Work:
+    def left(self, frames: np.ndarray, made: Sequence[WorkItem], pictures: int, timings: Timings) -> Work:
         """What is left.
 
         Args:
-            frames: those that are not made.
+            frames: of each frame, whether it is not made; bool (frames,).
             made: strips that are there.
-            uncoded: frames that are in no segment yet.
+            pictures: how many frames are made and in no segment yet.
         """
+        count = int(np.count_nonzero(frames))
         timed = timings.longest_mean(SEGMENT)
         each = timed or self._pixels * coding.SECONDS[self._payload.codec, self._payload.quality]
-        encoding = _DECODED * each * uncoded
-        if not frames:
+        encoding = _DECODED * each * (count + pictures)
+        if not count:
             return Work(0.0, encoding)
-        wanted = self._recipe.iterated_for(frames)
+        wanted = self._recipe.iterated_for(np.flatnonzero(frames))
         rendering = float(self._expected[wanted].sum())
         # Strips that are there were counted, too.
         gone = {self._places[item] for item in made if item in self._places}.intersection(wanted.tolist())
         rendering -= float(self._expected[sorted(gone)].sum())
-        if resampled := len(frames) - int(np.count_nonzero(~self._are_strips[wanted])):
+        if resampled := count - int(np.count_nonzero(~self._are_strips[wanted])):
             each = timings.mean(CostClass(FRAME), "cpu") or self._pixels * RESAMPLED + _HANDED
             rendering += each * resampled / self.pace("cpu")
         return Work(rendering, encoding)
+
+    @property
+    def most(self) -> Work:
+        """What all of it takes if every sample reaches the iteration limit; no more, however it was measured."""
+        whole = self.left(np.ones(self._payload.num_frames, bool), [], 0, Timings(DEFAULT_POLICY))
+        limit = REFERENCE_STEPS if self._payload.maxiter == AUTO else int(self._payload.maxiter)
+        return whole._replace(rendering=whole.rendering + float(self._iterated.samples.sum()) * limit * _STEP)
 
     def pace(self, kind: str) -> float:
         """What an item takes on a slot of ``kind``, against what was expected.

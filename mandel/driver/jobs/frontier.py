@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
+
 from mandel.driver.jobs.policy import SchedulingPolicy
 from mandel.driver.recipes.recipe import COSTS, FRAME, SEGMENT, STRIP, CostClass, Recipe, WorkItem
 from mandel.plan.segment_plan import SegmentPlan
@@ -30,6 +32,9 @@ class Frontier:
         frame_bytes: bytes of a picture.
         recipe: what each item needs.
         finished: indices of segments that need not be made.
+
+    Attributes:
+        is_to_make: of each frame, whether it is not made; bool (frames,).
     """
 
     def __init__(
@@ -43,6 +48,8 @@ class Frontier:
         self._segments, self._frame_bytes, self._recipe, self._policy = segments, frame_bytes, recipe, policy
         self._firsts = [segment.first for segment in segments]
         self._todo = deque(f for s in segments if s.index not in finished for f in s.frames)
+        self.is_to_make = np.zeros(segments[-1].first + segments[-1].count, bool)
+        self.is_to_make[self._todo] = True
         self._made: dict[WorkItem, Any] = {}
         self._making: set[WorkItem] = set()
         self._missing = {s.index: s.count for s in segments}  # frames of each segment that are not made
@@ -66,11 +73,6 @@ class Frontier:
     def has_more(self) -> bool:
         """Whether anything is left to be handed out, but for segments."""
         return bool(self._todo) or self._beside is not None
-
-    @property
-    def frames_to_make(self) -> list[int]:
-        """Frames that are not made, in order."""
-        return sorted([*self._todo, *(item.index for item in self._making if item.kind == FRAME)])
 
     def made(self, kinds: Collection[str]) -> list[WorkItem]:
         """What there is of these kinds."""
@@ -195,6 +197,7 @@ class Frontier:
         if item.kind != FRAME:
             self._look_again()
             return None
+        self.is_to_make[item.index] = False
         self._drop_unneeded(item.index)
         segment = self._segment_of(item.index)
         self._missing[segment.index] -= 1
@@ -226,6 +229,7 @@ class Frontier:
     def _put_back_frames(self, frames: Iterable[int]) -> None:
         for frame in frames:
             bisect.insort(self._todo, frame)
+            self.is_to_make[frame] = True
             self._first = min(self._first, frame)
 
     def _segment_of(self, frame: int) -> SegmentPlan:

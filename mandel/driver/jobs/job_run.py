@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.jobs.attempts import Attempts
@@ -53,6 +55,7 @@ class JobRun:
         forecast: what it takes.
         frontier: what can start now.
         is_known: whether it is known what of it lies on the disk. Before, nothing of it begins.
+        since: when its scheduler took it on.
     """
 
     def __init__(  # noqa: PLR0913
@@ -89,10 +92,11 @@ class JobRun:
         self.forecast = Forecast(payload, self._recipe)
         self.estimated = estimated
         self.is_known = estimated or (cache is None and not self.strips.any_found)
+        self.since = 0.0
         self._used = 0.0  # worker seconds
         kept = range(len(self.segments)) if estimated else finished
         self.frontier = Frontier(self.segments, self.frame_bytes, self._recipe, kept, policy)
-        self._is_measured = len(self.frontier.frames_to_make) < 2  # or is not worth it
+        self._is_measured = int(np.count_nonzero(self.frontier.is_to_make)) < 2  # or is not worth it
         if estimated:
             self._measure(0)
 
@@ -139,7 +143,7 @@ class JobRun:
         if not self._is_measured and self._used > self.policy.forecast_seconds and 10 * todo > self._frames:
             self._is_measured = True
             if self.forecast.iterates:
-                self._measure(self.frontier.frames_to_make[0])
+                self._measure(int(self.frontier.is_to_make.argmax()))
 
     def _measure(self, first: int) -> None:
         self.frontier.want(WorkItem(COSTS, first))
@@ -148,9 +152,9 @@ class JobRun:
     def work_left(self) -> Work:
         """What is to be done until all segments are there."""
         frontier = self.frontier
-        frames = list(range(self._frames)) if self.estimated else frontier.frames_to_make
+        frames = np.ones(self._frames, bool) if self.estimated else frontier.is_to_make
         made = frontier.made((STRIP, MIPS))
-        return self.forecast.left(frames, made, len(frames) + len(frontier.pictures()), self.timings)
+        return self.forecast.left(frames, made, len(frontier.pictures()), self.timings)
 
     @property
     def is_under_way(self) -> bool:
@@ -158,14 +162,19 @@ class JobRun:
         return self._used > 0
 
     def estimate(self, slots: Mapping[str, int]) -> dict[str, Any]:
-        """The fields of an event Estimated: what all of it would take on ``slots``."""
+        """The fields of an event Estimated: what all of it would take on ``slots``.
+
+        If that was not measured, the most is a bound: every sample reaches the iteration limit.
+        """
         work = self.work_left
+        most = work if self.forecast.costs is not None else self.forecast.most
         learning = self._used
-        seconds = self.forecast.seconds(work, slots)
+        seconds = self.forecast.seconds(work, slots)[0], self.forecast.seconds(most, slots)[1]
+        cpu_seconds = self.forecast.worker_seconds(work)[0], self.forecast.worker_seconds(most)[1]
         size = self.forecast.film_bytes()
         return {
             "seconds": [round(learning + it, 1) for it in seconds],
-            "cpu_seconds": [round(learning + it, 1) for it in self.forecast.worker_seconds(work)],
+            "cpu_seconds": [round(learning + it, 1) for it in cpu_seconds],
             "bytes": None if size is None else [round(it) for it in size],
             "rendering": round(work.rendering, 1),
             "encoding": round(work.encoding, 1),

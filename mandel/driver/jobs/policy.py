@@ -64,6 +64,7 @@ class SchedulingPolicy:
         checkpoint_queue: most pictures that wait to be written.
         stage_seconds: how often the progress of long tasks is told.
         forecast_seconds: worker seconds that a job has taken when it is measured what its samples take.
+        estimate_seconds: after so long an estimate tells what is known by then.
         poster_position: the poster shows this part of the video: far enough in to be worth a look, not its end.
         max_segment_checks: most segments that are decoded at a time. Decoding takes half as long as encoding.
     """
@@ -116,6 +117,7 @@ class SchedulingPolicy:
 
     stage_seconds: float = 1.0
     forecast_seconds: float = 0.1
+    estimate_seconds: float = 150.0
     poster_position: float = 0.8
     max_segment_checks: int = 4
 

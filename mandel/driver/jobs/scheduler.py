@@ -101,7 +101,7 @@ class Scheduler:
         if job.name in self._jobs:
             return
         self._fair_share.open(job)
-        self._jobs[job.name] = job
+        self._jobs[job.name], job.since = job, self._clock()
         if (error := self._of(job, job.refusal, self._executor.memory(), self._executor.nodes())) is not None:
             self._give_up(job, error)
         if self._jobs.get(job.name) is job and not job.estimated:
@@ -300,13 +300,15 @@ class Scheduler:
             return None
 
     def _tell_stages(self) -> None:
-        """Tells, about once a second, how far the long tasks are that frames wait for."""
+        """Tells, about once a second, how far the long tasks are that frames wait for, and what takes how long."""
         if self._clock() - self._told < self._policy.stage_seconds:
             return
         self._told = self._clock()
         for job, item, done, total in self._running.progress():
             self._emit(control.Stage(job=job.name, stage=item.kind, done=done, total=total))
         for job in list(self._jobs.values()):
+            if job.estimated and self._told - job.since > self._policy.estimate_seconds:
+                self._estimated(job)
             if not job.estimated and job.is_under_way:
                 least, most = self._of(job, self._seconds_left, job) or (None, None)
                 self._emit(control.Left(job=job.name, least=least, most=most))
@@ -317,7 +319,7 @@ class Scheduler:
         return round(least / share, 1), round(most / share, 1)
 
     def _estimated(self, job: JobRun) -> None:
-        """Tells what a job would take, and is done with it."""
+        """Tells what a job would take, as far as that is known, and is done with it."""
         if (facts := self._of(job, job.estimate, self._executor.slots())) is not None:
             self._drop(job.name)
             self._emit(control.Estimated(job=job.name, **facts))

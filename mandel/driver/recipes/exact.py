@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -89,8 +88,8 @@ class ExactRecipe:
     def given_up(self) -> list[tuple[str, IterationLimit]]:
         return self.limits.given_up()
 
-    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
-        return np.asarray(frames, int)
+    def iterated_for(self, frames: np.ndarray) -> np.ndarray:
+        return frames
 
     def strip_bytes(self, strip: int) -> int:
         return 0  # it has none

@@ -143,12 +143,12 @@ class PathRecipe:
         frames = range(self._payload.num_frames)
         return np.array([frame for frame in frames if self._within(frame) is None], int)
 
-    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
+    def iterated_for(self, frames: np.ndarray) -> np.ndarray:
         wanted, asked, start = [], np.asarray(frames, int), 0
         for stretch, part in zip(self._stretches, self._parts, strict=True):
             own = asked[(asked >= stretch.first) & (asked < stretch.frames.stop)] - stretch.first
             if len(own):
-                wanted.append(start + part.iterated_for(own.tolist()))
+                wanted.append(start + part.iterated_for(own))
             start += len(part.iterated().items)
         wanted.append(start + np.flatnonzero(np.isin(self._alone, asked)))
         return np.concatenate(wanted)

@@ -101,8 +101,8 @@ class Recipe(Protocol):
     def iterated(self) -> Iterated:
         """All that is iterated: each strip once, or each frame."""
 
-    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
-        """The places in ``iterated().items`` of those that some frames, in ascending order, are made from; int."""
+    def iterated_for(self, frames: np.ndarray) -> np.ndarray:
+        """The places in ``iterated().items`` of those that some frames (int, ascending) are made from; int."""
 
     def last_frame(self, item: WorkItem) -> int:
         """The last frame that needs ``item``, which is dropped once no frame up to it is left."""

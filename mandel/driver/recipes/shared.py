@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -208,10 +207,14 @@ class SharedRecipe:
         """A window of strips and their mips: it moves with the frames and does not grow."""
         return self.strips.held_bytes()
 
-    def iterated_for(self, frames: Sequence[int]) -> np.ndarray:
-        shown = self.strips_shown(frames[0]).keys() | self.strips_shown(frames[-1]).keys()
-        numbers = np.array([item.index for item in self._iterated.items], int)
-        return np.flatnonzero((min(shown) <= numbers) & (numbers <= max(shown)))
+    def iterated_for(self, frames: np.ndarray) -> np.ndarray:
+        shown = self.strips_shown(int(frames[0])).keys() | self.strips_shown(int(frames[-1])).keys()
+        return np.flatnonzero((min(shown) <= self._numbers) & (self._numbers <= max(shown)))
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """Those of the strips that are iterated, int."""
+        return np.array([item.index for item in self._iterated.items], int)
 
     def strip_bytes(self, strip: int) -> int:
         return 4 * self.strips.layout(strip).size

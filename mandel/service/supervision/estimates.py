@@ -62,8 +62,7 @@ class Estimates:
                 if time.monotonic() > deadline:
                     raise MandelError(
                         "NO_ESTIMATE",
-                        f"the renderer has not told within {_PATIENCE:.0f} s: it is starting, busy, or still at the "
-                        "reference orbit or the iteration limits of a deep zoom; try again",
+                        f"the renderer has not told within {_PATIENCE:.0f} s: it is starting or busy; try again",
                     )
             raise _unknown("nobody waits for it")
         finally:
