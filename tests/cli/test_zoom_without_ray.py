@@ -90,7 +90,9 @@ def test_a_killed_worker_costs_nothing_but_time(tmp_path, mark):
     begun = Counter(re.findall(r"(?:frame|segment) \d+$", log.read_text(), re.MULTILINE))
     assert begun["frame 7"] >= 2, "the kill did not hit frame 7"
     # Segments may be encoded in any order: the kill hits whichever is first.
-    assert any(times >= 2 for label, times in begun.items() if label.startswith("segment")), "no segment was hit"
+    assert any(times >= 2 for label, times in begun.items() if label.startswith("segment")), (
+        "no segment was hit"
+    )
     assert not processes.marked(mark), "processes are left behind"
 
 
