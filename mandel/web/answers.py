@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
@@ -17,6 +19,7 @@ from mandel.protocol import codes, strict_json
 
 Result = TypeVar("Result")
 
+ADDRESS = web.RequestKey("address", str)  # whom a request counts for
 MOST_BYTES = 256 << 10  # of a body
 _BODY_SECONDS = 30.0
 _THREADS, _MOST_WAITING = 8, 64
@@ -101,6 +104,34 @@ class OffLoop:
     def close(self) -> None:
         """Takes nothing more; what runs ends by itself."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Places:
+    """So many of a kind at once; one address never has more than three quarters of them.
+
+    Args:
+        what: they are, for people.
+    """
+
+    def __init__(self, most: int, what: str) -> None:
+        self._most, self._what = most, what
+        self._taken: Counter[str] = Counter()
+
+    @contextmanager
+    def take(self, address: str) -> Iterator[None]:
+        """A place for as long as the block lasts. Raises MandelError BUSY."""
+        if self._taken[address] >= self._most - self._most // 4:
+            raise MandelError(
+                "BUSY", f"{self._taken[address]} {self._what} for your address; try again later"
+            )
+        if self._taken.total() >= self._most:
+            raise MandelError("BUSY", f"{self._most} {self._what} already; try again in a few seconds")
+        self._taken[address] += 1
+        try:
+            yield
+        finally:
+            self._taken[address] -= 1
+            self._taken += Counter()  # forgets who has none
 
 
 async def write(asked: web.Request, sent: web.StreamResponse, data: bytes, patience: float) -> None:

@@ -21,7 +21,7 @@ from aiohttp import web
 from mandel.errors import MandelError
 from mandel.service.jobs.job import LIVE
 from mandel.service.service import Service
-from mandel.web.answers import OffLoop, write
+from mandel.web.answers import ADDRESS, OffLoop, Places, write
 
 Row = dict[str, Any]  # a job, as in the list
 
@@ -69,6 +69,7 @@ class Events:
         self._number = 0
         self._remembered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED)
         self._streams: set[Stream] = set()
+        self._places = Places(_MOST_STREAMS, "streams of events are open")
         self._jobs: dict[str, Row] = {}
         self._counts: dict[str, int] = {}
         self._service: Row = {}
@@ -93,8 +94,10 @@ class Events:
         Args:
             may_go_on: whether the reader is still signed in.
         """
-        if len(self._streams) >= _MOST_STREAMS:
-            raise MandelError("BUSY", f"{_MOST_STREAMS} streams of events are open already")
+        with self._places.take(asked[ADDRESS]):
+            return await self._stream(asked, may_go_on)
+
+    async def _stream(self, asked: web.Request, may_go_on: Callable[[], bool]) -> web.StreamResponse:
         stream = Stream()
         self._streams.add(stream)
         try:

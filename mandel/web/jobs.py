@@ -17,7 +17,7 @@ from mandel.protocol.operation import RECOLOUR, RENDER, Request, anybody, not_fo
 from mandel.protocol.request import RequestReceiver
 from mandel.service.service import Service
 from mandel.version import ENGINE, VERSION
-from mandel.web.answers import OffLoop, answer, answer_of, body
+from mandel.web.answers import ADDRESS, OffLoop, Places, answer, answer_of, body
 from mandel.web.events import Events
 
 VERBS = ("cancel", "pause", "resume", "retry", "pin", "unpin")
@@ -35,6 +35,7 @@ class Jobs:
     def __init__(self, service: Service, off_loop: OffLoop, events: Events):
         self._service, self._off_loop, self._events = service, off_loop, events
         self._patient = OffLoop(_MOST_ESTIMATES, _MOST_ESTIMATES)  # these may wait for minutes
+        self._estimates = Places(_MOST_ESTIMATES, "estimates are waited for")
 
     def state(self) -> dict[str, Any]:
         """What the page must know of this service and its payloads."""
@@ -70,13 +71,12 @@ class Jobs:
     async def estimate(self, asked: web.Request) -> web.Response:
         """``POST /api/estimate``."""
         wanted = await self._payload(asked)
-        left = threading.Event()
-        try:
-            found = await self._patient(
-                self._service.operations.estimate, wanted, asked.remote or "", left.is_set
-            )
-        finally:
-            left.set()  # also when the browser has gone
+        left, address = threading.Event(), asked[ADDRESS]
+        with self._estimates.take(address):
+            try:
+                found = await self._patient(self._service.operations.estimate, wanted, address, left.is_set)
+            finally:
+                left.set()  # also when the browser has gone
         return answer(found)
 
     async def close(self, _: web.Application) -> None:
@@ -112,7 +112,7 @@ class Jobs:
         return answer(told)
 
     async def _begin(self, wanted: Request, asked: web.Request) -> web.Response:
-        told = await self._off_loop(self._begun, wanted, asked.remote or "")
+        told = await self._off_loop(self._begun, wanted, asked[ADDRESS])
         self._events.changed()
         return answer(told, 202)
 

@@ -12,9 +12,10 @@ from functools import partial
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from mandel.service.net.incoming_request import owner, user
 from mandel.service.net.rate_limited_log import RateLimitFilter
 from mandel.service.service import Service
-from mandel.web.answers import OffLoop, answer, fields, text
+from mandel.web.answers import ADDRESS, OffLoop, answer, fields, text
 from mandel.web.events import Events
 from mandel.web.explorer import Explorer
 from mandel.web.files import Files
@@ -56,6 +57,7 @@ class WebServer:
         self._ready = threading.Event()
         self._asked_to_end = asyncio.Event()
         self._silent: set[object] = set()  # connections by which no request has come yet
+        self._addresses: dict[object, str] = {}  # whom each connection counts for
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
@@ -100,7 +102,9 @@ class WebServer:
         )
         await runner.setup()
         try:
-            door = partial(_Door, runner, self._silent, self._service.settings.request_timeout)
+            door = partial(
+                _Door, runner, self._silent, self._addresses, self._service.settings.request_timeout
+            )
             async with await loop.create_server(door, sock=self._socket, ssl=self._tls, backlog=256):
                 self._ready.set()
                 await self._asked_to_end.wait()
@@ -113,6 +117,7 @@ class WebServer:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._silent.discard(request.protocol)
+            request[ADDRESS] = self._addresses.get(request.protocol, "")
             return await self._guard(request, handler)
 
         app = web.Application(middlewares=[guard])
@@ -166,7 +171,7 @@ class WebServer:
 
     async def _login(self, asked: web.Request) -> web.Response:
         token = text(await fields(asked, ("token",)), "token")
-        session = self._sessions.login(token, asked.remote or "")
+        session = self._sessions.login(token, asked[ADDRESS])
         response = answer({"open": True})
         response.set_cookie(
             self._guard.cookie, session, httponly=True, samesite="Lax", path="/", secure=self._tls is not None
@@ -199,19 +204,26 @@ def _in_a_line(record: logging.LogRecord) -> bool:
 class _Door(asyncio.Protocol):
     """Lets a connection in to aiohttp if there is room; closes it if no request comes."""
 
-    def __init__(self, runner: web.AppRunner, silent: set[object], patience: float):
+    def __init__(
+        self, runner: web.AppRunner, silent: set[object], addresses: dict[object, str], patience: float
+    ):
         self._runner, self._silent, self._patience = runner, silent, patience
+        self._addresses = addresses
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Hands the transport on, or says that there is no room."""
         server = self._runner.server
         assert server is not None and isinstance(transport, asyncio.Transport)  # noqa: S101 - it is set up
-        held = Counter(_address(one.transport) for one in server.connections if one.transport is not None)
-        if held.total() >= _MOST or held[_address(transport)] >= _MOST_OF_ONE:
+        address = _address(transport)
+        for gone in self._addresses.keys() - set(server.connections):
+            del self._addresses[gone]
+        held = Counter(self._addresses.values())
+        if held.total() >= _MOST or held[address] >= _MOST_OF_ONE:
             transport.write(_FULL)
             transport.close()
             return
         handler = server()
+        self._addresses[handler] = address
         transport.set_protocol(handler)
         handler.connection_made(transport)
         self._silent.add(handler)
@@ -224,5 +236,7 @@ class _Door(asyncio.Protocol):
 
 
 def _address(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else ""
+    """Whom a connection counts for, as the listener counts its own."""
+    if not (peer := transport.get_extra_info("peername")):
+        return ""
+    return owner(peer[0]) + user(transport.get_extra_info("socket"), *peer[:2])

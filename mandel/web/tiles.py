@@ -24,7 +24,7 @@ from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
 from mandel.protocol.tiles import Message
 from mandel.settings import Settings
 from mandel.version import ENGINE
-from mandel.web.answers import answer, decimal, fields, text, whole, write
+from mandel.web.answers import ADDRESS, Places, answer, decimal, fields, text, whole, write
 from mandel.web.explorer import Explorer
 
 _KEPT_BYTES = 128 << 20
@@ -114,7 +114,7 @@ class Tiles:
         self._explorer, self._limits, self._patience = explorer, settings.limits, settings.stall_timeout
         self._anchors, self._cache = Anchors(), Cache()
         self._coming: dict[Tile, tuple[asyncio.Task[bytes], set[object]]] = {}
-        self._finding: set[object] = set()
+        self._finding = Places(_MOST_FINDING, "minibrots are looked for")
 
     async def anchor(self, asked: web.Request) -> web.Response:
         """``POST /api/anchors``."""
@@ -186,20 +186,19 @@ class Tiles:
             field = "delta" if error.field in deltas else error.field
             words = error.message.replace("start_delta", "delta")
             raise RequestError(error.code, words, field=field, limit=error.limit) from None
-        if len(self._finding) >= _MOST_FINDING:
-            raise MandelError(
-                "BUSY", f"{_MOST_FINDING} minibrots are looked for already; ask again in a few seconds"
-            )
-        sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
-        sent.content_type = "application/x-ndjson"
-        await sent.prepare(asked)
         message: Message = {
             "do": "locate", "re": wanted.re, "im": wanted.im, "delta": wanted.start_delta, "max_period": most,
         }  # fmt: skip
+        with self._finding.take(asked[ADDRESS]):
+            return await self._find(asked, message)
+
+    async def _find(self, asked: web.Request, message: Message) -> web.StreamResponse:
+        """Lines of how far it is, and one of what was found."""
+        sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
+        sent.content_type = "application/x-ndjson"
+        await sent.prepare(asked)
         told: asyncio.Queue[Message] = asyncio.Queue(1)
         finding = asyncio.create_task(self._explorer.ask(message, stage=lambda *far: _replace(told, far)))
-        self._finding.add(finding)
-        finding.add_done_callback(self._finding.discard)
         try:
             while not finding.done():
                 listening = asyncio.create_task(told.get())

@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from mandel.driver.jobs.cpu_gpu_split import frames_per_batch, left_to_others
+from mandel.driver.jobs.cpu_gpu_split import items_per_batch, left_to_others
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass, WorkItem
+from mandel.driver.recipes.recipe import FRAME, REFERENCE, SEGMENT, STRIP, CostClass, WorkItem
 from mandel.payload.payload import parse
 from mandel.protocol.strict_json import loads
 from mandel.settings import PayloadLimits
@@ -152,14 +152,19 @@ def test_somebody_always_takes_an_item(seed, tmp_path):
         )
 
 
-def test_short_frames_share_a_call_and_the_last_ones_do_not(tmp_path):
+def test_short_items_share_a_call_and_the_last_frames_do_not(tmp_path):
+    first = WorkItem(FRAME, 0)
     own = job(tmp_path, {(CostClass(FRAME), "cpu"): 0.04}, num_frames=50)
-    assert frames_per_batch(own, "cpu", {"cpu": 2}) == 3
-    assert frames_per_batch(own, "cpu", {"cpu": 16}) == 1
+    assert items_per_batch(own, first, "cpu", 2) == 3
+    assert items_per_batch(own, first, "cpu", 16) == 1
+    assert items_per_batch(own, WorkItem(STRIP, 0), "cpu", 2) == 1, "what they take is not known"
     takes(own, CostClass(FRAME), "cpu", 0.3)
-    assert frames_per_batch(own, "cpu", {"cpu": 2}) == 1
-    own = job(tmp_path, {(CostClass(FRAME), "cpu"): 0.001}, num_frames=7)
-    assert frames_per_batch(own, "cpu", {"cpu": 2}) == 1
+    takes(own, CostClass(STRIP), "cpu", 0.01)
+    assert items_per_batch(own, first, "cpu", 2) == 1
+    assert items_per_batch(own, WorkItem(STRIP, 0), "cpu", 2) == 8
+    own = job(tmp_path, {(CostClass(kind), "cpu"): 0.001 for kind in (FRAME, REFERENCE)}, num_frames=7)
+    assert items_per_batch(own, first, "cpu", 2) == 1
+    assert items_per_batch(own, WorkItem(REFERENCE, 0), "cpu", 1) == 1
 
 
 def test_strips_are_made_ahead_for_every_slot_and_no_frame_before_its_turn(tmp_path):
@@ -191,6 +196,6 @@ def test_strips_are_made_ahead_for_every_slot_and_no_frame_before_its_turn(tmp_p
 
 def test_a_frame_is_alone_once_it_failed(tmp_path):
     own = job(tmp_path)
-    assert own.attempts.is_alone(WorkItem(SEGMENT, 0)) and not own.attempts.is_alone(WorkItem(FRAME, 4))
+    assert not own.attempts.is_alone(WorkItem(FRAME, 4))
     own.attempts.failed(WorkItem(FRAME, 4), "node", 0.0)
     assert own.attempts.is_alone(WorkItem(FRAME, 4))

@@ -130,18 +130,18 @@ def test_an_even_mapping_needs_all_key_views_and_changes_no_limit(sampling, maxi
         recipe_of(payload(mapping=name, sampling=sampling, maxiter=maxiter)) for name in ("even", "root")
     )
     keys = [WorkItem(LIMIT, key) for key in range(9)]
-    first = even._limits.needs("2")
-    assert list(first) == keys == list(even._limits.curve_needs()) and not root._limits.curve_needs()
+    first = even.limits.needs("2")
+    assert list(first) == keys == list(even.limits.curve_needs()) and not root.limits.curve_needs()
     for key in keys:
         counts = tuple(10.0 * (key.index + 1) + k for k in range(33))
         for recipe in (even, root):
             recipe.learn(key, IterationLimit(1000 * (key.index + 1), True, counts=counts))
     for delta in ("2", "1e-4", "1e-9"):
-        assert even._limits.of(delta) == root._limits.of(delta)
-    assert even._limits.unit(0).given == (None if maxiter == "auto" else maxiter)
-    assert len(even._limits.curve()) > 9 and root._limits.curve() == ()
+        assert even.limits.of(delta) == root.limits.of(delta)
+    assert even.limits.unit(0).given == (None if maxiter == "auto" else maxiter)
+    assert len(even.limits.curve()) > 9 and root.limits.curve() == ()
     item = WorkItem(FRAME if sampling == "exact" else STRIP, 0)
-    assert even.unit(item).style.curve == even._limits.curve() and root.unit(item).style.curve == ()
+    assert even.unit(item).style.curve == even.limits.curve() and root.unit(item).style.curve == ()
 
 
 def test_few_frames_have_the_colours_of_many():

@@ -206,9 +206,10 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
                     works[order.job].adopted[order.index] = Path(order.path)
                 case control.Cancel() if works.pop(order.job, None):
                     say(control.Cancelled(job=order.job))
-                case control.Cancel():
+                case control.Cancel():  # of an estimate, or of what has ended
                     with open(ORDERS / "dropped", "a") as file:
                         file.write(f"{order.job}\n")
+                    say(control.Cancelled(job=order.job))
                 case control.Change():
                     with open(ORDERS / "changes", "a") as file:
                         file.write(f"{order.job} {order.priority} {order.client}\n")

@@ -3,12 +3,14 @@
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from mandel.errors import MandelError
 from mandel.payload.payload import parse
 from mandel.protocol import control
+from mandel.service.supervision import estimates
 from mandel.service.supervision.estimates import Estimates
 from tests.service.heads import SMALL
 from tests.support.processes import wait_for
@@ -49,8 +51,6 @@ def test_who_asks_for_the_same_waits_for_the_same_answer(head):
         asker.join(30)
     assert [it["code"] for it in told] == ["NO_ESTIMATE"] * 2
     assert len(head.lines("estimated")) == 2
-    head.withdraw("hold")
-    assert head.ask(op="estimate", **SMALL).last["seconds"] == [1.0, 2.5]
 
 
 @pytest.mark.parametrize("order, code", [("fail", "FRAME_FAILED"), ("crash", "NO_ESTIMATE")])
@@ -79,7 +79,7 @@ def test_who_has_gone_waits_for_nothing(head):
         sock.close()
     wait_for(lambda: len(head.lines("dropped")) == 4, 30, "the driver need not find out any of it")
     head.withdraw("hold")
-    assert head.ask(op="estimate", **SMALL).code is None
+    wait_for(lambda: head.ask(op="estimate", **SMALL).code is None, 20, "it has let go of them")
 
 
 def test_who_only_says_no_more_gets_the_answer(head):
@@ -120,3 +120,87 @@ def test_what_is_said_of_one_that_was_given_up_is_about_no_other():
         assert not asked.take(control.Cancelled(job=given_up.job))
         assert asked.take(control.Failed(job=orders[2].job, code="FRAME_FAILED", message="as told"))
         assert told.exception(20).code == "FRAME_FAILED"
+
+
+def test_a_driver_that_dies_of_estimates_costs_no_job(head):
+    head.order("hold")
+    sock, reply = head.send(**SMALL)
+    with sock:
+        wait_for(lambda: "running" in str(head.ask(op="list").last), 20, "it is begun")
+        for number in range(6):
+            head.order("crash")
+            told = head.ask(op="estimate", **SMALL | {"num_frames": 20 + number}).last
+            assert told["code"] == "NO_ESTIMATE"
+        assert "try again in" in told["message"] and len(head.lines("estimated")) == 1
+        head.withdraw("crash")
+        head.withdraw("hold")
+        assert reply.read().video
+    assert head.ask(op="status").last["driver"]["starts"] == 2
+
+
+class Asking:
+    """Estimates with a driver that answers nothing, and those who wait for them."""
+
+    def __init__(self):
+        self.orders = []
+        self.asked = Estimates(self.orders.append, "cache")
+        self.pool, self.left = ThreadPoolExecutor(16), threading.Event()
+
+    def ask(self, client, number, waits=True):
+        """An estimate that the driver has been told of; one that nobody waits for it was told to drop, too."""
+        before = len(self.orders)
+        payload = parse(SMALL | {"num_frames": number})
+        told = self.pool.submit(self.asked.ask, payload, client, self.left.is_set if waits else lambda: True)
+        wait_for(lambda: len(self.orders) > before or told.done(), 20, "it is asked for, or refused")
+        return told
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.left.set()
+        self.pool.shutdown()
+
+
+def test_places_are_shared_by_address_and_name():
+    with Asking() as world:
+        greedy = [world.ask(f"n{number}@10.0.0.1", 20 + number) for number in range(4)]
+        others = [world.ask("a@10.0.0.2", 30), world.ask("b@10.0.0.2", 31)]
+        assert [told.exception(20).code for told in greedy[2:]] == ["BUSY"] * 2
+        assert world.ask("c@10.0.0.2", 32).exception(20).code == "BUSY"
+        assert not any(told.done() for told in (*greedy[:2], *others))
+    with Asking() as world:
+        greedy = [world.ask("x@10.0.0.1", 20 + number) for number in range(4)]
+        assert world.ask("x@10.0.0.1", 30).exception(20).code == "BUSY"
+        assert not world.ask("y@10.0.0.1", 31).done()
+        assert [told.done() for told in greedy] == [False, False, False, True]
+
+
+def test_what_the_driver_has_not_let_go_of_keeps_its_place():
+    with Asking() as world:
+        for number in range(4):
+            world.ask("10.0.0.1", 20 + number, waits=False).exception(20)
+        assert world.ask("10.0.0.1", 30).exception(20).code == "BUSY"
+        assert not world.ask("10.0.0.2", 31).done()
+        assert not world.asked.take(control.Cancelled(job=world.orders[0].job))
+        assert not world.ask("10.0.0.1", 32).done()
+
+
+def test_blame_falls_on_the_address_that_asked_and_is_longer_each_time(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with Asking() as world:
+        assert not world.asked.driver_died("it died", True), "nothing was in hand"
+        world.ask("a@10.0.0.1", 20, waits=False).exception(20)
+        assert not world.asked.driver_died("it died", False), "it was told of nothing"
+        for seconds in (60, 120, 240, 480, 600, 600):
+            world.ask("a@10.0.0.1", 20, waits=False).exception(20)  # who has hung up is not forgotten
+            assert world.asked.driver_died("it died", True)
+            assert f"in {seconds} s" in world.ask("b@10.0.0.1", 21).exception(20).message
+            assert not world.ask("10.0.0.2", 22).done()
+            world.asked.driver_died("it was stopped", False)
+            now[0] += seconds + 1
+        now[0] += 1200
+        world.ask("a@10.0.0.1", 20, waits=False).exception(20)
+        assert world.asked.driver_died("it died", True)
+        assert "in 60 s" in world.ask("b@10.0.0.1", 21).exception(20).message

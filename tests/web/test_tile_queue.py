@@ -1,12 +1,14 @@
 """A tile that nobody waits for any more, and that is asked for again at once; searches are bounded."""
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
 from mandel.errors import MandelError
 from mandel.settings import Settings
 from mandel.web import tiles as module
+from mandel.web.answers import ADDRESS
 from mandel.web.tiles import Tiles
 
 
@@ -52,9 +54,11 @@ def test_no_more_searches_begin_than_the_machine_has_room_for(monkeypatch):
 
     async def play():
         tiles = Tiles(SlowExplorer(), Settings())
-        tiles._finding |= {object() for _ in range(module._MOST_FINDING)}
-        with pytest.raises(MandelError, match="looked for already") as error:
-            await tiles.locate(None)
+        with ExitStack() as searches:
+            for number in range(module._MOST_FINDING):
+                searches.enter_context(tiles._finding.take(f"address {number}"))
+            with pytest.raises(MandelError, match="looked for already") as error:
+                await tiles.locate({ADDRESS: "another"})
         assert error.value.code == "BUSY"
 
     monkeypatch.setattr(module, "fields", asked_for)

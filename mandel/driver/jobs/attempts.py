@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from mandel.driver.jobs.policy import SchedulingPolicy
-from mandel.driver.recipes.recipe import FRAME, SEGMENT, WorkItem
+from mandel.driver.recipes.recipe import SEGMENT, WorkItem
 from mandel.tasks.executor import Task
 
 
@@ -52,8 +52,8 @@ class Attempts:
         return self._failed[item] >= policy.max_attempts or self._lost[item] >= policy.max_losses
 
     def is_alone(self, item: WorkItem) -> bool:
-        """Whether its task must not share a call: it is no frame, or it may be what a worker dies of."""
-        return item.kind != FRAME or bool(self.failures(item))
+        """Whether its task must not share a call: it may be what a worker dies of."""
+        return bool(self.failures(item))
 
     def final_on_other_kind(self, item: WorkItem, task: Task, kinds: Collection[str]) -> Task:
         """The last attempt is made on another kind of slot than the one that failed before it."""

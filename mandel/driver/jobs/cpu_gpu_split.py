@@ -3,10 +3,12 @@ frames make a call."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass
+from mandel.driver.recipes.recipe import COSTS, FRAME, REFERENCE, SEGMENT, STRIP, CostClass, WorkItem
+from mandel.driver.recipes.shared import MIPS
 
 
 def left_to_others(
@@ -71,19 +73,16 @@ def _delays_encoding(
     return more < job.policy.worthwhile_share * rate or running.get(FRAME, 0) >= more * own
 
 
-def frames_per_batch(job: JobRun, kind: str, slots: Mapping[str, int]) -> int:
-    """How many of the next frames one call renders.
+def items_per_batch(job: JobRun, item: WorkItem, kind: str, free: int) -> int:
+    """How many items like ``item``, of which more may be ready, one call makes.
 
-    Each call costs the driver, the raylet and the worker some 10 ms; towards the job's end fewer frames
-    together leave less to wait for.
+    Each call costs the driver, the raylet and the worker some 10 ms, where slots are full half a second; towards the
+    job's end fewer frames together leave less to wait for.
+
+    Args:
+        free: slots of this kind that are not held by long calls.
     """
-    if not (seconds := job.timings.mean(job.next_cost_class, kind)):
-        return 1
-    return max(
-        1,
-        min(
-            int(job.policy.call_seconds / seconds),
-            job.frontier.frames_left // (2 * slots[kind]),
-            job.policy.max_batch,
-        ),
-    )
+    seconds = job.timings.mean(job.cost_class(item), kind) or (1e-3 if item.kind == MIPS else math.inf)
+    ahead = job.frontier.frames_left if item.kind == FRAME else job.frontier.needs_ahead
+    most = 1 if item.kind in (REFERENCE, COSTS) else job.policy.max_batch
+    return max(1, min(int(job.policy.call_seconds / seconds), ahead // (2 * free), most))

@@ -9,7 +9,7 @@ from typing import Any
 
 from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.jobs.copies import Copies
-from mandel.driver.jobs.cpu_gpu_split import frames_per_batch, left_to_others
+from mandel.driver.jobs.cpu_gpu_split import items_per_batch, left_to_others
 from mandel.driver.jobs.express import Express
 from mandel.driver.jobs.fair_share import FairShare
 from mandel.driver.jobs.job_run import JobRun
@@ -69,9 +69,11 @@ class Dispatcher:
         for job in list(self._jobs.values()):
             self._guard(job, job.frontier.prefetch, sum(slots.values()), ahead)
         self.changed()
+        held = self._running.held(slots)
         for kind, count in slots.items():
-            most = self._policy.queued_calls[kind] * count
-            while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(kind, slots):
+            free = count - held[kind]
+            most = held[kind] + self._policy.queued_calls[kind] * free
+            while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(kind, slots, free):
                 pass
             if len(slots) > 1 and calls[kind] < count:
                 self._copies.take_over(kind, count - calls[kind], slots)
@@ -98,32 +100,36 @@ class Dispatcher:
             if item.kind == REFERENCE:
                 self._say(job, announcement(task.argument.limit), "info")
 
-    def _hand_out(self, kind: str, slots: dict[str, int]) -> bool:
-        """Gives one slot of ``kind`` something to do; whether there was anything."""
-        if (given := self._choose(kind, slots)) is None:
+    def _hand_out(self, kind: str, slots: dict[str, int], free: int) -> bool:
+        """Gives one slot of ``kind``, of which so many are free, something to do; whether there was anything."""
+        is_idle = self._running.calls[kind] < slots[kind]
+        if (given := self._choose(kind, slots, is_idle)) is None:
             return False
         job, item, task = given
+        ahead = _ahead(job, is_idle)
         if self._fetch(job, item, task):
             return True
         batch = [(item, task)]
-        most = 1 if job.attempts.is_alone(item) else frames_per_batch(job, kind, slots)
+        most = 1 if job.attempts.is_alone(item) else items_per_batch(job, item, kind, free)
         while (
             len(batch) < most
-            and (more := self._next(job, kind, self._left_to_others(job, kind, slots))) is not None
+            and (more := self._next(job, kind, self._left_to_others(job, kind, slots), ahead)) is not None
         ):
             if self._fetch(job, *more):
                 continue
-            if job.attempts.is_alone(more[0]):
+            if job.attempts.is_alone(more[0]) or job.cost_class(more[0]) != job.cost_class(item):
                 self.submit(job, [more])
                 break
             batch.append(more)
         self.submit(job, batch)
         return True
 
-    def _choose(self, kind: str, slots: dict[str, int]) -> tuple[JobRun, WorkItem, Task] | None:
+    def _choose(
+        self, kind: str, slots: dict[str, int], is_idle: bool
+    ) -> tuple[JobRun, WorkItem, Task] | None:
         for job in self._fair_share.ranked(self._jobs.values()):
             left = self._left_to_others(job, kind, slots) if job.frontier.has_more else None
-            if left is not None and (given := self._next(job, kind, left)) is not None:
+            if left is not None and (given := self._next(job, kind, left, _ahead(job, is_idle))) is not None:
                 return job, *given
         return None
 
@@ -212,6 +218,14 @@ class Dispatcher:
         return replace(task, avoid=frozenset(avoid), failures=self.failures, node="")
 
 
+def _ahead(job: JobRun, is_idle: bool) -> int | None:
+    """Of how many frames tasks are submitted; None: of as many as there is room for.
+
+    Before a job's first frame, what later ones need only fills idle slots: the first one's own would wait behind it.
+    """
+    return None if is_idle or job.frontier.is_begun else 1
+
+
 def _is_alone(job: JobRun, item: WorkItem) -> bool:
     """Whether a call beside the slots makes ``item`` only: a person waits for it, it takes long, or it failed."""
-    return item.kind in (FRAME, SEGMENT, REFERENCE) or bool(job.attempts.failures(item))
+    return item.kind in (FRAME, SEGMENT, REFERENCE) or job.attempts.is_alone(item)

@@ -35,6 +35,7 @@ class Frontier:
 
     Attributes:
         is_to_make: of each frame, whether it is not made; bool (frames,).
+        is_begun: whether a frame was handed out.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Frontier:
         self._making: set[WorkItem] = set()
         self._missing = {s.index: s.count for s in segments}  # frames of each segment that are not made
         self._begun: set[int] = set()  # segments of which a frame was handed out: their memory is reserved
+        self.is_begun = False
         self._beside: WorkItem | None = None  # wanted before the next frame, but no frame needs it
         self._first = self._todo[0] if self._todo else 0  # frame that is not made yet
         # Positions in the queue, beyond the frames ahead, whose needs are made already.
@@ -82,11 +84,6 @@ class Frontier:
         """``item`` is made once before the next frame, though no frame needs it."""
         self._beside = item
         self._look_again()
-
-    @property
-    def next_frame(self) -> WorkItem | None:
-        """The next frame to be handed out."""
-        return WorkItem(FRAME, self._todo[0]) if self._todo else None
 
     @property
     def is_under_way(self) -> bool:
@@ -138,10 +135,11 @@ class Frontier:
         Args:
             left_to_others: cost classes of items that are left to other slots.
             room: tells the bytes that the pictures of a segment to be begun may take.
-            most_ahead: only for so many of the next frames.
+            most_ahead: only for so many of the next frames, and nothing that none of them needs.
         """
         if (
             self._beside is not None
+            and not (most_ahead and self._todo)
             and (ready := self._ready(self._beside)) is not None
             and self._recipe.cost_class(ready) not in left_to_others
         ):
@@ -181,6 +179,7 @@ class Frontier:
         if item.kind == FRAME:
             self._todo.remove(item.index)
             self._begun.add(self._segment_of(item.index).index)
+            self.is_begun = True
             self._idle.clear()
         self._making.add(item)
 

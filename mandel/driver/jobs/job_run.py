@@ -125,12 +125,6 @@ class JobRun:
         """With which other items' times those of ``item`` are compared."""
         return self._recipe.cost_class(item)
 
-    @property
-    def next_cost_class(self) -> CostClass:
-        """That of the next frame to be handed out."""
-        item = self.frontier.next_frame
-        return self.cost_class(item) if item is not None else CostClass(FRAME)
-
     def record_seconds(self, item: WorkItem, kind: str, seconds: float) -> None:
         """An item was made on a slot of ``kind``."""
         self._used += seconds if item.kind != COSTS else 0.0

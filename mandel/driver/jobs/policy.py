@@ -24,13 +24,15 @@ class SchedulingPolicy:
         blocklist_failures: a node that failed so many of a job's attempts in a row gets no more of its tasks.
         blocklist_seconds: a node that failed one attempt gets none of the job's tasks for so long.
         queued_calls: calls that are submitted for each slot, by kind. More than one, so that a worker never waits
-            for the driver's loop; GPUs need more, as their tasks may take 2 ms.
+            for the driver's loop; GPUs need more, as their tasks may take 2 ms. Where a call has its slot for long
+            there is one: what is submitted is in order, and a newcomer's tasks come after it.
+        held_seconds: that is so long.
         frames_ahead: frames after the next one that are looked at one by one. Beyond them only inputs are made.
         large_task_bytes: tasks that take more memory ask for it beforehand.
         timing_weight: weight of the newest measurement in the mean of seconds per item.
         timing_count: of so many last measurements the least tells how fast a slot is.
-        call_seconds: calls of frames that take less are filled up with more frames.
-        max_batch: most frames in one call.
+        call_seconds: calls of items that take less are filled up with more of these.
+        max_batch: most items in one call.
         worthwhile_share: CPUs render only if they add at least this share to what GPUs render.
         encoding_seconds_per_byte: taken for encoding a frame until a segment was encoded (docs/benchmarks.md).
         take_over_factor: an idle slot copies a task that another kind has been at for so many times what the idle
@@ -74,6 +76,7 @@ class SchedulingPolicy:
     blocklist_failures: int = 2
     blocklist_seconds: float = 15.0
     queued_calls: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({"cpu": 2, "gpu": 4}))
+    held_seconds: float = 2.0
     frames_ahead: int = 64
     large_task_bytes: int = 1 << 30
 

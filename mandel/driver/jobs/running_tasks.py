@@ -88,6 +88,17 @@ class RunningTasks:
                 clients.add(task_run.job.client)
         return clients
 
+    def held(self, slots: Mapping[str, int]) -> Counter[str]:
+        """Slots by kind that a call has held for long: who comes next need not wait behind it."""
+        calls: dict[str, set[int]] = {kind: set() for kind in slots}
+        for ticket, task_run in self._by_ticket.items():
+            if self._stragglers.age(ticket) < self._policy.held_seconds:
+                break  # as are all that come after it
+            seen = calls.get(task_run.slot, set())
+            if len(seen) < slots.get(task_run.slot, 0):
+                seen.add(task_run.call)
+        return Counter({kind: len(seen) for kind, seen in calls.items()})
+
     def beside(self) -> list[RunningTask]:
         """What runs beside all slots, on nodes of its own."""
         return (

@@ -92,8 +92,8 @@ class SharedRecipe:
         self._payload = payload
         self._zoom = part.stretch.zoom if part else payload.zoom
         self._anchor = part.stretch.anchor if part else 0
-        self._limits = part.limits if part else IterationLimits(payload)
-        self._costs = CostViews(payload, self._limits)
+        self.limits = part.limits if part else IterationLimits(payload)
+        self._costs = CostViews(payload, self.limits)
         self._name = "-".join(p.job_id() for p in (payload, source) if p)
         self._files, self._at = files or StripFiles("", Path()), 0
         density = float((source or payload).strip_density)
@@ -125,13 +125,13 @@ class SharedRecipe:
         if item.kind == MIPS:
             return (WorkItem(STRIP, item.index),)
         if item.kind == STRIP and self._can_be_read(item.index):
-            return self._limits.curve_needs()
+            return self.limits.curve_needs()
         if item.kind == STRIP:
-            limits = self._limits.needs(self._deepest(item.index), self._anchor)
+            limits = self.limits.needs(self._deepest(item.index), self._anchor)
             return (*limits, WorkItem(REFERENCE, self._anchor)) if self._is_deep(item.index) else limits
         if item.kind == COSTS:
             return self._costs.needs(item.index)
-        deep = item.kind == LIMIT and self._limits.is_deep(item.index)
+        deep = item.kind == LIMIT and self.limits.is_deep(item.index)
         return (WorkItem(REFERENCE, 0),) if deep else ()
 
     def unit(self, item: WorkItem) -> Unit:
@@ -141,15 +141,15 @@ class SharedRecipe:
             return RepaintUnit(strips.layout(item.index), base, self._style_at(base))
         if item.kind == STRIP:
             spans = tuple(blocks(strips, item.index))
-            maxiter = self._limits.of(self._deepest(item.index), self._anchor)
+            maxiter = self.limits.of(self._deepest(item.index), self._anchor)
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
             style = self._style_at(layout.finest)
             return StripUnit(self._zoom.re, self._zoom.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)
         if item.kind in LEARNED:
-            return (self._limits if item.kind == LIMIT else self._costs).unit(item.index)
+            return (self.limits if item.kind == LIMIT else self._costs).unit(item.index)
         if item.kind == REFERENCE:
             deepest = strips.whole(strips.last)
-            return self._limits.reference(precision(deepest).bits, strips.zoom.deepest())
+            return self.limits.reference(precision(deepest).bits, strips.zoom.deepest())
         if item.kind == MIPS:
             return MipsUnit(strips.layout(item.index), SPLIT)
         seen, parts = strips.seen(item.index), self._parts_of(item.index)
@@ -194,10 +194,10 @@ class SharedRecipe:
         return sum(block.grid.rows * block.grid.cols for block in blocks(self.strips, strip))
 
     def learn(self, item: WorkItem, value: IterationLimit) -> None:
-        self._limits.learn(item.index, value)
+        self.limits.learn(item.index, value)
 
     def given_up(self) -> list[tuple[str, IterationLimit]]:
-        return self._limits.given_up()
+        return self.limits.given_up()
 
     def strips_shown(self, frame: int) -> dict[int, float]:
         return self.strips.areas(frame)
@@ -259,7 +259,7 @@ class SharedRecipe:
     def _style_at(self, level: int) -> ColourStyle:
         """The style of samples of a level. Its edge counts these, as wide as the payload's is at a frame's corner."""
         samples = self.strips.around / (2 * math.pi * self.strips.corner) / 2**level
-        style = ColourStyle.of(self._payload, self._limits.curve())
+        style = ColourStyle.of(self._payload, self.limits.curve())
         return replace(style, edge=style.edge * samples)
 
     def _find_deep(self, strip: int) -> bool:

@@ -407,13 +407,17 @@ class Registry(Archive):
             ),
         )
 
-    def driver_died(self, why: str, seconds: float, status: int | None) -> None:
-        """Nothing is running any more: all is queued again but for a job that must be to blame; see ``Suspects``."""
+    def driver_died(self, why: str, seconds: float, status: int | None, of_estimate: bool = False) -> None:
+        """Nothing is running any more: all is queued again but for a job that must be to blame; see ``Suspects``.
+
+        Args:
+            of_estimate: it had an estimate in hand, which is suspected before any job.
+        """
         with self.lock:
             self.cancelling.clear()
             self._orders.clear()
             running = [] if self.closing else [job for job in self._jobs.values() if job.state == RUNNING]
-            culprit = self._suspects.died(running, seconds, status)
+            culprit = self._suspects.died([] if of_estimate else running, seconds, status)
             for job in running:
                 if job is not culprit:
                     job.apply("requeue")

@@ -54,11 +54,12 @@ class Suspects:
         """A driver died that had ``running`` and had been ready for ``seconds``; the job that must be to blame.
 
         Args:
+            running: those that may be to blame; none if something else is.
             status: its exit status; None if the head ended it, as it hung or talked nonsense.
         """
         for job in running:
             job.deaths += _WEIGHTS.get(status, _OWN)
-        if self._until is not None and time.monotonic() > self._until:
+        if running and self._until is not None and time.monotonic() > self._until:
             self._seconds = min(2 * self._seconds, _LONGEST_TRIAL)
         if seconds > 2 * _LONGEST_TRIAL:
             self._seconds = LEAST_TRIAL

@@ -6,27 +6,39 @@ import hashlib
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from contextlib import suppress
+from typing import NamedTuple
 
 from mandel.errors import MandelError, RenderError
 from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload
 from mandel.protocol import control
+from mandel.service.jobs.queueing import address
 
 _MOST = 4  # that are waited for at once
 _PATIENCE = 240.0  # seconds; a client is patient for 300
 _LOOK_SECONDS = 1.0  # between looks whether the client still waits
+# An address whose estimates a dead driver had asks for none so long; each further death doubles it, up to the latter.
+_BLAMED_SECONDS, _LONGEST_BLAMED = 60.0, 600.0
 
 
 class _Asked:
-    """What the driver is asked, for some who wait for the same answer."""
+    """What the driver is asked, for some who wait for the same answer; ``client`` was the first of them."""
 
-    def __init__(self, job: str):
-        self.job, self.askers = job, 0
+    def __init__(self, job: str, client: str):
+        self.job, self.client, self.askers = job, client, 0
         self.answer: Future[JsonObject] = Future()
+
+
+class _Blame(NamedTuple):
+    """Until when an address asks for nothing, in monotonic time, and how long that was."""
+
+    until: float
+    seconds: float
 
 
 class Estimates:
@@ -42,6 +54,8 @@ class Estimates:
         self._lock = threading.Lock()
         self._names = itertools.count()
         self._waiting: dict[str, _Asked] = {}
+        self._given_up: dict[str, str] = {}  # those that the driver has not let go of yet: who asked, by name
+        self._blamed: dict[str, _Blame] = {}  # by address
         self._closed = False
 
     def ask(self, payload: Payload, client: str, has_left: Callable[[], bool]) -> JsonObject:
@@ -75,11 +89,11 @@ class Estimates:
                 raise MandelError("STOPPING", "the service is stopping; ask again after its next start")
             found = next((each for each in self._waiting.items() if each[1].job == job), None)
             if found is None:
-                if len(self._waiting) >= _MOST:
-                    raise MandelError("BUSY", f"{_MOST} estimates are under way; try again in a few seconds")
+                self._check_blame(address(client))
+                self._make_room(client)
                 # No name comes twice: what is still said of one that was given up is about no other.
                 name = hashlib.sha256(f"estimate {next(self._names)} {job}".encode()).hexdigest()
-                found = name, _Asked(job)
+                found = name, _Asked(job, client)
                 self._waiting[name] = found[1]
                 self._tell(
                     control.Estimate(job=name, payload=payload.canonical(), cache=self._cache, client=client)
@@ -87,16 +101,61 @@ class Estimates:
             found[1].askers += 1
             return found
 
+    def _check_blame(self, here: str) -> None:
+        left = self._blamed.get(here, _NOBODY).until - time.monotonic()
+        if left > 0:
+            raise MandelError(
+                "NO_ESTIMATE",
+                "the renderer ended while it worked on estimates for your address, and works on no others for it "
+                f"now; try again in {left:.0f} s",
+            )
+
+    def _make_room(self, client: str) -> None:
+        """Where all places are taken, gives up the newest estimate of who has most, addresses before names.
+
+        What the driver may be busy with for the same address takes a place too.
+
+        Raises:
+            MandelError: BUSY.
+        """
+        busy = MandelError("BUSY", f"{_MOST} estimates are under way; try again in a few seconds")
+        clients = [asked.client for asked in self._waiting.values()]
+        have, here = Counter(clients), Counter(map(address, clients))
+        own = here[address(client)] + sum(address(it) == address(client) for it in self._given_up.values())
+
+        def has_more(other: str) -> bool:
+            if address(other) == address(client):
+                return have[other] > have[client] + 1
+            return here[address(other)] > here[address(client)] + 1
+
+        if len(clients) < _MOST > own:
+            return
+        newest = filter(has_more, reversed(clients))
+        greedy = max(newest, key=lambda it: (here[address(it)], have[it]), default=None)
+        if greedy is None:
+            raise busy
+        name = [name for name, asked in self._waiting.items() if asked.client == greedy][-1]
+        self._give_up(name, self._waiting[name]).answer.set_exception(busy)
+
+    def _give_up(self, name: str, asked: _Asked) -> _Asked:
+        """The driver need not find it out; until it says so, it may be busy with it."""
+        del self._waiting[name]
+        self._given_up[name] = asked.client
+        self._tell(control.Cancel(job=name))
+        return asked
+
     def _leave(self, name: str, asked: _Asked) -> None:
         with self._lock:
             asked.askers -= 1
-            if not asked.askers and self._waiting.pop(name, None) is not None:
-                self._tell(control.Cancel(job=name))
+            if not asked.askers and name in self._waiting:
+                self._give_up(name, asked)
 
     def take(self, event: control.JobEvent) -> bool:
         """Takes what the driver says of an estimate; False if it is about a job."""
         with self._lock:
             if event.job not in self._waiting:
+                if isinstance(event, _ANSWERS):
+                    self._given_up.pop(event.job, None)
                 return False
             if not isinstance(event, _ANSWERS):
                 return True
@@ -114,17 +173,36 @@ class Estimates:
         """Nobody will answer any more: who waits is told so, and nobody waits from here on."""
         with self._lock:
             self._closed = True
-        self.driver_died("the service stops")
+        self._end_all("the service stops")
 
-    def driver_died(self, why: str) -> None:
-        """Nothing that was asked for will be answered."""
+    def driver_died(self, why: str, was_ready: bool) -> bool:
+        """Nothing that was asked for will be answered; whether the driver was at something, which is then to blame."""
+        asked = self._end_all(why)
+        if not was_ready:
+            return False  # it had not been told yet
+        now = time.monotonic()
         with self._lock:
-            answers = [asked.answer for asked in self._waiting.values()]
+            self._blamed = {
+                here: blame for here, blame in self._blamed.items() if now < blame.until + 2 * _LONGEST_BLAMED
+            }
+            for here in set(map(address, asked)):
+                seconds = min(2 * self._blamed.get(here, _NOBODY).seconds, _LONGEST_BLAMED)
+                self._blamed[here] = _Blame(now + seconds, seconds)
+        return bool(asked)
+
+    def _end_all(self, why: str) -> list[str]:
+        """Tells all who wait; the clients of what the driver was at."""
+        with self._lock:
+            asked = list(self._waiting.values())
+            clients = [*(each.client for each in asked), *self._given_up.values()]
             self._waiting.clear()
-        for answer in answers:
-            answer.set_exception(_unknown(f"the renderer ended: {why}"))
+            self._given_up.clear()
+        for each in asked:
+            each.answer.set_exception(_unknown(f"the renderer ended: {why}"))
+        return clients
 
 
+_NOBODY = _Blame(0.0, _BLAMED_SECONDS / 2)
 _ANSWERS = control.Estimated, control.Failed, control.Cancelled
 
 

@@ -231,7 +231,7 @@ class Supervisor:
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
-        self.estimates.driver_died(why or "it was stopped")
+        of_estimate = self.estimates.driver_died(why or "it was stopped", driver.ready)
         status, hung = driver.end(0.0 if why else 2.0), bool(why)
         if not why:
             why = f"it ended with status {status}"
@@ -244,7 +244,7 @@ class Supervisor:
         for folder in folders:
             remove(folder)
         lived = time.monotonic() - ready if ready else 0.0
-        self._registry.driver_died(why, lived, None if hung else status)
+        self._registry.driver_died(why, lived, None if hung else status, of_estimate)
         return driver.ready
 
     def _hear(self, driver: DriverProcess, line: bytes) -> None:
