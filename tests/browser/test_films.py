@@ -201,6 +201,57 @@ def test_a_film_opens_its_place_and_is_ordered_otherwise(visit, film):
     form.get_by_role("button", name="Show this film").wait_for()
 
 
+# A file of the service, with so many bytes of others before and behind it, as something that is dropped.
+DROPPED = """async ([path, before, behind]) => {
+  const body = await (await fetch(path)).blob(), all = new DataTransfer();
+  const other = (bytes) => new Uint8Array(bytes);
+  all.items.add(new File([other(before), body, other(behind)], 'dropped'));
+  return all;
+}"""
+
+
+@pytest.mark.parametrize(
+    "name, before, behind",
+    [("video.mp4", 0, 0), ("poster.png", 0, 0), ("video.mp4", 0, 40 << 20), ("video.mp4", 40 << 20, 0)],
+)
+def test_a_film_that_is_dropped_opens_its_form_and_is_not_sent(visit, film, name, before, behind):
+    visitor = visit("#jobs")
+    page = visitor.page
+    sent = []
+    page.on("request", lambda one: one.url.endswith("/api/place") and sent.append(len(one.post_data or "")))
+    dropped = page.evaluate_handle(DROPPED, [f"/media/{film}/{name}", before, behind])
+    page.locator(".page").dispatch_event("dragover", {"dataTransfer": dropped})
+    page.get_by_text("Drop it here").wait_for()
+    page.locator(".page").dispatch_event("drop", {"dataTransfer": dropped})
+    form = page.locator("form.sheet")
+    form.wait_for()
+    assert form.get_by_label("Width").input_value() == "128"
+    form.get_by_role("button", name="Show this film").wait_for()  # all of its fields are the same
+    assert page.get_by_text("Drop it here").count() == 0
+    visitor.complete()
+    assert visitor.place == ("-0.7463", "0.1102", "0.01")
+    assert len(sent) == 1
+    if before or behind:
+        assert sent[0] < 200_000
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_film_of_others_is_refused_in_words(visit, large):
+    visitor = visit()
+    visitor.complete()
+    dropped = visitor.page.evaluate_handle(
+        """large => {
+          const all = new DataTransfer(), begin = new TextEncoder().encode('\\0\\0\\0\\x14ftypqt  ');
+          all.items.add(new File([begin, new Uint8Array(large ? 9e6 : 9)], 'theirs.mp4'));
+          return all;
+        }""",
+        large,
+    )
+    visitor.page.locator(".picture").dispatch_event("drop", {"dataTransfer": dropped})
+    visitor.page.get_by_text("theirs.mp4 carries no payload").wait_for()
+    assert (("POST", "/api/place") in visitor.asked) is not large
+
+
 def test_a_film_is_recoloured(visit, film):
     visitor = visit(f"#films/{film}")
     page = visitor.page

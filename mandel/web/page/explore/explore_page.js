@@ -49,14 +49,13 @@ export function ExplorePage({ explorer, live, shown }) {
     const { keepStop } = await import("./stops.js");
     keepStop(stop, explorer.facts.limits.max_stops);
   };
-  const drop = async (event) => {
-    event.preventDefault();
-    const [file] = event.dataTransfer.files;
-    open(explorer, file ?? event.dataTransfer.getData("text"));
-  };
+  const dropping = useDrop((source) => {
+    if (!shown) location.hash = explorer.fragment;
+    open(explorer, source);
+  });
   const { name, place, film } = panel ?? {};
   const orderPlace = place ?? explorer.view.value;
-  return html`<div class="explore" hidden=${!shown} onDragOver=${(event) => event.preventDefault()} onDrop=${drop}>
+  return html`<div class="explore" hidden=${!shown}>
     <h1 class="off-screen">Explore</h1>
     <${Picture} explorer=${explorer} actions=${actions} />
     <${PlaceCard} explorer=${explorer} actions=${actions} />
@@ -71,7 +70,30 @@ export function ExplorePage({ explorer, live, shown }) {
     ${name === "stops" && html`<${Stops} explorer=${explorer} order=${actions.order} close=${close} />`}
     ${name === "jump" && html`<${Jump} explorer=${explorer} close=${close} />`}
     ${name === "help" && html`<${Help} close=${close} />`}
-  </div>`;
+  </div>
+  ${dropping && html`<p class="dropping">Drop it here: its place is shown, and the form of a film</p>`}`;
+}
+
+/** Whether something that may be dropped is dragged over the page; `take` gets the file or the text. */
+function useDrop(take) {
+  const [over, setOver] = useState(false);
+  const latest = useRef(take);
+  latest.current = take;
+  useEffect(() => {
+    const drag = (event) => {
+      if (!event.dataTransfer.types.includes("Files") && !event.target.closest(".picture")) return;
+      event.preventDefault();
+      setOver(event.type === "dragover");
+      if (event.type === "drop") latest.current(event.dataTransfer.files[0] ?? event.dataTransfer.getData("text"));
+    };
+    const leave = (event) => event.relatedTarget || setOver(false); // out of the window
+    const heard = { dragover: drag, drop: drag, dragleave: leave };
+    for (const [name, hear] of Object.entries(heard)) addEventListener(name, hear);
+    return () => {
+      for (const [name, hear] of Object.entries(heard)) removeEventListener(name, hear);
+    };
+  }, []);
+  return over;
 }
 
 async function copyPlace(explorer) {

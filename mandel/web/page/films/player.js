@@ -5,7 +5,7 @@ import { Actions } from "../jobs/actions.js";
 import { formOf, titleOf, useDetails } from "../jobs/details.js";
 import { noteSentences } from "../jobs/notes.js";
 import { View } from "../numbers/view.js";
-import { framesPerSecond, pathOf, unseen } from "../order/film.js";
+import { formerFilm } from "../order/film.js";
 import { KeyFrames } from "../order/key_frames.js";
 import { inWords, post } from "../service/api.js";
 import { Dialog } from "../shell/dialog.js";
@@ -50,25 +50,6 @@ export function Player({ film, live, explorer, close }) {
       ${recolouring && html`<${Recolour} film=${film} payload=${payload} live=${live} explorer=${explorer} />`}
     </div>
   <//>`;
-}
-
-/** A payload as the order form holds it. */
-function formerFilm(payload) {
-  return {
-    width: payload.frame_width,
-    height: payload.frame_height,
-    fps: String(payload.fps),
-    start: String(payload.start_delta),
-    seconds: payload.num_frames / (framesPerSecond(String(payload.fps)) ?? 30),
-    sampling: payload.sampling,
-    supersampling: payload.supersampling,
-    easing: Number(payload.easing),
-    rotation: payload.rotation,
-    keep: payload.keep_strips,
-    look: { ...lookOf(payload), maxiter: payload.maxiter },
-    kept: unseen(payload),
-    path: pathOf(payload),
-  };
 }
 
 /** Another look for the same strips, with a preview made in the page. */
