@@ -4,40 +4,12 @@ import re
 
 import pytest
 
-from tests.support.web import Web
+from tests.browser.pages import SMALL
 
 PLACE = "#at=-0.7463,0.1102,0.005"
-SMALL = {
-    "point": "-0.7463,0.1102",
-    "num_frames": 48,
-    "frame_width": 128,
-    "frame_height": 96,
-    "fps": 24,
-    "end_delta": "0.01",
-    "sampling": "shared",
-    "keep_strips": True,
-}
 # Whether all pictures along the zoom are drawn.
 ALL_DRAWN = """() => [...document.querySelectorAll('.strip canvas')].every(
   canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] === 255)"""
-
-
-@pytest.fixture(scope="module")
-def web(service):
-    return Web(int(re.search(r":(\d+)/", service.page)[1]))
-
-
-@pytest.fixture(scope="module")
-def film(web):
-    """The id of a small film that is done and can be recoloured."""
-    job = web.post("/api/jobs", SMALL).json["job"]
-    events = web.events()
-    if web.get(f"/api/jobs/{job}").json["state"] != "done":
-        events.until(
-            lambda event, data: event == "job" and data["job"] == job and data["state"] == "done", 120
-        )
-    events.close()
-    return job
 
 
 def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
@@ -53,15 +25,21 @@ def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
     takes = page.get_by_label("What it takes")  # as the service measures it
     takes.get_by_text(re.compile(r"^(about )?[\d.]+ (s|min)( to [\d.]+ (s|min))?$")).wait_for()
     takes.get_by_text(re.compile(r"^(about )?[\d.]+ kB( to [\d.]+ kB)?$")).wait_for()
+    form = page.locator("form.sheet")
+    form.get_by_label("Name").fill("<b>Sea</b> horses")
     page.get_by_role("button", name="Order the film").click()
-    job = page.locator(".job").first
+    job = page.locator(".job", has_text="<b>Sea</b> horses")
     job.wait_for()
     assert re.fullmatch(r"#jobs/[0-9a-f]{64}", page.evaluate("() => location.hash"))
     # Events bring its end: nothing is loaded again.
     job.get_by_text("done", exact=True).wait_for(timeout=120_000)
     assert job.get_by_text("2.5 → 0.005").is_visible()
-    job.get_by_role("link", name="Play").click()
+    job.get_by_role("link", name="Play").wait_for()
+    # Wherever one is then, it is said, and leads there.
+    visitor.page.get_by_role("status").get_by_role("link", name="Play it").click()
     page.locator(".player video").wait_for()
+    page.get_by_role("heading", name="<b>Sea</b> horses").wait_for()
+    assert page.get_by_role("link", name="Play it").count() == 0
 
 
 def test_places_become_stops_and_stops_a_film(visit, web):

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { powerText } from "../numbers/decimal.js";
+import { View } from "../numbers/view.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
 import { useStore } from "../service/store.js";
@@ -11,6 +12,8 @@ import { tell } from "../shell/notices.js";
 import { count, magnification, shortDecimal } from "../shell/words.js";
 import { actKey } from "./keys.js";
 import { LookPanel } from "./look_panel.js";
+
+const KNOWN = "mandel.known"; // kept when somebody has moved the picture
 
 const Bookmarks = lazy(() => import("./bookmarks.js"), "Bookmarks");
 const Finder = lazy(() => import("./finder.js"), "Finder");
@@ -59,6 +62,7 @@ export function ExplorePage({ explorer, live, shown }) {
     <h1 class="off-screen">Explore</h1>
     <${Picture} explorer=${explorer} actions=${actions} />
     <${PlaceCard} explorer=${explorer} actions=${actions} />
+    <${Hint} explorer=${explorer} />
     <${Tools} explorer=${explorer} actions=${actions} />
     <${LookPanel} explorer=${explorer} />
     <button type="button" class="primary go" title="Zoom to here (Z)" onClick=${() => actions.order()}>
@@ -150,6 +154,24 @@ function Picture({ explorer, actions }) {
       <i style=${{ transform: `scaleX(${waiting ? 0.03 : Math.max(done / Math.max(wanted, 1), 0.03)})` }}></i>
     </div>
   `;
+}
+
+/** What a newcomer does first; gone for good once it is done. */
+function Hint({ explorer }) {
+  const view = useStore(explorer.view);
+  const [known, setKnown] = useState(() => {
+    try {
+      return localStorage.getItem(KNOWN) !== null;
+    } catch {
+      return true; // a browser that keeps nothing would show it for ever
+    }
+  });
+  useEffect(() => {
+    if (known || view.same(View.home())) return;
+    localStorage.setItem(KNOWN, "moved");
+    setKnown(true);
+  }, [view]);
+  return !known && html`<p class="floating hint">Drag to move, scroll or pinch to zoom in</p>`;
 }
 
 function PlaceCard({ explorer, actions }) {

@@ -10,6 +10,7 @@ export class Live {
   jobs = new Store(new Map()); // id -> job
   service = new Store(null);
   connected = new Store(true);
+  own = new Set(); // ids of the jobs that were ordered on this page
   #source = null;
   #last = "";
   #watchdog = 0;

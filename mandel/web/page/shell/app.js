@@ -6,7 +6,7 @@ import { ExplorePage } from "../explore/explore_page.js";
 import { useStore } from "../service/store.js";
 import { Sign } from "./icons.js";
 import { lazy } from "./lazy.js";
-import { announce, Notices } from "./notices.js";
+import { announce, Notices, tell } from "./notices.js";
 
 const FilmsPage = lazy(() => import("../films/films_page.js"), "FilmsPage");
 const JobsPage = lazy(() => import("../jobs/jobs_page.js"), "JobsPage");
@@ -76,7 +76,7 @@ function Health({ live }) {
   return html`<div class=${`health ${kind}`} role="status" title=${reason}><span>${words}</span></div>`;
 }
 
-/** Tells screen readers, and everybody on another page, when a job has ended. */
+/** Tells screen readers when a job has ended; everybody, of a film that was ordered here. */
 function useEndings(live) {
   useEffect(() => {
     let before = live.jobs.value;
@@ -84,7 +84,10 @@ function useEndings(live) {
       for (const [id, job] of jobs) {
         const was = before.get(id)?.state;
         if (was && was !== job.state && ["done", "failed"].includes(job.state)) {
-          announce(job.state === "done" ? "A film is finished." : "A job has failed.");
+          const sentence = job.state === "done" ? "A film is finished." : "A job has failed.";
+          if (!live.own.has(id)) announce(sentence);
+          else if (job.state === "done") tell("Your film is finished.", { href: `#films/${id}`, label: "Play it" });
+          else tell("Your film has failed.", { href: `#jobs/${id}`, label: "See why" });
         }
       }
       before = jobs;
