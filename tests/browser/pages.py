@@ -23,6 +23,9 @@ SMALL = {
     "keep_strips": True,
 }
 
+# Whether all pictures of a form along the zoom are drawn.
+ALL_DRAWN = """() => [...document.querySelectorAll('.strip canvas')].every(
+  canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] === 255)"""
 # A canvas as a PNG.
 _CANVAS = "() => document.querySelector('.picture canvas').toDataURL('image/png').split(',')[1]"
 # Resolves in the next frame, when what moves by itself is drawn.

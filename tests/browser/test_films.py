@@ -4,12 +4,9 @@ import re
 
 import pytest
 
-from tests.browser.pages import SMALL
+from tests.browser.pages import ALL_DRAWN, SMALL
 
 PLACE = "#at=-0.7463,0.1102,0.005"
-# Whether all pictures along the zoom are drawn.
-ALL_DRAWN = """() => [...document.querySelectorAll('.strip canvas')].every(
-  canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] === 255)"""
 
 
 def test_a_film_is_ordered_in_three_clicks_and_watched(visit):

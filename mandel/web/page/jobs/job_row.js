@@ -88,7 +88,10 @@ function left([least, most]) {
 }
 
 function Failure({ error }) {
-  return html`<p class="notice bad"><strong>${error.code}</strong> ${error.message}</p>`;
+  return html`<p class="notice bad">
+    <strong>${error.code}</strong> ${error.message}
+    <br /><span class="soft">“Try again” goes on from what is stored. If it fails again, what the head printed says more.</span>
+  </p>`;
 }
 
 function Details({ job, details, live }) {

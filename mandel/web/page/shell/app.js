@@ -30,9 +30,11 @@ export function App({ explorer, live }) {
     document.title = `${TITLES[page]} · Mandel`;
   }, [page]);
   useEndings(live);
+  const connected = useStore(live.connected);
   const leave = () => (location.hash = "#films");
   return html`
     <${Bar} page=${page} explorer=${explorer} live=${live} />
+    ${!connected && page !== "explore" && html`<p class="banner">The service is not reached. What is shown may be old; the page tries again by itself.</p>`}
     <main>
       <${ExplorePage} explorer=${explorer} live=${live} shown=${page === "explore"} />
       ${page === "jobs" && html`<${JobsPage} live=${live} id=${id} />`}
