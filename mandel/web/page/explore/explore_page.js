@@ -5,6 +5,7 @@ import { powerText } from "../numbers/decimal.js";
 import { View } from "../numbers/view.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
+import { isStarting } from "../service/events.js";
 import { useStore } from "../service/store.js";
 import { Glyph, IconButton } from "../shell/icons.js";
 import { lazy } from "../shell/lazy.js";
@@ -61,7 +62,7 @@ export function ExplorePage({ explorer, live, shown }) {
   return html`<div class="explore" hidden=${!shown}>
     <h1 class="off-screen">Explore</h1>
     <${Picture} explorer=${explorer} actions=${actions} />
-    <${PlaceCard} explorer=${explorer} actions=${actions} />
+    <${PlaceCard} explorer=${explorer} live=${live} actions=${actions} />
     <${Hint} explorer=${explorer} />
     <${Tools} explorer=${explorer} actions=${actions} />
     <${LookPanel} explorer=${explorer} />
@@ -174,11 +175,11 @@ function Hint({ explorer }) {
   return !known && html`<p class="floating hint">Drag to move, scroll or pinch to zoom in</p>`;
 }
 
-function PlaceCard({ explorer, actions }) {
+function PlaceCard({ explorer, live, actions }) {
   const view = useStore(explorer.view);
   const { trouble } = useStore(explorer.status);
   const { re, im } = usePlaceText(view);
-  const state = standing(useStore(explorer.status));
+  const state = standing(useStore(explorer.status), isStarting(useStore(live.service)));
   return html`<section class="floating place" aria-label="Where this is">
     <dl>
       <dt>Extent</dt>
@@ -201,8 +202,9 @@ function PlaceCard({ explorer, actions }) {
 }
 
 /** What the picture waits for, in words. */
-function standing({ wanted, done, stage, trouble, limit, waiting }) {
+function standing({ wanted, done, stage, trouble, limit, waiting }, starting) {
   if (trouble) return inWords(trouble);
+  if (starting && done < wanted) return "The renderer starts; the picture follows in some seconds";
   if (stage) return `${stage.stage === "reference" ? "Reference orbit" : stage.stage}: ${count(stage.done)} of at most ${count(stage.total)}`;
   if (waiting) return "Finding how many iterations this place needs …";
   if (done < wanted) return `Drawing ${done} of ${wanted} tiles`;

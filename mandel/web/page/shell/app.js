@@ -3,6 +3,7 @@
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { isPlace } from "../explore/explorer.js";
 import { ExplorePage } from "../explore/explore_page.js";
+import { isStarting } from "../service/events.js";
 import { useStore } from "../service/store.js";
 import { Sign } from "./icons.js";
 import { lazy } from "./lazy.js";
@@ -71,10 +72,9 @@ const HEALTH = {
 function Health({ live }) {
   const connected = useStore(live.connected);
   const service = useStore(live.service);
-  const driver = service?.driver;
-  const state = !connected ? "lost" : driver && driver.state && driver.state !== "ready" ? "starting" : "ready";
+  const state = !connected ? "lost" : isStarting(service) ? "starting" : "ready";
   const [kind, words] = HEALTH[state];
-  const reason = driver?.error?.message ?? words;
+  const reason = service?.driver?.error?.message ?? words;
   return html`<div class=${`health ${kind}`} role="status" title=${reason}><span>${words}</span></div>`;
 }
 
