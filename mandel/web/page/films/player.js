@@ -73,7 +73,9 @@ function Recolour({ film, payload, live, explorer }) {
     <${KeyFrames} explorer=${explorer} film=${preview} />
     <div class="choices">
       <${LookFields} facts=${explorer.facts} look=${look} set=${(fields) => setLook({ ...look, ...fields })} group="recolour" />
-      <button type="button" class="primary" disabled=${!Object.keys(changed).length} onClick=${order}>Order it in this look</button>
+      <div class="sticky">
+        <button type="button" class="primary grow" disabled=${!Object.keys(changed).length} onClick=${order}>Order it in this look</button>
+      </div>
     </div>
   </section>`;
 }
