@@ -199,7 +199,10 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
         flush=True,
     )
     if page is not None:
-        print(f"the web page: {_link(page, service)}", flush=True)
+        print(
+            f"the web page: {_link(page, service)} - open it to look around, order films and play them",
+            flush=True,
+        )
     if token:
         print("clients on other machines need a copy of that token", flush=True)
         if not service.access.encrypted:

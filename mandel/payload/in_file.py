@@ -38,6 +38,24 @@ def _shortened(point: str) -> str:
     return ", ".join(part if len(part) <= 24 else part[:21] + "..." for part in point.split(","))
 
 
+def inside(data: bytes | mmap.mmap) -> bytes | None:
+    """The JSON text of the payload that a file of these bytes carries; None: it carries none."""
+    at = data.find(MARK.encode() + b"{")
+    found = b"" if at < 0 else data[at + len(MARK) : at + _LONGEST]
+    try:
+        _, end = json.JSONDecoder().raw_decode(found.decode("ascii", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return found[:end]
+
+
+def without_payload(name: str) -> RequestError:
+    """What is said of a film or picture that carries none."""
+    return RequestError(
+        "BAD_FILE", f"{name} carries no payload: only films, posters and stills of this program do"
+    )
+
+
 def read(path: Path) -> bytes:
     """The JSON text of the payload that a file carries.
 
@@ -46,16 +64,10 @@ def read(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            at = data.find(MARK.encode() + b"{")
-            found = b"" if at < 0 else data[at + len(MARK) : at + _LONGEST]
+            found = inside(data)
     except (OSError, ValueError) as error:  # ValueError: an empty file
         why = error.strerror if isinstance(error, OSError) else "it is empty"
         raise RequestError("BAD_FILE", f"{path}: {why}") from None
-    try:
-        _, end = json.JSONDecoder().raw_decode(found.decode("ascii", "replace"))
-    except (ValueError, RecursionError):
-        raise RequestError(
-            "BAD_FILE",
-            f"{path} carries no payload: only films, posters and stills of this program do",
-        ) from None
-    return found[:end]
+    if found is None:
+        raise without_payload(str(path))
+    return found

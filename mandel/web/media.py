@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 from collections import OrderedDict
+from math import log2
 
 from aiohttp import web
 
@@ -22,6 +23,9 @@ from mandel.web.answers import OffLoop, refusal, write
 from mandel.web.jobs import resolved
 
 _PIECE = 256 << 10
+# What a range begins with, and the seconds in which what may be sent of it doubles. A player asks for all that follows,
+# and whoever seeks leaves again at once: what was on its way then is lost.
+_FIRST, _DOUBLES = 2 << 20, 0.5
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _LONGEST_SIDE = 640
 _STREAM = b"\0\0\0\1"  # what a segment of H.264 begins with; others are Matroska
@@ -41,6 +45,11 @@ def byte_range(header: str | None, size: int) -> range | None:
     if match[2] and int(match[2]) < int(match[1]):
         return None
     return range(int(match[1]), min(size, int(match[2]) + 1) if match[2] else size)
+
+
+def due(sent: int) -> float:
+    """Seconds after its begin at which an answer to a range may have so many bytes."""
+    return _DOUBLES * log2(max(sent / _FIRST, 1))
 
 
 class Media:
@@ -154,9 +163,13 @@ class Media:
             return sent
 
     async def _pour(self, asked: web.Request, sent: web.StreamResponse, file: int, part: range) -> None:
-        """Sends a part of a file, as fast as it is taken; cuts off who takes nothing."""
+        """Sends a part of a file, the more at once the longer somebody stays; cuts off who takes nothing."""
+        loop = asyncio.get_running_loop()
+        begun, is_range = loop.time(), sent.status == 206
         try:
             for first in range(part.start, part.stop, _PIECE):
+                if is_range:
+                    await asyncio.sleep(begun + due(first - part.start) - loop.time())
                 data = await self._off_loop(os.pread, file, min(_PIECE, part.stop - first), first)
                 if not data:
                     raise OSError("the file shrank while it was sent")

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from mandel.errors import PayloadError, RequestError
+from mandel.payload import in_file
 from mandel.payload.decimal_text import Number
 from mandel.payload.fields import LOOK, JsonObject, without_look
 from mandel.payload.payload import parse
@@ -48,6 +49,7 @@ class Places:
     def _checked(self, read: Callable[..., dict[str, Any]], *what: object) -> dict[str, Any]:
         """What is read, if a payload could have it."""
         told = read(*what)
+        told["film"] = self._film(told)
         asked = dict(told["look"])
         if (place := told["place"]) is not None:
             asked["point"] = f"{place['re']},{place['im']}"
@@ -59,6 +61,18 @@ class Places:
         except PayloadError as error:
             raise PayloadError(error.code, error.message.removeprefix("end_"), limit=error.limit) from None
         return told | {"look": {name: getattr(payload, name) for name in told["look"]}}
+
+    def _film(self, told: dict[str, Any]) -> JsonObject | None:
+        """The whole payload, if what was read is one of a film."""
+        given = told["film"]
+        if given is None:
+            return None
+        try:
+            payload = parse(given, self._limits)
+        except PayloadError as error:
+            told["said"].append(f"Its film cannot be ordered here: {error.message}.")
+            return None
+        return payload.canonical() if payload.num_frames > 1 else None  # a still is its place alone
 
 
 def _data(given: JsonObject) -> bytes:
@@ -100,7 +114,10 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
     Raises:
         RequestError: as ``opened``; BAD_FILE: no place of the Mandelbrot set.
     """
-    given, found = opened(data, name)
+    carried = in_file.inside(data)
+    if carried is None and in_file.may_carry(data):
+        raise in_file.without_payload(name)
+    given, found = opened(carried or data, name)
     if found is None:
         stops = given.get("path")
         last = stops[-1] if isinstance(stops, list) and stops and isinstance(stops[-1], dict) else given
@@ -108,10 +125,16 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
             raise RequestError("BAD_FILE", f"{name} is JSON without a point, so that it names no place")
         extent = next((_plain(last[field]) for field in _EXTENTS if field in last), None)
         look = without_look({name: given[name] for name in LOOK if name in given})
-        return _told(pasted.point(last["point"]), extent, look)
+        is_film = "num_frames" in given or last is not given
+        return _told(pasted.point(last["point"]), extent, look, film=given if is_film else None)
     if found.place is None and found.palette is not None and not found.refused:
         look = {"palette": payload_palette(found.palette)}
-        return {"place": None, "look": look, "said": report.sentences(found, name, taken=tuple(look))}
+        return {
+            "place": None,
+            "film": None,
+            "look": look,
+            "said": report.sentences(found, name, taken=tuple(look)),
+        }
     place = place_of(found, name)
     look = {} if found.palette is None else {"palette": payload_palette(found.palette)}
     extent = place.delta(width, height)
@@ -123,7 +146,12 @@ def _plain(value: object) -> object:
 
 
 def _told(
-    point: str, extent: object, look: JsonObject | None = None, said: list[str] | None = None
+    point: str,
+    extent: object,
+    look: JsonObject | None = None,
+    said: list[str] | None = None,
+    film: JsonObject | None = None,
 ) -> dict[str, Any]:
     re, im = point.split(",")
-    return {"place": {"re": re, "im": im, "extent": extent}, "look": look or {}, "said": said or []}
+    place = {"re": re, "im": im, "extent": extent}
+    return {"place": place, "look": look or {}, "said": said or [], "film": film}

@@ -5,15 +5,17 @@ fail; ``off``: they are skipped. A browser that is here and does not start is al
 """
 
 import os
+import re
 import socket
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser import chromium
-from tests.browser.pages import Visitor
+from tests.browser.pages import SMALL, Visitor
 from tests.support.processes import wait_for
 from tests.support.service import Service, free_port
+from tests.support.web import Web
 
 MODE = os.environ.get("MANDEL_BROWSER", "auto")
 
@@ -90,3 +92,21 @@ def visit(browser, service):
         visitor.close()
     for visitor in visitors:
         assert visitor.complaints == []
+
+
+@pytest.fixture(scope="session")
+def web(service):
+    return Web(int(re.search(r":(\d+)/", service.page)[1]))
+
+
+@pytest.fixture(scope="session")
+def film(web):
+    """The id of a small film that is done and can be recoloured."""
+    job = web.post("/api/jobs", SMALL).json["job"]
+    events = web.events()
+    if web.get(f"/api/jobs/{job}").json["state"] != "done":
+        events.until(
+            lambda event, data: event == "job" and data["job"] == job and data["state"] == "done", 120
+        )
+    events.close()
+    return job

@@ -11,6 +11,21 @@ import numpy as np
 
 WIDTH, HEIGHT, BAR = 800, 556, 44  # the picture is 800 x 512
 
+# A film that is made at once.
+SMALL = {
+    "point": "-0.7463,0.1102",
+    "num_frames": 48,
+    "frame_width": 128,
+    "frame_height": 96,
+    "fps": 24,
+    "end_delta": "0.01",
+    "sampling": "shared",
+    "keep_strips": True,
+}
+
+# Whether all pictures of a form along the zoom are drawn.
+ALL_DRAWN = """() => [...document.querySelectorAll('.strip canvas')].every(
+  canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] === 255)"""
 # A canvas as a PNG.
 _CANVAS = "() => document.querySelector('.picture canvas').toDataURL('image/png').split(',')[1]"
 # Resolves in the next frame, when what moves by itself is drawn.

@@ -52,12 +52,16 @@ def test_the_page_is_right_after_the_head_was_killed(start, visitor):
     head.kill()
     page.get_by_role("status").get_by_text("The service is not reached").wait_for()
     assert page.locator(f"a[href='#films/{gone}']").is_visible()
+    assert page.get_by_text(
+        "What is shown may be old"
+    ).is_visible()  # in words, also where the bar has room for a dot
     start(port=port)
     assert web.ask("DELETE", f"/api/jobs/{gone}").status == 200
     new = web.post("/api/jobs", SMALL | {"num_frames": 8}).json["job"]
     page.locator(f"a[href='#films/{new}']").wait_for()
     page.locator(f"a[href='#films/{gone}']").wait_for(state="detached")
     page.get_by_role("status").get_by_text("Ready").wait_for()
+    assert page.get_by_text("What is shown may be old").count() == 0
 
 
 def test_a_head_that_stands_still_and_a_hidden_page(start, visitor):

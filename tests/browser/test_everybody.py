@@ -61,13 +61,28 @@ STATES = {
 
 
 @pytest.mark.parametrize("scheme, width", [("dark", 1280), ("light", 320)])
-def test_axe_finds_no_barrier(visit, axe, scheme, width):
+def test_axe_finds_no_barrier(visit, axe, film, scheme, width):
     found = {}
+    states = STATES | {"player": (f"#films/{film}", None), "recolour": (f"#films/{film}", "Recolour")}
     visitor = visit(color_scheme=scheme, width=width, height=720, reduced_motion="reduce")
-    for state, (fragment, key) in STATES.items():
-        visitor.go("#jobs" if fragment == "#films" else "#films")  # so that nothing of the state before stays
+    for state, (fragment, key) in states.items():
+        visitor.go(
+            "#jobs" if fragment.startswith("#films") else "#films"
+        )  # nothing of the state before stays
         visitor.go(fragment or "#at=-0.75,0,2.5")
-        if key:
+        if state == "films":
+            visitor.page.locator(".film .length").first.wait_for()
+        elif state == "jobs":
+            visitor.page.locator(".job summary").first.click()
+            visitor.page.get_by_text("Asked by").wait_for()
+        elif state in ("player", "recolour"):
+            visitor.page.locator(".player video").wait_for()
+            recolour = visitor.page.get_by_role("button", name="Recolour")
+            recolour.wait_for()
+            if key:
+                recolour.click()
+                visitor.page.locator("section.recolour").wait_for()
+        elif key:
             visitor.page.locator(".picture").focus()
             visitor.press(key)
             visitor.page.locator("dialog, .sheet").first.wait_for()

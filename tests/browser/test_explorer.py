@@ -317,6 +317,22 @@ def test_the_minibrot_is_found(visit):
         assert abs(((c + 2) * c + 1) * c + 1) < Decimal("1e-6")
 
 
+def test_a_newcomer_is_told_how_to_begin_and_shown_where(visit):
+    visitor = visit()
+    hint = visitor.page.get_by_text("scroll or pinch to zoom in")
+    hint.wait_for()
+    visitor.page.locator(".picture").focus()
+    visitor.press("b")
+    visitor.page.get_by_role("button", name="Seahorse valley").click()
+    hint.wait_for(state="detached")
+    visitor.complete()
+    assert visitor.place == ("-0.7463", "0.1102", "0.005")
+    visitor.page.goto("about:blank")
+    visitor.go("#at=-0.75,0,2.5")
+    visitor.complete()
+    assert hint.count() == 0
+
+
 def test_what_is_no_place_is_said(visit):
     visitor = visit()
     visitor.page.locator(".picture").focus()

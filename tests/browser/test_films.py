@@ -4,40 +4,9 @@ import re
 
 import pytest
 
-from tests.support.web import Web
+from tests.browser.pages import ALL_DRAWN, SMALL
 
 PLACE = "#at=-0.7463,0.1102,0.005"
-SMALL = {
-    "point": "-0.7463,0.1102",
-    "num_frames": 48,
-    "frame_width": 128,
-    "frame_height": 96,
-    "fps": 24,
-    "end_delta": "0.01",
-    "sampling": "shared",
-    "keep_strips": True,
-}
-# Whether all pictures along the zoom are drawn.
-ALL_DRAWN = """() => [...document.querySelectorAll('.strip canvas')].every(
-  canvas => canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data[3] === 255)"""
-
-
-@pytest.fixture(scope="module")
-def web(service):
-    return Web(int(re.search(r":(\d+)/", service.page)[1]))
-
-
-@pytest.fixture(scope="module")
-def film(web):
-    """The id of a small film that is done and can be recoloured."""
-    job = web.post("/api/jobs", SMALL).json["job"]
-    events = web.events()
-    if web.get(f"/api/jobs/{job}").json["state"] != "done":
-        events.until(
-            lambda event, data: event == "job" and data["job"] == job and data["state"] == "done", 120
-        )
-    events.close()
-    return job
 
 
 def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
@@ -53,15 +22,21 @@ def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
     takes = page.get_by_label("What it takes")  # as the service measures it
     takes.get_by_text(re.compile(r"^(about )?[\d.]+ (s|min)( to [\d.]+ (s|min))?$")).wait_for()
     takes.get_by_text(re.compile(r"^(about )?[\d.]+ kB( to [\d.]+ kB)?$")).wait_for()
+    form = page.locator("form.sheet")
+    form.get_by_label("Name").fill("<b>Sea</b> horses")
     page.get_by_role("button", name="Order the film").click()
-    job = page.locator(".job").first
+    job = page.locator(".job", has_text="<b>Sea</b> horses")
     job.wait_for()
     assert re.fullmatch(r"#jobs/[0-9a-f]{64}", page.evaluate("() => location.hash"))
     # Events bring its end: nothing is loaded again.
     job.get_by_text("done", exact=True).wait_for(timeout=120_000)
     assert job.get_by_text("2.5 → 0.005").is_visible()
-    job.get_by_role("link", name="Play").click()
+    job.get_by_role("link", name="Play").wait_for()
+    # Wherever one is then, it is said, and leads there.
+    visitor.page.get_by_role("status").get_by_role("link", name="Play it").click()
     page.locator(".player video").wait_for()
+    page.get_by_role("heading", name="<b>Sea</b> horses").wait_for()
+    assert page.get_by_role("link", name="Play it").count() == 0
 
 
 def test_places_become_stops_and_stops_a_film(visit, web):
@@ -199,6 +174,57 @@ def test_a_film_opens_its_place_and_is_ordered_otherwise(visit, film):
     assert form.get_by_label("Length, seconds").input_value() == "2"
     # This very film is known.
     form.get_by_role("button", name="Show this film").wait_for()
+
+
+# A file of the service, with so many bytes of others before and behind it, as something that is dropped.
+DROPPED = """async ([path, before, behind]) => {
+  const body = await (await fetch(path)).blob(), all = new DataTransfer();
+  const other = (bytes) => new Uint8Array(bytes);
+  all.items.add(new File([other(before), body, other(behind)], 'dropped'));
+  return all;
+}"""
+
+
+@pytest.mark.parametrize(
+    "name, before, behind",
+    [("video.mp4", 0, 0), ("poster.png", 0, 0), ("video.mp4", 0, 40 << 20), ("video.mp4", 40 << 20, 0)],
+)
+def test_a_film_that_is_dropped_opens_its_form_and_is_not_sent(visit, film, name, before, behind):
+    visitor = visit("#jobs")
+    page = visitor.page
+    sent = []
+    page.on("request", lambda one: one.url.endswith("/api/place") and sent.append(len(one.post_data or "")))
+    dropped = page.evaluate_handle(DROPPED, [f"/media/{film}/{name}", before, behind])
+    page.locator(".page").dispatch_event("dragover", {"dataTransfer": dropped})
+    page.get_by_text("Drop it here").wait_for()
+    page.locator(".page").dispatch_event("drop", {"dataTransfer": dropped})
+    form = page.locator("form.sheet")
+    form.wait_for()
+    assert form.get_by_label("Width").input_value() == "128"
+    form.get_by_role("button", name="Show this film").wait_for()  # all of its fields are the same
+    assert page.get_by_text("Drop it here").count() == 0
+    visitor.complete()
+    assert visitor.place == ("-0.7463", "0.1102", "0.01")
+    assert len(sent) == 1
+    if before or behind:
+        assert sent[0] < 200_000
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_film_of_others_is_refused_in_words(visit, large):
+    visitor = visit()
+    visitor.complete()
+    dropped = visitor.page.evaluate_handle(
+        """large => {
+          const all = new DataTransfer(), begin = new TextEncoder().encode('\\0\\0\\0\\x14ftypqt  ');
+          all.items.add(new File([begin, new Uint8Array(large ? 9e6 : 9)], 'theirs.mp4'));
+          return all;
+        }""",
+        large,
+    )
+    visitor.page.locator(".picture").dispatch_event("drop", {"dataTransfer": dropped})
+    visitor.page.get_by_text("theirs.mp4 carries no payload").wait_for()
+    assert (("POST", "/api/place") in visitor.asked) is not large
 
 
 def test_a_film_is_recoloured(visit, film):

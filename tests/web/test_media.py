@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mandel.web.media import byte_range
+from mandel.web.media import _PIECE, byte_range, due
 from tests.service.heads import SMALL, expected_video
 from tests.support.processes import wait_for
 
@@ -115,6 +115,26 @@ def test_a_damaged_video_is_never_served(head, web):
     told = web.get(f"/media/{job}/video.mp4")
     assert told.status == 404 or told.body == expected_video(job)
     wait_for(lambda: web.get(f"/media/{job}/video.mp4").body == expected_video(job), 60, "it is made again")
+
+
+def test_a_range_begins_small_and_grows_with_the_time_that_its_reader_stays(heads):
+    head, web = heads()
+    head.tell("large", str(64 << 20))
+    job = web.post("/api/jobs", SMALL).json["job"]
+    path = f"/media/{job}/video.mp4"
+    wait_for(lambda: web.ask("HEAD", path).status == 200, 60, "the video is there")
+    asked_for, read = 8 << 20, 0
+    with socket.create_connection(("127.0.0.1", web.port), 30) as sock:
+        begun = time.monotonic()
+        sock.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-{asked_for - 1}\r\n\r\n".encode()
+        )
+        while read < asked_for:  # the headers besides
+            piece = sock.recv(1 << 20)
+            assert piece, read
+            read += len(piece)
+            assert due(read - 2 * _PIECE) <= time.monotonic() - begun, read
+    assert due(read) > 0.9  # so that more than the first bytes was asked for
 
 
 def test_who_reads_nothing_is_cut_off_and_others_are_served(heads):

@@ -1,9 +1,11 @@
 """Files that are dropped onto the page and points that are pasted: read by the code that the client has."""
 
 import base64
+import json
 
 import pytest
 
+from mandel.payload import in_file
 from mandel.places.opened import place_of
 from mandel.places.read import found_in
 from mandel.places.text import MOST_BYTES
@@ -78,6 +80,26 @@ def test_a_payload_brings_its_colours(web):
     told = asked(web, "p.json", b'{"point": "0,1", "look": "copper", "relief": 0.25, "fps": 30}').json
     assert told["look"] | {"relief": "0.25", "palette": "verdigris", "density": "0.8"} == told["look"]
     assert "fps" not in told["look"]
+
+
+def test_a_payload_of_a_film_comes_whole(web):
+    payload = {"point": "-0.5,0.25", "end_delta": "1e-40", "num_frames": 30, "fps": "30000/1001"}
+    for data in (
+        json.dumps(payload).encode(),
+        b"\0\0\0\x14ftypqt  .." + in_file.text(payload).encode() + b"\0..",
+    ):
+        told = asked(web, "a", data).json
+        assert told["film"]["num_frames"] == 30 and told["film"]["fps"] == "30000/1001"
+        assert told["place"] == {"re": "-0.5", "im": "0.25", "extent": "1e-40"}
+    for others in ({"num_frames": 1}, {"num_frames": 30, "colour": "blue"}):
+        told = asked(web, "a.json", json.dumps(payload | others).encode()).json
+        assert told["film"] is None and told["place"]["re"] == "-0.5"
+    assert "colour" in told["said"][0]
+
+
+def test_a_film_without_a_payload_is_refused(web):
+    told = asked(web, "theirs.mp4", b"\0\0\0\x14ftypqt  " + bytes(100))
+    assert told.code == "BAD_FILE" and "theirs.mp4 carries no payload" in told.json["error"]["message"]
 
 
 def test_a_palette_without_a_place(web):

@@ -11,6 +11,15 @@ import { tell } from "../shell/notices.js";
 const KEY = "mandel.bookmarks";
 const bookmarks = new Store(read());
 
+// Places to begin with: [name, its place].
+const STARTS = [
+  ["Seahorse valley", "-0.7463,0.1102,0.005"],
+  ["Elephant valley", "0.2755,0.006,0.012"],
+  ["Triple spirals", "-0.0880,0.6545,0.012"],
+  ["A small copy on the needle", "-1.7548776662466927,0,0.05"],
+  ["Lightning", "-0.170337,1.065060,0.04"],
+];
+
 function read() {
   try {
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
@@ -74,6 +83,10 @@ export function Bookmarks({ explorer, close }) {
         </li>`,
       )}
     </ul>
+    <h3>Places to begin with</h3>
+    <div class="row">
+      ${STARTS.map(([name, place]) => html`<button type="button" key=${name} onClick=${() => open({ place: `#at=${place}` })}>${name}</button>`)}
+    </div>
     <div class="row">
       <button type="button" disabled=${!kept.length} onClick=${() => save(kept)}>Save to a file</button>
       <label class="button"><span>Read a file</span><input type="file" class="off-screen" accept=".json" onChange=${load} /></label>

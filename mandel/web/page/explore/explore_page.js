@@ -2,8 +2,10 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { powerText } from "../numbers/decimal.js";
+import { View } from "../numbers/view.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
+import { isStarting } from "../service/events.js";
 import { useStore } from "../service/store.js";
 import { Glyph, IconButton } from "../shell/icons.js";
 import { lazy } from "../shell/lazy.js";
@@ -11,6 +13,8 @@ import { tell } from "../shell/notices.js";
 import { count, magnification, shortDecimal } from "../shell/words.js";
 import { actKey } from "./keys.js";
 import { LookPanel } from "./look_panel.js";
+
+const KNOWN = "mandel.known"; // kept when somebody has moved the picture
 
 const Bookmarks = lazy(() => import("./bookmarks.js"), "Bookmarks");
 const Finder = lazy(() => import("./finder.js"), "Finder");
@@ -49,17 +53,17 @@ export function ExplorePage({ explorer, live, shown }) {
     const { keepStop } = await import("./stops.js");
     keepStop(stop, explorer.facts.limits.max_stops);
   };
-  const drop = async (event) => {
-    event.preventDefault();
-    const [file] = event.dataTransfer.files;
-    open(explorer, file ?? event.dataTransfer.getData("text"));
-  };
+  const dropping = useDrop((source) => {
+    if (!shown) location.hash = explorer.fragment;
+    open(explorer, source);
+  });
   const { name, place, film } = panel ?? {};
   const orderPlace = place ?? explorer.view.value;
-  return html`<div class="explore" hidden=${!shown} onDragOver=${(event) => event.preventDefault()} onDrop=${drop}>
+  return html`<div class="explore" hidden=${!shown}>
     <h1 class="off-screen">Explore</h1>
     <${Picture} explorer=${explorer} actions=${actions} />
-    <${PlaceCard} explorer=${explorer} actions=${actions} />
+    <${PlaceCard} explorer=${explorer} live=${live} actions=${actions} />
+    <${Hint} explorer=${explorer} />
     <${Tools} explorer=${explorer} actions=${actions} />
     <${LookPanel} explorer=${explorer} />
     <button type="button" class="primary go" title="Zoom to here (Z)" onClick=${() => actions.order()}>
@@ -71,7 +75,30 @@ export function ExplorePage({ explorer, live, shown }) {
     ${name === "stops" && html`<${Stops} explorer=${explorer} order=${actions.order} close=${close} />`}
     ${name === "jump" && html`<${Jump} explorer=${explorer} close=${close} />`}
     ${name === "help" && html`<${Help} close=${close} />`}
-  </div>`;
+  </div>
+  ${dropping && html`<p class="dropping">Drop it here: its place is shown, and the form of a film</p>`}`;
+}
+
+/** Whether something that may be dropped is dragged over the page; `take` gets the file or the text. */
+function useDrop(take) {
+  const [over, setOver] = useState(false);
+  const latest = useRef(take);
+  latest.current = take;
+  useEffect(() => {
+    const drag = (event) => {
+      if (!event.dataTransfer.types.includes("Files") && !event.target.closest(".picture")) return;
+      event.preventDefault();
+      setOver(event.type === "dragover");
+      if (event.type === "drop") latest.current(event.dataTransfer.files[0] ?? event.dataTransfer.getData("text"));
+    };
+    const leave = (event) => event.relatedTarget || setOver(false); // out of the window
+    const heard = { dragover: drag, drop: drag, dragleave: leave };
+    for (const [name, hear] of Object.entries(heard)) addEventListener(name, hear);
+    return () => {
+      for (const [name, hear] of Object.entries(heard)) removeEventListener(name, hear);
+    };
+  }, []);
+  return over;
 }
 
 async function copyPlace(explorer) {
@@ -130,11 +157,29 @@ function Picture({ explorer, actions }) {
   `;
 }
 
-function PlaceCard({ explorer, actions }) {
+/** What a newcomer does first; gone for good once it is done. */
+function Hint({ explorer }) {
+  const view = useStore(explorer.view);
+  const [known, setKnown] = useState(() => {
+    try {
+      return localStorage.getItem(KNOWN) !== null;
+    } catch {
+      return true; // a browser that keeps nothing would show it for ever
+    }
+  });
+  useEffect(() => {
+    if (known || view.same(View.home())) return;
+    localStorage.setItem(KNOWN, "moved");
+    setKnown(true);
+  }, [view]);
+  return !known && html`<p class="floating hint">Drag to move, scroll or pinch to zoom in</p>`;
+}
+
+function PlaceCard({ explorer, live, actions }) {
   const view = useStore(explorer.view);
   const { trouble } = useStore(explorer.status);
   const { re, im } = usePlaceText(view);
-  const state = standing(useStore(explorer.status));
+  const state = standing(useStore(explorer.status), isStarting(useStore(live.service)));
   return html`<section class="floating place" aria-label="Where this is">
     <dl>
       <dt>Extent</dt>
@@ -157,8 +202,9 @@ function PlaceCard({ explorer, actions }) {
 }
 
 /** What the picture waits for, in words. */
-function standing({ wanted, done, stage, trouble, limit, waiting }) {
+function standing({ wanted, done, stage, trouble, limit, waiting }, starting) {
   if (trouble) return inWords(trouble);
+  if (starting && done < wanted) return "The renderer starts; the picture follows in some seconds";
   if (stage) return `${stage.stage === "reference" ? "Reference orbit" : stage.stage}: ${count(stage.done)} of at most ${count(stage.total)}`;
   if (waiting) return "Finding how many iterations this place needs …";
   if (done < wanted) return `Drawing ${done} of ${wanted} tiles`;

@@ -134,9 +134,10 @@ export class Explorer {
     this.#still();
   }
 
-  /** To what `placeIn` found. */
-  goTo({ view, look, said }) {
-    if (view) this.go(view, look);
+  /** To what `placeIn` found; a film opens its form. */
+  goTo({ view, look, said, film }) {
+    if (film) this.orderAgain(view, film, look);
+    else if (view) this.go(view, look);
     else this.setLook(look);
     if (said.length) tell(said.join(" "));
   }

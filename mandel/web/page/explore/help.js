@@ -7,7 +7,7 @@ const GESTURES = [
   ["Wheel, pinch", "zooms about the pointer"],
   ["Double click", "zooms in; with shift out"],
   ["Shift + drag", "draws a box to zoom into"],
-  ["Drop, paste", "opens a place: numbers, a link, a payload, .kfr, .toml"],
+  ["Drop, paste", "opens a place: numbers, a link, a payload, a film or picture of this page, .kfr, .toml, …"],
 ];
 
 export function Help({ close }) {

@@ -36,7 +36,7 @@ export function Jump({ explorer, close }) {
         ></textarea>
       </label>
       <p id="place-forms" class=${wrong ? "bad" : "soft"} role=${wrong ? "alert" : null}>
-        ${wrong || "Numbers of any length. A link to this page, a payload, and files of other programs will do as well."}
+        ${wrong || "Numbers of any length. A link to this page, a payload, films and pictures made here, and files of other programs will do as well."}
       </p>
       <div class="row">
         <button class="primary">Go there</button>

@@ -12,6 +12,7 @@ export function FilmCard({ film }) {
   const timer = useRef(0);
   const payload = details?.payload;
   const rate = payload && framesPerSecond(String(payload.fps));
+  const length = rate ? playtime(payload.num_frames / rate) : "";
   const enter = (event) => {
     if (event.pointerType === "touch") return;
     timer.current = setTimeout(() => setPlaying(true), HOVER_MS);
@@ -22,14 +23,14 @@ export function FilmCard({ film }) {
   };
   useEffect(() => leave, []);
   return html`<li class="film">
-    <a class="open button" href=${`#films/${film.job}`} aria-label=${`Play ${titleOf(payload)}`} onPointerEnter=${enter} onPointerLeave=${leave} onClick=${leave}>
+    <a class="open button" href=${`#films/${film.job}`} aria-label=${`Play ${titleOf(payload, film.name)} ${length}`} onPointerEnter=${enter} onPointerLeave=${leave} onClick=${leave}>
       <img src=${`/media/${film.job}/poster.png`} alt="" loading="lazy" />
       ${playing && html`<${HoverVideo} id=${film.job} />`}
-      ${rate && html`<span class="length" aria-hidden="true">${playtime(payload.num_frames / rate)}</span>`}
+      ${length && html`<span class="length" aria-hidden="true">${length}</span>`}
     </a>
     <div class="under">
-      <strong class="cut">${titleOf(payload)}</strong>
-      <span class="soft cut"><small>${formOf(payload)}</small></span>
+      <strong class="cut">${titleOf(payload, film.name)}</strong>
+      <span class="soft cut"><small>${formOf(payload, film.name)}</small></span>
       <span class="soft"><small>${[bytes(film.bytes ?? 0), film.pinned && "kept", ago(film.asked)].filter(Boolean).join(" · ")}</small></span>
     </div>
   </li>`;

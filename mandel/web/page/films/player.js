@@ -5,7 +5,7 @@ import { Actions } from "../jobs/actions.js";
 import { formOf, titleOf, useDetails } from "../jobs/details.js";
 import { noteSentences } from "../jobs/notes.js";
 import { View } from "../numbers/view.js";
-import { framesPerSecond, pathOf, unseen } from "../order/film.js";
+import { formerFilm } from "../order/film.js";
 import { KeyFrames } from "../order/key_frames.js";
 import { inWords, post } from "../service/api.js";
 import { Dialog } from "../shell/dialog.js";
@@ -31,44 +31,24 @@ export function Player({ film, live, explorer, close }) {
   const view = () => View.of(...payload.point.split(","), String(payload.end_delta));
   const place = () => (location.hash = explorer.fragmentOf(view(), look()));
   const again = () => explorer.orderAgain(view(), formerFilm(payload), look());
-  return html`<${Dialog} title=${titleOf(payload)} name="player" wide close=${close}>
+  return html`<${Dialog} title=${titleOf(payload, film.name)} name="player" wide close=${close}>
     <div class=${recolouring ? "stage small" : "stage"}>
-      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus aria-label=${`Film ${titleOf(payload)}`}></video>
+      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus aria-label=${`Film ${titleOf(payload, film.name)}`}></video>
     </div>
     <div class="inside">
-      <p class="soft">${[formOf(payload), bytes(film.bytes ?? 0)].join(" · ")}</p>
+      <p class="soft">${[formOf(payload, film.name), bytes(film.bytes ?? 0)].join(" · ")}</p>
       ${noteSentences(film.notes).map((text) => html`<p class="notice">${text}</p>`)}
       <div class="row">
         <a class="button" href=${`/media/${film.job}/video.mp4?download`} download><${Glyph} name="down" /> Download</a>
         <button type="button" disabled=${!payload} onClick=${place}>Open the place</button>
         <button type="button" disabled=${!payload} onClick=${again}>Same again with …</button>
-        <button type="button" disabled=${!details?.kept} aria-expanded=${recolouring} title=${details?.kept ? "" : "Only films that keep their strips can be recoloured: choose shared sampling, and keep, when ordering"} onClick=${() => setRecolouring(!recolouring)}>
-          Recolour
-        </button>
+        ${details?.kept && html`<button type="button" aria-expanded=${recolouring} onClick=${() => setRecolouring(!recolouring)}>Recolour</button>`}
         <${Actions} job=${film} live=${live} after=${(name) => name === "delete" && close()} />
       </div>
+      ${details && !details.kept && html`<p class="soft"><small>Other colours: “Same again with …” renders it anew. A film of shared sampling that keeps what recolouring needs has them in seconds.</small></p>`}
       ${recolouring && html`<${Recolour} film=${film} payload=${payload} live=${live} explorer=${explorer} />`}
     </div>
   <//>`;
-}
-
-/** A payload as the order form holds it. */
-function formerFilm(payload) {
-  return {
-    width: payload.frame_width,
-    height: payload.frame_height,
-    fps: String(payload.fps),
-    start: String(payload.start_delta),
-    seconds: payload.num_frames / (framesPerSecond(String(payload.fps)) ?? 30),
-    sampling: payload.sampling,
-    supersampling: payload.supersampling,
-    easing: Number(payload.easing),
-    rotation: payload.rotation,
-    keep: payload.keep_strips,
-    look: { ...lookOf(payload), maxiter: payload.maxiter },
-    kept: unseen(payload),
-    path: pathOf(payload),
-  };
 }
 
 /** Another look for the same strips, with a preview made in the page. */
@@ -82,6 +62,7 @@ function Recolour({ film, payload, live, explorer }) {
     try {
       const job = await post(`/api/jobs/${film.job}/recolour`, changed);
       live.learn(job);
+      live.own.add(job.job);
       tell("The recoloured film is ordered. It takes seconds: nothing is iterated again.");
       location.hash = `#jobs/${job.job}`;
     } catch (error) {
@@ -92,7 +73,9 @@ function Recolour({ film, payload, live, explorer }) {
     <${KeyFrames} explorer=${explorer} film=${preview} />
     <div class="choices">
       <${LookFields} facts=${explorer.facts} look=${look} set=${(fields) => setLook({ ...look, ...fields })} group="recolour" />
-      <button type="button" class="primary" disabled=${!Object.keys(changed).length} onClick=${order}>Order it in this look</button>
+      <div class="sticky">
+        <button type="button" class="primary grow" disabled=${!Object.keys(changed).length} onClick=${order}>Order it in this look</button>
+      </div>
     </div>
   </section>`;
 }

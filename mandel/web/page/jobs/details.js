@@ -31,18 +31,19 @@ export function useDetails(job, wanted = true, refresh = 0) {
   return details;
 }
 
-/** A job by its zoom: "2.5 → 1e-30". */
-export function titleOf(payload) {
+/** A job by its name, or by its zoom: "2.5 → 1e-30". */
+export function titleOf(payload, name) {
+  if (name) return name;
   if (!payload) return "…";
   const extents = [payload.start_delta, payload.end_delta].map((delta) => powerText(log2Of(parseDecimal(String(delta))), 3));
   return `${extents[0]} → ${extents[1]}`;
 }
 
-/** A film's form: "1920 × 1080 · 0:20 · dusk". */
-export function formOf(payload) {
+/** A film's form: "1920 × 1080 · 0:20 · dusk"; of a film with a name its zoom as well. */
+export function formOf(payload, name) {
   if (!payload) return "";
   const rate = framesPerSecond(String(payload.fps));
-  const parts = [`${payload.frame_width} × ${payload.frame_height}`, rate && playtime(payload.num_frames / rate), payload.palette];
+  const parts = [name && titleOf(payload), `${payload.frame_width} × ${payload.frame_height}`, rate && playtime(payload.num_frames / rate), payload.palette];
   if (payload.supersampling > 1) parts.push(`${payload.supersampling}×${payload.supersampling} samples`);
   if (payload.sampling === "shared") parts.push("shared");
   return parts.filter(Boolean).join(" · ");

@@ -20,13 +20,13 @@ export function JobRow({ job, live, named }) {
     return () => observer.disconnect();
   }, []);
   const details = useDetails(job, seen || named, open && LIVE.includes(job.state) ? job.segments : 0);
-  return html`<li ref=${row} class="job" aria-label=${`${titleOf(details?.payload)}, ${job.state}`}>
+  return html`<li ref=${row} class="job" aria-label=${`${titleOf(details?.payload, job.name)}, ${job.state}`}>
     <${LastPicture} job=${job} />
     <div class="middle">
       <div class="row">
         <span class=${`state ${job.state}`}>${job.state}</span>
-        <strong class="cut">${titleOf(details?.payload)}</strong>
-        <span class="soft">${formOf(details?.payload)}</span>
+        <strong class="cut">${titleOf(details?.payload, job.name)}</strong>
+        <span class="soft">${formOf(details?.payload, job.name)}</span>
       </div>
       ${job.state !== "done" && html`<${Progress} job=${job} />`}
       <${Standing} job=${job} />
@@ -88,7 +88,10 @@ function left([least, most]) {
 }
 
 function Failure({ error }) {
-  return html`<p class="notice bad"><strong>${error.code}</strong> ${error.message}</p>`;
+  return html`<p class="notice bad">
+    <strong>${error.code}</strong> ${error.message}
+    <br /><span class="soft">“Try again” goes on from what is stored. If it fails again, what the head printed says more.</span>
+  </p>`;
 }
 
 function Details({ job, details, live }) {
@@ -113,7 +116,7 @@ function Details({ job, details, live }) {
     ${nodes &&
     Object.keys(nodes).length > 0 &&
     html`<div>
-      <h3>Machines</h3>
+      <h2 class="minor">Machines</h2>
       <div class="machines">
         ${Object.entries(nodes).map(
           ([node, frames]) => html`

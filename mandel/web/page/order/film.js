@@ -1,6 +1,6 @@
 // From the order form's choices to a payload, and what can be said of it before it is sent. No screen here.
 
-import { FIELDS } from "../explore/look.js";
+import { FIELDS, lookOf } from "../explore/look.js";
 import { log2Of, parseDecimal } from "../numbers/decimal.js";
 
 export const SIZES = [
@@ -33,7 +33,7 @@ const SHORTEST = 5;
 const SHOWN = new Set(["point", "start_delta", "end_delta", "num_frames", "frame_width", "frame_height", "fps",
   "maxiter", "supersampling", "sampling", "path", "easing", "rotation", "keep_strips", "look", ...FIELDS]);
 
-export const unseen = (payload) => Object.fromEntries(Object.entries(payload).filter(([name]) => !SHOWN.has(name)));
+const unseen = (payload) => Object.fromEntries(Object.entries(payload).filter(([name]) => !SHOWN.has(name)));
 
 export const octaves = (film) => {
   const [start, end] = [film.start, film.end].map((text) => {
@@ -106,9 +106,28 @@ function stopsOf(path) {
 }
 
 /** The stops of a payload as a form has them; null if it has none. */
-export function pathOf({ path }) {
+function pathOf({ path }) {
   if (!path?.length) return null;
   return path.map(({ point, delta, ...others }) => ({ ...others, re: point.split(",")[0], im: point.split(",")[1], extent: delta }));
+}
+
+/** A payload, with all its fields, as the order form has it. */
+export function formerFilm(payload) {
+  return {
+    width: payload.frame_width,
+    height: payload.frame_height,
+    fps: String(payload.fps),
+    start: String(payload.start_delta),
+    seconds: payload.num_frames / (framesPerSecond(String(payload.fps)) ?? 30),
+    sampling: payload.sampling,
+    supersampling: payload.supersampling,
+    easing: Number(payload.easing),
+    rotation: payload.rotation,
+    keep: payload.keep_strips,
+    look: { ...lookOf(payload), maxiter: payload.maxiter },
+    kept: unseen(payload),
+    path: pathOf(payload),
+  };
 }
 
 /** What a person should know before paying, as sentences. `sample` is {inside, least, most} of the last view, or null. */

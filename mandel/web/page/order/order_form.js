@@ -28,6 +28,7 @@ export function OrderForm({ explorer, live, place, former, close }) {
   const known = new Set(explorer.facts.fields.map((field) => field.name));
   const look = useStore(explorer.look);
   const [film, setFilm] = useState(() => filmTo(place.text(), look, { ...draft(), ...former }));
+  const [name, setName] = useState("");
   const [sending, setSending] = useState(false);
   const sample = useSample(explorer, place);
   const payload = payloadOf(film, known);
@@ -39,9 +40,10 @@ export function OrderForm({ explorer, live, place, former, close }) {
   const order = async () => {
     setSending(true);
     try {
-      const job = await post("/api/jobs", payload);
+      const job = await post("/api/jobs", name.trim() ? { ...payload, name: name.trim() } : payload);
       localStorage.setItem(DRAFT, JSON.stringify(film, REMEMBERED));
       live.learn(job);
+      live.own.add(job.job);
       tell(checked?.state === "done" ? "This very film is there already." : "The film is ordered.");
       location.hash = checked?.state === "done" ? `#films/${job.job}` : `#jobs/${job.job}`;
     } catch (error) {
@@ -63,6 +65,9 @@ export function OrderForm({ explorer, live, place, former, close }) {
     <${Size} film=${film} set=${set} field=${field} />
     ${!film.path && html`<${Length} film=${film} set=${set} depth=${depth} field=${field} />`}
     <${Sampling} film=${film} set=${set} field=${field} />
+    <label>Name, if it is to have one
+      <input value=${name} maxlength="64" ...${field("name")} onInput=${(event) => setName(event.target.value)} />
+    </label>
     <details>
       <summary>Look</summary>
       <${LookFields} facts=${explorer.facts} look=${film.look} set=${(fields) => set({ look: { ...film.look, ...fields } })} group="film" />
@@ -119,11 +124,11 @@ function Length({ film, set, depth, field }) {
 }
 
 function Sampling({ film, set, field }) {
-  return html`<div class="pairs">
+  return html`<div class="pairs uneven">
     <label>Sampling
       <select ...${field("sampling")} onChange=${(event) => set({ sampling: event.target.value })}>
-        <option value="exact" selected=${film.sampling === "exact"}>exact: each frame on its own</option>
-        <option value="shared" selected=${film.sampling === "shared"}>shared: far fewer samples</option>
+        <option value="exact" selected=${film.sampling === "exact"}>exact: costs more</option>
+        <option value="shared" selected=${film.sampling === "shared"}>shared: far cheaper</option>
       </select>
     </label>
     ${film.sampling === "exact"

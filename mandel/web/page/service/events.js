@@ -6,10 +6,14 @@ import { Store } from "./store.js";
 const RETRY_MS = 2000;
 const SILENCE_MS = 40_000; // the head says something every 15 s
 
+/** Whether the renderer is not ready yet: no tile and no frame comes before. */
+export const isStarting = (service) => Boolean(service?.driver?.state) && service.driver.state !== "ready";
+
 export class Live {
   jobs = new Store(new Map()); // id -> job
   service = new Store(null);
   connected = new Store(true);
+  own = new Set(); // ids of the jobs that were ordered on this page
   #source = null;
   #last = "";
   #watchdog = 0;

@@ -3,10 +3,11 @@
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { isPlace } from "../explore/explorer.js";
 import { ExplorePage } from "../explore/explore_page.js";
+import { isStarting } from "../service/events.js";
 import { useStore } from "../service/store.js";
 import { Sign } from "./icons.js";
 import { lazy } from "./lazy.js";
-import { announce, Notices } from "./notices.js";
+import { announce, Notices, tell } from "./notices.js";
 
 const FilmsPage = lazy(() => import("../films/films_page.js"), "FilmsPage");
 const JobsPage = lazy(() => import("../jobs/jobs_page.js"), "JobsPage");
@@ -30,9 +31,11 @@ export function App({ explorer, live }) {
     document.title = `${TITLES[page]} · Mandel`;
   }, [page]);
   useEndings(live);
+  const connected = useStore(live.connected);
   const leave = () => (location.hash = "#films");
   return html`
     <${Bar} page=${page} explorer=${explorer} live=${live} />
+    ${!connected && page !== "explore" && html`<p class="banner">The service is not reached. What is shown may be old; the page tries again by itself.</p>`}
     <main>
       <${ExplorePage} explorer=${explorer} live=${live} shown=${page === "explore"} />
       ${page === "jobs" && html`<${JobsPage} live=${live} id=${id} />`}
@@ -69,14 +72,13 @@ const HEALTH = {
 function Health({ live }) {
   const connected = useStore(live.connected);
   const service = useStore(live.service);
-  const driver = service?.driver;
-  const state = !connected ? "lost" : driver && driver.state && driver.state !== "ready" ? "starting" : "ready";
+  const state = !connected ? "lost" : isStarting(service) ? "starting" : "ready";
   const [kind, words] = HEALTH[state];
-  const reason = driver?.error?.message ?? words;
+  const reason = service?.driver?.error?.message ?? words;
   return html`<div class=${`health ${kind}`} role="status" title=${reason}><span>${words}</span></div>`;
 }
 
-/** Tells screen readers, and everybody on another page, when a job has ended. */
+/** Tells screen readers when a job has ended; everybody, of a film that was ordered here. */
 function useEndings(live) {
   useEffect(() => {
     let before = live.jobs.value;
@@ -84,7 +86,10 @@ function useEndings(live) {
       for (const [id, job] of jobs) {
         const was = before.get(id)?.state;
         if (was && was !== job.state && ["done", "failed"].includes(job.state)) {
-          announce(job.state === "done" ? "A film is finished." : "A job has failed.");
+          const sentence = job.state === "done" ? "A film is finished." : "A job has failed.";
+          if (!live.own.has(id)) announce(sentence);
+          else if (job.state === "done") tell("Your film is finished.", { href: `#films/${id}`, label: "Play it" });
+          else tell("Your film has failed.", { href: `#jobs/${id}`, label: "See why" });
         }
       }
       before = jobs;

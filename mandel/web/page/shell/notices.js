@@ -1,19 +1,22 @@
 // What the page says to everybody: a line at the foot for a moment, and a live region for screen readers.
 
-import { html } from "../vendor/htm-preact-3.1.1.mjs";
+import { html, useEffect, useRef } from "../vendor/htm-preact-3.1.1.mjs";
 import { Store, useStore } from "../service/store.js";
+import { IconButton } from "./icons.js";
 
 const SHOWN_MS = 5000;
-const shown = new Store("");
+const shown = new Store(null); // {sentence, link}
 const spoken = new Store("");
 let timer = 0;
 
-/** Shows a sentence at the foot of the page; screen readers hear it too. */
-export function tell(sentence) {
-  shown.set(sentence);
+/** Shows a sentence at the foot of the page; one with a link, {href, label}, stays. Screen readers hear it too. */
+export function tell(sentence, link = null) {
+  shown.set({ sentence, link });
   clearTimeout(timer);
-  timer = setTimeout(() => shown.set(""), SHOWN_MS);
+  if (!link) timer = setTimeout(close, SHOWN_MS);
 }
+
+const close = () => shown.set(null);
 
 /** Says a sentence to screen readers alone. */
 export function announce(sentence) {
@@ -21,8 +24,19 @@ export function announce(sentence) {
 }
 
 export function Notices() {
+  const toast = useRef(null);
+  const notice = useStore(shown);
+  useEffect(() => {
+    // Dialogs lie above everything else; so does what is shown after them.
+    toast.current.hidePopover?.();
+    if (notice) toast.current.showPopover?.();
+  }, [notice]);
+  const { sentence, link } = notice ?? {};
   return html`
-    <div class="toast" role="status">${useStore(shown)}</div>
+    <div ref=${toast} class="toast" role="status" popover="manual">
+      ${sentence}${link &&
+      html` <a href=${link.href} onClick=${close}>${link.label}</a> <${IconButton} glyph="close" name="Close" onClick=${close} />`}
+    </div>
     <div class="off-screen" role="status">${useStore(spoken)}</div>
   `;
 }
