@@ -29,9 +29,9 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 #define QUICK (WIDTH > 1 && !DEEP)
 #define MOST_QUICK 16
 #define BEYOND (16 << REACH_BITS)  // 2^8 in |z|
-// Whether the leader's dz/dc may soon have grown enough.
-#define SOON (NORM(LANE_D(dx, leader), LANE_D(dy, leader)) * SOON_GROWTH >= LANE_D(enough, leader))
-#define SOON_GROWTH 0x1p10
+// Whether some lane's dz/dc will soon have grown enough: a long go would have to be taken again.
+#define SOON ANY(active & (NORM(dx, dy) * SOON_GROWTH >= enough))
+#define SOON_GROWTH 0x1p4
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // 2 z + w. Many lanes share z, so that CPUs need no multiplication; GPUs have one instruction for all of it.
@@ -429,7 +429,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     if (budget < 0) break;
 #endif
                     const double size = NORM(LANE_D(x, leader), LANE_D(y, leader));
-                    if (SOON || ROUGH_LOG(size) - BEYOND <= reach[first_block((m - 1) >> LOW, tops)]) break;
+                    if (ROUGH_LOG(size) - BEYOND <= reach[first_block((m - 1) >> LOW, tops)]) break;
                     through = false;
                 }
                 if (through) break;
