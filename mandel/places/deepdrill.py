@@ -9,8 +9,11 @@ from mandel.places.numbers import SCALES, decimal, scale, whole
 from mandel.places.place import Found, Place
 
 PROGRAM = "DeepDrill"
+# Fraktaler 3 has tables of the first names, too, but others besides.
 LOOKS_LIKE = re.compile(
-    r"^[ \t]*+\[[ \t]*+(?:location|map|image|video|palette)[ \t]*+\]", re.IGNORECASE | re.MULTILINE
+    r"\A(?![\s\S]*^[ \t]*+\[\[?[ \t]*+(?:bailout|formula|reference|transform)[ \t]*+\])"
+    r"[\s\S]*?^[ \t]*+\[[ \t]*+(?:location|map|image|video|palette)[ \t]*+\]",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -18,7 +21,7 @@ def read(text: str, entry: str | None) -> Found:
     """The place. Its palettes are pictures, which are not read."""
     section, known = "", {}
     for line in text.split("\n"):
-        bare = re.sub(r"\s+", "", line.partition("#")[0])
+        bare = re.sub(r"\s+", "", re.split("[#;]", line, maxsplit=1)[0])
         if bare.startswith("[") and bare.endswith("]"):
             section = bare[1:-1].lower()
         elif "=" in bare:

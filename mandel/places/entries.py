@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mandel.places.text import FileError
 
-LOOKS_LIKE = re.compile(r"^(?![ \t]*+[;{\[\"(])[^\n{}:=\"]*+\{", re.MULTILINE)
+LOOKS_LIKE = re.compile(r"^(?![ \t]*+[;{\[\"(\n])[^\n{}:=\"]*+(?:\n[ \t]*+)?\{", re.MULTILINE)
 
 _PIECE = re.compile(r'"[^"\n]*+"|[{}]')
 _COMMENT = re.compile(r'"[^"\n]*+"|;')

@@ -34,6 +34,8 @@ _SQUARE = Decimal("0.02")  # pixels that are square but for so much
 _SIZE = 256
 _UNSET = (40, 40, 40)  # what Fractint gives to colours that a set leaves out
 _DIGITS = {c: i for i, c in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_`abcdefghijklmnopqrstuvwxyz")}
+# Entries that Fractint writes beside the sets that use them: formulas, iterated function systems, L-systems.
+_NO_SETS = ("frm:", "ifs:", "l:")
 # What draws something else than the escape time of z^2 + c, where it is not 0 or off.
 _LOOKS = (
     "inside", "outside", "logmap", "biomorph", "decomp", "distest", "potential", "bailoutest", "ranges", "fillcolor",
@@ -43,7 +45,9 @@ _LOOKS = (
 
 def read_parameters(text: str, entry: str | None) -> Found:
     """The place and the colours of one entry: the one that is named, else the first Mandelbrot set of the file."""
-    found = entries(text)
+    found = [it for it in entries(text) if not it.name.lower().startswith(_NO_SETS)]
+    if not found:
+        raise FileError("it has formulas alone, no parameter set")
     ours = (it for it in found if not _refused(_values(it)))
     taken = named(found, entry) if entry else next(ours, found[0])
     values = _values(taken)

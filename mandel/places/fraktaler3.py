@@ -6,13 +6,14 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from mandel.places.numbers import SCALES, decimal, degrees, is_zero, scale, whole
+from mandel.places.numbers import SCALES, decimal, degrees, is_two, is_zero, scale, whole
 from mandel.places.place import Found, Place
 from mandel.places.toml_text import parsed, table
 
 PROGRAM = "Fraktaler 3"
 LOOKS_LIKE = re.compile(
-    r"^[ \t]*+(?:program\s*=\s*[\"']fraktaler-3|(?:location|reference|bailout|formula)\s*\.\s*\w+\s*=|"
+    r"^[ \t]*+(?:program[ \t]*+=[ \t]*+[\"']fraktaler-3|[\"']?(?:location|reference|bailout|formula)[\"']?[ \t]*+"
+    r"(?:\.[ \t]*+[\"']?\w++[\"']?[ \t]*+=|=[ \t]*+[\[{])|"
     r"\[[ \t]*+(?:location|reference|bailout)[ \t]*+\]|\[\[[ \t]*+formula[ \t]*+\]\])",
     re.MULTILINE,
 )
@@ -45,7 +46,7 @@ def _refused(values: dict[str, Any]) -> str:
             return "its formula is not understood"
         if changed := [name for name in _CHANGES if formula.get(name) not in (None, False)]:
             return f"its formula is z^2 + c with {', '.join(changed)}"
-        if str(formula.get("power", 2)) != "2":
+        if not is_two(formula.get("power", 2)):
             return f"its formula is z^{str(formula['power'])[:20]} + c"
         if formula.get("opcodes") not in (None, "", "sqr add"):
             return f"its formula is {str(formula['opcodes'])[:60]!r}"

@@ -17,6 +17,7 @@ PALETTE = re.compile(r"\AGIMP Palette\b")
 _HALF = math.log(0.5)
 _STEPS = 8  # of a segment that is no straight line between its ends
 _LINEAR, _CURVED, _SINE, _GROWING, _SHRINKING, _STEP = range(6)
+_HEADER = re.compile(r"#|[A-Za-z]\w*+:")  # a comment, or such as Columns: and Channels:
 
 
 def read_gradient(text: str, entry: str | None) -> Found:
@@ -120,6 +121,6 @@ def _named(text: str) -> tuple[str, list[str]]:
         bare = line.strip()
         if bare.startswith("Name:"):
             name = bare[5:].strip()[:80]
-        elif bare and not bare.startswith(("#", "Columns:")):
+        elif bare and not _HEADER.match(bare):
             lines.append(bare)
     return name, lines

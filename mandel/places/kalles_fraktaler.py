@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from mandel.places.numbers import SCALES, decimal, degrees, is_zero, scale, whole
+from mandel.places.numbers import SCALES, decimal, degrees, is_two, is_zero, scale, whole
 from mandel.places.palette import Palette, Rgb, evenly
 from mandel.places.place import Found, Place
 from mandel.places.text import FileError
@@ -16,6 +16,7 @@ LOOKS_LIKE = re.compile(
 )
 
 _LINE = re.compile(r"\s*([a-z]\w*)\s*[:=](.*)", re.IGNORECASE)
+_COMMENT = re.compile(r"\s[;#]")  # as people put behind a number
 _TYPES = ("Mandelbrot", "Burning Ship", "Buffalo", "Celtic", "Mandelbar", "Mandelbar Celtic")
 _METHODS = {
     "0": "linear",
@@ -32,7 +33,7 @@ def read(text: str, entry: str | None) -> Found:
     known = {}
     for line in text.split("\n"):
         if not line.lstrip().startswith((";", "#")) and (match := _LINE.fullmatch(line)):
-            known[match[1].lower()] = match[2].strip()
+            known[match[1].lower()] = _COMMENT.split(match[2])[0].strip()
     if "size" in known and "location" in known:
         raise FileError(
             "it is a file of Imagina, which is not read: its numbers are hexadecimal; save the place as KFR"
@@ -68,7 +69,7 @@ def _refused(known: dict[str, str]) -> str:
     if kind and not is_zero(kind):
         name = _TYPES[int(kind)] if kind.isdecimal() and int(kind[:9]) < len(_TYPES) else ""
         return f"its formula is FractalType {kind[:20]}" + (f", {name}" if name else "")
-    if power and power != "2":
+    if power and not is_two(power):
         return f"its formula is z^{power[:20]} + c"
     if known.get("usehybridformula", "0") not in ("", "0"):
         return "its formula is a hybrid (UseHybridFormula: 1)"

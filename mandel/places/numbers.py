@@ -83,6 +83,12 @@ def is_zero(text: object) -> bool:
     return value is not None and not value.digits
 
 
+def is_two(text: object) -> bool:
+    """Whether a text is a number, and 2, such as 2.000000."""
+    value = exact(re.sub(r"\s+", "", str(text)).removeprefix("+"))
+    return value is not None and value.text() == "2"
+
+
 def text_of(value: Decimal) -> str:
     """A decimal text of all the value's digits, without zeros at its end."""
     found = exact(str(value))

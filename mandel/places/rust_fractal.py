@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from mandel.places.numbers import SCALES, decimal, degrees, scale, whole
+from mandel.places.numbers import SCALES, decimal, degrees, is_two, scale, whole
 from mandel.places.palette import MOST_COLOURS, Palette, Rgb, evenly
 from mandel.places.place import Found, Place
 from mandel.places.text import FileError
@@ -15,7 +15,8 @@ from mandel.places.toml_text import parsed
 PROGRAM = "rust-fractal"
 # Before any table.
 LOOKS_LIKE = re.compile(
-    r"\A(?:(?![ \t]*+\[)(?!(?:real|imag|zoom|palette)\b)[^\n]*+\n)*+(?:real|imag|zoom|palette)[ \t]*+="
+    r"\A(?:(?![ \t]*+\[)(?![ \t]*+[\"']?(?:real|imag|zoom|palette)\b)[^\n]*+\n)*+"
+    r"[ \t]*+[\"']?(?:real|imag|zoom|palette)[\"']?[ \t]*+="
 )
 
 _MEANT = {"real", "imag", "zoom", "iterations", "rotate", "palette", "fractal_type", "fractal_power"}
@@ -43,7 +44,7 @@ def _refused(values: dict[str, Any]) -> str:
     kind, power = str(values.get("fractal_type", "mandelbrot")), str(values.get("fractal_power", 2))
     if kind.lower() != "mandelbrot":
         return f"its formula is {kind[:40]}"
-    return "" if power == "2" else f"its formula is z^{power[:20]} + c"
+    return "" if is_two(power) else f"its formula is z^{power[:20]} + c"
 
 
 def _palette(numbers: object) -> Palette | None:

@@ -11,7 +11,8 @@ from mandel.places.text import FileError
 
 PROGRAM = "XaoS"
 LOOKS_LIKE = re.compile(
-    r"^[ \t]*+\([ \t]*+(?:initstate|formula|view|palettecolors|defaultpalette)\b", re.MULTILINE
+    r"^[ \t]*+\([ \t]*+(?:initstate|formula|view|palettecolors|defaultpalette|palette|maxiter|angle|outcoloring)\b",
+    re.MULTILINE,
 )
 
 _COMMAND = re.compile(r"\(\s*+([A-Za-z]++)\b([^()]*+)\)")

@@ -183,3 +183,26 @@ PALETTES = {
     "a.map": MAP,
 }
 ALL = PLACES | PALETTES
+
+# As people edit them, legal all the same. Each shows a picture 0.004 high about RE, IM.
+ODD = {
+    "another order.kfr": f"; mine\r\n\r\nPower: 2.000000\r\nIM:+{IM}\r\n  Re :  {RE}\r\nZoom:1E+3\r\n"
+    "Iterations: 5e2 ; enough\r\n",
+    "exponents.kfr": f"Re: -7.{RE[4:]}e-01\rIm: {IM}\rZoom: 1000.000\rIterations: 500\r",
+    "inline tables.f3.toml": "formula = [ { power = 2 } ]\n"
+    f"location = {{ zoom = 1e3, imag = '{IM}', real = \"{RE}\" }}\n"
+    "bailout = { iterations = 5_00 }\n",
+    "indented tables.f3.toml": "\n  [bailout]\n  iterations = 500\n  [location]\n"
+    f'  real = "{RE}" # re\n  imag = "{IM}"\n'
+    "  zoom = 1000\n[[formula]]\npower = 2.0\nabs_x=false\n",
+    "quoted keys.f3.toml": f"\"location\".real = '{RE}'\n'location'.\"imag\" = '{IM}'\n\"location\".zoom = 1E3\n"
+    "bailout.iterations = 500\n",
+    "indented.ini": f"; a place\n [LOCATION]\n zoom=1e3 ; far\n real={RE} # re\n imag = +{IM}\n depth = 5e2\n",
+    "on one line.xpf": f"(maxiter 500)(formula 'mandel) (view {RE}\n  {IM} 4E-3 .004)",
+    "beside a formula.par": f"frm:Foo {{; a formula\n z=0: z=z*z+pixel }}\n\nDeep\n{{ ; x\n MAXITER=500 ; enough\n"
+    f" CENTER-MAG={RE}/+{IM}/+5.0e+2/1/-720 type=mandel }}\n",
+    "second of two.upr": "Nova {\nfractal:\nmapping:\n center=0/0 magn=1\n"
+    'formula:\n filename="Standard.ufm" entry="Nova"\n}\n'
+    f'Second [one] {{\nfractal:\n title="say \\"hi\\""\nmapping:\n center={RE}/{IM} magn=7.5E2 angle=360\nformula:\n'
+    ' entry="MANDELBROT" filename="STANDARD.UFM" maxiter=500 p_start=0.0/0.0 p_power=2.0/0.0\n}\n',
+}

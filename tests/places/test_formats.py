@@ -10,7 +10,7 @@ from mandel.errors import RequestError
 from mandel.places.palette import MOST_COLOURS, evenly, ring
 from mandel.places.read import TABLE, found_in
 from mandel.places.report import sentences
-from mandel.places.text import FileError
+from mandel.places.text import FileError, decoded
 from tests.places import samples
 from tests.places.samples import IM, RE
 
@@ -54,6 +54,32 @@ def test_the_place_is_the_one_of_the_file(name):
     (said, *rest) = sentences(found, name, place.delta(9, 9), ("maxiter",))
     assert name in said and found.program in said and "maxiter 500" in said
     assert any("mirror image" in line for line in rest) == place.mirrored
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("name", samples.ODD)
+def test_files_as_people_edit_them(name, encoding):
+    text = (
+        decoded(samples.ODD[name].replace("\r", "").replace("\n", "\r\n").encode(encoding))
+        if ("exponents" not in name)
+        else decoded(samples.ODD[name].encode(encoding))
+    )
+    found = found_in(text, name)
+    place = found.place
+    assert not found.refused and place.maxiter == 500 and place.rotation == "0"
+    assert (Decimal(place.re), Decimal(place.im)) == (Decimal(RE), Decimal(IM))
+    assert Decimal(place.delta(1000, 1000)) == Decimal("0.004")
+    assert found_in(text, "-").place == place
+
+
+def test_a_palette_of_gimp_may_have_more_headers_and_numbers():
+    found = found_in("GIMP Palette\nName: x\nChannels: RGBA\n#\n0 0 0 255 black\n255 0 0 128 red\n", "a.gpl")
+    assert found.palette.colours == found_in("GIMP Palette\n0 0 0\n255 0 0\n", "a.gpl").palette.colours
+
+
+def test_a_file_of_formulas_alone_is_refused():
+    with pytest.raises(FileError, match="no parameter set"):
+        found_in("comment { mine }\nfrm:Foo {\n z=0: z=z*z+pixel }\n", "a.par")
 
 
 def test_xaos_shows_both_sides_of_its_view():

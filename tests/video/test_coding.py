@@ -2,6 +2,7 @@
 
 import itertools
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -277,3 +278,25 @@ def test_a_short_segment_is_found_out(tmp_path):
         with pytest.raises(RenderError):
             joiner.finish()
     assert not (tmp_path / "film.mkv").exists()
+
+
+def test_what_encoding_is_said_to_take_is_what_the_table_has():
+    """CPU seconds a pixel: the mean of the table's dense and calm place."""
+    table = (
+        (Path(__file__).parents[2] / "docs" / "video.md")
+        .read_text()
+        .partition("<!-- made: table film codecs -->")[2]
+    )
+    head, _, *rows = (
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.partition("<!-- made: end -->")[0].splitlines()
+        if line.startswith("|")
+    )
+    taken = [place for place, name in enumerate(head) if name.endswith("CPU s a frame")]
+    assert len(taken) == 2 and all(
+        any(name.startswith(f"{it}: VMAF") for name in head) for it in ("dense", "calm")
+    )
+    found = {(row[0], row[1]): sum(float(row[it]) for it in taken) / 2 / (1920 * 1080) for row in rows}
+    assert found.keys() == {key for key, seconds in coding.SECONDS.items() if seconds}
+    for key, seconds in found.items():
+        assert coding.SECONDS[key] == pytest.approx(seconds, rel=0.05), key
