@@ -20,7 +20,7 @@ from benchmarks.record import ROOT, latest
 from mandel.protocol import control, reply
 from mandel.service.jobs import job
 
-PAGES = ("design.md", "benchmarks.md", "sampling.md", "video.md")
+PAGES = ("design.md", "benchmarks.md", "colour.md", "sampling.md", "video.md")
 IMAGES = ROOT / "docs" / "images"
 _BLOCK = re.compile(r"(<!-- made: (?!end)(.+?) -->\n).*?(<!-- made: end -->)", re.DOTALL)
 
