@@ -154,7 +154,7 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *_CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
-        if _names_a_payload(args) or payload_file.changes(args):
+        if _names_a_payload(args) or args.estimate or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")
         job = getattr(args, op)
         return op, {"op": op} | ({} if op == "list" or job is _SERVICE else {"job": job}), []
@@ -163,14 +163,10 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         if _names_a_payload(args):
             raise RequestError(
                 "BAD_OPTION",
-                "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview, "
-                "--estimate",
+                "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview",
             )
-        return (
-            operation.RECOLOUR,
-            {"op": operation.RECOLOUR, "job": args.recolour} | payload_file.changes(args) | beside,
-            [],
-        )
+        op = operation.ESTIMATE if args.estimate else operation.RECOLOUR
+        return op, {"op": op, "job": args.recolour} | payload_file.changes(args) | beside, []
     if args.again is not None:
         if args.payload:
             raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
@@ -215,7 +211,7 @@ def _frames_coding(args: argparse.Namespace) -> JsonObject:
 def _names_a_payload(args: argparse.Namespace) -> bool:
     """Whether options say what to render, or what to make of it."""
     given = args.payload, args.again, args.frames, args.preview
-    return args.estimate or any(value is not None for value in given)
+    return any(value is not None for value in given)
 
 
 def _beside(args: argparse.Namespace) -> JsonObject:

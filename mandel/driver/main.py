@@ -106,23 +106,15 @@ def _unreadable(job: str, error: Exception) -> control.Failed:
 def _job_run(order: control.Render | control.Estimate) -> JobRun:
     """The job of an order. Raises MandelError, and what reading a payload of another version may raise."""
     payload = Payload.from_canonical(order.payload)
-    if isinstance(order, control.Estimate):
-        cache = Cache(Path(order.cache)) if order.cache is not None else None
-        return JobRun(order.job, payload, Path(), {}, cache=cache, client=order.client, estimated=True)
     source = Payload.from_canonical(order.source) if order.source is not None else None
-    tmp = Path(order.tmp)
-    strips = {strip.strip: (strip.path, strip.base, strip.bytes, strip.sha256) for strip in order.strips}
-    return JobRun(
-        order.job,
-        payload,
-        tmp,
-        {segment.index: Path(segment.path) for segment in order.segments},
-        order.priority,
-        Cache(Path(order.cache)) if order.cache is not None else None,
-        order.client,
-        StripFiles(order.job, tmp, strips, payload.keep_strips or source is not None),
-        source,
-    )
+    cache = Cache(Path(order.cache)) if order.cache is not None else None
+    tmp = Path(order.tmp) if isinstance(order, control.Render) else Path()
+    found = {strip.strip: (strip.path, strip.base, strip.bytes, strip.sha256) for strip in order.strips}
+    strips = StripFiles(order.job, tmp, found, payload.keep_strips or source is not None)
+    if isinstance(order, control.Estimate):
+        return JobRun(order.job, payload, tmp, {}, 0, cache, order.client, strips, source, estimated=True)
+    finished = {segment.index: Path(segment.path) for segment in order.segments}
+    return JobRun(order.job, payload, tmp, finished, order.priority, cache, order.client, strips, source)
 
 
 def _obey(

@@ -279,10 +279,13 @@ class Render(JobOrder):
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(JobOrder):
-    """Find out what `payload` would take; `job` is a name for it that no job has. `estimated` or `failed` answers."""
+    """Find out what `payload` would take; `job` is a name for it that no job has. `estimated` or `failed` answers.
+    `source` and `strips` are as of `render`."""
 
     payload: Payload
     cache: FilePath | None = None
+    source: Payload | None = None
+    strips: Annotated[list[StripFile], _records(StripFile)]
     client: LongText = ""
 
 

@@ -155,7 +155,9 @@ def request(value: object, admit: Callable[[str | None], None] = anybody) -> Req
         raise RequestError(
             "UNKNOWN_VALUE", f"op {op[:60]!r} is not one of {', '.join(TABLE)}", field="op", limit=list(TABLE)
         )
-    row, priority, client = TABLE[op], None, ""
+    # What is estimated of a job is another video of its strips.
+    recolours = op == RECOLOUR or (op == ESTIMATE and "job" in fields)
+    row, priority, client = TABLE[RECOLOUR if recolours else op], None, ""
     name: str | None = None
     if op in (RENDER, RECOLOUR, ESTIMATE):
         priority = _priority(fields.pop(PRIORITY)) if PRIORITY in fields else None
@@ -167,7 +169,7 @@ def request(value: object, admit: Callable[[str | None], None] = anybody) -> Req
         if field not in row.required + row.optional:
             raise (
                 _not_recoloured(field)
-                if op == RECOLOUR
+                if recolours
                 else unknown_field(field, ("op", "token", *row.required, *row.optional))
             )
     for field in row.required:

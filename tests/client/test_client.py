@@ -320,7 +320,11 @@ def test_an_estimate_is_asked_for_and_shown(capsys):
     writer = ReplyWriter()
     with answering(writer.result(told), read=json.loads) as (port, requests):
         assert run(port, "--estimate", "--fps", "30", "--client", "me") == main.OK
-    assert requests == [{"op": "estimate", "fps": 30, "client": "me"}]
+        assert run(port, "--recolour", JOB, "--estimate", "--palette", "ember", "--client", "me") == main.OK
+    assert requests == [
+        {"op": "estimate", "fps": 30, "client": "me"},
+        {"op": "estimate", "job": JOB, "palette": "ember", "client": "me"},
+    ]
     assert capsys.readouterr().out.startswith(
         "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots"
     )
@@ -349,7 +353,8 @@ def test_nobody_there(capsys):
         (("--set", "=1"), "FIELD=VALUE"),
         (("--frames", "new", "-o", "a.mp4"), "go into mov and mkv, not mp4"),
         (("--list", "--estimate"), "--list takes no payload"),
-        (("--recolour", JOB, "--estimate"), "no PAYLOAD"),
+        (("--recolour", JOB, "--preview", "3"), "no PAYLOAD"),
+        (("--cancel", JOB, "--estimate"), "--cancel takes no payload"),
         (("--list", "twice.json"), "--list takes no payload"),
         (("--cancel", JOB, "--fps", "9"), "--cancel takes no"),
         (("--tls-ca", "list.json"), "no PEM certificate"),

@@ -126,6 +126,16 @@ def test_a_job_whose_strips_are_all_there_is_not_measured(kept, tmp_path):
     assert run.work_left.rendering == 0
 
 
+def test_what_is_there_is_not_counted_in_an_estimate(kept, tmp_path):
+    p, strips, _ = kept
+    asked, left = replace(p, palette="ember", mapping="root", keep_strips=False), []
+    for found in (None, dict(list(strips.items())[::2]), strips):
+        files = StripFiles("job", tmp_path, found, keeps=True)
+        run = JobRun("j" * 64, asked, tmp_path, {}, strips=files, source=p, estimated=True)
+        left.append(run.work_left.rendering)
+    assert left[0] > left[1] > left[2] > 0  # frames are resampled in any case
+
+
 LOOKS = [
     {"density": "2.5", "offset": "0.3"},
     {"mapping": "linear", "density": "0.5"},

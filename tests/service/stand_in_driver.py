@@ -185,7 +185,9 @@ def main() -> None:  # noqa: C901, PLR0912, PLR0915
                     works[order.job] = Work(order)
                 case control.Estimate():
                     with open(ORDERS / "estimated", "a") as file:
-                        file.write(f"{order.job}\n")
+                        file.write(
+                            f"{order.job} of {len(order.strips)} strips, source {order.source is not None}\n"
+                        )
                     if ordered("crash"):
                         os._exit(7)
                     if ordered("fail"):

@@ -140,7 +140,7 @@ ORDERS = [
         client="me",
     ),
     control.Render(job=JOB, payload={}, tmp="/DB/tmp/a", segments=[], strips=[]),
-    control.Estimate(job=JOB, payload={"num_frames": 12}, cache="/DB/cache", client="me"),
+    control.Estimate(job=JOB, payload={"num_frames": 12}, cache="/DB/cache", client="me", strips=[]),
     control.Adopted(job=JOB, index=0, path="/DB/jobs/0.h264"),
     control.Change(job=JOB, priority=3, client=""),
     control.Cancel(job=JOB),

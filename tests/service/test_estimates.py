@@ -26,6 +26,15 @@ def test_an_estimate_is_told_and_nothing_is_begun(head):
     assert again["job"] == told["job"] and again["state"] == "done" and job
 
 
+def test_another_video_of_strips_is_estimated_as_made_from_these(head):
+    job = head.ask(**SMALL, sampling="shared", keep_strips=True).last["job"]
+    assert head.ask(op="estimate", job=job, palette="ember").last["frames"] == SMALL["num_frames"]
+    assert [line.partition(" of ")[2] for line in head.lines("estimated")] == ["0 strips, source True"]
+    assert head.ask(op="estimate", job=job, maxiter=5).last["code"] == "UNKNOWN_FIELD"
+    plain = head.ask(**SMALL).last["job"]
+    assert head.ask(op="estimate", job=plain, palette="ember").last["code"] == "NO_STRIPS"
+
+
 def test_the_same_mistakes_are_refused(head):
     assert head.ask(op="estimate", num_frames=0).last["field"] == "num_frames"
     assert head.ask(op="estimate", num_framse=3).last["code"] == "UNKNOWN_FIELD"

@@ -8,6 +8,7 @@ from functools import partial
 from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload, parse
 from mandel.payload.recolour import recoloured
+from mandel.protocol import control
 from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
 from mandel.service.jobs import capacity, strips
 from mandel.service.jobs.job import Job
@@ -21,7 +22,7 @@ class Operations:
     Args:
         limits: the most that a payload may ask for.
         cluster: what the driver told of its cluster.
-        ask: what a payload would take, for a client, until it has left; blocks.
+        ask: what a payload would take, for a client, until it has left, of strips that are there; blocks.
     """
 
     def __init__(
@@ -29,7 +30,9 @@ class Operations:
         registry: Registry,
         limits: PayloadLimits,
         cluster: Callable[[], JsonObject],
-        ask: Callable[[Payload, str, Callable[[], bool]], JsonObject],
+        ask: Callable[
+            [Payload, str, Callable[[], bool], tuple[Payload, list[control.StripFile]] | None], JsonObject
+        ],
     ):
         self._registry, self._limits, self._cluster, self._ask = registry, limits, cluster, ask
 
@@ -46,16 +49,20 @@ class Operations:
         if asked.op == RENDER:
             wanted = self.checked(asked)
         else:
-            found = self._found(registry.find(self._resolved(asked)))
             if asked.op != RECOLOUR:
-                return found
-            changes = {name: value for name, value in asked.fields.items() if name != "job"}
-            map_of = registry.find(found.source or found.id) or found
-            strips.check_kept(found, map_of)
-            wanted = recoloured(found.payload, map_of.payload, map_of.id, changes, self._limits)
+                return self._found(registry.find(self._resolved(asked)))
+            wanted, map_of = self._recoloured(asked)
             source = map_of.id
             registry.store.touch(source)
         return registry.ask(wanted, asked.priority, _account(asked, address), source, asked.name)
+
+    def _recoloured(self, asked: Request) -> tuple[Payload, Job]:
+        """The payload of another video of a job's strips, and the job whose they are."""
+        found = self._found(self._registry.find(self._resolved(asked)))
+        changes = {name: value for name, value in asked.fields.items() if name != "job"}
+        map_of = self._registry.find(found.source or found.id) or found
+        strips.check_kept(found, map_of)
+        return recoloured(found.payload, map_of.payload, map_of.id, changes, self._limits), map_of
 
     def checked(self, asked: Request) -> Payload:
         """The payload of a ``render`` request, if this service and its cluster can make it."""
@@ -65,13 +72,19 @@ class Operations:
         return wanted
 
     def estimate(self, asked: Request, address: str, has_left: Callable[[], bool]) -> JsonObject:
-        """What a payload would take, and the state of its job if there is one already. Blocks.
+        """What a payload, or another video of a ``job``'s strips, would take; and the state of its job if there is
+        one already. Blocks.
 
         Args:
             has_left: whether who asked waits no longer.
         """
-        wanted = self.checked(asked)
-        return self.outline(wanted) | self._ask(wanted, _account(asked, address), has_left)
+        kept = None
+        if "job" in asked.fields:
+            wanted, source = self._recoloured(asked)
+            kept = source.payload, strips.files(source.id, self._registry.store)
+        else:
+            wanted = self.checked(asked)
+        return self.outline(wanted) | self._ask(wanted, _account(asked, address), has_left, kept)
 
     def outline(self, wanted: Payload) -> JsonObject:
         """What a payload would be, and the state of its job if there is one already."""

@@ -27,11 +27,15 @@ def order(job: Job, store: Store) -> tuple[JsonObject | None, list[control.Strip
     source = store.get(job.source) if job.source else None
     if source is None:
         job.source = None  # evicted: the job is made as if it had never been
-    files = [
+    return source.payload if source else None, files(job.source or job.id, store)
+
+
+def files(job: str, store: Store) -> list[control.StripFile]:
+    """The strips that a job has in DB/."""
+    return [
         control.StripFile(strip.number, str(strip.path), strip.base, strip.bytes, strip.sha256)
-        for strip in store.strips.of(job.source or job.id)
+        for strip in store.strips.of(job)
     ]
-    return source.payload if source else None, files
 
 
 def made(job: Job, store: Store, event: control.Strip) -> None:

@@ -58,16 +58,23 @@ class Estimates:
         self._blamed: dict[str, _Blame] = {}  # by address
         self._closed = False
 
-    def ask(self, payload: Payload, client: str, has_left: Callable[[], bool]) -> JsonObject:
+    def ask(
+        self,
+        payload: Payload,
+        client: str,
+        has_left: Callable[[], bool],
+        kept: tuple[Payload, list[control.StripFile]] | None = None,
+    ) -> JsonObject:
         """What a payload would take: the fields of ``control.Estimated``, but for the job. Blocks.
 
         Args:
             has_left: whether the client waits no longer. When all have left, the driver stops.
+            kept: the payload whose strips it is to be made from, and these; None for its own, of which none is there.
 
         Raises:
             MandelError: BUSY, NO_ESTIMATE, STOPPING; or why it cannot be rendered.
         """
-        name, asked = self._begin(payload, client)
+        name, asked = self._begin(payload, client, kept)
         deadline = time.monotonic() + _PATIENCE
         try:
             while not has_left():
@@ -82,8 +89,11 @@ class Estimates:
         finally:
             self._leave(name, asked)
 
-    def _begin(self, payload: Payload, client: str) -> tuple[str, _Asked]:
-        job = payload.job_id()
+    def _begin(
+        self, payload: Payload, client: str, kept: tuple[Payload, list[control.StripFile]] | None
+    ) -> tuple[str, _Asked]:
+        source, strips = kept if kept is not None else (None, [])
+        job = payload.job_id() + (f" {source.job_id()}" if source else "")
         with self._lock:
             if self._closed:
                 raise MandelError("STOPPING", "the service is stopping; ask again after its next start")
@@ -96,7 +106,14 @@ class Estimates:
                 found = name, _Asked(job, client)
                 self._waiting[name] = found[1]
                 self._tell(
-                    control.Estimate(job=name, payload=payload.canonical(), cache=self._cache, client=client)
+                    control.Estimate(
+                        job=name,
+                        payload=payload.canonical(),
+                        cache=self._cache,
+                        client=client,
+                        source=source.canonical() if source else None,
+                        strips=strips,
+                    )
                 )
             found[1].askers += 1
             return found
