@@ -320,14 +320,23 @@ def test_an_estimate_is_asked_for_and_shown(capsys):
     writer = ReplyWriter()
     with answering(writer.result(told), read=json.loads) as (port, requests):
         assert run(port, "--estimate", "--fps", "30", "--client", "me") == main.OK
-        assert run(port, "--recolour", JOB, "--estimate", "--palette", "ember", "--client", "me") == main.OK
-    assert requests == [
-        {"op": "estimate", "fps": 30, "client": "me"},
-        {"op": "estimate", "job": JOB, "palette": "ember", "client": "me"},
-    ]
+    assert requests == [{"op": "estimate", "fps": 30, "client": "me"}]
     assert capsys.readouterr().out.startswith(
         "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots"
     )
+
+
+def test_an_estimate_of_other_colours_is_asked_for_by_the_job():
+    told = {
+        "frames": 50,
+        "length": 2.5,
+        "seconds": [1.0, 2.0],
+        "cpu_seconds": [2.0, 4.0],
+        "slots": {"cpu": 2},
+    }
+    with answering(ReplyWriter().result(told), read=json.loads) as (port, requests):
+        assert run(port, "--recolour", JOB, "--estimate", "--palette", "ember", "--client", "me") == main.OK
+    assert requests == [{"op": "estimate", "job": JOB, "palette": "ember", "client": "me"}]
 
 
 def test_nobody_there(capsys):
