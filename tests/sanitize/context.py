@@ -77,7 +77,7 @@ class _OpenCl(SimpleNamespace):
         pass
 
     mem_flags = SimpleNamespace(READ_ONLY=1, ALLOC_HOST_PTR=2)
-    map_flags = SimpleNamespace(WRITE_INVALIDATE_REGION=1)
+    map_flags = SimpleNamespace(WRITE=1, WRITE_INVALIDATE_REGION=2)
 
     @staticmethod
     def Buffer(context, flags, size):
