@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 
 from mandel.colour.style import ColourStyle
+from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.grid import Grid
 from mandel.plan.view import View
-from mandel.render.frame import FrameRenderer, Timing
+from mandel.render.frame import FrameRenderer
 from mandel.render.painter import outputs
 
 # A row of the frame is cut into this many pieces, at different heights.
@@ -50,10 +51,11 @@ def sample_seconds(
         renderer.context.queue.finish()
         return clock() - began
 
-    renderer.timing = Timing()
     few = _pieces(grid, _FIRST_ROWS)
     timed(few[:1])  # builds the programs and the table of skipped steps
-    fixed, alone, least = renderer.timing.table, timed(few), _samples(few)
+    # A table that was kept from before counts too: others have none.
+    fixed = renderer.table_seconds if arithmetic(grid).engine == PERTURBED else 0.0
+    alone, least = timed(few), _samples(few)
     if few == [grid] or alone >= _DEAR_SECONDS:
         return alone / least, fixed
     rows = _FIRST_ROWS

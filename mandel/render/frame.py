@@ -165,6 +165,11 @@ class FrameRenderer:
             self.timing.table += self._perturbed.timing.table
         return samples
 
+    @property
+    def table_seconds(self) -> float:
+        """Seconds that the table of skipped steps took which the last perturbed grid was iterated with."""
+        return self._perturbed.table_seconds
+
     def counts(self, grid: Grid, maxiter: int, bailout: float, chosen: np.ndarray) -> np.ndarray:
         """Counts of chosen samples of an axis-aligned grid, int32 (len(chosen),).
 

@@ -71,6 +71,9 @@ class PerturbedIterator:
         progress: called as ``progress(done, limit)`` while a reference is computed.
         pace: always work in rounds, of this pace (for tests).
         workers: processes on this machine that keep the same orbit, each with its own table.
+
+    Attributes:
+        table_seconds: that making the kept table took.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class PerturbedIterator:
         self.ctx = ctx
         self._rounds = Rounds(ctx, _STEPS, pace)
         self.timing = PerturbedTiming()
+        self.table_seconds = 0.0
         self._progress = progress
         self._centre: tuple[str, str] | None = None
         self._reference: Reference | None = None
@@ -174,7 +178,7 @@ class PerturbedIterator:
             deep = table.deep_blocks, table.deep_reach
             parts += [part for part in deep if part is not None] or parts
             self._table, self._start = (key, table, self._upload(*parts)), None
-            self.timing.table = perf_counter() - began
+            self.timing.table = self.table_seconds = perf_counter() - began
         return self._table[1:]
 
     @staticmethod

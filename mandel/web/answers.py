@@ -106,7 +106,7 @@ class OffLoop:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class Places:
+class Shares:
     """So many of a kind at once; one address never has more than three quarters of them.
 
     Args:

@@ -21,7 +21,7 @@ from aiohttp import web
 from mandel.errors import MandelError
 from mandel.service.jobs.job import LIVE
 from mandel.service.service import Service
-from mandel.web.answers import ADDRESS, OffLoop, Places, write
+from mandel.web.answers import ADDRESS, OffLoop, Shares, write
 
 Row = dict[str, Any]  # a job, as in the list
 
@@ -69,7 +69,7 @@ class Events:
         self._number = 0
         self._remembered: deque[tuple[int, bytes]] = deque(maxlen=_REMEMBERED)
         self._streams: set[Stream] = set()
-        self._places = Places(_MOST_STREAMS, "streams of events are open")
+        self._shares = Shares(_MOST_STREAMS, "streams of events are open")
         self._jobs: dict[str, Row] = {}
         self._counts: dict[str, int] = {}
         self._service: Row = {}
@@ -94,7 +94,7 @@ class Events:
         Args:
             may_go_on: whether the reader is still signed in.
         """
-        with self._places.take(asked[ADDRESS]):
+        with self._shares.take(asked[ADDRESS]):
             return await self._stream(asked, may_go_on)
 
     async def _stream(self, asked: web.Request, may_go_on: Callable[[], bool]) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from mandel.protocol.operation import RECOLOUR, RENDER, Request, anybody, not_fo
 from mandel.protocol.request import RequestReceiver
 from mandel.service.service import Service
 from mandel.version import ENGINE, VERSION
-from mandel.web.answers import ADDRESS, OffLoop, Places, answer, answer_of, body
+from mandel.web.answers import ADDRESS, OffLoop, Shares, answer, answer_of, body
 from mandel.web.events import Events
 
 VERBS = ("cancel", "pause", "resume", "retry", "pin", "unpin")
@@ -35,7 +35,7 @@ class Jobs:
     def __init__(self, service: Service, off_loop: OffLoop, events: Events):
         self._service, self._off_loop, self._events = service, off_loop, events
         self._patient = OffLoop(_MOST_ESTIMATES, _MOST_ESTIMATES)  # these may wait for minutes
-        self._estimates = Places(_MOST_ESTIMATES, "estimates are waited for")
+        self._estimates = Shares(_MOST_ESTIMATES, "estimates are waited for")
 
     def state(self) -> dict[str, Any]:
         """What the page must know of this service and its payloads."""

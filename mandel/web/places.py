@@ -22,6 +22,7 @@ from mandel.web.answers import OffLoop, answer, fields, text, whole
 
 _MOST_BODY = (MOST_BYTES // 3 + 1) * 4 + 1_000  # base64
 _MOST_SIDE = 100_000
+_MOST_WAITING = 16  # files and texts; one is read at a time
 _EXTENTS = ("end_delta", "delta", "minibrot_delta")  # of a payload, and of what ``locate`` says
 
 
@@ -32,8 +33,13 @@ class Places:
         limits: what payloads may ask for: a place beyond it could not be rendered.
     """
 
-    def __init__(self, off_loop: OffLoop, limits: PayloadLimits):
-        self._off_loop, self._limits = off_loop, limits
+    def __init__(self, limits: PayloadLimits):
+        # The largest file takes a second of the interpreter, which all threads of the head share.
+        self._off_loop, self._limits = OffLoop(1, _MOST_WAITING), limits
+
+    async def close(self, _: web.Application) -> None:
+        """Reads nothing more."""
+        self._off_loop.close()
 
     async def read(self, asked: web.Request) -> web.Response:
         """``POST /api/place``."""

@@ -128,6 +128,8 @@ class WebServer:
         jobs = Jobs(service, off_loop, events)
         app.on_cleanup.append(jobs.close)
 
+        places = Places(service.settings.limits)
+        app.on_cleanup.append(places.close)
         tiles = Tiles(explorer, service.settings)
 
         async def state(asked: web.Request) -> web.Response:
@@ -165,7 +167,7 @@ class WebServer:
             web.post("/api/limit", tiles.limit),
             web.post("/api/curve", tiles.curve),
             web.post("/api/locate", tiles.locate),
-            web.post("/api/place", Places(off_loop, service.settings.limits).read),
+            web.post("/api/place", places.read),
         ])  # fmt: skip
         return app
 

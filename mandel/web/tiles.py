@@ -24,7 +24,7 @@ from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
 from mandel.protocol.tiles import Message
 from mandel.settings import Settings
 from mandel.version import ENGINE
-from mandel.web.answers import ADDRESS, Places, answer, decimal, fields, text, whole, write
+from mandel.web.answers import ADDRESS, Shares, answer, decimal, fields, text, whole, write
 from mandel.web.explorer import Explorer
 
 _KEPT_BYTES = 128 << 20
@@ -114,7 +114,7 @@ class Tiles:
         self._explorer, self._limits, self._patience = explorer, settings.limits, settings.stall_timeout
         self._anchors, self._cache = Anchors(), Cache()
         self._coming: dict[Tile, tuple[asyncio.Task[bytes], set[object]]] = {}
-        self._finding = Places(_MOST_FINDING, "minibrots are looked for")
+        self._finding = Shares(_MOST_FINDING, "minibrots are looked for")
 
     async def anchor(self, asked: web.Request) -> web.Response:
         """``POST /api/anchors``."""

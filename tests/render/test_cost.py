@@ -61,6 +61,15 @@ def test_what_launches_take_is_no_part_of_a_sample(renderer, monkeypatch, launch
     assert clock[0] < 100 * max(sample * 2560, 1e-3) + 30 * launch  # and little is iterated
 
 
+def test_a_table_that_was_kept_is_counted_as_if_it_were_made(renderer):
+    """Else a worker that has made frames of the zoom already tells that others need no time for theirs."""
+    measure = renderer, DEEP, 1, 2000, 1024.0, ColourStyle(), 1e-4
+    renderer.picture(DEEP, 2000, 1024.0, ColourStyle(), 1, RGB)
+    _, fixed = cost.sample_seconds(*measure)
+    assert fixed > 0 and cost.sample_seconds(*measure)[1] == fixed
+    assert cost.sample_seconds(renderer, SHALLOW, *measure[2:])[1] == 0
+
+
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("view", [SHALLOW, DEEP])
 def test_a_crop_shows_what_the_frame_shows_there(renderer, view, n):

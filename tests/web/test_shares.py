@@ -1,14 +1,18 @@
 """Whom a request to the page counts for, and how much of it one address can have."""
 
+import asyncio
 import json
 import select
 import socket
+import threading
 from contextlib import ExitStack
 
 import pytest
 
 from mandel.errors import MandelError
-from mandel.web.answers import Places
+from mandel.settings import PayloadLimits
+from mandel.web import places
+from mandel.web.answers import Shares
 from tests.service.heads import SMALL
 from tests.support.processes import wait_for
 
@@ -32,17 +36,17 @@ def refused(socks):
 
 
 def test_places_are_shared_and_given_back():
-    places = Places(8, "things are done")
+    shares = Shares(8, "things are done")
     with ExitStack() as stack:
         for _ in range(6):
-            stack.enter_context(places.take("a"))
-        with pytest.raises(MandelError, match="6 things are done for your address"), places.take("a"):
+            stack.enter_context(shares.take("a"))
+        with pytest.raises(MandelError, match="6 things are done for your address"), shares.take("a"):
             pass
         for _ in range(2):
-            stack.enter_context(places.take("b"))
-        with pytest.raises(MandelError, match="8 things are done already"), places.take("c"):
+            stack.enter_context(shares.take("b"))
+        with pytest.raises(MandelError, match="8 things are done already"), shares.take("c"):
             pass
-    with places.take("a"):
+    with shares.take("a"):
         pass
 
 
@@ -72,3 +76,32 @@ def test_one_address_leaves_places_for_estimates(heads):
         socks = [asking(stack, web, "POST", "/api/estimate", SMALL) for _ in range(16)]
         wait_for(lambda: refused(socks) == 4, 60, "a quarter of the places is left for others")
     wait_for(lambda: head.lines("dropped"), 30, "nobody waits any more")
+
+
+def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
+    """Reading holds the interpreter, which the listener and the jobs need as well."""
+    at_once, most, let = [], [], threading.Event()
+
+    def slowly(*_):
+        at_once.append(1)
+        most.append(len(at_once))
+        assert let.wait(30)
+        at_once.pop()
+        return {"place": None, "look": {}}
+
+    async def given(*_, **__):
+        return {"text": "0,0"}
+
+    async def play():
+        reader = places.Places(PayloadLimits())
+        asked = [asyncio.create_task(reader.read(None)) for _ in range(20)]
+        await asyncio.sleep(0)
+        let.set()
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        await reader.close(None)
+        return [it.code for it in told if isinstance(it, MandelError)]
+
+    monkeypatch.setattr(places, "_in_text", slowly)
+    monkeypatch.setattr(places, "fields", given)
+    assert asyncio.run(asyncio.wait_for(play(), 60)) == ["BUSY"] * 4
+    assert max(most) == 1

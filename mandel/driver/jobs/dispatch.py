@@ -71,8 +71,8 @@ class Dispatcher:
         self.changed()
         held = self._running.held(slots)
         for kind, count in slots.items():
-            free = count - held[kind]
-            most = held[kind] + self._policy.queued_calls[kind] * free
+            free = count - held[kind] or count  # where all are held, whoever waits gets a place beside them
+            most = count - free + self._policy.queued_calls[kind] * free
             while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(kind, slots, free):
                 pass
             if len(slots) > 1 and calls[kind] < count:

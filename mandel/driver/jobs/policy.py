@@ -24,8 +24,8 @@ class SchedulingPolicy:
         blocklist_failures: a node that failed so many of a job's attempts in a row gets no more of its tasks.
         blocklist_seconds: a node that failed one attempt gets none of the job's tasks for so long.
         queued_calls: calls that are submitted for each slot, by kind. More than one, so that a worker never waits
-            for the driver's loop; GPUs need more, as their tasks may take 2 ms. Where a call has its slot for long
-            there is one: what is submitted is in order, and a newcomer's tasks come after it.
+            for the driver's loop; GPUs need more, as their tasks may take 2 ms. Where a call holds its slot
+            for long and other slots are free there is one: a newcomer's tasks come after all that was submitted.
         held_seconds: that is so long.
         frames_ahead: frames after the next one that are looked at one by one. Beyond them only inputs are made.
         large_task_bytes: tasks that take more memory ask for it beforehand.
