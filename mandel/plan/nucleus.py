@@ -93,19 +93,6 @@ def periods_in_disc(
             return
 
 
-def period_in_disc(
-    re: str, im: str, radius: str, limit: int, progress: Callable[[int, int], object] | None = None
-) -> int:
-    """The first of ``periods_in_disc``.
-
-    Raises:
-        RenderError: NO_NUCLEUS when there is none up to ``limit``.
-    """
-    for period in periods_in_disc(re, im, radius, limit, progress):
-        return period
-    raise _not_found(f"No nucleus of period up to {limit} within {radius} of the point.")
-
-
 def _decimal(value: mpfr, digits: int) -> str:
     """``value`` rounded to ``digits`` digits after the point."""
     text, exponent, _ = value.digits(10)
