@@ -1,4 +1,4 @@
-"""Nuclei: the centres of minibrots, found from a view, with all their digits.
+"""Finds nuclei, the centres of minibrots, from a view, with all their digits.
 
 Sources: https://mathr.co.uk/web/m-period.html, m-nucleus.html and m-size.html
 (period of a disc, Newton's method, size estimate).

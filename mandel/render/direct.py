@@ -1,4 +1,4 @@
-"""Direct iteration in double precision, for views whose spacing doubles resolve."""
+"""Direct iteration in double precision, for views whose sample spacing doubles can resolve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Perturbation about a reference orbit: views of any depth."""
+"""Iteration by perturbation about a reference orbit, for views of any depth."""
 
 from __future__ import annotations
 

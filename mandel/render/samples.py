@@ -1,4 +1,4 @@
-"""Raw samples on a device: the results of iterating, not yet coloured."""
+"""Raw samples on a device: what iterating gives, before it is coloured."""
 
 from __future__ import annotations
 

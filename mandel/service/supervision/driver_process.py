@@ -1,4 +1,4 @@
-"""The Ray driver as seen from the head: a process and JSON lines on a socketpair."""
+"""The driver as the head sees it: a process, and JSON lines on a socketpair."""
 
 from __future__ import annotations
 
