@@ -12,15 +12,17 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.plots import COLOURS, bars, lines
 from benchmarks.record import ROOT, latest
+from mandel.payload.fields import RECOLOURED
 from mandel.protocol import control, reply
 from mandel.service.jobs import job
 
-PAGES = ("design.md", "benchmarks.md", "colour.md", "sampling.md", "video.md")
+PAGES = ("design.md", "benchmarks.md", "colour.md", "protocol.md", "sampling.md", "video.md")
 IMAGES = ROOT / "docs" / "images"
 _BLOCK = re.compile(r"(<!-- made: (?!end)(.+?) -->\n).*?(<!-- made: end -->)", re.DOTALL)
 
@@ -55,6 +57,12 @@ def _mermaid(first: str, arrows: dict[tuple[str, str], list[str]]) -> str:
         f"    {state} --> {following}: {', '.join(names)}" for (state, following), names in arrows.items()
     ]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first}", *rows, "```", ""])
+
+
+def recoloured() -> str:
+    """The fields that ``recolour`` takes, as a paragraph."""
+    names = ", ".join(f"`{name}`" for name in RECOLOURED)
+    return textwrap.fill(names, 118, break_long_words=False) + ".\n"
 
 
 def messages(direction: str) -> str:
@@ -283,6 +291,7 @@ def made(name: str) -> str:
         "states": job_states,
         "reply": reply_order,
         "messages": messages,
+        "recoloured": recoloured,
         "table": table,
         "source": source,
     }

@@ -52,16 +52,20 @@ def chosen_views(count: int) -> list[int]:
     return [round(k * (count - 1) / max(most - 1, 1)) for k in range(most)]
 
 
-def with_guesses(views: Sequence[Sequence[float]], anchors: Sequence[int]) -> list[Sequence[float]]:
-    """The chosen ones of many key views, and between them guesses of others: quantiles between the neighbours'.
+def with_guesses(views: Sequence[Sequence[float]], reference_points: Sequence[int]) -> list[Sequence[float]]:
+    """Adds views between the chosen key views, with quantiles interpolated from both neighbours.
 
-    Without these the curve would be flat between chosen views that lie far apart.
+    Without them the curve would be flat where chosen views lie far apart.
 
     Args:
-        views: of the chosen ones.
-        anchors: of all key views, chosen or not: about which point each lies. Nothing is guessed between two points.
+        views: quantiles of counts of each chosen view.
+        reference_points: which reference point each key view lies about, chosen or not. Nothing is interpolated
+            between views of two points.
+
+    Returns:
+        Quantiles, as ``views`` has them; more views than were given.
     """
-    count = len(anchors)
+    count = len(reference_points)
     chosen = [(key, view) for key, view in zip(chosen_views(count), views, strict=True) if len(view)]
     if count <= MOST_VIEWS or not chosen:
         return list(views)
@@ -69,7 +73,7 @@ def with_guesses(views: Sequence[Sequence[float]], anchors: Sequence[int]) -> li
     wanted = np.linspace(known[0], known[-1], min(count, 2 * MOST_VIEWS - 1))
     behind = np.searchsorted(known, wanted)
     before = np.where(known[behind] == wanted, behind, behind - 1)
-    about = np.asarray(anchors)[known]
+    about = np.asarray(reference_points)[known]
     wanted = wanted[about[before] == about[behind]]
     return list(np.stack([np.interp(wanted, known, of_all) for of_all in quantiles.T], axis=1))
 

@@ -22,7 +22,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 def key(device: Device, text: str, options: Sequence[str]) -> str:
-    """Names what is built from ``text`` with ``options`` on ``device``."""
+    """The name under which the program built from ``text`` with ``options`` on ``device`` is kept: SHA-256, hex."""
     facts = [device.platform, device.name, device.version, device.driver, *options, text]
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()
 

@@ -1,1 +1,1 @@
-"""The driver's process: shares jobs out among a Ray cluster's workers. It may be killed at any time."""
+"""The driver's process: it hands out the tasks of jobs to workers. It may be killed at any time."""

@@ -1,4 +1,4 @@
-"""The driver's sign of life."""
+"""Tells the head every two seconds that the driver's loop goes round."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The Ray driver process: takes jobs from the supervisor, gives back files and events.
+"""The driver's process: takes jobs from the head, gives back files and events.
 
-When Ray's control store dies, Ray ends this process without running ``finally``;
-that is why it is a process of its own, and why it keeps nothing that the
-supervisor has not been given.
+When Ray's control store dies, Ray ends this process without running ``finally``. So the driver is a process of its own,
+and keeps nothing that the head has not been given.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The stops of a path: the check of the field ``path``, and what of a payload follows from it."""
+"""The stops of a path: checks the field ``path``, and derives the fields that follow from it."""
 
 from __future__ import annotations
 

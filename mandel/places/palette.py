@@ -1,4 +1,4 @@
-"""Palettes: rings of colours, made from the stops that files have."""
+"""Palettes: rings of colours, made from the colour stops that files have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mandel.places.text import FileError
 
 Rgb = tuple[int, int, int]
-Stop = tuple[float, Rgb]
+ColourStop = tuple[float, Rgb]
 
 # Colours beyond it are no palette that somebody made.
 MOST_COLOURS = 1024
@@ -26,7 +26,7 @@ class Palette:
         name: what the file calls it, or "".
     """
 
-    colours: tuple[Stop, ...]
+    colours: tuple[ColourStop, ...]
     name: str = ""
 
     def text(self, most: int, step: float) -> str:
@@ -52,7 +52,7 @@ class Palette:
         return ",".join(f"{at:.6f}".rstrip("0").rstrip(".") + f":{bytes(rgb).hex()}" for at, rgb in stops)
 
 
-def _missed(stops: list[Stop], i: int) -> float:
+def _missed(stops: list[ColourStop], i: int) -> float:
     """How far a colour is from the one that would be there without it."""
     before, (at, colour) = stops[i - 1], stops[i]
     following = stops[(i + 1) % len(stops)]
@@ -63,7 +63,7 @@ def _missed(stops: list[Stop], i: int) -> float:
     return max(abs(value - channel) for value, channel in zip(mixed, colour, strict=True))
 
 
-def ring(stops: Iterable[Stop], name: str = "") -> Palette | None:
+def ring(stops: Iterable[ColourStop], name: str = "") -> Palette | None:
     """A palette of colours at positions from 0 to 1, in any order; None, if there are no colours.
 
     Two colours at one position are a hard edge, and so are different ones at 0 and at 1.
@@ -76,7 +76,7 @@ def ring(stops: Iterable[Stop], name: str = "") -> Palette | None:
         return None
     if len(found) > MOST_COLOURS:
         raise FileError(f"a palette of {len(found)} colours; {MOST_COLOURS} are allowed")
-    rising: list[Stop] = []
+    rising: list[ColourStop] = []
     for position, colour in found:
         if not rising or position - rising[-1][0] >= _EDGE / 2:
             rising.append((position, colour))
@@ -91,7 +91,7 @@ def ring(stops: Iterable[Stop], name: str = "") -> Palette | None:
     return Palette(tuple(closed), name)
 
 
-def _between(last: Stop, first: Stop) -> Rgb:
+def _between(last: ColourStop, first: ColourStop) -> Rgb:
     """The colour at 0, between the last of a ring and the first."""
     gap = 1 - last[0] + first[0]
     share = (1 - last[0]) / gap if gap > 0 else 0.0

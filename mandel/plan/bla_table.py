@@ -1,4 +1,4 @@
-"""The BLA table as the kernels read it: flat arrays, ordered by the index at which blocks start."""
+"""The BLA table in the form that kernels read: flat arrays, ordered by the index at which blocks start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which samples of a strip are iterated: those that frames can see."""
+"""Chooses which samples of a strip are iterated: those that frames can see."""
 
 from __future__ import annotations
 

@@ -124,13 +124,13 @@ class Stretch(NamedTuple):
 
     Attributes:
         number: names it; mostly the same if the path is shown at another rate.
-        anchor: of all its frames.
+        reference_point: of all its frames.
         first: its first frame.
         zoom: these frames.
     """
 
     number: int
-    anchor: int
+    reference_point: int
     first: int
     zoom: ZoomAlongPath
 
@@ -185,13 +185,13 @@ class CameraPath:
 
     # Times to views. A time is a frame's number, or lies between two.
 
-    def anchor(self, time: float) -> int:
+    def reference_point(self, time: float) -> int:
         """The stop near whose point the view's centre lies: within about half of its delta.
 
-        Counted from the last one, so that 0 is the payload's own point. Stops of one point are one anchor, so that
-        they share a reference orbit.
+        Reference points are counted from the last one, so that 0 is the payload's own point. Stops at the same point
+        have one reference point, and so share its orbit.
         """
-        return self._anchors[self._place(time)[0]]
+        return self._reference_points[self._place(time)[0]]
 
     def angle(self, time: float) -> float:
         """How far a view is turned, radians."""
@@ -216,7 +216,7 @@ class CameraPath:
         return self._delta(stop, depth)
 
     def view(self, time: float) -> View:
-        """The view at a time. Its ``re`` and ``im`` are its anchor's point.
+        """The view at a time. Its ``re`` and ``im`` are those of its reference point.
 
         Raises:
             IndexError: no such frame.
@@ -258,7 +258,7 @@ class CameraPath:
         return [float(_MATH.ln(Decimal(stop.delta))) for stop in self._stops]
 
     @cached_property
-    def _anchors(self) -> list[int]:
+    def _reference_points(self) -> list[int]:
         points = [(stop.re, stop.im) for stop in reversed(self._stops)]
         return [points.index((stop.re, stop.im)) for stop in self._stops]
 
@@ -269,41 +269,41 @@ class CameraPath:
         """The longest runs of frames that strips may serve, in order."""
         found: dict[int, Stretch] = {}
         first = stop = way = 0  # of the run; its way is 1 outwards, -1 inwards, 0 while the camera stands
-        anchor, depth = -1, 0.0  # of the frame before, if its centre is near a stop
+        reference_point, depth = -1, 0.0  # of the frame before, if its centre is near a stop
         for frame in range(self.num_frames + 1):
             own, own_depth, at = -1, 0.0, 0
             if frame < self.num_frames:
                 at, centre, below, _ = self._place(frame)
                 if abs(centre) <= _NEAR:
-                    own, own_depth = self._anchors[at], self._ln_deltas[at] + below
+                    own, own_depth = self._reference_points[at], self._ln_deltas[at] + below
             moved = own_depth - depth
             goes = 0 if abs(moved) < _STANDS else 1 if moved > 0 else -1
-            if own >= 0 and own == anchor and goes * way >= 0:
+            if own >= 0 and own == reference_point and goes * way >= 0:
                 way = way or goes
             else:
                 number = 2 * stop + (way > 0)
-                if anchor >= 0 and number not in found:
+                if reference_point >= 0 and number not in found:
                     zoom = ZoomAlongPath.part(self, first, frame - 1)
-                    found[number] = Stretch(number, anchor, first, zoom)
+                    found[number] = Stretch(number, reference_point, first, zoom)
                 first, stop, way = frame, at, 0
-            anchor, depth = own, own_depth
+            reference_point, depth = own, own_depth
         return list(found.values())
 
     def aside(self, time: float) -> complex:
-        """Where a view's centre lies from its anchor's point, right and up in the view, in units of its delta."""
+        """Where a view's centre lies from its reference point, right and up in the view, in units of its delta."""
         _, centre, _, angle = self._place(time)
         return centre * cmath.rect(1.0, -angle)
 
-    def deepest(self, anchor: int) -> View:
-        """A view about an anchor's point, than which no frame of that anchor is deeper."""
-        same = [k for k, other in enumerate(self._anchors) if other == anchor]
+    def deepest(self, reference_point: int) -> View:
+        """A view about a reference point that is as deep as the deepest frame there."""
+        same = [k for k, other in enumerate(self._reference_points) if other == reference_point]
         stop = self._stops[min(same, key=lambda k: Decimal(self._stops[k].delta))]
         delta = str(_SHOWN_DIGITS.multiply(Decimal(stop.delta), _DIPS)) if self._bends else stop.delta
         return View(stop.re, stop.im, delta, self.width, self.height)
 
-    def last_frame(self, anchor: int) -> int:
-        """A frame after which none has this anchor."""
-        last = max(k for k, other in enumerate(self._anchors) if other == anchor)
+    def last_frame(self, reference_point: int) -> int:
+        """A frame after which none has this reference point."""
+        last = max(k for k, other in enumerate(self._reference_points) if other == reference_point)
         return self._reached[last + 1] if last + 1 < len(self._reached) else self.num_frames - 1
 
     @property

@@ -1,7 +1,7 @@
-"""What a zoom will take: a few key views are measured, and what lies between them is interpolated.
+"""Estimates what a zoom takes: measures a few key views, and interpolates between them.
 
-Iterating dominates, and a sample of one depth may take a thousand times what one of another takes. So pieces of some
-frames are iterated and timed. What pixels take, and what encoding takes, is the same at every depth.
+Iterating dominates, and a sample at one depth may take a thousand times as long as one at another. So pieces of some
+frames are iterated and timed. What colouring a pixel and encoding take is the same at every depth.
 """
 
 from __future__ import annotations

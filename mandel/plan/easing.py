@@ -1,4 +1,4 @@
-"""How a zoom moves in time: the share of the way that lies behind each frame."""
+"""How a zoom moves in time: which share of the way lies behind each frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exponential map: where the samples lie that the frames of a zoom share (see strip_plan.py)."""
+"""An exponential map: where the samples lie that a zoom's frames share (see strip_plan.py)."""
 
 from __future__ import annotations
 

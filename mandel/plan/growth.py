@@ -1,8 +1,8 @@
-"""How fast an orbit's neighbours leave it: |dz_n/dc|, and the first return to a disc's image of 0.
+"""How fast neighbouring orbits move apart: |dz_n/dc|, and when a disc's image first covers 0.
 
 When a disc of radius R around c is iterated, its image after n steps is, to first order, the disc of radius
 R |dz_n/dc| around z_n. Take the first n at which this image covers 0. If a nucleus lies in the disc, n is its period
-(https://mathr.co.uk/web/m-period.html). In any case nothing in the disc repeats sooner, so iteration counts of a view
+(https://mathr.co.uk/web/m-period.html). In any case nothing in the disc repeats sooner, so a view's iteration counts
 are measured in units of n.
 """
 

@@ -1,4 +1,4 @@
-"""Memory that frames and strips take: refuses zooms that do not fit, and says what would fit."""
+"""Memory that frames and strips take. Refuses zooms that do not fit, and says what would fit."""
 
 from __future__ import annotations
 

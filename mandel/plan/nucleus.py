@@ -1,4 +1,4 @@
-"""Nuclei: the centres of minibrots, found from a view, with all their digits.
+"""Finds nuclei, the centres of minibrots, from a view, with all their digits.
 
 Sources: https://mathr.co.uk/web/m-period.html, m-nucleus.html and m-size.html
 (period of a disc, Newton's method, size estimate).
@@ -91,19 +91,6 @@ def periods_in_disc(
         yield from (first + np.flatnonzero(returned(log_radius - 1, grown, *part)[:end])).tolist()
         if len(far):
             return
-
-
-def period_in_disc(
-    re: str, im: str, radius: str, limit: int, progress: Callable[[int, int], object] | None = None
-) -> int:
-    """The first of ``periods_in_disc``.
-
-    Raises:
-        RenderError: NO_NUCLEUS when there is none up to ``limit``.
-    """
-    for period in periods_in_disc(re, im, radius, limit, progress):
-        return period
-    raise _not_found(f"No nucleus of period up to {limit} within {radius} of the point.")
 
 
 def _decimal(value: mpfr, digits: int) -> str:

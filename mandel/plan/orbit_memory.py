@@ -1,4 +1,4 @@
-"""How long a reference orbit may become in the memory that a machine has."""
+"""How long a reference orbit may become in a machine's memory."""
 
 from __future__ import annotations
 

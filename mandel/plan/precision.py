@@ -1,4 +1,4 @@
-"""From a grid to the precision, range and table that perturbation needs."""
+"""Finds the precision, exponent range and table that perturbation needs for a grid."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A zoom: from frame number to view.
 
-Deltas are geometrically spaced, both ends included; one frame means the start.
-Easing moves the frames between the ends, closer together towards them; held frames repeat the ends.
+Deltas are spaced geometrically, both ends included; a zoom of one frame shows the start. Easing moves the frames closer
+together towards the ends. Held frames repeat the ends.
 """
 
 from __future__ import annotations
@@ -146,14 +146,14 @@ class Zoom:
         return View(self.re, self.im, self.delta(frame), self.width, self.height, turn)
 
     @staticmethod
-    def anchor(frame: int) -> int:
+    def reference_point(frame: int) -> int:
         """All views lie about one point: it has the number 0."""
         return 0
 
-    def last_frame(self, anchor: int = 0) -> int:
+    def last_frame(self, reference_point: int = 0) -> int:
         """The last frame about that point."""
         return self.num_frames - 1
 
-    def deepest(self, anchor: int = 0) -> View:
+    def deepest(self, reference_point: int = 0) -> View:
         """The view of the smallest delta."""
         return min(self.view(0), self.view(self.num_frames - 1), key=lambda view: Decimal(view.delta))

@@ -1,1 +1,1 @@
-"""From a unit of work to a picture, on one device."""
+"""Makes pictures from units of work, on one device."""

@@ -1,4 +1,4 @@
-"""The coordinates of the samples of a launch, as tables on the device: of a grid, or of listed pixels."""
+"""Tables on the device with the coordinates of a launch's samples: of a grid, or of listed pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SampleCoordinates:
     spacing: float | np.ndarray
 
     def spacings(self, ctx: DeviceContext) -> Buffer:
-        """The spacing of each row, as kernels take it: a float64 device buffer (rows,)."""
+        """The distance between neighbouring samples of each row, for kernels: a float64 device buffer (rows,)."""
         return ctx.upload(np.broadcast_to(np.float64(self.spacing), self.rows))
 
 

@@ -1,4 +1,4 @@
-"""Times the iterating of a few samples of a view, as its frames iterate them."""
+"""Times how long some samples of a view take, iterated as its frames iterate them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Direct iteration in double precision, for views whose spacing doubles resolve."""
+"""Direct iteration in double precision, for views whose sample spacing doubles can resolve."""
 
 from __future__ import annotations
 
@@ -167,16 +167,7 @@ class DirectIterator:
         check_limits(maxiter, bailout)
         ctx = self.ctx
         place = place or coordinates_of(ctx, grid, width=self.variant.width)
-        n = place.rows * place.cols
-        samples = Samples(
-            place.rows,
-            place.cols,
-            maxiter,
-            ctx.empty(4 * n),
-            ctx.empty(4 * n),
-            ctx.empty(4 * n) if outputs.distance else None,
-            ctx.empty(8 * n) if outputs.slope else None,
-        )
+        samples = Samples.empty(ctx, place.rows, place.cols, maxiter, outputs)
         # The tiles carry no derivative: it would double a vector's state, and repacking would gain nothing.
         if self._in_tiles(outputs):
             self._tiles(

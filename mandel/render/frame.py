@@ -1,8 +1,8 @@
-"""Renders a frame: from a view to a picture, band by band, on one device.
+"""Renders a frame on one device, from its view to a picture, band by band.
 
-A worker's memory is bounded whatever the frame's size and supersampling. Raw samples of all bands in flight, at most
-two, take ``BAND_BYTES`` or less (``GPU_BAND_BYTES`` on a GPU). Beside them there are the canvas, 4 bytes a pixel, and
-the picture.
+A worker's memory is bounded, whatever the frame's size and supersampling. At most two bands are in flight; their raw
+samples take ``BAND_BYTES`` or less together (``GPU_BAND_BYTES`` on a GPU). Beside them there are the canvas, 4 bytes a
+pixel, and the picture.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The iteration limit for maxiter "auto" of one key view: the view is rendered small, with growing limits."""
+"""Finds the iteration limit of one key view, for maxiter "auto": renders it small, with growing limits."""
 
 from __future__ import annotations
 

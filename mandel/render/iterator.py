@@ -1,4 +1,4 @@
-"""What the direct and the perturbed iterator have in common."""
+"""The interface that the direct and the perturbed iterator have in common."""
 
 from __future__ import annotations
 

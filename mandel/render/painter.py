@@ -1,8 +1,8 @@
 """Colours raw samples on their device, and brings the picture's bytes to the host.
 
 Samples are shaded onto a ``Canvas``, which holds a gamma-encoded pixel in each uint. They come in any number of pieces:
-bands of rows, or lists of single pixels that got more samples than the rest. The host waits only in ``develop``, which
-turns the canvas into bytes.
+bands of rows, or lists of pixels that get more samples than the others. The host waits only in ``develop``, which turns
+the canvas into bytes.
 """
 
 from __future__ import annotations

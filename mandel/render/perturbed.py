@@ -1,4 +1,4 @@
-"""Perturbation about a reference orbit: views of any depth."""
+"""Iteration by perturbation about a reference orbit, for views of any depth."""
 
 from __future__ import annotations
 
@@ -252,15 +252,7 @@ class PerturbedIterator:
         place = place or coordinates_of(self.ctx, grid, relative=True)
         ctx, count = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
-        samples = Samples(
-            place.rows,
-            place.cols,
-            maxiter,
-            ctx.empty(4 * count),
-            ctx.empty(4 * count),
-            ctx.empty(4 * count) if outputs.distance else None,
-            ctx.empty(8 * count) if outputs.slope else None,
-        )
+        samples = Samples.empty(ctx, place.rows, place.cols, maxiter, outputs)
 
         def build(rounds: int) -> Launch:
             return ctx.kernel(

@@ -1,9 +1,10 @@
-"""A strip's raw samples as bytes, from which it can be coloured again without iterating.
+"""Packs a strip's raw samples into bytes, from which it can be coloured again without iterating.
 
-Counts and fractions are kept, and where a look needs dz/dc also slopes and distances, a byte each: they would double
-the cost of iterating for all others. Fractions are rounded to 1/4096 in every strip, kept or not, slopes to 1/256 of a
-turn and distances to 1/16 octave, so that colouring kept samples gives the same texels. The differences of neighbouring
-samples are compressed plane by plane, by zlib's run lengths and Huffman codes (docs/sampling.md has bytes and times).
+Counts and fractions are always packed. Slopes and distances, a byte each, are packed only where a look needs dz/dc:
+computing them would double the cost of iterating for all others. Fractions are rounded to 1/4096 in every strip, packed
+or not, slopes to 1/256 of a turn and distances to 1/16 octave. So colouring unpacked samples gives the same texels. The
+differences of neighbouring samples are compressed plane by plane, by zlib's run lengths and Huffman codes
+(docs/sampling.md has bytes and times).
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _STRIPS_SHARE, _STRIPS_BYTES = 1 / 12, 2 << 30
 
 
 class Resampler:
-    """Resamples frames on one device; keeps its buffers between frames. One for each thread."""
+    """Makes frames from strips on one device. It keeps its buffers for the next frame; each thread needs its own."""
 
     def __init__(self, ctx: DeviceContext):
         self.ctx = ctx

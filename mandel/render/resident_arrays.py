@@ -1,4 +1,4 @@
-"""Arrays that stay on a device, because many frames are made from the same strips."""
+"""Keeps strips on a device, because many frames are made from the same ones."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Long work in rounds, one launch each, so that no launch lasts longer than about a second.
+"""Cuts long work into rounds, one launch each, so that no launch lasts longer than about a second.
 
-Between launches Python notices an interrupt: a cancelled job leaves its device soon. And a graphics driver that stops
-long launches finds none. In a round each work item may do a budget of steps. Those with more to do keep their state,
-and the next round goes on from there (kernels/rounds.h). Results do not depend on where rounds end.
+Between launches Python notices an interrupt, so a cancelled job soon leaves its device. And a graphics driver that ends
+long launches finds none. In a round each work item may take a number of steps. One that has more to do keeps its state,
+and goes on in the next round (kernels/rounds.h). Results do not depend on where rounds end.
 """
 
 from __future__ import annotations

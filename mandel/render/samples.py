@@ -1,10 +1,10 @@
-"""Raw samples on a device: the results of iterating, not yet coloured."""
+"""Raw samples on a device: what iterating gives, before it is coloured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mandel.device.context import Argument, Buffer, Target
+from mandel.device.context import Argument, Buffer, DeviceContext, Target
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,20 @@ class Samples:
     frac: Buffer
     distance: Buffer | None = None
     slope: Buffer | None = None
+
+    @classmethod
+    def empty(cls, ctx: DeviceContext, rows: int, cols: int, maxiter: int, outputs: Outputs) -> Samples:
+        """Buffers for samples that are to be made."""
+        count = rows * cols
+        return cls(
+            rows,
+            cols,
+            maxiter,
+            ctx.empty(4 * count),
+            ctx.empty(4 * count),
+            ctx.empty(4 * count) if outputs.distance else None,
+            ctx.empty(8 * count) if outputs.slope else None,
+        )
 
 
 @dataclass(frozen=True)

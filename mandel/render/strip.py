@@ -1,4 +1,4 @@
-"""A strip of the exponential map: iterated, coloured and averaged to all its levels on one device."""
+"""Makes a strip of the exponential map on one device: iterates it, colours it, averages it to all its levels."""
 
 from __future__ import annotations
 

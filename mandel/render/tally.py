@@ -1,6 +1,6 @@
 """Counts a picture's samples that reached the iteration limit, and finds pictures of one flat colour.
 
-The device counts while it makes the picture; the host reads the counts after it has waited for the picture.
+The device counts while it makes the picture. The host reads the counts after it has waited for the picture.
 """
 
 from __future__ import annotations

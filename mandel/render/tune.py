@@ -1,4 +1,4 @@
-"""Measures the variants of the direct kernel on a device and keeps the table."""
+"""Times the variants of the direct kernel on a device, and stores which is the fastest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is to be done now and then, whether there is a driver or not: room made, and states stored that had to wait."""
+"""Work that is due now and then: makes room in DB/, and stores states that could not be stored before."""
 
 from __future__ import annotations
 

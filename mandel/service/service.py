@@ -1,4 +1,4 @@
-"""The service: store, register, supervisor and listener put together."""
+"""The service: puts store, registry, supervisor and listener together."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class ReferenceUnit:
     Attributes:
         re, im: the point, decimal strings.
         bits: bits after the binary point.
-        limit: iterations.
+        limit: the most iterations.
         radius, gives_up: as ``reference_orbit`` takes them.
     """
 

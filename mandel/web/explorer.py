@@ -14,17 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from mandel.errors import MandelError, RenderError
 from mandel.protocol.tiles import Message, packed, received
 from mandel.service.service import Service
-from mandel.service.supervision.driver_process import leash_command
+from mandel.service.supervision.driver_process import on_leash
 
 _log = logging.getLogger("mandel.clients")
 
-_PACKAGES = Path(__file__).parents[2]
 _IDLE_SECONDS = 900.0
 _CHECK_SECONDS = 2.0
 _START_SECONDS, _LOOK_SECONDS = 120.0, 0.25
@@ -193,18 +191,9 @@ class Explorer:
 
     async def _start(self, command: list[str]) -> asyncio.StreamReader:
         ours, theirs = socket.socketpair()
-        path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
         output, printed = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                leash_command(os.getpid(), theirs.fileno(), command),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": path},
-                stdout=printed,
-                stderr=printed,
-            )
+            self._process = on_leash(command, theirs.fileno(), printed)
         finally:
             theirs.close()
             os.close(printed)

@@ -1,1 +1,1 @@
-"""The workers' processes: task functions on a device. Any may be killed at any time."""
+"""The workers' processes: functions that carry out tasks on a device. Each may be killed at any time."""

@@ -1,4 +1,4 @@
-"""A worker process of the embedded executor: runs one call after the other, for one slot.
+"""A worker process of the embedded executor. It runs one call after the other, for one slot.
 
     python -m mandel.worker.embedded DESCRIPTOR DEVICE [CORES]
 

@@ -1,7 +1,8 @@
-"""Cancelling a call in a worker: Ray raises KeyboardInterrupt in its main thread, anywhere.
+"""Holds interrupts back where they would do harm.
 
-In the middle of an import it would leave a module that never works again (seen: "module 'pyopencl' has
-no attribute 'tools'" in every later task of the worker).
+To cancel a call, Ray raises KeyboardInterrupt in the worker's main thread, wherever that is. In the middle of an import
+that would leave a module that never works again (seen: "module 'pyopencl' has no attribute 'tools'" in every later task
+of the worker).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs in a Ray cluster's workers: calls, which run tasks, and the actor that keeps this program's metrics."""
+"""What runs in a Ray cluster's processes: calls, which run tasks, and the actor that keeps this program's metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes tiles for people who look around, on a worker of its own whose programs are built and whose orbit is kept."""
+"""Makes tiles for people who look around. A worker of its own keeps compiled programs and the last orbit for it."""
 
 from __future__ import annotations
 

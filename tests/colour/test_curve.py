@@ -88,7 +88,7 @@ def test_of_many_key_views_some_are_chosen_and_the_others_are_guessed_between_th
 
 def test_nothing_is_guessed_between_two_points_of_a_path():
     count = 3 * MOST_VIEWS
-    anchors = [0] * (count // 2) + [1] * (count - count // 2)
-    told = [(10.0, 20.0) if anchors[key] == 0 else (1e6, 2e6) for key in chosen_views(count)]
-    found = with_guesses(told, anchors)
+    reference_points = [0] * (count // 2) + [1] * (count - count // 2)
+    told = [(10.0, 20.0) if reference_points[key] == 0 else (1e6, 2e6) for key in chosen_views(count)]
+    found = with_guesses(told, reference_points)
     assert len(found) > MOST_VIEWS and {tuple(view) for view in found} == {(10.0, 20.0), (1e6, 2e6)}

@@ -209,7 +209,7 @@ def test_nothing_is_seen_where_strips_and_exact_frames_meet(via):
 
 def test_on_the_way_in_and_out_the_same_samples_are_shown(via):
     shared, _ = via
-    inwards, outwards = (it for it in shared.payload.stretches if it.anchor == 1)
+    inwards, outwards = (it for it in shared.payload.stretches if it.reference_point == 1)
     before, after = (shared.recipe.unit(WorkItem(FRAME, f)) for f in (inwards.frames[-1], outwards.first))
     assert before.around == after.around
     view = replace(after, origin=before.origin, column=before.column, aside=before.aside)

@@ -118,7 +118,7 @@ def test_position_and_speed_never_jump(stops):
 @example(HARD[0])
 @example(HARD[1])
 @settings(max_examples=40, deadline=None)
-def test_stops_are_reached_and_centres_stay_near_their_anchors(stops):
+def test_stops_are_reached_and_centres_stay_near_their_reference_points(stops):
     path = path_of(stops)
     for (reached, left), stop in zip(path._frames, path._stops, strict=True):
         for frame in (reached, left):
@@ -128,16 +128,18 @@ def test_stops_are_reached_and_centres_stay_near_their_anchors(stops):
                 complex(math.cos(r := math.radians(float(stop.rotation))), math.sin(r))
             )
     for frame in range(0, path.num_frames, max(1, path.num_frames // 50)):
-        view, anchor = path.view(frame), path.deepest(path.anchor(frame))
-        assert (view.re, view.im) == (anchor.re, anchor.im)
+        view, reference_point = path.view(frame), path.deepest(path.reference_point(frame))
+        assert (view.re, view.im) == (reference_point.re, reference_point.im)
         assert abs(view.shift) < 0.75
         # A delta between stops is told by 40 digits, and as a logarithm by a double.
-        assert Decimal(view.delta) > Decimal(path.deepest(path.anchor(frame)).delta) * Decimal("0.999999999")
+        assert Decimal(view.delta) > Decimal(path.deepest(path.reference_point(frame)).delta) * Decimal(
+            "0.999999999"
+        )
 
 
-def test_anchors_are_counted_from_the_last_stop():
+def test_reference_points_are_counted_from_the_last_stop():
     path = path_of(HARD[4])
-    assert [path.anchor(frame) for frame in (0, 100, path.num_frames - 1)] == [2, 2, 0]
+    assert [path.reference_point(frame) for frame in (0, 100, path.num_frames - 1)] == [2, 2, 0]
     assert path.last_frame(2) == path._frames[2][0] and path.last_frame(0) == path.num_frames - 1
 
 

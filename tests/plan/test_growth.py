@@ -4,7 +4,7 @@ import pytest
 from gmpy2 import mpc, mpfr
 
 from mandel.plan.growth import Growth, first_return
-from mandel.plan.nucleus import period_in_disc
+from mandel.plan.nucleus import periods_in_disc
 from mandel.plan.reference import reference_orbit
 
 MINIBROT = "-1.7490812690053707442832620219208639942586460813548838", "0"
@@ -57,7 +57,7 @@ def test_an_orbit_ends_where_it_returns(re, im, radius, period):
     whole, short = (reference_orbit(re, im, 256, 20_000, radius=r) for r in (None, radius))
     assert short.period == short.last == period and short.complete and not short.escaped and not short.wrap
     assert first_return(whole.re, whole.im, whole.exponent, np.log2(float(radius))) == period
-    assert period_in_disc(re, im, str(2 * float(radius)), 20_000) == period
+    assert next(periods_in_disc(re, im, str(2 * float(radius)), 20_000)) == period
     for name in ("re", "im", "exponent"):
         assert (getattr(short, name) == getattr(whole, name)[: period + 1]).all()
     assert (short.edge <= period).all()

@@ -8,6 +8,9 @@ from mandel.colour import palette_table, transfer
 from mandel.colour.mappings import EVEN, LINEAR, LOG, ROOT
 from mandel.colour.style import ColourStyle
 
+# Luma weights of red and blue; green is the rest.
+KR, KB = 0.2126, 0.0722
+
 
 def linear(
     style: ColourStyle,
@@ -77,9 +80,21 @@ def channels(words: np.ndarray) -> np.ndarray:
     return np.stack([pixels >> 10 * channel & 1023 for channel in range(3)], axis=-1)
 
 
+def to_yuv(encoded: np.ndarray) -> np.ndarray:
+    """Gamma-encoded RGB in 0..1, (..., 3), to 8-bit limited-range Y, Cb, Cr of BT.709 (ITU-R BT.709-6), not rounded.
+
+    Y spans 16..235, Cb and Cr 16..240 about 128.
+    """
+    r, g, b = np.moveaxis(np.asarray(encoded), -1, 0)
+    y = KR * r + (1 - KR - KB) * g + KB * b
+    return np.stack(
+        [16 + 219 * y, 128 + 224 * (b - y) / (2 * (1 - KB)), 128 + 224 * (r - y) / (2 * (1 - KR))], axis=-1
+    )
+
+
 def yuv420(colours: np.ndarray) -> np.ndarray:
     """Linear colours (H, W, 3), sides even, to BT.709 limited range, uint8 (H*3/2, W), planes Y, Cb, Cr."""
-    yuv = transfer.to_yuv(transfer.encode_srgb(colours))
+    yuv = to_yuv(transfer.encode_srgb(colours))
     chroma = average(yuv, 2)
     planes = [yuv[..., 0].ravel(), chroma[..., 1].ravel(), chroma[..., 2].ravel()]
     rows, cols = colours.shape[0] * 3 // 2, colours.shape[1]

@@ -1,1 +1,1 @@
-"""Where tasks run: Ray."""
+"""Where tasks run: on a Ray cluster, or in processes of this machine."""

@@ -1,4 +1,4 @@
-"""The executor on processes of this machine, without Ray: it is ready in a second or two."""
+"""Runs tasks in processes of this machine, without Ray. It is ready in a second or two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The executor on a Ray cluster; with ``ray_call`` the only module that imports ray.
+"""Runs tasks on a Ray cluster. Only this module and ``ray_call`` import ray.
 
 Call ``ray_token.ensure_token`` before importing it.
 """

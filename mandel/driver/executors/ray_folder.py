@@ -1,4 +1,4 @@
-"""The folder for the session of a Ray that the service starts: not in /tmp, where cleaners would remove it."""
+"""Chooses the session folder of a Ray that the service starts: not in /tmp, where cleaners would remove it."""
 
 from __future__ import annotations
 

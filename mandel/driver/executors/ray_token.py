@@ -1,4 +1,4 @@
-"""Ray's cluster token: made before ray is imported, readable by this user alone."""
+"""Makes Ray's cluster token before ray is imported, readable by this user alone."""
 
 from __future__ import annotations
 

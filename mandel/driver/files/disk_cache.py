@@ -1,4 +1,4 @@
-"""Results worth keeping between jobs, under DB/cache: named by what they are, losing one costs only time."""
+"""Keeps results in DB/cache, for other jobs and other drivers. A lost file costs only time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoded segments as files in a job's tmp folder, where the supervisor adopts them."""
+"""Writes encoded segments into a job's tmp folder. The head takes them from there."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The jobs that one driver renders: what to start next, what became of it."""
+"""The jobs that one driver renders: what starts next, and what becomes of it."""

@@ -1,4 +1,4 @@
-"""A job's failed attempts: how often an item may be tried, and which nodes must not run it for now."""
+"""Counts a job's failed attempts: how often an item may still be tried, and on which nodes not for now."""
 
 from __future__ import annotations
 

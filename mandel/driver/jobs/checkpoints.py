@@ -1,8 +1,7 @@
-"""What took long to make, kept in the cache over crashes, pauses and stops: losing it costs only time.
+"""Keeps results that took long in the cache, so that they outlive crashes, pauses and stops.
 
-Reference orbits are kept for all jobs. Pictures are kept until their segment is
-durable: it has up to 24 frames, and where one takes minutes those that are done
-must not be lost with those that are not.
+Reference orbits are kept for all jobs. Pictures are kept until their segment is durable: a segment has up to 24
+frames, and each may take minutes. Losing a checkpoint costs only time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tasks started once more: what takes suspiciously long, and what an idle slot of another kind makes sooner."""
+"""Starts tasks a second time: those that take suspiciously long, and those that an idle slot would end sooner."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What is worth a slot's while: CPUs beside GPUs iterate, render, encode, or had better wait; and how many
-frames make a call."""
+"""Decides which items CPU slots take beside GPUs, and how many frames make one call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What starts now, and where: slots that are free are given tasks, jobs by turns."""
+"""Chooses what starts next, and on which slot. Jobs take turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the driver tells of a job's items (mandel/protocol/control.py has all messages)."""
+"""Makes the events that tell the head of a job's items (mandel/protocol/control.py has all messages)."""
 
 from __future__ import annotations
 

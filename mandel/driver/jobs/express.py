@@ -1,8 +1,8 @@
-"""A place beside each node's slots, for clients of whom nothing runs although they have waited.
+"""One place beside each node's slots, for clients that wait while others' tasks fill every slot.
 
-A task may last for minutes. While such tasks fill every slot, a newcomer's small job is still to show something within
-seconds. Nothing is interrupted for it: each node runs one call more than it has slots, and one that stays long makes
-way for the next client that waits. The call makes a frame, or several of the small things that a first frame needs.
+A task may last for minutes, but a newcomer's small job is to show something within seconds. No task in a slot is
+interrupted for that: each node runs one call more than it has slots. A call that stays there for long makes way for
+the next client that waits. It makes a frame, or several of the small things that a first frame needs.
 """
 
 from __future__ import annotations

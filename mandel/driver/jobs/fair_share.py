@@ -1,4 +1,4 @@
-"""What clients and jobs have used of the workers, and so who is next."""
+"""Counts the worker time that clients and jobs have used, and so decides who is next."""
 
 from __future__ import annotations
 

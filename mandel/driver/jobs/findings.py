@@ -1,4 +1,4 @@
-"""What is known of a job's frames that people should know, until their segments are encoded."""
+"""Collects what people should know of a job's frames, until their segments are encoded."""
 
 from __future__ import annotations
 

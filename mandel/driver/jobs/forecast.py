@@ -1,7 +1,7 @@
-"""What a job will take, and what is left of it.
+"""Forecasts how long a job takes, and what is left of it.
 
-One model serves both: seconds of iterating by depth, as far as that was measured (plan/cost.py); seconds of each
-picture; seconds of encoding. What the job's own items took corrects it as they end.
+One model serves both. It adds seconds of iterating by depth, as far as they were measured (plan/cost.py), of each
+picture and of encoding. The times of the job's own items correct it as they end.
 """
 
 from __future__ import annotations

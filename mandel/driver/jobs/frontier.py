@@ -68,7 +68,7 @@ class Frontier:
 
     @property
     def frames_left(self) -> int:
-        """Frames not yet handed out."""
+        """How many frames are still to be handed out."""
         return len(self._todo)
 
     @property

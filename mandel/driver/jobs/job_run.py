@@ -1,4 +1,4 @@
-"""One job being rendered: what it is, and how its items become tasks. Bookkeeping only."""
+"""One job that is being rendered: what it is, and how its items become tasks. Bookkeeping only."""
 
 from __future__ import annotations
 

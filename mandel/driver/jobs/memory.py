@@ -1,4 +1,4 @@
-"""How much of the object store jobs may take: pictures rendered and not yet encoded, and what frames are made from."""
+"""Limits how much of the object store jobs take: for pictures not encoded yet, and for strips."""
 
 from __future__ import annotations
 

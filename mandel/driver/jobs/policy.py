@@ -1,6 +1,6 @@
-"""All tuning constants of the driver's decisions, in one object, and what time it is.
+"""All tuning constants of the driver's decisions in one object, and the type of its clock.
 
-Tests hand in another policy or another clock; nothing else is replaced.
+Tests pass another policy or another clock; they need to replace nothing else.
 """
 
 from __future__ import annotations

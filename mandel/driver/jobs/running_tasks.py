@@ -1,4 +1,4 @@
-"""Tasks submitted and not ended: whose they are, how many calls they make, which of them take too long."""
+"""The tasks that were submitted and have not ended: whose they are, in which calls, and which take too long."""
 
 from __future__ import annotations
 

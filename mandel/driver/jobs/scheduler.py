@@ -1,8 +1,8 @@
 """Shares a cluster's slots among jobs, and follows every task to its end.
 
-Each slot that frees up goes to the client that has used the least worker time, and there to the job that
-has, so a short job does not wait for a long one, nor one client's only job for another's forty. What is in
-flight is bounded twice: by the number of slots, and by the bytes of pictures rendered and not yet encoded.
+A slot that frees up goes to the client that has used the least worker time, and to that client's job that has used the
+least. So a short job does not wait for a long one, nor one client's only job for another client's forty. Two bounds
+hold for what is in flight: the number of slots, and the bytes of pictures that were rendered and are not encoded yet.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""Which tasks take suspiciously long: a worker may hang, or a node that hung may have swallowed them.
+"""Finds tasks that take suspiciously long: their worker may hang, or their node may have stopped.
 
-Ray notices processes that die. A stopped one keeps its connections, and what
-was asked of it may never be answered, even after its node was given up.
+Ray notices processes that die. It does not notice one that was stopped: its connections stay open, and its tasks may
+never end, even after Ray has given up the node.
 
-Patience counts from when a worker began. Slots take calls in the order in which
-they were submitted, one at a time: as many as there are slots have begun. Long
-calls give signs of life (heartbeats.py): one that does is slow, not lost, and is
-started once more only where a slot has nothing else to do.
+Patience counts from when a worker began a call. Slots take calls in the order in which they were submitted, one at a
+time, so the first calls have begun, as many as there are slots. Long calls send signs of life (heartbeats.py). One that
+does is slow, not lost: it is started once more only where a slot has nothing else to do.
 """
 
 from __future__ import annotations

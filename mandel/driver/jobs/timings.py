@@ -1,4 +1,4 @@
-"""How long a job's items take, by what they cost and by the kind of slot."""
+"""Measures how long a job's items take, by cost class and kind of slot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of a job: its poster and its video, made from durable segments in the background."""
+"""Makes a job's poster and video from durable segments, in the background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which recipe a payload asks for."""
+"""Chooses the recipe that a payload asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The views of a job in which it is measured what its samples take."""
+"""Chooses the views in which a job measures how long its samples take."""
 
 from __future__ import annotations
 
@@ -44,25 +44,39 @@ class CostViews:
     def needs(self, first: int) -> tuple[WorkItem, ...]:
         """The key views that decide the limits and the colours of the views, and the orbits of deep ones."""
         views = self._views(first)
-        limits = {need for view, anchor, _ in views for need in self._limits.needs(view.delta, anchor)}
-        orbits = [WorkItem(REFERENCE, anchor) for anchor in self._orbits(first)]
+        limits = {
+            need
+            for view, reference_point, _ in views
+            for need in self._limits.needs(view.delta, reference_point)
+        }
+        orbits = [WorkItem(REFERENCE, reference_point) for reference_point in self._orbits(first)]
         return (*sorted(limits | set(self._limits.curve_needs())), *orbits)
 
     def _orbits(self, first: int) -> list[int]:
         deep = (arithmetic(view.grid(self._samples)).engine == PERTURBED for view, _, _ in self._views(first))
         return sorted(
-            {anchor for (_, anchor, _), is_deep in zip(self._views(first), deep, strict=True) if is_deep}
+            {
+                reference_point
+                for (_, reference_point, _), is_deep in zip(self._views(first), deep, strict=True)
+                if is_deep
+            }
         )
 
     def unit(self, first: int) -> CostsUnit:
         """The unit of work that measures them."""
-        views, anchors, places = zip(*self._views(first), strict=True)
+        views, reference_points, places = zip(*self._views(first), strict=True)
         orbits = self._orbits(first)
         return CostsUnit(
             views,
-            tuple(self._limits.of(view.delta, anchor) for view, anchor in zip(views, anchors, strict=True)),
+            tuple(
+                self._limits.of(view.delta, reference_point)
+                for view, reference_point in zip(views, reference_points, strict=True)
+            ),
             places,
-            tuple(orbits.index(anchor) if anchor in orbits else None for anchor in anchors),
+            tuple(
+                orbits.index(reference_point) if reference_point in orbits else None
+                for reference_point in reference_points
+            ),
             VIDEO_BAILOUT,
             ColourStyle.of(self._payload, self._limits.curve()),
             self._samples,
@@ -75,12 +89,12 @@ class CostViews:
         return float(moved[moved > 0].mean()) if moved.any() else 0.0
 
     def _find_views(self, first: int) -> tuple[tuple[View, int, float], ...]:
-        """Each view, its anchor, and its place."""
+        """Each view, its reference point, and its place."""
         p, camera = self._payload, self._camera
         if not isinstance(camera, Zoom):
             frames = np.unique(np.linspace(first, p.num_frames - 1, MOST_KEYS).round().astype(int)).tolist()
             places = frame_places(p)
-            return tuple((camera.view(it), camera.anchor(it), float(places[it])) for it in frames)
+            return tuple((camera.view(it), camera.reference_point(it), float(places[it])) for it in frames)
         depths = frame_places(p)[first:]
         widest, deepest = (camera.delta(first + int(at)) for at in (depths.argmin(), depths.argmax()))
         # Strips go on within the deepest frame, with a few times the samples that it has there.

@@ -1,4 +1,4 @@
-"""Frames iterated each on its own."""
+"""The recipe of exact sampling: each frame is iterated on its own."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _REFINED = 0.5
 
 
 class ExactRecipe:
-    """Deep frames need a reference orbit about their anchor, at the precision of the deepest frame there.
+    """Deep frames need the orbit of their reference point, at the precision of the deepest frame there.
 
-    A zoom has one anchor, its point; a path those of its stops' points.
+    A zoom has one reference point, the payload's point. A path has one for each point of its stops.
     """
 
     held_bytes = 0  # orbits are next to nothing
@@ -63,7 +63,7 @@ class ExactRecipe:
         view = self._camera.view(item.index)
         return FrameUnit(
             view,
-            self.limits.of(view.delta, self._camera.anchor(item.index)),
+            self.limits.of(view.delta, self._camera.reference_point(item.index)),
             VIDEO_BAILOUT,
             ColourStyle.of(p, self.limits.curve()),
             p.samples_along,
@@ -106,20 +106,20 @@ class ExactRecipe:
     def _find_needs(self, item: WorkItem) -> tuple[WorkItem, ...]:
         no_limits: tuple[WorkItem, ...] = ()
         if item.kind == FRAME:
-            anchor = self._camera.anchor(item.index)
-            limits = self.limits.needs(self._camera.delta(item.index), anchor)
+            reference_point = self._camera.reference_point(item.index)
+            limits = self.limits.needs(self._camera.delta(item.index), reference_point)
             deep = self._is_deep(item.index)
         elif item.kind == COSTS:
             return self._costs.needs(item.index)
         elif item.kind == LIMIT:
-            anchor, limits, deep = (
-                self.limits.anchor(item.index),
+            reference_point, limits, deep = (
+                self.limits.reference_point(item.index),
                 no_limits,
                 self.limits.is_deep(item.index),
             )
         else:
             return ()
-        return (*limits, WorkItem(REFERENCE, anchor)) if deep else limits
+        return (*limits, WorkItem(REFERENCE, reference_point)) if deep else limits
 
     def _find_deep(self, frame: int) -> bool:
         return arithmetic(self._grid(frame)).engine == PERTURBED

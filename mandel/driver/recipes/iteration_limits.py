@@ -1,6 +1,8 @@
-"""What a job's key views tell: the iteration limit at each depth, unless the payload gives it, and how counts are
-distributed, from which the mapping "even" makes its curve. A path has key views about each of its anchors
-(plan/camera_path.py), and limits of their own there."""
+"""What a job learns from its key views: the iteration limit at each depth, and the curve of the mapping "even".
+
+A payload that gives ``maxiter`` needs no limits, and only the mapping "even" needs the curve. A path has key views, and
+so limits, about each of its reference points (plan/camera_path.py).
+"""
 
 from __future__ import annotations
 
@@ -28,39 +30,42 @@ from mandel.tasks.units import LimitUnit, ReferenceUnit
 
 
 class IterationLimits:
-    """maxiter by delta, about each anchor, and the curve of the mapping "even"."""
+    """maxiter by delta, about each reference point, and the curve of the mapping "even"."""
 
     def __init__(self, payload: Payload):
         self._payload = payload
         self._given = None if payload.maxiter == AUTO else int(payload.maxiter)
         self._is_even = payload.mapping == EVEN
-        # By anchor, from the shallowest to the deepest.
+        # By reference point, from the shallowest to the deepest.
         views = _keys(payload) if self._given is None or self._is_even else {}
         self._views = [view for own in views.values() for view in own]
-        self._anchor_of = [anchor for anchor, own in views.items() for _ in own]
+        self._reference_point_of = [reference_point for reference_point, own in views.items() for _ in own]
         self._items = tuple(WorkItem(LIMIT, key) for key in range(len(self._views)))
         self._keys = {
-            anchor: [key for key, other in enumerate(self._anchor_of) if other == anchor] for anchor in views
+            reference_point: [
+                key for key, other in enumerate(self._reference_point_of) if other == reference_point
+            ]
+            for reference_point in views
         }
         self._orders = {
-            anchor: Schedule.of([view.delta for view in own], list(range(1, len(own) + 1)))
-            for anchor, own in views.items()
+            reference_point: Schedule.of([view.delta for view in own], list(range(1, len(own) + 1)))
+            for reference_point, own in views.items()
         }
         chosen = chosen_views(len(self._items)) if self._is_even else []
         self._for_curve = tuple(self._items[key] for key in chosen)
         self._curve: Curve = ()
         self._learned: dict[int, IterationLimit] = {}
 
-    def needs(self, delta: str, anchor: int = 0) -> tuple[WorkItem, ...]:
+    def needs(self, delta: str, reference_point: int = 0) -> tuple[WorkItem, ...]:
         """The key views that decide the limit and the colours of ``delta``."""
         if self._given is not None:
             return self._for_curve
-        deciding = tuple(self._items[key] for key in self._deciding(delta, anchor))
+        deciding = tuple(self._items[key] for key in self._deciding(delta, reference_point))
         return tuple(dict.fromkeys(self._for_curve + deciding))
 
-    def _deciding(self, delta: str, anchor: int) -> list[int]:
-        """The keys about an anchor down to the next one below ``delta``."""
-        return self._keys[anchor][: self._orders[anchor].limit(delta)]
+    def _deciding(self, delta: str, reference_point: int) -> list[int]:
+        """The keys about a reference point down to the next one below ``delta``."""
+        return self._keys[reference_point][: self._orders[reference_point].limit(delta)]
 
     def curve_needs(self) -> tuple[WorkItem, ...]:
         """The key views from which the curve is learned; none where the mapping has none."""
@@ -70,12 +75,12 @@ class IterationLimits:
         """The curve of the mapping "even", else (); all that ``curve_needs`` names must have been learned."""
         if self._is_even and not self._curve:
             views = [self._learned[item.index].counts for item in self._for_curve]
-            self._curve = even_curve(with_guesses(views, self._anchor_of))
+            self._curve = even_curve(with_guesses(views, self._reference_point_of))
         return self._curve
 
-    def anchor(self, key: int) -> int:
-        """The anchor about which a key view lies."""
-        return self._anchor_of[key]
+    def reference_point(self, key: int) -> int:
+        """The reference point about which a key view lies."""
+        return self._reference_point_of[key]
 
     def is_deep(self, key: int) -> bool:
         """Whether a key view needs the reference orbit."""
@@ -85,15 +90,16 @@ class IterationLimits:
         """The unit of work that finds the limit of a key view."""
         return LimitUnit(self._views[key], self._given)
 
-    def reference(self, bits: int, deepest: View, anchor: int = 0) -> ReferenceUnit:
-        """The unit of work that makes the orbit for all that is deep about an anchor; it ends where it has no more to
-        tell of the deepest view.
+    def reference(self, bits: int, deepest: View, reference_point: int = 0) -> ReferenceUnit:
+        """The unit of work that makes the orbit of a reference point, for all deep views about it.
+
+        The orbit ends where a longer one would change nothing in the deepest view.
 
         Args:
             bits: bits after the binary point that frames or strips need.
-            deepest: the deepest view about this anchor.
+            deepest: the deepest view about this reference point.
         """
-        if keys := self._keys.get(anchor):  # also for key views, which are smaller
+        if keys := self._keys.get(reference_point):  # also for key views, which are smaller
             bits = max(bits, precision(small(self._views[keys[-1]]).grid()).bits)
         if self._given is not None:
             return ReferenceUnit(deepest.re, deepest.im, bits, self._given, deepest.delta)
@@ -111,17 +117,17 @@ class IterationLimits:
         ]
         return sorted(found, key=lambda view: Decimal(view[0]), reverse=True)
 
-    def of(self, delta: str, anchor: int = 0) -> int:
+    def of(self, delta: str, reference_point: int = 0) -> int:
         """maxiter at ``delta``; all that ``needs`` names must have been learned."""
         if self._given is not None:
             return self._given
-        keys = self._deciding(delta, anchor)
+        keys = self._deciding(delta, reference_point)
         limits = [self._learned[key].maxiter for key in keys]
         return Schedule.of([self._views[key].delta for key in keys], limits).limit(delta)
 
 
 def _keys(payload: Payload) -> dict[int, list[View]]:
-    """The key views about each anchor: evenly spaced along the way, or the frames where these are fewer.
+    """The key views about each reference point: evenly spaced along the way, or the frames where these are fewer.
 
     The mapping "even" has evenly spaced ones in any case: few frames have the colours of many.
     """
@@ -138,7 +144,7 @@ def _keys(payload: Payload) -> dict[int, list[View]]:
         times = [float(frame) for frame in range(payload.num_frames)]
     found: dict[int, list[View]] = {}
     for time in times:
-        found.setdefault(camera.anchor(time), []).append(replace(camera.view(time), turn=1 + 0j))
+        found.setdefault(camera.reference_point(time), []).append(replace(camera.view(time), turn=1 + 0j))
     for views in found.values():
         views.sort(key=lambda view: Decimal(view.delta), reverse=True)
     return found

@@ -104,7 +104,7 @@ class PathRecipe:
             strips = [
                 part.strips
                 for stretch, part in zip(self._stretches, self._parts, strict=True)
-                if stretch.anchor == item.index
+                if stretch.reference_point == item.index
             ]
             return replace(unit, bits=max([unit.bits, *(precision(it.whole(it.last)).bits for it in strips)]))
         return unit
@@ -196,5 +196,5 @@ def _maps(stretches: Sequence[Stretch], density: float) -> dict[int, Exponential
     """By its number the map of each stretch: that of the widest one about the same point, of frames as large."""
     maps: dict[tuple[int, int], ExponentialMap] = {}
     for it in sorted(stretches, key=lambda it: outermost(it.zoom)):
-        maps[it.anchor, it.zoom.width] = ExponentialMap.of(it.zoom, density)
-    return {it.number: maps[it.anchor, it.zoom.width] for it in stretches}
+        maps[it.reference_point, it.zoom.width] = ExponentialMap.of(it.zoom, density)
+    return {it.number: maps[it.reference_point, it.zoom.width] for it in stretches}

@@ -1,4 +1,4 @@
-"""What a job's frames are made from: items, what each needs, and the unit that makes it."""
+"""What a recipe is: a job's items, what each of them needs, and the unit of work that makes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames resampled from strips of the exponential map, which they share."""
+"""The recipe of shared sampling: frames are resampled from strips of the exponential map."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class SharedRecipe:
     ):
         self._payload = payload
         self._zoom = part.stretch.zoom if part else payload.zoom
-        self._anchor = part.stretch.anchor if part else 0
+        self._reference_point = part.stretch.reference_point if part else 0
         self.limits = part.limits if part else IterationLimits(payload)
         self._costs = CostViews(payload, self.limits)
         self._name = "-".join(p.job_id() for p in (payload, source) if p)
@@ -127,8 +127,10 @@ class SharedRecipe:
         if item.kind == STRIP and self._can_be_read(item.index):
             return self.limits.curve_needs()
         if item.kind == STRIP:
-            limits = self.limits.needs(self._deepest(item.index), self._anchor)
-            return (*limits, WorkItem(REFERENCE, self._anchor)) if self._is_deep(item.index) else limits
+            limits = self.limits.needs(self._deepest(item.index), self._reference_point)
+            return (
+                (*limits, WorkItem(REFERENCE, self._reference_point)) if self._is_deep(item.index) else limits
+            )
         if item.kind == COSTS:
             return self._costs.needs(item.index)
         deep = item.kind == LIMIT and self.limits.is_deep(item.index)
@@ -141,7 +143,7 @@ class SharedRecipe:
             return RepaintUnit(strips.layout(item.index), base, self._style_at(base))
         if item.kind == STRIP:
             spans = tuple(blocks(strips, item.index))
-            maxiter = self.limits.of(self._deepest(item.index), self._anchor)
+            maxiter = self.limits.of(self._deepest(item.index), self._reference_point)
             layout, pace = strips.layout(item.index), 0.0 if self._files.keeps else _RESUME_PACE
             style = self._style_at(layout.finest)
             return StripUnit(self._zoom.re, self._zoom.im, layout, spans, maxiter, VIDEO_BAILOUT, style, pace)

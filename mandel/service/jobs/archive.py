@@ -1,4 +1,4 @@
-"""What the register does with DB/: jobs that have ended, their videos, and the room that all of it takes."""
+"""The registry's dealings with jobs that have ended: their videos, and the room that DB/ takes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FEW = 8  # jobs evicted in a turn
 
 
 class Archive(ABC):
-    """Part of the register; see there.
+    """Part of the registry; see there.
 
     Attributes:
         most_bytes: what DB/ may take; None: as much as there is.

@@ -1,4 +1,4 @@
-"""What a cluster could not hold is refused before it is accepted, as far as the cluster is known."""
+"""Refuses payloads that the cluster could not hold, as far as the cluster is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine that joins or leaves means for the jobs, in one line each."""
+"""Tells in one line each which machines have joined or left, and what that means for the jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's life: one table of states, and what is known of a live job."""
+"""A job's life: the table of its states, and what the head knows of a live job."""
 
 from __future__ import annotations
 
@@ -172,12 +172,12 @@ class Job:
         self.stage: JsonObject | None = None  # what its frames wait for
         self.left: list[float] | None = None  # seconds that it still takes: the least, the most
         self.retried = 0  # frames that took more than one attempt
-        self.strips = {"iterated": 0, "found": 0}  # found in DB/, and only painted
+        self.strips = {"iterated": 0, "found": 0}  # found in DB/, and only coloured
         self.strips_lost = False  # some could not be stored
         self.again = 0  # frames that were rendered and, after a pause, will be rendered again
 
     def strip(self, found: bool) -> None:
-        """A strip has been made."""
+        """Counts a strip that the driver has iterated, or ``found`` in DB/ and only coloured."""
         self.strips["found" if found else "iterated"] += 1
 
     def frame(

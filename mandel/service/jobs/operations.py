@@ -1,4 +1,4 @@
-"""What a request does to the jobs, whichever way it came: by the socket or by the page."""
+"""Carries out requests about jobs, for the socket and for the page alike."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Whose turn it is: which waiting job the driver is given next, and how many may wait.
+"""Decides which waiting job the driver gets next, and how many jobs may wait.
 
-Clients are served evenly: of those who have jobs waiting, the one with the
-fewest in the driver's hands is next, with its job of the highest priority, of
-equals the oldest. A client's priorities rank its own jobs only, or the highest
-would starve everybody else. Addresses come before the names at them: names are
-free to make up.
+Clients are served evenly. Of those with waiting jobs, the one that has the fewest in the driver's hands is next. Of its
+jobs, the one with the highest priority is next, of equals the oldest. Priorities rank only one client's own jobs:
+otherwise the highest would starve everybody else. Addresses are compared before the clients' names, since anybody can
+make up names.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The register: every live job in memory, and the store behind it.
+"""The registry: every live job in memory, and the store behind it.
 
-Lock order: ``_accepting``, then a job's ``ending``, then ``lock``; ``lock`` is
-never held during work on disk. The store learns of a change before anybody
-else does: what a client was told survives.
+Lock order: ``_accepting``, then a job's ``ending``, then ``lock``. Nobody holds ``lock`` while working on the disk. The
+store learns of a change before anybody else does, so what a client was told survives a crash.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Answers that many ask for at the same time, computed once for all of them."""
+"""Computes an answer once for all who ask for it at the same time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Raw strips of jobs: which a driver is given, and what becomes of those that it makes.
+"""Raw strips of jobs: which of them a driver is given, and what becomes of those that it makes.
 
-A job's strips are on its own map, or on that of the job that it recolours; the
-latter's keep growing and mending as others use them. Nothing here ends a job:
-a strip that is lost is iterated again.
+A job's strips belong to its own exponential map, or to that of the job that it recolours. The latter's strips grow in
+number as jobs that recolour it make more. Nothing here ends a job: a strip that is lost is iterated again.
 """
 
 from __future__ import annotations

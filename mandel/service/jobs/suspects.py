@@ -1,15 +1,12 @@
-"""Which job it is that ends drivers: those that one had when it died are suspected, and tried alone.
+"""Finds the job that ends drivers: jobs that a dead driver had are suspected, and tried alone.
 
-What happened to the driver is not known, as it is dead. One death tells nothing:
-all of its jobs go on. Those that were in the hands of two in a row are suspects;
-half of those that were there most often are given out alone, half of that half
-when this driver dies as well, until one job is left. It fails if it was alone at
-the last of several deaths. Whoever lives through its trial, or has a segment
-finished, is a suspect no more.
+Nobody can ask a dead driver what happened. One death tells nothing, and all of its jobs go on. Jobs that two dead
+drivers in a row had are suspects. Half of those that were there most often are given out alone; half of that half, if
+this driver dies as well; and so on until one job is left. A job fails if it was alone at the last of several deaths. A
+job that lives through its trial, or has a segment finished, is no suspect any more.
 
-All others wait meanwhile, so each driver begins with one short time for trials;
-when that is over, all jobs are given out. A driver that dies after it shows that
-it was too short, and the next one is twice as long.
+All other jobs wait meanwhile. So each driver begins with one short time for trials, and when that is over all jobs are
+given out. If the driver dies later, the time was too short: the next driver's is twice as long.
 """
 
 from __future__ import annotations
@@ -43,7 +40,7 @@ def guilty(why: str) -> RenderError:
 
 
 class Suspects:
-    """Judges the live jobs by their ``deaths``; used under the register's lock."""
+    """Judges the live jobs by their ``deaths``; used under the registry's lock."""
 
     def __init__(self) -> None:
         self._trial: set[str] = set()

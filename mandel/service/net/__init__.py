@@ -1,1 +1,1 @@
-"""Sockets: who connects, what is asked, how a reply goes out."""
+"""Sockets: clients connect, requests arrive, replies go out."""

@@ -1,4 +1,4 @@
-"""Who may talk to the service: the shared token, and TLS."""
+"""Decides who may talk to the service: the shared token, and TLS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One reply: a request is carried out and answered."""
+"""Carries out one request, and sends its reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client whose request is on its way: bytes as they come, nothing waits."""
+"""A request that is still on its way. It takes bytes as they come and never waits."""
 
 from __future__ import annotations
 

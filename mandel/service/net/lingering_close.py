@@ -1,4 +1,4 @@
-"""Sockets of clients to whom all was said; they stay a while, as a reset could destroy the reply."""
+"""Keeps sockets open for a while after the last byte was sent: a reset could destroy the reply."""
 
 from __future__ import annotations
 

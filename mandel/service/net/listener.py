@@ -1,4 +1,4 @@
-"""The listener: one thread accepts clients and receives their requests; whole ones get a thread each."""
+"""The listener: one thread accepts clients and receives their requests. Each complete request gets a thread."""
 
 from __future__ import annotations
 

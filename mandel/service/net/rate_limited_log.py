@@ -1,4 +1,4 @@
-"""What the log says of clients: so much and no more, or whoever connects could fill the disk with it."""
+"""Limits what clients can write into the log, or anybody could fill the disk with it."""
 
 from __future__ import annotations
 

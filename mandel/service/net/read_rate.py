@@ -1,4 +1,4 @@
-"""How fast a client reads its video."""
+"""Measures how fast a client reads its video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads for replies: one each, and some stay for the next."""
+"""Threads for replies, one for each. Some stay for later replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the driver and its Ray print: many lines for few people, kept in a file of their own."""
+"""Keeps what the driver and its Ray print in a log file of its own."""
 
 from __future__ import annotations
 

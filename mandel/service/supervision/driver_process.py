@@ -1,4 +1,4 @@
-"""The Ray driver as seen from the head: a process and JSON lines on a socketpair."""
+"""The driver as the head sees it: a process, and JSON lines on a socketpair."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ def leash_command(head: int, descriptor: int, command: Sequence[str]) -> list[st
     return [sys.executable, "-S", str(_LEASH), str(head), str(descriptor), *command]
 
 
+def on_leash(command: Sequence[str], descriptor: int, output: int | None = None) -> subprocess.Popen[bytes]:
+    """Starts ``command --fd N`` in a session of its own, which ends with the calling thread (leash.py).
+
+    Args:
+        descriptor: N, its end of the socket.
+        output: where it prints, in place of where we do.
+    """
+    path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
+    return subprocess.Popen(
+        leash_command(os.getpid(), descriptor, command),
+        pass_fds=(descriptor,),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=output,
+        stderr=output,
+    )
+
+
 class DriverProcess:
     """Starts ``command --fd N`` in a session of its own, on a leash (leash.py).
 
@@ -39,17 +58,8 @@ class DriverProcess:
     def __init__(self, command: Sequence[str], silence: float, output: int | None = None):
         self._socket, theirs = socket.socketpair()
         self._bound(silence)
-        path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
         try:
-            self._process = subprocess.Popen(
-                leash_command(os.getpid(), theirs.fileno(), command),
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": path},
-                stdout=output,
-                stderr=output,
-            )
+            self._process = on_leash(command, theirs.fileno(), output)
         finally:
             theirs.close()
             if output is not None:

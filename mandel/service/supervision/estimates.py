@@ -1,4 +1,4 @@
-"""Estimates: what the driver finds out for people who ask what a payload would take."""
+"""Estimates: has the driver find out what payloads would take, for people who ask."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 """Runs a command that dies with the head: ``python leash.py HEAD_PID FD COMMAND...``.
 
-A small process that leads the session of the command and of all that it starts
-(Ray's daemons, ffmpeg). When the head dies, however it dies, the kernel tells
-this process, which ends the whole session at once; Ray's own agents would linger
-for a minute or for ever. A second one, its guard, does the same when this one
-dies. FD is passed on to the command as ``--fd FD``.
+This small process leads the session of the command and of all that the command starts, such as Ray's daemons and
+ffmpeg. When the head dies in whatever way, the kernel tells this process, which kills the whole session at once. (Ray's
+own agents would linger for a minute or for ever.) A second process, its guard, does the same when this one dies. FD is
+passed on to the command as ``--fd FD``.
 """
 
 import ctypes

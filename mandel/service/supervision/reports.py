@@ -1,4 +1,4 @@
-"""What the driver reports of jobs, carried out: counted in memory, or stored."""
+"""Carries out what the driver reports of jobs: counts it in memory, or stores it."""
 
 from __future__ import annotations
 

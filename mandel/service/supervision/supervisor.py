@@ -1,8 +1,9 @@
-"""The supervisor: keeps a driver alive, hands it the jobs, has what it makes stored.
+"""The supervisor: keeps a driver alive, hands it the jobs, has its files stored.
 
-Four threads. ``keeper`` starts the driver, hears what it says and starts it again when it dies; ``sender`` gives it
-its orders, so that a driver that does not listen blocks nobody else. Neither works on the disk. ``storing`` carries
-out what the driver said, in that order; ``beginning`` proves the segments of jobs that are about to begin.
+It has four threads. ``keeper`` starts the driver, hears what it says, and starts another when it dies. ``sender`` gives
+it its orders, so that a driver that does not listen blocks nobody else. Neither works on the disk while a driver lives.
+``storing`` carries out what the driver said, in that order. ``beginning`` proves the segments of jobs that are about to
+begin.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Supervisor:
         self._silence = silence
         self._driver: DriverProcess | None = None
         self._outbox: deque[control.Order] = deque()
-        # The jobs that the driver has, and where it writes for them; under the register's lock.
+        # The jobs that the driver has, and where it writes for them; under the registry's lock.
         self._folders: dict[str, Path] = {}
         self._reports = Reports(registry, self._tell)
         self.estimates = Estimates(self._tell, str(registry.store.names.cache))
@@ -87,7 +88,7 @@ class Supervisor:
     def stop(self, patience: float) -> None:
         """Lets the driver hand over what it has finished for ``patience`` seconds, then ends it.
 
-        The register must have been closed. Loses no job.
+        The registry must have been closed. Loses no job.
         """
         with self._registry.lock:
             self._drain_seconds = max(0.0, patience - _END_SECONDS)
