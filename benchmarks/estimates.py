@@ -148,7 +148,7 @@ def measure(name: str, payload: Payload, executor: _Counting) -> dict[str, objec
         "spent on estimating, s": round(estimating, 2),
         "left at a tenth, told": round(left, 2),
         "left at a tenth": round(whole - spent, 2),
-        "measured by then": known,
+        "measured by then": "yes" if known else "no",
         "ratio of these": round(left / max(whole - spent, 1e-9), 2),
     }
 
