@@ -33,6 +33,14 @@ ZOOMS: dict[str, dict[str, Any]] = {
     "exact, shallow, calm": {"point": _NEEDLE, "end_delta": "1e-3", "num_frames": 200},
     "exact, shallow, dense": {"point": _SEAHORSE, "end_delta": "1e-6", "num_frames": 150},
     "exact, deep": {"point": _DEEP, "end_delta": "1e-25", "num_frames": 400},
+    "exact, shallow, a second": {"point": _NEEDLE, "num_frames": 60},
+    "exact, deep, 640x360": {
+        "point": _DEEP,
+        "end_delta": "1e-25",
+        "num_frames": 80,
+        "frame_width": 640,
+        "frame_height": 360,
+    },
     "shared, shallow, dense": {
         "point": _SEAHORSE,
         "end_delta": "1e-6",
@@ -140,7 +148,7 @@ def measure(name: str, payload: Payload, executor: _Counting) -> dict[str, objec
         "spent on estimating, s": round(estimating, 2),
         "left at a tenth, told": round(left, 2),
         "left at a tenth": round(whole - spent, 2),
-        "measured by then": known,
+        "measured by then": "yes" if known else "no",
         "ratio of these": round(left / max(whole - spent, 1e-9), 2),
     }
 
@@ -150,6 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--record", action="store_true", help="write a result file")
+    parser.add_argument("--note", default="", help="what a reader of that file must know")
     add_option(parser)
     options = parser.parse_args()
     executor, rows = _Counting("auto"), []
@@ -161,7 +170,8 @@ def main() -> None:
     finally:
         executor.close()
     if options.record:
-        record("estimates", rows, device_context().device.name, len(os.sched_getaffinity(0)), options.results)
+        device, cores = device_context().device.name, len(os.sched_getaffinity(0))
+        record("estimates", rows, device, cores, options.results, note=options.note)
 
 
 if __name__ == "__main__":

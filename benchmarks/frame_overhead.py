@@ -1,14 +1,14 @@
 """Where the time of a worker's frames goes outside of kernels, stage by stage, for frames whose kernels take little.
 
     python -m benchmarks.frame_overhead [WORD ...] [--device D] [--cores N] [--calls N] [--batch N] [--processes N]
-                                        [--profile] [--record] [--results FOLDER]
+                                        [--no-encoding] [--profile] [--record] [--results FOLDER]
 
 A call goes over a line to an embedded worker's code in this process and its results come back, as between driver and
 worker. On a CPU device host stages are in CPU time of the worker's thread, so that other work on the machine counts
 little; on a GPU in wall time. "kernels" are the device's own times of all commands, taken in calls of their own. With
 several processes the same frames are made in all of them at once: "frames/s" is of all together.
 
-PYTHONPATH=TREE before the command measures another checkout by this script.
+To measure another checkout, copy this file into its benchmarks/ and run it there.
 """
 
 from __future__ import annotations
@@ -236,11 +236,12 @@ def measure(name: str, options: argparse.Namespace, stages: Stages) -> dict[str,
             make_frames()
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
     kernels = _kernel_seconds(context, make_frames)
-    p = maker.payload
-    segment = SegmentUnit(p.frame_width, p.frame_height, p.fps, p.coding)
-    before = sum(os.times()[:4])
-    worker.call(SEGMENT, [segment], [(frames * 24)[:24]])
-    encoding = (sum(os.times()[:4]) - before) / 24
+    p, encoding = maker.payload, None
+    if options.encoding:
+        segment = SegmentUnit(p.frame_width, p.frame_height, p.fps, p.coding)
+        before = sum(os.times()[:4])
+        worker.call(SEGMENT, [segment], [(frames * 24)[:24]])
+        encoding = round(1e3 * (sum(os.times()[:4]) - before) / 24, 2)
     host = sum(value for stage, value in stages.seconds.items() if stage != "waiting")
     return {
         "frame": name,
@@ -250,7 +251,7 @@ def measure(name: str, options: argparse.Namespace, stages: Stages) -> dict[str,
         "kernels and copies": frame_milliseconds(kernels),
         "host": frame_milliseconds(host),
         **{stage: frame_milliseconds(stages.seconds[stage]) for stage in [*_STAGES, "rest"]},
-        "encoding, CPU": round(1e3 * encoding, 2),
+        "encoding, CPU": encoding,
     }
 
 
@@ -323,6 +324,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=10)
     parser.add_argument("--batch", type=int, default=4, help="frames in a call (default 4)")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument(
+        "--no-encoding", dest="encoding", action="store_false", help="where there is no ffmpeg"
+    )
     parser.add_argument("--profile", action="store_true", help="also print what cProfile finds")
     parser.add_argument("--record", action="store_true", help="write a result file")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)

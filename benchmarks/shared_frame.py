@@ -33,15 +33,15 @@ from mandel.video.encode import encode_segment
 SECONDS, REPEATS, ENCODED = 2.0, 5, 24
 
 
-def least(work: Callable[[], object]) -> float:
-    """CPU seconds of one call, of child processes too."""
+def least(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """CPU seconds of one call, the least of some means over ``repeats`` calls; of child processes too."""
     work()
     found, until = [], time.monotonic() + SECONDS
     while time.monotonic() < until or len(found) < 3:
         began = Time.now()
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             work()
-        found.append(Time.now().since(began).cpu / REPEATS)
+        found.append(Time.now().since(began).cpu / repeats)
     return min(found)
 
 
@@ -64,8 +64,8 @@ def parts(zoom: str, options) -> dict[str, float]:
     canvas = resampler._painter.canvas(unit.width, unit.height)
     segment = maker.frames(ENCODED)
     seconds = {
-        "all": least(lambda: resampler.picture(*following())),
-        "texels brought together": least(lambda: resampler._fill(*following())),
+        "all": least(lambda: resampler.picture(*following()), len(frames)),
+        "texels brought together": least(lambda: resampler._fill(*following()), len(frames)),
         "to YUV": least(lambda: resampler._painter.develop(canvas, unit.layout)),
         "flat or black": least(lambda: (is_flat(picture), black_share(picture))),
         "encoding": least(lambda: encode_segment(segment, p.frame_width, p.frame_height, p.fps)) / ENCODED,

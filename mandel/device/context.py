@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import warnings
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # importing it needs care: see runtime.py
 Buffer: TypeAlias = "pyopencl.Buffer | PooledBuffer"
 Target: TypeAlias = "Buffer | pyopencl.SVM[np.ndarray]"
 Argument: TypeAlias = "KernelArg | Target"
+Event: TypeAlias = "pyopencl.Event"
 
 
 def _first_error(log: str) -> str:
@@ -42,6 +44,7 @@ def _first_error(log: str) -> str:
 
 # Most that the pool keeps of buffers nobody uses; a 4K frame with distance and slope takes 310 MB of a GPU.
 KEPT_BYTES, GPU_KEPT_BYTES = 256 * 2**20, 384 * 2**20
+_SMALL_BYTES = 1 << 16
 # A group of perturb.cl is one warp, and no more than 32 groups run on a multiprocessor: 64 registers for each of
 # their work items. Left alone the compiler takes fewer for no gain, or more.
 _NVIDIA_OPTIONS = {"perturb.cl": ("-cl-nv-maxrregcount=64",)}
@@ -106,6 +109,7 @@ class DeviceContext:
         self._pool = cl.tools.MemoryPool(cl.tools.ImmediateAllocator(self.queue))
         self._kept_bytes = GPU_KEPT_BYTES if device.is_gpu else KEPT_BYTES
         self._programs: dict[tuple[str, kernels.Defines], pyopencl.Program] = {}
+        self._uploads: deque[pyopencl.Event] = deque()  # small ones, some of which may be on their way
         self._lock = threading.Lock()
         self._local = threading.local()
 
@@ -183,8 +187,19 @@ class DeviceContext:
                 self._pool.free_held()
             return self._pool.allocate(max(int(nbytes), 1))
 
-    def upload(self, array: np.ndarray) -> pyopencl.Buffer:
-        """A read-only device buffer holding a copy of ``array``."""
+    def upload(self, array: np.ndarray) -> Buffer:
+        """A device buffer holding a copy of ``array``, which kernels only read.
+
+        A GPU takes small ones out of the pool: every frame has some, and a driver allocates and frees memory only
+        between other work.
+        """
+        if self.device.is_gpu and array.nbytes <= _SMALL_BYTES:
+            buffer, own = self.empty(array.nbytes), np.array(array, order="C")
+            self._uploads.append(self.cl.enqueue_copy(self.queue, buffer, own, is_blocking=False))
+            over = self.cl.command_execution_status.COMPLETE
+            while self._uploads and self._uploads[0].command_execution_status == over:
+                self._uploads.popleft()  # and with it what it copied from
+            return buffer
         flags = self.cl.mem_flags
         return self.cl.Buffer(
             self.context, flags.READ_ONLY | flags.COPY_HOST_PTR, hostbuf=np.ascontiguousarray(array)

@@ -20,8 +20,9 @@ _PIECES = 8
 _FIRST_ROWS, _GROWTH = 4, 4  # rows at first: CPUs iterate up to four in lockstep
 # Beside so many seconds of the first pieces what their launches take does not matter.
 _DEAR_SECONDS = 0.02
-# Of a crop that is encoded: its longest and shortest side in pixels, and the seconds that it may take.
-_CROP, _LEAST_CROP, _CROP_SECONDS = 192, 48, 0.3
+# Of a crop that is encoded: its longest and shortest side in pixels, and the seconds that it may take. An x265 was seen
+# to crash over frames that are smaller than one of its blocks of 64.
+_CROP, _LEAST_CROP, _CROP_SECONDS = 192, 64, 0.3
 
 
 def sample_seconds(

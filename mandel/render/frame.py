@@ -217,6 +217,7 @@ class FrameRenderer:
                 self._refine(grid, maxiter, bailout, style, canvas, supersampling)
             else:
                 self._shade(grid, grid, maxiter, bailout, style, canvas, supersampling, tally)
+            tally.collect()
             picture = self._painter.develop(canvas, layout, out)
             self.reached = tally.read()
         self.timing.total = perf_counter() - begun

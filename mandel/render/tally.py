@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from mandel.device.context import Buffer, DeviceContext, Target
+from mandel.device.context import Buffer, DeviceContext, Event, Target
 from mandel.kernels.contract import BYTE_SHIFT, CHANNEL_BITS, TALLY_RUN
 from mandel.render.samples import Samples
 
@@ -51,6 +51,7 @@ class Tally:
     def __init__(self, ctx: DeviceContext, maxiter: int):
         self._ctx, self._maxiter = ctx, maxiter
         self._samples = 0
+        self._copies: list[Event] = []
         self._found: list[
             tuple[np.ndarray, Buffer | None]
         ] = []  # and its buffer, where the device cannot write to it
@@ -86,12 +87,22 @@ class Tally:
             self.slots(runs, length),
         )
 
-    def read(self) -> Reached:
-        """The counts; call it only when all that was enqueued is over."""
-        reached = late = 0
+    def collect(self) -> None:
+        """Enqueues the copies of the counts to the host, so that waiting for what follows is waiting for them."""
         for found, buffer in self._found:
             if buffer is not None:
-                self._ctx.download(buffer, found)
+                self._copies.append(
+                    self._ctx.cl.enqueue_copy(self._ctx.queue, found, buffer, is_blocking=False)
+                )
+        self._found = [(found, None) for found, _ in self._found]
+
+    def read(self) -> Reached:
+        """The counts; call it only when all that was enqueued is over."""
+        self.collect()
+        for event in self._copies:
+            self._ctx.wait(event)
+        reached = late = 0
+        for found, _ in self._found:
             sums = np.add.reduce(found, axis=0, dtype=np.int64).tolist()
             reached, late = reached + sums[0], late + sums[1]
         return Reached(self._samples, reached, late, self._maxiter)

@@ -18,7 +18,9 @@ from mandel.payload.payload import EXACT, SHARED, parse
 from mandel.plan.blocks import blocks
 from mandel.plan.cost import Costs, KeyCost, deltas_to_measure
 from mandel.plan.iteration_limit import IterationLimit
+from mandel.plan.segment_plan import cut
 from mandel.protocol import control
+from mandel.video import coding
 
 SIZE = {"frame_width": 64, "frame_height": 36, "num_frames": 40}
 DEEP = {"point": "-1.7490812690237,0", "end_delta": "1e-12"}
@@ -112,6 +114,25 @@ def test_what_items_took_corrects_what_is_left():
     slower = made.seconds(left(made), {"cpu": 2})
     assert 1.8 * expected[0] < slower[0] < 3 * expected[0] and slower[1] > 1.8 * expected[1]
     assert made.seconds(left(made), {"cpu": 4}) == pytest.approx([value / 2 for value in slower])
+
+
+def test_a_few_cheap_frames_say_little_before_anything_is_measured():
+    made, _ = forecast()
+    expected = made.seconds(left(made), {"cpu": 1})[0]
+    each = expected / 40
+    for frame in range(4):
+        made.took(WorkItem(FRAME, frame), "cpu", each / 100)
+    assert 0.5 * expected < made.seconds(left(made), {"cpu": 1})[0] < expected
+    for frame in range(4, 12):
+        made.took(WorkItem(FRAME, frame), "cpu", 100 * each)
+    assert made.seconds(left(made), {"cpu": 1})[0] > 10 * expected
+
+
+def test_segments_of_few_frames_take_the_time_of_their_processes():
+    made, _ = forecast()
+    segments = len(cut(40, made._payload.picture_bytes))
+    pixels = 40 * 64 * 36 * 1.5 * coding.SECONDS[made._payload.codec, made._payload.quality]
+    assert left(made).encoding == pytest.approx(pixels + 0.045 * segments) and segments > 1
 
 
 def test_gpus_render_while_cpus_encode():

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from mandel.colour.style import ColourStyle
+from mandel.payload.payload import parse
 from mandel.plan.cost import Costs
-from mandel.plan.picture import RGB
+from mandel.plan.picture import RGB, shape
 from mandel.plan.view import View
 from mandel.render import cost
 from mandel.render.frame import FrameRenderer
 from mandel.tasks.units import CostsUnit
-from mandel.video.coding import DEFAULT
+from mandel.video.coding import CODECS, DEFAULT, PNG
+from mandel.video.encode import encode_segment
 from mandel.worker import functions
 from mandel.worker.functions import Slot, worker_context
 
@@ -84,6 +86,17 @@ def test_crops_are_small_where_samples_are_dear():
     assert cost.crop_side(SHALLOW, 1, 1e-9, 3) == 176  # the frame is no higher
     assert cost.crop_side(SHALLOW, 2, 3e-6, 3) == 80
     assert cost.crop_side(SHALLOW, 1, 1e-3, 3) == 0
+
+
+@pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != PNG])
+def test_the_smallest_crops_can_be_encoded(codec):
+    coding = parse(
+        {"codec": codec, "point": "0,0", "num_frames": 2, "frame_width": 64, "frame_height": 64}
+    ).coding
+    side = cost._LEAST_CROP
+    random = np.random.default_rng(1)
+    crops = [random.integers(16, 235, shape(side, side, coding.layout), np.uint8) for _ in range(3)]
+    assert all(len(encode_segment(crops[:count], side, side, "25", coding)) > 100 for count in (1, 3))
 
 
 def test_a_worker_measures_each_view_and_encodes_crops_where_that_is_asked_for():

@@ -20,16 +20,20 @@ from mandel.driver.recipes.recipe import FRAME, SEGMENT, STRIP, CostClass, Itera
 from mandel.payload.payload import AUTO, Payload
 from mandel.plan.cost import COLOURED, PACKED, RESAMPLED, UNKNOWN, Costs
 from mandel.plan.iteration_limit import REFERENCE_STEPS
+from mandel.plan.segment_plan import cut
 from mandel.video import coding
 
 # What ended earlier counts less for the correction, by this factor an item.
 _FORGOTTEN = 0.97
-# What is expected counts as much as this share of the work, measured or not: a zoom's first frames are often cheap.
-_BELIEVED = 0.1
+# What is expected counts as much as this share of the work. Before anything was measured it is more: a zoom's first
+# frames are often cheap.
+_BELIEVED, _BELIEVED_UNMEASURED = 0.1, 0.3
 # Seconds for each frame that is handed to a worker and back.
 _HANDED = 3e-4
 # A film is decoded once more, which takes about half of what encoding takes.
 _DECODED = 1.5
+# CPU seconds of the processes that encode and decode a segment, however few frames it has.
+_BEGUN = 0.045
 # The truth lies within these factors of what is told, mostly; before anything was measured, within the latter.
 _SURE, _UNSURE = (0.75, 1.35), (0.5, 3.0)
 _SIZE_SURE = (0.6, 1.6)
@@ -108,11 +112,18 @@ class Forecast:
 
     @cached_property
     def _belief(self) -> float:
-        return _BELIEVED * float(self._expected.sum())
+        share = _BELIEVED_UNMEASURED if self._costs is None else _BELIEVED
+        return share * float(self._expected.sum())
 
     @property
     def _pixels(self) -> int:
         return self._payload.frame_width * self._payload.frame_height
+
+    @cached_property
+    def _begun(self) -> float:
+        """``_BEGUN``, for each frame."""
+        frames = self._payload.num_frames
+        return _BEGUN * len(cut(frames, self._payload.picture_bytes)) / frames
 
     def took(self, item: WorkItem, kind: str, seconds: float) -> None:
         """An item took a slot of ``kind`` so long."""
@@ -130,14 +141,14 @@ class Forecast:
         count = int(np.count_nonzero(frames))
         timed = timings.longest_mean(SEGMENT)
         each = timed or self._pixels * coding.SECONDS[self._payload.codec, self._payload.quality]
-        encoding = _DECODED * each * (count + pictures)
+        encoding = (_DECODED * each + (0.0 if timed else self._begun)) * (count + pictures)
         if not count:
             return Work(0.0, encoding)
         wanted = self._recipe.iterated_for(np.flatnonzero(frames))
-        rendering = float(self._expected[wanted].sum())
-        # Strips that are there were counted, too.
-        gone = {self._places[item] for item in made if item in self._places}.intersection(wanted.tolist())
-        rendering -= float(self._expected[sorted(gone)].sum())
+        to_make = np.zeros(len(self._expected), bool)
+        to_make[wanted] = True
+        to_make[[self._places[item] for item in made if item in self._places]] = False
+        rendering = float(self._expected[to_make].sum())
         if resampled := count - int(np.count_nonzero(~self._are_strips[wanted])):
             each = timings.mean(CostClass(FRAME), "cpu") or self._pixels * RESAMPLED + _HANDED
             rendering += each * resampled / self.pace("cpu")
