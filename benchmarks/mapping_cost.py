@@ -1,6 +1,6 @@
 """What the mapping "even" costs against "root": CPU seconds of all of a job's tasks, on the embedded executor.
 
-    python benchmarks/mapping_cost.py [--runs N]
+    python benchmarks/mapping_cost.py [--runs N] [--jobs TEXT]
 
 Both are rendered and encoded by turns; the least of the runs counts. The seed's payload has ten frames here, not fifty:
 with fewer frames key views count for more. Encoding itself, a process of its own, is left out. "First frame" is what is
@@ -113,11 +113,12 @@ def row(job: str, best: dict[str, float], **more: float) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--jobs", default="", metavar="TEXT", help="only those with TEXT in their names")
     add_option(parser)
     options = parser.parse_args()
     executor, rows = Counted("cpu"), []
     try:
-        for name, fields in CASES.items():
+        for name, fields in ((name, fields) for name, fields in CASES.items() if options.jobs in name):
             best = dict.fromkeys(("root", "even"), float("inf"))
             first = best.copy()
             for _ in range(options.runs + 1):  # the first also builds and warms up
@@ -131,7 +132,7 @@ def main() -> None:
             )
     finally:
         executor.close()
-    for name, asked in STILLS.items():
+    for name, asked in ((name, asked) for name, asked in STILLS.items() if options.jobs in name):
         best = dict.fromkeys(("root", "even"), float("inf"))
         for _ in range(4 * options.runs + 1):
             for mapping in best:
