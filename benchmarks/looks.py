@@ -99,7 +99,7 @@ def main() -> None:
         frames, found = [], []
         for k in range(DEPTHS):
             view: View = recipe._zoom.__class__.of(p).view(k)
-            limit, style = recipe._limits.of(view.delta), ColourStyle.of(p, recipe._limits.curve())
+            limit, style = recipe.limits.of(view.delta), ColourStyle.of(p, recipe.limits.curve())
             count, smooth = renderer.raw(view, limit, VIDEO_BAILOUT)
             outside = smooth[count <= limit]
             found.append(round(turns(style, outside), 2) if len(outside) > 50 else None)

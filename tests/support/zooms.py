@@ -65,9 +65,9 @@ class Zoomed:
 
     def style(self) -> ColourStyle:
         """How its samples are coloured, the curve of the mapping "even" learned."""
-        for need in self.recipe._limits.curve_needs():
+        for need in self.recipe.limits.curve_needs():
             self.make(need)
-        return ColourStyle.of(self.payload, self.recipe._limits.curve())
+        return ColourStyle.of(self.payload, self.recipe.limits.curve())
 
     def alone(self, index: int, n: int | None = None) -> np.ndarray:
         """The frame as a view of its own, of nothing but itself; ``n`` x ``n`` samples a pixel."""
