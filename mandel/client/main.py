@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mandel import secret, settings
-from mandel.client import command_line, frames, payload_file
+from mandel.client import command_line, frames, payload_file, place_file
 from mandel.client.conversation import converse, trust
 from mandel.client.progress_line import ProgressLine
 from mandel.client.report import report
+from mandel.colour import looks
 from mandel.errors import MandelError, RequestError, TransferError
 from mandel.payload import in_file
-from mandel.payload.fields import JsonObject
+from mandel.payload.fields import JsonObject, without_look
 from mandel.payload.job_id import is_job_id
 from mandel.protocol import codes, operation, reply, strict_json
 from mandel.protocol.reply_reader import JsonPart, ReplyEnd, ReplyEvent, VideoData, VideoHead
@@ -188,7 +189,9 @@ class _Session:
 
     def _make_sheet(self, film: Path) -> None:
         """Puts the film's frames on one sheet, which carries the payload of the whole zoom, and removes the film."""
-        data = frames.sheet(film, in_file.MARK + strict_json.dumps(self._args.asked).decode())
+        made, _ = place_file.content(str(film))  # has all fields of its look, those that nobody gave as well
+        carried = without_look(self._args.asked) | {name: made[name] for name in looks.FIELDS}
+        data = frames.sheet(film, in_file.MARK + strict_json.dumps(carried).decode())
         film.unlink()
         self._placed = sheet = AtomicFile(_output(self._args, self.job), len(data))
         self._arrived, self._video = len(data), VideoHead(len(data), hashlib.sha256(data).hexdigest())

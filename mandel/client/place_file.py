@@ -37,7 +37,8 @@ def content(name: str) -> tuple[JsonObject, Found | None]:
 
     carries = file != "-" and in_file.may_carry(_begin(Path(file)))
     data = in_file.read(Path(file)) if carries else text.read(file)
-    return opened(data, "stdin" if file == "-" else file, entry)
+    found = opened(data, "stdin" if file == "-" else file, entry)
+    return (fields.of_before(found[0]), None) if carries else found
 
 
 def _begin(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from mandel.colour.mappings import EVEN, ROOT
 
 _PLAIN = {
     "palette": "dusk",
-    "mapping": ROOT,
+    "mapping": EVEN,
     "density": "1",
     "offset": "0",
     "relief": "0",
@@ -15,21 +15,19 @@ _PLAIN = {
     "interior": "000000",
 }
 
-_EVEN = _PLAIN | {"mapping": EVEN}
-
 # The first one is what a payload has that says nothing of colours. Each names all fields of a look.
 LOOKS: dict[str, dict[str, str]] = {
-    "classic": _PLAIN,
-    "evening": _EVEN,
-    "engraving": _EVEN
+    "evening": _PLAIN,
+    "engraving": _PLAIN
     | {
         "palette": "0:f5f0e4,0.25:d3cab8,0.5:9c927f,0.75:d9d1c0",
         "relief": "0.9",
         "edge": "0.8",
         "interior": "1d1a17",
     },
-    "copper": _EVEN | {"palette": "verdigris", "density": "0.8", "relief": "0.7", "relief_angle": "120"},
-    "lights": _EVEN | {"palette": "aurora", "density": "0.8", "edge": "1.5", "interior": "04050f"},
+    "copper": _PLAIN | {"palette": "verdigris", "density": "0.8", "relief": "0.7", "relief_angle": "120"},
+    "lights": _PLAIN | {"palette": "aurora", "density": "0.8", "edge": "1.5", "interior": "04050f"},
+    "classic": _PLAIN | {"mapping": ROOT},
 }
 NAMES: tuple[str, ...] = tuple(LOOKS)
 FIELDS: tuple[str, ...] = tuple(_PLAIN)

@@ -44,9 +44,11 @@ class Field(NamedTuple):
         help: one line for people.
         check: gives the canonical value, or raises PayloadError.
         original: whether the field is part of the original payload; the others are left out of the job id
-            while they have their default, so that adding one changes no id.
+            while they have their first default, so that adding one changes no id.
         recolour: whether another video of the same strips may have it otherwise.
         film_only: whether no single picture shows it: a preview leaves it out.
+        before: its first default, which a payload means that was stored before there was the field. Ids leave it
+            out for ever: when ``default`` becomes another one, every job keeps its id.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Field(NamedTuple):
     original: bool
     recolour: bool
     film_only: bool
+    before: Value
 
 
 def _row(
@@ -68,6 +71,7 @@ def _row(
     original: bool = False,
     recolour: bool = False,
     film_only: bool = False,
+    before: Value | None = None,
 ) -> Any:
     about = {
         "kind": kind,
@@ -77,6 +81,7 @@ def _row(
         "original": original,
         "recolour": recolour,
         "film_only": film_only,
+        "before": default if before is None else before,
     }
     return dataclasses.field(default=default, metadata=about)
 
@@ -152,10 +157,11 @@ class PayloadFields:
     )
     mapping: str = _row(
         TEXT,
-        mappings.ROOT,
+        mappings.EVEN,
         "how colours follow the iteration count: even (a curve learned along the zoom), root, linear, log",
         checks.one_of(*mappings.NAMES),
         recolour=True,
+        before=mappings.ROOT,
     )
     density: str = _row(
         DECIMAL,
@@ -340,6 +346,8 @@ class PayloadFields:
 
 TABLE = tuple(Field(f.name, **f.metadata) for f in dataclasses.fields(PayloadFields))
 BY_NAME = {field.name: field for field in TABLE}
+# Fields whose default is another one than at first.
+_BEFORE = {field.name: field.before for field in TABLE if field.before != field.default}
 # How samples become colours.
 LOOK = ("look", *looks.FIELDS)
 RECOLOURED = tuple(field.name for field in TABLE if field.recolour)
@@ -354,6 +362,14 @@ def without_look(obj: JsonObject) -> JsonObject:
     if not isinstance(look, str) or (look and look not in looks.LOOKS):
         return obj
     return looks.LOOKS.get(look, {}) | {name: value for name, value in obj.items() if name != "look"}
+
+
+def of_before(obj: JsonObject) -> JsonObject:
+    """A payload that was stored, or that a film carries, with what it meant by fields that it does not have.
+
+    What is stored has all fields of its time.
+    """
+    return _BEFORE | without_look(obj)
 
 
 def unknown_field(name: str, known: Iterable[str]) -> RequestError:

@@ -171,7 +171,7 @@ class Payload(PayloadFields):
         said = {
             name: value
             for name, value in self.canonical().items()
-            if fields.BY_NAME[name].original or value != fields.BY_NAME[name].default
+            if fields.BY_NAME[name].original or value != fields.BY_NAME[name].before
         }
         return hashlib.sha256(_json({"engine": ENGINE, "payload": said}).encode()).hexdigest()
 
@@ -182,7 +182,7 @@ class Payload(PayloadFields):
         Raises:
             PayloadError: it is no payload.
         """
-        return _validated(values, _NO_LIMITS)
+        return _validated(fields.of_before(values), _NO_LIMITS)
 
 
 @lru_cache(16)

@@ -12,7 +12,7 @@ from aiohttp import web
 from mandel.errors import PayloadError, RequestError
 from mandel.payload import in_file
 from mandel.payload.decimal_text import Number
-from mandel.payload.fields import LOOK, JsonObject, without_look
+from mandel.payload.fields import LOOK, JsonObject, of_before, without_look
 from mandel.payload.payload import parse
 from mandel.places import pasted, report
 from mandel.places.opened import opened, payload_palette, place_of
@@ -125,6 +125,7 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
         raise in_file.without_payload(name)
     given, found = opened(carried or data, name)
     if found is None:
+        given = of_before(given) if carried else given
         stops = given.get("path")
         last = stops[-1] if isinstance(stops, list) and stops and isinstance(stops[-1], dict) else given
         if not isinstance(last.get("point"), str):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from decimal import Decimal, localcontext
 from urllib.parse import urlsplit
 
@@ -155,7 +156,7 @@ def test_back_returns_to_the_place_before(visit):
     visitor = visit(SEAHORSE)
     visitor.complete()
     first = visitor.page.url
-    assert first.endswith(f"{SEAHORSE}&palette=dusk")
+    assert first.endswith(f"{SEAHORSE}&palette=dusk&mapping=even")
     visitor.page.locator(".picture").focus()
     visitor.press("PageUp")
     visitor.complete()
@@ -170,7 +171,8 @@ def test_back_returns_to_the_place_before(visit):
 
 @pytest.mark.parametrize("extent", DEEP)
 def test_deep_places_are_shown_and_survive_their_link(visit, extent):
-    visitor = visit(f"#at=0,1,{extent}&maxiter=30000")
+    # A formula's colours are the same wherever one comes from; a curve is learned from what was seen.
+    visitor = visit(f"#at=0,1,{extent}&mapping=root&maxiter=30000")
     visitor.complete()
     visitor.page.mouse.move(MIDDLE[0] + 101, MIDDLE[1] + 57)
     visitor.page.mouse.wheel(0, -150)
@@ -187,12 +189,15 @@ def test_deep_places_are_shown_and_survive_their_link(visit, extent):
 def test_the_picture_is_that_of_still(visit, tmp_path):
     """A view whose samples are those of tiles: the page's canvas has the bytes of `still`, within its dither."""
     where = ["--point=-0.5,0.5", "--delta=1", f"--width={WIDTH}", f"--height={SHORTER}", "--maxiter=2000"]
-    where += ["--mapping=root"]  # as the page colours
+    where += [
+        "--mapping=root"
+    ]  # a formula; the page's own curve comes from another small picture than a still's
     out = tmp_path / "still.png"
     subprocess.run([sys.executable, "-m", "mandel", "still", *where, "-o", out], check=True, cwd=ROOT)
     still = imageio.imread(out).astype(int)
-    visitor = visit("#at=-0.5,0.5,1&palette=dusk&maxiter=2000")
+    visitor = visit("#at=-0.5,0.5,1&palette=dusk&maxiter=2000")  # as links were when the root was usual
     visitor.complete()
+    assert "&mapping=root" in visitor.page.url
     apart = np.abs(visitor.picture().astype(int) - still)
     # The dither makes a level; neighbouring entries of the palette differ by one or two, and a sample may take either.
     assert (apart <= 1).mean() > 0.995
@@ -239,7 +244,7 @@ def test_looks_are_those_of_still(visit, tmp_path, look):
     visitor.complete()
     apart = np.abs(visitor.picture().astype(int) - still)
     # Another limit and other samples of the small picture make a curve that differs a little.
-    most = 12 if "mapping" in look and look["mapping"] == "even" else 3
+    most = 12 if look.get("mapping", "even") == "even" else 3
     assert (apart <= most).mean() > 0.98
     assert visitor.page.url.endswith("maxiter=2000")
     for name, value in look.items():
@@ -379,3 +384,99 @@ def test_the_picture_moves_while_the_service_is_away(visit):
     visitor.page.context.set_offline(False)
     visitor.complete()
     assert visitor.page.get_by_text("The service is not reached").count() == 0
+
+
+# Draws a view of four tiles, of which one comes late, while one grey fades into another. The least and the greatest
+# byte on the canvas each time; null where nothing is drawn.
+FADE = """([{ TileLayer }, { View }]) => {
+  const late = [];
+  const source = { want({ sharp }, onTile) {
+    for (const at of sharp) {
+      const counts = new Float32Array(65536).fill(9);
+      const bring = () => onTile({ ...at, counts, size: 256, maxiter: 9, shading: null });
+      if (late.length) bring(); else late.push(bring);
+    }
+  } };
+  const layer = new TileLayer(source, () => {}, () => false);
+  const [view, viewport] = [View.of('0', '0', '1'), { width: 256, height: 256, density: 1 }];
+  const context = Object.assign(document.createElement('canvas'), viewport).getContext('2d');
+  const grey = level => ({ table: new Uint32Array(8192).fill(0xff000000 | level * 0x10101), mapping: 'root', density: 1,
+    offset: 0, interior: '000000', relief: 0, edge: 0, light: [1, 0] });
+  const begun = performance.now() + 1000;  // when no tile fades in any more
+  const drawn = after => {
+    const again = layer.draw(context, view, viewport, begun + after);
+    const { data } = context.getImageData(0, 0, 256, 256);
+    const bytes = [...data].filter((_, i) => i % 4 < 3 && data[i - i % 4 + 3] === 255);
+    const ends = [Math.min, Math.max].map(end => bytes.length ? bytes.reduce((a, b) => end(a, b)) : null);
+    return [...ends, again];
+  };
+  layer.want(view, viewport, 9);
+  const found = [drawn(0)];
+  layer.setLook(null);
+  found.push(drawn(0));
+  layer.setLook(grey(200));
+  found.push(drawn(0));
+  layer.setLook(grey(100), begun);
+  found.push(drawn(0), drawn(100));
+  late[0]();
+  found.push(drawn(200), drawn(300), drawn(400));
+  layer.setLook(grey(50));
+  return [...found, drawn(401)];
+}"""
+
+
+def test_a_new_curve_comes_calmly_and_in_all_tiles_at_once(visit):
+    visitor = visit("#films")
+    found = visitor.page.evaluate(
+        FADE, [visitor.module("explore/tiles.js"), visitor.module("numbers/view.js")]
+    )
+    assert found[:2] == [[None, None, False]] * 2  # before there are colours
+    greys = [200, 200, 175, 150, 125, 100, 50]
+    for (least, greatest, _), grey in zip(found[2:], greys, strict=True):
+        assert abs(least - grey) <= 2 and abs(greatest - grey) <= 2
+    assert [again for *_, again in found[2:]] == [False, True, True, True, True, False, False]
+
+
+def test_nothing_is_drawn_before_its_colours_are_known(visit):
+    """The curve of the usual mapping is learned; until then other colours would only flash up."""
+    visitor = visit("#films")
+    page, held, let_through = visitor.page, [], threading.Event()
+
+    def hold(route) -> None:
+        if let_through.is_set():
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/api/curve", hold)
+    page.evaluate("() => (location.hash = 'at=-0.5,0.5,1')")
+    page.wait_for_selector(".drawing[hidden]", state="attached", timeout=120_000)  # all tiles are here
+    wait_for(lambda: page.wait_for_timeout(50) or held, 120, "a curve is asked for")
+    page.evaluate(NEXT_FRAME)
+    assert not visitor.picture().any()
+    assert page.locator(".picture").get_attribute("aria-busy") == "true"
+    let_through.set()
+    held[-1].fulfill(status=503, json={"error": {"code": "BUSY", "message": "Too much is asked for."}})
+    page.get_by_text("Too much is asked for.").first.wait_for()
+    visitor.complete()  # it is asked for again
+    assert visitor.picture().any()
+    assert page.get_by_text("Too much is asked for.").count() == 0
+
+
+@pytest.mark.parametrize(
+    "link, mapping",
+    [
+        ("", "even"),
+        ("&palette=ember", "root"),
+        ("&palette=ember&density=2", "root"),
+        ("&palette=ember&mapping=even", "even"),
+        ("&density=2", "even"),
+        ("&palette=dusk&mapping=log", "log"),
+    ],
+)
+def test_a_link_without_a_mapping_shows_what_it_showed(visit, link, mapping):
+    """Links have always said their palette; while the root was usual, they said no mapping."""
+    visitor = visit(f"#at=-0.5,0.5,1{link}")
+    visitor.complete()
+    assert f"&mapping={mapping}" in visitor.page.url
+    assert visitor.page.locator(".look").get_by_label("Mapping").input_value() == mapping

@@ -239,6 +239,22 @@ def test_again_sends_what_a_picture_carries_with_changes():
     assert payload_file.container(command_line.parser().parse_args(["poster.png"])) == "mov"
 
 
+@pytest.mark.parametrize(
+    "carried, mapping",
+    [({}, "root"), ({"look": "copper"}, None), ({"mapping": "log"}, "log"), ({"mapping": "even"}, "even")],
+)
+def test_again_makes_what_was_made_when_the_root_was_usual(carried, mapping):
+    """Sheets of previews carried what was sent, and films all fields that there were."""
+    from mandel.payload import in_file
+
+    Path("old.mp4").write_bytes(b"\0\0\0\x18ftypisom" + in_file.text({"point": "-1,0"} | carried).encode())
+    again, given = ask("old.mp4")[0], ask("old.mp4", "--look", "evening")[0]
+    assert parse(again).mapping == (mapping or "even")
+    assert parse(given).mapping == "even"
+    Path("new.json").write_text('{"point": "-1,0"}')
+    assert "mapping" not in ask("new.json")[0]  # the service's own
+
+
 def test_again_says_when_a_file_carries_nothing():
     Path("other.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(5000))
     Path("cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b'mandel payload: {"point": "-1')

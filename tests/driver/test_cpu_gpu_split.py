@@ -176,6 +176,7 @@ def test_strips_are_made_ahead_for_every_slot_and_no_frame_before_its_turn(tmp_p
         frame_height=180,
         end_delta="1e-9",
         maxiter=500,
+        mapping="root",
     )
 
     def strips() -> list[WorkItem]:

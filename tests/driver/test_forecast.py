@@ -228,15 +228,15 @@ def test_where_measuring_takes_too_long_an_estimate_is_a_bound(fields):
 @pytest.mark.parametrize("ends", [("2.5", "1e-400"), ("1e-400", "2.5")])
 def test_crops_to_encode_are_no_deeper_than_their_views(ends):
     start, end = ends
-    recipe = recipe_of(
-        parse(SIZE | {"start_delta": start, "end_delta": end, "num_frames": 2, "maxiter": 1000})
-    )
+    ends = {"start_delta": start, "end_delta": end}
+    recipe = recipe_of(parse(SIZE | ends | {"num_frames": 2, "maxiter": 1000, "mapping": "root"}))
     assert recipe.unit(WorkItem(COSTS, 0)).step == 2
 
 
 def test_a_job_is_measured_once_and_only_when_it_has_taken_a_while():
     policy = replace(DEFAULT_POLICY, forecast_seconds=5.0)
-    run = JobRun("j" * 64, parse(SIZE | {"maxiter": 1000, "num_frames": 40}), None, {}, policy=policy)
+    asked = parse(SIZE | {"maxiter": 1000, "mapping": "root", "num_frames": 40})
+    run = JobRun("j" * 64, asked, None, {}, policy=policy)
     kinds = []
     for _ in range(40):
         item, _task = run.next("cpu")
@@ -250,7 +250,7 @@ def test_a_job_is_measured_once_and_only_when_it_has_taken_a_while():
 
 
 def test_a_measurement_that_fails_costs_the_job_nothing():
-    run = job(maxiter=1000)
+    run = job(maxiter=1000, mapping="root")
     run.frontier.want(WorkItem(COSTS, 0))
     item, _ = run.next("cpu")
     assert item.kind == COSTS

@@ -394,7 +394,8 @@ def test_the_loop_goes_on_while_a_segment_is_written(tmp_path, monkeypatch):
 def test_maxiter_auto_is_found_along_the_zoom(run, sampling):
     fields = {"point": "-1.7497591451303665,0.0000000036851380", "end_delta": "1e-12", "maxiter": "auto"}
     executor = Faulty(lambda task: None)
-    assert run(executor, {"j": payload(num_frames=6, sampling=sampling, **fields)}).of("video")
+    asked = payload(num_frames=6, sampling=sampling, mapping="root", **fields)
+    assert run(executor, {"j": asked}).of("video")
     limits = [task for task in executor.order if task.function == "limit"]
     references = [task for task in executor.order if task.function == "reference"]
     # Every four octaves; or the frames themselves where these are fewer.

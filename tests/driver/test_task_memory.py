@@ -64,13 +64,8 @@ def test_two_that_a_node_cannot_hold_together_run_one_after_the_other():
 
 def test_tasks_of_large_frames_ask_and_others_do_not():
     def tasks_of(side):
-        payload = parse(
-            loads(
-                json.dumps(
-                    {"frame_width": side, "frame_height": side, "num_frames": 1, "maxiter": 9}
-                ).encode()
-            )
-        )
+        asked = {"frame_width": side, "frame_height": side, "num_frames": 1, "maxiter": 9, "mapping": "root"}
+        payload = parse(loads(json.dumps(asked).encode()))
         job = JobRun("j", payload, Path("/nowhere"), {})
         item, frame = job.next("cpu")
         [(_, segment)] = job.ended(item, object())

@@ -273,4 +273,6 @@ def test_a_preview_is_one_sheet_and_made_once(service, payload_file, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"payload.json", "sheet.png", kept.name}
     assert jobs[0].startswith("job ") and jobs[0] == jobs[1]
     assert iio.imread(out).shape == (2 * 180 + 4, 3 * 320 + 2 * 4, 3)
-    assert parse(loads(in_file.read(out))) == parse(loads(Path(path).read_bytes()) | {"fps": "30"})
+    carried = loads(in_file.read(out))
+    assert parse(carried) == parse(loads(Path(path).read_bytes()) | {"fps": "30"})
+    assert carried["mapping"] == "even"  # written out: a sheet of before, that does not say it, has another

@@ -68,7 +68,7 @@ def test_the_defaults_are_the_seeds_payload_but_for_its_maxiter():
         "fps": "20",
         "look": "",
         "palette": palettes.DEFAULT,
-        "mapping": "root",
+        "mapping": "even",
         "density": "1",
         "offset": "0",
         "relief": "0",
@@ -177,7 +177,8 @@ def test_the_id_covers_the_seeds_fields_and_what_differs_from_a_default():
     """So a field that is added later changes no id of before."""
     said = {"engine": ENGINE, "payload": SEED | {"maxiter": "auto", "fps": "20"}}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
-    assert parse({"palette": palettes.DEFAULT}).job_id() == hashlib.sha256(text.encode()).hexdigest()
+    root = {"palette": palettes.DEFAULT, "mapping": "root"}
+    assert parse(root).job_id() == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_no_digit_is_lost():
@@ -446,10 +447,36 @@ def test_twenty_thousand_requests_gone_wrong():
 def test_ids_stay(asked, job, monkeypatch):
     """Videos and half-finished jobs in DB/ go by these. ENGINE is a part of them that may change.
 
-    Engine 3 had the mapping "root" where nothing is said; what is left out of an id has other pixels since engine 4.
+    The mapping was "root" where nothing was said. It is "even" now, and that is another job.
     """
     monkeypatch.setattr("mandel.payload.payload.ENGINE", 3)
-    assert parse(asked).job_id() == job
+    assert parse(asked | {"mapping": "root"}).job_id() == job
+    assert parse(asked) == parse(asked | {"mapping": "even"}) and parse(asked).job_id() != job
+    assert parse(asked | {"look": "classic", "palette": parse(asked).palette}).job_id() == job
+
+
+@pytest.mark.parametrize(
+    "stored, mapping",
+    [
+        ({}, "root"),
+        ({"palette": "ember"}, "root"),
+        ({"mapping": "even"}, "even"),
+        ({"look": ""}, "root"),
+        ({"look": "copper"}, "even"),
+        ({"look": "copper", "mapping": "log"}, "log"),
+        ({"look": "classic"}, "root"),
+    ],
+)
+def test_what_was_stored_without_a_mapping_means_the_root(stored, mapping):
+    """It was made so. What names a look has that of the look."""
+    assert Payload.from_canonical(stored).mapping == mapping
+
+
+def test_the_id_of_the_even_mapping_stays(monkeypatch):
+    """A payload that asked for it before it was usual goes on, and its film is served."""
+    monkeypatch.setattr("mandel.payload.payload.ENGINE", 5)
+    even = "ef856d3c31708e4420d671c41c8a41fcb09319dacaa444ae4faa81bc117fa4da"
+    assert parse({"mapping": "even"}).job_id() == parse({}).job_id() == even
 
 
 def test_what_was_stored_with_a_float_is_no_payload():

@@ -97,6 +97,14 @@ def test_a_payload_of_a_film_comes_whole(web):
     assert "colour" in told["said"][0]
 
 
+def test_a_film_of_before_has_the_mapping_that_was_usual(web):
+    payload = {"point": "-0.5,0.25", "num_frames": 30}
+    film = asked(web, "a.mp4", b"\0\0\0\x14ftypqt  .." + in_file.text(payload).encode()).json
+    assert film["look"] == {"mapping": "root"} and film["film"]["mapping"] == "root"
+    new = asked(web, "a.json", json.dumps(payload).encode()).json
+    assert new["look"] == {} and new["film"]["mapping"] == "even"
+
+
 def test_a_film_without_a_payload_is_refused(web):
     told = asked(web, "theirs.mp4", b"\0\0\0\x14ftypqt  " + bytes(100))
     assert told.code == "BAD_FILE" and "theirs.mp4 carries no payload" in told.json["error"]["message"]

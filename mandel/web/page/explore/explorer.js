@@ -8,12 +8,13 @@ import { announce, tell } from "../shell/notices.js";
 import { magnification } from "../shell/words.js";
 import { Gestures } from "./gestures.js";
 import { LimitFinder } from "./limit_finder.js";
-import { allowed, lookOf, shaderOf } from "./look.js";
+import { allowed, lookOf, needsShading, shaderOf } from "./look.js";
 import { TileLayer } from "./tiles.js";
 import { curveOf, TileSource } from "./tile_source.js";
 
 const ASK_MS = 90; // while the view moves, tiles are asked for so often
 const STILL_MS = 350; // after a gesture; then the address is written
+const AGAIN_MS = 3000; // after a curve that did not come
 const MOST_DENSITY = 2; // device pixels for each pixel; finer ones nobody sees
 const LOG2_10 = Math.log2(10);
 
@@ -215,15 +216,17 @@ export class Explorer {
     this.#writeSoon();
   }
 
-  /** How a look colours tiles here. */
+  /** How a look colours tiles here; null while the curve that it needs is not known. */
   shader(look, curve = this.#curve?.knots) {
     return shaderOf(look, this.facts, curve);
   }
 
-  #applyLook() {
+  /** `now`: when the colours before begin to fade. */
+  #applyLook(now) {
     const look = this.look.value;
     this.layer.shownLimit = look.maxiter === "auto" ? Infinity : look.maxiter;
-    this.layer.setLook(this.shader(look));
+    this.layer.shaded = needsShading(look);
+    this.layer.setLook(this.shader(look), now);
   }
 
   /** Learns the curve of the mapping "even" from what is known of the view and of those around it. */
@@ -235,15 +238,22 @@ export class Explorer {
     const abort = new AbortController();
     this.#curving = { key, abort };
     try {
-      this.#curve = { key, knots: await curveOf(views, abort.signal) };
-      this.#applyLook();
+      const knots = await curveOf(views, abort.signal);
+      await pause(this.layer.fadesFor); // one change of the colours after the other
+      if (abort.signal.aborted) return;
+      this.#curve = { key, knots };
+      this.#curving = null;
+      this.#applyLook(performance.now());
       this.invalidate();
     } catch (error) {
-      if (!abort.signal.aborted) this.status.merge({ trouble: error });
+      if (abort.signal.aborted) return;
+      this.status.merge({ trouble: error });
+      await pause(AGAIN_MS);
+      if (this.status.value.trouble === error) this.status.merge({ trouble: null });
+      if (abort.signal.aborted) return;
+      this.#curving = null;
+      this.#ask();
     }
-    if (abort.signal.aborted) return;
-    this.#curving = null;
-    this.#settle();
   }
 
   // Tiles
@@ -288,7 +298,7 @@ export class Explorer {
     if (!this.#element) return;
     const { waiting } = this.status.value;
     const busy =
-      Boolean(this.#frame || this.#asking || this.#stillness) || waiting || this.limits.asking || this.#curving !== null || !this.layer.isComplete;
+      Boolean(this.#frame || this.#asking || this.#stillness) || waiting || this.limits.asking || this.#curving !== null || !this.layer.isComplete || !this.layer.hasLook;
     if (this.#element.ariaBusy !== String(busy)) this.#element.ariaBusy = String(busy);
     const view = this.view.value;
     if (busy || this.#announced?.same(view)) return;
@@ -343,6 +353,8 @@ export class Explorer {
     return small.toDataURL("image/webp", 0.8);
   }
 }
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 /** Whether a fragment belongs to the explorer. */
 export function isPlace(fragment) {

@@ -55,18 +55,21 @@ export function allowed(fields, { palettes, mappings }) {
 /** Whether tiles must have distances and slopes. */
 export const needsShading = (look) => look.relief > 0 || look.edge > 0;
 
-/** How a look colours counts, for palette.js. `curve`: the knots of the mapping "even"; null while it is not known. */
+/**
+ * How a look colours counts, for palette.js. `curve`: the knots of the mapping "even"; null while it is not known. Then
+ * there is no such shader yet.
+ */
 export function shaderOf(look, { palettes, mappings }, curve = null) {
+  if (look.mapping === "even" && !curve) return null;
   const ring = ringOf(look.palette, palettes) ?? Object.values(palettes)[0];
   const key = JSON.stringify(ring);
   if (!tables.has(key)) tables.set(key, colourTable(ring));
   if (tables.size > MOST_TABLES) tables.delete(tables.keys().next().value);
-  const mapping = look.mapping === "even" && !curve ? "root" : look.mapping;
-  const usual = mappings[mapping];
+  const usual = mappings[look.mapping];
   const angle = (look.relief_angle * Math.PI) / 180;
   return {
     table: tables.get(key),
-    mapping,
+    mapping: look.mapping,
     curve,
     density: usual.density * look.density,
     offset: usual.offset + look.offset,

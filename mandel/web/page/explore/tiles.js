@@ -1,13 +1,13 @@
 // The tiles on the screen: which are wanted, in which order; what is cached; how they are drawn over each other.
 
 import { Anchor, Level, levelOf, TILE } from "./grid.js";
-import { needsShading } from "./look.js";
 import { colourTile } from "./palette.js";
 
 const ANCESTORS = 14; // levels above that may stand in
 const STAND_IN = 3; // an ancestor so near is as good as a coarse tile
 const KEPT = 400; // tiles, of 0.5 MB with their colours, 0.75 MB with shading
 const FADE_MS = 140;
+const LOOK_MS = 400; // a new curve of colours comes so calmly
 
 /** Draws views from tiles; `source.want(...)` fetches them (tile_source.js), `changed()` is told of each that came. */
 export class TileLayer {
@@ -19,6 +19,8 @@ export class TileLayer {
   #count = 0;
   #look = 0; // counts them
   #shader = null;
+  #former = null; // the shader before, while its colours fade
+  #turning = -Infinity; // when that began
   #wanted = { level: 0, visible: [], limit: 0 }; // by the latest view
   shownLimit = Infinity; // counts beyond it are shown as inside
   shaded = false; // whether tiles must have distances and slopes
@@ -36,7 +38,7 @@ export class TileLayer {
   #keep({ level, dx, dy, counts, size, maxiter, shading }, shaded) {
     const had = this.#get(level, dx, dy);
     if (had && had.size > size) return;
-    const canvas = had?.size === size ? had.canvas : Object.assign(document.createElement("canvas"), { width: size, height: size });
+    const canvas = had?.size === size ? had.canvas : newCanvas(size);
     // A tile without a sample at the limit is right for every limit.
     const final = counts.indexOf(0) < 0;
     if (!this.#tiles.has(level)) this.#tiles.set(level, new Map());
@@ -48,6 +50,7 @@ export class TileLayer {
       size,
       maxiter: final ? Infinity : maxiter,
       canvas,
+      former: null, // the colours before, while they fade
       look: 0,
       born,
       used: born,
@@ -156,27 +159,58 @@ export class TileLayer {
     }
   }
 
-  /** From now on tiles are coloured in this way (look.js); those that lack something for it are to be wanted again. */
-  setLook(shader) {
+  /**
+   * From now on tiles are coloured in this way (look.js); null: as before. Nothing is drawn before there is a first one.
+   * `now`: when the colours before begin to fade into these; without it these are there at once.
+   */
+  setLook(shader, now = -Infinity) {
+    if (!shader) return;
+    this.#former = this.#shader;
+    this.#turning = this.#former ? now : -Infinity;
     this.#look += 1;
     this.#shader = shader;
-    this.shaded = needsShading(shader);
   }
 
-  #coloured(tile, now) {
+  /** Whether there are colours to draw with. */
+  get hasLook() {
+    return this.#shader !== null;
+  }
+
+  /** Milliseconds until the colours before have faded. */
+  get fadesFor() {
+    return this.#calm() ? 0 : Math.max(this.#turning + LOOK_MS - performance.now(), 0);
+  }
+
+  /** How far the colours before have faded into the latest ones, from 0 to 1: the same for all tiles of a frame. */
+  #turned(now) {
+    return this.#calm() ? 1 : Math.min(Math.max((now - this.#turning) / LOOK_MS, 0), 1);
+  }
+
+  #paint(tile, shader, canvas = newCanvas(tile.size)) {
+    const image = new ImageData(tile.size, tile.size);
+    colourTile(tile, new Uint32Array(image.data.buffer), shader, this.shownLimit);
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
+  }
+
+  /** Colours a tile for a frame in which the colours before have faded so far. */
+  #colour(tile, now, turned) {
     if (tile.look !== this.#look) {
-      const image = new ImageData(tile.canvas.width, tile.canvas.height);
-      colourTile(tile, new Uint32Array(image.data.buffer), this.#shader, this.shownLimit);
-      tile.canvas.getContext("2d").putImageData(image, 0, 0);
+      if (turned < 1) {
+        const painted = tile.look === this.#look - 1;
+        tile.former = painted ? tile.canvas : this.#paint(tile, this.#former);
+        if (painted) tile.canvas = newCanvas(tile.size);
+      }
+      this.#paint(tile, this.#shader, tile.canvas);
       tile.look = this.#look;
     }
+    if (turned === 1) tile.former = null;
     tile.used = now;
-    return tile.canvas;
   }
 
   /**
    * Draws a view into a context whose units are the viewport's pixels times its density.
-   * Returns whether it should be drawn again soon, because a tile is still fading in.
+   * Returns whether it should be drawn again soon, because a tile is still fading in, or a look.
    */
   draw(context, view, viewport, now) {
     const { density } = viewport;
@@ -208,7 +242,7 @@ export class TileLayer {
           .map((at) => ({ ...grid.place(at.dx, at.dy), edge: grid.edge }));
       }
     }
-    let fading = false;
+    let fading = this.#turned(now) < 1;
     for (const { grid, found } of layers.reverse()) {
       for (const { tile, at } of found) {
         const age = this.#calm() ? 1 : Math.min((now - tile.born) / FADE_MS, 1);
@@ -240,7 +274,14 @@ export class TileLayer {
     const to = grid.place(dx + 1, dy - 1);
     // Whole device pixels, so that neighbours leave no seam.
     const [x, y, right, bottom] = [from.x, from.y, to.x, to.y].map((side) => Math.round(side * density));
-    context.drawImage(this.#coloured(tile, now), x, y, right - x, bottom - y);
+    const [alpha, turned] = [context.globalAlpha, this.#turned(now)];
+    this.#colour(tile, now, turned);
+    if (tile.former) {
+      context.drawImage(tile.former, x, y, right - x, bottom - y);
+      context.globalAlpha = alpha * turned;
+    }
+    context.drawImage(tile.canvas, x, y, right - x, bottom - y);
+    context.globalAlpha = alpha;
   }
 
   /** The smooth count at a point of the viewport (0: inside), from the sharpest tile that is here; null if none is. */
@@ -259,6 +300,8 @@ export class TileLayer {
     return null;
   }
 }
+
+const newCanvas = (size) => Object.assign(document.createElement("canvas"), { width: size, height: size });
 
 /** Whether a tile touches one of some squares. */
 function covers(grid, { dx, dy }, squares) {

@@ -3,10 +3,14 @@
 import { FIELDS, RANGES } from "../explore/look.js";
 import { View } from "./view.js";
 
-/** The fragment of a link that shows a view with a look again; what is `usual` is not said, but for the palette. */
+const SAID = ["palette", "mapping"]; // in every link
+// Of links that say a palette and no mapping: they were made when "root" was usual.
+const MAPPING_BEFORE = "root";
+
+/** The fragment of a link that shows a view with a look again; of a look what is `usual` is not said, but for `SAID`. */
 export function toFragment(view, look, usual) {
   const { re, im, extent } = view.text();
-  const said = [...FIELDS, "maxiter"].filter((name) => name === "palette" || look[name] !== usual[name]);
+  const said = [...FIELDS, "maxiter"].filter((name) => SAID.includes(name) || look[name] !== usual[name]);
   return `#${[`at=${re},${im},${extent}`, ...said.map((name) => `${name}=${look[name]}`)].join("&")}`;
 }
 
@@ -25,6 +29,7 @@ export function fromFragment(fragment) {
   for (const name of FIELDS) {
     if (fields.has(name)) look[name] = name in RANGES ? Number(fields.get(name)) : fields.get(name);
   }
+  if ("palette" in look) look.mapping ??= MAPPING_BEFORE;
   if (/^\d{1,10}$/.test(fields.get("maxiter") ?? "")) look.maxiter = Number(fields.get("maxiter"));
   return { view, look };
 }

@@ -22,7 +22,7 @@ export function KeyFrames({ explorer, film }) {
   const [curve, setCurve] = useState(null); // of the mapping "even", for these frames
   const [shaded, even] = [needsShading(look), look.mapping === "even"];
   const key = JSON.stringify([places, size, shaded, even]);
-  const shader = explorer.shader(look, curve);
+  const shader = explorer.shader(look, curve ?? undefined);
   const state = useRef({ layers: [] });
   Object.assign(state.current, { shader, shaded, even, chosen, setCurve });
 
@@ -121,6 +121,6 @@ async function learnCurve(state, signal) {
     const found = await Promise.all(state.layers.map((layer) => layer.limit()));
     state.setCurve(await curveOf(found.map(({ counts }) => counts), signal));
   } catch {
-    // They are coloured by the root then, until the form changes.
+    // They have the explorer's curve then, until the form changes.
   }
 }
