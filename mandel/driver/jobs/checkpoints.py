@@ -41,7 +41,6 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="mandel-kept")
         self._under_way: list[Future[None]] = []
         self._removing: list[Future[None]] = []
-        self._absent: set[tuple[str, WorkItem]] = set()
         self._frames: dict[str, set[int]] = {}  # by job's name, those on disk or about to be
 
     def keep(self, job: JobRun, item: WorkItem, task: Task, handle: Any, seconds: float) -> None:
@@ -81,7 +80,7 @@ class Checkpoints:
         """
         if job.cache is None:
             return None
-        if item.kind == REFERENCE and (job.name, item) not in self._absent:
+        if item.kind == REFERENCE:
             return partial(_read_reference, job.cache, task)
         if item.kind == FRAME and item.index in self._frames.get(job.name, ()):
             return partial(_read_picture, job.cache, _key(job, item.index), job.frame_bytes)
@@ -89,12 +88,11 @@ class Checkpoints:
 
     def restored(self, job: JobRun, item: WorkItem, found: Any) -> Any:
         """A handle of what was read, None if nothing was."""
-        if found is None:  # it is not looked for again
-            self._absent.add((job.name, item))
-            self._frames.get(job.name, set()).discard(item.index)
-            return None
         if item.kind == REFERENCE:
-            return self._executor.publish(found)
+            return None if found is None else self._executor.publish(found)
+        if found is None:
+            self._frames[job.name].discard(item.index)
+            return None
         picture, facts = found
         job.findings.restored(item.index, facts)
         p = job.payload
@@ -113,7 +111,6 @@ class Checkpoints:
     def release(self, name: str) -> None:
         """A job is over, or was taken away: what is kept of it may be of use later."""
         self._frames.pop(name, None)
-        self._absent = {(job, item) for job, item in self._absent if job != name}
 
     def close(self, seconds: float) -> None:
         """Ends the thread; waits at most ``seconds`` for what is being written and removed."""

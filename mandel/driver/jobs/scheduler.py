@@ -196,7 +196,7 @@ class Scheduler:
                 job.name, job.strips.file(item.index).read, partial(self._read, job, item, task), task.kind
             )
         elif (read := self._checkpoints.restore(job, item, task)) is not None:
-            self._disk.ask(job.name, read, partial(self._restored, job, item), task.kind)
+            self._disk.ask(job.name, read, partial(self._restored, job, item, task), task.kind)
         else:
             return False
         return True
@@ -209,10 +209,10 @@ class Scheduler:
         else:
             self._dispatcher.submit(job, [(item, replace(task, inputs=(raw,)))])
 
-    def _restored(self, job: JobRun, item: WorkItem, found: Any) -> None:
+    def _restored(self, job: JobRun, item: WorkItem, task: Task, found: Any) -> None:
         """What a task would make was in the cache, or the task is to make it."""
         if (handle := self._checkpoints.restored(job, item, found)) is None:
-            job.frontier.put_back(item)  # where it is made is chosen now: in a slot, or beside
+            self._dispatcher.submit(job, [(item, task)])
             return
         if item.kind == FRAME:
             self._emit(kept_event(job, item))
