@@ -96,7 +96,8 @@ class Cluster:
 def test_frames_wait_for_the_encoder(tmp_path):
     """T13"""
     frames = amount(2_000, 10_000)
-    text = f'{{"num_frames": {frames}, "frame_width": 1920, "frame_height": 1080, "maxiter": 1000}}'
+    size = '"frame_width": 1920, "frame_height": 1080'
+    text = f'{{"num_frames": {frames}, {size}, "maxiter": 1000, "mapping": "root"}}'  # needs no key views
     job = JobRun("j", parse(loads(text.encode())), tmp_path, {})
     cluster, segments = Cluster(job.frame_bytes), []
     scheduler = Scheduler(
