@@ -139,7 +139,7 @@ def test_jobs_go_on_while_a_strip_is_written(driver, disk):
 
 def test_a_job_whose_strips_cannot_be_written_begins_only_so_much(tmp_path, disk):
     disk.held = lambda path, mode: path.suffix == ".strip"
-    driver = Driver(tmp_path, replace(DEFAULT_POLICY, max_disk_work=2))
+    driver = Driver(tmp_path, replace(DEFAULT_POLICY, max_disk_work=2, max_batch=1))
     driver.add("slow", KEPT)
     driver.until(disk.hit.is_set, "the disk is asked")
     driver.until(lambda: not driver.scheduler.tasks, "nothing is begun any more")
@@ -186,6 +186,18 @@ def test_jobs_go_on_while_pictures_are(tmp_path, driver, disk, moment):
     driver.add("slow", payload(), tmp_path / "cache")
     check_goes_on(driver, disk, "slow")
     assert driver.of(control.Kept, "slow")
+
+
+def test_an_estimate_counts_on_strips_that_have_slopes(driver):
+    driver.add("first", replace(KEPT, relief="0.5"))
+    driver.until(lambda: driver.has_made("first"), "strips")
+    asked, strips = replace(KEPT, relief="0.8", mapping="root"), strips_of(driver, "first")
+    for name, found in ("none", {}), ("all", strips):
+        files = StripFiles(name, driver.folder, found, keeps=True)
+        estimate = JobRun(name, asked, driver.folder, {}, strips=files, source=KEPT, estimated=True)
+        driver.scheduler.add(estimate)
+        driver.until(lambda name=name: driver.of(control.Estimated, name), "the estimate")
+        assert estimate.forecast.iterates == (not found)
 
 
 def test_jobs_go_on_while_an_orbit_is_looked_for(tmp_path, driver, disk):
