@@ -17,6 +17,7 @@ from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY
 from mandel.driver.jobs.scheduler import Scheduler
+from mandel.errors import RenderError
 from mandel.payload.payload import Payload, parse
 from mandel.protocol import control
 from mandel.protocol.strict_json import loads
@@ -241,6 +242,24 @@ def test_work_that_goes_wrong_fails_the_job_that_asked_for_it(driver, monkeypatc
     assert set(hit) == {"bad"} and "injected" in driver.of(control.Failed, "bad")[0].message
 
 
+def test_a_cluster_that_is_lost_while_strips_are_read_fails_no_job(driver, disk):
+    """The driver ends, and the next one goes on with the job."""
+    driver.add("first", KEPT)
+    driver.until(lambda: driver.has_made("first"), "strips")
+    disk.held = lambda path, mode: path.suffix == ".strip" and "r" in mode
+    driver.add("slow", replace(KEPT, palette="ember", mapping="root"), strips=strips_of(driver, "first"))
+    driver.until(disk.hit.is_set, "the disk is asked")
+
+    def lost(batch):
+        raise RenderError("NODE_LOST", "injected")
+
+    driver.executor.submit = lost
+    disk.free.set()
+    with pytest.raises(RenderError, match="injected"):
+        driver.until(lambda: driver.of(control.Failed, "slow"), "the loss")
+    assert not driver.of(control.Failed, "slow")
+
+
 def test_answers_come_once_and_in_order():
     woken, taken, gone = threading.Event(), [], []
     work = DiskWork(woken.set, 3)
@@ -251,8 +270,8 @@ def test_answers_come_once_and_in_order():
     work.forget("b")
     while work.busy:
         work.wait(10)
-        for job, take in work.answers():
+        for job, answer, take in work.answers():
             assert job == "a"
-            take()
+            take(answer())
     assert taken == [0, 1, 2] and not gone and woken.is_set() and not work.answers()
     work.forget("a")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
@@ -59,12 +58,12 @@ class DiskWork:
         self._asked.append(_Asked(job, answer, then, slot, time.monotonic()))
         answer.add_done_callback(lambda _: self._wake())
 
-    def answers(self) -> list[tuple[str, Callable[[], object]]]:
-        """What is done: by job what is to be called now. It raises what the piece of work raised. Told once."""
+    def answers(self) -> list[tuple[str, Callable[[], Any], _Then]]:
+        """What is done: its job, what gives the answer or raises what the work raised, and what takes it. Told once."""
         done = [one for one in self._asked if one.answer.done()]
         if done:
             self._asked = [one for one in self._asked if one not in done]
-        return [(one.job, partial(_take, one)) for one in done]
+        return [(one.job, one.answer.result, one.then) for one in done]
 
     def is_full(self, job: str) -> bool:
         """Whether nothing more should begin that would have to wait for this job's thread."""
@@ -106,7 +105,3 @@ class DiskWork:
         self._asked = [one for one in self._asked if one not in dropped]
         for one in dropped:
             one.answer.cancel()
-
-
-def _take(asked: _Asked) -> object:
-    return asked.then(asked.answer.result())
