@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mandel.driver.files import disk_work
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.strip_files import StripFiles
@@ -43,7 +44,14 @@ class Driver:
         self.folder, self.policy, self.said, self.made = folder, policy, [], []
         self.executor = LocalExecutor(2)
         submit = self.executor.submit
-        self.executor.submit = lambda batch: self.made.extend(task.label for task in batch) or submit(batch)
+        self.in_slots = []  # of what was made: not beside the slots
+
+        def note(batch):
+            self.made += [task.label for task in batch]
+            self.in_slots += [task.label for task in batch if not task.node]
+            return submit(batch)
+
+        self.executor.submit = note
         self.scheduler = Scheduler(self.executor, self._take, policy=policy)
 
     def _take(self, event: control.Event) -> None:
@@ -88,6 +96,7 @@ class SlowDisk:
     def __init__(self, monkeypatch):
         self.hit, self.free, self.threads = threading.Event(), threading.Event(), set()
         self.held = lambda path, mode: False
+        self.be_late = lambda: monkeypatch.setattr(disk_work, "_SOON", 0.0)
         io_open, listdir = io.open, os.listdir
 
         def slow_open(path, mode="r", *rest, **options):
@@ -120,9 +129,11 @@ def strips_of(driver: Driver, name: str) -> dict:
 def check_goes_on(driver: Driver, disk: SlowDisk, name: str) -> None:
     """A job waits for the disk; another one is made meanwhile, then this one as well."""
     driver.until(disk.hit.is_set, "the disk is asked")
+    disk.be_late()
     driver.add("other", payload())
     driver.until(lambda: driver.has_made("other"), "the other job's video")
     assert not driver.has_made(name)
+    assert any(label.startswith("other frame") for label in driver.in_slots), "it has all slots"
     assert threading.main_thread() not in disk.threads, "the loop would wait, and nobody be served"
     disk.free.set()
     driver.until(lambda: driver.has_made(name), "the video of the job that had to wait")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 _Then = Callable[[Any], object]
-# Answers come within milliseconds, as a rule: so long they are looked for often.
+# Answers come within milliseconds, as a rule. So long they are looked for often, and their tasks have slots.
 _SOON = 1.0
 
 
@@ -74,13 +74,13 @@ class DiskWork:
         return any(one.job == job for one in self._asked)
 
     def waiting(self, slot: str) -> int:
-        """How many tasks for a kind of slot wait for an answer."""
-        return sum(one.slot == slot for one in self._asked)
+        """How many tasks for a kind of slot wait for an answer that is due. For one that is late no slot is kept."""
+        return sum(one.slot == slot and _is_due(one) for one in self._asked)
 
     @property
     def is_due(self) -> bool:
         """Whether an answer may come any moment. One that is late may never come."""
-        return any(time.monotonic() - one.asked < _SOON for one in self._asked)
+        return any(_is_due(one) for one in self._asked)
 
     @property
     def busy(self) -> bool:
@@ -105,3 +105,7 @@ class DiskWork:
         self._asked = [one for one in self._asked if one not in dropped]
         for one in dropped:
             one.answer.cancel()
+
+
+def _is_due(asked: _Asked) -> bool:
+    return time.monotonic() - asked.asked < _SOON
