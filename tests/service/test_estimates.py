@@ -201,6 +201,15 @@ def test_what_the_driver_has_not_let_go_of_keeps_its_place():
         assert not world.ask("10.0.0.1", 32).done()
 
 
+def test_who_keeps_the_driver_busy_takes_no_place_from_others():
+    with Asking() as world:
+        for number in range(4):
+            world.ask("10.0.0.1", 20 + number, waits=False).exception(20)
+        others = [world.ask("10.0.0.2", 30 + number) for number in range(2)]
+        assert world.ask("10.0.0.1", 40).exception(20).code == "BUSY"
+        assert not any(told.done() for told in others)
+
+
 def test_blame_falls_on_the_address_that_asked_and_is_longer_each_time(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(estimates, "time", SimpleNamespace(monotonic=lambda: now[0]))
