@@ -7,6 +7,7 @@ and keeps nothing that the head has not been given.
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import signal
 import socket
@@ -239,4 +240,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if status := main():
+        # A thread whose disk hangs would keep this process, and all jobs would wait for the next one.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

@@ -43,9 +43,10 @@ class Resampler:
         if self._pixels is None or self._pixels[0] != (width, height, aside):
             same_size = self._pixels is not None and self._pixels[0][:2] == (width, height)
             buffer = self._pixels[1] if self._pixels and same_size else self.ctx.empty(8 * width * height)
-            self._pixels = ((width, height, aside), buffer)
+            self._pixels = None  # should the kernel not start
             place = np.float32(aside.real), np.float32(aside.imag)
             self.ctx.kernel(_FILE, "polar")(self.ctx.queue, (width, height), None, buffer, *place)
+            self._pixels = (width, height, aside), buffer
         return self._pixels[1]
 
     def _fill(self, unit: ResampleUnit, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, Buffer]:

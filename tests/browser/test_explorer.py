@@ -402,7 +402,7 @@ FADE = """([{ TileLayer }, { View }]) => {
   const context = Object.assign(document.createElement('canvas'), viewport).getContext('2d');
   const grey = level => ({ table: new Uint32Array(8192).fill(0xff000000 | level * 0x10101), mapping: 'root', density: 1,
     offset: 0, interior: '000000', relief: 0, edge: 0, light: [1, 0] });
-  const begun = performance.now() + 1000;  // when no tile fades in any more
+  const begun = performance.now() + 600_000;  // when no tile fades in any more, however slow this is
   const drawn = after => {
     const again = layer.draw(context, view, viewport, begun + after);
     const { data } = context.getImageData(0, 0, 256, 256);

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from mandel.driver.files import disk_work
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.strip_files import StripFiles
 from mandel.driver.jobs.job_run import JobRun
 from mandel.driver.jobs.policy import DEFAULT_POLICY
 from mandel.driver.jobs.scheduler import Scheduler
+from mandel.errors import RenderError
 from mandel.payload.payload import Payload, parse
 from mandel.protocol import control
 from mandel.protocol.strict_json import loads
@@ -42,7 +44,14 @@ class Driver:
         self.folder, self.policy, self.said, self.made = folder, policy, [], []
         self.executor = LocalExecutor(2)
         submit = self.executor.submit
-        self.executor.submit = lambda batch: self.made.extend(task.label for task in batch) or submit(batch)
+        self.in_slots = []  # of what was made: not beside the slots
+
+        def note(batch):
+            self.made += [task.label for task in batch]
+            self.in_slots += [task.label for task in batch if not task.node]
+            return submit(batch)
+
+        self.executor.submit = note
         self.scheduler = Scheduler(self.executor, self._take, policy=policy)
 
     def _take(self, event: control.Event) -> None:
@@ -87,6 +96,7 @@ class SlowDisk:
     def __init__(self, monkeypatch):
         self.hit, self.free, self.threads = threading.Event(), threading.Event(), set()
         self.held = lambda path, mode: False
+        self.be_late = lambda: monkeypatch.setattr(disk_work, "_SOON", 0.0)
         io_open, listdir = io.open, os.listdir
 
         def slow_open(path, mode="r", *rest, **options):
@@ -119,9 +129,11 @@ def strips_of(driver: Driver, name: str) -> dict:
 def check_goes_on(driver: Driver, disk: SlowDisk, name: str) -> None:
     """A job waits for the disk; another one is made meanwhile, then this one as well."""
     driver.until(disk.hit.is_set, "the disk is asked")
+    disk.be_late()
     driver.add("other", payload())
     driver.until(lambda: driver.has_made("other"), "the other job's video")
     assert not driver.has_made(name)
+    assert any(label.startswith("other frame") for label in driver.in_slots), "it has all slots"
     assert threading.main_thread() not in disk.threads, "the loop would wait, and nobody be served"
     disk.free.set()
     driver.until(lambda: driver.has_made(name), "the video of the job that had to wait")
@@ -139,7 +151,7 @@ def test_jobs_go_on_while_a_strip_is_written(driver, disk):
 
 def test_a_job_whose_strips_cannot_be_written_begins_only_so_much(tmp_path, disk):
     disk.held = lambda path, mode: path.suffix == ".strip"
-    driver = Driver(tmp_path, replace(DEFAULT_POLICY, max_disk_work=2))
+    driver = Driver(tmp_path, replace(DEFAULT_POLICY, max_disk_work=2, max_batch=1))
     driver.add("slow", KEPT)
     driver.until(disk.hit.is_set, "the disk is asked")
     driver.until(lambda: not driver.scheduler.tasks, "nothing is begun any more")
@@ -188,6 +200,18 @@ def test_jobs_go_on_while_pictures_are(tmp_path, driver, disk, moment):
     assert driver.of(control.Kept, "slow")
 
 
+def test_an_estimate_counts_on_strips_that_have_slopes(driver):
+    driver.add("first", replace(KEPT, relief="0.5"))
+    driver.until(lambda: driver.has_made("first"), "strips")
+    asked, strips = replace(KEPT, relief="0.8", mapping="root"), strips_of(driver, "first")
+    for name, found in ("none", {}), ("all", strips):
+        files = StripFiles(name, driver.folder, found, keeps=True)
+        estimate = JobRun(name, asked, driver.folder, {}, strips=files, source=KEPT, estimated=True)
+        driver.scheduler.add(estimate)
+        driver.until(lambda name=name: driver.of(control.Estimated, name), "the estimate")
+        assert estimate.forecast.iterates == (not found)
+
+
 def test_jobs_go_on_while_an_orbit_is_looked_for(tmp_path, driver, disk):
     deep = payload(point="0,1", start_delta="1e-40", end_delta="1e-42", maxiter=300)
     disk.held = lambda path, mode: path.parent == tmp_path / "cache" and "r" in mode
@@ -229,6 +253,24 @@ def test_work_that_goes_wrong_fails_the_job_that_asked_for_it(driver, monkeypatc
     assert set(hit) == {"bad"} and "injected" in driver.of(control.Failed, "bad")[0].message
 
 
+def test_a_cluster_that_is_lost_while_strips_are_read_fails_no_job(driver, disk):
+    """The driver ends, and the next one goes on with the job."""
+    driver.add("first", KEPT)
+    driver.until(lambda: driver.has_made("first"), "strips")
+    disk.held = lambda path, mode: path.suffix == ".strip" and "r" in mode
+    driver.add("slow", replace(KEPT, palette="ember", mapping="root"), strips=strips_of(driver, "first"))
+    driver.until(disk.hit.is_set, "the disk is asked")
+
+    def lost(batch):
+        raise RenderError("NODE_LOST", "injected")
+
+    driver.executor.submit = lost
+    disk.free.set()
+    with pytest.raises(RenderError, match="injected"):
+        driver.until(lambda: driver.of(control.Failed, "slow"), "the loss")
+    assert not driver.of(control.Failed, "slow")
+
+
 def test_answers_come_once_and_in_order():
     woken, taken, gone = threading.Event(), [], []
     work = DiskWork(woken.set, 3)
@@ -239,8 +281,8 @@ def test_answers_come_once_and_in_order():
     work.forget("b")
     while work.busy:
         work.wait(10)
-        for job, take in work.answers():
+        for job, answer, take in work.answers():
             assert job == "a"
-            take()
+            take(answer())
     assert taken == [0, 1, 2] and not gone and woken.is_set() and not work.answers()
     work.forget("a")

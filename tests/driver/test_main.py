@@ -1,6 +1,8 @@
 """The driver's orders, without a cluster."""
 
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,6 +12,7 @@ from mandel.driver.main import Channel, _obey
 from mandel.protocol import control
 from tests.support.local_executor import LocalExecutor
 from tests.support.processes import wait_for
+from tests.support.service import ROOT
 
 JOB = "a" * 64
 
@@ -56,3 +59,32 @@ def test_orders_that_take_long_come_one_at_a_time(monkeypatch):
         assert [list(channel.orders(20)) for _ in wanted] == [[order] for order in wanted]
     channel._reader.close()
     channel._socket.close()
+
+
+HUNG = """
+import runpy, sys, threading
+from mandel.driver.executors import embedded_executor
+from mandel.errors import RenderError
+
+def failing(device):
+    threading.Thread(target=threading.Event().wait).start()  # as one does whose disk hangs
+    raise RenderError("NO_DEVICE", "injected")
+
+embedded_executor.EmbeddedExecutor = failing
+sys.argv = ["driver", "--fd", sys.argv[1], "--address", "embedded"]
+runpy.run_module("mandel.driver.main", run_name="__main__")
+"""
+
+
+def test_a_driver_that_failed_ends_whatever_its_threads_wait_for():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        command = [sys.executable, "-c", HUNG, str(theirs.fileno())]
+        with subprocess.Popen(command, pass_fds=(theirs.fileno(),), cwd=ROOT) as driver:
+            try:
+                assert driver.wait(60) == 3
+            finally:
+                driver.kill()
+        events = map(control.decode_event, ours.makefile("rb"))
+        said = next(event for event in events if not isinstance(event, control.Alive))
+        assert isinstance(said, control.Unavailable) and said.message == "injected"

@@ -121,6 +121,25 @@ def test_after_an_error_nothing_is_taken_to_be_there():
     )
 
 
+def test_after_an_error_places_of_pixels_are_made_again(monkeypatch):
+    unit, arrays = Zoom().frame(3)
+    aside, kept = replace(unit, aside=9 + 5j), Resampler(device_context("cpu"))
+    kept.picture(unit, arrays, "rgb")
+    find = kept.ctx.kernel
+
+    def failing(file, name, *more):
+        if name == "polar":
+            raise MemoryError("injected")
+        return find(file, name, *more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(kept.ctx, "kernel", failing)
+        with pytest.raises(MemoryError, match="injected"):
+            kept.picture(aside, arrays, "rgb")
+    anew = Resampler(device_context("cpu")).picture(aside, arrays, "rgb")
+    assert np.array_equal(kept.picture(aside, arrays, "rgb"), anew)
+
+
 def test_spare_rows_are_left_out_where_int32_could_not_number_them(monkeypatch):
     zoom, windows = Zoom(), TexelWindows(0)
     unit, _ = zoom.frame(0)

@@ -87,7 +87,7 @@ def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
         most.append(len(at_once))
         assert let.wait(30)
         at_once.pop()
-        return {"place": None, "look": {}}
+        return {"place": None, "film": None, "look": {}}
 
     async def given(*_, **__):
         return {"text": "0,0"}
@@ -99,6 +99,7 @@ def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
         let.set()
         told = await asyncio.gather(*asked, return_exceptions=True)
         await reader.close(None)
+        assert not [it for it in told if isinstance(it, BaseException) and not isinstance(it, MandelError)]
         return [it.code for it in told if isinstance(it, MandelError)]
 
     monkeypatch.setattr(places, "_in_text", slowly)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 _Then = Callable[[Any], object]
-# Answers come within milliseconds, as a rule: so long they are looked for often.
+# Answers come within milliseconds, as a rule. So long they are looked for often, and their tasks have slots.
 _SOON = 1.0
 
 
@@ -59,12 +58,12 @@ class DiskWork:
         self._asked.append(_Asked(job, answer, then, slot, time.monotonic()))
         answer.add_done_callback(lambda _: self._wake())
 
-    def answers(self) -> list[tuple[str, Callable[[], object]]]:
-        """What is done: by job what is to be called now. It raises what the piece of work raised. Told once."""
+    def answers(self) -> list[tuple[str, Callable[[], Any], _Then]]:
+        """What is done: its job, what gives the answer or raises what the work raised, and what takes it. Told once."""
         done = [one for one in self._asked if one.answer.done()]
         if done:
             self._asked = [one for one in self._asked if one not in done]
-        return [(one.job, partial(_take, one)) for one in done]
+        return [(one.job, one.answer.result, one.then) for one in done]
 
     def is_full(self, job: str) -> bool:
         """Whether nothing more should begin that would have to wait for this job's thread."""
@@ -75,13 +74,13 @@ class DiskWork:
         return any(one.job == job for one in self._asked)
 
     def waiting(self, slot: str) -> int:
-        """How many tasks for a kind of slot wait for an answer."""
-        return sum(one.slot == slot for one in self._asked)
+        """How many tasks for a kind of slot wait for an answer that is due. For one that is late no slot is kept."""
+        return sum(one.slot == slot and _is_due(one) for one in self._asked)
 
     @property
     def is_due(self) -> bool:
         """Whether an answer may come any moment. One that is late may never come."""
-        return any(time.monotonic() - one.asked < _SOON for one in self._asked)
+        return any(_is_due(one) for one in self._asked)
 
     @property
     def busy(self) -> bool:
@@ -108,5 +107,5 @@ class DiskWork:
             one.answer.cancel()
 
 
-def _take(asked: _Asked) -> object:
-    return asked.then(asked.answer.result())
+def _is_due(asked: _Asked) -> bool:
+    return time.monotonic() - asked.asked < _SOON

@@ -91,7 +91,7 @@ class JobRun:
         self.timings = Timings(policy)
         self.forecast = Forecast(payload, self._recipe)
         self.estimated = estimated
-        self.is_known = estimated or (cache is None and not self.strips.any_found)
+        self.is_known = not self.strips.any_found and (estimated or cache is None)
         self.since = 0.0
         self._used = 0.0  # worker seconds
         kept = range(len(self.segments)) if estimated else finished

@@ -152,9 +152,12 @@ class Scheduler:
         elif self._disk.busy:
             self._disk.wait(timeout)
         self._look_at_saved()
-        for name, act in self._disk.answers():
-            if (job := self._jobs.get(name)) is not None:
-                self._of(job, act)
+        for name, answer, take in self._disk.answers():
+            if (job := self._jobs.get(name)) is None:
+                continue
+            found = self._of(job, answer)
+            if self._jobs.get(name) is job:  # else its work on the disk failed
+                take(found)
 
     def drain(self, seconds: float, round_done: Callable[[], None] = lambda: None) -> None:
         """Begins nothing more, and keeps what was rendered and what is rendered within ``seconds``.

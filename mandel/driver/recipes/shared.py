@@ -43,8 +43,6 @@ MIPS = "mips"
 _UNLIKE = 12
 # Seconds a sample, five times what packing it takes: what is iterated sooner is rather iterated again.
 _RESUME_PACE = 2e-7
-
-
 # Strips of each part of a path have so many numbers; those about its strip 0 are half of them.
 NUMBERS = 1 << 20
 

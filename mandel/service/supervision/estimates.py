@@ -143,7 +143,7 @@ class Estimates:
         def has_more(other: str) -> bool:
             if address(other) == address(client):
                 return have[other] > have[client] + 1
-            return here[address(other)] > here[address(client)] + 1
+            return here[address(other)] > own + 1
 
         if len(clients) < _MOST > own:
             return
