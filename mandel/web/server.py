@@ -8,6 +8,7 @@ import socket
 import threading
 from collections import Counter
 from functools import partial
+from math import inf
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -87,8 +88,8 @@ class WebServer:
 
     async def _serve(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        off_loop = OffLoop()
-        app = self._app(off_loop)
+        off_loop, read = OffLoop(), OffLoop(most=inf)
+        app = self._app(off_loop, read)
         runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -110,10 +111,11 @@ class WebServer:
                 await self._asked_to_end.wait()
         finally:
             off_loop.close()
+            read.close()
             await self._explorer.close()
             await runner.cleanup()
 
-    def _app(self, off_loop: OffLoop) -> web.Application:
+    def _app(self, off_loop: OffLoop, read: OffLoop) -> web.Application:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._silent.discard(request.protocol)
@@ -123,7 +125,7 @@ class WebServer:
         app = web.Application(middlewares=[guard])
         app.on_response_prepare.append(self._guard.add_headers)
         service, explorer = self._service, self._explorer
-        files, media = Files(off_loop), Media(service, off_loop)
+        files, media = Files(off_loop), Media(service, off_loop, read)
         events = Events(service, off_loop)
         jobs = Jobs(service, off_loop, events)
         app.on_cleanup.append(jobs.close)
