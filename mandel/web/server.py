@@ -29,7 +29,7 @@ from mandel.web.tiles import FACTS, Tiles
 
 _log = logging.getLogger("mandel")
 
-_MOST, _MOST_OF_ONE = 512, 384  # connections, of all and of one address
+_ACCEPTED_AT_ONCE, _BACKLOG = 16, 256
 _IDLE_SECONDS = 75.0  # between requests
 _START_SECONDS, _END_SECONDS = 10.0, 3.0
 _FULL = (
@@ -44,10 +44,11 @@ class WebServer:
     Args:
         port: listens already; belongs to this object.
         names: by which browsers may call this host, beside ``localhost`` and IP literals.
+        most: connections at once; one address has three quarters of them.
     """
 
-    def __init__(self, service: Service, port: socket.socket, names: tuple[str, ...]):
-        self._service, self._socket = service, port
+    def __init__(self, service: Service, port: socket.socket, names: tuple[str, ...], most: int):
+        self._service, self._socket, self._most = service, port, most
         self._tls = service.access.tls
         self.scheme = "https" if self._tls is not None else "http"
         self.host, self.port = port.getsockname()[:2]
@@ -104,9 +105,18 @@ class WebServer:
         await runner.setup()
         try:
             door = partial(
-                _Door, runner, self._silent, self._addresses, self._service.settings.request_timeout
+                _Door,
+                runner,
+                self._silent,
+                self._addresses,
+                self._service.settings.request_timeout,
+                self._most,
             )
-            async with await loop.create_server(door, sock=self._socket, ssl=self._tls, backlog=256):
+            # asyncio accepts as many at once as may wait, before it asks the door: each has its descriptor then.
+            async with await loop.create_server(
+                door, sock=self._socket, ssl=self._tls, backlog=_ACCEPTED_AT_ONCE
+            ):
+                self._socket.listen(_BACKLOG)
                 self._ready.set()
                 await self._asked_to_end.wait()
         finally:
@@ -209,9 +219,14 @@ class _Door(asyncio.Protocol):
     """Lets a connection in to aiohttp if there is room; closes it if no request comes."""
 
     def __init__(
-        self, runner: web.AppRunner, silent: set[object], addresses: dict[object, str], patience: float
+        self,
+        runner: web.AppRunner,
+        silent: set[object],
+        addresses: dict[object, str],
+        patience: float,
+        most: int,
     ):
-        self._runner, self._silent, self._patience = runner, silent, patience
+        self._runner, self._silent, self._patience, self._most = runner, silent, patience, most
         self._addresses = addresses
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -222,7 +237,7 @@ class _Door(asyncio.Protocol):
         for gone in self._addresses.keys() - set(server.connections):
             del self._addresses[gone]
         held = Counter(self._addresses.values())
-        if held.total() >= _MOST or held[address] >= _MOST_OF_ONE:
+        if held.total() >= self._most or held[address] >= self._most - self._most // 4:
             transport.write(_FULL)
             transport.close()
             return
