@@ -33,6 +33,8 @@ EXIT_FORCED = 130
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to listen on, not to connect to
 _LONGEST_LINE = 2_000
 _PER_CONNECTION = 3  # descriptors: a connection takes two, and one more may be closing
+# Of the page: connections at once, the descriptors that one takes with a film, and the page's part where few are lent.
+_MOST_OF_PAGE, _PER_PAGE_CONNECTION, _PAGE_PART = 512, 2, 5
 # Descriptors for everything else: enough for the driver and its Ray too, which inherit the limit; and the
 # fewest that the service itself needs.
 _BESIDE, _MIN_BESIDE = 1024, 100
@@ -63,29 +65,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _allow_descriptors(settings: Settings) -> Settings:
+def _allow_descriptors(settings: Settings) -> tuple[Settings, int]:
     """Raises the process's limit of descriptors, so that all connections have theirs.
 
-    Where the hard limit is too low, logs a warning and returns settings with fewer connections.
+    Where the hard limit is too low, logs a warning and allows fewer connections.
+
+    Returns:
+        Settings with the connections that are allowed, and how many are allowed to the page.
     """
+    page = _MOST_OF_PAGE if settings.web_port else 0
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _PER_CONNECTION * settings.max_connections + _BESIDE
+    wanted = _PER_CONNECTION * settings.max_connections + _PER_PAGE_CONNECTION * page + _BESIDE
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return settings
+        return settings, page
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    max_connections = max(1, (allowed - _MIN_BESIDE) // _PER_CONNECTION)
+    free = allowed - _MIN_BESIDE
+    left = max(free // _PAGE_PART, free - _PER_CONNECTION * settings.max_connections)
+    page = max(0, min(page, left // _PER_PAGE_CONNECTION))
+    max_connections = max(1, (free - _PER_PAGE_CONNECTION * page) // _PER_CONNECTION)
     if max_connections >= settings.max_connections:
-        return settings
+        return settings, page
     _log.warning(
-        "the system lends this process %d descriptors: %d connections are served at once instead of %d. "
+        "the system lends this process %d descriptors: %d connections are served at once instead of %d, "
+        "and %d to the page. "
         "Raise the hard limit (ulimit -Hn, LimitNOFILE=) to %d for all of them",
         allowed,
         max_connections,
         settings.max_connections,
+        page,
         wanted,
     )
-    return replace(settings, max_connections=max_connections)
+    return replace(settings, max_connections=max_connections), page
 
 
 class _Signals:
@@ -131,8 +142,8 @@ def room(service: Service, settings: Settings) -> str:
     return f"it takes {size(taken)} and may take {allowed} ({why}); then old videos make room for new ones"
 
 
-def _page(service: Service, settings: Settings) -> WebServer | None:
-    """The web server, which serves already; None if it is turned off or has no port."""
+def _page(service: Service, settings: Settings, most: int) -> WebServer | None:
+    """The web server, which serves ``most`` connections already; None if it is turned off or has no port."""
     if not settings.web_port:
         return None
     try:
@@ -146,7 +157,7 @@ def _page(service: Service, settings: Settings) -> WebServer | None:
     from mandel.web.server import WebServer  # takes a third of a second, for the page alone
 
     names = (settings.host, socket.gethostname(), *settings.web_name.split(","))
-    page = WebServer(service, port, tuple(name.strip() for name in names))
+    page = WebServer(service, port, tuple(name.strip() for name in names), most)
     page.start()
     return page
 
@@ -178,7 +189,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         settings = settings_module.read(options)
-        settings = _allow_descriptors(settings)
+        settings, most_of_page = _allow_descriptors(settings)
         service = Service(settings, driver(settings))
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
@@ -187,7 +198,7 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     if not service.listener.is_private:
         _log.warning("%s is open to the network: whoever has the token can start jobs", service.listener.host)
     service.start()
-    page = _page(service, settings)
+    page = _page(service, settings, most_of_page)
     host, port = service.listener.host, service.listener.port
     token = f" --token-file {service.access.token_file}" if service.access.token_file else ""
     print(

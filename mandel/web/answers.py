@@ -79,7 +79,7 @@ class OffLoop:
         most: how many calls it takes at once; more are BUSY.
     """
 
-    def __init__(self, threads: int = _THREADS, most: int = _MOST_WAITING) -> None:
+    def __init__(self, threads: int = _THREADS, most: float = _MOST_WAITING) -> None:
         self._threads, self._most = ThreadPoolExecutor(threads, "web"), most
         self._waiting = 0
 

@@ -53,10 +53,14 @@ def due(sent: int) -> float:
 
 
 class Media:
-    """Handlers for ``/media`` and the last pictures of jobs."""
+    """Handlers for ``/media`` and the last pictures of jobs.
 
-    def __init__(self, service: Service, off_loop: OffLoop):
-        self._service, self._off_loop = service, off_loop
+    Args:
+        read: reads the pieces of answers that have begun; refuses none, for that would be a film cut short.
+    """
+
+    def __init__(self, service: Service, off_loop: OffLoop, read: OffLoop):
+        self._service, self._off_loop, self._read = service, off_loop, read
         self._pictures: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._decoding = asyncio.Semaphore(_MOST_DECODED)
 
@@ -170,7 +174,7 @@ class Media:
             for first in range(part.start, part.stop, _PIECE):
                 if is_range:
                     await asyncio.sleep(begun + due(first - part.start) - loop.time())
-                data = await self._off_loop(os.pread, file, min(_PIECE, part.stop - first), first)
+                data = await self._read(os.pread, file, min(_PIECE, part.stop - first), first)
                 if not data:
                     raise OSError("the file shrank while it was sent")
                 await write(asked, sent, data, self._service.settings.stall_timeout)

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections import Counter
 from functools import partial
+from math import inf
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -28,7 +29,7 @@ from mandel.web.tiles import FACTS, Tiles
 
 _log = logging.getLogger("mandel")
 
-_MOST, _MOST_OF_ONE = 512, 384  # connections, of all and of one address
+_ACCEPTED_AT_ONCE, _BACKLOG = 16, 256
 _IDLE_SECONDS = 75.0  # between requests
 _START_SECONDS, _END_SECONDS = 10.0, 3.0
 _FULL = (
@@ -43,10 +44,11 @@ class WebServer:
     Args:
         port: listens already; belongs to this object.
         names: by which browsers may call this host, beside ``localhost`` and IP literals.
+        most: connections at once; one address has three quarters of them.
     """
 
-    def __init__(self, service: Service, port: socket.socket, names: tuple[str, ...]):
-        self._service, self._socket = service, port
+    def __init__(self, service: Service, port: socket.socket, names: tuple[str, ...], most: int):
+        self._service, self._socket, self._most = service, port, most
         self._tls = service.access.tls
         self.scheme = "https" if self._tls is not None else "http"
         self.host, self.port = port.getsockname()[:2]
@@ -87,8 +89,8 @@ class WebServer:
 
     async def _serve(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        off_loop = OffLoop()
-        app = self._app(off_loop)
+        off_loop, read = OffLoop(), OffLoop(most=inf)
+        app = self._app(off_loop, read)
         runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -103,17 +105,27 @@ class WebServer:
         await runner.setup()
         try:
             door = partial(
-                _Door, runner, self._silent, self._addresses, self._service.settings.request_timeout
+                _Door,
+                runner,
+                self._silent,
+                self._addresses,
+                self._service.settings.request_timeout,
+                self._most,
             )
-            async with await loop.create_server(door, sock=self._socket, ssl=self._tls, backlog=256):
+            # asyncio accepts as many at once as may wait, before it asks the door: each has its descriptor then.
+            async with await loop.create_server(
+                door, sock=self._socket, ssl=self._tls, backlog=_ACCEPTED_AT_ONCE
+            ):
+                self._socket.listen(_BACKLOG)
                 self._ready.set()
                 await self._asked_to_end.wait()
         finally:
             off_loop.close()
+            read.close()
             await self._explorer.close()
             await runner.cleanup()
 
-    def _app(self, off_loop: OffLoop) -> web.Application:
+    def _app(self, off_loop: OffLoop, read: OffLoop) -> web.Application:
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._silent.discard(request.protocol)
@@ -123,7 +135,7 @@ class WebServer:
         app = web.Application(middlewares=[guard])
         app.on_response_prepare.append(self._guard.add_headers)
         service, explorer = self._service, self._explorer
-        files, media = Files(off_loop), Media(service, off_loop)
+        files, media = Files(off_loop), Media(service, off_loop, read)
         events = Events(service, off_loop)
         jobs = Jobs(service, off_loop, events)
         app.on_cleanup.append(jobs.close)
@@ -207,9 +219,14 @@ class _Door(asyncio.Protocol):
     """Lets a connection in to aiohttp if there is room; closes it if no request comes."""
 
     def __init__(
-        self, runner: web.AppRunner, silent: set[object], addresses: dict[object, str], patience: float
+        self,
+        runner: web.AppRunner,
+        silent: set[object],
+        addresses: dict[object, str],
+        patience: float,
+        most: int,
     ):
-        self._runner, self._silent, self._patience = runner, silent, patience
+        self._runner, self._silent, self._patience, self._most = runner, silent, patience, most
         self._addresses = addresses
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -220,7 +237,7 @@ class _Door(asyncio.Protocol):
         for gone in self._addresses.keys() - set(server.connections):
             del self._addresses[gone]
         held = Counter(self._addresses.values())
-        if held.total() >= _MOST or held[address] >= _MOST_OF_ONE:
+        if held.total() >= self._most or held[address] >= self._most - self._most // 4:
             transport.write(_FULL)
             transport.close()
             return

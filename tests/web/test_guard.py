@@ -38,7 +38,7 @@ def routes(tmp_path_factory):
     async def look():
         return [
             (route.method, route.resource.canonical)
-            for route in WebServer(service, port, ())._app(OffLoop()).router.routes()
+            for route in WebServer(service, port, (), 512)._app(OffLoop(), OffLoop()).router.routes()
             if route.method != "HEAD"
         ]
 

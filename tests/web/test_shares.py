@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import select
 import socket
 import threading
@@ -13,7 +14,7 @@ from mandel.errors import MandelError
 from mandel.settings import PayloadLimits
 from mandel.web import places
 from mandel.web.answers import Shares
-from tests.service.heads import SMALL
+from tests.service.heads import SMALL, expected_video
 from tests.support.processes import wait_for
 
 
@@ -106,3 +107,22 @@ def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
     monkeypatch.setattr(places, "fields", given)
     assert asyncio.run(asyncio.wait_for(play(), 60)) == ["BUSY"] * 4
     assert max(most) == 1
+
+
+def test_few_descriptors_mean_few_connections_to_the_page(heads):
+    """Connections to the page took the descriptors that segments are stored with, and those of the socket."""
+
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+
+    head, web = heads(preexec_fn=few)
+    assert "and 15 to the page" in head.said()
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", web.port), 30)) for _ in range(300)
+        ]
+        wait_for(lambda: refused(silent) >= 285, 60, "most are told that there is no place")
+        reply = head.ask(**SMALL)
+        assert reply.video == expected_video(reply.parts[0].fields["job"])
+        assert len(head.lines("rendered")) == SMALL["num_frames"]
+        assert "Too many open files" not in head.said() and "out of system resource" not in head.said()
