@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -97,14 +98,23 @@ def _stop(head: subprocess.Popen[bytes]) -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def _for_client(options: argparse.Namespace) -> list[str]:
+    """The client's arguments for the same zoom, without those that name the service."""
+    words = [*filter(None, [options.payload])]
+    words += ["-o", str(options.output)] if options.output else []
+    words += ["--frames", str(options.frames)] if options.frames else []
+    words += ["--preview", str(options.preview)] if options.preview is not None else []
+    words += payload_file.field_words(options) + ["--quiet"] * options.quiet
+    return words + ["--estimate"] * options.estimate
+
+
 def _not_started(
     head: subprocess.Popen[bytes], output: BinaryIO, options: argparse.Namespace, db: Path
 ) -> int:
     """Prints why the service does not run; returns the exit code."""
     text = _printed(output)
     if "DB_LOCKED" in text:
-        out = ["-o", str(options.output)] if options.output else ["--frames", str(options.frames)]
-        send = " ".join([typed("client"), *filter(None, [options.payload]), *out])
+        send = f"{typed('client')} {shlex.join(_for_client(options))}"
         print(
             f"DB_LOCKED: a service runs with {db}; let it do the work, `{send}` (its --port, if that is "
             "not 65432), or choose another folder with --db",
@@ -220,12 +230,7 @@ def _zoom(options: argparse.Namespace, db: Path, output: BinaryIO) -> int:
     try:
         if not _wait_until_listening(head, output):
             return _not_started(head, output, options, db)
-        words = [*filter(None, [options.payload]), *where]
-        words += ["-o", str(options.output)] if options.output else []
-        words += ["--frames", str(options.frames)] if options.frames else []
-        words += ["--preview", str(options.preview)] if options.preview is not None else []
-        words += payload_file.field_words(options) + ["--quiet"] * options.quiet
-        words += ["--estimate"] * options.estimate
+        words = [*_for_client(options), *where]
         kept = f"what was rendered is kept in {db}; the same command goes on from there"
         code = client.main(words, kept, finished)
     except KeyboardInterrupt:

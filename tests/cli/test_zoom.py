@@ -66,15 +66,27 @@ def test_a_film_is_named_after_its_payload(folder, capfd):
     assert rates == {"30", "25"}
 
 
-def test_a_folder_that_a_service_holds(folder, capfd):
+@pytest.mark.parametrize(
+    "argv, same",
+    [
+        (["some.json", "-o", "a.mp4"], "some.json -o a.mp4"),
+        (["some.json", "--preview", "6"], "some.json --preview 6"),
+        (
+            ["--fps", "9", "--set", "palette=a b", "--estimate"],
+            "-o zoom.mp4 --fps=9 '--set=palette=a b' --estimate",
+        ),
+    ],
+)
+def test_a_folder_that_a_service_holds(folder, argv, same, capfd):
+    """The message says the client's command for just this zoom."""
     head = Head(folder)
     try:
-        assert zoom.main(["some.json", "-o", "a.mp4"]) == 3
+        assert zoom.main(argv) == 3
     finally:
         head.end()
     out, err = capfd.readouterr()
     assert out == "" and err.count("\n") == 1
-    assert err.startswith("DB_LOCKED: ") and "python client.py some.json -o a.mp4" in err
+    assert err.startswith("DB_LOCKED: ") and f"`python client.py {same}`" in err
 
 
 @pytest.mark.parametrize(
