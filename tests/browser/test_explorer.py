@@ -152,6 +152,25 @@ def test_keys_move_zoom_and_colour(visit):
     assert visitor.place == ("-0.75", "0", "2.5")
 
 
+def test_keys_work_after_the_wheel_and_on_what_lies_around(visit):
+    """Who has used the mouse need not click the picture first; what takes characters itself keeps them."""
+    visitor = visit(SEAHORSE)
+    visitor.complete()
+    visitor.page.mouse.move(WIDTH / 2, HEIGHT / 2)
+    visitor.page.mouse.wheel(0, -100)
+    visitor.press("p")
+    visitor.page.wait_for_url("**palette=ember**")
+    visitor.page.get_by_role("button", name="Copy link").focus()
+    visitor.press("p")
+    visitor.page.wait_for_url(lambda url: "palette=ember" not in url)
+    visitor.press("g")
+    area = visitor.page.get_by_role("dialog").locator("textarea")
+    area.fill("")
+    area.press("z")
+    assert area.input_value() == "z"
+    visitor.press("Escape")
+
+
 def test_back_returns_to_the_place_before(visit):
     visitor = visit(SEAHORSE)
     visitor.complete()

@@ -59,9 +59,9 @@ export function ExplorePage({ explorer, live, shown }) {
   });
   const { name, place, film } = panel ?? {};
   const orderPlace = place ?? explorer.view.value;
-  return html`<div class="explore" hidden=${!shown}>
+  return html`<div class="explore" hidden=${!shown} onKeyDown=${(event) => actKey(event, explorer, actions)}>
     <h1 class="off-screen">Explore</h1>
-    <${Picture} explorer=${explorer} actions=${actions} />
+    <${Picture} explorer=${explorer} />
     <${PlaceCard} explorer=${explorer} live=${live} actions=${actions} />
     <${Hint} explorer=${explorer} />
     <${Tools} explorer=${explorer} actions=${actions} />
@@ -122,7 +122,7 @@ async function open(explorer, source) {
   }
 }
 
-function Picture({ explorer, actions }) {
+function Picture({ explorer }) {
   const [element, canvas] = [useRef(null), useRef(null)];
   const [box, boxing] = [useStore(explorer.box), useStore(explorer.boxing)];
   const { wanted, done, waiting } = useStore(explorer.status);
@@ -136,7 +136,6 @@ function Picture({ explorer, actions }) {
       tabindex="0"
       role="application"
       aria-label="Picture of the Mandelbrot set. Arrow keys move, plus and minus zoom, question mark tells all keys."
-      onKeyDown=${(event) => actKey(event, explorer, actions)}
       onPaste=${(event) => open(explorer, event.clipboardData.getData("text"))}
     >
       <canvas ref=${canvas} aria-hidden="true"></canvas>

@@ -130,6 +130,7 @@ export class Gestures {
 
   #turned(event) {
     event.preventDefault();
+    this.#element.focus({ preventScroll: true }); // as a click does: keys work now
     this.stop();
     const unit = [1, 33, 400][event.deltaMode];
     // A trackpad's pinch comes as a wheel with ctrl, in small steps that need no easing.

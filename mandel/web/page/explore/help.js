@@ -17,7 +17,7 @@ export function Help({ close }) {
   return html`<${Dialog} title="Keys and gestures" close=${close}>
     <div class="inside">
       ${list(GESTURES, false)}
-      <p class="soft">Keys work while the picture has the focus (click it, or press Tab until its edge lights up).</p>
+      <p class="soft">Keys work while the picture has the focus (click it, turn the wheel on it, or press Tab until its edge lights up); letters also on what lies around it.</p>
       ${list(KEYS, true)}
     </div>
   <//>`;

@@ -23,9 +23,14 @@ export const KEYS = [
   ["?", "this list"],
 ];
 
-/** Carries out what a key means; whether it means something. */
+// What takes characters itself.
+const TYPED = "dialog, dialog *, textarea, select, input:not([type=radio], [type=checkbox], [type=range], [type=color])";
+
+/** Carries out what a key means, on the picture; characters also on the buttons and choices around it. */
 export function actKey(event, explorer, actions) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const { target, key } = event;
+  if (!target.matches(".picture") && (key.length > 1 || target.matches(TYPED))) return;
   const step = explorer.shorter * (event.shiftKey ? FINE : STEP);
   const zoom = (amount) => explorer.gestures.zoomSoftly(amount, 0, 0, 200);
   const { density, offset, palette } = explorer.look.value;
@@ -60,7 +65,7 @@ export function actKey(event, explorer, actions) {
     z: () => actions.order(),
     "?": () => actions.panel("help"),
     Escape: () => actions.close(),
-  }[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  }[key.length === 1 ? key.toLowerCase() : key];
   if (!act) return;
   event.preventDefault();
   act();
