@@ -174,7 +174,7 @@ def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> tuple
     upright = replace(view, turn=1 + 0j)  # as the service's key views are
     limit = view_limit(renderer, upright, reference, given=given)
     if not limit.resolved:
-        print(f"warning: the iteration limit was given up: {limit.reason}", file=sys.stderr)
+        print(f"warning: the search for the iteration limit was given up: {limit.reason}", file=sys.stderr)
     return limit.maxiter or FIRST_LIMIT, even_curve([limit.counts])
 
 

@@ -109,7 +109,8 @@ def _refused(sections: dict[str, _Section]) -> str:
         return "its orbits do not begin at 0 (p_start)"
     power, _, imaginary = formula.get("p_power", "2/0").partition("/")
     if not is_zero(imaginary or "0") or decimal(power, "p_power").rstrip("0").rstrip(".") != "2":
-        return f"its formula is z^({formula.get('p_power')[:20]}) + c"
+        exponent = power[:20] if is_zero(imaginary or "0") else f"({power[:20]} + {imaginary[:20]}i)"
+        return f"its formula is z^{exponent} + c"
     transform = sections.get("transform") or sections.get("transforms")
     if transform is not None and transform.pairs:
         return f"its plane is bent by the transformation {transform.get('entry', '?')[:40]}"

@@ -176,13 +176,13 @@ def judge_limit(
             break
         limit = higher
     if not len(found):
-        return IterationLimit(0, False, f"nothing escapes within {higher} iterations")
+        return IterationLimit(0, False, f"nothing escapes within {higher:,} iterations")
     told = quantiles_of(found, shares)
     if inside == 0 or (late <= _CHANGED and (found <= limit).any()):
         dear = inside * limit > _EASY * scale.ease
         enough = limit if dear else max(_HEADROOM * _percentile(found, shares), limit)
         return IterationLimit(min(_rounded_up(enough), max(most, first)), True, counts=told)
-    many = f"{late:.1%} of the view escape between {limit} and {higher} iterations"
+    many = f"{100 * late:.1f} % of the view escape between {limit:,} and {higher:,} iterations"
     if higher >= most and late > _CHANGED * max(price, 1):
         return IterationLimit(most, False, f"{many}, the most tried", told)
     if higher <= _GROWTH * scale.period:  # a few periods are always affordable

@@ -98,7 +98,10 @@ def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):
     out = tmp_path / "a.npz"
     assert still.main(["--point=-1.36,0.005", "--delta", "1e-5", *SMALL, "-o", str(out)]) == 0
     said = capsys.readouterr()
-    assert "the iteration limit was given up: nothing escapes within 16000000 iterations" in said.err
+    assert (
+        "the search for the iteration limit was given up: nothing escapes within 16,000,000 iterations"
+        in said.err
+    )
     assert (
         "the picture is black all over: the point lies inside of the set, as far as can be told" in said.err
     )

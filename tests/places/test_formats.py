@@ -144,7 +144,7 @@ def test_defaults_that_programs_leave_out():
         ("a.par", ("type=mandel ", "type=lambda "), "none of its 2 entries is of z^2 + c"),
         ("a.par", ("params=0/0", "params=0.5/0"), "none of its 2 entries"),
         ("a.upr", ('entry="Mandelbrot"', 'entry="Julia"'), "Julia of Standard.ufm"),
-        ("a.upr", ("p_power=2/0", "p_power=3/0"), "z^(3/0) + c"),
+        ("a.upr", ("p_power=2/0", "p_power=3/0"), "z^3 + c"),
         ("a.upr", ("p_start=0/0", "p_start=0/1"), "p_start"),
         ("a.upr", ("formula:", "transform:\n  filename=x.uxf entry=Lake\nformula:"), "Lake"),
     ],

@@ -53,7 +53,7 @@ def test_two_in_a_thousand_may_be_left():
 def test_nothing_escapes():
     view = Counted(np.full(100, np.inf))
     limit = view.settle(ceiling=100_000)
-    assert (limit.maxiter, limit.resolved) == (0, False) and "nothing escapes within 100000" in limit.reason
+    assert (limit.maxiter, limit.resolved) == (0, False) and "nothing escapes within 100,000" in limit.reason
     assert view.limits[-1] == 100_000
     assert not Counted(np.full(100, np.inf)).settle(first=500, ceiling=500).resolved
 
