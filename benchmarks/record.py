@@ -63,7 +63,7 @@ def record(
             "cores": cores,
             "system": f"{device}, {cores} cores, {platform.system()} {platform.machine()}",
         },
-        "command": " ".join(["python", *sys.argv]),
+        "command": " ".join(["python", *map(_shown, sys.argv)]),
         "note": note,
         "rows": rows,
     }
@@ -87,6 +87,14 @@ def latest(benchmark: str, label: str = "*", folder: Path = FOLDER) -> list[dict
         if label in ("*", result["label"]):
             found[result["machine"]["device"], result["label"]] = result
     return [found[key] for key in sorted(found)]
+
+
+def _shown(argument: str) -> str:
+    """An argument without this machine's folders: a path within the checkout, of others the last part."""
+    path = Path(argument)
+    if not path.is_absolute():
+        return argument
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def _slug(text: str) -> str:

@@ -124,6 +124,7 @@ def test_names_of_the_glossary_exist_in_the_program():
 def test_result_files_say_when_where_and_what(path):
     result = json.loads(path.read_text())
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", result["date"]) and result["commit"] and result["command"]
+    assert not re.search(r"\s/", result["command"]), "it names a folder of one machine"
     assert result["machine"]["device"] and result["machine"]["cores"] > 0
     assert path.parent.name == result["benchmark"]
     headings = [list(row) for row in result["rows"]]
@@ -132,6 +133,7 @@ def test_result_files_say_when_where_and_what(path):
 
 def test_a_benchmark_is_recorded_and_the_newest_counts(tmp_path):
     old = record("speed", [{"time, s": 2.0}], "a CPU", 2, tmp_path)
+    assert not re.search(r"\s/", json.loads(old.read_text())["command"])
     stale = json.loads(old.read_text()) | {"date": "2001-01-01"}
     (old.parent / "2001-01-01-a-cpu-0000000.json").write_text(json.dumps(stale))
     record("speed", [{"time, s": 1.0}], "a CPU", 2, tmp_path)
