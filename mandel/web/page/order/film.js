@@ -18,7 +18,7 @@ export const USUAL = {
   fps: "30",
   start: "2.5",
   seconds: 20,
-  sampling: "exact",
+  sampling: "shared",
   supersampling: 1,
   easing: 0.1,
   rotation: 0,
