@@ -32,6 +32,7 @@ ZOOM = "zoom"
 SHARED_LOSS, ENOUGH = 3.0, 36.0
 # Pixels of a perturbed picture that may be near the set, and by how many levels others may differ.
 ROUNDED, LEVELS = 0.02, 2
+MOST_BAILOUT = 1e9
 
 
 def _equal(
@@ -69,7 +70,7 @@ def _sure(ctx, case: Case) -> np.ndarray:
     renderer = FrameRenderer(ctx)
     raw, beyond = (
         fetched(ctx, renderer.samples(case.grid, case.maxiter, bailout, Outputs(distance=True)))
-        for bailout in (case.bailout, case.bailout * (1 + 2**-30))
+        for bailout in (case.bailout, min(case.bailout * (1 + 2**-30), MOST_BAILOUT))
     )
     return (raw.distance > WELL_CONDITIONED) & np.isfinite(raw.distance) & (raw.count == beyond.count)
 
