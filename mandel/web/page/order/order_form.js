@@ -127,7 +127,7 @@ function Sampling({ film, set, field }) {
   return html`<div class="pairs uneven">
     <label>Sampling
       <select ...${field("sampling")} onChange=${(event) => set({ sampling: event.target.value })}>
-        <option value="shared" selected=${film.sampling === "shared"}>shared: smooth, far cheaper</option>
+        <option value="shared" selected=${film.sampling === "shared"}>shared: far cheaper</option>
         <option value="exact" selected=${film.sampling === "exact"}>exact: frame by frame</option>
       </select>
     </label>
