@@ -309,16 +309,18 @@ def test_a_web_page_there(capsys):
     assert "it is HTTP, as of a web page; --port" in capsys.readouterr().err
 
 
+ESTIMATED = {
+    "frames": 50,
+    "length": 2.5,
+    "seconds": [1.0, 2.0],
+    "cpu_seconds": [2.0, 4.0],
+    "slots": {"cpu": 2},
+}
+
+
 def test_an_estimate_is_asked_for_and_shown(capsys):
-    told = {
-        "frames": 50,
-        "length": 2.5,
-        "seconds": [1.0, 2.0],
-        "cpu_seconds": [2.0, 4.0],
-        "slots": {"cpu": 2},
-    }
     writer = ReplyWriter()
-    with answering(writer.result(told), read=json.loads) as (port, requests):
+    with answering(writer.result(ESTIMATED), read=json.loads) as (port, requests):
         assert run(port, "--estimate", "--fps", "30", "--client", "me") == main.OK
     assert requests == [{"op": "estimate", "fps": 30, "client": "me"}]
     assert capsys.readouterr().out.startswith(
@@ -327,14 +329,7 @@ def test_an_estimate_is_asked_for_and_shown(capsys):
 
 
 def test_an_estimate_of_other_colours_is_asked_for_by_the_job():
-    told = {
-        "frames": 50,
-        "length": 2.5,
-        "seconds": [1.0, 2.0],
-        "cpu_seconds": [2.0, 4.0],
-        "slots": {"cpu": 2},
-    }
-    with answering(ReplyWriter().result(told), read=json.loads) as (port, requests):
+    with answering(ReplyWriter().result(ESTIMATED), read=json.loads) as (port, requests):
         assert run(port, "--recolour", JOB, "--estimate", "--palette", "ember", "--client", "me") == main.OK
     assert requests == [{"op": "estimate", "job": JOB, "palette": "ember", "client": "me"}]
 
