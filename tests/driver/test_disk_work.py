@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from mandel.driver.files import disk_work
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.strip_files import StripFiles
@@ -96,7 +95,6 @@ class SlowDisk:
     def __init__(self, monkeypatch):
         self.hit, self.free, self.threads = threading.Event(), threading.Event(), set()
         self.held = lambda path, mode: False
-        self.be_late = lambda: monkeypatch.setattr(disk_work, "_SOON", 0.0)
         io_open, listdir = io.open, os.listdir
 
         def slow_open(path, mode="r", *rest, **options):
@@ -129,7 +127,7 @@ def strips_of(driver: Driver, name: str) -> dict:
 def check_goes_on(driver: Driver, disk: SlowDisk, name: str) -> None:
     """A job waits for the disk; another one is made meanwhile, then this one as well."""
     driver.until(disk.hit.is_set, "the disk is asked")
-    disk.be_late()
+    driver.scheduler._disk._soon = 0.0  # its answer is late from now on
     driver.add("other", payload())
     driver.until(lambda: driver.has_made("other"), "the other job's video")
     assert not driver.has_made(name)

@@ -138,7 +138,7 @@ class World:
             self._told,
             clock=self.clock.monotonic,
             assembler=Films(),
-            disk=DiskWork(lambda: None, 8, AtOnce),
+            disk=DiskWork(lambda: None, 8, clock=self.clock.monotonic, thread=AtOnce),
         )
 
     def _told(self, told):

@@ -13,8 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 
 _T = TypeVar("_T")
 _Then = Callable[[Any], object]
-# Answers come within milliseconds, as a rule. So long they are looked for often, and their tasks have slots.
-_SOON = 1.0
 
 
 class _Asked(NamedTuple):
@@ -33,6 +31,8 @@ class DiskWork:
     Args:
         wake: called, from any thread, when a piece is done.
         most: a job with so many pieces is full.
+        soon: seconds within which answers come, as a rule. So long their tasks have slots.
+        clock: what time it is.
         thread: makes what runs the pieces of one job.
     """
 
@@ -40,9 +40,11 @@ class DiskWork:
         self,
         wake: Callable[[], None],
         most: int,
+        soon: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
         thread: Callable[[], Executor] = lambda: ThreadPoolExecutor(1, "mandel-disk"),
     ):
-        self._wake, self._most, self._thread = wake, most, thread
+        self._wake, self._most, self._soon, self._clock, self._thread = wake, most, soon, clock, thread
         self._threads: dict[str, Executor] = {}
         self._asked: list[_Asked] = []
 
@@ -55,7 +57,7 @@ class DiskWork:
         """
         thread = self._threads.get(job) or self._threads.setdefault(job, self._thread())
         answer = thread.submit(act)
-        self._asked.append(_Asked(job, answer, then, slot, time.monotonic()))
+        self._asked.append(_Asked(job, answer, then, slot, self._clock()))
         answer.add_done_callback(lambda _: self._wake())
 
     def answers(self) -> list[tuple[str, Callable[[], Any], _Then]]:
@@ -75,12 +77,12 @@ class DiskWork:
 
     def waiting(self, slot: str) -> int:
         """How many tasks for a kind of slot wait for an answer that is due. For one that is late no slot is kept."""
-        return sum(one.slot == slot and _is_due(one) for one in self._asked)
+        return sum(one.slot == slot and self._may_come(one) for one in self._asked)
 
     @property
     def is_due(self) -> bool:
         """Whether an answer may come any moment. One that is late may never come."""
-        return any(_is_due(one) for one in self._asked)
+        return any(self._may_come(one) for one in self._asked)
 
     @property
     def busy(self) -> bool:
@@ -101,11 +103,10 @@ class DiskWork:
         if (thread := self._threads.pop(job, None)) is not None:
             thread.shutdown(wait=False)
 
+    def _may_come(self, asked: _Asked) -> bool:
+        return self._clock() - asked.asked < self._soon
+
     def _drop(self, dropped: list[_Asked]) -> None:
         self._asked = [one for one in self._asked if one not in dropped]
         for one in dropped:
             one.answer.cancel()
-
-
-def _is_due(asked: _Asked) -> bool:
-    return time.monotonic() - asked.asked < _SOON

@@ -37,8 +37,8 @@ class StripFile:
     bytes: int
     sha256: str
 
-    def look(self) -> bool:
-        """Whether the file also has slopes and distances."""
+    def is_shaded(self) -> bool:
+        """Whether the file also has slopes and distances. Reads it."""
         try:
             with self.path.open("rb") as file:
                 return file.read(len(RAW_SHADED)) == RAW_SHADED
@@ -87,7 +87,7 @@ class StripFiles:
 
     def look(self) -> Collection[int]:
         """Which of the strips that were found also have slopes and distances: for ``seen``. Reads their files."""
-        return {strip for strip, file in dict(self._found).items() if file.look()}
+        return {strip for strip, file in dict(self._found).items() if file.is_shaded()}
 
     def seen(self, shaded: Collection[int]) -> None:
         """Takes what ``look`` gave."""

@@ -59,6 +59,7 @@ class SchedulingPolicy:
         max_unadopted: a job of which so many segments are not durable yet begins no further one: the head stores
             them more slowly than they are made.
         max_disk_work: a job of which so many files wait to be read or written begins nothing further.
+        disk_seconds: what the disk has not answered within this is late: nothing is held up for it any more.
         disk_look_seconds: how often the answers of the disk are looked for that are due.
         checkpoint_seconds: results that took longer are kept at once.
         checkpoint_seconds_at_stop: pictures that took longer are kept when the driver stops.
@@ -111,6 +112,7 @@ class SchedulingPolicy:
 
     max_unadopted: int = 64
     max_disk_work: int = 8
+    disk_seconds: float = 1.0
     disk_look_seconds: float = 0.02
 
     checkpoint_seconds: float = 1.0

@@ -72,7 +72,7 @@ class Scheduler:
         self._told = 0.0
         self._assembler = assembler or VideoAssembler(wake, policy)
         self._checkpoints = Checkpoints(executor, policy)
-        self._disk = disk or DiskWork(wake, policy.max_disk_work)
+        self._disk = disk or DiskWork(wake, policy.max_disk_work, policy.disk_seconds, clock)
         self._dispatcher = Dispatcher(
             executor,
             self._jobs,
