@@ -179,7 +179,8 @@ class Maker:
 
     def made(self, item: WorkItem) -> SharedValue:
         if item not in self._made:
-            [self._made[item]] = self._worker.call(item.kind, [self.recipe.unit(item)], [self.inputs(item)])
+            inputs = self.inputs(item)  # the recipe learns from them what the unit says
+            [self._made[item]] = self._worker.call(item.kind, [self.recipe.unit(item)], [inputs])
         return self._made[item]
 
     def inputs(self, item: WorkItem) -> list[SharedValue]:

@@ -85,3 +85,16 @@ def test_a_damaged_segment_is_told_at_once(finisher, job, stored):
     ((name, future),) = settle(finisher)
     assert name == job.name and future.exception().code == "BAD_SEGMENT"
     assert list(job.tmp.iterdir()) == []
+
+
+def test_a_large_machine_looks_at_many_segments_at_once(job, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 32)
+    finisher, at_once = VideoAssembler(), threading.Barrier(16)
+    for number in range(16):
+        finisher.save(job, number, lambda: at_once.wait(20), number)
+    while finisher.saving:
+        for _, future in finisher.saved():
+            # No bytes, so nothing to write; a broken barrier would say that too few were there.
+            assert not isinstance(future.exception(), threading.BrokenBarrierError)
+        finisher.wait(10)
+    finisher.close()

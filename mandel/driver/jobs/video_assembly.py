@@ -112,7 +112,8 @@ class VideoAssembler:
     def __init__(self, wake: Callable[[], None] = lambda: None, policy: SchedulingPolicy = DEFAULT_POLICY):
         self._wake, self._policy = wake, policy
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
-        self._saving = ThreadPoolExecutor(min(policy.max_segment_checks, os.cpu_count() or 1), "mandel-save")
+        checks = max(2, round(policy.segment_check_share * (os.cpu_count() or 1)))
+        self._saving = ThreadPoolExecutor(checks, "mandel-save")
         self._saves: list[tuple[str, Any, Future[Facts]]] = []  # by job's name
         self._posters: dict[str, Future[Facts]] = {}
         self._assemblies: dict[str, tuple[VideoAssembly, Future[Facts | None]]] = {}
