@@ -40,7 +40,7 @@ def report(op: str, result: JsonObject) -> str:
 def _table(jobs: list[JsonObject]) -> str:
     if not jobs:
         return "no jobs"
-    lines = [["job", "state", "frames", "size", "left", "asked", "length", "palette", "name"]]
+    lines = [["job", "state", "frames", "size", "left", "asked", "length", "look", "name"]]
     for job in jobs:
         done, frames = job.get("done"), job.get("frames")
         lines.append(
@@ -52,7 +52,7 @@ def _table(jobs: list[JsonObject]) -> str:
                 _left(job.get("seconds_left")),
                 _moment(job.get("asked")),
                 _duration(job.get("length")),
-                printable(job.get("palette") or "-", 40),
+                printable(job.get("look") or "-", 40),
                 printable(job.get("name") or "", 64),
             ]
         )
@@ -115,7 +115,7 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
             rows.append(("frames", _done(result)))
         elif name == "notes" and isinstance(value, dict):
             frames = result.get("frames")
-            rows.append(("at the limit", note_text.reached(value.get("reached"), frames) or "no sample"))
+            rows.append(("black", note_text.reached(value.get("reached"), frames) or "nothing"))
             rows += [("warning", sentence) for sentence in note_text.warnings(value, frames)]
         elif name == "payload" and isinstance(value, dict):
             rows.append(("payload", ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mandel.colour import palettes
 from mandel.colour.mappings import EVEN, ROOT
 
 _PLAIN = {
@@ -31,3 +32,17 @@ LOOKS: dict[str, dict[str, str]] = {
 }
 NAMES: tuple[str, ...] = tuple(LOOKS)
 FIELDS: tuple[str, ...] = tuple(_PLAIN)
+
+
+def in_words(fields: dict[str, str]) -> str:
+    """A look by its name, and its palette if that is another: "copper", "evening, ember", "own look, 3 own colours".
+
+    Args:
+        fields: all ``FIELDS`` of a canonical payload.
+    """
+    palette = fields["palette"]
+    shown = palette if palette in palettes.NAMES else f"{palette.count(',') + 1} own colours"
+    for name, look in LOOKS.items():
+        if look | {"palette": palette} == fields:
+            return name if look["palette"] == palette else f"{name}, {shown}"
+    return f"own look, {shown}"

@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from mandel.colour import looks, palettes
+from mandel.colour import looks
 from mandel.errors import MandelError, PayloadError
 from mandel.payload import checks, fields, stops
 from mandel.payload.decimal_text import Number
@@ -52,15 +52,9 @@ class Payload(PayloadFields):
     """A zoom that may be rendered. Made by ``parse``; every field is canonical."""
 
     @property
-    def colours(self) -> str:
-        """Its colours in a word or two: a look by its name, else the palette's, else how many colours it has."""
-        own = {name: str(getattr(self, name)) for name in looks.FIELDS}
-        named = [name for name, look in looks.LOOKS.items() if look == own and name != looks.NAMES[0]]
-        if named:
-            return named[0]
-        return (
-            self.palette if self.palette in palettes.NAMES else f"{self.palette.count(',') + 1} own colours"
-        )
+    def look_in_words(self) -> str:
+        """What people call its colours: "copper", "evening, ember"."""
+        return looks.in_words({name: str(getattr(self, name)) for name in looks.FIELDS})
 
     @property
     def re(self) -> str:

@@ -12,11 +12,14 @@ from mandel.plan.precision import GUARD_BITS
 # its copy on the device, which each worker makes. _DEEP_WORKER: the same where samples need exponents of their own.
 GROWING = 70
 _WORKER, _DEEP_WORKER = 144, 186
+_MUCH = 1.0  # GB
 
 
 def announcement(limit: int) -> str:
-    """A sentence for people, before an orbit of at most ``limit`` steps is begun."""
-    return f"its reference orbit may become {limit:,} steps long, which would take {limit * GROWING / 1e9:.3g} GB"
+    """A sentence for people, before an orbit of at most ``limit`` steps is begun; much memory is named."""
+    memory = limit * GROWING / 1e9
+    much = f", which take up to {memory:.1f} GB" if memory >= _MUCH else ""
+    return f"computes its reference orbit, {limit:,} steps at most{much}"
 
 
 @dataclass(frozen=True)

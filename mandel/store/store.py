@@ -37,11 +37,11 @@ _LEAST_FREE = 64 << 20  # bytes on the disk, below which no new job is accepted,
 
 
 class Shown(NamedTuple):
-    """What lists show of a job: what people call it, how many seconds its film lasts, its palette."""
+    """What lists show of a job: what people call it, how many seconds its film lasts, its look in words."""
 
     name: str = ""
     seconds: float = 0.0
-    palette: str = ""
+    look: str = ""  # in the column `palette`, as older versions knew palettes alone
 
 
 _NOTHING_SHOWN = Shown()
@@ -316,7 +316,7 @@ class Store(Files):
         those of ``Shown``.
         """
         return self._index.read(
-            "SELECT id, state, frames, ready, asked, pinned, bytes, name, seconds, palette FROM jobs "
+            "SELECT id, state, frames, ready, asked, pinned, bytes, name, seconds, palette AS look FROM jobs "
             "ORDER BY asked DESC, id LIMIT ?",
             most,
         )

@@ -29,25 +29,21 @@ def warnings(notes: object, frames: object) -> list[str]:
 
 
 def sentences(notes: object, frames: object) -> list[str]:
-    """The warnings, marked as such. Without a warning about the limit, the share of samples that did not escape."""
+    """The warnings, marked as such. Without a warning about the limit, the largest share of black."""
     texts = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
     known = notes if isinstance(notes, dict) else {}
-    if (
-        "short" not in known
-        and not _inside(known.get("flat"))
-        and (share := reached(known.get("reached"), frames))
-    ):
-        texts.append(f"{share}: inside of the set, as far as can be told")  # hardly any sample escaped late
-    return texts
+    if "short" not in known and not _inside(known.get("flat")):
+        texts.append(reached(known.get("reached"), frames))  # hardly any sample escaped late
+    return [text for text in texts if text]
 
 
 def reached(note: object, frames: object) -> str:
-    """The share of samples that did not escape, as text; "" if it is negligible."""
+    """How much is black in the frame that has most of it, as text; "" if it is negligible."""
     if not _has(note, "share", "maxiter", "frame") or note["share"] < _MIN_SHARE:
         return ""
-    at_most = "" if frames == 1 else "at most "
-    share, samples = _percent(note["share"]), _samples_of(note["frame"], frames)
-    return f"{at_most}{share} of {samples} did not escape within {_limit(note)}"
+    share, frame = _percent(note["share"]), _frame(note["frame"], frames)
+    most = "" if frames == 1 else ", the most of all frames"
+    return f"{share} of {frame} is black{most}: inside of the set, as far as {note['maxiter']:,} iterations can tell"
 
 
 def brief(notes: object) -> str:
@@ -82,10 +78,6 @@ def _percent(share: float) -> str:
     if 0 < percent < 9.95:
         return f"{max(percent, 0.1):.1f} %"
     return f"{100 if share >= 1 else min(round(percent), 99)} %"
-
-
-def _samples_of(frame: object, frames: object) -> str:
-    return f"{_frame(frame, frames)}'s samples"
 
 
 def _frame(frame: object, frames: object) -> str:

@@ -104,6 +104,7 @@ def test_the_form_says_what_is_wrong(visit):
     visitor = visit("#at=-0.1,0.2,1e-6")  # inside of the set, and too few digits
     visitor.complete()
     page = visitor.page
+    page.get_by_text("All black: inside of the set").wait_for()
     page.locator(".picture").focus()
     visitor.press("z")
     page.get_by_text("The last picture is black").wait_for()
@@ -233,7 +234,7 @@ def test_a_film_is_recoloured(visit, film):
     page.get_by_role("button", name="Recolour").click()
     page.locator(".recolour").get_by_label("silver").check()
     page.get_by_role("button", name="Order it in this look").click()
-    job = page.locator(".job", has_text="silver").first
+    job = page.locator(".job", has_text="evening, silver").first
     job.get_by_text("done", exact=True).wait_for(timeout=60_000)
 
 
@@ -260,6 +261,32 @@ def test_a_job_is_cancelled_tried_again_and_deleted_at_its_price(visit, web):
     act("Delete", "are gone", "Delete")
     row.wait_for(state="detached")
     assert web.get(f"/api/jobs/{job}").status == 404
+
+
+FLAT = {"frames": 3, "first": 5, "last": 7, "inside": 3, "maxiter": 4000, "auto": False, "decimals": 11}
+FLAT_FRAMES = "There is one colour only in frames 5 to 7"
+BLACK = "All is black in frames 5 to 7: the place lies inside of the set"
+
+
+@pytest.mark.parametrize(
+    "flat, said",
+    [
+        ({}, f"{BLACK}, or needs more than 4,000 iterations."),
+        ({"auto": True}, f"{BLACK}, as far as can be told."),
+        ({"inside": 0}, f"{FLAT_FRAMES}. The place may have too few digits (11), or nothing lies there."),
+    ],
+)  # fmt: skip
+def test_black_frames_are_told_of_once(visit, flat, said):
+    """The share of black and the limit that was not found were told besides, and "nothing lies there"."""
+    notes = {
+        "reached": {"frame": 5, "share": 1, "maxiter": 4000},
+        "gave_up": {"views": 2, "reason": "nothing escapes"},
+        "flat": FLAT | flat,
+    }
+    notes_module = visit().module("jobs/notes.js")
+    told = notes_module.evaluate("(module, notes) => module.noteSentences(notes)", notes)
+    assert [text for text in told if "frames 5 to 7" in text] == [said]
+    assert len(told) == (1 if flat.get("inside", 3) else 3)
 
 
 def test_names_of_strangers_are_text(visit, web):

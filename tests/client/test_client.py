@@ -215,7 +215,7 @@ def test_list_is_a_table(capsys):
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
-        *("job", "state", "frames", "size", "left", "asked", "length", "palette", "name")
+        *("job", "state", "frames", "size", "left", "asked", "length", "look", "name")
     ]
     assert lines[1].split("  ")[0] == JOB[:12] and "50 of 50" in lines[1]
     assert "12.3 MB, pinned" in lines[1]

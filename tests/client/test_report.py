@@ -108,14 +108,14 @@ def test_anything_can_be_told(op, result):
     assert isinstance(report(op, result), str)
 
 
-def test_a_list_shows_names_sizes_lengths_and_palettes():
+def test_a_list_shows_names_sizes_lengths_and_looks():
     job = {"job": JOB, "state": "done", "frames": 900, "done": 900, "bytes": 5_000_000, "asked": 0.5}
     told = report(
-        "list", {"jobs": [job | {"length": 30.0, "palette": "ember", "name": "deep\x1b dive"}, job]}
+        "list", {"jobs": [job | {"length": 30.0, "look": "evening, ember", "name": "deep\x1b dive"}, job]}
     )
     head, named, nameless = told.splitlines()
-    assert head.split()[-3:] == ["length", "palette", "name"]
-    assert "5.0 MB" in named and named.split()[-4:] == ["s", "ember", "deep?", "dive"]
+    assert head.split()[-3:] == ["length", "look", "name"]
+    assert "5.0 MB" in named and named.split()[-5:] == ["s", "evening,", "ember", "deep?", "dive"]
     assert nameless.split()[-2:] == ["-", "-"]
 
 

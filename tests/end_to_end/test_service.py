@@ -181,7 +181,7 @@ def test_a_limit_that_is_too_low_is_said(service, payload_file, tmp_path, sampli
     run = service.client(path, "-o", out, "--quiet")
     assert (run.returncode, run.stderr) == (0, "")
     status = service.client("--status", facts["job"])
-    assert "at the limit" in status.stdout and "try --maxiter auto" in status.stdout
+    assert "is black, the most of all frames" in status.stdout and "try --maxiter auto" in status.stdout
     assert json.loads(service.client("--status", facts["job"], "--json").stdout)["notes"] == facts["notes"]
 
 

@@ -240,6 +240,14 @@ def test_a_look_is_the_fields_that_it_stands_for(name):
     assert (parse({"look": name}).job_id() == parse({}).job_id()) == (name == looks.NAMES[0])
 
 
+@pytest.mark.parametrize("name", looks.NAMES)
+def test_a_look_in_words_names_the_palette_where_it_is_another(name):
+    assert parse({"look": name}).look_in_words == name
+    assert parse({"look": name, "palette": "ember"}).look_in_words == f"{name}, ember"
+    assert parse({"look": name, "palette": "ff0000,00ff00"}).look_in_words == f"{name}, 2 own colours"
+    assert parse({"look": name, "palette": "ember", "density": 3}).look_in_words == "own look, ember"
+
+
 @pytest.mark.parametrize(
     "sent, canonical",
     [

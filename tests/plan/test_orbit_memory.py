@@ -8,7 +8,7 @@ from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.recipe import REFERENCE, WorkItem
 from mandel.errors import RenderError
 from mandel.payload.payload import parse
-from mandel.plan.orbit_memory import OrbitRoom
+from mandel.plan.orbit_memory import OrbitRoom, announcement
 from mandel.plan.reference import reference_orbit
 from mandel.protocol.strict_json import loads
 
@@ -31,6 +31,12 @@ def test_an_orbit_without_end_ends_where_nothing_more_is_to_be_told(sampling):
     assert room.steps(200) > 4_096
     found = orbit(room, sampling=sampling, **ENDLESS)
     assert found.period and found.last < 1_000 and found.serves(found.bits, 2_000_000_000)
+
+
+def test_what_is_said_before_it_is_computed():
+    """Every deep film's log had "would take 7e-05 GB"."""
+    assert announcement(1_000) == "computes its reference orbit, 1,000 steps at most"
+    assert announcement(64_000_000).endswith("64,000,000 steps at most, which take up to 4.5 GB")
 
 
 def test_one_that_does_not_end_is_refused_at_its_bound_in_words():

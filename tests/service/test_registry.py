@@ -65,17 +65,18 @@ def test_segments_of_another_map_are_not_gone_on_with(store, registry):
     assert ask(registry).source == "f" * 64
 
 
-def test_lists_show_what_a_job_is_called_how_long_it_lasts_and_its_palette(store, registry):
+def test_lists_show_what_a_job_is_called_how_long_it_lasts_and_its_look(store, registry):
     other = parse({"num_frames": 90, "fps": "30", "palette": "ember"})
     registry.ask(other, name="Into the valley")
     ask(registry, name="short")
     ask(registry, name="shorter")  # which renames it
     ask(registry)  # and this says nothing
     rows = {row["job"]: row for row in json.loads(registry.list())}
-    shown = [[rows[job][field] for field in ("name", "length", "palette")] for job in (JOB, other.job_id())]
+    shown = [[rows[job][field] for field in ("name", "length", "look")] for job in (JOB, other.job_id())]
     assert shown == [
         ["shorter", None, None],
-        ["Into the valley", 3.0, "ember"],
+        ["Into the valley", 3.0, "evening, ember"],
     ]  # the first was stored without
     assert registry.describe(registry.find(JOB))["name"] == "shorter"
+    assert registry.describe(registry.find(other.job_id()))["look"] == "evening, ember"
     assert store.get(other.job_id()).name == "Into the valley"

@@ -59,12 +59,14 @@ def test_a_limit_that_seems_too_low():
         (0.0996, "10 %"),
     ],
 )
-def test_the_share_at_the_limit(share, text):
+def test_how_much_is_black(share, text):
     said = only(reached=REACHED | {"share": share})
     assert said == (
-        f"at most {text} of the last frame's samples did not escape within maxiter 1,000: inside of the set, "
-        "as far as can be told"
+        f"{text} of the last frame is black, the most of all frames: inside of the set, as far as 1,000 iterations "
+        "can tell"
     )
+    (still,) = sentences({"reached": REACHED | {"frame": 0, "share": share}}, 1)
+    assert still == f"{text} of the picture is black: inside of the set, as far as 1,000 iterations can tell"
     assert sentences({"reached": REACHED | {"share": 0.0}}, 50) == []
 
 
@@ -112,10 +114,7 @@ def test_of_a_job_s_status():
         "status",
         {"job": "a" * 64, "state": "done", "frames": 50, "notes": {"short": SHORT, "reached": REACHED}},
     )
-    assert (
-        "at the limit  at most 14 % of the last frame's" in told
-        and "warning       maxiter 1,000 is low" in told
-    )
+    assert "black    14 % of the last frame is black" in told and "warning  maxiter 1,000 is low" in told
 
 
 @pytest.mark.parametrize(

@@ -333,7 +333,11 @@ class Scheduler:
         check_result(item.kind, value)
         self._of(job, job.learn, item, value)
         if isinstance(value, IterationLimit) and not value.resolved and not job.estimated:
-            self._say(job, f"{item} gave up: {value.reason}; what is black in its frames may lack iterations")
+            self._say(
+                job,
+                f"no iteration limit was found for a part of the way ({value.reason}): what is black there lies inside "
+                "of the set, or needs more iterations",
+            )
             self._emit(limit_event(job))
 
     def _save(self, task_run: RunningTask, outcome: Outcome) -> None:

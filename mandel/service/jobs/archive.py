@@ -208,7 +208,7 @@ class Archive(ABC):
                 "pinned": bool(row["pinned"]),
                 "name": row["name"],
                 "length": row["seconds"] or None,
-                "palette": row["palette"] or None,
+                "look": row["look"] or None,
             }
             for row in rows
         ]

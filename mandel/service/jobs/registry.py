@@ -29,7 +29,6 @@ from mandel.store.store import Record, Shown, Store
 
 _log = logging.getLogger("mandel")
 
-_LONGEST_PALETTE = 40  # characters that lists show
 _UNSAVED = (
     "the disk is full: the job's state is not stored yet, and lost if the service ends before there is room"
 )
@@ -111,7 +110,7 @@ class Registry(Archive):
                         priority or 0,
                         client,
                         source,
-                        Shown(name or "", payload.seconds, payload.colours[:_LONGEST_PALETTE]),
+                        Shown(name or "", payload.seconds, payload.look_in_words),
                     )
                     _log.info("job %s accepted: %d frames", job[:12], payload.num_frames)
                 elif record.state in (FAILED, CANCELLED):
@@ -261,8 +260,9 @@ class Registry(Archive):
         """All that is known of a job; ``kept``: bytes of its raw strips."""
         kept, size = self.store.strips.bytes(job.id), self.store.bytes(job.id)
         payload: JsonObject | None = None
+        look = None
         try:
-            payload = job.payload.canonical()
+            payload, look = job.payload.canonical(), job.payload.look_in_words
         except StoreError:  # it is lost, which is no reason to say nothing
             pass
         except PayloadError:  # an older version accepted it: shown as it was stored
@@ -270,6 +270,7 @@ class Registry(Archive):
             payload = record.payload if record else None
         with self.lock:
             return job.progress() | {
+                "look": look,
                 "payload": payload,
                 "bytes": size,
                 "asked": job.asked,

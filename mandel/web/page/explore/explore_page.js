@@ -178,7 +178,7 @@ function PlaceCard({ explorer, live, actions }) {
   const view = useStore(explorer.view);
   const { trouble } = useStore(explorer.status);
   const { re, im } = usePlaceText(view);
-  const state = standing(useStore(explorer.status), isStarting(useStore(live.service)));
+  const state = standing(useStore(explorer.status), isStarting(useStore(live.service)), view);
   return html`<section class="floating place" aria-label="Where this is">
     <dl>
       <dt>Extent</dt>
@@ -201,12 +201,13 @@ function PlaceCard({ explorer, live, actions }) {
 }
 
 /** What the picture waits for, in words. */
-function standing({ wanted, done, stage, trouble, limit, waiting }, starting) {
+function standing({ wanted, done, stage, trouble, limit, waiting, black }, starting, view) {
   if (trouble) return inWords(trouble);
   if (starting && done < wanted) return "The renderer starts; the picture follows in some seconds";
   if (stage) return `${stage.stage === "reference" ? "Reference orbit" : stage.stage}: ${count(stage.done)} of at most ${count(stage.total)}`;
   if (waiting) return "Finding how many iterations this place needs …";
   if (done < wanted) return `Drawing ${done} of ${wanted} tiles`;
+  if (black?.same(view)) return "All black: inside of the set, or in need of more iterations. Zoom out to where colours meet black";
   return limit ? `Up to ${count(limit)} iterations` : "Complete";
 }
 
@@ -241,6 +242,6 @@ function Tools({ explorer, actions }) {
     <${IconButton} glyph="find" name="Find the minibrot" keys="M" onClick=${() => actions.panel("find")} />
     <${IconButton} glyph="mark" name="Bookmarks" keys="B" onClick=${() => actions.panel("marks")} />
     <${IconButton} glyph="stops" name="Camera stops" keys="T; S keeps one" onClick=${() => actions.panel("stops")} />
-    <${IconButton} glyph="help" name="Keys and gestures" keys="?" onClick=${() => actions.panel("help")} />
+    <${IconButton} glyph="help" name="Help" keys="?" onClick=${() => actions.panel("help")} />
   </div>`;
 }

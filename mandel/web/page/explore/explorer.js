@@ -40,7 +40,7 @@ export class Explorer {
     const place = fromFragment(location.hash);
     this.view = new Store(place?.view ?? View.home());
     this.look = new Store({ ...this.usual, ...allowed(place?.look ?? {}, facts) });
-    this.status = new Store({ wanted: 1, done: 0, stage: null, trouble: null, limit: null, waiting: false });
+    this.status = new Store({ wanted: 1, done: 0, stage: null, trouble: null, limit: null, waiting: false, black: null });
     this.box = new Store(null);
     this.boxing = new Store(false);
     this.asked = new Store(null); // an order form that another page asked for
@@ -303,7 +303,9 @@ export class Explorer {
     const view = this.view.value;
     if (busy || this.#announced?.same(view)) return;
     this.#announced = view;
-    announce(`The picture is complete. Extent ${view.text().extent}, magnified ${magnification(view.log2Extent)}`);
+    const black = this.sample()?.inside === 1;
+    this.status.merge({ black: black ? view : null });
+    announce(`The picture is complete${black ? ", and black" : ""}. Extent ${view.text().extent}, magnified ${magnification(view.log2Extent)}`);
   }
 
   // Drawing

@@ -14,8 +14,12 @@ export function Help({ close }) {
   const list = (rows, tag) => html`<dl class="keys">
     ${rows.map(([what, does]) => html`<dt>${tag ? html`<kbd>${what}</kbd>` : what}</dt><dd class="soft">${does}</dd>`)}
   </dl>`;
-  return html`<${Dialog} title="Keys and gestures" close=${close}>
+  return html`<${Dialog} title="Help" close=${close}>
     <div class="inside">
+      <p>
+        Go to where a film shall end and press <strong>Zoom to here</strong>. Watch it under <a href="#jobs">Jobs</a>, and play it
+        under <a href="#films">Films</a>. The guide is <code>docs/page.md</code>, which came with the program.
+      </p>
       ${list(GESTURES, false)}
       <p class="soft">Keys work while the picture has the focus (click it, turn the wheel on it, or press Tab until its edge lights up); letters also on what lies around it.</p>
       ${list(KEYS, true)}

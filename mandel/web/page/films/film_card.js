@@ -30,7 +30,7 @@ export function FilmCard({ film }) {
     </a>
     <div class="under">
       <strong class="cut">${titleOf(payload, film.name)}</strong>
-      <span class="soft cut"><small>${formOf(payload, film.name)}</small></span>
+      <span class="soft cut"><small>${formOf(details, film.name)}</small></span>
       <span class="soft"><small>${[bytes(film.bytes ?? 0), film.pinned && "kept", ago(film.asked)].filter(Boolean).join(" · ")}</small></span>
     </div>
   </li>`;

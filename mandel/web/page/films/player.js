@@ -36,7 +36,7 @@ export function Player({ film, live, explorer, close }) {
       <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus aria-label=${`Film ${titleOf(payload, film.name)}`}></video>
     </div>
     <div class="inside">
-      <p class="soft">${[formOf(payload, film.name), bytes(film.bytes ?? 0)].join(" · ")}</p>
+      <p class="soft">${[formOf(details, film.name), bytes(film.bytes ?? 0)].join(" · ")}</p>
       ${noteSentences(film.notes).map((text) => html`<p class="notice">${text}</p>`)}
       <div class="row">
         <a class="button" href=${`/media/${film.job}/video.mp4?download`} download><${Glyph} name="down" /> Download</a>

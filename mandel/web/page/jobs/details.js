@@ -39,11 +39,12 @@ export function titleOf(payload, name) {
   return `${extents[0]} → ${extents[1]}`;
 }
 
-/** A film's form: "1920 × 1080 · 0:20 · dusk"; of a film with a name its zoom as well. */
-export function formOf(payload, name) {
-  if (!payload) return "";
+/** A film's form, from its details: "1920 × 1080 · 0:20 · evening"; of a film with a name its zoom as well. */
+export function formOf(details, name) {
+  if (!details?.payload) return "";
+  const { payload, look } = details;
   const rate = framesPerSecond(String(payload.fps));
-  const parts = [name && titleOf(payload), `${payload.frame_width} × ${payload.frame_height}`, rate && playtime(payload.num_frames / rate), payload.palette];
+  const parts = [name && titleOf(payload), `${payload.frame_width} × ${payload.frame_height}`, rate && playtime(payload.num_frames / rate), look];
   if (payload.supersampling > 1) parts.push(`${payload.supersampling}×${payload.supersampling} samples`);
   if (payload.sampling === "shared") parts.push("shared");
   return parts.filter(Boolean).join(" · ");

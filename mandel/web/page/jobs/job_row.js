@@ -26,7 +26,7 @@ export function JobRow({ job, live, named }) {
       <div class="row">
         <span class=${`state ${job.state}`}>${job.state}</span>
         <strong class="cut">${titleOf(details?.payload, job.name)}</strong>
-        <span class="soft">${formOf(details?.payload, job.name)}</span>
+        <span class="soft">${formOf(details, job.name)}</span>
       </div>
       ${job.state !== "done" && html`<${Progress} job=${job} />`}
       <${Standing} job=${job} />
