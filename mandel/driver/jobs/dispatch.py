@@ -60,6 +60,7 @@ class Dispatcher:
         self._copies = Copies(running, jobs, say, self._addressed)
         self._express = Express(executor, jobs, fair_share, running, policy, clock)
         self._taken: Taken | None = None  # as of now, if it was summed up since something changed
+        self._free: dict[str, int] = {}  # slots by kind that no long call holds, or all if all are held
         self.failures = 0
 
     def fill(self) -> None:
@@ -73,8 +74,11 @@ class Dispatcher:
         held = self._running.held(slots)
         if held.total() == sum(slots.values()):
             held.clear()  # whoever waits gets a place beside them
+        self._free = {kind: count - held[kind] for kind, count in slots.items()}
         for kind, count in slots.items():
-            free = count - held[kind]  # none: its own would wait behind these, while another kind has slots
+            free = self._free[
+                kind
+            ]  # none: its own would wait behind what holds them, while another kind has slots
             most = held[kind] + self._policy.queued_calls[kind] * free
             while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(
                 kind, slots, free, scarce=bool(held.total())
@@ -149,8 +153,8 @@ class Dispatcher:
         return None
 
     def _left_to_others(self, job: JobRun, kind: str, slots: dict[str, int]) -> frozenset[CostClass]:
-        # Where GPUs render it is measured what they take.
-        measured = {CostClass(COSTS)} if kind == "cpu" and slots.get("gpu") else set()
+        # Where GPUs render it is measured what they take, unless it would wait behind what holds them all.
+        measured = {CostClass(COSTS)} if kind == "cpu" and self._free.get("gpu") else set()
         return left_to_others(job, kind, slots, self._running.of(job, kind)) | measured
 
     def _next(
