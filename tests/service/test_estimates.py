@@ -153,7 +153,7 @@ class Asking:
     def __init__(self):
         self.orders = []
         self.asked = Estimates(self.orders.append, "cache")
-        self.pool, self.left = ThreadPoolExecutor(16), threading.Event()
+        self.pool, self.left = ThreadPoolExecutor(32), threading.Event()
 
     def ask(self, client, number, waits=True):
         """An estimate that the driver has been told of; one that nobody waits for it was told to drop, too."""
@@ -175,30 +175,103 @@ class Asking:
         self.left.set()
         self.pool.shutdown()
 
+    def told(self):
+        """How many frames those have that the driver is at, in the order in which it was told of them."""
+        names = {it.name for it in list(self.asked._waiting)}
+        return [it.payload["num_frames"] for it in list(self.orders) if it.job in names]
+
+    def queue(self, client, number):
+        """An estimate that is waited for, whether its turn has come or not."""
+        payload = parse(SMALL | {"num_frames": number})
+        told = self.pool.submit(self.asked.ask, payload, client, self.left.is_set)
+
+        def waits() -> bool:
+            return any(it.order.payload == payload.canonical() for it in list(self.asked._waiting))
+
+        wait_for(lambda: waits() or told.done(), 20, "it is waited for, or refused")
+        return told
+
+    def answer(self, number):
+        """The driver answers what has so many frames."""
+        (job,) = {
+            it.job
+            for it in self.orders
+            if isinstance(it, control.Estimate) and it.payload["num_frames"] == number
+        } & {it.name for it in self.asked._waiting}
+        self.asked.take(control.Failed(job=job, code="FRAME_FAILED", message="as told"))
+
 
 def test_places_are_shared_by_address_and_name():
     with Asking() as world:
-        greedy = [world.ask(f"n{number}@10.0.0.1", 20 + number) for number in range(4)]
-        others = [world.ask("a@10.0.0.2", 30), world.ask("b@10.0.0.2", 31)]
-        assert [told.exception(20).code for told in greedy[2:]] == ["BUSY"] * 2
-        assert world.ask("c@10.0.0.2", 32).exception(20).code == "BUSY"
-        assert not any(told.done() for told in (*greedy[:2], *others))
+        for number in range(4):
+            world.queue(f"n{number}@10.0.0.1", 20 + number)
+        others = [world.queue("a@10.0.0.2", 30), world.queue("b@10.0.0.2", 31)]
+        assert world.told() == [20, 21, 30, 31], "two make way, and wait again"
+        third = world.queue("c@10.0.0.2", 32)
+        assert world.told() == [20, 21, 30, 31]
+        world.answer(30)
+        assert world.told() == [20, 21, 31, 32]
+        world.answer(21)
+        assert world.told() == [20, 31, 32, 22] and not others[1].done() and not third.done()
     with Asking() as world:
-        greedy = [world.ask("x@10.0.0.1", 20 + number) for number in range(4)]
-        assert world.ask("x@10.0.0.1", 30).exception(20).code == "BUSY"
-        assert not world.ask("y@10.0.0.1", 31).done()
-        assert greedy[3].exception(20).code == "BUSY"
-        assert not any(told.done() for told in greedy[:3])
+        for number in range(4):
+            world.queue("x@10.0.0.1", 20 + number)
+        world.queue("x@10.0.0.1", 30)
+        assert world.told() == [20, 21, 22, 23]
+        world.queue("y@10.0.0.1", 31)
+        assert world.told() == [20, 21, 22, 31]
+
+
+def test_so_many_wait_and_the_newest_of_who_has_most_makes_way():
+    with Asking() as world:
+        greedy = [world.queue("x@10.0.0.1", 20 + number) for number in range(16)]
+        assert world.queue("x@10.0.0.1", 40).exception(20).code == "BUSY"
+        honest = world.queue("y@10.0.0.1", 41)
+        assert greedy[15].exception(20).code == "BUSY"
+        assert not any(told.done() for told in (*greedy[:15], honest))
+
+
+def test_who_asks_while_the_renderer_starts_is_served_in_turn(heads, tmp_path):
+    """Five quick ones of one address: none is told to come again."""
+    (tmp_path / "orders").mkdir()
+    (tmp_path / "orders/mute").touch()
+    head = heads()
+    with ThreadPoolExecutor(5) as pool:
+        told = [pool.submit(head.ask, op="estimate", **SMALL | {"num_frames": 20 + it}) for it in range(5)]
+        try:
+            wait_for(
+                lambda: head.ask(op="status").last["connections"] > 5 or any(it.done() for it in told),
+                60,
+                "they wait",
+            )
+        finally:
+            head.withdraw("mute")
+        assert [it.result(120).code for it in told] == [None] * 5
+
+
+def test_who_was_not_told_of_waits_for_the_next_driver():
+    with Asking() as world:
+        told = [world.queue("x@10.0.0.1", 20 + number) for number in range(2)]
+        assert not world.asked.driver_died("it died", False)
+        assert not any(it.done() for it in told) and len(world.orders) == 4, "the next one is told of both"
+        others = [world.queue(f"10.0.0.{number}", 30 + number) for number in range(2, 6)]
+        assert world.told() == [20, 32, 33, 34]
+        assert world.asked.driver_died("it died", True)
+        for blamed in (*told, *others[:3]):
+            assert "the renderer ended" in blamed.exception(20).message
+        assert not others[3].done(), "it was not told of that"
 
 
 def test_what_the_driver_has_not_let_go_of_keeps_its_place():
     with Asking() as world:
         for number in range(4):
             world.ask("10.0.0.1", 20 + number, waits=False).exception(20)
-        assert world.ask("10.0.0.1", 30).exception(20).code == "BUSY"
-        assert not world.ask("10.0.0.2", 31).done()
+        waits = world.queue("10.0.0.1", 30)
+        assert world.told() == []
+        world.queue("10.0.0.2", 31)
+        assert world.told() == [31]
         assert not world.asked.take(control.Cancelled(job=world.orders[0].job))
-        assert not world.ask("10.0.0.1", 32).done()
+        assert world.told() == [31, 30] and not waits.done()
 
 
 def test_who_keeps_the_driver_busy_takes_no_place_from_others():
@@ -206,7 +279,8 @@ def test_who_keeps_the_driver_busy_takes_no_place_from_others():
         for number in range(4):
             world.ask("10.0.0.1", 20 + number, waits=False).exception(20)
         others = [world.ask("10.0.0.2", 30 + number) for number in range(2)]
-        assert world.ask("10.0.0.1", 40).exception(20).code == "BUSY"
+        world.queue("10.0.0.1", 40)
+        assert world.told() == [30, 31]
         assert not any(told.done() for told in others)
 
 
@@ -222,6 +296,7 @@ def test_blame_falls_on_the_address_that_asked_and_is_longer_each_time(monkeypat
             assert world.asked.driver_died("it died", True)
             assert f"in {seconds} s" in world.ask("b@10.0.0.1", 21).exception(20).message
             assert not world.ask("10.0.0.2", 22).done()
+            world.answer(22)
             world.asked.driver_died("it was stopped", False)
             now[0] += seconds + 1
         now[0] += 1200

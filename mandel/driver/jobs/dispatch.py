@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -59,6 +60,7 @@ class Dispatcher:
         self._copies = Copies(running, jobs, say, self._addressed)
         self._express = Express(executor, jobs, fair_share, running, policy, clock)
         self._taken: Taken | None = None  # as of now, if it was summed up since something changed
+        self._free: dict[str, int] = {}  # slots by kind that no long call holds, or all if all are held
         self.failures = 0
 
     def fill(self) -> None:
@@ -70,10 +72,17 @@ class Dispatcher:
             self._guard(job, job.frontier.prefetch, sum(slots.values()), ahead)
         self.changed()
         held = self._running.held(slots)
+        if held.total() == sum(slots.values()):
+            held.clear()  # whoever waits gets a place beside them
+        self._free = {kind: count - held[kind] for kind, count in slots.items()}
         for kind, count in slots.items():
-            free = count - held[kind] or count  # where all are held, whoever waits gets a place beside them
-            most = count - free + self._policy.queued_calls[kind] * free
-            while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(kind, slots, free):
+            free = self._free[
+                kind
+            ]  # none: its own would wait behind what holds them, while another kind has slots
+            most = held[kind] + self._policy.queued_calls[kind] * free
+            while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(
+                kind, slots, free, scarce=bool(held.total())
+            ):
                 pass
             if len(slots) > 1 and calls[kind] < count:
                 self._copies.take_over(kind, count - calls[kind], slots)
@@ -100,8 +109,12 @@ class Dispatcher:
             if item.kind == REFERENCE:
                 self._say(job, announcement(task.argument.limit), "info")
 
-    def _hand_out(self, kind: str, slots: dict[str, int], free: int) -> bool:
-        """Gives one slot of ``kind``, of which so many are free, something to do; whether there was anything."""
+    def _hand_out(self, kind: str, slots: dict[str, int], free: int, scarce: bool) -> bool:
+        """Gives slots of ``kind``, of which so many are free, something to do; whether there was anything.
+
+        Usually that is one call. Where slots are ``scarce``, as long calls hold some, each call takes a while. Then all
+        that a first frame needs is dealt out, in one call for each free slot.
+        """
         is_idle = self._running.calls[kind] < slots[kind]
         if (given := self._choose(kind, slots, is_idle)) is None:
             return False
@@ -109,8 +122,12 @@ class Dispatcher:
         ahead = _ahead(job, is_idle)
         if self._fetch(job, item, task):
             return True
-        batch = [(item, task)]
-        most = 1 if job.attempts.is_alone(item) else items_per_batch(job, item, kind, free)
+        batch, most, parts, seconds = [(item, task)], 1, 1, math.inf
+        if scarce and not job.frontier.is_begun and not _is_alone(job, item):
+            most, parts, seconds = self._policy.express_batch * free, free, self._policy.express_call_seconds
+            ahead = 1
+        elif not job.attempts.is_alone(item):
+            most = items_per_batch(job, item, kind, free)
         while (
             len(batch) < most
             and (more := self._next(job, kind, self._left_to_others(job, kind, slots), ahead)) is not None
@@ -121,7 +138,9 @@ class Dispatcher:
                 self.submit(job, [more])
                 break
             batch.append(more)
-        self.submit(job, batch)
+        batch = [(made, replace(task, call_seconds=seconds)) for made, task in batch]
+        for part in range(min(parts, len(batch))):
+            self.submit(job, batch[part::parts])
         return True
 
     def _choose(
@@ -134,8 +153,8 @@ class Dispatcher:
         return None
 
     def _left_to_others(self, job: JobRun, kind: str, slots: dict[str, int]) -> frozenset[CostClass]:
-        # Where GPUs render it is measured what they take.
-        measured = {CostClass(COSTS)} if kind == "cpu" and slots.get("gpu") else set()
+        # Where GPUs render it is measured what they take, unless it would wait behind what holds them all.
+        measured = {CostClass(COSTS)} if kind == "cpu" and self._free.get("gpu") else set()
         return left_to_others(job, kind, slots, self._running.of(job, kind)) | measured
 
     def _next(

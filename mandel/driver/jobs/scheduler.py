@@ -7,6 +7,7 @@ hold for what is in flight: the number of slots, and the bytes of pictures that 
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Collection, Mapping
@@ -245,8 +246,8 @@ class Scheduler:
         if self._jobs.get(job.name) is not job:
             return  # cancelled or failed meanwhile
         if outcome.error is not None and outcome.error["code"] == "RETURNED_UNTRIED":
-            if task.node and item.kind != SEGMENT:
-                self._of(job, job.frontier.put_back, item)  # its call beside the slots was long enough
+            if task.call_seconds < math.inf and item.kind != SEGMENT:
+                self._of(job, job.frontier.put_back, item)  # its call was long enough
             else:
                 self._dispatcher.submit(job, [(item, task)])
             return

@@ -7,10 +7,11 @@ import itertools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from mandel.errors import MandelError, RenderError
@@ -19,7 +20,8 @@ from mandel.payload.payload import Payload
 from mandel.protocol import control
 from mandel.service.jobs.queueing import address
 
-_MOST = 4  # that are waited for at once
+_MOST = 4  # that the driver is at, at once
+_MOST_WAITING = 16  # that are waited for
 _PATIENCE = 240.0  # seconds; a client is patient for 300
 _LOOK_SECONDS = 1.0  # between looks whether the client still waits
 # An address whose estimates a dead driver had asks for none so long; each further death doubles it, up to the latter.
@@ -27,11 +29,23 @@ _BLAMED_SECONDS, _LONGEST_BLAMED = 60.0, 600.0
 
 
 class _Asked:
-    """What the driver is asked, for some who wait for the same answer; ``client`` was the first of them."""
+    """What the driver is asked, for some who wait for the same answer.
 
-    def __init__(self, job: str, client: str):
-        self.job, self.client, self.askers = job, client, 0
+    Attributes:
+        job: what it is about.
+        order: what the driver is told, but for the name that it goes by there.
+        name: that name; "" before its turn has come.
+        askers: how many wait.
+    """
+
+    def __init__(self, job: str, order: control.Estimate):
+        self.job, self.order, self.name, self.askers = job, order, "", 0
         self.answer: Future[JsonObject] = Future()
+
+    @property
+    def client(self) -> str:
+        """Who was the first to ask."""
+        return self.order.client
 
 
 class _Blame(NamedTuple):
@@ -53,7 +67,7 @@ class Estimates:
         self._tell, self._cache = tell, cache
         self._lock = threading.Lock()
         self._names = itertools.count()
-        self._waiting: dict[str, _Asked] = {}
+        self._waiting: list[_Asked] = []  # the oldest first
         self._given_up: dict[str, str] = {}  # those that the driver has not let go of yet: who asked, by name
         self._blamed: dict[str, _Blame] = {}  # by address
         self._closed = False
@@ -74,7 +88,7 @@ class Estimates:
         Raises:
             MandelError: BUSY, NO_ESTIMATE, STOPPING; or why it cannot be rendered.
         """
-        name, asked = self._begin(payload, client, kept)
+        asked = self._begin(payload, client, kept)
         deadline = time.monotonic() + _PATIENCE
         try:
             while not has_left():
@@ -87,36 +101,33 @@ class Estimates:
                     )
             raise _unknown("nobody waits for it")
         finally:
-            self._leave(name, asked)
+            self._leave(asked)
 
     def _begin(
         self, payload: Payload, client: str, kept: tuple[Payload, list[control.StripFile]] | None
-    ) -> tuple[str, _Asked]:
+    ) -> _Asked:
         source, strips = kept if kept is not None else (None, [])
         job = payload.job_id() + (f" {source.job_id()}" if source else "")
         with self._lock:
             if self._closed:
                 raise MandelError("STOPPING", "the service is stopping; ask again after its next start")
-            found = next((each for each in self._waiting.items() if each[1].job == job), None)
-            if found is None:
+            asked = next((each for each in self._waiting if each.job == job), None)
+            if asked is None:
                 self._check_blame(address(client))
                 self._make_room(client)
-                # No name comes twice: what is still said of one that was given up is about no other.
-                name = hashlib.sha256(f"estimate {next(self._names)} {job}".encode()).hexdigest()
-                found = name, _Asked(job, client)
-                self._waiting[name] = found[1]
-                self._tell(
-                    control.Estimate(
-                        job=name,
-                        payload=payload.canonical(),
-                        cache=self._cache,
-                        client=client,
-                        source=source.canonical() if source else None,
-                        strips=strips,
-                    )
+                order = control.Estimate(
+                    job="",
+                    payload=payload.canonical(),
+                    cache=self._cache,
+                    client=client,
+                    source=source.canonical() if source else None,
+                    strips=strips,
                 )
-            found[1].askers += 1
-            return found
+                asked = _Asked(job, order)
+                self._waiting.append(asked)
+                self._deal()
+            asked.askers += 1
+            return asked
 
     def _check_blame(self, here: str) -> None:
         left = self._blamed.get(here, _NOBODY).until - time.monotonic()
@@ -128,55 +139,69 @@ class Estimates:
             )
 
     def _make_room(self, client: str) -> None:
-        """Where all places are taken, gives up the newest estimate of who has most, addresses before names.
-
-        What the driver may be busy with for the same address takes a place too.
-
-        Raises:
-            MandelError: BUSY.
-        """
-        busy = MandelError("BUSY", f"{_MOST} estimates are under way; try again in a few seconds")
-        clients = [asked.client for asked in self._waiting.values()]
-        have, here = Counter(clients), Counter(map(address, clients))
-        own = here[address(client)] + sum(address(it) == address(client) for it in self._given_up.values())
-
-        def has_more(other: str) -> bool:
-            if address(other) == address(client):
-                return have[other] > have[client] + 1
-            return here[address(other)] > own + 1
-
-        if len(clients) < _MOST > own:
+        """Where as many are waited for as may be, gives up the newest one of who has most. Raises MandelError: BUSY."""
+        if len(self._waiting) < _MOST_WAITING:
             return
-        newest = filter(has_more, reversed(clients))
-        greedy = max(newest, key=lambda it: (here[address(it)], have[it]), default=None)
-        if greedy is None:
+        busy = MandelError("BUSY", f"{_MOST_WAITING} estimates are waited for; try again in a few seconds")
+        if (newest := _newest_of_who_has_more(self._waiting, client, Counter())) is None:
             raise busy
-        name = [name for name, asked in self._waiting.items() if asked.client == greedy][-1]
-        self._give_up(name, self._waiting[name]).answer.set_exception(busy)
+        self._waiting.remove(newest)
+        self._take_back(newest)
+        newest.answer.set_exception(busy)
 
-    def _give_up(self, name: str, asked: _Asked) -> _Asked:
+    def _deal(self) -> None:
+        """Tells the driver of those whose turn has come: of who has fewest there, addresses before names.
+
+        What it may be busy with for the same address takes a place of that address too. Where all places are taken,
+        the newest of who has most there makes way, and waits again.
+        """
+        while True:
+            told = [asked for asked in self._waiting if asked.name]
+            busy = Counter(map(address, self._given_up.values()))
+            here = busy + Counter(address(asked.client) for asked in told)
+            names = Counter(asked.client for asked in told)
+            able = [it for it in self._waiting if not it.name]
+            for chosen in sorted(able, key=lambda it: (here[address(it.client)], names[it.client])):
+                if len(told) < _MOST > here[address(chosen.client)]:
+                    break
+                if (newest := _newest_of_who_has_more(told, chosen.client, busy)) is not None:
+                    self._take_back(newest)
+                    break
+            else:
+                return
+            # No name comes twice: what is still said of one that was given up is about no other.
+            text = f"estimate {next(self._names)} {chosen.job}"
+            chosen.name = hashlib.sha256(text.encode()).hexdigest()
+            self._tell(replace(chosen.order, job=chosen.name))
+
+    def _take_back(self, asked: _Asked) -> None:
         """The driver need not find it out; until it says so, it may be busy with it."""
-        del self._waiting[name]
-        self._given_up[name] = asked.client
-        self._tell(control.Cancel(job=name))
-        return asked
+        if asked.name:
+            self._given_up[asked.name] = asked.client
+            self._tell(control.Cancel(job=asked.name))
+            asked.name = ""
 
-    def _leave(self, name: str, asked: _Asked) -> None:
+    def _leave(self, asked: _Asked) -> None:
         with self._lock:
             asked.askers -= 1
-            if not asked.askers and name in self._waiting:
-                self._give_up(name, asked)
+            if not asked.askers and asked in self._waiting:
+                self._waiting.remove(asked)
+                self._take_back(asked)
+                self._deal()
 
     def take(self, event: control.JobEvent) -> bool:
         """Takes what the driver says of an estimate; False if it is about a job."""
         with self._lock:
-            if event.job not in self._waiting:
-                if isinstance(event, _ANSWERS):
-                    self._given_up.pop(event.job, None)
-                return False
+            asked = next((each for each in self._waiting if each.name == event.job), None)
             if not isinstance(event, _ANSWERS):
-                return True
-            answer = self._waiting.pop(event.job).answer
+                return asked is not None
+            if asked is None:
+                if self._given_up.pop(event.job, None) is not None:
+                    self._deal()
+                return False
+            self._waiting.remove(asked)
+            self._deal()
+            answer = asked.answer
         if isinstance(event, control.Estimated):
             said = control.as_json(event)
             answer.set_result({field: said[field] for field in said if field not in ("event", "job")})
@@ -190,33 +215,56 @@ class Estimates:
         """Nobody will answer any more: who waits is told so, and nobody waits from here on."""
         with self._lock:
             self._closed = True
-        self._end_all("the service stops")
+            self._end(self._waiting, "the service stops")
 
     def driver_died(self, why: str, was_ready: bool) -> bool:
-        """Nothing that was asked for will be answered; whether the driver was at something, which is then to blame."""
-        asked = self._end_all(why)
-        if not was_ready:
-            return False  # it had not been told yet
+        """What the driver was at will not be answered; whether it was at something, which is then to blame.
+
+        All others wait for the next driver.
+        """
         now = time.monotonic()
         with self._lock:
+            told = [
+                asked for asked in self._waiting if asked.name and was_ready
+            ]  # else it had not been told yet
+            blamed = {address(it.client) for it in told}
+            if was_ready:
+                blamed |= set(map(address, self._given_up.values()))
+            self._given_up.clear()
             self._blamed = {
                 here: blame for here, blame in self._blamed.items() if now < blame.until + 2 * _LONGEST_BLAMED
             }
-            for here in set(map(address, asked)):
+            for here in blamed:
                 seconds = min(2 * self._blamed.get(here, _NOBODY).seconds, _LONGEST_BLAMED)
                 self._blamed[here] = _Blame(now + seconds, seconds)
-        return bool(asked)
+            self._end([asked for asked in self._waiting if address(asked.client) in blamed], why)
+            for asked in self._waiting:
+                asked.name = ""
+            self._deal()
+        return bool(blamed)
 
-    def _end_all(self, why: str) -> list[str]:
-        """Tells all who wait; the clients of what the driver was at."""
-        with self._lock:
-            asked = list(self._waiting.values())
-            clients = [*(each.client for each in asked), *self._given_up.values()]
-            self._waiting.clear()
-            self._given_up.clear()
-        for each in asked:
+    def _end(self, asked: Iterable[_Asked], why: str) -> None:
+        """Tells those who wait for these that they wait in vain."""
+        for each in list(asked):
+            self._waiting.remove(each)
             each.answer.set_exception(_unknown(f"the renderer ended: {why}"))
-        return clients
+
+
+def _newest_of_who_has_more(those: Sequence[_Asked], client: str, busy: Mapping[str, int]) -> _Asked | None:
+    """The newest of who has most of ``those``, if that is more than ``client`` would have: addresses before names.
+
+    Args:
+        busy: how many more count for an address.
+    """
+    have, here = Counter(it.client for it in those), Counter(address(it.client) for it in those)
+
+    def has_more(asked: _Asked) -> bool:
+        if address(asked.client) == address(client):
+            return have[asked.client] > have[client] + 1
+        return here[address(asked.client)] > here[address(client)] + busy.get(address(client), 0) + 1
+
+    newest = filter(has_more, reversed(those))
+    return max(newest, key=lambda it: (here[address(it.client)], have[it.client]), default=None)
 
 
 _NOBODY = _Blame(0.0, _BLAMED_SECONDS / 2)
