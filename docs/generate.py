@@ -9,18 +9,23 @@ this program makes.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import shlex
 import textwrap
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.plots import COLOURS, bars, lines
 from benchmarks.record import ROOT, latest
-from mandel.payload.fields import RECOLOURED
+from mandel.errors import PayloadError
+from mandel.payload import checks, fields
+from mandel.payload.decimal_text import Number
 from mandel.protocol import control, reply
 from mandel.service.jobs import job
+from mandel.settings import PayloadLimits
 
 PAGES = ("design.md", "benchmarks.md", "colour.md", "protocol.md", "sampling.md", "video.md")
 IMAGES = ROOT / "docs" / "images"
@@ -61,8 +66,51 @@ def _mermaid(first: str, arrows: dict[tuple[str, str], list[str]]) -> str:
 
 def recoloured() -> str:
     """The fields that ``recolour`` takes, as a paragraph."""
-    names = ", ".join(f"`{name}`" for name in RECOLOURED)
+    names = ", ".join(f"`{name}`" for name in fields.RECOLOURED)
     return textwrap.fill(names, 118, break_long_words=False) + ".\n"
+
+
+def payload_fields() -> str:
+    """A table of a payload's fields."""
+    rows = [["field", "value", "default", "meaning"], ["---"] * 4]
+    for field in fields.TABLE:
+        default = json.dumps(field.default)
+        if field.kind == fields.DECIMAL:  # canonical as a string, written as a number by most
+            default = default.strip('"')
+        rows.append([f"`{field.name}`", _allowed(field), f"`{default}`", field.help])
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+# By a field's kind: what it is called, and a value that its check refuses.
+_KINDS: dict[str, tuple[str, object]] = {
+    fields.WHOLE: ("whole number", Number("-1e9")),
+    fields.DECIMAL: ("decimal number", Number("-1e9")),
+    fields.TEXT: ("string", "?"),
+    fields.FLAG: ("`true` or `false`", 0),
+}
+
+
+def _allowed(field: fields.Field) -> str:
+    """What a field may hold: its kind, and the limit that its check names when it refuses a value."""
+    kind, refused = _KINDS[field.kind]
+    limit: object = None
+    try:
+        field.check(refused, PayloadLimits())
+    except PayloadError as error:
+        limit = error.limit
+    words = [f"`{word}`" for word in limit if word] if isinstance(limit, list) else []
+    values = [] if words else [f"{kind}, {_range(limit)}" if isinstance(limit, dict) else kind]
+    if field.default == fields.AUTO and not words:
+        words = [f"`{fields.AUTO}`"]
+    return ", or ".join(values + [", ".join(words)] * bool(words))
+
+
+def _range(limit: dict[str, Any]) -> str:
+    low, high, step = limit["min"], limit["max"], limit.get("step", 1)
+    if high == checks.LARGEST_WHOLE:
+        return f"{low} or more"
+    low, high = (end if isinstance(end, str) else f"{end:,.12g}" for end in (low, high))
+    return f"{low} to {high}" + (f", a multiple of {step}" if step > 1 else "")
 
 
 def messages(direction: str) -> str:
@@ -292,6 +340,7 @@ def made(name: str) -> str:
         "reply": reply_order,
         "messages": messages,
         "recoloured": recoloured,
+        "payload_fields": payload_fields,
         "table": table,
         "source": source,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.record import ROOT, latest, record
 from docs import generate
+from mandel.payload import checks, fields
 from mandel.protocol import control, reply
 from mandel.service.jobs import job
 
@@ -84,6 +85,30 @@ def test_every_message_is_described_with_its_fields(direction, known, monkeypatc
         assert (len(row) == len(title) == 4 and row[3].endswith(".")) or message is Pardon, row
         assert set(re.findall(r"`(\w+)`:", row[1] + row[2])) == set(control.fields_of(message))
     assert rows[-1] == ["`pardon`", "`job`: id", "`again`: ≥ 0", "What was that?"]
+
+
+def test_every_field_of_the_payload_is_described(monkeypatch):
+    hue = fields.BY_NAME["density"]._replace(
+        name="hue",
+        kind=fields.WHOLE,
+        default=fields.AUTO,
+        help="a turn",
+        check=checks.whole(-3, 7_000, word="auto"),
+    )
+    monkeypatch.setattr(fields, "TABLE", (*fields.TABLE, hue))
+    _, _, *rows = [row.strip("| ").split(" | ") for row in generate.payload_fields().splitlines()]
+    assert [(row[0], row[3]) for row in rows] == [(f"`{field.name}`", field.help) for field in fields.TABLE]
+    assert all(len(row) == 4 and row[1] for row in rows)
+    assert rows[-1] == ["`hue`", "whole number, -3 to 7,000, or `auto`", '`"auto"`', "a turn"]
+
+
+def test_ranges_in_the_help_of_fields_are_those_of_their_checks():
+    _, _, *rows = [row.strip("| ").split(" | ") for row in generate.payload_fields().splitlines()]
+    said = [(re.search(r"-?[\d.]+ (?:\(none\) )?to [\d.]+", row[3]), row[1].replace(",", "")) for row in rows]
+    said = [(told[0].replace("(none) ", ""), value) for told, value in said if told]
+    assert len(said) > 5
+    for told, value in said:
+        assert value.endswith(" " + told)
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)

@@ -69,15 +69,6 @@ examples:
   %(prog)s --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
 """
 
-_CHANGES = {
-    "cancel": "end a job; what it has finished is kept",
-    "pause": "let a job rest until --resume",
-    "resume": "go on with a paused job",
-    "retry": "try a failed or cancelled job again",
-    "pin": "never evict a job to make room",
-    "unpin": "let a pinned job be evicted again",
-    "delete": "remove a job that has ended, its video and all that it kept",
-}
 _SERVICE = object()  # whose status is asked for, when it is no job's
 
 
@@ -137,7 +128,7 @@ def parser() -> argparse.ArgumentParser:
         "--status", nargs="?", const=_SERVICE, metavar="JOB", help="the service's state, or a job's"
     )
     what.add_argument("--list", action="store_true", help="all jobs")
-    for op, text in _CHANGES.items():
+    for op, text in operation.CHANGES.items():
         what.add_argument("--" + op, metavar="JOB", help=text)
     what.add_argument("--attach", metavar="JOB", help="follow a job and get its video")
     what.add_argument(
@@ -152,7 +143,7 @@ def parser() -> argparse.ArgumentParser:
 
 def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
-    simple = ("list", "status", "attach", *_CHANGES)
+    simple = ("list", "status", "attach", *operation.CHANGES)
     if op := next((name for name in simple if getattr(args, name) not in (None, False)), None):
         if _names_a_payload(args) or args.estimate or payload_file.changes(args):
             raise RequestError("BAD_OPTION", f"--{op} takes no payload and no fields of one; leave them out")

@@ -84,7 +84,7 @@ def _uuid(cl: ModuleType, handle: pyopencl.Device) -> str:
 
 
 def pocl_fault(driver: str) -> str:
-    """Why PoCL of a driver's version, such as ``3.1+debian``, is not used; "" if it is."""
+    """The reason why this version of PoCL, such as ``3.1+debian``, is refused; "" if it may be used."""
     numbers = re.match(r"(\d+)\.(\d+)", driver)
     if numbers and tuple(map(int, numbers.groups())) >= _OLDEST_POCL:
         return ""

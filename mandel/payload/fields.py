@@ -102,7 +102,7 @@ class PayloadFields:
     num_frames: int = _row(
         WHOLE,
         50,
-        "frames of the sequence",
+        "frames of the film",
         checks.whole(1, checks.LARGEST_WHOLE),
         original=True,
         recolour=True,

@@ -266,7 +266,7 @@ class CameraPath:
 
     @cached_property
     def stretches(self) -> list[Stretch]:
-        """The longest runs of frames that strips may serve, in order."""
+        """The runs of frames that zoom about one point in one direction: strips may serve each of these."""
         found: dict[int, Stretch] = {}
         first = stop = way = 0  # of the run; its way is 1 outwards, -1 inwards, 0 while the camera stands
         reference_point, depth = -1, 0.0  # of the frame before, if its centre is near a stop

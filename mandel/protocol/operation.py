@@ -32,6 +32,17 @@ class Operation:
     streams: bool = False
 
 
+DELETE = "delete"
+# What changes one job: the client's options with their help, and addresses of the page, follow from this.
+CHANGES = {
+    "cancel": "end a job; what it has finished is kept",
+    "pause": "let a job rest until --resume",
+    "resume": "go on with a paused job",
+    "retry": "try a failed or cancelled job again",
+    "pin": "never evict a job to make room",
+    "unpin": "let a pinned job be evicted again",
+    DELETE: "remove a job that has ended, its video and all that it kept",
+}
 TABLE = {
     RENDER: Operation(optional=None, streams=True),
     RECOLOUR: Operation(required=("job",), optional=RECOLOURED, streams=True),
@@ -39,10 +50,7 @@ TABLE = {
     "attach": Operation(required=("job",), streams=True),
     "status": Operation(optional=("job",)),
     "list": Operation(),
-    **{
-        name: Operation(required=("job",))
-        for name in ("cancel", "pause", "resume", "retry", "pin", "unpin", "delete")
-    },
+    **{name: Operation(required=("job",)) for name in CHANGES},
 }
 # Beside the payload's own fields and no part of the job's identity.
 PRIORITY = "priority"

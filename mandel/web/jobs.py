@@ -13,14 +13,14 @@ from mandel.errors import RequestError
 from mandel.payload import fields as payload_fields
 from mandel.payload import stops
 from mandel.protocol import strict_json
-from mandel.protocol.operation import RECOLOUR, RENDER, Request, anybody, not_found, request
+from mandel.protocol.operation import CHANGES, DELETE, RECOLOUR, RENDER, Request, anybody, not_found, request
 from mandel.protocol.request import RequestReceiver
 from mandel.service.service import Service
 from mandel.version import ENGINE, VERSION
 from mandel.web.answers import ADDRESS, OffLoop, Shares, answer, answer_of, body
 from mandel.web.events import Events
 
-VERBS = ("cancel", "pause", "resume", "retry", "pin", "unpin")
+VERBS = tuple(name for name in CHANGES if name != DELETE)  # which is a method of HTTP
 _MOST_ESTIMATES = 16  # asked for at once, each on a thread
 _LIMITS = ("frames", "side", "maxiter", "fps", "depth", "pixels", "request_bytes")
 

@@ -100,7 +100,7 @@ class RunningTasks:
         return Counter({kind: len(seen) for kind, seen in calls.items()})
 
     def beside(self) -> list[RunningTask]:
-        """What runs beside all slots, on nodes of its own."""
+        """The running tasks that hold no slot: those of clients that waited too long (express.py)."""
         return (
             [task_run for task_run in self._by_ticket.values() if task_run.slot == _BESIDE]
             if self.calls[_BESIDE]
@@ -171,7 +171,11 @@ class RunningTasks:
                 self._executor.cancel(ticket)
 
     def late(self, slots: dict[str, int], jobs: Iterable[JobRun]) -> Iterator[tuple[RunningTask, int]]:
-        """Tasks of ``jobs`` that take suspiciously long and say nothing, and how many make the same item."""
+        """Tasks of ``jobs`` that take suspiciously long and give no sign of life.
+
+        Yields:
+            Each with the number of running tasks that make the same item, itself included.
+        """
         wanted = {job.name: job for job in jobs}
         for ticket in self._stragglers.late(slots, self._executor.heard):
             if (task_run := self._by_ticket.get(ticket)) is None:

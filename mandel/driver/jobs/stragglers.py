@@ -78,13 +78,13 @@ class Stragglers:
             del self._usual[like]
 
     def late(self, slots: Mapping[str, int], heard: Heard) -> list[int]:
-        """Tickets of tasks that are late, each told once.
+        """Tickets of the tasks that have become late since the last call.
 
-        Where no slots of a kind are left, what waits for them waits in vain.
+        A task that waits for a slot becomes late too where its kind has no slot left: none will ever take it.
 
         Args:
-            slots: how many of each kind there are.
-            heard: the executor's.
+            slots: how many slots of each kind there are.
+            heard: the executor's method: seconds since the last sign of life, by ticket, of those that gave one.
         """
         now = self._clock()
         if now - self._looked < self._policy.late_look_seconds:

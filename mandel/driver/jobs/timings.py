@@ -24,7 +24,7 @@ class Timings:
         self._last.setdefault(key, deque(maxlen=self._policy.timing_count)).append(seconds)
 
     def mean(self, cost_class: CostClass, kind: str) -> float | None:
-        """A mean in which the latest weigh most; None if none was made on such a slot."""
+        """Mean seconds of an item, in which the latest weigh most; None before the first on such a slot."""
         return self._means.get((cost_class, kind))
 
     def least(self, cost_class: CostClass, kind: str) -> float | None:

@@ -26,9 +26,11 @@ _FEW = 8  # jobs evicted in a turn
 
 
 class Archive(ABC):
-    """Part of the registry; see there.
+    """The half of ``Registry`` that deals with jobs that have ended; the registry derives from it.
 
     Attributes:
+        store: DB/.
+        lock: guards the jobs in memory.
         most_bytes: what DB/ may take; None: as much as there is.
     """
 

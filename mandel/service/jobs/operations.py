@@ -9,7 +9,7 @@ from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload, parse
 from mandel.payload.recolour import recoloured
 from mandel.protocol import control
-from mandel.protocol.operation import RECOLOUR, RENDER, Request, not_found
+from mandel.protocol.operation import DELETE, RECOLOUR, RENDER, Request, not_found
 from mandel.service.jobs import capacity, strips
 from mandel.service.jobs.job import Job
 from mandel.service.jobs.registry import Registry
@@ -100,7 +100,7 @@ class Operations:
     def result(self, asked: Request) -> JsonObject:
         """Carries out ``status`` of a job, ``delete``, or a change of one; what the reply says."""
         registry, job = self._registry, self._resolved(asked)
-        if asked.op == "delete":
+        if asked.op == DELETE:
             if (told := registry.delete(job)) is None:
                 raise not_found()
             return told

@@ -23,16 +23,16 @@ def is_loopback(address: str) -> bool:
 
 
 class Access:
-    """What a peer must show.
+    """What a client must show to be let in: a token, or nothing.
 
     Args:
         settings: of the service.
-        bound: the address that it listens at, which decides whether a token is wanted anyway. What
-            ``settings.host`` says does not: a name is whatever the resolver makes of it.
+        bound: the address that the service listens at. Beyond loopback a token is always wanted. ``settings.host``
+            cannot decide that: it may be a name, which is whatever the resolver makes of it.
 
     Attributes:
         token_file: where the token is; None when none is wanted.
-        tls: what the port speaks; None without a certificate.
+        tls: the context of a port that speaks TLS; None without a certificate.
 
     Raises:
         MandelError: BAD_SETTING.

@@ -26,10 +26,13 @@ def end_tls(sock: socket.socket, seconds: float = _NOTIFY_SECONDS) -> None:
 
 
 class LingeringClose:
-    """Takes what clients still send, until they close their side; by the thread of ``selector`` alone.
+    """Closes connections gently: reads and drops what a client still sends, until it closes its side too.
+
+    A socket that is closed with unread bytes is reset, and a reset could destroy the reply on its way. Only the
+    thread that runs ``selector`` uses this object.
 
     Args:
-        most: how many there are at most; beyond, the first ones are closed.
+        most: connections that are held like this at a time; beyond, the oldest ones are closed at once.
     """
 
     def __init__(self, selector: selectors.BaseSelector, most: int = _MOST):
