@@ -14,15 +14,18 @@ import numpy as np
 
 from mandel.colour.mappings import QUANTILES, Curve, Knot
 
-# Turns around the palette between the 5th and the 95th percentile of each key view's smooth counts.
+# Turns around the palette that are wanted between the 5th and the 95th percentile of each key view's smooth counts.
 TURNS = 0.85
+# A view has them as long as no view before it has more than so many turns by that.
+_ROOM = 2.0
+# Between two of these shares of its samples a view has its part of so many turns in any case. So no flat hides much.
+_FLOOR, _PARTS = 0.3, np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 # Turns an octave of counts beside the distributions: the curve rises everywhere.
 _LEAST = 0.06
 # At most so many key views make a curve.
 MOST_VIEWS = 128
 # At most so many knots, and so many that what is left out is below so many turns.
 _MOST, _ERROR = 512, 0.003
-_ROUNDS = 200
 _GREATEST = 2.0**31
 
 
@@ -79,30 +82,39 @@ def with_guesses(views: Sequence[Sequence[float]], reference_points: Sequence[in
 
 
 def even_curve(views: Sequence[Sequence[float]]) -> Curve:
-    """The curve for key views, given by the quantiles of their counts; views without any are passed over."""
+    """The curve for key views, given by the quantiles of their counts; views without any are passed over.
+
+    Each view in turn lifts the curve over its own counts by what it lacks. So more views at the end leave the curve as
+    it is up to their least count.
+    """
     quantiles = np.array([view for view in views if len(view)])
     if not len(quantiles):
         return (Knot(0, 0.0, 0.01),)
     at = np.unique(np.floor(np.append(quantiles.ravel(), [0.0, quantiles.max() + 1])))
     share = np.linspace(0, 1, quantiles.shape[1])
-    steps = np.arange(quantiles.shape[1]) * 1e-9  # equal quantiles, as of flat views, still rise
-    rises = np.array([np.interp(at, view + steps, share) for view in quantiles])
-    middle = np.array([np.interp((0.05, 0.95), share, view) for view in quantiles])
-    ends = np.array([np.interp(middle.ravel(), at, rise) for rise in rises])
-    spans = (ends[:, 1::2] - ends[:, ::2]).T  # of each view (row): what each distribution adds to it
-    weights = _weights(spans)
-    curve = weights @ rises + _LEAST * np.log2(at + 1)
+    parts = np.array([np.interp(_PARTS, share, view) for view in quantiles])
+    wanted = np.diff(_PARTS) / (_PARTS[-1] - _PARTS[0])
+    curve = _LEAST * np.log2(at + 1)
+    for number, view in enumerate(quantiles):
+        # Equal quantiles, as of flat views, still rise.
+        within = np.clip(np.interp(at, view + np.arange(len(view)) * 1e-9, share), _PARTS[0], _PARTS[-1])
+        lacks = np.maximum(_FLOOR * wanted - _rises(parts[number], at, curve), 0)
+        curve = curve + np.interp(within, _PARTS, np.append(0, np.cumsum(lacks)))
+        short = max(TURNS - _rises(parts[number], at, curve).sum(), 0)
+        more = short * np.interp(within, _PARTS, np.append(0, np.cumsum(wanted)))
+        curve = curve + more * _room(parts[:number, [0, -1]], at, curve, more)
     return _knots(at, curve)
 
 
-def _weights(spans: np.ndarray) -> np.ndarray:
-    """Weights >= 0 of the distributions with which each view's span comes near ``TURNS``."""
-    weights = np.full(len(spans), TURNS)
-    total = np.maximum(spans.sum(axis=0), 1e-9)
-    for _ in range(_ROUNDS):
-        short = TURNS / np.maximum(spans @ weights, 1e-9)
-        weights = np.clip(weights * (spans.T @ np.minimum(short, 10)) / total, 1e-6, 10 * TURNS)
-    return weights
+def _rises(counts: np.ndarray, at: np.ndarray, curve: np.ndarray) -> np.ndarray:
+    """By how much the curve through (at, curve) rises from each of the counts to the next, along the last axis."""
+    return np.diff(np.interp(counts, at, curve))
+
+
+def _room(spans: np.ndarray, at: np.ndarray, curve: np.ndarray, more: np.ndarray) -> float:
+    """The share of ``more`` with which no span of counts, (n, 2), rises by over ``_ROOM``, from 0 to 1."""
+    adds, room = _rises(spans, at, more), np.maximum(_ROOM - _rises(spans, at, curve), 0)
+    return float(np.min(room / np.maximum(adds, 1e-9), initial=1.0, where=adds > 1e-9))
 
 
 def _knots(at: np.ndarray, curve: np.ndarray) -> Curve:
