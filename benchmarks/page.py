@@ -3,7 +3,9 @@
     python -m benchmarks.page                  # about two minutes on a quiet machine
     python -m benchmarks.page --megabytes 20   # a smaller film to seek in
 
-Times are the browser's own (performance.now), from an event to the frame that shows what follows from it.
+Times are the browser's own (performance.now), from an event to the frame that shows what follows from it. Other work
+on the machine makes all of them longer: the file has the load average at the begin and the end, the least of each
+view's times beside the median, and the CPU time that the view took of the service and the browser, Ray's agents too.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import tempfile
 import time
@@ -22,6 +25,7 @@ from benchmarks.record import ROOT, add_option, record
 from tests.browser import chromium
 from tests.browser.conftest import is_open
 from tests.browser.pages import HEIGHT, WIDTH, Visitor
+from tests.support import processes
 from tests.support.service import Service, free_port
 from tests.support.web import Web
 
@@ -105,8 +109,25 @@ def rate(web: Web, job: str, seconds: float) -> float:
     return (frames_done(web, job) - before) / (time.monotonic() - start)
 
 
-def views(visitor: Visitor, rounds: int, prefix: str) -> dict[str, float]:
-    """Milliseconds of the home view and of 1e-50, as a new visitor has them: the median of some loads."""
+def cpu_milliseconds(marks: tuple[str, ...]) -> float:
+    """CPU time that marked processes have taken so far."""
+    ticks = 0
+    for pid in [pid for mark in marks for pid in processes.marked(mark)]:
+        try:
+            user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        except OSError:
+            continue  # ended meanwhile
+        ticks += int(user) + int(system)
+    return 1000 * ticks / os.sysconf("SC_CLK_TCK")
+
+
+def views(visitor: Visitor, rounds: int, prefix: str, marks: tuple[str, ...] = ()) -> dict[str, float]:
+    """Milliseconds of the home view and of 1e-50, as a new visitor has them: median and least of some loads.
+
+    Args:
+        prefix: of the figures' names; empty if nothing is rendered.
+        marks: of the processes whose CPU time is told too.
+    """
     found: dict[str, list[float]] = {}
     for number in range(rounds):
         # Tiles that are in nobody's memory: of another limit, of another octave.
@@ -116,10 +137,14 @@ def views(visitor: Visitor, rounds: int, prefix: str) -> dict[str, float]:
             visitor.go("#jobs")
             visitor.page.reload()
             visitor.page.wait_for_selector(".bar")
+            before = cpu_milliseconds(marks)
             first, whole = visitor.page.evaluate(VIEW, place)
+            if marks:
+                found.setdefault(f"{name}, CPU ms", []).append(cpu_milliseconds(marks) - before)
             found.setdefault(f"{name} first, ms{prefix}", []).append(first)
             found.setdefault(f"{name} complete, ms{prefix}", []).append(whole)
-    return {name: round(statistics.median(times)) for name, times in found.items()}
+    medians = {name: round(statistics.median(times)) for name, times in found.items()}
+    return medians | {f"{name}, least": round(min(times)) for name, times in found.items()}
 
 
 def large_film(web: Web, megabytes: int) -> tuple[str, int]:
@@ -139,7 +164,7 @@ def large_film(web: Web, megabytes: int) -> tuple[str, int]:
 
 def measure(rounds: int, megabytes: int) -> dict[str, object]:
     """All figures."""
-    port, row = free_port(), {}
+    port, row = free_port(), {"load average, begin": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory() as folder:
         service = Service(Path(folder) / "DB", "--address", "local", "--web-port", str(port))
         try:
@@ -147,32 +172,46 @@ def measure(rounds: int, megabytes: int) -> dict[str, object]:
                 time.sleep(0.1)
             web = Web(port)
             with sync_playwright() as playwright:
+                mark = processes.new_mark()
                 started = playwright.chromium.launch(
                     executable_path=chromium.find(playwright.chromium.executable_path),
                     args=list(chromium.ARGUMENTS),
-                    env=chromium.environment(),
+                    env=chromium.environment() | {processes.VARIABLE: mark},
                 )
                 visitor = Visitor(started, f"http://127.0.0.1:{port}/", WIDTH, HEIGHT)
                 visitor.page.set_default_timeout(180_000)
-                row = _figures(visitor, web, rounds, megabytes)
+                row |= _gestures(visitor, service)
+                row |= views(visitor, rounds, "", (service.mark, mark))
+                row |= _figures(visitor, web, rounds, megabytes)
                 started.close()
         finally:
             service.stop()
+    return row | {"load average, end": round(os.getloadavg()[0], 1)}
+
+
+def _gestures(visitor: Visitor, service: Service) -> dict[str, object]:
+    """From a gesture to other pixels, also while the head stands still; frames of a drag."""
+    page, row = visitor.page, {}
+    visitor.go(HOME)
+    visitor.complete()
+    for name, act in (("", signal.SIGCONT), (", head stopped", signal.SIGSTOP)):
+        service.process.send_signal(act)
+        gestures = [page.evaluate(GESTURE) for _ in range(10)]
+        row[f"gesture to pixels, ms{name}"] = round(
+            statistics.median(g for g in gestures if g is not None), 1
+        )
+        row[f"gestures not shown in the next frame{name}"] = gestures.count(None)
+    service.process.send_signal(signal.SIGCONT)
+    visitor.complete()
+    gaps = sorted(page.evaluate(DRAG))
+    row["drag p50, ms"] = round(gaps[len(gaps) // 2], 1)
+    row["drag p95, ms"] = round(gaps[int(len(gaps) * 0.95)], 1)
+    visitor.complete()
     return row
 
 
 def _figures(visitor: Visitor, web: Web, rounds: int, megabytes: int) -> dict[str, object]:
     page, row = visitor.page, {}
-    visitor.go(HOME)
-    visitor.complete()
-    gestures = [page.evaluate(GESTURE) for _ in range(10)]
-    row["gesture to pixels, ms"] = round(statistics.median(g for g in gestures if g is not None), 1)
-    row["gestures not shown in the next frame"] = gestures.count(None)
-    gaps = sorted(page.evaluate(DRAG))
-    row["drag p50, ms"] = round(gaps[len(gaps) // 2], 1)
-    row["drag p95, ms"] = round(gaps[int(len(gaps) * 0.95)], 1)
-    visitor.complete()
-    row |= views(visitor, rounds, "")
 
     job = web.post("/api/jobs", FILM).json["job"]
     while frames_done(web, job) < 24:

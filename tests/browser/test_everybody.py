@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.pages import Visitor
 from tests.support.service import ROOT
 
 FOLDER = ROOT / "mandel/web/page"
@@ -95,6 +96,34 @@ def test_axe_finds_no_barrier(visit, axe, film, scheme, width):
         wide = visitor.page.evaluate("() => document.documentElement.scrollWidth")
         assert wide <= width, f"{state} is {wide} pixels wide"
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    "fragment, key, part, shown",
+    [
+        ("#jobs", None, "jobs/jobs_page.js", "h1 >> text=Jobs"),
+        ("#at=0,0,4", "z", "order/order_form.js", "form.sheet"),
+    ],
+)
+def test_the_page_is_loaded_anew_after_a_part_that_did_not_come(browser, service, fragment, key, part, shown):
+    """The head died in the page's first seconds: Jobs stayed blank, and Z did nothing, also when it was back."""
+    visitor, kept_back = Visitor(browser, service.page), []
+    page = visitor.page
+    page.route(f"**/{part}", lambda route: (kept_back.append(part), route.abort("connectionrefused")))
+    with page.expect_event("requestfailed", lambda request: request.url.endswith(part)):
+        visitor.go(fragment)
+        if key:
+            page.locator(".picture").focus()
+            visitor.press(key)
+    assert kept_back and page.locator(shown).count() == 0
+    with page.expect_event("load"):
+        page.unroute(f"**/{part}")
+    if key:
+        page.locator(".picture").focus()
+        visitor.press(key)
+    page.locator(shown).wait_for()
+    visitor.close()
+    assert visitor.complaints == []
 
 
 def test_a_film_by_keyboard_alone(visit):

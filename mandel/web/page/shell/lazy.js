@@ -1,7 +1,10 @@
 // Parts of the page that are fetched when they are first shown, so that the picture comes before them.
 
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { get, Refused } from "../service/api.js";
+import { tell } from "./notices.js";
 
+const AGAIN_MS = 2000; // after a part that did not come
 const WARM_MS = 4000; // after the start, when the first picture is usually there
 
 /** The component `name` of a module that `load` imports. */
@@ -15,9 +18,19 @@ export function lazy(load, name) {
     const [, setReady] = useState(Part !== null);
     useEffect(() => {
       let shown = true;
-      if (!Part) fetched().then(() => shown && setReady(true));
+      if (!Part) fetched().then(() => shown && setReady(true), () => loadAnew(() => shown));
       return () => (shown = false);
     }, []);
     return Part && html`<${Part} ...${props} />`;
   };
+}
+
+/** Loads the page again once the service is reached: browsers do not fetch a module twice that did not come. */
+async function loadAnew(isWanted) {
+  tell("The service is not reached. The page is loaded anew when it is.");
+  const isReached = () => get("/api/state").then(() => true, (error) => error instanceof Refused);
+  while (isWanted()) {
+    await new Promise((done) => setTimeout(done, AGAIN_MS));
+    if (isWanted() && (await isReached())) return location.reload();
+  }
 }
