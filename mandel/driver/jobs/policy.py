@@ -61,6 +61,7 @@ class SchedulingPolicy:
         max_disk_work: a job of which so many files wait to be read or written begins nothing further.
         disk_seconds: what the disk has not answered within this is late: nothing is held up for it any more.
         disk_look_seconds: how often the answers of the disk are looked for that are due.
+        hung_seconds: it is told that the disk holds up a job after so long.
         checkpoint_seconds: results that took longer are kept at once.
         checkpoint_seconds_at_stop: pictures that took longer are kept when the driver stops.
         checkpoint_bytes_per_second: of pictures kept at once, at most: many slots make many of them in a second.
@@ -70,6 +71,7 @@ class SchedulingPolicy:
         estimate_seconds: after so long an estimate tells what is known by then.
         poster_position: the poster shows this part of the video: far enough in to be worth a look, not its end.
         max_segment_checks: most segments that are decoded at a time. Decoding takes half as long as encoding.
+        decoding_seconds: nothing waits longer than this for others that decode, or hang: they may never end.
     """
 
     max_attempts: int = 3
@@ -114,6 +116,7 @@ class SchedulingPolicy:
     max_disk_work: int = 8
     disk_seconds: float = 1.0
     disk_look_seconds: float = 0.02
+    hung_seconds: float = 30.0
 
     checkpoint_seconds: float = 1.0
     checkpoint_seconds_at_stop: float = 0.05
@@ -125,6 +128,7 @@ class SchedulingPolicy:
     estimate_seconds: float = 150.0
     poster_position: float = 0.8
     max_segment_checks: int = 4
+    decoding_seconds: float = 10.0
 
 
 DEFAULT_POLICY = SchedulingPolicy()
