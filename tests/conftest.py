@@ -19,6 +19,7 @@ os.environ.setdefault("MANDEL_WEB_PORT", "0")
 MARKS = {
     "browser": ("ray",),
     "chaos": ("chaos", "ray"),
+    "driver/test_ray_nodes.py": ("ray",),
     "end_to_end": ("ray",),
     "cli/test_zoom.py": ("ray",),
     "worker/test_interrupt.py": ("ray",),

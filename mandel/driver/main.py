@@ -240,8 +240,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if status := main():
-        # A thread whose disk hangs would keep this process, and all jobs would wait for the next one.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+    exit_status = main()
+    # A thread whose disk hangs would keep this process, and all jobs would wait for the next one.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_status)

@@ -162,6 +162,32 @@ def test_a_job_whose_strips_cannot_be_written_begins_only_so_much(tmp_path, disk
     driver.end()
 
 
+@pytest.mark.parametrize("what", ["*.h264", "*.png*"])
+def test_jobs_go_on_while_segments_or_posters_of_many_are_written(tmp_path, disk, what):
+    """More than there were threads for them when all jobs had the same ones. They are told of; no stop waits."""
+    policy = replace(DEFAULT_POLICY, hung_seconds=0.0, decoding_seconds=0.1, stage_seconds=0.0)
+    driver, slow, threads = Driver(tmp_path, policy), [f"slow{number}" for number in range(6)], set()
+    disk.held = lambda path, mode: (
+        path.parent.name in slow and path.match(what) and "w" in mode and not threads.add(path.parent.name)
+    )
+    for name in slow:
+        driver.add(name, payload())
+    driver.until(lambda: len(threads) == len(slow), "the disk is asked by each")
+    driver.add("other", payload())
+    driver.until(lambda: driver.has_made("other"), "the other job's video")
+    assert not any(driver.has_made(name) for name in slow)
+    told = {
+        event.message[:9]
+        for event in driver.said
+        if isinstance(event, control.Log) and "hangs" in event.message
+    }
+    assert {f"job {name}" for name in slow} <= told
+    closing = threading.Thread(target=driver.end)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive(), "it waits for a disk that hangs"
+
+
 @pytest.mark.parametrize("moment", ["looked for", "read"])
 def test_jobs_go_on_while_strips_are(driver, disk, moment):
     driver.add("first", KEPT)

@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -42,6 +43,8 @@ from mandel.worker.ray_call import Meter, PackedTask, by_value, heartbeat_key
 _GPU_LEFT = 0.01
 _GPU_SHARE = (1 - _GPU_LEFT) / TASKS_PER_GPU
 _REFRESH_SECONDS = 2.0
+_LOOK_SECONDS = 1.0  # between questions to Ray what there is
+_CLOSE_SECONDS = 5.0  # for the answer to the last one
 # If no task ends and no worker gives a sign of life for so long, although slots are free, Ray does not work any more.
 # (A worker's start takes up to a minute on a busy machine; Ray then tries another one.)
 _QUIET_SECONDS = 120.0
@@ -91,6 +94,17 @@ class _Call(NamedTuple):
     heartbeat: bytes  # the key of its signs of life
     node: str  # beside whose slots it runs, "" in a slot
     begun: float
+
+
+class _Seen(NamedTuple):
+    """What Ray said last that there is: its nodes, and the resources of all together."""
+
+    nodes: list[dict[str, Any]]
+    resources: dict[str, float]
+
+
+def _see() -> _Seen:
+    return _Seen(ray.nodes(), ray.cluster_resources())
 
 
 _PACKAGE = Path(mandel.__file__).parent
@@ -193,10 +207,14 @@ class RayExecutor:
         self._unwanted: dict[int, float] = {}  # tickets to be cancelled, and from when on
         self._seconds: list[float] = []  # of frames and segments not yet counted
         self._segments = 0
-        self._refreshed = -_REFRESH_SECONDS
-        self._resources: dict[str, float] = {}
+        self._refreshed = 0.0
+        self._seen = _see()
+        self._closed = threading.Event()
+        self._trouble: Exception | None = None  # what was wrong with the last answer
+        self._watch = threading.Thread(target=self._look, name="mandel-nodes", daemon=True)
+        self._watch.start()
         if not self.slots():
-            ray.shutdown()
+            self.close()
             raise RenderError(
                 "NO_DEVICE",
                 "no node of the cluster has a GPU that Ray knows of; use --device auto or cpu, or start the node "
@@ -204,16 +222,27 @@ class RayExecutor:
                 field="device",
             )
 
+    def _look(self) -> None:
+        """Asks Ray again and again what there is, on a thread: the driver's loop does not wait for its answers."""
+        while not self._closed.wait(_LOOK_SECONDS) and self._trouble is None:
+            try:
+                self._check_folder()
+                self._seen = _see()
+                if any(node["NodeID"] == self._node and not node["Alive"] for node in self._seen.nodes):
+                    # Ray would let this process live, but every further task would wait for ever.
+                    raise RenderError("NODE_LOST", "the Ray node of the driver died")
+            except Exception as error:
+                self._trouble = error
+
     def _now(self) -> dict[str, float]:
         if time.monotonic() - self._refreshed > _REFRESH_SECONDS:
             self._refreshed = time.monotonic()
-            self._resources = ray.cluster_resources()
             if self._meter is not None:
                 queue = sum(len(call.tickets) for call in self._running.values())
                 self._meter.tell.remote(self._seconds, self._segments, queue)
             self._seconds, self._segments = [], 0
             self._warm_up()
-        return self._resources
+        return self._seen.resources
 
     def slots(self) -> dict[str, int]:
         resources = self._now()
@@ -229,7 +258,11 @@ class RayExecutor:
 
         Another one once that has worked beside the slots for a while: it is not free at once when its task makes way.
         """
-        if len(self._running) < self._resources.get("CPU", 0) or self._device == "gpu" or not self._running:
+        if (
+            len(self._running) < self._seen.resources.get("CPU", 0)
+            or self._device == "gpu"
+            or not self._running
+        ):
             return
         now = time.monotonic()
         beside = {call.node for call in self._running.values() if now - call.begun > _LONG_SECONDS}
@@ -244,12 +277,12 @@ class RayExecutor:
         return int(self._now().get("object_store_memory", 1 << 30))
 
     def nodes(self) -> list[dict[str, Any]]:
-        """As the interface says. Raises RenderError NODE_LOST when this process's own node died, RAY_LOST."""
-        self._check_folder()
-        nodes = ray.nodes()
-        if any(node["NodeID"] == self._node and not node["Alive"] for node in nodes):
-            # Ray would let this process live, but every further task would wait for ever.
-            raise RenderError("NODE_LOST", "the Ray node of the driver died")
+        """As the interface says, as of a moment ago.
+
+        Raises RenderError NODE_LOST when this process's own node died, RAY_LOST; and what Ray raised.
+        """
+        if self._trouble is not None:
+            raise self._trouble
         return [
             {
                 "id": node["NodeID"],
@@ -258,7 +291,7 @@ class RayExecutor:
                 "alive": node["Alive"],
                 "resources": {k: v for k, v in node["Resources"].items() if k in ("CPU", "GPU", "memory")},
             }
-            for node in nodes
+            for node in self._seen.nodes
         ]
 
     def submit(self, batch: Sequence[Task]) -> list[int]:
@@ -428,4 +461,6 @@ class RayExecutor:
         self._unwanted = unwanted
 
     def close(self) -> None:
+        self._closed.set()
+        self._watch.join(_CLOSE_SECONDS)
         ray.shutdown()

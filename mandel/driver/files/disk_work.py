@@ -75,6 +75,10 @@ class DiskWork:
         """Whether a job has work on the disk."""
         return any(one.job == job for one in self._asked)
 
+    def late(self, seconds: float) -> set[str]:
+        """The jobs that have waited for an answer for so long."""
+        return {one.job for one in self._asked if self._clock() - one.asked > seconds}
+
     def waiting(self, slot: str) -> int:
         """How many tasks for a kind of slot wait for an answer that is due. For one that is late no slot is kept."""
         return sum(one.slot == slot and self._may_come(one) for one in self._asked)

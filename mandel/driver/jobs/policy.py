@@ -61,6 +61,7 @@ class SchedulingPolicy:
         max_disk_work: a job of which so many files wait to be read or written begins nothing further.
         disk_seconds: what the disk has not answered within this is late: nothing is held up for it any more.
         disk_look_seconds: how often the answers of the disk are looked for that are due.
+        hung_seconds: it is told that the disk holds up a job after so long.
         checkpoint_seconds: results that took longer are kept at once.
         checkpoint_seconds_at_stop: pictures that took longer are kept when the driver stops.
         checkpoint_bytes_per_second: of pictures kept at once, at most: many slots make many of them in a second.
@@ -71,6 +72,7 @@ class SchedulingPolicy:
         poster_position: the poster shows this part of the video: far enough in to be worth a look, not its end.
         segment_check_share: so many segments are decoded at a time at most, for each core of the driver's machine.
             Decoding takes less than half as long as encoding, even by the fastest preset.
+        decoding_seconds: nothing waits longer than this for others that decode, or hang: they may never end.
     """
 
     max_attempts: int = 3
@@ -115,6 +117,7 @@ class SchedulingPolicy:
     max_disk_work: int = 8
     disk_seconds: float = 1.0
     disk_look_seconds: float = 0.02
+    hung_seconds: float = 30.0
 
     checkpoint_seconds: float = 1.0
     checkpoint_seconds_at_stop: float = 0.05
@@ -126,6 +129,7 @@ class SchedulingPolicy:
     estimate_seconds: float = 150.0
     poster_position: float = 0.8
     segment_check_share: float = 0.5
+    decoding_seconds: float = 10.0
 
 
 DEFAULT_POLICY = SchedulingPolicy()

@@ -71,6 +71,7 @@ class Scheduler:
         self._fair_share = FairShare(self._jobs)
         self._running = RunningTasks(executor, policy, clock)
         self._told = 0.0
+        self._hung: set[str] = set()  # jobs of which it was told that the disk holds their files up
         self._assembler = assembler or VideoAssembler(wake, policy)
         self._checkpoints = Checkpoints(executor, policy)
         self._disk = disk or DiskWork(wake, policy.max_disk_work, policy.disk_seconds, clock)
@@ -308,6 +309,7 @@ class Scheduler:
         if self._clock() - self._told < self._policy.stage_seconds:
             return
         self._told = self._clock()
+        self._tell_hung()
         for job, item, done, total in self._running.progress():
             self._emit(control.Stage(job=job.name, stage=item.kind, done=done, total=total))
         for job in list(self._jobs.values()):
@@ -316,6 +318,18 @@ class Scheduler:
             if not job.estimated and job.is_under_way:
                 least, most = self._of(job, self._seconds_left, job) or (None, None)
                 self._emit(control.Left(job=job.name, least=least, most=most))
+
+    def _tell_hung(self) -> None:
+        """Says once of which jobs the disk holds files up."""
+        seconds = self._policy.hung_seconds
+        hung = (self._disk.late(seconds) | self._assembler.late(seconds)) & self._jobs.keys()
+        for name in hung - self._hung:
+            self._say(
+                self._jobs[name],
+                f"a file of it has been read or written for over {seconds:g} s: the disk hangs, or is very slow. The "
+                "job goes on when the disk does; other jobs go on meanwhile",
+            )
+        self._hung = hung
 
     def _seconds_left(self, job: JobRun) -> tuple[float, float]:
         share, slots = self._fair_share.part(job), self._executor.slots()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,30 +105,34 @@ class VideoAssembly:
 
 
 class VideoAssembler:
-    """Two threads, so that the poster does not hold up the video, and some that write and decode what was encoded.
+    """Threads of each job: so a disk that hangs holds up the jobs whose files it has, and nobody else.
+
+    Of all jobs together a few segments and posters are decoded at a time. One that takes too long counts no more.
 
     Args:
-        wake: called by them when something is over.
+        wake: called by the threads when something is over.
     """
 
     def __init__(self, wake: Callable[[], None] = lambda: None, policy: SchedulingPolicy = DEFAULT_POLICY):
         self._wake, self._policy = wake, policy
-        self._pool = ThreadPoolExecutor(2, thread_name_prefix="mandel-finish")
-        checks = max(2, round(policy.segment_check_share * (os.cpu_count() or 1)))
-        self._saving = ThreadPoolExecutor(checks, "mandel-save")
+        self._checks = max(2, round(policy.segment_check_share * (os.cpu_count() or 1)))
+        self._decoding = threading.Semaphore(self._checks)
+        self._threads: dict[str, ThreadPoolExecutor] = {}  # by job's name
         self._saves: list[tuple[str, Any, Future[Facts]]] = []  # by job's name
         self._posters: dict[str, Future[Facts]] = {}
         self._assemblies: dict[str, tuple[VideoAssembly, Future[Facts | None]]] = {}
+        self._removing: list[Future[None]] = []
+        self._since: dict[Future[Any], tuple[str, float]] = {}  # by job's name and when, what is under way
 
     def look_at(self, job: JobRun) -> None:
         """Starts what ``job``'s durable segments suffice for; call it after each new one."""
         shown = job.segments[round((len(job.segments) - 1) * self._policy.poster_position)]
         if shown.index in job.paths and job.name not in self._posters:
-            self._posters[job.name] = self._start(_make_poster, job, shown.index)
+            self._posters[job.name] = self._start(job.name, self._make_poster, job, shown.index)
         if job.name not in self._assemblies:
             assembly = VideoAssembly(job)
             if not assembly.waits:
-                self._assemblies[job.name] = assembly, self._start(assembly.go_on)
+                self._assemblies[job.name] = assembly, self._start(job.name, assembly.go_on)
 
     def save(self, job: JobRun, number: int, data: Callable[[], memoryview], note: Any) -> None:
         """Starts to write and decode a segment that was encoded; ``saved`` tells what came of it.
@@ -134,9 +140,7 @@ class VideoAssembler:
         Args:
             data: gives the segment's bytes.
         """
-        future = self._saving.submit(_save, job, number, data)
-        future.add_done_callback(lambda _: self._wake())
-        self._saves.append((job.name, note, future))
+        self._saves.append((job.name, note, self._start(job.name, self._save, job, number, data)))
 
     @property
     def saving(self) -> bool:
@@ -152,10 +156,44 @@ class VideoAssembler:
         self._saves = [save for save in self._saves if not save[2].done()] if over else self._saves
         return over
 
-    def _start(self, function: Callable[..., _T], *given: Any) -> Future[_T]:
-        future = self._pool.submit(function, *given)
-        future.add_done_callback(lambda _: self._wake())
+    def _start(self, job: str, function: Callable[..., _T], *given: Any) -> Future[_T]:
+        if (threads := self._threads.get(job)) is None:
+            # The poster does not hold up the video, nor do these what was encoded.
+            threads = self._threads[job] = ThreadPoolExecutor(2 + self._checks, "mandel-finish")
+        future = threads.submit(function, *given)
+        self._since[future] = job, time.monotonic()
+        future.add_done_callback(self._over)
         return future
+
+    def _over(self, future: Future[Any]) -> None:
+        self._since.pop(future, None)
+        self._wake()
+
+    def late(self, seconds: float) -> set[str]:
+        """The jobs whose files have not been read or written for so long."""
+        before = time.monotonic() - seconds
+        return {job for job, since in list(self._since.values()) if since < before}
+
+    @contextmanager
+    def _turn_to_decode(self) -> Iterator[None]:
+        """Waits for it, but not for what hangs."""
+        has_turn = self._decoding.acquire(timeout=self._policy.decoding_seconds)
+        try:
+            yield
+        finally:
+            if has_turn:
+                self._decoding.release()
+
+    def _save(self, job: JobRun, number: int, data: Callable[[], memoryview]) -> Facts:
+        p, written = job.payload, write_segment(job.tmp, job.name, number, data())
+        frames = job.segments[number].count
+        with self._turn_to_decode():
+            check_segment(Path(written["path"]), frames, p.frame_width, p.frame_height, p.coding)
+        return written
+
+    def _make_poster(self, job: JobRun, index: int) -> Facts:
+        with self._turn_to_decode():
+            return _make_poster(job, index)
 
     @property
     def active(self) -> bool:
@@ -182,7 +220,7 @@ class VideoAssembler:
                 over.append((name, future))
             elif future.result() is None:
                 if not assembly.waits:  # a segment came while others were appended
-                    self._assemblies[name] = assembly, self._start(assembly.go_on)
+                    self._assemblies[name] = assembly, self._start(name, assembly.go_on)
             elif poster is not None and poster.done():
                 self._forget(name)
                 over.append((name, _both(future, poster)))
@@ -194,6 +232,8 @@ class VideoAssembler:
             if job == name:
                 save.cancel()
         self._forget(name)
+        if (threads := self._threads.pop(name, None)) is not None:
+            threads.shutdown(wait=False)
 
     def _forget(self, name: str) -> None:
         if (poster := self._posters.pop(name, None)) is not None:
@@ -201,28 +241,15 @@ class VideoAssembler:
         if name in self._assemblies:
             assembly, future = self._assemblies.pop(name)
             future.cancel()
-            future.add_done_callback(lambda _: self._remove(assembly))
-
-    def _remove(self, assembly: VideoAssembly) -> None:
-        """Removes what was not finished, on a thread: whoever asks may be the loop."""
-        try:
-            self._pool.submit(assembly.drop)
-        except RuntimeError:  # closed: nobody waits for this thread
-            assembly.drop()
+            # On a thread: whoever asks may be the loop.
+            self._removing = [one for one in self._removing if not one.done()]
+            self._removing.append(self._start(name, _remove, assembly, future))
 
     def close(self) -> None:
-        """Waits for what is under way."""
-        for name in {*self._posters, *self._assemblies}:
+        """Waits for what is under way, but not for what hangs."""
+        for name in list(self._threads):
             self.forget(name)
-        self._pool.shutdown(wait=True)
-        self._saving.shutdown(wait=True, cancel_futures=True)
-
-
-def _save(job: JobRun, number: int, data: Callable[[], memoryview]) -> Facts:
-    p, written = job.payload, write_segment(job.tmp, job.name, number, data())
-    frames = job.segments[number].count
-    check_segment(Path(written["path"]), frames, p.frame_width, p.frame_height, p.coding)
-    return written
+        wait([*self._removing, *self._futures()], self._policy.decoding_seconds)
 
 
 def _tags(payload: Payload) -> dict[str, str]:
@@ -233,6 +260,12 @@ def _subtitles(payload: Payload) -> str:
     if not payload.subtitles:
         return ""
     return subtitles.srt(payload.camera.delta, payload.num_frames, rate(payload.fps))
+
+
+def _remove(assembly: VideoAssembly, work: Future[Any]) -> None:
+    """Removes what was not finished, as soon as nobody is at it."""
+    wait([work])
+    assembly.drop()
 
 
 def _make_poster(job: JobRun, index: int) -> Facts:
