@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import show_stacks
+from tests.support.processes import show_stacks, wait_for
+from tests.support.service import Service, free_port
 
 # A shell starts what runs in its background with SIGINT ignored, and programs inherit that: the ones
 # that tests interrupt would not notice.
@@ -44,6 +45,23 @@ MARKS = {
 def interrupts():
     """A test that ran a program's main() may have left its handler behind."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def real_service(tmp_path_factory):
+    """The real service with Ray on this machine, for the tests of all folders; ``page`` is its page's address.
+
+    Others' jobs are there too: a test knows its own by their ids.
+    """
+    port = free_port()
+    folder = tmp_path_factory.mktemp("service")
+    running = Service(folder / "DB", "--address", "local", "--web-port", str(port), "--web-name", "head.lan")
+    running.page = f"http://127.0.0.1:{port}/"
+    wait_for(lambda: "the web page" in running.output(), 60, "the page is served")
+    yield running
+    code = running.stop()
+    assert "Traceback" not in running.output(), running.output()
+    assert code == 0, running.output()
 
 
 def pytest_collection_modifyitems(items):

@@ -24,7 +24,7 @@ from mandel.places.text import FileError
 
 PROGRAM = "Fractint"
 MAP = re.compile(
-    r"\A(?:[ \t]*+(?:[;#][^\n]*+)?\n)*+[ \t]*+[0-9]{1,3}[ \t,]++[0-9]{1,3}[ \t,]++[0-9]{1,3}(?![0-9.])"
+    r"\A(?:[ \t]*+(?:[;#][^\n]*+)?\n)*[ \t]*+[0-9]{1,3}[ \t,]++[0-9]{1,3}[ \t,]++[0-9]{1,3}(?![0-9.])"
 )
 
 _ITERATIONS = 150

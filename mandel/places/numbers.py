@@ -20,7 +20,7 @@ _EXACT = Context(prec=2 * MOST_CHARACTERS, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 _MINUS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d"), "-")
 _NOWHERE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))  # signs that nobody sees
-_TIMES_TEN = re.compile(r"(?<!\s)\s*+[x×·⋅*]\s*+10\s*+(?:\^|\*\*)?+\s*+\(?([+-]?[0-9]++)\)?")
+_TIMES_TEN = re.compile(r"(?<!\s)\s*+[x×·⋅*]\s*+10\s*+(?:\^|\*\*)?\s*+\(?([+-]?[0-9]++)\)?")
 _WHOLE_MAGNITUDE = 20
 
 

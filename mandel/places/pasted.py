@@ -13,7 +13,7 @@ _ONE = re.compile(rf"[+-]?{_NUMBER}")
 _IMAGINARY = re.compile(rf"([+-]?)(?:({_NUMBER})\*?[ij]|[ij]\*?({_NUMBER}))")
 _SUM = re.compile(rf"([+-]?{_NUMBER})([+-])(?:({_NUMBER})\*?[ij]|[ij]\*?({_NUMBER}))")
 _LABEL = re.compile(
-    r"\b(?:re(?:al)?|im(?:ag(?:inary)?)?|x|y|c|z|point|cent(?:er|re))\s*+(?:\(\s*+[cz]\s*+\))?+\s*+[:=]",
+    r"\b(?:re(?:al)?|im(?:ag(?:inary)?)?|x|y|c|z|point|cent(?:er|re))\s*+(?:\(\s*+[cz]\s*+\))?\s*+[:=]",
     re.IGNORECASE,
 )
 _HOW = "write RE,IM, such as -0.75,0.1"

@@ -15,7 +15,7 @@ from mandel.places.toml_text import parsed
 PROGRAM = "rust-fractal"
 # Before any table.
 LOOKS_LIKE = re.compile(
-    r"\A(?:(?![ \t]*+\[)(?![ \t]*+[\"']?(?:real|imag|zoom|palette)\b)[^\n]*+\n)*+"
+    r"\A(?:(?![ \t]*+\[)(?![ \t]*+[\"']?(?:real|imag|zoom|palette)\b)[^\n]*+\n)*"
     r"[ \t]*+[\"']?(?:real|imag|zoom|palette)[\"']?[ \t]*+="
 )
 

@@ -11,7 +11,7 @@ from mandel.errors import RequestError
 
 MOST_BYTES = 4 << 20
 
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*"', re.DOTALL)
 _WRAPPED = re.compile(r"\\?\n\s*")
 
 _MARKS = (  # UTF-32's begins with UTF-16's

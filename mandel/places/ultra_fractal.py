@@ -14,7 +14,7 @@ from mandel.places.text import FileError
 
 PROGRAM = "Ultra Fractal"
 LOOKS_LIKE = re.compile(
-    r"\{\s*+(?:;[^\n]*+\n\s*+)*+(?:fractal|gradient|layer|mapping|formula)[ \t]*+:|^[ \t]*+::[A-Za-z0-9+/]",
+    r"\{\s*+(?:;[^\n]*+\n\s*+)*(?:fractal|gradient|layer|mapping|formula)[ \t]*+:|^[ \t]*+::[A-Za-z0-9+/]",
     re.MULTILINE,
 )
 

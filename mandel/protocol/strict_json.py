@@ -24,7 +24,7 @@ MAX_DEPTH = 32
 # NaN and Infinity apart.
 _OUTSIDE = re.compile(rb"[^ \t\r\n:0-9+.Eaefilnrstuy\-NI\x80-\xff]")
 _PAIRS = {b"{": b"}", b"[": b"]"}
-_TEXT = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\.)*+', re.DOTALL)
+_TEXT = re.compile(rb'(?:[^"\\\x00-\x1f]++|\\.)*', re.DOTALL)
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 

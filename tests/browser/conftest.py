@@ -13,8 +13,6 @@ from playwright.sync_api import sync_playwright
 
 from tests.browser import chromium
 from tests.browser.pages import SMALL, Visitor
-from tests.support.processes import wait_for
-from tests.support.service import Service, free_port
 from tests.support.web import Web
 
 MODE = os.environ.get("MANDEL_BROWSER", "auto")
@@ -64,17 +62,9 @@ def axe():
 
 
 @pytest.fixture(scope="session")
-def service(chromium_path, tmp_path_factory):
-    """The real service with Ray on this machine and a page; ``service.page`` is its address."""
-    port = free_port()
-    folder = tmp_path_factory.mktemp("service")
-    running = Service(folder / "DB", "--address", "local", "--web-port", str(port), "--web-name", "head.lan")
-    running.page = f"http://127.0.0.1:{port}/"
-    wait_for(lambda: is_open(port), 60, "the page is served")
-    yield running
-    code = running.stop()
-    assert "Traceback" not in running.output(), running.output()
-    assert code == 0, running.output()
+def service(chromium_path, real_service):
+    """The real service, where there is a browser."""
+    return real_service
 
 
 @pytest.fixture
@@ -95,8 +85,8 @@ def visit(browser, service):
 
 
 @pytest.fixture(scope="session")
-def web(service):
-    return Web(int(re.search(r":(\d+)/", service.page)[1]))
+def web(chromium_path, real_service):
+    return Web(int(re.search(r":(\d+)/", real_service.page)[1]))
 
 
 @pytest.fixture(scope="session")

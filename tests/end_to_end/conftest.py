@@ -2,18 +2,10 @@ import json
 
 import pytest
 
-from tests.support.service import Service
 
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    """The real service with Ray on this machine; ended, and nothing of it left, after the module."""
-    folder = tmp_path_factory.mktemp("service")
-    running = Service(folder / "DB", "--address", "local")
-    yield running
-    code = running.stop()
-    assert "Traceback" not in running.output(), running.output()
-    assert code == 0, running.output()
+@pytest.fixture
+def service(real_service):
+    return real_service
 
 
 @pytest.fixture

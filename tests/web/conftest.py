@@ -1,8 +1,9 @@
+import re
+
 import pytest
 
 from tests.service.heads import Head
-from tests.support.processes import wait_for
-from tests.support.service import Service, free_port
+from tests.support.service import free_port
 from tests.support.web import Web
 
 
@@ -44,23 +45,6 @@ def web(head_and_web):
 
 
 @pytest.fixture(scope="session")
-def service_and_web(tmp_path_factory):
-    """The real service with Ray on this machine, and a client of its page."""
-    web = Web(free_port())
-    folder = tmp_path_factory.mktemp("real")
-    running = Service(folder / "DB", "--address", "local", "--web-port", str(web.port))
-    wait_for(lambda: "the web page" in running.output(), 30, "the page is served")
-    yield running, web
-    code = running.stop()
-    assert "Traceback" not in running.output(), running.output()
-    assert code == 0, running.output()
-
-
-@pytest.fixture
-def service(service_and_web):
-    return service_and_web[0]
-
-
-@pytest.fixture
-def real_web(service_and_web):
-    return service_and_web[1]
+def real_web(real_service):
+    """A client of the real service's page."""
+    return Web(int(re.search(r":(\d+)/", real_service.page)[1]))

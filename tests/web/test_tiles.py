@@ -277,11 +277,11 @@ def test_a_service_without_ray_has_tiles_too(tmp_path):
         running.kill()
 
 
-def test_the_explorer_follows_the_driver_to_another_cluster(service, real_web):
+def test_the_explorer_follows_the_driver_to_another_cluster(real_service, real_web):
     name = real_web.anchor(9, 0, 0)
     assert real_web.tiles(name, 60, [[0, 0, 0]])[0].shape == (256, 256)
     starts = real_web.get("/api/state").json["service"]["driver"]["starts"]
-    driver = [pid for pid, command in service.processes().items() if " mandel.driver.main" in command]
+    driver = [pid for pid, command in real_service.processes().items() if " mandel.driver.main" in command]
     for pid in driver:
         with suppress(ProcessLookupError):  # its leash was first
             os.kill(pid, signal.SIGKILL)
@@ -295,10 +295,10 @@ def test_the_explorer_follows_the_driver_to_another_cluster(service, real_web):
     wait_for(tile, 180, "tiles are made again")
 
 
-def test_the_explorer_comes_back_when_its_process_has_ended(service, real_web):
+def test_the_explorer_comes_back_when_its_process_has_ended(real_service, real_web):
     name = real_web.anchor(9, 0, 0)
     assert real_web.tiles(name, 50, [[0, 0, 0]])[0].shape == (256, 256)
-    pids = [pid for pid, command in service.processes().items() if " mandel.explorer.main" in command]
+    pids = [pid for pid, command in real_service.processes().items() if " mandel.explorer.main" in command]
     assert pids
     for pid in pids:
         with suppress(ProcessLookupError):  # its leash was first
