@@ -13,20 +13,22 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from decimal import Decimal
 from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
-from record import add_option, record
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.record import add_option, record
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
 from mandel.driver.recipes.exact import ExactRecipe
 from mandel.driver.recipes.recipe import FRAME, LEARNED, LIMIT, REFERENCE, VIDEO_BAILOUT, WorkItem
 from mandel.payload.payload import Payload, parse
 from mandel.plan.reference import Reference
-from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
 from mandel.render.frame import FrameRenderer
 from mandel.worker.functions import FUNCTIONS, Slot
@@ -98,7 +100,7 @@ def main() -> None:
             renderer.keep_reference(p.re, p.im, reference)
         frames, found = [], []
         for k in range(DEPTHS):
-            view: View = recipe._zoom.__class__.of(p).view(k)
+            view = p.camera.view(k)
             limit, style = recipe.limits.of(view.delta), ColourStyle.of(p, recipe.limits.curve())
             count, smooth = renderer.raw(view, limit, VIDEO_BAILOUT)
             outside = smooth[count <= limit]

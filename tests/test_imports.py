@@ -87,7 +87,6 @@ ROOMS = {
         "version",
     },
     "explorer": {
-        "colour",
         "device",
         "driver.executors",
         "errors",

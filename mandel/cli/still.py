@@ -18,7 +18,6 @@ import numpy as np
 from mandel import notes
 from mandel.client import place_file
 from mandel.client.payload_file import number
-from mandel.colour.curve import even_curve
 from mandel.colour.mappings import EVEN, Curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
@@ -28,12 +27,13 @@ from mandel.payload.decimal_text import Number
 from mandel.payload.fields import BY_NAME, LOOK, JsonObject, without_look
 from mandel.places import report
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.colour_views import colour_views, curve_of
 from mandel.plan.iteration_limit import FIRST_LIMIT
 from mandel.plan.view import View
 from mandel.protocol import codes
 from mandel.render.direct import check_limits
 from mandel.render.frame import FrameRenderer
-from mandel.render.iteration_limit import view_limit, view_reference
+from mandel.render.iteration_limit import counts_of, view_limit, view_reference
 from mandel.render.tally import Reached, is_flat
 from mandel.settings import PayloadLimits
 from mandel.terminal.arguments import joined, one_delta
@@ -171,11 +171,21 @@ def _limit(renderer: FrameRenderer, view: View, asked: payload.Payload) -> tuple
     if arithmetic(view.grid(asked.supersampling)).engine == PERTURBED:
         reference = view_reference(view, asked.supersampling)
         renderer.keep_reference(view.re, view.im, reference)
-    upright = replace(view, turn=1 + 0j)  # as the service's key views are
-    limit = view_limit(renderer, upright, reference, given=given)
-    if not limit.resolved:
-        print(f"warning: the search for the iteration limit was given up: {limit.reason}", file=sys.stderr)
-    return limit.maxiter or FIRST_LIMIT, even_curve([limit.counts])
+    maxiter = given
+    curve: Curve = ()
+    if given is None:
+        upright = replace(view, turn=1 + 0j)  # as the service's key views are
+        limit = view_limit(renderer, upright, reference)
+        if not limit.resolved:
+            print(
+                f"warning: the search for the iteration limit was given up: {limit.reason}", file=sys.stderr
+            )
+        maxiter = limit.maxiter
+    if asked.mapping == EVEN:
+        views = colour_views([(view.re, view.im, view.delta)])
+        told = [counts_of(renderer, one.grid(), given, reference).counts for one, _ in views]
+        curve = curve_of(views, told)
+    return maxiter or FIRST_LIMIT, curve
 
 
 def _render(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ Nothing of it is made frame by frame, so a point keeps its colour along the zoom
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,14 +17,14 @@ from mandel.colour.mappings import QUANTILES, Curve, Knot
 
 # Turns around the palette that are wanted between the 5th and the 95th percentile of each key view's smooth counts.
 TURNS = 0.85
+# The same of the first view, the whole set: from the dark side, far out, to the light side, along its edge.
+_FIRST = 0.6
 # A view has them as long as no view before it has more than so many turns by that.
-_ROOM = 2.0
+_ROOM = 1.5
 # Between two of these shares of its samples a view has its part of so many turns in any case. So no flat hides much.
-_FLOOR, _PARTS = 0.3, np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+_FLOOR, _PARTS = 0.36, np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 # Turns an octave of counts beside the distributions: the curve rises everywhere.
 _LEAST = 0.06
-# At most so many key views make a curve.
-MOST_VIEWS = 128
 # At most so many knots, and so many that what is left out is below so many turns.
 _MOST, _ERROR = 512, 0.003
 _GREATEST = 2.0**31
@@ -49,36 +50,25 @@ def quantiles_of(counts: np.ndarray, shares: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(value), 2) for value in found)
 
 
-def chosen_views(count: int) -> list[int]:
-    """Which of so many key views make the curve: all, or ``MOST_VIEWS`` that are evenly spaced, both ends included."""
-    most = min(count, MOST_VIEWS)
-    return [round(k * (count - 1) / max(most - 1, 1)) for k in range(most)]
+def with_guesses(
+    ladder: Sequence[tuple[float, Sequence[float]]], step: float
+) -> list[tuple[float, Sequence[float]]]:
+    """Adds three views in each gap wider than ``step``, with quantiles interpolated from both neighbours.
 
-
-def with_guesses(views: Sequence[Sequence[float]], reference_points: Sequence[int]) -> list[Sequence[float]]:
-    """Adds views between the chosen key views, with quantiles interpolated from both neighbours.
-
-    Without them the curve would be flat where chosen views lie far apart.
+    Without them the curve would be flat where views of a deep zoom lie far apart.
 
     Args:
-        views: quantiles of counts of each chosen view.
-        reference_points: which reference point each key view lies about, chosen or not. Nothing is interpolated
-            between views of two points.
-
-    Returns:
-        Quantiles, as ``views`` has them; more views than were given.
+        ladder: depth in octaves and quantiles of counts of each view about a place, ascending; views that told none
+            are left out.
     """
-    count = len(reference_points)
-    chosen = [(key, view) for key, view in zip(chosen_views(count), views, strict=True) if len(view)]
-    if count <= MOST_VIEWS or not chosen:
-        return list(views)
-    known, quantiles = np.array([key for key, _ in chosen]), np.array([view for _, view in chosen])
-    wanted = np.linspace(known[0], known[-1], min(count, 2 * MOST_VIEWS - 1))
-    behind = np.searchsorted(known, wanted)
-    before = np.where(known[behind] == wanted, behind, behind - 1)
-    about = np.asarray(reference_points)[known]
-    wanted = wanted[about[before] == about[behind]]
-    return list(np.stack([np.interp(wanted, known, of_all) for of_all in quantiles.T], axis=1))
+    told = [(depth, view) for depth, view in ladder if len(view)]
+    found = told[:1]
+    for (before, upper), (depth, lower) in itertools.pairwise(told):
+        shares = (0.25, 0.5, 0.75) if depth - before > step + 1e-6 else ()
+        both = np.array([upper, lower])
+        found += [(before + s * (depth - before), tuple((1 - s) * both[0] + s * both[1])) for s in shares]
+        found.append((depth, lower))
+    return found
 
 
 def even_curve(views: Sequence[Sequence[float]]) -> Curve:
@@ -100,7 +90,7 @@ def even_curve(views: Sequence[Sequence[float]]) -> Curve:
         within = np.clip(np.interp(at, view + np.arange(len(view)) * 1e-9, share), _PARTS[0], _PARTS[-1])
         lacks = np.maximum(_FLOOR * wanted - _rises(parts[number], at, curve), 0)
         curve = curve + np.interp(within, _PARTS, np.append(0, np.cumsum(lacks)))
-        short = max(TURNS - _rises(parts[number], at, curve).sum(), 0)
+        short = max((TURNS if number else _FIRST) - _rises(parts[number], at, curve).sum(), 0)
         more = short * np.interp(within, _PARTS, np.append(0, np.cumsum(wanted)))
         curve = curve + more * _room(parts[:number, [0, -1]], at, curve, more)
     return _knots(at, curve)

@@ -24,7 +24,7 @@ class Usual(NamedTuple):
 
 
 MAPPINGS: dict[str, Usual] = {
-    EVEN: Usual(1.0, 0.0),
+    EVEN: Usual(1.0, 0.94),
     ROOT: Usual(0.3, 0.4),
     LINEAR: Usual(0.02, 0.0),
     LOG: Usual(0.5, 0.0),

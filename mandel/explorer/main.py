@@ -15,19 +15,21 @@ import signal
 import socket
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from fractions import Fraction
 from functools import partial
+from math import log2
 from typing import Any
 
-from mandel.colour.curve import even_curve
 from mandel.driver.executors.ray_token import ensure_token
 from mandel.errors import MandelError, RenderError
 from mandel.explorer.makers import Pool
 from mandel.plan.arithmetic import DIRECT, arithmetic
+from mandel.plan.colour_views import WHOLE_SET, curve_of, squares
 from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import REFERENCE_STEPS
-from mandel.plan.tile import Anchor
+from mandel.plan.tile import SIZE, Anchor
+from mandel.plan.view import View
 from mandel.protocol.tiles import Message, packed, received
 
 _log = logging.getLogger("mandel")
@@ -38,6 +40,7 @@ _STALE_SECONDS = 3.0  # that a maker goes on with what nobody wants any more
 _LEAST_ORBIT = 4_096
 _ORBIT_BYTES = 512 << 20  # of all anchors; one of 8 million steps takes that much
 _LIMIT_SAMPLES = 10_000
+_MOST_SQUARES = 4_096  # of which it is known how their counts are distributed
 
 
 class Shelf:
@@ -143,6 +146,8 @@ class Explorer:
         self._pool, self._say = pool, say
         self._anchors: OrderedDict[str, tuple[Anchor, Orbits]] = OrderedDict()
         self._shelf = Shelf()
+        # Of squares by x, y, octave and the limit that was given.
+        self._counts: OrderedDict[tuple[int, int, int, int | None], Sequence[float]] = OrderedDict()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._count = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[Any], tuple[Any, ...]]] = []  # by order and number
@@ -156,9 +161,10 @@ class Explorer:
                 if (task := self._tasks.get(message["id"])) is not None:
                     task.cancel()
             case "tile" | "limit" | "locate" | "curve" as what:
-                act = {"tile": self._tile, "limit": self._limit, "locate": self._locate, "curve": _curve}[
-                    what
-                ]
+                acts = {
+                    "tile": self._tile, "limit": self._limit, "locate": self._locate, "curve": self._curve
+                }  # fmt: skip
+                act = acts[what]
                 task = asyncio.create_task(self._carry_out(act, message))
                 self._tasks[message["id"]] = task
                 task.add_done_callback(lambda _: self._tasks.pop(message["id"], None))
@@ -226,6 +232,39 @@ class Explorer:
         ]
         return await self._made(message["order"], "limit", grid, middle, orbit)
 
+    async def _curve(self, message: Message) -> Any:
+        """The curve that a film through these places has (plan/colour_views.py)."""
+        wanted = [self._anchor(place) for place in message["places"]]
+        places = []
+        for (anchor, _), place in zip(wanted, message["places"], strict=True):
+            (left, right), (low, high) = place["x"], place["y"]
+            re, im = anchor.point(
+                place["dlevel"], *((Fraction(a) + Fraction(b)) / 2 for a, b in (place["x"], place["y"]))
+            )
+            depth = anchor.level + place["dlevel"] - log2(SIZE * min(right - left, high - low))
+            places.append((re, im, depth))
+        found: list[tuple[View, int]] = [(WHOLE_SET, 0)]
+        telling = [self._told((0, 0, -1), WHOLE_SET, message, 0)]
+        for square, number in squares(places):
+            view = square.view(*wanted[number][0].middle)
+            found.append((view, number))
+            telling.append(self._told((square.x, square.y, square.octave), view, message, number))
+        counts = await asyncio.gather(*telling)
+        return {"knots": await asyncio.to_thread(curve_of, found, counts)}
+
+    async def _told(self, name: tuple[int, int, int], view: View, message: Message, number: int) -> Any:
+        """How the counts of a square are distributed; once it is known, it is not looked at again."""
+        maxiter, place = message["maxiter"], message["places"][number]
+        if (key := (*name, maxiter)) not in self._counts:
+            grid = view.grid()
+            orbit = await self._anchor(place)[1].serving(grid, place["dlevel"], maxiter)
+            told = await self._made(message["order"], "counts", grid, maxiter, orbit)
+            self._counts[key] = told["counts"]
+        self._counts.move_to_end(key)
+        if len(self._counts) > _MOST_SQUARES:
+            self._counts.popitem(last=False)
+        return self._counts[key]
+
     async def _locate(self, message: Message) -> Any:
         given = (message[name] for name in ("re", "im", "delta", "max_period"))
         return await self._pool.nucleus(*given, told=partial(self._tell_stage, id=message["id"]))
@@ -264,10 +303,6 @@ class Explorer:
         for maker in self._pool.makers:
             if making in maker.calls and not maker.stop(making):
                 self._later(making)
-
-
-async def _curve(message: Message) -> Message:
-    return {"knots": await asyncio.to_thread(even_curve, message["views"])}
 
 
 def _noticed(task: asyncio.Task[Any]) -> None:

@@ -294,6 +294,11 @@ class CameraPath:
         _, centre, _, angle = self._place(time)
         return centre * cmath.rect(1.0, -angle)
 
+    @property
+    def reference_points(self) -> list[int]:
+        """The numbers of the reference points."""
+        return sorted(set(self._reference_points))
+
     def deepest(self, reference_point: int) -> View:
         """A view about a reference point that is as deep as the deepest frame there."""
         same = [k for k, other in enumerate(self._reference_points) if other == reference_point]

@@ -195,12 +195,12 @@ def judge_limit(
 def judge_counts(counts: Callable[[int, np.ndarray], np.ndarray], size: int, limit: int) -> IterationLimit:
     """What a view tells whose iteration limit is given: the quantiles of its counts.
 
-    A quarter of the samples is enough, or what 250 million iterations suffice for, but at least 64.
+    All of its samples are iterated, or what 250 million iterations suffice for, but at least 64.
 
     Args:
         counts, size: as for ``judge_limit``.
     """
-    chosen = _scattered(size)[: max(min(_BUDGET // limit, size // 4), _LEAST_SAMPLES)]
+    chosen = _scattered(size)[: max(_BUDGET // limit, _LEAST_SAMPLES)]
     found = counts(limit, chosen)
     found = found[found <= limit]
     return IterationLimit(limit, True, counts=quantiles_of(found, np.ones(len(found))))

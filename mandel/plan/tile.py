@@ -6,6 +6,7 @@ Tiles near it are told by small numbers, and share the reference orbit through i
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -108,6 +109,11 @@ class Anchor:
             for place, at, count in ((self.x, dx, cols), (self.y, dy, rows))
         )
         return Grid(re, im, found.scale, cols, rows, -(cols - 1) / 2, (rows - 1) / 2)
+
+    def point(self, dlevel: int, dx: Fraction, dy: Fraction) -> tuple[Fraction, Fraction]:
+        """A point of the plane, re and im, told in tiles of a level relative to the anchor's."""
+        start, side = Fraction(2) ** dlevel, Fraction(2) ** (8 - self.level - dlevel)
+        return (math.floor(self.x * start) + dx) * side, (math.floor(self.y * start) + dy) * side
 
     def _corner(self, place: int, dlevel: int, at: Fraction) -> Fraction:
         """From the anchor's middle to a corner, in samples of level ``level + dlevel``."""

@@ -3,8 +3,8 @@
 A message is a JSON object and bytes: u32 length of the JSON, u32 length of the bytes, both little endian, then the two.
 
 To the explorer (``do``): ``anchor`` (anchor, level, x, y), ``tile`` (id, order, anchor, dlevel, dx, dy, step, maxiter,
-shaded), ``limit`` (id, order, anchor, dlevel, x, y), ``locate`` (id, re, im, delta, max_period), ``curve`` (id, views),
-``cancel`` (id).
+shaded), ``limit`` (id, order, anchor, dlevel, x, y), ``locate`` (id, re, im, delta, max_period), ``curve`` (id, order,
+places: each as a limit has it, maxiter or null), ``cancel`` (id).
 
 From it (``event``): ``ready``, ``unavailable`` (error), ``done`` (id, and what was found, or a tile's bytes),
 ``failed`` (id, error), ``stage`` (anchor or id, done, total).

@@ -15,6 +15,7 @@ from mandel.plan.growth import first_return
 from mandel.plan.iteration_limit import (
     CEILING,
     FIRST_LIMIT,
+    NO_INDEX,
     REFERENCE_STEPS,
     IterationLimit,
     Scale,
@@ -28,8 +29,9 @@ from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
 from mandel.render.perturbed import orbit_room
 
-# Smooth counts are looked at anew where 97 of 100 are at most so many, in so many samples, to a limit so much higher.
-_LOW, _FEWER, _LATER = 1_000, 2_500, 10
+# Smooth counts are looked at anew where 97 of 100 are at most so many, to a limit so much higher.
+_LOW, _LATER = 1_000, 10
+_PLAIN = Scale()
 
 
 def view_limit(
@@ -38,7 +40,6 @@ def view_limit(
     reference: Reference | None = None,
     first: int = FIRST_LIMIT,
     ceiling: int = CEILING,
-    given: int | None = None,
 ) -> IterationLimit:
     """The iteration limit that ``view`` needs (see mandel/plan/iteration_limit.py).
 
@@ -47,9 +48,69 @@ def view_limit(
             for later views of this centre.
         first: the least limit worth giving.
         ceiling: the largest limit tried where no period asks for more.
-        given: the limit, if it is not to be found; only the counts are told then.
     """
     grid = small(view).grid()
+    # The limit's cost is paid in the view itself, which may need perturbation where the small one does not yet.
+    scale = Scale.of(0, 0.0, None) if arithmetic(view.grid()).engine == PERTURBED else Scale()
+    if arithmetic(grid).engine == PERTURBED:
+        reference = reference or view_reference(view)
+    return grid_limit(renderer, grid, _middle(grid), reference, first, ceiling, scale)
+
+
+def grid_limit(
+    renderer: FrameRenderer,
+    grid: Grid,
+    middle: np.ndarray = NO_INDEX,
+    reference: Reference | None = None,
+    first: int = FIRST_LIMIT,
+    ceiling: int = CEILING,
+    scale: Scale = _PLAIN,
+) -> IterationLimit:
+    """The same of a view that ``grid`` shows small.
+
+    Args:
+        middle: row-major indices of the samples in its middle (``judge_limit``).
+        reference: an orbit of the grid's centre; a deep grid needs one.
+        scale: of the view, if the grid needs no orbit.
+    """
+    if reference is not None and arithmetic(grid).engine == PERTURBED:
+        renderer.keep_reference(grid.re, grid.im, reference)
+        radius = log2_of(grid.scale * Decimal(min(grid.cols, grid.rows)))
+        period = first_return(reference.re, reference.im, reference.exponent, radius)
+        scale = Scale.of(period, -radius, None if reference.complete else reference.limit)
+    return judge_limit(_counter(renderer, grid), grid.rows * grid.cols, scale, first, ceiling, middle)
+
+
+def counts_of(
+    renderer: FrameRenderer, grid: Grid, given: int | None = None, reference: Reference | None = None
+) -> IterationLimit:
+    """How the smooth counts of a small grid are distributed, told with the limit up to which they were found.
+
+    Where counts are low, they are those of a frame's bailout; elsewhere those of the counts at bailout 2 are as good.
+    Around the tip at -2 half of all samples pass that bailout at once, and a frame's as late as their neighbours.
+
+    Args:
+        given: the limit, if it is not to be found.
+        reference: an orbit of the grid's centre; a deep grid needs one.
+    """
+    if given is None:
+        limit = grid_limit(renderer, grid, reference=reference)
+    else:
+        if reference is not None:
+            renderer.keep_reference(grid.re, grid.im, reference)
+        limit = judge_counts(_counter(renderer, grid), grid.rows * grid.cols, given)
+    if not limit.counts or limit.counts[-2] > _LOW:
+        return limit
+    most = min(math.ceil(2 * limit.counts[-2]) + _LATER, limit.maxiter or _LOW)
+    count, smooth = renderer.raw_of(grid, most)
+    if not len(escaped := smooth[count <= most]):
+        return limit
+    told = np.quantile(escaped, np.linspace(0, 1, len(limit.counts)))
+    return replace(limit, counts=tuple(round(float(value), 3) for value in told))
+
+
+def _counter(renderer: FrameRenderer, grid: Grid) -> Callable[[int, np.ndarray], np.ndarray]:
+    """Counts of chosen samples of a grid up to a limit."""
 
     def counts(limit: int, chosen: np.ndarray) -> np.ndarray:
         order = np.argsort(chosen)  # neighbours take the same steps
@@ -57,37 +118,7 @@ def view_limit(
         found[order] = renderer.counts(grid, limit, 2.0, chosen[order])
         return found
 
-    if given is not None:
-        if reference is not None:
-            renderer.keep_reference(view.re, view.im, reference)
-        return _told_finely(renderer, view, judge_counts(counts, grid.rows * grid.cols, given))
-    # The limit's cost is paid in the view itself, which may need perturbation where the small one does not yet.
-    scale = Scale.of(0, 0.0, None) if arithmetic(view.grid()).engine == PERTURBED else Scale()
-    if arithmetic(grid).engine == PERTURBED:
-        reference = reference or view_reference(view)
-        renderer.keep_reference(view.re, view.im, reference)
-        radius = log2_of(Decimal(view.delta))
-        period = first_return(reference.re, reference.im, reference.exponent, radius)
-        scale = Scale.of(period, -radius, None if reference.complete else reference.limit)
-
-    found = judge_limit(counts, grid.rows * grid.cols, scale, first, ceiling, _middle(grid))
-    return _told_finely(renderer, view, found)
-
-
-def _told_finely(renderer: FrameRenderer, view: View, limit: IterationLimit) -> IterationLimit:
-    """The limit with quantiles of true smooth counts, where counts are low.
-
-    Elsewhere those of the counts at bailout 2 are as good. Around the tip at -2 half of all samples pass that bailout
-    at once, and a frame's bailout as late as their neighbours.
-    """
-    if not limit.counts or limit.counts[-2] > _LOW:
-        return limit
-    most = min(math.ceil(2 * limit.counts[-2]) + _LATER, limit.maxiter or _LOW)
-    count, smooth = renderer.raw(small(view, _FEWER), most)
-    if not len(escaped := smooth[count <= most]):
-        return limit
-    told = np.quantile(escaped, np.linspace(0, 1, len(limit.counts)))
-    return replace(limit, counts=tuple(round(float(value), 3) for value in told))
+    return counts
 
 
 def _middle(grid: Grid) -> np.ndarray:

@@ -55,14 +55,16 @@ class SegmentUnit:
 
 @dataclass(frozen=True)
 class LimitUnit:
-    """Find the iteration limit that a view needs, and how its counts are distributed.
+    """Find the iteration limit that a view needs.
 
     Attributes:
         given: the limit, if it is not to be found.
+        counts_alone: how the counts of its own samples are distributed is wanted, and no limit for others.
     """
 
     view: View
     given: int | None = None
+    counts_alone: bool = False
 
 
 @dataclass(frozen=True)

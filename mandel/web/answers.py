@@ -173,9 +173,19 @@ async def fields(
     Raises:
         RequestError: as ``body`` and the strict JSON reader; NOT_OBJECT, UNKNOWN_FIELD, MISSING_FIELD.
     """
-    found = strict_json.loads(await body(request, most))
+    return known_fields(strict_json.loads(await body(request, most)), "a body here", required, optional)
+
+
+def known_fields(
+    found: object, what: str, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> JsonObject:
+    """``found``, an object with all required fields and none but optional ones beside them; ``what`` names it.
+
+    Raises:
+        RequestError: NOT_OBJECT, UNKNOWN_FIELD, MISSING_FIELD.
+    """
     if not isinstance(found, dict):
-        raise RequestError("NOT_OBJECT", "a body here is one JSON object, { ... }")
+        raise RequestError("NOT_OBJECT", f"{what} is one JSON object, {{ ... }}")
     for name in found:
         if name not in required + optional:
             allowed = ", ".join(required + optional) or "no field"

@@ -61,12 +61,12 @@ class Explorer:
             self._ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
             self._keeper = asyncio.create_task(self._keep(self._ready))
 
-    async def ask(self, message: Message, anchor: Message | None = None, stage: Stage | None = None) -> Any:
+    async def ask(self, message: Message, *anchors: Message, stage: Stage | None = None) -> Any:
         """What the process answers: an object, or the bytes of a tile. Cancelled, it is told so.
 
         Args:
             message: without id.
-            anchor: what the process must be told first, if it does not know it.
+            anchors: what the process must be told first, if it does not know them.
             stage: told how far it is.
 
         Raises:
@@ -77,9 +77,10 @@ class Explorer:
         await asyncio.shield(self._ready)
         if self._writer is None:  # it has ended since
             raise RenderError("EXPLORER_LOST", _LOST)
-        if anchor is not None and anchor["anchor"] not in self._known:
-            self._known.add(anchor["anchor"])
-            self._say(anchor)
+        for anchor in anchors:
+            if anchor["anchor"] not in self._known:
+                self._known.add(anchor["anchor"])
+                self._say(anchor)
         number = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked[number] = answer
@@ -92,8 +93,8 @@ class Explorer:
             self._say({"do": "cancel", "id": number})
             raise
         except MandelError as error:
-            if error.code == "NO_ANCHOR" and anchor is not None:  # it has forgotten it
-                self._known.discard(anchor["anchor"])
+            if error.code == "NO_ANCHOR":  # it has forgotten one
+                self._known -= {anchor["anchor"] for anchor in anchors}
             raise
         finally:
             self._asked.pop(number, None)

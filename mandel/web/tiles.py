@@ -15,7 +15,6 @@ from typing import Any
 
 from aiohttp import web
 
-from mandel.colour.mappings import QUANTILES
 from mandel.errors import MandelError, RequestError
 from mandel.payload import payload
 from mandel.payload.decimal_text import Number
@@ -24,7 +23,7 @@ from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
 from mandel.protocol.tiles import Message
 from mandel.settings import Settings
 from mandel.version import ENGINE
-from mandel.web.answers import ADDRESS, Shares, answer, decimal, fields, text, whole, write
+from mandel.web.answers import ADDRESS, Shares, answer, decimal, fields, known_fields, text, whole, write
 from mandel.web.explorer import Explorer
 
 _KEPT_BYTES = 128 << 20
@@ -40,6 +39,8 @@ _MAX_PERIOD = 2_000_000_000
 _HEX = re.compile(r"-?[0-9a-f]{1,45000}")
 _NAME = re.compile(r"[0-9a-f]{32}")
 _LENGTHS = struct.Struct("<II")
+
+_VIEW = ("anchor", "dlevel", "x", "y")
 
 Tile = tuple[str, int, int, bool, int, int, int]  # anchor, maxiter, step, whether shaded, dlevel, dx, dy
 
@@ -155,22 +156,34 @@ class Tiles:
 
     async def limit(self, asked: web.Request) -> web.Response:
         """``POST /api/limit``."""
-        given = await fields(asked, ("anchor", "dlevel", "x", "y"))
-        sides = {name: _interval(given[name], name) for name in ("x", "y")}
-        anchor = self._anchors.get(text(given, "anchor"))
-        dlevel = whole(given["dlevel"], "dlevel", -MAX_DLEVEL, MAX_DLEVEL)
-        message: Message = {
-            "do": "limit",
-            "anchor": anchor["anchor"],
-            "dlevel": dlevel,
-            "order": self._order(),
-        }
-        return answer(await self._explorer.ask(message | sides, anchor))
+        view, anchor = self._view(await fields(asked, _VIEW))
+        message: Message = {"do": "limit", "order": self._order()}
+        return answer(await self._explorer.ask(message | view, anchor))
 
     async def curve(self, asked: web.Request) -> web.Response:
         """``POST /api/curve``."""
-        views = _list_of("views", await fields(asked, ("views",)), _MOST_VIEWS)
-        return answer(await self._explorer.ask({"do": "curve", "views": [_counts(view) for view in views]}))
+        given = await fields(asked, ("views",), ("maxiter",))
+        views = [
+            self._view(known_fields(view, "a view", _VIEW)) for view in _list_of("views", given, _MOST_VIEWS)
+        ]
+        maxiter = given.get("maxiter")
+        message: Message = {
+            "do": "curve",
+            "order": self._order(),
+            "places": [view for view, _ in views],
+            "maxiter": None if maxiter is None else self._limit(maxiter),
+        }
+        return answer(await self._explorer.ask(message, *(anchor for _, anchor in views)))
+
+    def _view(self, given: JsonObject) -> tuple[Message, Message]:
+        """A view as it was asked for, checked, and its anchor."""
+        anchor = self._anchors.get(text(given, "anchor"))
+        dlevel = whole(given["dlevel"], "dlevel", -MAX_DLEVEL, MAX_DLEVEL)
+        sides = {name: _interval(given[name], name) for name in ("x", "y")}
+        return {"anchor": anchor["anchor"], "dlevel": dlevel} | sides, anchor
+
+    def _limit(self, maxiter: object) -> int:
+        return whole(maxiter, "maxiter", 1, min(self._limits.max_maxiter, _LARGEST_LIMIT))
 
     async def locate(self, asked: web.Request) -> web.StreamResponse:
         """``POST /api/locate``."""
@@ -228,7 +241,7 @@ class Tiles:
             raise RequestError("NO_ANCHOR", "an anchor is named by 32 hexadecimal digits", field="anchor")
         if not (isinstance(place, list) and len(place) == 3):
             raise RequestError("WRONG_TYPE", "a tile is [dlevel, dx, dy]", field="tiles")
-        limit = whole(maxiter, "maxiter", 1, min(self._limits.max_maxiter, _LARGEST_LIMIT))
+        limit = self._limit(maxiter)
         if (size := whole(step, "step", 1, STEPS[-1])) not in STEPS:
             raise RequestError("OUT_OF_RANGE", "step is 1, 2, 4 or 8", field="step", limit=list(STEPS))
         if not isinstance(shaded, bool):
@@ -321,19 +334,6 @@ def _list_of(name: str, given: JsonObject, most: int) -> list[Any]:
     if not isinstance(value, list) or not 1 <= len(value) <= most:
         raise RequestError("OUT_OF_RANGE", f"{name} is a list of 1 to {most} {name}", field=name, limit=most)
     return value
-
-
-def _counts(view: object) -> list[float]:
-    if not isinstance(view, list) or len(view) not in (0, QUANTILES):
-        raise RequestError(
-            "WRONG_TYPE",
-            f"a view is the {QUANTILES} numbers that /api/limit calls counts, or none",
-            field="views",
-        )
-    found = [decimal(value, "views") for value in view]
-    if any(not 0 <= value <= _LARGEST_LIMIT for value in found) or found != sorted(found):
-        raise RequestError("OUT_OF_RANGE", "the counts of a view are positive and rise", field="views")
-    return found
 
 
 def _interval(value: object, name: str) -> tuple[float, float]:

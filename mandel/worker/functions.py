@@ -31,7 +31,7 @@ from mandel.plan.segment_plan import LONGEST
 from mandel.plan.view import SCALE, View
 from mandel.render import cost
 from mandel.render.frame import FrameRenderer
-from mandel.render.iteration_limit import view_limit
+from mandel.render.iteration_limit import counts_of, view_limit
 from mandel.render.perturbed import orbit_room
 from mandel.render.raw_strip import RawStrip, RawStripWriter
 from mandel.render.resampler import Resampler
@@ -179,9 +179,11 @@ def compute_reference(unit: ReferenceUnit, slot: Slot) -> tuple[Reference, Facts
 def find_limit(
     unit: LimitUnit, slot: Slot, reference: Reference | None = None
 ) -> tuple[IterationLimit, Facts]:
-    """The iteration limit that a key view needs, and the quantiles of its counts."""
+    """The iteration limit that a key view needs, or the quantiles of a view's counts."""
     own = worker_context(slot)
-    return view_limit(own.frames, unit.view, reference, given=unit.given), own.facts
+    if unit.counts_alone:
+        return counts_of(own.frames, unit.view.grid(), unit.given, reference), own.facts
+    return view_limit(own.frames, unit.view, reference), own.facts
 
 
 def measure_costs(unit: CostsUnit, slot: Slot, *inputs: Reference) -> tuple[Costs, Facts]:

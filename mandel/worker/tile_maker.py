@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from mandel.errors import MandelError
-from mandel.plan.arithmetic import PERTURBED, arithmetic, log2_of
 from mandel.plan.grid import Grid
-from mandel.plan.growth import first_return
-from mandel.plan.iteration_limit import CEILING, FIRST_LIMIT, Scale, judge_limit
+from mandel.plan.iteration_limit import FIRST_LIMIT
 from mandel.plan.reference import Reference
 from mandel.plan.tile import Anchor, tile_head
+from mandel.render.iteration_limit import counts_of, grid_limit
 from mandel.worker.functions import Slot, WorkerContext, worker_context
 
 # Ahead of workers that render films, which Ray starts at 15. Films still get a tenth of each core.
@@ -83,34 +81,22 @@ class TileMaker:
             return None, error.as_dict()
 
     def limit(self, grid: Grid, middle: list[int], reference: Reference | None = None) -> Outcome:
-        """The iteration limit of a view that ``grid`` shows small; as ``render.iteration_limit`` finds it,
-        and the quantiles of its counts.
+        """The iteration limit of a view that ``grid`` shows small.
 
         Args:
             middle: row-major indices of the samples in its middle.
         """
         try:
-            scale, frames = Scale(), self._own.frames
-            if reference is not None and arithmetic(grid).engine == PERTURBED:
-                frames.keep_reference(grid.re, grid.im, reference)
-                radius = log2_of(grid.scale * Decimal(min(grid.cols, grid.rows)))
-                period = first_return(reference.re, reference.im, reference.exponent, radius)
-                scale = Scale.of(period, -radius, None if reference.complete else reference.limit)
+            found = grid_limit(self._own.frames, grid, np.array(middle, int), reference)
+        except MandelError as error:
+            return None, error.as_dict()
+        return {
+            "maxiter": found.maxiter or FIRST_LIMIT, "resolved": found.resolved, "reason": found.reason,
+        }, None  # fmt: skip
 
-            def counts(limit: int, chosen: np.ndarray) -> np.ndarray:
-                order = np.argsort(chosen)  # neighbours take the same steps
-                found = np.empty(len(chosen), np.int32)
-                found[order] = frames.counts(grid, limit, 2.0, chosen[order])
-                return found
-
-            found = judge_limit(
-                counts, grid.rows * grid.cols, scale, FIRST_LIMIT, CEILING, np.array(middle, int)
-            )
-            return {
-                "maxiter": found.maxiter or FIRST_LIMIT,
-                "resolved": found.resolved,
-                "reason": found.reason,
-                "counts": found.counts,
-            }, None
+    def counts(self, grid: Grid, given: int | None, reference: Reference | None = None) -> Outcome:
+        """How the counts of a small grid are distributed, as ``render.iteration_limit.counts_of`` finds it."""
+        try:
+            return {"counts": counts_of(self._own.frames, grid, given, reference).counts}, None
         except MandelError as error:
             return None, error.as_dict()

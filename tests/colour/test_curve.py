@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mandel.colour.curve import MOST_VIEWS, TURNS, chosen_views, even_curve, quantiles_of, with_guesses
+from mandel.colour.curve import TURNS, even_curve, quantiles_of, with_guesses
 from mandel.colour.mappings import QUANTILES
 
 
@@ -90,26 +90,18 @@ def test_quantiles_of_counts_are_those_of_smooth_counts():
     assert quantiles_of(np.zeros(0, int), np.zeros(0)) == ()
 
 
-def test_of_many_key_views_some_are_chosen_and_the_others_are_guessed_between_them():
-    assert chosen_views(1) == [0] and chosen_views(MOST_VIEWS) == list(range(MOST_VIEWS))
-    count = 4 * MOST_VIEWS
-    chosen = chosen_views(count)
-    assert len(chosen) == MOST_VIEWS and chosen[0] == 0 and chosen[-1] == count - 1
+def test_what_lies_between_views_far_apart_is_guessed():
     share = np.linspace(0, 1, QUANTILES)
-    views = [tuple(20 + 100 * key + 300 * share**2) for key in range(count)]
-    told = [views[key] for key in chosen]
-    told[7] = ()  # nothing escaped there
-    curve = even_curve(with_guesses(told, [0] * count))
+    views = [tuple(20 + 100 * octave + 300 * share**2) for octave in range(0, 401, 4)]
+    ladder = [(4.0 * k, view) for k, view in enumerate(views) if k % 4 == 0]
+    ladder.insert(3, (40.0, ()))  # nothing escaped there
+    told = with_guesses(ladder, 4)
+    assert [depth for depth, _ in told] == [4.0 * k for k in range(len(views))]
+    curve = even_curve([view for _, view in told])
     spans = [np.diff(along(curve, np.quantile(view, (0.05, 0.95))))[0] for view in views]
     assert min(spans) > 0.3 and max(spans) < 3
-    assert with_guesses([()] * MOST_VIEWS, [0] * count) == [()] * MOST_VIEWS
-    few = [views[0], (), views[2]]
-    assert with_guesses(few, [0] * 3) == few
-
-
-def test_nothing_is_guessed_between_two_points_of_a_path():
-    count = 3 * MOST_VIEWS
-    reference_points = [0] * (count // 2) + [1] * (count - count // 2)
-    told = [(10.0, 20.0) if reference_points[key] == 0 else (1e6, 2e6) for key in chosen_views(count)]
-    found = with_guesses(told, reference_points)
-    assert len(found) > MOST_VIEWS and {tuple(view) for view in found} == {(10.0, 20.0), (1e6, 2e6)}
+    assert with_guesses([(4.0, views[1]), (6.0, ()), (8.0, views[2])], 4) == [
+        (4.0, views[1]),
+        (8.0, views[2]),
+    ]
+    assert with_guesses([(0.0, ())], 4) == []

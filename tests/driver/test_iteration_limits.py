@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from mandel.colour.curve import MOST_VIEWS
 from mandel.driver.recipes.choose import recipe_of
 from mandel.driver.recipes.iteration_limits import IterationLimits
 from mandel.driver.recipes.recipe import FRAME, LIMIT, REFERENCE, STRIP, WorkItem
@@ -124,48 +123,59 @@ def test_a_given_limit_needs_no_view():
 
 @pytest.mark.parametrize("sampling", ["exact", "shared"])
 @pytest.mark.parametrize("maxiter", ["auto", 700])
-def test_an_even_mapping_needs_all_key_views_and_changes_no_limit(sampling, maxiter):
+def test_an_even_mapping_needs_views_of_its_own_and_changes_no_limit(sampling, maxiter):
     """Every frame is coloured by the whole zoom's curve; strips serve both mappings, as their limits are the same."""
     even, root = (
         recipe_of(payload(mapping=name, sampling=sampling, maxiter=maxiter)) for name in ("even", "root")
     )
-    keys = [WorkItem(LIMIT, key) for key in range(9)]
-    first = even.limits.needs("2")
-    assert list(first) == keys == list(even.limits.curve_needs()) and not root.limits.curve_needs()
-    for key in keys:
-        counts = tuple(10.0 * (key.index + 1) + k for k in range(33))
+    own = even.limits.curve_needs()
+    keys = 0 if maxiter == "auto" else 9
+    assert len(own) == 17 and own[0].index == 9 - keys and not root.limits.curve_needs()
+    assert set(own) <= set(even.limits.needs("2"))
+    for item in {*own, *even.limits.needs("1e-9")}:
+        counts = tuple(10.0 * (item.index + 1) + k for k in range(33))
         for recipe in (even, root):
-            recipe.learn(key, IterationLimit(1000 * (key.index + 1), True, counts=counts))
+            recipe.learn(item, IterationLimit(1000 * (item.index + 1), True, counts=counts))
     for delta in ("2", "1e-4", "1e-9"):
         assert even.limits.of(delta) == root.limits.of(delta)
-    assert even.limits.unit(0).given == (None if maxiter == "auto" else maxiter)
+    unit = even.limits.unit(own[0].index)
+    assert unit.counts_alone and unit.given == (None if maxiter == "auto" else maxiter)
     assert len(even.limits.curve()) > 9 and root.limits.curve() == ()
     item = WorkItem(FRAME if sampling == "exact" else STRIP, 0)
     assert even.unit(item).style.curve == even.limits.curve() and root.unit(item).style.curve == ()
 
 
-def test_few_frames_have_the_colours_of_many():
-    """A preview of a zoom, exact or shared, is coloured like the zoom."""
-    asked = [("exact", 3), ("exact", 300), ("shared", 3), ("shared", 300)]
-    found = [IterationLimits(payload(mapping="even", sampling=how, num_frames=n)) for how, n in asked]
-    first = [limits.unit(item.index) for limits in found[:1] for item in limits.curve_needs()]
-    assert len(first) == 9
-    for limits in found[1:]:
-        assert [limits.unit(item.index) for item in limits.curve_needs()] == first
+def views_of_curve(**fields):
+    limits = IterationLimits(payload(mapping="even", **fields))
+    return [limits.unit(item.index).view for item in limits.curve_needs()]
 
 
-def test_a_curve_of_a_deep_zoom_needs_a_bounded_number_of_key_views():
+def test_colours_follow_from_the_place_and_how_deep_it_is():
+    """Neither the number of frames, nor the size, the sampling or the start changes them: a still has a film's."""
+    first = views_of_curve()
+    for fields in (
+        {"num_frames": 3, "sampling": "shared"},
+        {"start_delta": "1e-9"},
+        {"start_delta": "1e-5", "frame_width": 64},
+        {"start_delta": "1e-9", "end_delta": "3"},
+    ):
+        assert views_of_curve(**fields) == first
+    deeper = views_of_curve(end_delta="1e-12")
+    assert deeper[: len(first) - 1] == first[:-1]  # the last one is as deep as the place
+
+
+def test_a_curve_of_a_deep_zoom_needs_a_bounded_number_of_views():
     """Its frames need them before the first is shown; limits wait for those of shallower views alone."""
     for maxiter in ("auto", 700):
         limits = IterationLimits(payload(mapping="even", maxiter=maxiter, end_delta="1e-1000"))
-        count = len(limits._items)
-        keys = [item.index for item in limits.curve_needs()]
-        assert count > 800 and len(keys) == MOST_VIEWS and keys[0] == 0 and keys[-1] == count - 1
-        assert set(limits.needs("2")) == set(limits.curve_needs())
-        needed = set(limits.needs("1e-400")) - set(limits.curve_needs())
-        assert (
-            (len(needed) > 200 and max(needed).index < count // 2) if maxiter == "auto" else needed == set()
-        )
-        for key in keys:
-            limits.learn(key, IterationLimit(1000, True, counts=tuple(100.0 * key + k for k in range(33))))
+        own = set(limits.curve_needs())
+        assert len(own) < 370 and own <= set(limits.needs("2"))
+        needed = set(limits.needs("1e-400")) - own
+        assert 200 < len(needed) < 600 if maxiter == "auto" else needed == set()
+        for item in own:
+            limits.learn(
+                item.index,
+                IterationLimit(1000, True, counts=tuple(100.0 * item.index + k for k in range(33))),
+            )
         assert len(limits.curve()) > 9
+        assert limits.given_up() == []

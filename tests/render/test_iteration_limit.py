@@ -192,7 +192,7 @@ def test_low_counts_are_told_as_frames_have_them(renderer):
     """Half of the samples around the tip at -2 pass bailout 2 at once, and a frame's as late as the others."""
     view = View("-2", "0", "1e-6", 192, 108)
     for given in (None, 500):
-        limit = iteration_limit.view_limit(renderer, view, given=given)
+        limit = iteration_limit.counts_of(renderer, view.grid(), given)
         counts, smooth = renderer.raw(view, 500)
         told, seen = np.array(limit.counts), smooth[counts <= 500]
         assert np.abs(told - np.quantile(seen, np.linspace(0, 1, len(told))))[1:-1].max() < 0.5

@@ -13,7 +13,7 @@ from mandel.payload.payload import Payload
 from mandel.plan.reference import reference_orbit
 from mandel.plan.zoom import Zoom
 from mandel.render.frame import FrameRenderer
-from mandel.render.iteration_limit import view_limit
+from mandel.render.iteration_limit import counts_of, view_limit
 from mandel.render.resampler import Resampler
 from mandel.render.strip import StripRenderer
 from mandel.tasks.units import ResampleUnit
@@ -43,7 +43,10 @@ class Zoomed:
         if item.kind == REFERENCE:
             return reference_orbit(unit.re, unit.im, unit.bits, unit.limit, None, unit.radius, unit.gives_up)
         if item.kind == LIMIT:
-            found = view_limit(self.renderer, unit.view, *inputs, given=unit.given)
+            if unit.counts_alone:
+                found = counts_of(self.renderer, unit.view.grid(), unit.given, *inputs)
+            else:
+                found = view_limit(self.renderer, unit.view, *inputs)
             self.recipe.learn(item, found)
             return found
         if item.kind == STRIP:

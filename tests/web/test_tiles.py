@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 
 from mandel.cli import locate, still
-from mandel.colour.curve import even_curve
+from mandel.device.context import device_context
+from mandel.payload import payload
 from mandel.plan.tile import Anchor
 from mandel.version import ENGINE
 from tests.support.processes import wait_for
 from tests.support.service import Service, free_port
 from tests.support.web import Web
+from tests.support.zooms import Zoomed
 
 SEAHORSES = "-0.743643887037151", "0.131825904205330"
 # The tip of a dendrite: orbits near it follow it for as long as they are near, however near that is.
@@ -128,19 +130,30 @@ def test_a_shaded_tile_has_distances_and_slopes(real_web, level):
     assert np.median(along) > 0.95
 
 
-def test_the_curve_of_views_is_that_of_a_film(real_web):
-    anchor = tile_of(*SEAHORSES, 20)
-    name = real_web.anchor(anchor.level, anchor.x, anchor.y)
-    views = [
-        real_web.post("/api/limit", {"anchor": name, "dlevel": dlevel, "x": [0, 1], "y": [0, 1]}).json[
-            "counts"
-        ]
-        for dlevel in (-8, 0)
-    ]
-    told = real_web.post("/api/curve", {"views": views})
-    assert [tuple(knot) for knot in told.json["knots"]] == list(even_curve(views))
-    for wrong in ([], [[1, 2]], [[2.0, *[1.0] * 32]], [views[0]] * 65):
-        assert real_web.post("/api/curve", {"views": wrong}).status == 400
+def test_the_curve_is_that_of_a_film_whatever_the_anchor(real_web):
+    """A place has the same colours however one came there: anchors and what was seen before change nothing."""
+    told = []
+    for level, reach in ((20, 1), (23, 8), (18, Fraction(1, 4))):  # one extent, by anchors of three levels
+        anchor = tile_of(*SEAHORSES, level)
+        side = Fraction(2) ** (8 - level)
+        x, y = (
+            (Fraction(Decimal(text)) / side - at)
+            for text, at in zip(SEAHORSES, (anchor.x, anchor.y), strict=True)
+        )
+        part = {"x": [float(x - reach / 2), float(x + reach / 2)], "y": [float(y - reach), float(y + reach)]}
+        view = {"anchor": real_web.anchor(level, anchor.x, anchor.y), "dlevel": 0, **part}
+        told.append(real_web.post("/api/curve", {"views": [view], "maxiter": 700}).json["knots"])
+    fields = {"point": ",".join(SEAHORSES), "end_delta": "0.000244140625", "num_frames": 2, "maxiter": 700}
+    film = Zoomed(device_context("cpu"), payload.parse(fields))
+    assert told[0] == told[1] == told[2] == [list(knot) for knot in film.style().curve]
+    for wrong in (
+        {"views": []},
+        {"views": [view] * 65},
+        {"views": [[1]]},
+        {"views": [view | {"x": [2, 1]}]},
+        {"views": [view], "maxiter": 0},
+    ):
+        assert real_web.post("/api/curve", wrong).status == 400
 
 
 def test_what_is_all_alike_is_small(real_web):

@@ -77,7 +77,7 @@ _LONG_SECONDS = 1.5  # a call that lasts longer has its worker, and no other cal
 # What a first frame needs: a key view, and itself by either kind of mapping.
 _WARM_VIEW = View("0", "0", "2", 32, 18)
 _WARM = (
-    Task(LIMIT, LimitUnit(_WARM_VIEW, 50), label="warm up"),
+    Task(LIMIT, LimitUnit(_WARM_VIEW, 50, counts_alone=True), label="warm up"),
     *(
         Task(FRAME, FrameUnit(_WARM_VIEW, 50, VIDEO_BAILOUT, style, 1), label="warm up")
         for style in (ColourStyle(), ColourStyle(mapping=EVEN, curve=even_curve([])))

@@ -1,7 +1,8 @@
 """What a job learns from its key views: the iteration limit at each depth, and the curve of the mapping "even".
 
-A payload that gives ``maxiter`` needs no limits, and only the mapping "even" needs the curve. A path has key views, and
-so limits, about each of its reference points (plan/camera_path.py).
+A payload that gives ``maxiter`` needs no limits. Only the mapping "even" needs the curve; it has views of its own, as
+it must not depend on where a zoom starts. A path has key views, and so limits, about each of its reference points
+(plan/camera_path.py).
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 
-from mandel.colour.curve import chosen_views, even_curve, with_guesses
 from mandel.colour.mappings import EVEN, Curve
 from mandel.driver.recipes.recipe import LIMIT, WorkItem
 from mandel.payload.payload import AUTO, EXACT, Payload
 from mandel.plan.arithmetic import PERTURBED, arithmetic
+from mandel.plan.colour_views import colour_views, curve_of
+from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import (
     KEY_OCTAVES,
     REFERENCE_STEPS,
@@ -35,15 +37,23 @@ class IterationLimits:
     def __init__(self, payload: Payload):
         self._payload = payload
         self._given = None if payload.maxiter == AUTO else int(payload.maxiter)
-        self._is_even = payload.mapping == EVEN
         # By reference point, from the shallowest to the deepest.
-        views = _keys(payload) if self._given is None or self._is_even else {}
+        views = _keys(payload) if self._given is None else {}
         self._views = [view for own in views.values() for view in own]
         self._reference_point_of = [reference_point for reference_point, own in views.items() for _ in own]
         self._items = tuple(WorkItem(LIMIT, key) for key in range(len(self._views)))
+        # Views of the curve have the numbers that follow.
+        self._first = len(self._views)
+        colours = _curve_views(payload) if payload.mapping == EVEN else []
+        self._views += [view for view, _ in colours]
+        self._reference_point_of += [reference_point for _, reference_point in colours]
+        self._colours = range(self._first, len(self._views))
+        self._for_curve = tuple(WorkItem(LIMIT, key) for key in self._colours)
         self._keys = {
             reference_point: [
-                key for key, other in enumerate(self._reference_point_of) if other == reference_point
+                key
+                for key, other in enumerate(self._reference_point_of[: self._first])
+                if other == reference_point
             ]
             for reference_point in views
         }
@@ -51,13 +61,11 @@ class IterationLimits:
             reference_point: Schedule.of([view.delta for view in own], list(range(1, len(own) + 1)))
             for reference_point, own in views.items()
         }
-        chosen = chosen_views(len(self._items)) if self._is_even else []
-        self._for_curve = tuple(self._items[key] for key in chosen)
         self._curve: Curve = ()
         self._learned: dict[int, IterationLimit] = {}
 
     def needs(self, delta: str, reference_point: int = 0) -> tuple[WorkItem, ...]:
-        """The key views that decide the limit and the colours of ``delta``."""
+        """The views that decide the limit and the colours of ``delta``."""
         if self._given is not None:
             return self._for_curve
         deciding = tuple(self._items[key] for key in self._deciding(delta, reference_point))
@@ -68,27 +76,34 @@ class IterationLimits:
         return self._keys[reference_point][: self._orders[reference_point].limit(delta)]
 
     def curve_needs(self) -> tuple[WorkItem, ...]:
-        """The key views from which the curve is learned; none where the mapping has none."""
+        """The views from which the curve is learned; none where the mapping has none."""
         return self._for_curve
 
     def curve(self) -> Curve:
         """The curve of the mapping "even", else (); all that ``curve_needs`` names must have been learned."""
-        if self._is_even and not self._curve:
-            views = [self._learned[item.index].counts for item in self._for_curve]
-            self._curve = even_curve(with_guesses(views, self._reference_point_of))
+        if self._for_curve and not self._curve:
+            counts = [self._learned[item.index].counts for item in self._for_curve]
+            views = [(self._views[key], self._reference_point_of[key]) for key in self._colours]
+            self._curve = curve_of(views, counts)
         return self._curve
 
     def reference_point(self, key: int) -> int:
-        """The reference point about which a key view lies."""
+        """The reference point about which a view lies."""
         return self._reference_point_of[key]
 
     def is_deep(self, key: int) -> bool:
-        """Whether a key view needs the reference orbit."""
-        return arithmetic(small(self._views[key]).grid()).engine == PERTURBED
+        """Whether a view needs the reference orbit."""
+        return arithmetic(self._grid(key)).engine == PERTURBED
+
+    def _grid(self, key: int) -> Grid:
+        view = self._views[key]
+        return (small(view) if key < self._first else view).grid()
 
     def unit(self, key: int) -> LimitUnit:
-        """The unit of work that finds the limit of a key view."""
-        return LimitUnit(self._views[key], self._given)
+        """The unit of work that finds the limit of a key view, or how the counts of a view of the curve are spread."""
+        if key < self._first:
+            return LimitUnit(self._views[key])
+        return LimitUnit(self._views[key], self._given, counts_alone=True)
 
     def reference(self, bits: int, deepest: View, reference_point: int = 0) -> ReferenceUnit:
         """The unit of work that makes the orbit of a reference point, for all deep views about it.
@@ -99,8 +114,9 @@ class IterationLimits:
             bits: bits after the binary point that frames or strips need.
             deepest: the deepest view about this reference point.
         """
-        if keys := self._keys.get(reference_point):  # also for key views, which are smaller
-            bits = max(bits, precision(small(self._views[keys[-1]]).grid()).bits)
+        colours = [key for key in self._colours if self._reference_point_of[key] == reference_point]
+        for keys in (self._keys.get(reference_point, []), colours):  # also for these, which are smaller
+            bits = max([bits, *(precision(self._grid(key)).bits for key in keys[-1:])])
         if self._given is not None:
             return ReferenceUnit(deepest.re, deepest.im, bits, self._given, deepest.delta)
         # However many iterations will be asked for.
@@ -113,7 +129,9 @@ class IterationLimits:
     def given_up(self) -> list[tuple[str, IterationLimit]]:
         """The key views learned so far that were given up: their deltas and limits, the shallowest first."""
         found = [
-            (self._views[key].delta, limit) for key, limit in self._learned.items() if not limit.resolved
+            (self._views[key].delta, limit)
+            for key, limit in self._learned.items()
+            if key < self._first and not limit.resolved
         ]
         return sorted(found, key=lambda view: Decimal(view[0]), reverse=True)
 
@@ -148,3 +166,18 @@ def _keys(payload: Payload) -> dict[int, list[View]]:
     for views in found.values():
         views.sort(key=lambda view: Decimal(view.delta), reverse=True)
     return found
+
+
+def _curve_views(payload: Payload) -> list[tuple[View, int]]:
+    """The views from which the curve is learned, and the reference point of each.
+
+    They follow from the places to which the camera goes and how deep, and from nothing else.
+    """
+    camera = payload.camera
+    if isinstance(camera, Zoom):
+        deepest = min(payload.start_delta, payload.end_delta, key=Decimal)
+        return colour_views([(camera.re, camera.im, deepest)])
+    points = camera.reference_points
+    deep = [camera.deepest(point) for point in points]
+    found = colour_views([(view.re, view.im, view.delta) for view in deep])
+    return [(view, points[number]) for view, number in found]

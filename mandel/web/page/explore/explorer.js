@@ -23,8 +23,8 @@ const reduced = matchMedia("(prefers-reduced-motion: reduce)");
 export class Explorer {
   #element = null; // where the picture is shown
   #canvas = null;
-  #curve = null; // {key: of what it was learned, knots} of the mapping "even"
-  #curving = null; // what stops the request for the next one
+  #curve = null; // {view, maxiter, knots} of the mapping "even": for a film to that view
+  #curving = null; // {view, maxiter, abort}: the next one is asked for
   #frame = 0; // the next one, if it is asked for
   #asking = 0; // timers
   #stillness = 0;
@@ -187,8 +187,7 @@ export class Explorer {
     const before = this.#pushed;
     const fragment = this.fragment;
     if (fragment === before.fragment) return;
-    const { x, y } = before.view.toScreen(view.re, view.im, view.bits, this.shorter);
-    const far = Math.abs(view.log2Extent - before.view.log2Extent) > 1 || Math.hypot(x, y) > this.shorter / 2;
+    const far = !isNear(view, before.view, this.shorter);
     if (far) history.pushState(null, "", fragment);
     else history.replaceState(null, "", fragment);
     if (far) this.#pushed = { view, fragment };
@@ -229,22 +228,28 @@ export class Explorer {
     this.layer.setLook(this.shader(look), now);
   }
 
-  /** Learns the curve of the mapping "even" from what is known of the view and of those around it. */
-  async #learnCurve() {
-    const views = this.limits.countsAround(this.view.value, this.viewport);
-    const key = JSON.stringify(views);
-    if (this.look.value.mapping !== "even" || !views.length || key === this.#curve?.key || key === this.#curving?.key) return;
+  /** Learns the curve of the mapping "even" for a film to the view. While it moves, one after the other. */
+  async #learnCurve({ anchor, extent }) {
+    const view = this.view.value;
+    const { mapping, maxiter } = this.look.value;
+    const serves = (one) => one?.view.same(view) && one.maxiter === maxiter;
+    if (mapping !== "even" || serves(this.#curve) || serves(this.#curving)) return;
+    if (this.#curving && isNear(view, this.#curving.view, this.shorter)) return; // then it is asked for again
     this.#curving?.abort.abort();
     const abort = new AbortController();
-    this.#curving = { key, abort };
+    this.#curving = { view, maxiter, abort };
     try {
-      const knots = await curveOf(views, abort.signal);
-      await pause(this.layer.fadesFor); // one change of the colours after the other
+      const knots = await curveOf([{ anchor, extent }], maxiter, abort.signal);
+      const changed = JSON.stringify(knots) !== JSON.stringify(this.#curve?.knots);
+      if (changed) await pause(this.layer.fadesFor); // one change of the colours after the other
       if (abort.signal.aborted) return;
-      this.#curve = { key, knots };
+      this.#curve = { view, maxiter, knots };
       this.#curving = null;
-      this.#applyLook(performance.now());
-      this.invalidate();
+      if (changed) {
+        this.#applyLook(performance.now());
+        this.invalidate();
+      }
+      this.#ask(); // the view may have moved on
     } catch (error) {
       if (abort.signal.aborted) return;
       this.status.merge({ trouble: error });
@@ -261,15 +266,12 @@ export class Explorer {
   #ask() {
     if (!this.#canvas) return;
     const view = this.view.value;
-    const { maxiter, mapping } = this.look.value;
+    const { maxiter } = this.look.value;
     const frame = this.layer.frame(view, this.viewport);
     let limit = maxiter;
     const given = maxiter !== "auto" && maxiter > this.limits.current;
-    if (!given || mapping === "even") {
-      const found = this.limits.limitFor(view, frame, this.viewport); // and what a curve is learned from
-      if (!given) limit = found;
-      this.#learnCurve();
-    }
+    if (!given) limit = this.limits.limitFor(view, frame, this.viewport);
+    this.#learnCurve(frame);
     if (this.status.value.waiting !== (limit === null)) this.status.merge({ waiting: limit === null });
     if (limit !== null) this.layer.want(view, this.viewport, limit);
     this.#tellProgress();
@@ -354,6 +356,12 @@ export class Explorer {
     context.drawImage(this.#canvas, (w - width * scale) / 2, (h - height * scale) / 2, width * scale, height * scale, 0, 0, width, height);
     return small.toDataURL("image/webp", 0.8);
   }
+}
+
+/** Whether two views show about the same. `shorter`: pixels of their shorter side. */
+function isNear(one, other, shorter) {
+  const { x, y } = other.toScreen(one.re, one.im, one.bits, shorter);
+  return Math.abs(one.log2Extent - other.log2Extent) <= 1 && Math.hypot(x, y) <= shorter / 2;
 }
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));

@@ -7,7 +7,6 @@ const SHALLOW = -8; // log2 of their extent
 const BAND = 2; // octaves that share a limit
 const ASK_MS = 200;
 const FAILED_MS = 3000;
-const MOST_VIEWS = 32; // of a curve
 
 /** Rounds up to 1, 1.5, 2, 3, 4, 6, 8 ... so that neighbouring views ask for the same tiles. */
 function rounded(limit) {
@@ -19,7 +18,7 @@ const bandOf = (view) => Math.floor(-view.log2Extent / BAND);
 
 export class LimitFinder {
   #found;
-  #known = new Map(); // band -> {limit, view, counts}
+  #known = new Map(); // band -> {limit, view}
   #asked = null;
   #abort = null;
   #timer = 0;
@@ -28,13 +27,6 @@ export class LimitFinder {
   /** `found({limit, error})` is called when a limit is known that was not. */
   constructor(found) {
     this.#found = found;
-  }
-
-  /** How the counts of a view are distributed, and of those around it that were seen: what a curve is learned from. */
-  countsAround(view, viewport) {
-    const band = bandOf(view);
-    const seen = [...this.#known].filter(([other, known]) => other <= band && near(known.view, view, viewport, other === band ? 4 : 1));
-    return seen.sort(([a], [b]) => b - a).slice(0, MOST_VIEWS).map(([, { counts }]) => counts);
   }
 
   /** Whether an answer is to come. */
@@ -70,13 +62,13 @@ export class LimitFinder {
     const abort = new AbortController();
     this.#abort = abort;
     try {
-      const { maxiter, counts } = await limitOf(frame.anchor, frame.extent, abort.signal);
+      const { maxiter } = await limitOf(frame.anchor, frame.extent, abort.signal);
       if (abort.signal.aborted) return;
       const before = this.#known.get(band)?.limit;
       let limit = rounded(maxiter);
       // A little less than before is no reason to draw the same place otherwise.
       if (before > limit && before <= 4 * limit) limit = before;
-      this.#known.set(band, { limit, view, counts });
+      this.#known.set(band, { limit, view });
       this.#asked = null;
       this.#found({ limit, error: null });
     } catch (error) {

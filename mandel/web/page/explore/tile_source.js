@@ -34,14 +34,25 @@ async function withName(anchor, signal, act) {
   }
 }
 
-/** The iteration limit that a view needs: {maxiter, resolved, reason, counts: how its counts are distributed}. */
+/** The iteration limit that a view needs: {maxiter, resolved, reason}. */
 export function limitOf(anchor, { dlevel, x, y }, signal) {
   return withName(anchor, signal, (name) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
 }
 
-/** The knots of the mapping "even" for views, each as `limitOf` tells its counts. */
-export async function curveOf(views, signal) {
-  return (await post("/api/curve", { views }, signal)).knots;
+/** The knots of the mapping "even" for a film to views, [{anchor, extent}, ...], the same however one came there. */
+export async function curveOf(views, maxiter, signal) {
+  const named = ({ anchor, extent: { dlevel, x, y } }) => anchorName(anchor, signal).then((name) => ({ anchor: name, dlevel, x, y }));
+  const ask = async () => {
+    const asked = { views: await Promise.all(views.map(named)), ...(maxiter === "auto" ? {} : { maxiter }) };
+    return (await post("/api/curve", asked, signal)).knots;
+  };
+  try {
+    return await ask();
+  } catch (error) {
+    if (error.code !== "NO_ANCHOR") throw error;
+    for (const { anchor } of views) names.delete(anchor);
+    return ask();
+  }
 }
 
 /** A tile's body: {size, maxiter, counts (float32, size x size), shading: {distance (halves), slope} or null}; null if it is no tile. */

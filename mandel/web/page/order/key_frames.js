@@ -24,7 +24,7 @@ export function KeyFrames({ explorer, film }) {
   const key = JSON.stringify([places, size, shaded, even]);
   const shader = explorer.shader(look, curve ?? undefined);
   const state = useRef({ layers: [] });
-  Object.assign(state.current, { shader, shaded, even, chosen, setCurve });
+  Object.assign(state.current, { shader, shaded, even, chosen, setCurve, maxiter: look.maxiter ?? "auto", isPath: Boolean(film.path) });
 
   const draw = (i) => {
     const layer = state.current.layers[i];
@@ -97,6 +97,7 @@ async function load(places, size, state, draw, signal) {
     layer.tiles.shaded = state.shaded;
     const frame = layer.tiles.frame(view, viewport);
     layer.limit = () => (layer.asked ??= limitOf(frame.anchor, frame.extent, signal));
+    layer.frame = frame;
     state.layers[i] = layer;
   }
   if (state.even) await learnCurve(state, signal);
@@ -115,11 +116,11 @@ async function load(places, size, state, draw, signal) {
   }
 }
 
-/** The curve of a film through these frames: what the film itself learns from frames that lie closer. */
+/** The curve of the film: of a zoom that to its deepest view, of a path that to its stops. */
 async function learnCurve(state, signal) {
+  const layers = state.isPath ? state.layers : [state.layers.reduce((one, other) => (other.view.log2Extent < one.view.log2Extent ? other : one))];
   try {
-    const found = await Promise.all(state.layers.map((layer) => layer.limit()));
-    state.setCurve(await curveOf(found.map(({ counts }) => counts), signal));
+    state.setCurve(await curveOf(layers.map(({ frame }) => frame), state.maxiter, signal));
   } catch {
     // They have the explorer's curve then, until the form changes.
   }
