@@ -74,6 +74,36 @@ ZOOMS: dict[str, dict[str, Any]] = {
         "sampling": "shared",
         "codec": "hevc",
     },
+    # What their frames show lies in a part of them; the model was not made with these either.
+    "exact, calm, 1080p": {
+        "point": "-0.1010963329893646,0.9562865387321446",
+        "end_delta": "0.5",
+        "num_frames": 80,
+        "fps": 60,
+        "frame_width": 1920,
+        "frame_height": 1080,
+    },
+    "exact, hevc best, 1080p": {
+        "point": "-1.76877880004456962773548039034644982,-0.00173890993898926807174889460619279",
+        "start_delta": "0.1",
+        "end_delta": "0.04",
+        "num_frames": 30,
+        "codec": "hevc",
+        "quality": "best",
+        "fps": 30,
+        "frame_width": 1920,
+        "frame_height": 1080,
+    },
+    "exact, deep, av1, 360p": {
+        "point": _DEEP,
+        "start_delta": "1e-8",
+        "end_delta": "1e-11",
+        "num_frames": 100,
+        "codec": "av1",
+        "fps": 30,
+        "frame_width": 640,
+        "frame_height": 360,
+    },
 }
 _SIZE = {"frame_width": 432, "frame_height": 240}
 _TENTH = 0.1

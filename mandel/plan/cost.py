@@ -30,13 +30,15 @@ class KeyCost:
         depth: where it lies: -log2 of its delta; on a path, how far along it, in octaves too.
         seconds: of one sample.
         fixed: seconds that making its table of skipped steps takes.
-        pixel_bytes: of a pixel, encoded; None if that was not measured.
+        key_bytes, next_bytes: of a pixel, encoded: of a key picture, and of one that follows another; None if that was
+            not measured.
     """
 
     depth: float
     seconds: float
     fixed: float = 0.0
-    pixel_bytes: float | None = None
+    key_bytes: float | None = None
+    next_bytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,17 @@ class Costs:
         apart = np.abs(np.gradient(depths)) if len(depths) > 1 else np.ones(len(depths))
         return np.asarray(samples * each + fixed * np.minimum(2 * apart, 1))
 
-    def pixel_bytes(self, depths: np.ndarray) -> np.ndarray | None:
-        """Encoded bytes of a pixel at ``depths``; None if none was measured."""
-        known = [(view.depth, view.pixel_bytes) for view in self.views if view.pixel_bytes is not None]
+    def pixel_bytes(self, depths: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Encoded bytes of a pixel at ``depths``, of key pictures and of others; None if none was measured."""
+        known = [
+            (view.depth, view.key_bytes, view.next_bytes)
+            for view in self.views
+            if view.key_bytes is not None and view.next_bytes is not None
+        ]
         if not known:
             return None
-        return np.asarray(np.interp(depths, [depth for depth, _ in known], [size for _, size in known]))
+        places, key, following = zip(*known, strict=True)
+        return np.interp(depths, places, key), np.interp(depths, places, following)
 
 
 # Until something is measured.

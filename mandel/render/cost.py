@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ import numpy as np
 from mandel.colour.style import ColourStyle
 from mandel.plan.arithmetic import PERTURBED, arithmetic
 from mandel.plan.grid import Grid
+from mandel.plan.picture import YUV420
 from mandel.plan.view import View
 from mandel.render.frame import FrameRenderer
 from mandel.render.painter import outputs
@@ -20,9 +22,9 @@ _PIECES = 8
 _FIRST_ROWS, _GROWTH = 4, 4  # rows at first: CPUs iterate up to four in lockstep
 # Beside so many seconds of the first pieces what their launches take does not matter.
 _DEAR_SECONDS = 0.02
-# Of a crop that is encoded: its longest and shortest side in pixels, and the seconds that it may take. An x265 was seen
-# to crash over frames that are smaller than one of its blocks of 64.
-_CROP, _LEAST_CROP, _CROP_SECONDS = 192, 64, 0.3
+# What is encoded of a frame are square tiles from all over it, put together: the most of them along a side, their sides
+# in pixels, the better first, and the seconds that they may take.
+_TILES, _TILE_SIDES, _TILES_SECONDS = 8, (48, 32), 0.2
 
 
 def sample_seconds(
@@ -87,30 +89,59 @@ def _pieces(grid: Grid, rows: int) -> list[Grid]:
     return found
 
 
-def crop(
-    renderer: FrameRenderer,
-    view: View,
-    n: int,
-    maxiter: int,
-    bailout: float,
-    style: ColourStyle,
-    layout: str,
-    side: int,
-) -> np.ndarray:
-    """The picture of ``side`` x ``side`` pixels half-way between a view's centre and its upper right corner."""
-    grid = view.grid(n)
-    left = min(max(3 * view.width // 4 - side // 2, 0), view.width - side)
-    top = min(max(view.height // 4 - side // 2, 0), view.height - side)
-    part = replace(grid.band(top * n, side * n), x0=grid.x0 + left * n, cols=side * n)
-    return renderer.part(grid, part, maxiter, bailout, style, n, layout)
-
-
-def crop_side(view: View, n: int, seconds: float, count: int) -> int:
-    """The side of crops of which ``count`` take little time; 0 if they would be too small to tell anything.
+def tiling(view: View, n: int, seconds: float, frames: int) -> tuple[int, int]:
+    """How many tiles along a side, and the side of each, take little time; (0, 0) if they would be too few.
 
     Args:
         seconds: of a sample.
+        frames: of which there are tiles.
     """
-    affordable = (_CROP_SECONDS / max(seconds * n * n * count, 1e-12)) ** 0.5
-    side = int(min(_CROP, view.width, view.height, affordable)) // 16 * 16
-    return side if side >= _LEAST_CROP else 0
+    affordable = (_TILES_SECONDS / max(seconds * n * n * frames, 1e-12)) ** 0.5
+    for side in _TILE_SIDES:
+        across = int(min(_TILES, min(view.width, view.height, affordable) // side))
+        if across == _TILES or (side == _TILE_SIDES[-1] and across >= 2):
+            return across, side
+    return 0, 0
+
+
+def tiles(
+    draw: Callable[[Grid, Grid], np.ndarray],
+    view: View,
+    n: int,
+    layout: str,
+    across: int,
+    side: int,
+    widened: float = 1.0,
+) -> np.ndarray:
+    """``across`` x ``across`` pieces of a view, evenly spread over it, put together to one picture.
+
+    Args:
+        draw: makes the picture, in ``layout``, of a part of a grid, from the whole and the part.
+        n: n x n samples for each pixel.
+        side: pixels along each piece.
+        widened: by this factor another view was narrower, whose pieces these show: what moves stays within them.
+    """
+    grid = view.grid(n)
+    spots = (np.arange(across) + 0.5) / across - 0.5
+    lefts, tops = (
+        np.clip((size * (0.5 + spots / widened) - side / 2) / 2, 0, (size - side) // 2).round().astype(int)
+        * 2
+        for size in (view.width, view.height)
+    )
+    rows = []
+    for top in tops.tolist():
+        band = grid.band(top * n, side * n)
+        parts = (replace(band, x0=grid.x0 + left * n, cols=side * n) for left in lefts.tolist())
+        rows.append([draw(grid, part) for part in parts])
+    if layout != YUV420:
+        return _joined(rows)
+    luma = _joined([[piece[:side] for piece in row] for row in rows])
+    chroma = [
+        _joined([[piece[side:].reshape(2, side // 2, side // 2)[plane] for piece in row] for row in rows])
+        for plane in range(2)
+    ]
+    return np.concatenate([luma, *(plane.reshape(-1, luma.shape[1]) for plane in chroma)])
+
+
+def _joined(rows: list[list[np.ndarray]]) -> np.ndarray:
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])

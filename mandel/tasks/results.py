@@ -61,7 +61,7 @@ def check_result(function: str, result: Any) -> None:
         and all(
             isinstance(value, (int, float)) and 0 <= value < math.inf
             for view in result.views
-            for value in (view.seconds, view.fixed, view.pixel_bytes or 0.0)
+            for value in (view.seconds, view.fixed, view.key_bytes or 0.0, view.next_bytes or 0.0)
         )
     ):
         raise bad_result(f"{str(result)[:100]} as {function}")

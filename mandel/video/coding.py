@@ -235,6 +235,8 @@ _CODECS = {
     PNG: _Codec((MOV, MKV), (8, 10), {}, 0, (LOSSLESS,), 2, None, _png),
 }
 CODECS = tuple(_CODECS)
+# Those that encode each picture on its own.
+INTRA = frozenset({PRORES, FFV1, PNG})
 # CPU seconds that encoding takes for a pixel: docs/video.md's table, between dense and calm places.
 SECONDS = {
     (codec, quality): seconds * 1e-9

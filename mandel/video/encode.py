@@ -16,7 +16,7 @@ from mandel.plan.picture import YUV420, shape
 from mandel.video import ffmpeg
 from mandel.video.coding import DEFAULT, RAW_FORMATS, Coding
 from mandel.video.h264 import count_frames
-from mandel.video.probe import count_packets
+from mandel.video.probe import packet_bytes
 
 
 def rate(fps: str) -> Fraction:
@@ -91,7 +91,7 @@ class SegmentEncoder:
         """Ends the segment, checks its number of frames, and returns its bytes."""
         self._ffmpeg.finish()
         segment = bytes(self._out)
-        found = count_frames(segment) if self._coding.is_stream else count_packets(segment)
+        found = count_frames(segment) if self._coding.is_stream else len(packet_bytes(segment))
         if found != self.frames:
             raise RenderError(
                 "BAD_SEGMENT", f"ffmpeg was given {self.frames} frames and encoded {found}; encode it again."

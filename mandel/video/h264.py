@@ -28,6 +28,11 @@ def count_frames(segment: bytes) -> int:
     return segment.count(_DELIMITER)
 
 
+def picture_bytes(segment: bytes) -> list[int]:
+    """The size of each picture of a segment, in bytes."""
+    return [len(_DELIMITER) + len(rest) for rest in segment.split(_DELIMITER)[1:]]
+
+
 def first_picture(segment: bytes) -> bytes:
     """The bytes of a segment before its second picture."""
     end = segment.find(_DELIMITER, 1)

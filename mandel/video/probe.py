@@ -28,6 +28,7 @@ def packet_times(path: Path) -> list[Fraction]:
     return [int(row[2]) * base for row in _packets(text)]
 
 
-def count_packets(data: bytes) -> int:
-    """The number of packets of the first video stream in the bytes of a Matroska file. Raises as ``packet_times``."""
-    return len(_packets(ffmpeg.run(["-f", "matroska", "-i", "pipe:0", *_COPY], data).decode()))
+def packet_bytes(data: bytes) -> list[int]:
+    """Bytes of all packets of the first video stream in the bytes of a Matroska file. Raises as ``packet_times``."""
+    told = ffmpeg.run(["-f", "matroska", "-i", "pipe:0", *_COPY], data).decode()
+    return [int(row[4]) for row in _packets(told)]

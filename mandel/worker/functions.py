@@ -25,9 +25,9 @@ from mandel.device import machine
 from mandel.device.context import device_context
 from mandel.errors import MandelError, RenderError
 from mandel.plan.cost import Costs, KeyCost
+from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import IterationLimit
 from mandel.plan.reference import Reference, reference_orbit
-from mandel.plan.segment_plan import LONGEST
 from mandel.plan.view import SCALE, View
 from mandel.render import cost
 from mandel.render.frame import FrameRenderer
@@ -50,6 +50,8 @@ from mandel.tasks.units import (
     StripUnit,
 )
 from mandel.video import encode
+from mandel.video.h264 import picture_bytes
+from mandel.video.probe import packet_bytes
 from mandel.worker import injected_faults
 from mandel.worker.interrupt import held_back
 
@@ -200,30 +202,34 @@ def measure_costs(unit: CostsUnit, slot: Slot, *inputs: Reference) -> tuple[Cost
             own.frames, view, unit.supersampling, maxiter, unit.bailout, unit.style, unit.enough
         )
         size = _pixel_bytes(own.frames, unit, view, maxiter, seconds) if unit.coding is not None else None
-        found.append(KeyCost(place, seconds, fixed, size))
+        found.append(KeyCost(place, seconds, fixed, *(size or ())))
     return Costs(tuple(found)), own.facts
 
 
-_CROPPED = 3  # consecutive frames
+_TILED = 3  # consecutive frames
 
 
 def _pixel_bytes(
     renderer: FrameRenderer, unit: CostsUnit, view: View, maxiter: int, seconds: float
-) -> float | None:
-    """Bytes of a pixel in a segment of the usual length, from crops of frames; None if they are too dear."""
-    n, coding = unit.supersampling, unit.coding
-    if coding is None or not (side := cost.crop_side(view, n, seconds, _CROPPED)):
+) -> tuple[float, float] | None:
+    """Encoded bytes of a pixel of a key picture and of one that follows; None if frames' tiles are too dear."""
+    n, coding = unit.crop_supersampling, unit.coding
+    across, side = cost.tiling(view, n, seconds, _TILED)
+    if coding is None or not across:
         return None
-    crops = []
-    for number in range(_CROPPED):  # wider and wider: the view's orbit and limit may not serve deeper ones
-        delta = SCALE.multiply(Decimal(view.delta), Decimal(unit.step**number))
-        shown = replace(view, delta=str(delta))
-        crops.append(cost.crop(renderer, shown, n, maxiter, unit.bailout, unit.style, coding.layout, side))
-    first, all_of_them = (
-        len(encode.encode_segment(some, side, side, unit.fps, coding)) for some in (crops[:1], crops)
-    )
-    following = max(all_of_them - first, 0) / (_CROPPED - 1)
-    return (first + (LONGEST - 1) * following) / LONGEST / side**2
+
+    def draw(whole: Grid, part: Grid) -> np.ndarray:
+        return renderer.part(whole, part, maxiter, unit.bailout, unit.style, n, coding.layout)
+
+    frames = []
+    for number in range(_TILED):  # wider and wider: the view's orbit and limit may not serve deeper ones
+        widened = unit.step**number
+        shown = replace(view, delta=str(SCALE.multiply(Decimal(view.delta), Decimal(widened))))
+        frames.append(cost.tiles(draw, shown, n, coding.layout, across, side, widened))
+    whole = across * side
+    segment = encode.encode_segment(frames[:: -1 if unit.inwards else 1], whole, whole, unit.fps, coding)
+    sizes = picture_bytes(segment) if coding.is_stream else packet_bytes(segment)
+    return sizes[0] / whole**2, sum(sizes[1:]) / (_TILED - 1) / whole**2
 
 
 def encode_segment(unit: SegmentUnit, slot: Slot, *frames: np.ndarray) -> tuple[np.ndarray, Facts]:

@@ -37,9 +37,12 @@ def left(made, frames=range(40), strips=(), of=40):
 
 
 def test_costs_between_views_are_interpolated_by_their_logarithm():
-    costs = Costs((KeyCost(0.0, 1e-8, 0.0, 1.0), KeyCost(10.0, 1e-4, 2.0), KeyCost(20.0, 1e-4, 2.0, 3.0)))
+    costs = Costs(
+        (KeyCost(0.0, 1e-8, 0.0, 1.0, 0.5), KeyCost(10.0, 1e-4, 2.0), KeyCost(20.0, 1e-4, 2.0, 3.0, 1.5))
+    )
     assert costs.seconds(np.array([5.0, 30.0]), np.array([1e6, 10.0])) == pytest.approx([2.0, 2.001])
-    assert costs.pixel_bytes(np.array([-1.0, 10.0, 20.0])) == pytest.approx([1.0, 2.0, 3.0])
+    key, following = costs.pixel_bytes(np.array([-1.0, 10.0, 20.0]))
+    assert key == pytest.approx([1.0, 2.0, 3.0]) and following == pytest.approx([0.5, 1.0, 1.5])
     assert Costs((KeyCost(0.0, 1.0),)).pixel_bytes(np.array([1.0])) is None
 
 
@@ -158,13 +161,40 @@ def test_an_estimate_makes_what_it_needs_and_no_frame():
             run.learn(item, IterationLimit(1000, True))
         if item.kind == COSTS:
             assert task.argument.coding == run.payload.coding
-            run.learn(item, Costs((KeyCost(0.0, 1e-6, 0.0, 0.5),)))
+            run.learn(item, Costs((KeyCost(0.0, 1e-6, 0.0, 0.5, 0.5),)))
         run.ended(item, None)
     assert {item.kind for item in made} == {LIMIT, REFERENCE, COSTS} and made[-1].kind == COSTS
     told = run.estimate({"cpu": 2})
     low, high = told["bytes"]
     assert low < 0.5 * 40 * 64 * 36 < high and told["seconds"][0] <= told["seconds"][1]
     assert told["slots"] == {"cpu": 2}
+
+
+def told_bytes(**given):
+    made, _ = forecast(**given)
+    made.costs = Costs((KeyCost(0.0, 1e-9, 0.0, 0.5, 0.2),))
+    low, high = made.film_bytes()
+    return (low + high) / 2 / (64 * 36)
+
+
+def test_a_film_takes_key_pictures_and_what_moves():
+    segments = len(cut(40))
+    of_all = told_bytes() / (segments * 0.5 + (40 - segments) * 0.2)
+    assert 0.8 < of_all < 1.3
+    still = set(range(1, 10)) - {
+        segment.first for segment in cut(40)
+    }  # half a second shows the first picture
+    held = told_bytes(hold_start="0.5", fps="20")
+    assert held == pytest.approx(of_all * (segments * 0.5 + (40 - segments - len(still)) * 0.2), rel=0.03)
+    own = {"codec": "prores", "fps": "20"}
+    assert told_bytes(**own, hold_start="0.5") == pytest.approx(told_bytes(**own))
+
+
+def test_a_ceiling_of_the_rate_is_kept():
+    free, seconds = told_bytes(), 40 / 20
+    low = told_bytes(max_bitrate="0.001", fps="20")
+    assert low < 0.1 * free
+    assert low * 64 * 36 < 1.3 * 0.001e6 / 8 * (seconds + len(cut(40)))
 
 
 class Endless:

@@ -6,7 +6,7 @@ import pytest
 from mandel.colour.style import ColourStyle
 from mandel.payload.payload import parse
 from mandel.plan.cost import Costs
-from mandel.plan.picture import RGB, shape
+from mandel.plan.picture import RGB, YUV420, shape
 from mandel.plan.view import View
 from mandel.render import cost
 from mandel.render.frame import FrameRenderer
@@ -74,26 +74,60 @@ def test_a_table_that_was_kept_is_counted_as_if_it_were_made(renderer):
 
 @pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize("view", [SHALLOW, DEEP])
-def test_a_crop_shows_what_the_frame_shows_there(renderer, view, n):
+def test_tiles_show_what_the_frame_shows_all_over_it(renderer, view, n):
     style = ColourStyle()
-    whole = renderer.picture(view, 2000, 1024.0, style, n, RGB)
-    part = cost.crop(renderer, view, n, 2000, 1024.0, style, RGB, 64)
-    difference = part.astype(int) - whole[13:77, 208:272]  # dithering follows the picture's own columns
-    assert np.abs(difference).max() <= 1 and part.std() > 5
+    whole = renderer.picture(view, 2000, 1024.0, style, n, RGB).astype(int)
+
+    def draw(grid, part):
+        return renderer.part(grid, part, 2000, 1024.0, style, n, RGB)
+
+    part = cost.tiles(draw, view, n, RGB, 2, 32)
+    for row, top in enumerate((28, 120)):  # about a quarter and three quarters
+        for col, left in enumerate((64, 224)):
+            tile = part[row * 32 : (row + 1) * 32, col * 32 : (col + 1) * 32]
+            difference = tile - whole[top : top + 32, left : left + 32]
+            assert np.abs(difference).max() <= 1  # dithering follows the picture's own columns
+    assert part.std() > 5
 
 
-def test_crops_are_small_where_samples_are_dear():
-    assert cost.crop_side(SHALLOW, 1, 1e-9, 3) == 176  # the frame is no higher
-    assert cost.crop_side(SHALLOW, 2, 3e-6, 3) == 80
-    assert cost.crop_side(SHALLOW, 1, 1e-3, 3) == 0
+@pytest.mark.parametrize("size", [(64, 64), (103, 65), (320, 180)])
+@pytest.mark.parametrize("widened", [1.0, 1.03, 2.0])
+def test_tiles_of_planes_lie_within_the_frame(size, widened):
+    seen = []
+
+    def draw(whole, part):
+        left, top = part.x0 - whole.x0, whole.y0 - part.y0
+        assert 0 <= left <= whole.cols - 32 and 0 <= top <= whole.rows - 32 and left % 2 == top % 2 == 0
+        seen.append((left, top))
+        planes = np.full(shape(32, 32, YUV420), len(seen), np.uint8)
+        planes[32:] += 100
+        return planes
+
+    planes = cost.tiles(draw, View("0", "0", "1", *size), 1, YUV420, 2, 32, widened)
+    assert planes.shape == shape(64, 64, YUV420) and len(set(seen)) == 4
+    luma, chroma = planes[:64], planes[64:].reshape(2, 32, 32)
+    assert [luma[0, 0], luma[0, 63], luma[63, 0], luma[63, 63]] == [1, 2, 3, 4]
+    assert [[plane[0, 0], plane[0, 31], plane[31, 0], plane[31, 31]] for plane in chroma] == [
+        [101, 102, 103, 104]
+    ] * 2
+
+
+def test_tiles_are_few_and_small_where_samples_are_dear():
+    large = View("0", "0", "1", 1920, 1080)
+    assert cost.tiling(large, 1, 1e-9, 3) == (8, 48)
+    assert cost.tiling(large, 1, 1e-6, 3) == (8, 32)
+    assert cost.tiling(large, 2, 3e-6, 3) == (2, 32)
+    assert cost.tiling(large, 1, 1e-3, 3) == (0, 0)
+    assert cost.tiling(SHALLOW, 1, 1e-9, 3) == (5, 32)  # the frame is no higher
+    assert cost.tiling(View("0", "0", "1", 62, 64), 1, 1e-9, 3) == (0, 0)
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != PNG])
-def test_the_smallest_crops_can_be_encoded(codec):
+def test_the_smallest_tiles_can_be_encoded(codec):
     coding = parse(
         {"codec": codec, "point": "0,0", "num_frames": 2, "frame_width": 64, "frame_height": 64}
     ).coding
-    side = cost._LEAST_CROP
+    side = 64
     random = np.random.default_rng(1)
     crops = [random.integers(16, 235, shape(side, side, coding.layout), np.uint8) for _ in range(3)]
     assert all(len(encode_segment(crops[:count], side, side, "25", coding)) > 100 for count in (1, 3))
@@ -105,9 +139,9 @@ def test_a_worker_measures_each_view_and_encodes_crops_where_that_is_asked_for()
     costs, facts = functions.measure_costs(unit, Slot("cpu", 1))
     assert isinstance(costs, Costs) and facts["device"]
     assert [view.depth for view in costs.views] == [9.0, 16.0]
-    assert all(view.seconds > 0 and view.pixel_bytes is None for view in costs.views)
+    assert all(view.seconds > 0 and view.key_bytes is None for view in costs.views)
     unit = CostsUnit(
-        views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1, "30", DEFAULT, 1.03
+        views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1, "30", DEFAULT, step=1.03
     )
     costs, _ = functions.measure_costs(unit, Slot("cpu", 1))
-    assert all(0.01 < (view.pixel_bytes or 0) < 3 for view in costs.views)
+    assert all(0.01 < (view.next_bytes or 0) < view.key_bytes < 3 for view in costs.views)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
@@ -194,8 +195,21 @@ class Forecast:
 
     def film_bytes(self) -> tuple[float, float] | None:
         """The least and the most bytes of the film; None if that was not measured."""
-        each = None if self._costs is None else self._costs.pixel_bytes(frame_places(self._payload))
-        if each is None:
+        p, places = self._payload, frame_places(self._payload)
+        known = None if self._costs is None else self._costs.pixel_bytes(places)
+        if known is None:
             return None
+        key, following = known
+        # A picture that is held costs next to nothing, unless each picture is encoded on its own.
+        held = np.diff(places, prepend=np.inf) == 0
+        each = np.where(held & (p.coding.codec not in coding.INTRA), 0.0, following)
+        segments = cut(p.num_frames, p.picture_bytes)
+        firsts = [segment.first for segment in segments]
+        each[firsts] = key[firsts]
+        sizes = np.add.reduceat(each, firsts) * self._pixels
+        if (ceiling := float(p.coding.max_bitrate) * 1e6 / 8) > 0:
+            # A segment may fill the decoder's buffer, of a second, besides.
+            seconds = np.array([segment.count for segment in segments]) / float(Fraction(p.fps))
+            sizes = np.minimum(sizes, ceiling * (seconds + 1))
         low, high = _SIZE_SURE
-        return low * float(each.sum()) * self._pixels, high * float(each.sum()) * self._pixels
+        return low * float(sizes.sum()), high * float(sizes.sum())

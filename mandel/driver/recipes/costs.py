@@ -18,8 +18,9 @@ from mandel.plan.view import View
 from mandel.plan.zoom import Zoom
 from mandel.tasks.units import CostsUnit
 
-# Strips show their places as finely as frames of so many samples along a pixel.
-_SHARED_SAMPLES = 2
+# Strips show their places as finely as frames of so many samples along a pixel; frames made from them, which all show
+# the same samples, take as many bytes as frames of so many.
+_SHARED_SAMPLES, _SHARED_LOOK = 2, 3
 # Strips within the deepest frame, down to this part of it, are worth measuring. They are so much finer there.
 _WITHIN, _FINER, _LEAST_SIDE = 8, 2, 16
 
@@ -64,6 +65,7 @@ class CostViews:
 
     def unit(self, first: int) -> CostsUnit:
         """The unit of work that measures them."""
+        p, camera = self._payload, self._camera
         views, reference_points, places = zip(*self._views(first), strict=True)
         orbits = self._orbits(first)
         return CostsUnit(
@@ -78,9 +80,13 @@ class CostViews:
                 for reference_point in reference_points
             ),
             VIDEO_BAILOUT,
-            ColourStyle.of(self._payload, self._limits.curve()),
+            ColourStyle.of(p, self._limits.curve()),
             self._samples,
+            crop_supersampling=_SHARED_LOOK if p.sampling == SHARED else p.supersampling,
             step=2 ** min(self._octaves_a_frame(), 1.0),
+            inwards=not (
+                isinstance(camera, Zoom) and Decimal(camera.end_delta) > Decimal(camera.start_delta)
+            ),
         )
 
     def _octaves_a_frame(self) -> float:
