@@ -22,6 +22,9 @@ _PIECES = 8
 _FIRST_ROWS, _GROWTH = 4, 4  # rows at first: CPUs iterate up to four in lockstep
 # Beside so many seconds of the first pieces what their launches take does not matter.
 _DEAR_SECONDS = 0.02
+# On a GPU the kernels of other processes come in between: the least of so many times tells more, and all that is
+# timed must take so many times as long before it tells anything.
+_GPU_TRIES, _GPU_FACTOR = 3, 10
 # What is encoded of a frame are square tiles from all over it, put together: the most of them along a side, their sides
 # in pixels, the better first, and the seconds that they may take.
 _TILES, _TILE_SIDES, _TILES_SECONDS = 8, (48, 32), 0.2
@@ -45,9 +48,15 @@ def sample_seconds(
         n: n x n samples for each pixel.
     """
     grid, wanted = view.grid(n), outputs(style)
-    clock = time.perf_counter if renderer.context.device.is_gpu else time.process_time
+    clock, tries, dear = time.process_time, 1, _DEAR_SECONDS
+    if renderer.context.device.is_gpu:
+        clock, tries, dear = time.perf_counter, _GPU_TRIES, _GPU_FACTOR * _DEAR_SECONDS
+        enough *= _GPU_FACTOR
 
     def timed(pieces: list[Grid]) -> float:
+        return min(once(pieces) for _ in range(tries))
+
+    def once(pieces: list[Grid]) -> float:
         began = clock()
         for piece in pieces:
             renderer.samples(piece, maxiter, bailout, wanted, whole=grid)
@@ -59,7 +68,7 @@ def sample_seconds(
     # A table that was kept from before counts too: others have none.
     fixed = renderer.table_seconds if arithmetic(grid).engine == PERTURBED else 0.0
     alone, least = timed(few), _samples(few)
-    if few == [grid] or alone >= _DEAR_SECONDS:
+    if few == [grid] or alone >= dear:
         return alone / least, fixed
     rows = _FIRST_ROWS
     while True:

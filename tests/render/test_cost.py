@@ -1,5 +1,7 @@
 """What samples take: where they lie, and that crops show what frames show. No times."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,22 @@ def test_what_launches_take_is_no_part_of_a_sample(renderer, monkeypatch, launch
     dear = launch * 8 > 0.05 * sample * 4 * 640  # what launches take matters
     assert seconds == pytest.approx(sample, rel=1e-6 if dear else 0.05)
     assert clock[0] < 100 * max(sample * 2560, 1e-3) + 30 * launch  # and little is iterated
+
+
+def test_what_others_do_on_a_gpu_is_no_part_of_a_sample(renderer, monkeypatch):
+    """Their kernels come in between now and then, for as long as a launch may take."""
+    clock, launches = [0.0], [0]
+
+    def iterated(piece, *_, **__):
+        launches[0] += 1
+        clock[0] += 1e-4 + 1e-8 * piece.rows * piece.cols + (1.0 if launches[0] % 17 == 0 else 0.0)
+
+    monkeypatch.setattr(renderer.context, "device", SimpleNamespace(is_gpu=True))
+    monkeypatch.setattr(renderer, "samples", iterated)
+    monkeypatch.setattr("mandel.render.cost.time.perf_counter", lambda: clock[0])
+    seconds, _ = cost.sample_seconds(renderer, SHALLOW, 2, 500, 1024.0, ColourStyle(), 1e-3)
+    assert launches[0] > 17
+    assert seconds == pytest.approx(1e-8, rel=0.05)
 
 
 def test_a_table_that_was_kept_is_counted_as_if_it_were_made(renderer):
