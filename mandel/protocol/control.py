@@ -30,6 +30,12 @@ _MOST = 100_000  # of what is listed
 _CODE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 _ID = re.compile(r"[0-9a-f]{64}")
 
+
+def address(client: str) -> str:
+    """Where a client, NAME@ADDRESS or ADDRESS, is."""
+    return client.rpartition("@")[2]
+
+
 # -- what a field may hold -------------------------------------------------
 
 Check = Callable[[object], bool]

@@ -49,6 +49,17 @@ def test_clients_share_evenly_however_many_jobs_they_have():
     assert cluster.turns(80)["b"] == 40
 
 
+def test_addresses_share_evenly_however_many_names_they_make_up():
+    cluster = Cluster()
+    for number in range(40):
+        cluster.add(f"a{number}", f"name {number}@a")
+    cluster.add("b", "b")
+    assert cluster.turns(80)["b"] == 40
+    assert set(cluster.turns(80).values()) == {1, 40}, "at an address each name has as much"
+    assert cluster.fair_share.part(cluster.jobs["b"]) == 0.5
+    assert cluster.fair_share.part(cluster.jobs["a0"]) == 0.5 / 40
+
+
 def test_a_clients_jobs_share_by_priority():
     cluster = Cluster()
     cluster.add("low", "a"), cluster.add("high", "a", priority=1)

@@ -358,3 +358,69 @@ def test_an_estimate_does_not_wait_for_gpus_that_are_held(tmp_path):
         world.step()
         assert world.clock.now < begun + 10
     world.scheduler.close()
+
+
+@pytest.mark.parametrize(
+    "attackers, honest, every",
+    [
+        (["a"] * 16, "a", 0),
+        ([f"n{number}@a" for number in range(60)], "honest@a", 0),
+        ([f"n{number}@a" for number in range(60)], "honest@a", 3),
+        ([f"n{number}@a" for number in range(60)], "b", 3),
+        ([f"a{number}" for number in range(60)], "b", 0),
+    ],
+    ids=["one client", "names", "names that come", "another address", "addresses"],
+)
+def test_who_fills_the_slots_with_large_jobs_keeps_no_small_one_waiting(attackers, honest, every, tmp_path):
+    """Not one of the same address either, nor of the same client; ``every`` so many seconds one more name comes."""
+    world = World(1, "none", tmp_path, memory=300_000_000)
+    cluster, fields = world.cluster, {"num_frames": 8, "frame_width": SIDES[0], "frame_height": SIDES[1]}
+    world.disturb = lambda: None
+    cluster.alive.clear()
+    cluster.free.clear()
+    cluster.join(2, 0)
+    cluster._seconds = lambda task: 1e5 if task.label.startswith("long") else 0.1
+    cluster.call_seconds = 0.2
+    shape = parse(loads(json.dumps(fields | {"maxiter": 500}).encode()), PayloadLimits())
+    for number, client in enumerate(attackers):
+        world.add(f"long{number}", client, shape)
+    until = world.clock.now + 10
+    while world.clock.now < until:
+        world.step()
+    world.add("new", honest, shape)
+    begun = last = world.clock.now
+    more = 0
+    while not world.of("new", "video"):
+        world.step()
+        assert world.clock.now < begun + 5 or world.of("new", "frame", "kept"), "its first frame"
+        assert world.clock.now < begun + 15, "its video"
+        if every and world.clock.now > last + every:
+            last, more = world.clock.now, more + 1
+            world.add(f"longer{more}", f"more{more}@a", shape)
+    print(f"video after {world.clock.now - begun:.1f} s")
+    world.scheduler.close()
+
+
+def test_a_client_of_many_large_jobs_loses_one_turn_with_each(tmp_path):
+    """Its jobs take turns beside its own in the slots only until each has been seen to be long."""
+    world = World(1, "none", tmp_path, memory=300_000_000)
+    cluster, fields = world.cluster, {"num_frames": 8, "frame_width": SIDES[0], "frame_height": SIDES[1]}
+    world.disturb = lambda: None
+    cluster.alive.clear()
+    cluster.free.clear()
+    cluster.join(2, 0)
+    cluster._seconds = lambda task: 1e5
+    shape, beside, submit = (
+        parse(loads(json.dumps(fields | {"maxiter": 500}).encode()), PayloadLimits()),
+        [],
+        cluster.submit,
+    )
+    cluster.submit = lambda batch: beside.extend(task.label for task in batch[:1] if task.node) or submit(batch)
+    for number in range(6):
+        world.add(f"long{number}", "a", shape)
+    until = world.clock.now + 100
+    while world.clock.now < until:
+        world.step()
+    jobs = [label.split()[0] for label in beside]
+    assert 3 <= len(jobs) == len(set(jobs)) <= 6
+    world.scheduler.close()

@@ -174,17 +174,15 @@ class Dispatcher:
         return room(job, self._taken, self._executor.memory())
 
     def _hand_out_beside(self, slots: dict[str, int]) -> None:
-        """Starts a task beside full slots for each client that has waited for a slot, as far as there are places."""
-        waiting = self._express.waiting(slots)
+        """Starts a task beside full slots for each client whose job has waited, as far as there are places."""
         kind = "cpu" if "cpu" in slots else "gpu"
-        for job in self._fair_share.ranked(self._jobs.values()) if waiting else ():
-            if job.client not in waiting:
+        given = set()
+        for job in self._express.waiting(slots):
+            if job.client in given:
                 continue
-            place = self._express.place(kind, job.attempts.blocklist(self._clock()))
-            if place is None:
-                return
-            if batch := self._first(job, kind):
-                waiting.discard(job.client)
+            place = self._express.place(job, kind, job.attempts.blocklist(self._clock()))
+            if place is not None and (batch := self._first(job, kind)):
+                given.add(job.client)
                 node, seconds = self._express.take(place), self._policy.express_call_seconds
                 tasks = [
                     (

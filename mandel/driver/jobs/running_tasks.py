@@ -77,16 +77,16 @@ class RunningTasks:
         """Those that have tasks under way."""
         return {job for job, _ in self._tasks}
 
-    def served(self, slots: Mapping[str, int]) -> set[str]:
-        """Clients of whom a slot does something: it takes calls in the order in which they were submitted."""
+    def served(self, slots: Mapping[str, int]) -> set[JobRun]:
+        """Jobs of which a slot does something: it takes calls in the order in which they were submitted."""
         calls: dict[str, set[int]] = {}  # by kind of slot
-        clients = set()
+        jobs = set()
         for task_run in self._by_ticket.values():
             seen = calls.setdefault(task_run.slot, set())
             seen.add(task_run.call)
             if len(seen) <= slots.get(task_run.slot, 0):
-                clients.add(task_run.job.client)
-        return clients
+                jobs.add(task_run.job)
+        return jobs
 
     def held(self, slots: Mapping[str, int]) -> Counter[str]:
         """Slots by kind that a call has held for long: who comes next need not wait behind it."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Container, Iterable
 
 from mandel.errors import TransferError
+from mandel.protocol.control import address
 from mandel.service.jobs.job import RUNNING, Job
 from mandel.store.states import QUEUED
 
@@ -48,11 +49,6 @@ def next_job(jobs: Iterable[Job], cancel_confirmed: Container[str], cancelling: 
         or (taken < MOST_ADDRESSES and not here[address(client)])
     ]
     return first[min(able, key=lambda client: (here[address(client)], running[client]))] if able else None
-
-
-def address(client: str) -> str:
-    """Where a client, NAME@ADDRESS or ADDRESS, is."""
-    return client.rpartition("@")[2]
 
 
 def check_queue(jobs: Iterable[Job], client: str, most: int, max_per_address: int) -> None:

@@ -18,7 +18,7 @@ from mandel.errors import MandelError, RenderError
 from mandel.payload.fields import JsonObject
 from mandel.payload.payload import Payload
 from mandel.protocol import control
-from mandel.service.jobs.queueing import address
+from mandel.protocol.control import address
 
 _MOST = 4  # that the driver is at, at once
 _MOST_WAITING = 16  # that are waited for
