@@ -40,10 +40,10 @@ own.close()
 """
 
 
-def test_nobody_waits_for_what_ray_says_of_its_nodes():
+def run() -> subprocess.CompletedProcess:
     mark = processes.new_mark()
     try:
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-c", SCRIPT],
             cwd=ROOT,
             capture_output=True,
@@ -53,4 +53,11 @@ def test_nobody_waits_for_what_ray_says_of_its_nodes():
         )
     finally:
         processes.end_all(mark)
+
+
+def test_nobody_waits_for_what_ray_says_of_its_nodes():
+    for _ in range(4):
+        done = run()
+        if "timed out during startup" not in done.stderr:  # Ray gives up on a machine at full load
+            break
     assert done.stdout.splitlines() == ["True", "[(True, None)] False"], done.stdout + done.stderr

@@ -415,7 +415,9 @@ def test_a_client_of_many_large_jobs_loses_one_turn_with_each(tmp_path):
         [],
         cluster.submit,
     )
-    cluster.submit = lambda batch: beside.extend(task.label for task in batch[:1] if task.node) or submit(batch)
+    cluster.submit = lambda batch: (
+        beside.extend(task.label for task in batch[:1] if task.node) or submit(batch)
+    )
     for number in range(6):
         world.add(f"long{number}", "a", shape)
     until = world.clock.now + 100
