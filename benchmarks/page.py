@@ -171,6 +171,8 @@ def measure(rounds: int, megabytes: int) -> dict[str, object]:
             while not is_open(port):
                 time.sleep(0.1)
             web = Web(port)
+            while not web.is_ready():
+                time.sleep(0.5)
             with sync_playwright() as playwright:
                 mark = processes.new_mark()
                 started = playwright.chromium.launch(

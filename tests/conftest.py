@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.processes import show_stacks, wait_for
 from tests.support.service import Service, free_port
+from tests.support.web import Web
 
 # A shell starts what runs in its background with SIGINT ignored, and programs inherit that: the ones
 # that tests interrupt would not notice.
@@ -58,6 +59,7 @@ def real_service(tmp_path_factory):
     running = Service(folder / "DB", "--address", "local", "--web-port", str(port), "--web-name", "head.lan")
     running.page = f"http://127.0.0.1:{port}/"
     wait_for(lambda: "the web page" in running.output(), 60, "the page is served")
+    wait_for(Web(port).is_ready, 300, "the renderer is ready")  # Ray takes minutes on a busy machine
     yield running
     code = running.stop()
     assert "Traceback" not in running.output(), running.output()

@@ -46,7 +46,7 @@ class Visitor:
         self.base = base
         self._context = browser.new_context(viewport={"width": width, "height": height}, **options)
         self.page = self._context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(120_000)  # for a machine with much else to do
         self.complaints: list[str] = []
         self.asked: list[tuple[str, str]] = []
         self.page.on("console", self._heard)
@@ -77,7 +77,7 @@ class Visitor:
     def complete(self) -> None:
         """Waits until the page says that the view is drawn, with the limit that it needs, and its address written."""
         self.page.evaluate(NEXT_FRAME)  # what a test did has reached the page
-        self.page.wait_for_selector(".picture[aria-busy=false]", state="attached", timeout=120_000)
+        self.page.wait_for_selector(".picture[aria-busy=false]", state="attached")
         address = self.page.evaluate("() => location.href")
         self.page.wait_for_url(lambda url: url == address)
 

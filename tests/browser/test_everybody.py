@@ -148,7 +148,7 @@ def test_a_film_by_keyboard_alone(visit):
     visitor.tab_to("Order the film")
     visitor.press("Enter")
     job = page.locator(".job", has_text="128 × 96").first
-    job.get_by_text("done", exact=True).wait_for(timeout=120_000)
+    job.get_by_text("done", exact=True).wait_for()
     visitor.tab_to("Play")
     visitor.press("Enter")
     page.wait_for_function("() => document.querySelector('.player video')?.readyState >= 2")

@@ -33,14 +33,19 @@ HOLD_FRAMES = """() => {
 }"""
 
 
+def _is_sharp(request) -> bool:
+    """Whether a request is one for all samples of tiles."""
+    return request.url.endswith("/api/tiles") and request.post_data_json["step"] == 1
+
+
 def test_a_picture_is_complete_when_it_is_drawn(visit):
     """All tiles may be here, and the address written, long before a busy machine draws the frame that shows them."""
     visitor = visit(SEAHORSE)
     visitor.complete()
     page = visitor.page
     page.evaluate(HOLD_FRAMES)
-    page.evaluate("() => (location.hash = 'at=-0.7436438870371587,0.1318259042053119,1e-8')")
-    page.wait_for_selector(".drawing:not([hidden])", state="attached")
+    with page.expect_event("requestfinished", _is_sharp):
+        page.evaluate("() => (location.hash = 'at=-0.7436438870371587,0.1318259042053119,1e-8')")
     page.wait_for_selector(".drawing[hidden]", state="attached")
     page.wait_for_timeout(600)
     assert page.locator(".picture").get_attribute("aria-busy") == "true"
@@ -414,7 +419,7 @@ def test_the_picture_moves_while_the_service_is_away(visit):
     visitor.page.get_by_text("The service is not reached").first.wait_for()
     visitor.page.context.set_offline(False)
     visitor.complete()
-    assert visitor.page.get_by_text("The service is not reached").count() == 0
+    visitor.page.get_by_text("The service is not reached").first.wait_for(state="detached")
 
 
 # Draws a view of four tiles, of which one comes late, while one grey fades into another. The least and the greatest
@@ -481,7 +486,7 @@ def test_nothing_is_drawn_before_its_colours_are_known(visit):
 
     page.route("**/api/curve", hold)
     page.evaluate("() => (location.hash = 'at=-0.5,0.5,1')")
-    page.wait_for_selector(".drawing[hidden]", state="attached", timeout=120_000)  # all tiles are here
+    page.wait_for_selector(".drawing[hidden]", state="attached")  # all tiles are here
     wait_for(lambda: page.wait_for_timeout(50) or held, 120, "a curve is asked for")
     page.evaluate(NEXT_FRAME)
     assert not visitor.picture().any()

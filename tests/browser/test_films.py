@@ -29,8 +29,8 @@ def test_a_film_is_ordered_in_three_clicks_and_watched(visit):
     job.wait_for()
     assert re.fullmatch(r"#jobs/[0-9a-f]{64}", page.evaluate("() => location.hash"))
     # Events bring its end: nothing is loaded again.
-    job.get_by_text("done", exact=True).wait_for(timeout=120_000)
-    assert job.get_by_text("2.5 → 0.005").is_visible()
+    job.get_by_text("done", exact=True).wait_for()
+    job.get_by_text("2.5 → 0.005").wait_for()
     job.get_by_role("link", name="Play").wait_for()
     # Wherever one is then, it is said, and leads there.
     visitor.page.get_by_role("status").get_by_role("link", name="Play it").click()
@@ -75,7 +75,7 @@ def test_places_become_stops_and_stops_a_film(visit, web):
     page.wait_for_function(ALL_DRAWN)
     page.get_by_role("button", name="Order the film").click()
     job = page.locator(".job").first
-    job.get_by_text("done", exact=True).wait_for(timeout=120_000)
+    job.get_by_text("done", exact=True).wait_for()
     told = web.get(f"/api/jobs/{page.url.rpartition('/')[2]}").json["payload"]
     assert [(stop["point"], stop["delta"], stop["time"], stop["hold"]) for stop in told["path"]] == [
         ("-0.5,0", "2.5", "0", "0"),
@@ -235,7 +235,7 @@ def test_a_film_is_recoloured(visit, film):
     page.locator(".recolour").get_by_label("silver").check()
     page.get_by_role("button", name="Order it in this look").click()
     job = page.locator(".job", has_text="evening, silver").first
-    job.get_by_text("done", exact=True).wait_for(timeout=60_000)
+    job.get_by_text("done", exact=True).wait_for()
 
 
 def test_a_job_is_cancelled_tried_again_and_deleted_at_its_price(visit, web):

@@ -101,6 +101,10 @@ class Web:
         finally:
             connection.close()
 
+    def is_ready(self) -> bool:
+        """Whether the service has a renderer, so that tiles and frames are made at once."""
+        return self.get("/api/state").json["service"]["driver"]["state"] == "ready"
+
     def get(self, path: str, **headers: str | None) -> Answer:
         return self.ask("GET", path, **headers)
 
