@@ -79,13 +79,8 @@ def _path() -> np.ndarray:
     return _sheet(_frames(asked, [k * (count - 1) // 29 for k in range(30)], 256, 144, 2), 6)
 
 
-def _hd60() -> np.ndarray:
-    asked = json.loads((ROOT / "payloads/hd60-1e-100.json").read_text())
-    return _sheet(_frames(asked, [k * (asked["num_frames"] - 1) // 24 for k in range(25)], 256, 144, 2), 5)
-
-
 SHEETS = {
-    "looks": _looks, "palettes": _palettes, "tutorial": _tutorial, "path": _path, "hd60-1e-100": _hd60,
+    "looks": _looks, "palettes": _palettes, "tutorial": _tutorial, "path": _path,
 }  # fmt: skip
 
 
