@@ -20,7 +20,7 @@ TURNS = 0.85
 # The same of the first view, the whole set: from the dark side, far out, to the light side, along its edge.
 _FIRST = 0.6
 # A view has them as long as no view before it has more than so many turns by that.
-_ROOM = 1.5
+_ROOM = 2.0
 # Between two of these shares of its samples a view has its part of so many turns in any case. So no flat hides much.
 _FLOOR, _PARTS = 0.36, np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 # Turns an octave of counts beside the distributions: the curve rises everywhere.

@@ -212,7 +212,7 @@ def test_deep_places_are_shown_and_survive_their_link(visit, extent):
 
 def test_a_place_has_the_same_colours_however_one_came_there(visit):
     """Zoomed into, or opened by its link: the curve of "even" follows from the place and its depth alone."""
-    visitor = visit("#at=-0.5,0.5,1&maxiter=2000")
+    visitor = visit("#at=-0.75,0.0625,1&maxiter=2000")
     visitor.complete()
     visitor.page.locator(".picture").focus()
     for _ in range(2):
