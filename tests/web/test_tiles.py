@@ -142,7 +142,10 @@ def test_the_curve_is_that_of_a_film_whatever_the_anchor(real_web):
         )
         part = {"x": [float(x - reach / 2), float(x + reach / 2)], "y": [float(y - reach), float(y + reach)]}
         view = {"anchor": real_web.anchor(level, anchor.x, anchor.y), "dlevel": 0, **part}
-        told.append(real_web.post("/api/curve", {"views": [view], "maxiter": 700}).json["knots"])
+        asked = {"views": [view], "maxiter": 700}
+        told.append(
+            real_web.post("/api/curve", asked, timeout=300).json["knots"]
+        )  # the first starts the explorer
     fields = {"point": ",".join(SEAHORSES), "end_delta": "0.000244140625", "num_frames": 2, "maxiter": 700}
     film = Zoomed(device_context("cpu"), payload.parse(fields))
     assert told[0] == told[1] == told[2] == [list(knot) for knot in film.style().curve]
