@@ -137,10 +137,11 @@ def _h264(coding: Coding) -> list[str]:
             ),
             *("-bf", "0", "-x264-params", "open-gop=0:scenecut=0"),
         ]
+    # Without these dark flats show steps: coarse quantizers and the macroblock tree drop the dithering.
     preset, options = {
-        DRAFT: ("ultrafast", ""),
+        DRAFT: ("ultrafast", ":aq-mode=3:aq-strength=0.2"),
         GOOD: ("ultrafast", ":8x8dct=1:partitions=i4x4,i8x8"),
-        BEST: ("veryfast", ":aq-mode=0"),
+        BEST: ("veryfast", ":aq-mode=0:mbtree=0"),
     }[coding.quality]
     return [
         *("-vf", _YUV_TAGS, "-c:v", "libx264", "-preset", preset, "-pix_fmt", "yuv420p"),
