@@ -231,7 +231,7 @@ _CODECS = {
         {DRAFT: 40, GOOD: 30, BEST: 20},
         63,
         (DRAFT, GOOD, BEST),
-        2,
+        16,  # SVT-AV1 crashes over frames of up to 8x8 pixels
         _Level(35_651_584, 16_384, 8_704, 4_278_190_080, 800),
         _av1,
     ),
