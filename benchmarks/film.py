@@ -104,7 +104,7 @@ class _Preset(coding.Coding):
     def arguments(self) -> list[str]:
         replaced = {
             "veryfast": _PRESET,
-            "open-gop=0:scenecut=0:aud=1:aq-mode=0": "open-gop=0:scenecut=0:aud=1",
+            "open-gop=0:scenecut=0:aud=1:aq-mode=0:mbtree=0": "open-gop=0:scenecut=0:aud=1",
         }
         return [replaced.get(word, word) for word in super().arguments()]
 

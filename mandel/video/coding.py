@@ -106,6 +106,7 @@ class _Codec(NamedTuple):
         least_side: pixels.
         level: None: frames of any size and rate.
         common: the highest level that decoders in hardware commonly have, if they stop below ``level``.
+        least_width: pixels, where that is more than ``least_side``.
         arguments: what ffmpeg is told of a coding, but for what all have in common.
     """
 
@@ -118,6 +119,7 @@ class _Codec(NamedTuple):
     level: _Level | None
     arguments: Callable[[Coding], list[str]]
     common: _Level | None = None
+    least_width: int = 0
 
 
 def _h264(coding: Coding) -> list[str]:
@@ -137,10 +139,11 @@ def _h264(coding: Coding) -> list[str]:
             ),
             *("-bf", "0", "-x264-params", "open-gop=0:scenecut=0"),
         ]
+    # Without these dark flats show steps: coarse quantizers and the macroblock tree drop the dithering.
     preset, options = {
-        DRAFT: ("ultrafast", ""),
+        DRAFT: ("ultrafast", ":aq-mode=3:aq-strength=0.2"),
         GOOD: ("ultrafast", ":8x8dct=1:partitions=i4x4,i8x8"),
-        BEST: ("veryfast", ":aq-mode=0"),
+        BEST: ("veryfast", ":aq-mode=0:mbtree=0"),
     }[coding.quality]
     return [
         *("-vf", _YUV_TAGS, "-c:v", "libx264", "-preset", preset, "-pix_fmt", "yuv420p"),
@@ -219,6 +222,8 @@ _CODECS = {
         16,
         _Level(35_651_584, 16_888, 16_888, 4_278_190_080, 800),
         _hevc,
+        # x265 of ten bits writes beyond its buffers, and mostly crashes, where frames are 40 to 48 pixels wide.
+        least_width=64,
     ),
     AV1: _Codec(
         (MP4, MKV),
@@ -226,7 +231,7 @@ _CODECS = {
         {DRAFT: 40, GOOD: 30, BEST: 20},
         63,
         (DRAFT, GOOD, BEST),
-        2,
+        16,  # SVT-AV1 crashes over frames of up to 8x8 pixels
         _Level(35_651_584, 16_384, 8_704, 4_278_190_080, 800),
         _av1,
     ),
@@ -331,13 +336,13 @@ def check_level(codec: str, width: int, height: int, fps: Fraction) -> None:
         PayloadError: OUT_OF_RANGE.
     """
     own = _CODECS[codec]
-    if min(width, height) < own.least_side:
+    if not _is_large_enough(own, width, height):
         raise PayloadError(
             "OUT_OF_RANGE",
-            f"frame_width, frame_height: {codec} needs sides of {own.least_side} pixels at least, "
-            f"not {width}x{height}; choose codec {_or(_that_take(width, height, fps))}",
+            f"frame_width, frame_height: {codec} needs {max(own.least_side, own.least_width)} pixels across and "
+            f"{own.least_side} down at least, not {width}x{height}; choose codec {_or(_that_take(width, height, fps))}",
             field="frame_width",
-            limit={"min": own.least_side},
+            limit={"min": max(own.least_side, own.least_width)},
         )
     if codec != H264 and not _fits(own.level, width, height, fps):
         raise PayloadError(
@@ -370,8 +375,12 @@ def _that_take(width: int, height: int, fps: Fraction) -> list[str]:
     return [
         name
         for name, own in _CODECS.items()
-        if min(width, height) >= own.least_side and _fits(own.level, width, height, fps)
+        if _is_large_enough(own, width, height) and _fits(own.level, width, height, fps)
     ]
+
+
+def _is_large_enough(own: _Codec, width: int, height: int) -> bool:
+    return min(width, height) >= own.least_side and width >= own.least_width
 
 
 def _fits(level: _Level | None, width: int, height: int, fps: Fraction) -> bool:

@@ -253,8 +253,11 @@ def test_what_a_codec_lacks_is_refused_with_what_it_has(field, fields):
 def test_levels_are_checked_before_anything_is_rendered():
     with pytest.raises(PayloadError, match=r"no level of av1 allows .* choose codec prores, ffv1 or png"):
         parse({"codec": "av1", "frame_width": 8192, "frame_height": 8192, "num_frames": 1})
-    with pytest.raises(PayloadError, match="pixels at least"):
-        parse({"codec": "hevc", "frame_width": 8, "frame_height": 8})
+    for width, height in ((8, 8), (62, 1000), (48, 48), (64, 14)):
+        with pytest.raises(PayloadError, match="hevc needs 64 pixels across and 16 down at least"):
+            parse({"codec": "hevc", "frame_width": width, "frame_height": height})
+    with pytest.raises(PayloadError, match="av1 needs 16 pixels across and 16 down at least"):
+        parse({"codec": "av1", "frame_width": 8, "frame_height": 8})
     parse({"codec": "hevc", "frame_width": 7680, "frame_height": 4320, "fps": 120})
     with pytest.raises(PayloadError, match="at 240 frames per second"):
         parse({"codec": "hevc", "frame_width": 7680, "frame_height": 4320, "fps": 240})
