@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup demo check quick test test-chaos test-others coverage sweep sanitize pocl chaos soak browser doctor clean
+.PHONY: help setup demo check quick test coverage sweep sanitize pocl chaos soak browser doctor clean
 
 help:                ## what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -43,15 +43,8 @@ browser: $(VENV)/.tests ## a Chromium for tests/browser, without root
 coverage: $(VENV)/.tests ## which lines of mandel/ the quick tests run, without what runs in processes of their own
 	$(BIN)/python -m pytest tests -m "not ray and not chaos and not slow" --cov=mandel --cov-report=term:skip-covered
 
-# The chaos tests wait for Ray most of the time, the others compute: side by side they take little more than either.
 test: $(VENV)/.tests  ## all tests
-	@$(MAKE) --no-print-directory --keep-going --jobs=2 test-chaos test-others
-
-test-chaos: $(VENV)/.tests
-	$(BIN)/python -m pytest tests/chaos
-
-test-others: $(VENV)/.tests
-	$(BIN)/python -m pytest tests --ignore=tests/chaos
+	$(BIN)/python -m pytest tests
 
 SWEEP_SECONDS ?= 1800
 SWEEP_DEVICE ?= cpu
