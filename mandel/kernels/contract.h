@@ -6,7 +6,7 @@
     !defined(MAP_BUCKETS) || !defined(MAP_EVEN) || !defined(MAP_LINEAR) || !defined(MAP_LOG) || !defined(MAP_ROOT) || !defined(MARK_RUN) || \
     !defined(PAINT_CANVAS) || !defined(PAINT_NOTHING) || !defined(PAINT_RGB) || \
     !defined(PERTURBED_STATE) || !defined(PLAIN_Z_EXPONENT) || !defined(POLAR_GEOMETRY) || \
-    !defined(RAW_PLANES) || !defined(REACH_BITS) || !defined(RESAMPLED_COLS) || !defined(RESAMPLED_ROWS) || \
+    !defined(RAW_PLANES) || !defined(REACH_BITS) || !defined(RETURN_COLUMNS) || !defined(RETURN_DEGREE) || !defined(RESAMPLED_COLS) || !defined(RESAMPLED_ROWS) || \
     !defined(ROTATED) || !defined(RUN_LANES) || !defined(RUN_PIXELS) || !defined(SERIES_TERMS) || \
     !defined(START_LENGTH) || !defined(STARTS) || !defined(TALLY_RUN) || !defined(TILE_SAMPLE_STATE) || \
     !defined(TILE_STATE)

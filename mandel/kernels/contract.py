@@ -51,6 +51,8 @@ PLAIN_Z_EXPONENT = -500
 SERIES_TERMS = 32
 # What it writes: so many places where samples may begin, each of so many double2.
 STARTS, START_LENGTH = 4, 2 + 2 * SERIES_TERMS
+# The return map (return_map.cl): the highest power of w, and how many powers of c are kept beside each of w.
+RETURN_DEGREE, RETURN_COLUMNS = 20, 12
 # The table of blocks gives the reach R of a block as log2(R^2) with so many bits after the binary point.
 REACH_BITS = 12
 

@@ -11,6 +11,7 @@
 // The derivative dz/dc is d 2^g, with an exponent g for each lane.
 #include "geometry.h"
 #include "blocks.h"
+#include "return_map.h"
 #include "outputs.h"
 #include "parked.h"
 #include "apart.h"
@@ -32,6 +33,18 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // Whether some lane's dz/dc will soon have grown enough: a long go would have to be taken again.
 #define SOON ANY(active & (NORM(dx, dy) * SOON_GROWTH >= enough))
 #define SOON_GROWTH 0x1p4
+// Samples whose z is a plain number take the return map (return_map.cl) where they begin at m = 0.
+#define RETURNS (!DEEP)
+// An error of z moves a sample by so much over its dz/dc: for one use of the map, at most so many units of c.
+#define MOST_MOVED 0x1p-42
+// Single steps that take as long as one use of the map.
+#define RETURN_STEPS 16
+// A proof of interior is tried more seldom where the map makes iterations so much cheaper than those of a trial.
+#if RETURNS
+#define TRIAL_PACE (way.x > 0 ? 4 : 1)
+#else
+#define TRIAL_PACE 1
+#endif
 #define WHERE(k) ((size_t)(j0 + (k) / TILE_COLS) * cols + i0 + (k) % TILE_COLS)
 
 // 2 z + w. Many lanes share z, so that CPUs need no multiplication; GPUs have one instruction for all of it.
@@ -83,6 +96,29 @@ inline int half_exponent(double v)
     return ((int)(as_long(v) >> 52) - 1023) >> 1;
 }
 
+#if RETURNS
+// The return map's coefficient of w^j for the c of each lane, and its derivative by u = c / 2^unit_exponent.
+inline void return_coefficient(__global const double2 *returning, int j, int octaves, V ux, V uy,
+                               V *x, V *y, V *dx, V *dy)
+{
+    __global const double2 *const terms = returning + RETURN_HEAD + RETURN_TERM(j, 0);
+    V zx = 0, zy = 0, sx = 0, sy = 0;
+    for (int k = return_columns(j, octaves) - 1; k >= 0; --k) {
+        const double2 term = terms[k];
+        const V t = fma(sx, ux, fma(-sy, uy, zx));
+        sy = fma(sx, uy, fma(sy, ux, zy));
+        sx = t;
+        const V r = fma(zx, ux, fma(-zy, uy, (V)(term.x)));
+        zy = fma(zx, uy, fma(zy, ux, (V)(term.y)));
+        zx = r;
+    }
+    *x = zx;
+    *y = zy;
+    *dx = sx;
+    *dy = sy;
+}
+#endif
+
 // Where value is in an ascending list, or -1.
 inline int find(__global const int *list, int length, int value)
 {
@@ -105,7 +141,7 @@ void perturb(__global const double *across, __global const double *down, __globa
              __global const int *edge_exponent,
              int tops, __global const double8 *blocks, __global const int *reach,
              __global const double8 *deep_blocks, __global const int *deep_reach,
-             __global const double2 *start, int unit_exponent,
+             __global const double2 *start, int unit_exponent, __global const double2 *returning,
              OUTPUT_PARAMETERS ROUND_PARAMETERS)
 {
     const int i0 = get_global_id(0) * TILE_COLS, j0 = get_global_id(1) * TILE_ROWS;
@@ -152,6 +188,24 @@ void perturb(__global const double *across, __global const double *down, __globa
     const M centre = (cx == 0) & (cy == 0);
     bool scaled, even = true;  // even: all lanes have the same e
 #endif
+#if RETURNS
+    const int4 way = as_int4(returning[0]);  // how many iterations the map does, the exponent of its |w|
+    const double most_w = power2(way.y), most_z = most_w - power2(unit_exponent);
+    const double to_v = power2(-way.y), to_u = power2(-unit_exponent);
+    // Where |w| is less, a block does as much.
+    int least_log = INT_MIN;
+    for (int level = 0; level < tops && least_log == INT_MIN; ++level)
+        if (2 << (LOW + level) >= way.x) least_log = reach[level];
+    // Whether samples take the map from start 0 on: m, n, exponent, terms of it. Then a later start in the middle of the
+    // reference, with single steps to its end, may be slower.
+    const int4 first = as_int4(start[0]);
+    const bool mapped = way.x > 0 && first.x == 0 && first.w > 1
+                        && NORM(start[2].x, start[2].y) + NORM(start[4].x, start[4].y) <= most_z;
+#if WIDTH > 1
+    bool prepared = false;  // whether the map's coefficients for the lanes' c are there
+    V map_x[RETURN_DEGREE + 1], map_y[RETURN_DEGREE + 1], map_dx[RETURN_DEGREE + 1], map_dy[RETURN_DEGREE + 1];
+#endif
+#endif
     V dx = 0, dy = 0;
     E g;
     M apart = 0;   // lanes that go on in plain double; they are not among the pending ones
@@ -171,6 +225,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             const double2 rest = from[1];
             if (stage > 0 && (rest.y == 0 || !ANY(left & (rest.x * power <= rest.y)))) continue;
             const int4 begin = as_int4(from[0]);  // m, n, exponent, terms
+#if RETURNS
+            if (mapped && begin.x > 0 && (begin.y - first.y) / way.x * RETURN_STEPS < last - begin.x) continue;
+#endif
             V zx = 0, zy = 0;
             dx = dy = 0;
             for (int k = 2 * begin.w; k > 0; k -= 2) {
@@ -359,6 +416,68 @@ void perturb(__global const double *across, __global const double *down, __globa
                 left = maxiter - greatest_exponent(active ? n : (E)(0));
                 continue;
             }
+            bool returned = false;
+#if RETURNS
+            if (m == 0 && way.x > 0) {
+                const V wx = fma(x, x, fma(-y, y, px)), wy = fma(x, y, fma(x, y, py)), norm = NORM(wx, wy);
+                M fit = active & (norm <= most_w * most_w) & (rough_log(norm) >= (E)least_log);
+                if (ANY(fit)) {
+                    const V ux = px * to_u, uy = py * to_u, vx = wx * to_v, vy = wy * to_v;
+                    const int octaves = way.y - unit_exponent;
+                    V zx = 0, zy = 0, by_vx = 0, by_vy = 0, by_ux = 0, by_uy = 0;
+#if WIDTH > 1
+                    if (!prepared)
+                        for (int j = 0; j <= RETURN_DEGREE; ++j)
+                            return_coefficient(
+                                returning, j, octaves, ux, uy, map_x + j, map_y + j, map_dx + j, map_dy + j);
+                    prepared = true;
+#endif
+                    for (int j = RETURN_DEGREE; j >= 0; --j) {
+#if WIDTH > 1
+                        const V ax = map_x[j], ay = map_y[j], bx = map_dx[j], by = map_dy[j];
+#else
+                        V ax, ay, bx, by;
+                        return_coefficient(returning, j, octaves, ux, uy, &ax, &ay, &bx, &by);
+#endif
+                        const V s = fma(by_vx, vx, fma(-by_vy, vy, zx));
+                        by_vy = fma(by_vx, vy, fma(by_vy, vx, zy));
+                        by_vx = s;
+                        const V r = fma(by_ux, vx, fma(-by_uy, vy, bx));
+                        by_uy = fma(by_ux, vy, fma(by_uy, vx, by));
+                        by_ux = r;
+                        const V t = fma(zx, vx, fma(-zy, vy, ax));
+                        zy = fma(zx, vy, fma(zy, vx, ay));
+                        zx = t;
+                    }
+                    // dz/dc of z from that of w = z^2 + c
+                    const V own_v = own_unit * to_v, own_u = own_unit * to_u;
+                    const V dvx = fma(2 * to_v * x, dx, fma(-2 * to_v * y, dy, own_v));
+                    const V dvy = fma(2 * to_v * x, dy, 2 * to_v * y * dx);
+                    const V new_dx = fma(by_vx, dvx, fma(-by_vy, dvy, by_ux * own_u));
+                    const V new_dy = fma(by_vx, dvy, fma(by_vy, dvx, by_uy * own_u));
+                    const double2 errors = returning[1];
+                    const V larger = 1.5 * LARGER(fabs(vx), fabs(vy));
+                    const V error = fma(larger, (V)(errors.y), (V)(errors.x + returning[2].x)) * own_u;
+                    fit = fit & (error * error <= MOST_MOVED * MOST_MOVED * NORM(new_dx, new_dy));
+                    if (ANY(fit)) {
+                        const M others = active & NOT(fit);
+                        if (ANY(others)) {
+                            PARK(parked, others, x, y, e, (E)(0), n)
+                            active = fit;
+                            left = maxiter - greatest_exponent(active ? n : (E)(0));
+                        }
+                        x = zx;
+                        y = zy;
+                        dx = new_dx;
+                        dy = new_dy;
+                        returned = true;
+#if ROUNDS
+                        budget -= RETURN_STEPS >> LOW;
+#endif
+                    }
+                }
+            }
+#endif
             // The longest block that all samples of the group may take; level -1: a single step.
             int level = -1, block = 0, quick = 0;
             if (((m - 1) & LOW_MASK) == 0) {
@@ -394,6 +513,9 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             V old_x = x, old_y = y;
             int length = level < 0 ? 1 : 1 << (LOW + level);
+#if RETURNS
+            if (returned) length = way.x;
+#endif
             V old_dx = dx, old_dy = dy;
 #if QUICK
             bool quickly = false, through = false;
@@ -511,13 +633,13 @@ void perturb(__global const double *across, __global const double *down, __globa
                 }
             } else
 #endif
-            if (level < 0) {
+            if (level < 0 && !returned) {
                 double2 z = orbit[m];
 #if DEEP
                 if (orbit_exponent[m] != 0) z *= power2(orbit_exponent[m]);
 #endif
                 PLAIN_STEP(z, )
-            } else {
+            } else if (!returned) {
                 const double8 t = blocks[block];
                 const V tx = fma((V)(t.s4), x, fma((V)(-t.s5), y, (V)(t.s0)));
                 const V ty = fma((V)(t.s4), y, fma((V)(t.s5), x, (V)(t.s1)));
@@ -606,6 +728,10 @@ void perturb(__global const double *across, __global const double *down, __globa
             }
             const M near = back;
             if (m == last) back = active;
+#if RETURNS
+            // Where z is small again, the sample may rebase, and takes the map again.
+            if (returned) back = back | active & (sum <= most_z);
+#endif
             if (m % 8 == 0)
                 back = back | active & (parked.lost <= MOST_LOST)
                               & GROWN_ENOUGH(full, dx, dy, UNCHANGED(enough, ENOUGH(g)));
@@ -637,7 +763,7 @@ void perturb(__global const double *across, __global const double *down, __globa
                     bound = trapped_within(TO_F(sqrt(moved)) * WIDER + least_disc, fx, fy, a, b,
                                            hopeful, most);
                     least_disc = least_disc < 1e-5f ? least_disc * 32 : 1e-9f;
-                    next_trial = left - max(most, (maxiter - left) / 8);
+                    next_trial = left - TRIAL_PACE * max(most, (maxiter - left) / 8);
                 }
                 parked.seen_x = save ? new_x : parked.seen_x;
                 parked.seen_y = save ? new_y : parked.seen_y;

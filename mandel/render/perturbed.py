@@ -12,7 +12,14 @@ import numpy as np
 from mandel.device import machine
 from mandel.device.context import Buffer, DeviceContext, Launch
 from mandel.errors import RenderError
-from mandel.kernels.contract import PERTURBED_STATE, SERIES_TERMS, START_LENGTH, STARTS
+from mandel.kernels.contract import (
+    PERTURBED_STATE,
+    RETURN_COLUMNS,
+    RETURN_DEGREE,
+    SERIES_TERMS,
+    START_LENGTH,
+    STARTS,
+)
 from mandel.plan.bla_table import BlaTable, bla_table
 from mandel.plan.grid import LOCKSTEP_COLS, LOCKSTEP_ROWS, PLANE, Grid
 from mandel.plan.orbit_memory import OrbitRoom
@@ -35,6 +42,11 @@ _CPU_SERIES_GROUP, _GPU_SERIES_GROUP = 1, SERIES_TERMS
 # Steps that all samples may have in common: some 50 ms.
 _MOST_COMMON_STEPS = 1 << 16
 
+# Where the reference may come near 0 for the return map: later, its walk would take more than some milliseconds.
+_DIPS = range(24, 1024)
+_RETURN_LENGTH = 3 + (RETURN_DEGREE + 1) * RETURN_COLUMNS
+_GPU_RETURN_GROUP = 128
+
 # Below the exponent of any number, and far from overflow when others are added to it.
 _EXPONENT_OF_ZERO = -(2**28)
 # Blocks, or groups of single steps, that every core does in a second.
@@ -54,6 +66,15 @@ def _text_of_power2(exponent: float) -> str:
     """About 2**exponent, as a decimal string; the exponent may be of any size."""
     power = exponent * math.log10(2)
     return f"{10 ** (power - math.floor(power)):.6f}e{math.floor(power)}"
+
+
+def _dips(reference: Reference, last: int) -> np.ndarray:
+    """Where the reference comes nearer to 0 than before: int32, indices within _DIPS and below ``last``."""
+    part = slice(1, min(last, _DIPS.stop))
+    size = np.ldexp(np.hypot(reference.re[part], reference.im[part]), reference.exponent[part])
+    nearest = np.minimum.accumulate(size)
+    dips = np.flatnonzero(size[1:] < nearest[:-1]) + 2
+    return dips[dips >= _DIPS.start].astype(np.int32)
 
 
 @dataclass
@@ -100,6 +121,7 @@ class PerturbedIterator:
         # What it was made for, it, on the device.
         self._table: tuple[object, BlaTable, list[Buffer]] | None = None
         self._start: tuple[object, Buffer] | None = None  # what it was made for, it
+        self._returning: tuple[object, Buffer] | None = None  # the same
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
         """The orbit that the caller gave for this centre if it serves ``grid``, else the grid's own.
@@ -138,7 +160,7 @@ class PerturbedIterator:
         if self._reference is None or key != self._reference_key:
             self._centre, self._reference, self._reference_key = (re, im), reference, key
             self._ends = {}
-            self._table = self._start = None
+            self._table = self._start = self._returning = None
             self._orbits = {}
             self._edge = self._upload(reference.edge, reference.edge_gap, reference.edge_exponent)
         return self._reference
@@ -212,6 +234,20 @@ class PerturbedIterator:
             self._start = (need.c_max, maxiter, bailout), start
         return self._start[1], unit
 
+    def _return_map(self, reference: Reference, last: int, unit: int) -> Buffer:
+        """The step of many iterations from a rebase on (kernels/return_map.cl), for |c| up to 2**unit."""
+        if self._returning is None or self._returning[0] != (last, unit):
+            dips = _dips(reference, last)
+            made = self.ctx.empty(16 * _RETURN_LENGTH)
+            group = _GPU_RETURN_GROUP if self.ctx.device.is_gpu else 1
+            kernel = self.ctx.kernel("return_map.cl", "return_map", (("GROUP", group),))
+            kernel(
+                self.ctx.queue, (group,), (group,),
+                np.int32(unit), np.int32(len(dips)), *self._upload(dips), self._orbit(reference, False)[0], made,
+            )  # fmt: skip
+            self._returning = (last, unit), made
+        return self._returning[1]
+
     def iterate(  # noqa: PLR0913 - all of them are what a caller may ask
         self, grid: Grid, maxiter: int, bailout: float, outputs: Outputs = Outputs(),
         place: SampleCoordinates | None = None, whole: Grid | None = None,
@@ -249,6 +285,8 @@ class PerturbedIterator:
             reference = self.keep(grid.re, grid.im, reference)
         table, table_buffers = self._tables(reference, need, bailout)
         start, unit_exponent = self._common_start(reference, need, maxiter, bailout, table, table_buffers)
+        # In extended range samples do not take it.
+        returning = start if need.deep else self._return_map(reference, table.last, unit_exponent)
         place = place or coordinates_of(self.ctx, grid, relative=True)
         ctx, count = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
@@ -282,7 +320,7 @@ class PerturbedIterator:
             np.int32(table.last), np.int32(self._wrap(reference, table)), *self._orbit(reference, need.deep),
             np.int32(len(reference.edge) if bailout == 2 else 0), *self._edge,
             np.int32(table.tops), *table_buffers,
-            start, np.int32(unit_exponent),
+            start, np.int32(unit_exponent), returning,
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
         )  # fmt: skip
         kept_bytes = 8 * PERTURBED_STATE * tile[0] * tile[1]

@@ -171,13 +171,13 @@ def _all() -> dict[str, Scenario]:
         for name, outputs in perturbed.OUTPUTS.items():
             made[f"perturbed, {kind}, {name}"] = Scenario(
                 partial(_perturbed, outputs=outputs),
-                ("common_start", "perturb", "locate"),
+                ("common_start", "return_map", "perturb", "locate"),
                 settings=settings,
                 long=name in ("distance", "slope"),
             )
             made[f"perturbed, {kind}, {name}, in rounds"] = Scenario(
                 partial(_perturbed, outputs=outputs, rounds=True),
-                ("common_start", "perturb", "locate"),
+                ("common_start", "return_map", "perturb", "locate"),
                 want=partial(_perturbed, outputs=outputs),
                 settings=settings,
                 long=name in ("distance", "slope"),
