@@ -95,6 +95,7 @@ def test_perturbed_rounds_change_nothing(monkeypatch, tile, outputs):
     )
     views = [
         (minibrot.re, minibrot.im, minibrot.minibrot_delta, 100 * minibrot.period),
+        (*SEAHORSES, "1e-7", 3_000),  # by the return map
         (*SEAHORSES, "1e-12", 3_000),
         ("-1.999999999999999999999999999", "-2e-989", "1e-300", 3_000),
     ]

@@ -27,6 +27,7 @@ OUTPUTS = {
     "slope": Outputs(slope=True),
     "distance and slope": Outputs(distance=True, slope=True),
 }
+SEAHORSE = ("-0.743643887037158704752191506114774", "0.131825904205311970493132056385139")
 NUCLEUS = ("-1.7490812690053707442832620219208639942586460813548838", "0")  # period 145, size 1.35e-21
 
 
@@ -38,9 +39,10 @@ def _case(
 
 
 def cases() -> list[Case]:
-    """Views from 1e-9 to 1e-1500; odd sizes whose centre escapes; minibrots; the tip, where |Z| is nearly 2."""
+    """Views from 1e-7 to 1e-1500; odd sizes whose centre escapes; minibrots; the tip, where |Z| is nearly 2."""
     made = [
         _case(SEED, "1e-9", 33, 17, 2000),
+        _case(SEAHORSE, "1e-7", 16, 9, 3000),  # by the return map
         _case(NUCLEUS, "5.414e-21", 48, 27, 3000),
         _case(NUCLEUS, "1e-18", 21, 13, 3000, 2.0),
         _case(("-0.5", "0.1"), "1e-12", 9, 9, 500),
