@@ -89,13 +89,16 @@ void return_map(int unit_exponent, int dips, __global const int *dip, __global c
                             const int from = j + p > RETURN_DEGREE ? 0 : max(columns[j + p] - k, 0);
                             if (from < columns[p]) beyond += later[RETURN_TERM(p, from)];
                         }
-                        for (int p = 0; p <= j; ++p)
-                            for (int q = 0; q <= k; ++q) {
+                        for (int p = 0; 2 * p <= j; ++p) {
+                            if (2 * p == j) square *= 2;  // all before are there twice
+                            for (int q = max(k - columns[j - p] + 1, 0); q <= min(k, columns[p] - 1); ++q) {
                                 const int one = RETURN_TERM(p, q), other = RETURN_TERM(j - p, k - q);
                                 const double2 a = term[one], b = term[other];
                                 square.x = fma(a.x, b.x, fma(-a.y, b.y, square.x));
                                 square.y = fma(a.x, b.y, fma(a.y, b.x, square.y));
                             }
+                        }
+                        if (j % 2) square *= 2;
                         const double2 a = 2 * z, b = term[t];
                         square.x = fma(a.x, b.x, fma(-a.y, b.y, square.x));
                         square.y = fma(a.x, b.y, fma(a.y, b.x, square.y));
