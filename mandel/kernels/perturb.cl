@@ -33,8 +33,12 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // Whether some lane's dz/dc will soon have grown enough: a long go would have to be taken again.
 #define SOON ANY(active & (NORM(dx, dy) * SOON_GROWTH >= enough))
 #define SOON_GROWTH 0x1p4
-// Samples whose z is a plain number take the return map (return_map.cl) where they begin at m = 0.
-#define RETURNS (!DEEP)
+// Whether samples may take the return map (return_map.cl) where they begin at m = 0. Not in extended range; and the host
+// leaves it out where the reference has no dip, as GPUs have no registers to spare for it.
+#ifndef RETURNS
+#define RETURNS 0
+#endif
+ASSERT(!(RETURNS && DEEP));
 // An error of z moves a sample by so much over its dz/dc: for one use of the map, at most so many units of c.
 #define MOST_MOVED 0x1p-42
 // Single steps that take as long as one use of the map.

@@ -4,6 +4,8 @@
 // Z_k. Where Z_k is near 0, a *dip*, most samples come near 0 again, rebase there and take the same polynomial again.
 // Near a minibrot it is the minibrot's own map. Blocks (blocks.h) cannot do this: they neglect z^3 and z c.
 //
+// LEAST: a map of fewer iterations would save less than its coefficients cost.
+//
 // The host lists the dips that are nearer to 0 than all before. The latest is taken for which the map holds for samples
 // that rebased at the dip before: for |w| up to |Z|^2 there. Then |w| may become as large as the series allows.
 //
@@ -18,8 +20,6 @@
 #endif
 #define TERMS ((RETURN_DEGREE + 1) * RETURN_COLUMNS)
 #define EACH_TERM(t) for (int t = get_local_id(0); t < TERMS; t += GROUP)
-// A map of fewer iterations would save less than its coefficients cost.
-#define LEAST_LENGTH 64
 #define LINEAR RETURN_TERM(1, 0)
 // What the terms leave out, the *rest*, is at most this part of the linear term in w. perturb.cl tests it once more for
 // each sample. No step on the way may have more than LAST_REST.
@@ -51,7 +51,7 @@ void return_map(int unit_exponent, int dips, __global const int *dip, __global c
     if (own == 0) map[0] = as_double2((int4)(0, 0, 0, 0));
     for (int i = dips - 1; i >= 0 && !found; --i) {
         const int length = dip[i];
-        if (length < LEAST_LENGTH) break;
+        if (length < LEAST) break;
         const double2 nearest = orbit[i > 0 ? dip[i - 1] : length];
         const double square_there = fma(nearest.x, nearest.x, nearest.y * nearest.y);
         int w_exponent = max(exponents(square_there) + (i > 0 ? 1 : 3), unit_exponent + 1);

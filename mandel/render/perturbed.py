@@ -44,6 +44,7 @@ _MOST_COMMON_STEPS = 1 << 16
 
 # Where the reference may come near 0 for the return map: later, its walk would take more than some milliseconds.
 _DIPS = range(24, 1024)
+_LEAST_RETURN = 64  # iterations of a map; fewer would save less than its coefficients cost
 _RETURN_LENGTH = 3 + (RETURN_DEGREE + 1) * RETURN_COLUMNS
 _GPU_RETURN_GROUP = 128
 
@@ -121,7 +122,7 @@ class PerturbedIterator:
         # What it was made for, it, on the device.
         self._table: tuple[object, BlaTable, list[Buffer]] | None = None
         self._start: tuple[object, Buffer] | None = None  # what it was made for, it
-        self._returning: tuple[object, Buffer] | None = None  # the same
+        self._returning: tuple[object, Buffer | None] | None = None  # the same
 
     def reference(self, grid: Grid, maxiter: int) -> Reference:
         """The orbit that the caller gave for this centre if it serves ``grid``, else the grid's own.
@@ -234,13 +235,21 @@ class PerturbedIterator:
             self._start = (need.c_max, maxiter, bailout), start
         return self._start[1], unit
 
-    def _return_map(self, reference: Reference, last: int, unit: int) -> Buffer:
-        """The step of many iterations from a rebase on (kernels/return_map.cl), for |c| up to 2**unit."""
+    def _return_map(self, reference: Reference, last: int, unit: int) -> Buffer | None:
+        """The step of many iterations from a rebase on (kernels/return_map.cl), for |c| up to 2**unit.
+
+        None where the reference surely has none.
+        """
         if self._returning is None or self._returning[0] != (last, unit):
             dips = _dips(reference, last)
+            if not len(dips) or dips[-1] < _LEAST_RETURN:
+                self._returning = (last, unit), None
+                return None
             made = self.ctx.empty(16 * _RETURN_LENGTH)
             group = _GPU_RETURN_GROUP if self.ctx.device.is_gpu else 1
-            kernel = self.ctx.kernel("return_map.cl", "return_map", (("GROUP", group),))
+            kernel = self.ctx.kernel(
+                "return_map.cl", "return_map", (("GROUP", group), ("LEAST", _LEAST_RETURN))
+            )
             kernel(
                 self.ctx.queue, (group,), (group,),
                 np.int32(unit), np.int32(len(dips)), *self._upload(dips), self._orbit(reference, False)[0], made,
@@ -286,7 +295,7 @@ class PerturbedIterator:
         table, table_buffers = self._tables(reference, need, bailout)
         start, unit_exponent = self._common_start(reference, need, maxiter, bailout, table, table_buffers)
         # In extended range samples do not take it.
-        returning = start if need.deep else self._return_map(reference, table.last, unit_exponent)
+        returning = None if need.deep else self._return_map(reference, table.last, unit_exponent)
         place = place or coordinates_of(self.ctx, grid, relative=True)
         ctx, count = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
@@ -302,6 +311,7 @@ class PerturbedIterator:
                     ("SLOPE", int(outputs.slope)),
                     ("ROUNDS", rounds),
                     ("DEEP", int(need.deep)),
+                    ("RETURNS", int(returning is not None)),
                     ("LOW", table.low),
                     ("WIDTH", tile[0] * tile[1]),
                     ("TILE_COLS", tile[0]),
@@ -320,7 +330,7 @@ class PerturbedIterator:
             np.int32(table.last), np.int32(self._wrap(reference, table)), *self._orbit(reference, need.deep),
             np.int32(len(reference.edge) if bailout == 2 else 0), *self._edge,
             np.int32(table.tops), *table_buffers,
-            start, np.int32(unit_exponent), returning,
+            start, np.int32(unit_exponent), start if returning is None else returning,
             samples.count, samples.frac, *(b for b in (samples.distance, samples.slope) if b is not None),
         )  # fmt: skip
         kept_bytes = 8 * PERTURBED_STATE * tile[0] * tile[1]

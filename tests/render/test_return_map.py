@@ -61,7 +61,9 @@ def test_the_map_is_what_exact_iteration_gives(delta):
 
 
 def test_a_reference_that_does_not_come_near_0_has_no_map():
-    assert returning(View(*SPIRAL, "1e-8", 64, 64))[0] == 0
+    iterator = PerturbedIterator(device_context())
+    iterator.iterate(View(*SPIRAL, "1e-8", 64, 64).grid(), 3000, 1000.0)
+    assert iterator._returning[1] is None
 
 
 @pytest.mark.parametrize("delta, maxiter", [("1e-7", 3000), ("1e-11", 3000), ("1e-7", 20_000)])
@@ -83,8 +85,7 @@ def test_samples_are_those_of_single_steps(delta, maxiter, monkeypatch):
                 )
             ]
         )
-        head = ctx.download(iterator._returning[1], np.empty((1, 2))).view(np.int32)
-        assert head[0, 0] == (78 if dips else 0)
+        assert (iterator._returning[1] is None) == (not dips)
     (count, frac, distance), (count_0, frac_0, distance_0) = made
     well = np.maximum(distance, distance_0) > 2.0**-12
     assert well.mean() > 0.2
