@@ -45,9 +45,9 @@ def _first_error(log: str) -> str:
 # Most that the pool keeps of buffers nobody uses; a 4K frame with distance and slope takes 310 MB of a GPU.
 KEPT_BYTES, GPU_KEPT_BYTES = 256 * 2**20, 384 * 2**20
 _SMALL_BYTES = 1 << 16
-# A group of perturb.cl is one warp, and no more than 32 groups run on a multiprocessor: 64 registers for each of
-# their work items. Left alone the compiler takes fewer for no gain, or more.
-_NVIDIA_OPTIONS = {"perturb.cl": ("-cl-nv-maxrregcount=64",)}
+# A group of perturb.cl is one warp. Fewer registers for its work items would let more groups run at once, but their
+# values would go to memory; with more registers fewer groups run. Measured on an H200 (benchmarks/gpu_rounds.py).
+_NVIDIA_OPTIONS = {"perturb.cl": ("-cl-nv-maxrregcount=96",)}
 
 
 class Launch(Protocol):

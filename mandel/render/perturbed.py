@@ -45,6 +45,7 @@ _MOST_COMMON_STEPS = 1 << 16
 # Where the reference may come near 0 for the return map: later, its walk would take more than some milliseconds.
 _DIPS = range(24, 1024)
 _LEAST_RETURN = 64  # iterations of a map; fewer would save less than its coefficients cost
+_LEAST_RETURN_UNIT = -64  # log2 of the largest |c| of views that have a map
 _RETURN_LENGTH = 3 + (RETURN_DEGREE + 1) * RETURN_COLUMNS
 _GPU_RETURN_GROUP = 128
 
@@ -294,8 +295,10 @@ class PerturbedIterator:
             reference = self.keep(grid.re, grid.im, reference)
         table, table_buffers = self._tables(reference, need, bailout)
         start, unit_exponent = self._common_start(reference, need, maxiter, bailout, table, table_buffers)
-        # In extended range samples do not take it.
-        returning = None if need.deep else self._return_map(reference, table.last, unit_exponent)
+        # Below, blocks take more iterations in one step.
+        returning = None
+        if unit_exponent >= _LEAST_RETURN_UNIT:
+            returning = self._return_map(reference, table.last, unit_exponent)
         place = place or coordinates_of(self.ctx, grid, relative=True)
         ctx, count = self.ctx, place.rows * place.cols
         tile = _GPU_TILE if ctx.device.is_gpu else _CPU_TILE
