@@ -42,6 +42,8 @@ _ORBIT_BYTES = 512 << 20  # of all anchors; one of 8 million steps takes that mu
 _LIMIT_SAMPLES = 10_000
 _MOST_SQUARES = 4_096  # of which it is known how their counts are distributed
 
+_Name = tuple[int, int, int]  # of a square: x, y, octave
+
 
 class Shelf:
     """Which orbits are kept: those used last, up to a number of bytes; the last one in any case.
@@ -146,8 +148,8 @@ class Explorer:
         self._pool, self._say = pool, say
         self._anchors: OrderedDict[str, tuple[Anchor, Orbits]] = OrderedDict()
         self._shelf = Shelf()
-        # Of squares by x, y, octave and the limit that was given.
-        self._counts: OrderedDict[tuple[int, int, int, int | None], Sequence[float]] = OrderedDict()
+        # Of squares, by name and the limit that was given.
+        self._counts: OrderedDict[tuple[_Name, int | None], Sequence[float]] = OrderedDict()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._count = itertools.count()
         self._waiting: list[tuple[int, int, asyncio.Future[Any], tuple[Any, ...]]] = []  # by order and number
@@ -243,19 +245,16 @@ class Explorer:
             )
             depth = anchor.level + place["dlevel"] - log2(SIZE * min(right - left, high - low))
             places.append((re, im, depth))
-        found: list[tuple[View, int]] = [(WHOLE_SET, 0)]
-        telling = [self._told((0, 0, -1), WHOLE_SET, message, 0)]
-        for square, number in squares(places):
-            view = square.view(*wanted[number][0].middle)
-            found.append((view, number))
-            telling.append(self._told((square.x, square.y, square.octave), view, message, number))
+        found = await asyncio.to_thread(_squares, [anchor for anchor, _ in wanted], places)
+        telling = (self._told(name, view, message, number) for name, view, number in found)
         counts = await asyncio.gather(*telling)
-        return {"knots": await asyncio.to_thread(curve_of, found, counts)}
+        views = [(view, number) for _, view, number in found]
+        return {"knots": await asyncio.to_thread(curve_of, views, counts)}
 
-    async def _told(self, name: tuple[int, int, int], view: View, message: Message, number: int) -> Any:
+    async def _told(self, name: _Name, view: View, message: Message, number: int) -> Any:
         """How the counts of a square are distributed; once it is known, it is not looked at again."""
         maxiter, place = message["maxiter"], message["places"][number]
-        if (key := (*name, maxiter)) not in self._counts:
+        if (key := (name, maxiter)) not in self._counts:
             grid = view.grid()
             orbit = await self._anchor(place)[1].serving(grid, place["dlevel"], maxiter)
             told = await self._made(message["order"], "counts", grid, maxiter, orbit)
@@ -303,6 +302,18 @@ class Explorer:
         for maker in self._pool.makers:
             if making in maker.calls and not maker.stop(making):
                 self._later(making)
+
+
+def _squares(
+    anchors: Sequence[Anchor], places: Sequence[tuple[Fraction, Fraction, float]]
+) -> list[tuple[_Name, View, int]]:
+    """The squares about places, with their names, and for each the number of its place. Takes long at great depths."""
+    middles = [anchor.middle for anchor in anchors]
+    found = [
+        ((square.x, square.y, square.octave), square.view(*middles[number]), number)
+        for square, number in squares(places)
+    ]
+    return [((0, 0, -1), WHOLE_SET, 0), *found]
 
 
 def _noticed(task: asyncio.Task[Any]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from operator import itemgetter
 
 from mandel.colour.curve import even_curve, with_guesses
@@ -24,6 +25,8 @@ from mandel.plan.view import View
 STEP = 2  # octaves from one square to the next
 # Deeper than so many octaves, the step is doubled with each doubling of the depth: 361 squares suffice for 1e-1000.
 _DENSE = 256
+# Squares of higher octaves need perturbation wherever they lie. Their own centres have many digits, which take long.
+_DIRECT = 64
 SIDE = 24  # samples
 WHOLE_SET = View("-0.75", "0", "2.5", SIDE, SIDE)
 
@@ -54,12 +57,13 @@ class Square:
 
     def view(self, re: str, im: str) -> View:
         """The square as a view about a point within it or near it, decimal strings; about its own centre if direct."""
-        own = dyadic(self.x, self.octave + 2), dyadic(self.y, self.octave + 2)
-        view = View(*own, str(spacing(self.octave)), SIDE, SIDE)
-        if arithmetic(view.grid()).engine == DIRECT:
-            return view
-        shift = self.offset(Fraction(Decimal(re)), Fraction(Decimal(im)))
-        return View(re, im, view.delta, SIDE, SIDE, shift=shift)
+        delta = str(spacing(self.octave))
+        if self.octave <= _DIRECT:
+            own = dyadic(self.x, self.octave + 2), dyadic(self.y, self.octave + 2)
+            view = View(*own, delta, SIDE, SIDE)
+            if arithmetic(view.grid()).engine == DIRECT:
+                return view
+        return View(re, im, delta, SIDE, SIDE, shift=self.offset(_exact(re), _exact(im)))
 
 
 def squares(places: Iterable[tuple[Fraction, Fraction, float]]) -> list[tuple[Square, int]]:
@@ -83,9 +87,7 @@ def colour_views(places: Sequence[tuple[str, str, str]]) -> list[tuple[View, int
     Args:
         places: re, im and delta of each, decimal strings.
     """
-    about = squares(
-        (Fraction(Decimal(re)), Fraction(Decimal(im)), -log2_of(Decimal(delta))) for re, im, delta in places
-    )
+    about = squares((_exact(re), _exact(im), -log2_of(Decimal(delta))) for re, im, delta in places)
     return [(WHOLE_SET, 0), *((square.view(*places[number][:2]), number) for square, number in about)]
 
 
@@ -96,6 +98,11 @@ def curve_of(views: Sequence[tuple[View, int]], counts: Sequence[Sequence[float]
         ladders.setdefault(number, []).append((-log2_of(Decimal(view.delta)), told))
     every = itertools.chain.from_iterable(with_guesses(ladder, STEP) for ladder in ladders.values())
     return even_curve([told for _, told in sorted(every, key=itemgetter(0))])
+
+
+@lru_cache(maxsize=128)  # all squares about a point ask for the same ones
+def _exact(text: str) -> Fraction:
+    return Fraction(Decimal(text))
 
 
 def _octaves(last: int) -> list[int]:
