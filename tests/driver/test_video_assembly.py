@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mandel.driver.jobs.job_run import JobRun
-from mandel.driver.jobs.video_assembly import VideoAssembler
+from mandel.driver.jobs.video_assembly import UnusableSegments, VideoAssembler, VideoAssembly
 from mandel.payload.payload import Payload, parse
 from mandel.settings import PayloadLimits
 from mandel.video.encode import encode_segment
@@ -85,6 +85,37 @@ def test_a_damaged_segment_is_told_at_once(finisher, job, stored):
     ((name, future),) = settle(finisher)
     assert name == job.name and future.exception().code == "BAD_SEGMENT"
     assert list(job.tmp.iterdir()) == []
+
+
+def test_a_video_that_failed_removes_no_file_of_the_next_one(job, stored):
+    """What was not finished is removed on a thread, when the same job's next video may have been begun."""
+    stored[0].write_bytes(b"rubbish")
+    job.paths[0] = stored[0]
+    assembly = VideoAssembly(job)
+    with pytest.raises(UnusableSegments):
+        assembly.go_on()
+    following = job.tmp / f"{job.name[:16]}.mp4"
+    following.touch()
+    assembly.drop()
+    assert following.exists()
+
+
+def test_a_stop_waits_for_a_poster_that_is_made(finisher, job, stored, monkeypatch):
+    begun, goes_on, made = threading.Event(), threading.Event(), []
+    monkeypatch.setattr(
+        "mandel.driver.jobs.video_assembly.save_poster",
+        lambda *_: (begun.set(), goes_on.wait(60), made.append(True)),
+    )
+    job.paths[2] = stored[2]
+    finisher.look_at(job)
+    assert begun.wait(60)
+    closing = threading.Thread(target=finisher.close)
+    closing.start()
+    closing.join(0.3)
+    assert closing.is_alive()
+    goes_on.set()
+    closing.join(60)
+    assert made and not closing.is_alive()
 
 
 def test_a_large_machine_looks_at_many_segments_at_once(job, monkeypatch):

@@ -100,8 +100,12 @@ class VideoAssembly:
 
     def drop(self) -> None:
         """Removes what was not finished."""
-        if self._joiner is not None:
-            self._joiner.drop()
+        joiner, self._joiner = (
+            self._joiner,
+            None,
+        )  # once: by the second time another may write a file of this name
+        if joiner is not None:
+            joiner.drop()
 
 
 class VideoAssembler:
@@ -121,7 +125,6 @@ class VideoAssembler:
         self._saves: list[tuple[str, Any, Future[Facts]]] = []  # by job's name
         self._posters: dict[str, Future[Facts]] = {}
         self._assemblies: dict[str, tuple[VideoAssembly, Future[Facts | None]]] = {}
-        self._removing: list[Future[None]] = []
         self._since: dict[Future[Any], tuple[str, float]] = {}  # by job's name and when, what is under way
 
     def look_at(self, job: JobRun) -> None:
@@ -241,15 +244,13 @@ class VideoAssembler:
         if name in self._assemblies:
             assembly, future = self._assemblies.pop(name)
             future.cancel()
-            # On a thread: whoever asks may be the loop.
-            self._removing = [one for one in self._removing if not one.done()]
-            self._removing.append(self._start(name, _remove, assembly, future))
+            self._start(name, _remove, assembly, future)  # on a thread: whoever asks may be the loop
 
     def close(self) -> None:
         """Waits for what is under way, but not for what hangs."""
         for name in list(self._threads):
             self.forget(name)
-        wait([*self._removing, *self._futures()], self._policy.decoding_seconds)
+        wait(list(self._since), self._policy.decoding_seconds)
 
 
 def _tags(payload: Payload) -> dict[str, str]:
