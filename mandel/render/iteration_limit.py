@@ -96,7 +96,7 @@ def counts_of(
     if given is None:
         limit = grid_limit(renderer, grid, reference=reference)
     else:
-        if reference is not None:
+        if reference is not None and arithmetic(grid).engine == PERTURBED:
             renderer.keep_reference(grid.re, grid.im, reference)
         limit = judge_counts(_counter(renderer, grid), grid.rows * grid.cols, given)
     if not limit.counts or limit.counts[-2] > _LOW:

@@ -196,3 +196,13 @@ def test_low_counts_are_told_as_frames_have_them(renderer):
         counts, smooth = renderer.raw(view, 500)
         told, seen = np.array(limit.counts), smooth[counts <= 500]
         assert np.abs(told - np.quantile(seen, np.linspace(0, 1, len(told))))[1:-1].max() < 0.5
+
+
+@pytest.mark.parametrize("given", [None, 500])
+def test_a_shallow_grid_does_not_drive_out_a_deep_ones_orbit(renderer, monkeypatch, given):
+    """A still gives the orbit of its place to all squares on the way; the picture would have computed it again."""
+    monkeypatch.setattr(renderer, "keep_reference", lambda *_: pytest.fail("it needs no orbit"))
+    shallow, deep = (View(*SPIRAL.split(","), delta, 24, 24) for delta in ("1e-3", "1e-12"))
+    assert iteration_limit.counts_of(
+        renderer, shallow.grid(), given, iteration_limit.view_reference(deep)
+    ).counts
