@@ -30,7 +30,7 @@ def hang():
 ray.nodes = hang
 print(asked.wait(60), flush=True)
 [ticket] = own.submit([Task("frame", FrameUnit(View("-0.5", "0", "2", 64, 64), 100, 1000.0, ColourStyle(), 1))])
-end, outcomes = time.monotonic() + 120, []
+end, outcomes = time.monotonic() + 300, []
 while not outcomes and time.monotonic() < end:
     outcomes = own.wait(0.05)
     assert own.nodes()[0]["alive"] and own.slots()["cpu"] and own.memory()
@@ -48,7 +48,7 @@ def run() -> subprocess.CompletedProcess:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
             env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark},
         )
     finally:

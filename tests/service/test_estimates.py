@@ -177,8 +177,9 @@ class Asking:
 
     def told(self):
         """How many frames those have that the driver is at, in the order in which it was told of them."""
-        names = {it.name for it in list(self.asked._waiting)}
-        return [it.payload["num_frames"] for it in list(self.orders) if it.job in names]
+        with self.asked._lock:
+            names = {it.name for it in self.asked._waiting}
+            return [it.payload["num_frames"] for it in self.orders if it.job in names]
 
     def queue(self, client, number):
         """An estimate that is waited for, whether its turn has come or not."""
@@ -186,7 +187,8 @@ class Asking:
         told = self.pool.submit(self.asked.ask, payload, client, self.left.is_set)
 
         def waits() -> bool:
-            return any(it.order.payload == payload.canonical() for it in list(self.asked._waiting))
+            with self.asked._lock:  # else it may be seen before the driver is told of whose turn has come
+                return any(it.order.payload == payload.canonical() for it in self.asked._waiting)
 
         wait_for(lambda: waits() or told.done(), 20, "it is waited for, or refused")
         return told
