@@ -76,9 +76,8 @@ class Dispatcher:
             held.clear()  # whoever waits gets a place beside them
         self._free = {kind: count - held[kind] for kind, count in slots.items()}
         for kind, count in slots.items():
-            free = self._free[
-                kind
-            ]  # none: its own would wait behind what holds them, while another kind has slots
+            # If none, what is handed out would wait behind what holds them, while another kind has slots.
+            free = self._free[kind]
             most = held[kind] + self._policy.queued_calls[kind] * free
             while calls[kind] + self._disk.waiting(kind) < most and self._hand_out(
                 kind, slots, free, scarce=bool(held.total())

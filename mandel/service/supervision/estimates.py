@@ -224,9 +224,8 @@ class Estimates:
         """
         now = time.monotonic()
         with self._lock:
-            told = [
-                asked for asked in self._waiting if asked.name and was_ready
-            ]  # else it had not been told yet
+            # A driver that was not ready had not been told of any yet.
+            told = [asked for asked in self._waiting if asked.name and was_ready]
             blamed = {address(it.client) for it in told}
             if was_ready:
                 blamed |= set(map(address, self._given_up.values()))
