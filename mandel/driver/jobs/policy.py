@@ -61,7 +61,7 @@ class SchedulingPolicy:
         max_disk_work: a job of which so many files wait to be read or written begins nothing further.
         disk_seconds: what the disk has not answered within this is late: nothing is held up for it any more.
         disk_look_seconds: how often the answers of the disk are looked for that are due.
-        hung_seconds: it is told that the disk holds up a job after so long.
+        hung_seconds: it is told of a job whose file is not read, written or decoded after so long.
         checkpoint_seconds: results that took longer are kept at once.
         checkpoint_seconds_at_stop: pictures that took longer are kept when the driver stops.
         checkpoint_bytes_per_second: of pictures kept at once, at most: many slots make many of them in a second.

@@ -71,7 +71,7 @@ class Scheduler:
         self._fair_share = FairShare(self._jobs)
         self._running = RunningTasks(executor, policy, clock)
         self._told = 0.0
-        self._hung: set[str] = set()  # jobs of which it was told that the disk holds their files up
+        self._hung: set[str] = set()  # jobs of which it was told that their files are held up
         self._assembler = assembler or VideoAssembler(wake, policy)
         self._checkpoints = Checkpoints(executor, policy)
         self._disk = disk or DiskWork(wake, policy.max_disk_work, policy.disk_seconds, clock)
@@ -320,14 +320,14 @@ class Scheduler:
                 self._emit(control.Left(job=job.name, least=least, most=most))
 
     def _tell_hung(self) -> None:
-        """Says once of which jobs the disk holds files up."""
+        """Says once of which jobs files are held up, as a rule by the disk."""
         seconds = self._policy.hung_seconds
         hung = (self._disk.late(seconds) | self._assembler.late(seconds)) & self._jobs.keys()
         for name in hung - self._hung:
             self._say(
                 self._jobs[name],
-                f"a file of it has been read or written for over {seconds:g} s: the disk hangs, or is very slow. The "
-                "job goes on when the disk does; other jobs go on meanwhile",
+                f"a file of it was not read, written or decoded within {seconds:g} s: the disk hangs, or the disk or "
+                "this machine is very slow. The job goes on as soon as that is done; other jobs go on meanwhile",
             )
         self._hung = hung
 

@@ -173,7 +173,7 @@ class VideoAssembler:
         self._wake()
 
     def late(self, seconds: float) -> set[str]:
-        """The jobs whose files have not been read or written for so long."""
+        """The jobs of which a file was not read, written or decoded within so long, waiting included."""
         before = time.monotonic() - seconds
         return {job for job, since in list(self._since.values()) if since < before}
 
