@@ -1,8 +1,9 @@
 """The mapping "even": one rising curve of the smooth count for a whole job. Every view shows about as many colours.
 
-Each key view of a zoom (plan/iteration_limit.py) tells how its smooth counts are distributed. The curve is a sum of
-these distributions, weighted so that the middle nine tenths of each key view's samples span ``TURNS`` of the palette.
-Nothing of it is made frame by frame, so a point keeps its colour along the zoom.
+Small views of the place (plan/colour_views.py), from the largest to the smallest, tell how their smooth counts are
+distributed. Each lifts the curve over its own counts, until the middle nine tenths of its samples span ``TURNS`` of the
+palette or a larger view would turn too often. Nothing of it is made frame by frame, so a point keeps its colour along
+the zoom.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from mandel.colour.mappings import QUANTILES, Curve, Knot
 
-# Turns around the palette that are wanted between the 5th and the 95th percentile of each key view's smooth counts.
+# Turns around the palette that are wanted between the 5th and the 95th percentile of each view's smooth counts.
 TURNS = 0.85
 # The same of the first view, the whole set: from the dark side, far out, to the light side, along its edge.
 _FIRST = 0.6
@@ -72,7 +73,7 @@ def with_guesses(
 
 
 def even_curve(views: Sequence[Sequence[float]]) -> Curve:
-    """The curve for key views, given by the quantiles of their counts; views without any are passed over.
+    """The curve for views, given by the quantiles of their counts; views without any are passed over.
 
     Each view in turn lifts the curve over its own counts by what it lacks. So more views at the end leave the curve as
     it is up to their least count.

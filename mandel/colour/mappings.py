@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 EVEN, ROOT, LINEAR, LOG = "even", "root", "linear", "log"
 
-# The distribution of a key view's counts is told by this many quantiles, evenly spaced from the least to the greatest.
+# The distribution of a view's counts is told by this many quantiles, evenly spaced from the least to the greatest.
 QUANTILES = 33
 
 

@@ -127,7 +127,7 @@ class CostsUnit:
         orbits: the input that is each one's reference orbit, if it needs one.
         bailout, style, supersampling: as for a frame.
         fps, coding: of the film, if it is to be measured what its pixels take, encoded; else None.
-        crop_supersampling: as ``supersampling``, of what is encoded.
+        encoded_supersampling: as ``supersampling``, of what is encoded.
         step: by this factor frames that follow each other differ in delta, 1 to 2: others have little in common.
         inwards: whether the film goes from larger deltas to smaller ones.
         enough: seconds that samples of a view must take to tell what they take.
@@ -142,7 +142,7 @@ class CostsUnit:
     supersampling: int
     fps: str = "25"
     coding: Coding | None = None
-    crop_supersampling: int = 1
+    encoded_supersampling: int = 1
     step: float = 1.0
     inwards: bool = True
     enough: float = 1e-3

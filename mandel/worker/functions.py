@@ -213,7 +213,7 @@ def _pixel_bytes(
     renderer: FrameRenderer, unit: CostsUnit, view: View, maxiter: int, seconds: float
 ) -> tuple[float, float] | None:
     """Encoded bytes of a pixel of a key picture and of one that follows; None if frames' tiles are too dear."""
-    n, coding = unit.crop_supersampling, unit.coding
+    n, coding = unit.encoded_supersampling, unit.coding
     across, side = cost.tiling(view, n, seconds, _TILED)
     if coding is None or not across:
         return None

@@ -256,7 +256,7 @@ def test_where_measuring_takes_too_long_an_estimate_is_a_bound(fields):
 
 
 @pytest.mark.parametrize("ends", [("2.5", "1e-400"), ("1e-400", "2.5")])
-def test_crops_to_encode_are_no_deeper_than_their_views(ends):
+def test_tiles_to_encode_are_no_deeper_than_their_views(ends):
     start, end = ends
     ends = {"start_delta": start, "end_delta": end}
     recipe = recipe_of(parse(SIZE | ends | {"num_frames": 2, "maxiter": 1000, "mapping": "root"}))

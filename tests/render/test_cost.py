@@ -1,4 +1,4 @@
-"""What samples take: where they lie, and that crops show what frames show. No times."""
+"""What samples take: where they lie, and that tiles show what frames show. No times."""
 
 from types import SimpleNamespace
 
@@ -147,11 +147,11 @@ def test_the_smallest_tiles_can_be_encoded(codec):
     ).coding
     side = 64
     random = np.random.default_rng(1)
-    crops = [random.integers(16, 235, shape(side, side, coding.layout), np.uint8) for _ in range(3)]
-    assert all(len(encode_segment(crops[:count], side, side, "25", coding)) > 100 for count in (1, 3))
+    tiles = [random.integers(16, 235, shape(side, side, coding.layout), np.uint8) for _ in range(3)]
+    assert all(len(encode_segment(tiles[:count], side, side, "25", coding)) > 100 for count in (1, 3))
 
 
-def test_a_worker_measures_each_view_and_encodes_crops_where_that_is_asked_for():
+def test_a_worker_measures_each_view_and_encodes_tiles_where_that_is_asked_for():
     views = (SHALLOW, View(SHALLOW.re, SHALLOW.im, "1e-5", 320, 180))
     unit = CostsUnit(views, (500, 2000), (9.0, 16.0), (None, None), 1024.0, ColourStyle(), 1)
     costs, facts = functions.measure_costs(unit, Slot("cpu", 1))

@@ -43,7 +43,7 @@ class CostViews:
         self._views = lru_cache(4)(self._find_views)
 
     def needs(self, first: int) -> tuple[WorkItem, ...]:
-        """The key views that decide the limits and the colours of the views, and the orbits of deep ones."""
+        """The small views that decide the limits and the colours of the views, and the orbits of deep ones."""
         views = self._views(first)
         limits = {
             need
@@ -82,7 +82,7 @@ class CostViews:
             VIDEO_BAILOUT,
             ColourStyle.of(p, self._limits.curve()),
             self._samples,
-            crop_supersampling=_SHARED_LOOK if p.sampling == SHARED else p.supersampling,
+            encoded_supersampling=_SHARED_LOOK if p.sampling == SHARED else p.supersampling,
             step=2 ** min(self._octaves_a_frame(), 1.0),
             inwards=not (
                 isinstance(camera, Zoom) and Decimal(camera.end_delta) > Decimal(camera.start_delta)

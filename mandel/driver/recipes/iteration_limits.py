@@ -1,6 +1,6 @@
-"""What a job learns from its key views: the iteration limit at each depth, and the curve of the mapping "even".
+"""What a job learns from small views: the iteration limit at each depth, and the curve of the mapping "even".
 
-A payload that gives ``maxiter`` needs no limits. Only the mapping "even" needs the curve; it has views of its own, as
+A payload that gives ``maxiter`` needs no limits. Only the mapping "even" needs the curve, which has views of its own:
 it must not depend on where a zoom starts. A path has key views, and so limits, about each of its reference points
 (plan/camera_path.py).
 """
