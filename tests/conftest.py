@@ -58,8 +58,12 @@ def real_service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("service")
     running = Service(folder / "DB", "--address", "local", "--web-port", str(port), "--web-name", "head.lan")
     running.page = f"http://127.0.0.1:{port}/"
-    wait_for(lambda: "the web page" in running.output(), 60, "the page is served")
-    wait_for(Web(port).is_ready, 300, "the renderer is ready")  # Ray takes minutes on a busy machine
+    try:
+        wait_for(lambda: "the web page" in running.output(), 60, "the page is served")
+        wait_for(Web(port).is_ready, 300, "the renderer is ready")  # Ray takes minutes on a busy machine
+    except BaseException:
+        running.kill()
+        raise
     yield running
     code = running.stop()
     assert "Traceback" not in running.output(), running.output()
