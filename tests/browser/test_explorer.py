@@ -226,6 +226,16 @@ def test_a_place_has_the_same_colours_however_one_came_there(visit):
     assert np.array_equal(other.picture(), picture)
 
 
+def test_black_is_told_of_until_a_higher_limit_shows_colours(visit):
+    """Close to the point between the cardioid and the disc all samples take some 3,140 iterations."""
+    visitor = visit("#at=-0.75,0.001,1e-7&mapping=root&maxiter=2000")
+    visitor.complete()
+    told = visitor.page.get_by_text("All black: inside of the set")
+    told.wait_for()
+    visitor.page.evaluate("() => (location.hash = location.hash.replace('maxiter=2000', 'maxiter=8000'))")
+    told.wait_for(state="detached")
+
+
 def test_the_picture_is_that_of_still(visit, tmp_path):
     """A view whose samples are those of tiles: the page's canvas has the bytes of `still`, within its dither."""
     where = ["--point=-0.5,0.5", "--delta=1", f"--width={WIDTH}", f"--height={SHORTER}", "--maxiter=2000"]

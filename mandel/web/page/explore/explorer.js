@@ -303,10 +303,11 @@ export class Explorer {
       Boolean(this.#frame || this.#asking || this.#stillness) || waiting || this.limits.asking || this.#curving !== null || !this.layer.isComplete || !this.layer.hasLook;
     if (this.#element.ariaBusy !== String(busy)) this.#element.ariaBusy = String(busy);
     const view = this.view.value;
-    if (busy || this.#announced?.same(view)) return;
+    if (busy) return;
+    const black = this.sample()?.inside === 1; // another limit may change that
+    if (black !== Boolean(this.status.value.black?.same(view))) this.status.merge({ black: black ? view : null });
+    if (this.#announced?.same(view)) return;
     this.#announced = view;
-    const black = this.sample()?.inside === 1;
-    this.status.merge({ black: black ? view : null });
     announce(`The picture is complete${black ? ", and black" : ""}. Extent ${view.text().extent}, magnified ${magnification(view.log2Extent)}`);
   }
 
