@@ -1,8 +1,9 @@
 """Shares a cluster's slots among jobs, and follows every task to its end.
 
-A slot that frees up goes to the client that has used the least worker time, and to that client's job that has used the
-least. So a short job does not wait for a long one, nor one client's only job for another client's forty. Two bounds
-hold for what is in flight: the number of slots, and the bytes of pictures that were rendered and are not encoded yet.
+A slot that frees up goes to the address that has used the least worker time, there to the client that has used the
+least, and to that client's job that has (fair_share.py). So a short job does not wait for a long one, nor one client's
+only job for another client's forty. Two bounds hold for what is in flight: the number of slots, and the bytes of
+pictures that were rendered and are not encoded yet.
 """
 
 from __future__ import annotations
