@@ -138,7 +138,7 @@ def test_a_range_begins_small_and_grows_with_the_time_that_its_reader_stays(head
     assert due(read) > 0.9  # so that more than the first bytes was asked for
 
 
-def is_open(port: int, peer: int) -> bool:
+def is_connected(port: int, peer: int) -> bool:
     """Whether the side at ``port`` of a connection of this machine has not been closed yet."""
     ends, established = (f":{port:04X}", f":{peer:04X}"), "01"
     rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -157,7 +157,7 @@ def test_who_reads_nothing_is_cut_off_and_others_are_served(heads):
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         own = sock.getsockname()[1]
         assert web.get(path, Range="bytes=0-99").status == 206
-        wait_for(lambda: not is_open(web.port, own), 120, "it is cut off")
+        wait_for(lambda: not is_connected(web.port, own), 120, "it is cut off")
         read = 0
         try:
             while piece := sock.recv(1 << 20):
