@@ -516,7 +516,9 @@ def test_a_reference_orbit_that_outgrows_its_memory_ends_its_job_at_once(run, mo
     (failed,) = events.of("failed")
     assert failed["code"] == "JOB_TOO_BIG" and "maxiter may be up to" in failed["message"]
     said = [event["message"] for event in events.of("log")]
-    assert sum("2,000,000,000 steps at most" in text for text in said) == 1  # before it is begun, which is once
+    assert (
+        sum("2,000,000,000 steps at most" in text for text in said) == 1
+    )  # before it is begun, which is once
 
 
 def test_one_that_seemed_endless_ends_with_the_view(run, monkeypatch):
