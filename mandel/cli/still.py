@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
     for name in LOOK:
         field = BY_NAME[name]
-        about = f"{field.help} (default {field.default})"
+        about = f"{field.help} (default {field.default})" if field.default != "" else field.help
         p.add_argument("--" + name.replace("_", "-"), metavar=field.kind.upper(), help=about)
     p.add_argument("--supersampling", metavar="N", help="N x N samples a pixel (PNG only; default 1)")
     p.add_argument(

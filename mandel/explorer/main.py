@@ -40,6 +40,7 @@ _STALE_SECONDS = 3.0  # that a maker goes on with what nobody wants any more
 _LEAST_ORBIT = 4_096
 _ORBIT_BYTES = 512 << 20  # of all anchors; one of 8 million steps takes that much
 _LIMIT_SAMPLES = 10_000
+_FEW_DIGITS = 3_000  # level of an anchor up to which its digits take no time worth mentioning
 _MOST_SQUARES = 4_096  # of which it is known how their counts are distributed
 
 _Name = tuple[int, int, int]  # of a square: x, y, octave
@@ -213,6 +214,7 @@ class Explorer:
 
     async def _tile(self, message: Message) -> Any:
         anchor, orbits = self._anchor(message)
+        await _all_digits(anchor)
         dlevel, maxiter = message["dlevel"], message["maxiter"]
         grid = anchor.grid(dlevel, message["dx"], message["dy"], message["step"])
         orbit = await orbits.serving(grid, dlevel, maxiter)
@@ -220,10 +222,13 @@ class Explorer:
 
     async def _limit(self, message: Message) -> Any:
         anchor, orbits = self._anchor(message)
+        await _all_digits(anchor)
         (left, right), (low, high) = message["x"], message["y"]
         width, height = Fraction(right) - Fraction(left), Fraction(high) - Fraction(low)
-        cols = max(1, min(_LIMIT_SAMPLES, round((_LIMIT_SAMPLES * float(width / height)) ** 0.5)))
-        rows = max(1, min(_LIMIT_SAMPLES, round(cols * float(height / width))))
+        # As a float the quotient might be too large, or 0.
+        ratio = min(max(width / height, Fraction(1, _LIMIT_SAMPLES)), Fraction(_LIMIT_SAMPLES))
+        cols = max(1, min(_LIMIT_SAMPLES, round((_LIMIT_SAMPLES * float(ratio)) ** 0.5)))
+        rows = max(1, min(_LIMIT_SAMPLES, round(cols / float(ratio))))
         step = width * 256 / cols
         grid = anchor.part(message["dlevel"], Fraction(left), Fraction(low), cols, rows, step)
         orbit = await orbits.serving(grid, message["dlevel"], None)
@@ -302,6 +307,12 @@ class Explorer:
         for maker in self._pool.makers:
             if making in maker.calls and not maker.stop(making):
                 self._later(making)
+
+
+async def _all_digits(anchor: Anchor) -> None:
+    """Has the digits of an anchor's middle made: thousands of them take long, and all others would wait."""
+    if anchor.level > _FEW_DIGITS:
+        await asyncio.to_thread(getattr, anchor, "middle")
 
 
 def _squares(

@@ -28,6 +28,7 @@ _DENSE = 256
 # Squares of higher octaves need perturbation wherever they lie. Their own centres have many digits, which take long.
 _DIRECT = 64
 SIDE = 24  # samples
+_OFFSET_BITS = 64  # after the binary point, of offsets in quarters of a side
 WHOLE_SET = View("-0.75", "0", "2.5", SIDE, SIDE)
 
 
@@ -47,13 +48,13 @@ class Square:
     @classmethod
     def about(cls, octave: int, re: Fraction, im: Fraction) -> Square:
         """The square of an octave whose centre is nearest to a point."""
-        quarters = 4 * 2**octave
-        return cls(octave, round(re * quarters), round(im * quarters))
+        return cls(octave, *(_nearest(value, octave + 2) for value in (re, im)))
 
     def offset(self, re: Fraction, im: Fraction) -> complex:
         """From a point to the centre, in sides."""
-        side = 2**self.octave
-        return complex(float(Fraction(self.x, 4) - re * side), float(Fraction(self.y, 4) - im * side))
+        bits = self.octave + 2 + _OFFSET_BITS
+        apart = ((x << _OFFSET_BITS) - _scaled(value, bits) for x, value in ((self.x, re), (self.y, im)))
+        return complex(*(math.ldexp(each, -2 - _OFFSET_BITS) for each in apart))
 
     def view(self, re: str, im: str) -> View:
         """The square as a view about a point within it or near it, decimal strings; about its own centre if direct."""
@@ -103,6 +104,23 @@ def curve_of(views: Sequence[tuple[View, int]], counts: Sequence[Sequence[float]
 @lru_cache(maxsize=128)  # all squares about a point ask for the same ones
 def _exact(text: str) -> Fraction:
     return Fraction(Decimal(text))
+
+
+def _nearest(value: Fraction, bits: int) -> int:
+    """The whole number that is nearest to value * 2**bits; half-way that farther from 0."""
+    whole = (_scaled(abs(value), bits + 1) + 1) >> 1
+    return whole if value >= 0 else -whole
+
+
+def _scaled(value: Fraction, bits: int) -> int:
+    """The whole part of value * 2**bits, towards minus infinity. With many digits one division serves many squares."""
+    reach = 1 << bits.bit_length()
+    return _whole(value, reach) >> (reach - bits)
+
+
+@lru_cache(maxsize=128)
+def _whole(value: Fraction, bits: int) -> int:
+    return (value.numerator << bits) // value.denominator
 
 
 def _octaves(last: int) -> list[int]:

@@ -28,6 +28,7 @@ SERVED_LEVELS = 16
 _MAGIC, _UNIFORM, _SHADED = b"MTL1", 1, 2
 _HEAD = struct.Struct("<4sHHII")
 _SCALE = Context(prec=40, Emax=10**9, Emin=-(10**9))
+_MORE = Context(prec=60, Emax=10**9, Emin=-(10**9))  # powers are right to the last digit but one
 
 
 def dyadic(numerator: int, bits: int) -> str:
@@ -47,7 +48,7 @@ def _digits(number: int) -> str:
 @lru_cache(maxsize=256)
 def spacing(level: int) -> Decimal:
     """2**-level."""
-    return _SCALE.divide(1, 2**level) if level >= 0 else Decimal(2**-level)
+    return _SCALE.plus(_MORE.power(2, -level))
 
 
 @dataclass(frozen=True)

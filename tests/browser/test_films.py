@@ -143,6 +143,17 @@ def test_a_film_plays_and_seeks_by_ranges(visit, film):
     assert download.value.path().read_bytes()[4:8] == b"ftyp"
 
 
+def test_a_film_that_this_browser_does_not_play_says_so(visit, web):
+    fields = {"num_frames": 2, "frame_width": 64, "frame_height": 64, "codec": "png", "maxiter": 61}
+    job = web.post("/api/jobs", fields).json["job"]
+    visitor = visit("#films")
+    visitor.page.locator(f"a[href='#films/{job}']").click()  # as soon as it is done
+    visitor.page.get_by_text("This browser does not play films in png").wait_for()
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("link", name="Download").click()
+    assert download.value.path().stat().st_size > 0
+
+
 def test_a_film_plays_while_the_pointer_rests_on_it(visit, film):
     visitor = visit("#films")
     page = visitor.page

@@ -118,14 +118,14 @@ def test_a_stop_waits_for_a_poster_that_is_made(finisher, job, stored, monkeypat
     assert made and not closing.is_alive()
 
 
-def test_a_large_machine_looks_at_many_segments_at_once(job, monkeypatch):
+def test_a_large_machine_decodes_many_segments_at_once(job, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 32)
     finisher, at_once = VideoAssembler(), threading.Barrier(16)
+    monkeypatch.setattr("mandel.driver.jobs.video_assembly.check_segment", lambda *_: at_once.wait(60))
     for number in range(16):
-        finisher.save(job, number, lambda: at_once.wait(20), number)
+        finisher.save(job, number % 3, lambda: memoryview(b"bytes"), number)
     while finisher.saving:
         for _, future in finisher.saved():
-            # No bytes, so nothing to write; a broken barrier would say that too few were there.
-            assert not isinstance(future.exception(), threading.BrokenBarrierError)
+            future.result()  # a broken barrier would say that too few were there
         finisher.wait(10)
     finisher.close()

@@ -69,6 +69,17 @@ def test_squares_of_great_depths_are_told_without_their_own_digits(monkeypatch):
         assert (view.re, view.shift) == (at, 0) and arithmetic(view.grid()).engine == PERTURBED
 
 
+def test_squares_of_great_depths_take_few_divisions():
+    """One for each square took seconds of the driver's loop, and all jobs waited."""
+    digits = Fraction(7 * (10**9_000 - 1), 9 * 10**9_000)
+    colour_views_module._whole.cache_clear()
+    found = squares([(-digits, digits / 3, 30_000.0)])
+    assert len(found) > 500
+    for square, _ in found[::50]:
+        square.offset(-digits, digits / 3)
+    assert colour_views_module._whole.cache_info().misses < 100
+
+
 def test_places_share_squares():
     other = (RE[:12], IM[:12], "1e-6")
     both = colour_views([(RE, IM, "1e-9"), other])

@@ -17,6 +17,7 @@ import { bytes } from "../shell/words.js";
 export function Player({ film, live, explorer, close }) {
   const details = useDetails(film);
   const [recolouring, setRecolouring] = useState(false);
+  const [unplayable, setUnplayable] = useState(false);
   const video = useRef(null);
   useEffect(() => {
     const element = video.current;
@@ -33,10 +34,11 @@ export function Player({ film, live, explorer, close }) {
   const again = () => explorer.orderAgain(view(), formerFilm(payload), look());
   return html`<${Dialog} title=${titleOf(payload, film.name)} name="player" wide close=${close}>
     <div class=${recolouring ? "stage small" : "stage"}>
-      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus aria-label=${`Film ${titleOf(payload, film.name)}`}></video>
+      <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus onError=${(event) => setUnplayable(event.target.error?.code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED)} aria-label=${`Film ${titleOf(payload, film.name)}`}></video>
     </div>
     <div class="inside">
       <p class="soft">${[formOf(details, film.name), bytes(film.bytes ?? 0)].join(" · ")}</p>
+      ${unplayable && html`<p class="notice">This browser does not play films in ${payload?.codec ?? "this form"}. Download it, and play it with another program.</p>`}
       ${noteSentences(film.notes).map((text) => html`<p class="notice">${text}</p>`)}
       <div class="row">
         <a class="button" href=${`/media/${film.job}/video.mp4?download`} download><${Glyph} name="down" /> Download</a>
