@@ -47,9 +47,11 @@ class Costs:
 
     Attributes:
         views: at least one, the shallowest first.
+        on_gpu: whether a GPU was measured.
     """
 
     views: tuple[KeyCost, ...]
+    on_gpu: bool = False
 
     def seconds(self, depths: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Seconds of frames or strips at ``depths``, of so many samples each.

@@ -14,11 +14,36 @@ import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 # Values with less in their arrays travel in the message, where there is memory without a name at all (Linux).
 _SMALL = 1 << 17 if hasattr(os, "memfd_create") else 1 << 62
 _ALIGNED = 64  # as OpenCL's runtimes like it
+
+
+_to_close: SimpleQueue[int] = SimpleQueue()
+_closer: threading.Thread | None = None
+
+
+def close_on_a_thread() -> None:
+    """From now on a thread of this process frees what values took. That takes time, in which a loop cannot wait."""
+    global _closer  # noqa: PLW0603 - there is one for a process, as there is for its descriptors
+    if _closer is None:
+        _closer = threading.Thread(target=_close_all, name="mandel-closer", daemon=True)
+        _closer.start()
+
+
+def _close(descriptor: int) -> None:
+    if _closer is None:
+        os.close(descriptor)
+    else:
+        _to_close.put(descriptor)
+
+
+def _close_all() -> None:
+    while True:
+        os.close(_to_close.get())
 
 
 class _Head(NamedTuple):
@@ -36,7 +61,7 @@ class SharedValue:
         self.head = head
         self.descriptor = descriptor
         if descriptor is not None:
-            weakref.finalize(self, os.close, descriptor)
+            weakref.finalize(self, _close, descriptor)
 
     @classmethod
     def of(cls, value: Any) -> SharedValue:

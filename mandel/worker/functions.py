@@ -203,7 +203,7 @@ def measure_costs(unit: CostsUnit, slot: Slot, *inputs: Reference) -> tuple[Cost
         )
         size = _pixel_bytes(own.frames, unit, view, maxiter, seconds) if unit.coding is not None else None
         found.append(KeyCost(place, seconds, fixed, *(size or ())))
-    return Costs(tuple(found)), own.facts
+    return Costs(tuple(found), own.context.device.is_gpu), own.facts
 
 
 _TILED = 3  # consecutive frames

@@ -119,6 +119,18 @@ def test_what_items_took_corrects_what_is_left():
     assert made.seconds(left(made), {"cpu": 4}) == pytest.approx([value / 2 for value in slower])
 
 
+@pytest.mark.parametrize("on_gpu, factor", [(False, 0.02), (True, 1.0)])
+def test_what_was_measured_on_one_kind_of_device_says_nothing_of_the_other(on_gpu, factor):
+    """While long calls held all GPUs a CPU was measured; a zoom of a minute was told to take a quarter of an hour."""
+    made, recipe = forecast()
+    made.costs = Costs((KeyCost(0.0, 1e-4),), on_gpu)
+    for frame in range(2):
+        made.took(WorkItem(FRAME, frame), "gpu", factor * float(recipe.iterated().samples[frame]) * 1e-4)
+    work = left(made)._replace(encoding=0.0)
+    low, high = made.seconds(work, {"gpu": 3})
+    assert low < factor * work.rendering / 3 < high
+
+
 def test_a_few_cheap_frames_say_little_before_anything_is_measured():
     made, _ = forecast()
     expected = made.seconds(left(made), {"cpu": 1})[0]

@@ -21,7 +21,7 @@ from mandel.device import machine
 from mandel.errors import RenderError
 from mandel.tasks.calls import AtWork, Call, CalledTask, CancelCall, Ended, Hello, Progress
 from mandel.tasks.executor import TASKS_PER_GPU, Outcome, Task, shared_inputs
-from mandel.tasks.shared_values import Line, SharedValue
+from mandel.tasks.shared_values import Line, SharedValue, close_on_a_thread
 
 _NODE = "embedded"
 # Shares of the machine's memory: what results may take together, and what tasks that ask beforehand may.
@@ -114,6 +114,7 @@ class EmbeddedExecutor:
 
     def __init__(self, device: str = "auto"):
         _allow_descriptors()
+        close_on_a_thread()
         self._device = device
         self._tickets = itertools.count(1)
         self._workers: list[_Worker] = []

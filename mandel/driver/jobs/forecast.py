@@ -165,12 +165,16 @@ class Forecast:
     def pace(self, kind: str) -> float:
         """What an item takes on a slot of ``kind``, against what was expected.
 
-        Cheap items, which often come first, say little of dear ones: what was measured counts like some work that
-        took as long as expected. That was on a GPU, where there is one.
+        Cheap items, which often come first, say little of dear ones: on the kind that was measured, what was found
+        counts like some work that took as long as expected. Other kinds may be many times as fast, or as slow.
         """
         if (seen := self._seen.get(kind)) is None or not seen.expected:
             return 1.0
-        believed = self._belief if kind == "gpu" or "gpu" not in self._seen else 0.0
+        if self._costs is None:
+            was_measured = kind == "gpu" or "gpu" not in self._seen
+        else:
+            was_measured = kind == ("gpu" if self._costs.on_gpu else "cpu")
+        believed = self._belief if was_measured else 0.0
         return (seen.took + believed) / (seen.expected + believed)
 
     def seconds(self, work: Work, slots: Mapping[str, int]) -> tuple[float, float]:

@@ -228,11 +228,14 @@ class SharedRecipe:
         return SharedInput(frames, Layout(strips.around, strips.rows, 0).size * 4)
 
     def last_frame(self, item: WorkItem) -> int:
+        if item.kind in (
+            REFERENCE,
+            LIMIT,
+        ):  # there are hundreds; what is remembered would not hold them and the strips
+            return self._zoom.num_frames - 1
         return self._last_frame(item)
 
     def _find_last_frame(self, item: WorkItem) -> int:
-        if item.kind in (REFERENCE, LIMIT):
-            return self._zoom.num_frames - 1
         if item.kind == RAW:
             return self._shown(item.index, range(self.strips.coarsest + 1))[-1]
         if item.kind == MIPS or self.strips.base(item.index) >= SPLIT:
