@@ -48,6 +48,11 @@ def about_its_centre(view):
     return replace(view, re=re, im=im, shift=0j)
 
 
+def differing(picture: np.ndarray, other: np.ndarray) -> float:
+    """The share of pixels that differ by more than rounding, which where the curve is steep is a level or two."""
+    return float((np.abs(picture.astype(int) - other) > 2).any(axis=2).mean())
+
+
 def test_a_frame_is_the_view_of_its_own_centre():
     zoomed = Zoomed(device_context(), payload_of())
     shifted = deep = 0
@@ -57,7 +62,7 @@ def test_a_frame_is_the_view_of_its_own_centre():
             about_its_centre(unit.view), unit.maxiter, VIDEO_BAILOUT, unit.style, 1
         )
         # Coordinates differ by less than 1e-9 of a pixel: a sample in a thousand may be at an edge.
-        assert (picture != alone).any(axis=2).mean() < 0.005, frame
+        assert differing(picture, alone) < 0.005, frame
         shifted += unit.view.shift != 0
         deep += unit.view.shift != 0 and arithmetic(unit.view.grid()).engine == PERTURBED
     assert shifted > 8 and deep > 3
@@ -76,7 +81,7 @@ def test_between_places_that_only_150_digits_tell_apart():
         alone = FrameRenderer(device_context()).picture(
             about_its_centre(unit.view), unit.maxiter, VIDEO_BAILOUT, unit.style, 1
         )
-        assert (picture != alone).any(axis=2).mean() < 0.005 and picture.std() > 10
+        assert differing(picture, alone) < 0.005 and picture.std() > 10
 
 
 def test_orbits_are_made_once_for_each_point_and_serve_its_frames():

@@ -233,7 +233,12 @@ export class Explorer {
     const view = this.view.value;
     const { mapping, maxiter } = this.look.value;
     const serves = (one) => one?.view.same(view) && one.maxiter === maxiter;
-    if (mapping !== "even" || serves(this.#curve) || serves(this.#curving)) return;
+    if (mapping !== "even" || serves(this.#curve)) {
+      this.#curving?.abort.abort(); // it is of another view
+      this.#curving = null;
+      return;
+    }
+    if (serves(this.#curving)) return;
     if (this.#curving && isNear(view, this.#curving.view, this.shorter)) return; // then it is asked for again
     this.#curving?.abort.abort();
     const abort = new AbortController();
