@@ -60,7 +60,7 @@ POCL ?= /etc/OpenCL/vendors/pocl.icd
 pocl: $(VENV)/.tests  ## the kernels' tests on the system's PoCL, instead of Intel's runtime (POCL=FILE.icd)
 	@if test -e $(POCL); then \
 	  OCL_ICD_VENDORS=$(POCL) $(BIN)/python -m pytest tests/device/test_choose.py $(addprefix tests/render/test_, \
-	    direct.py painter.py perturbed.py frame.py raw_strip.py resampler.py); \
+	    direct.py painter.py perturbed.py return_map.py frame.py raw_strip.py resampler.py); \
 	else \
 	  echo "PoCL is not here ($(POCL)): apt-get install pocl-opencl-icd; its tests are left out"; \
 	  test -z "$(POCL_REQUIRED)"; \
