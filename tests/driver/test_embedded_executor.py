@@ -84,7 +84,7 @@ def test_memory_is_freed_with_the_handles(executor):
     outcomes = ended(executor, [executor.submit([frame(f"frame {n}", 640)])[0] for n in range(6)])
     assert descriptors() >= before + 6
     outcomes.clear()
-    wait_for(lambda: descriptors() == before, 30, "a thread closes them")
+    wait_for(lambda: descriptors() <= before, 30, "a thread closes them")
 
 
 def test_a_killed_worker_fails_its_call_alone_and_is_replaced(executor):
