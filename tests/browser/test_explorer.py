@@ -314,7 +314,18 @@ def test_tiles_that_nobody_wants_are_given_up(visit):
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/api/tiles")):
         left.append(True)
         page.evaluate("() => (location.hash = 'at=-0.75,0,2.5')")
+    visitor.complete()
     assert visitor.place == ("-0.75", "0", "2.5")
+
+
+def test_from_a_deep_link_one_goes_home(visit):
+    """Tiles so far above the first ones have names of their own: the service refuses others, and home stayed busy."""
+    visitor = visit("#at=-0.7436438870371587,0.1318259042053119,1e-13")
+    visitor.complete()
+    visitor.page.evaluate("() => (location.hash = 'at=-0.75,0,2.5')")
+    visitor.complete()
+    assert visitor.place == ("-0.75", "0", "2.5")
+    assert visitor.page.get_by_text("dlevel").count() == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "head.lan"])

@@ -6,6 +6,7 @@ export const TILE = 256;
 const TILE_BITS = 8;
 const FARTHEST = 2 ** 20; // tiles from the anchor
 const DEEPEST = 12; // levels below the anchor
+const HIGHEST = 40; // and above it: the service names no others
 
 /** The level whose samples lie nearest to a view's device pixels. */
 export function levelOf(view, shorterSide, density) {
@@ -36,7 +37,8 @@ export class Anchor {
 
   /** Whether tiles of a view at a level are named from here without large offsets. */
   serves(view, level) {
-    if (level - this.level > DEEPEST) return false;
+    const below = level - this.level;
+    if (below > DEEPEST || below < -HIGHEST) return false;
     const { x, y } = this.offset(view, level);
     return Math.abs(x) < FARTHEST && Math.abs(y) < FARTHEST;
   }
