@@ -19,6 +19,7 @@
 // the same order.
 #define WIDTH 1
 #include "blocks.h"
+#include "upper_bound.h"
 
 #ifndef GROUP
 #define GROUP 1
@@ -39,12 +40,6 @@
 #define ROUNDING 0x1p-53
 // Smaller coefficients are nothing beside that of u, which is about 1; they would become slow denormal numbers.
 #define LEAST_TERM 0x1p-400
-
-// At least |v|, by very little: in a walk of thousands of steps any excess is multiplied as often.
-inline double upper_bound(double2 v)
-{
-    return fmax(sqrt(fma(v.x, v.x, v.y * v.y)), fmax(fabs(v.x), fabs(v.y))) * (1 + 0x1p-50);
-}
 
 inline double2 product(double2 a, double2 b)
 {

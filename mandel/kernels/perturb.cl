@@ -33,8 +33,8 @@ ASSERT(LOW > 0);  // blocks start at m = 1, not at m = 0
 // Whether some lane's dz/dc will soon have grown enough: a long go would have to be taken again.
 #define SOON ANY(active & (NORM(dx, dy) * SOON_GROWTH >= enough))
 #define SOON_GROWTH 0x1p4
-// Whether samples may take the return map (return_map.cl) where they begin at m = 0. Not in extended range; and the host
-// leaves it out where the reference has no dip, as GPUs have no registers to spare for it.
+// Whether samples may take the return map (return_map.cl) where they begin at m = 0. The host leaves it out where the
+// reference has no dip or c is small, as GPUs have no registers to spare for it.
 #ifndef RETURNS
 #define RETURNS 0
 #endif
@@ -100,15 +100,12 @@ inline int half_exponent(double v)
     return ((int)(as_long(v) >> 52) - 1023) >> 1;
 }
 
-#if RETURNS
-// The return map's coefficient of w^j for the c of each lane, and its derivative by u = c / 2^unit_exponent.
-inline void return_coefficient(__global const double2 *returning, int j, int octaves, V ux, V uy,
-                               V *x, V *y, V *dx, V *dy)
+// The polynomial in u of each lane whose terms lie ``stride`` entries apart, the lowest first, and its derivative.
+inline void polynomial(__global const double2 *terms, int stride, int count, V ux, V uy, V *x, V *y, V *dx, V *dy)
 {
-    __global const double2 *const terms = returning + RETURN_HEAD + RETURN_TERM(j, 0);
     V zx = 0, zy = 0, sx = 0, sy = 0;
-    for (int k = return_columns(j, octaves) - 1; k >= 0; --k) {
-        const double2 term = terms[k];
+    for (int k = count - 1; k >= 0; --k) {
+        const double2 term = terms[k * stride];
         const V t = fma(sx, ux, fma(-sy, uy, zx));
         sy = fma(sx, uy, fma(sy, ux, zy));
         sx = t;
@@ -120,6 +117,14 @@ inline void return_coefficient(__global const double2 *returning, int j, int oct
     *y = zy;
     *dx = sx;
     *dy = sy;
+}
+
+#if RETURNS
+// The return map's coefficient of w^j for the c of each lane, and its derivative by u = c / 2^unit_exponent.
+inline void return_coefficient(__global const double2 *returning, int j, int octaves, V ux, V uy,
+                               V *x, V *y, V *dx, V *dy)
+{
+    polynomial(returning + RETURN_HEAD + RETURN_TERM(j, 0), 1, return_columns(j, octaves), ux, uy, x, y, dx, dy);
 }
 #endif
 
@@ -232,17 +237,8 @@ void perturb(__global const double *across, __global const double *down, __globa
 #if RETURNS
             if (mapped && begin.x > 0 && (begin.y - first.y) / way.x * RETURN_STEPS < last - begin.x) continue;
 #endif
-            V zx = 0, zy = 0;
-            dx = dy = 0;
-            for (int k = 2 * begin.w; k > 0; k -= 2) {
-                const double2 term = from[k];
-                const V dt = fma(dx, ux, fma(-dy, uy, zx));
-                dy = fma(dx, uy, fma(dy, ux, zy));
-                dx = dt;
-                const V t = fma(zx, ux, fma(-zy, uy, (V)(term.x)));
-                zy = fma(zx, uy, fma(zy, ux, (V)(term.y)));
-                zx = t;
-            }
+            V zx, zy;
+            polynomial(from + 2, 2, begin.w, ux, uy, &zx, &zy, &dx, &dy);
             const V slope = NORM(dx, dy);
             dx *= unit;
             dy *= unit;

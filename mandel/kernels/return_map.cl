@@ -14,6 +14,7 @@
 #define WIDTH 1
 #include "lanes.h"
 #include "return_map.h"
+#include "upper_bound.h"
 
 #ifndef GROUP
 #define GROUP 1
@@ -29,11 +30,6 @@
 #define ROUNDING 0x1p-50
 // Smaller coefficients would become slow denormal numbers.
 #define LEAST_TERM 0x1p-900
-
-inline double upper_bound(double2 v)
-{
-    return sqrt(fma(v.x, v.x, v.y * v.y)) * (1 + 0x1p-50);
-}
 
 // With v = w / 2^w_exponent and u = c / 2^unit_exponent, both at most 1. Writes entry 0: the iterations k, w_exponent;
 // k is 0 where there is no map. Entry 1: the rest, and how much rounding adds at |v| = 1; entry 2: how much it adds at

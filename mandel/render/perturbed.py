@@ -295,9 +295,9 @@ class PerturbedIterator:
             reference = self.keep(grid.re, grid.im, reference)
         table, table_buffers = self._tables(reference, need, bailout)
         start, unit_exponent = self._common_start(reference, need, maxiter, bailout, table, table_buffers)
-        # Below, blocks take more iterations in one step.
+        # In extended range samples do not take it; where c is smaller, blocks take more iterations in one step.
         returning = None
-        if unit_exponent >= _LEAST_RETURN_UNIT:
+        if not need.deep and unit_exponent >= _LEAST_RETURN_UNIT:
             returning = self._return_map(reference, table.last, unit_exponent)
         place = place or coordinates_of(self.ctx, grid, relative=True)
         ctx, count = self.ctx, place.rows * place.cols
