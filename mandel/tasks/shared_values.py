@@ -12,6 +12,7 @@ import pickle
 import threading
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle, send_handle
 from queue import SimpleQueue
@@ -43,7 +44,8 @@ def _close(descriptor: int) -> None:
 
 def _close_all() -> None:
     while True:
-        os.close(_to_close.get())
+        with suppress(OSError):  # one that cannot be closed must not keep all others
+            os.close(_to_close.get())
 
 
 class _Head(NamedTuple):

@@ -134,9 +134,8 @@ class JobRun:
             self.forecast.took(item, kind, seconds)
         self.timings.record(self.cost_class(item), kind, seconds)
         todo = self.frontier.frames_left
-        due = (
-            self.frontier.is_begun and self._used > self.policy.forecast_seconds
-        )  # the first frame comes first
+        # The first frame comes before what measures.
+        due = self.frontier.is_begun and self._used > self.policy.forecast_seconds
         if due and not self._is_measured and 10 * todo > self._frames:
             self._is_measured = True
             if self.forecast.iterates:

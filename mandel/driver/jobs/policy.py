@@ -70,8 +70,8 @@ class SchedulingPolicy:
         forecast_seconds: worker seconds that a job has taken when it is measured what its samples take.
         estimate_seconds: after so long an estimate tells what is known by then.
         poster_position: the poster shows this part of the video: far enough in to be worth a look, not its end.
-        segment_check_share: so many segments are decoded at a time at most, for each core of the driver's machine.
-            Decoding takes less than half as long as encoding, even by the fastest preset.
+        segment_check_share: segments that are decoded at a time, at most, for each core of the driver's machine; two
+            in any case. Decoding takes half as long as the fastest encoding.
         decoding_seconds: nothing waits longer than this for others that decode, or hang: they may never end.
     """
 

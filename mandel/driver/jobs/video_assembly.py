@@ -99,11 +99,8 @@ class VideoAssembly:
             raise UnusableSegments(numbers, f"segments {numbers} cannot be used: {error.message}") from error
 
     def drop(self) -> None:
-        """Removes what was not finished."""
-        joiner, self._joiner = (
-            self._joiner,
-            None,
-        )  # once: by the second time another may write a file of this name
+        """Removes what was not finished, once: by a second time another may write a file of this name."""
+        joiner, self._joiner = self._joiner, None
         if joiner is not None:
             joiner.drop()
 

@@ -43,16 +43,15 @@ class IterationLimits:
         self._reference_point_of = [reference_point for reference_point, own in views.items() for _ in own]
         self._items = tuple(WorkItem(LIMIT, key) for key in range(len(self._views)))
         # Views of the curve have the numbers that follow.
-        self._first = len(self._views)
         colours = _curve_views(payload) if payload.mapping == EVEN else []
+        self._colours = range(len(self._views), len(self._views) + len(colours))
         self._views += [view for view, _ in colours]
         self._reference_point_of += [reference_point for _, reference_point in colours]
-        self._colours = range(self._first, len(self._views))
         self._for_curve = tuple(WorkItem(LIMIT, key) for key in self._colours)
         self._keys = {
             reference_point: [
                 key
-                for key, other in enumerate(self._reference_point_of[: self._first])
+                for key, other in enumerate(self._reference_point_of[: self._colours.start])
                 if other == reference_point
             ]
             for reference_point in views
@@ -97,11 +96,11 @@ class IterationLimits:
 
     def _grid(self, key: int) -> Grid:
         view = self._views[key]
-        return (small(view) if key < self._first else view).grid()
+        return (small(view) if key not in self._colours else view).grid()
 
     def unit(self, key: int) -> LimitUnit:
         """The unit of work that finds the limit of a key view, or how the counts of a view of the curve are spread."""
-        if key < self._first:
+        if key not in self._colours:
             return LimitUnit(self._views[key])
         return LimitUnit(self._views[key], self._given, counts_alone=True)
 
@@ -131,7 +130,7 @@ class IterationLimits:
         found = [
             (self._views[key].delta, limit)
             for key, limit in self._learned.items()
-            if key < self._first and not limit.resolved
+            if key not in self._colours and not limit.resolved
         ]
         return sorted(found, key=lambda view: Decimal(view[0]), reverse=True)
 

@@ -228,10 +228,8 @@ class SharedRecipe:
         return SharedInput(frames, Layout(strips.around, strips.rows, 0).size * 4)
 
     def last_frame(self, item: WorkItem) -> int:
-        if item.kind in (
-            REFERENCE,
-            LIMIT,
-        ):  # there are hundreds; what is remembered would not hold them and the strips
+        # There are hundreds of limits: what is remembered would not hold them and the strips.
+        if item.kind in (REFERENCE, LIMIT):
             return self._zoom.num_frames - 1
         return self._last_frame(item)
 
