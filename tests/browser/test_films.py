@@ -148,7 +148,7 @@ def test_a_film_that_this_browser_does_not_play_says_so(visit, web):
     job = web.post("/api/jobs", fields).json["job"]
     visitor = visit("#films")
     visitor.page.locator(f"a[href='#films/{job}']").click()  # as soon as it is done
-    visitor.page.get_by_text("This browser does not play films in png").wait_for()
+    visitor.page.get_by_text("this browser does not know png").wait_for()
     with visitor.page.expect_download() as download:
         visitor.page.get_by_role("link", name="Download").click()
     assert download.value.path().stat().st_size > 0

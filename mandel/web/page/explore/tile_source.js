@@ -23,36 +23,32 @@ export function anchorName(anchor, signal) {
   return names.get(anchor).then((answer) => answer.anchor);
 }
 
-/** Does something with an anchor's name, once more if the head does not know it any longer. */
-async function withName(anchor, signal, act) {
+/** Does something with the names of anchors, once more if the head does not know one any longer. */
+async function withNames(anchors, signal, act) {
+  const named = () => Promise.all(anchors.map((anchor) => anchorName(anchor, signal)));
   try {
-    return await act(await anchorName(anchor, signal));
+    return await act(await named());
   } catch (error) {
     if (error.code !== "NO_ANCHOR") throw error;
-    names.delete(anchor);
-    return act(await anchorName(anchor, signal));
+    for (const anchor of anchors) names.delete(anchor);
+    return act(await named());
   }
 }
 
 /** The iteration limit that a view needs: {maxiter, resolved, reason}. */
 export function limitOf(anchor, { dlevel, x, y }, signal) {
-  return withName(anchor, signal, (name) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
+  return withNames([anchor], signal, ([name]) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
 }
 
 /** The knots of the mapping "even" for a film to views, [{anchor, extent}, ...], the same however one came there. */
 export async function curveOf(views, maxiter, signal) {
-  const named = ({ anchor, extent: { dlevel, x, y } }) => anchorName(anchor, signal).then((name) => ({ anchor: name, dlevel, x, y }));
-  const ask = async () => {
-    const asked = { views: await Promise.all(views.map(named)), ...(maxiter === "auto" ? {} : { maxiter }) };
-    return (await post("/api/curve", asked, signal)).knots;
-  };
-  try {
-    return await ask();
-  } catch (error) {
-    if (error.code !== "NO_ANCHOR") throw error;
-    for (const { anchor } of views) names.delete(anchor);
-    return ask();
-  }
+  const given = maxiter === "auto" ? {} : { maxiter };
+  const anchors = views.map(({ anchor }) => anchor);
+  const answer = await withNames(anchors, signal, (found) => {
+    const asked = views.map(({ extent: { dlevel, x, y } }, i) => ({ anchor: found[i], dlevel, x, y }));
+    return post("/api/curve", { views: asked, ...given }, signal);
+  });
+  return answer.knots;
 }
 
 /** A tile's body: {size, maxiter, counts (float32, size x size), shading: {distance (halves), slope} or null}; null if it is no tile. */
@@ -154,7 +150,7 @@ export class TileSource {
   }
 
   async #fetch({ anchor, ...how }, tiles, onTile, signal) {
-    const answer = await withName(anchor, signal, (name) =>
+    const answer = await withNames([anchor], signal, ([name]) =>
       request(
         "POST",
         "/api/tiles",

@@ -38,7 +38,7 @@ export function Player({ film, live, explorer, close }) {
     </div>
     <div class="inside">
       <p class="soft">${[formOf(details, film.name), bytes(film.bytes ?? 0)].join(" · ")}</p>
-      ${unplayable && html`<p class="notice">This browser does not play films in ${payload?.codec ?? "this form"}. Download it, and play it with another program.</p>`}
+      ${unplayable && html`<p class="notice">The film cannot be played here: this browser does not know ${payload?.codec ?? "its codec"}, or the service is not reached. Download it for another program.</p>`}
       ${noteSentences(film.notes).map((text) => html`<p class="notice">${text}</p>`)}
       <div class="row">
         <a class="button" href=${`/media/${film.job}/video.mp4?download`} download><${Glyph} name="down" /> Download</a>

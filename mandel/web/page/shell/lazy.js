@@ -5,6 +5,8 @@ import { get, Refused } from "../service/api.js";
 import { tell } from "./notices.js";
 
 const AGAIN_MS = 2000; // after a part that did not come
+const LOADED = "mandel.loaded-anew"; // when the page was, for that
+const SELDOM_MS = 60_000; // if that did not help, it would not soon
 const WARM_MS = 4000; // after the start, when the first picture is usually there
 
 /** The component `name` of a module that `load` imports. */
@@ -31,6 +33,9 @@ async function loadAnew(isWanted) {
   const isReached = () => get("/api/state").then(() => true, (error) => error instanceof Refused);
   while (isWanted()) {
     await new Promise((done) => setTimeout(done, AGAIN_MS));
-    if (isWanted() && (await isReached())) return location.reload();
+    if (!isWanted() || !(await isReached())) continue;
+    if (Date.now() - Number(sessionStorage.getItem(LOADED)) < SELDOM_MS) return tell("A part of the page does not come. Reload the page.");
+    sessionStorage.setItem(LOADED, String(Date.now()));
+    return location.reload();
   }
 }
