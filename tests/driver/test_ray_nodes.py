@@ -1,11 +1,8 @@
 """What there is in the cluster is asked of Ray on a thread: its answer may take long."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from tests.support import processes
+from tests.support.processes import run_with_ray
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,24 +37,6 @@ own.close()
 """
 
 
-def run() -> subprocess.CompletedProcess:
-    mark = processes.new_mark()
-    try:
-        return subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark},
-        )
-    finally:
-        processes.end_all(mark)
-
-
 def test_nobody_waits_for_what_ray_says_of_its_nodes():
-    for _ in range(4):
-        done = run()
-        if "timed out during startup" not in done.stderr:  # Ray gives up on a machine at full load
-            break
+    done = run_with_ray(SCRIPT)
     assert done.stdout.splitlines() == ["True", "[(True, None)] False"], done.stdout + done.stderr

@@ -332,14 +332,26 @@ def test_what_a_first_frame_needs_is_made_in_few_calls_beside_full_slots(
     world.scheduler.close()
 
 
+def calm_node(tmp_path, cpus: int, gpus: int) -> World:
+    """One node, which nothing disturbs."""
+    world = World(1, "none", tmp_path, memory=300_000_000)
+    world.disturb = lambda: None
+    world.cluster.alive.clear()
+    world.cluster.free.clear()
+    world.cluster.join(cpus, gpus)
+    return world
+
+
+def pass_seconds(world: World, seconds: float) -> None:
+    until = world.clock.now + seconds
+    while world.clock.now < until:
+        world.step()
+
+
 def test_an_estimate_does_not_wait_for_gpus_that_are_held(tmp_path):
     """Not even that of a client who has tasks on them, and so gets no place beside the slots."""
-    world = World(1, "none", tmp_path, memory=300_000_000)
+    world = calm_node(tmp_path, 2, 1)
     cluster = world.cluster
-    world.disturb = lambda: None
-    cluster.alive.clear()
-    cluster.free.clear()
-    cluster.join(2, 1)
     cluster._seconds = lambda task: 1e5 if task.kind == "gpu" else 0.1
     fields = {"num_frames": 50, "frame_width": SIDES[0], "frame_height": SIDES[1], "start_delta": "3"}
     long, new = (
@@ -347,9 +359,7 @@ def test_an_estimate_does_not_wait_for_gpus_that_are_held(tmp_path):
         for end in ("1e-3", "1e-4")
     )
     world.add("long", "x", long)
-    until = world.clock.now + 10
-    while world.clock.now < until:
-        world.step()
+    pass_seconds(world, 10)
     (gpus,) = (node["gpu"] for node in cluster.alive.values())
     assert sum(task.kind == "gpu" for task in cluster.live.values()) >= gpus
     begun = world.clock.now
@@ -373,20 +383,14 @@ def test_an_estimate_does_not_wait_for_gpus_that_are_held(tmp_path):
 )
 def test_who_fills_the_slots_with_large_jobs_keeps_no_small_one_waiting(attackers, honest, every, tmp_path):
     """Not one of the same address either, nor of the same client; ``every`` so many seconds one more name comes."""
-    world = World(1, "none", tmp_path, memory=300_000_000)
+    world = calm_node(tmp_path, 2, 0)
     cluster, fields = world.cluster, {"num_frames": 8, "frame_width": SIDES[0], "frame_height": SIDES[1]}
-    world.disturb = lambda: None
-    cluster.alive.clear()
-    cluster.free.clear()
-    cluster.join(2, 0)
     cluster._seconds = lambda task: 1e5 if task.label.startswith("long") else 0.1
     cluster.call_seconds = 0.2
     shape = parse(loads(json.dumps(fields | {"maxiter": 500}).encode()), PayloadLimits())
     for number, client in enumerate(attackers):
         world.add(f"long{number}", client, shape)
-    until = world.clock.now + 10
-    while world.clock.now < until:
-        world.step()
+    pass_seconds(world, 10)
     world.add("new", honest, shape)
     begun = last = world.clock.now
     more = 0
@@ -403,12 +407,8 @@ def test_who_fills_the_slots_with_large_jobs_keeps_no_small_one_waiting(attacker
 
 def test_a_client_of_many_large_jobs_loses_one_turn_with_each(tmp_path):
     """Its jobs take turns beside its own in the slots only until each has been seen to be long."""
-    world = World(1, "none", tmp_path, memory=300_000_000)
+    world = calm_node(tmp_path, 2, 0)
     cluster, fields = world.cluster, {"num_frames": 8, "frame_width": SIDES[0], "frame_height": SIDES[1]}
-    world.disturb = lambda: None
-    cluster.alive.clear()
-    cluster.free.clear()
-    cluster.join(2, 0)
     cluster._seconds = lambda task: 1e5
     shape, beside, submit = (
         parse(loads(json.dumps(fields | {"maxiter": 500}).encode()), PayloadLimits()),
@@ -420,9 +420,7 @@ def test_a_client_of_many_large_jobs_loses_one_turn_with_each(tmp_path):
     )
     for number in range(6):
         world.add(f"long{number}", "a", shape)
-    until = world.clock.now + 100
-    while world.clock.now < until:
-        world.step()
+    pass_seconds(world, 100)
     jobs = [label.split()[0] for label in beside]
     assert 3 <= len(jobs) == len(set(jobs)) <= 6
     world.scheduler.close()

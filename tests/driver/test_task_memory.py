@@ -1,16 +1,13 @@
 """Tasks that take much memory ask for it: on a real Ray they start only where a node has it left."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from mandel.driver.jobs.job_run import JobRun
 from mandel.payload.payload import parse
 from mandel.plan.memory_needs import frame_bytes
 from mandel.protocol.strict_json import loads
-from tests.support import processes
+from tests.support.processes import run_with_ray
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,18 +44,7 @@ own.close()
 
 
 def test_two_that_a_node_cannot_hold_together_run_one_after_the_other():
-    mark = processes.new_mark()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env=os.environ | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark},
-        )
-    finally:
-        processes.end_all(mark)
+    done = run_with_ray(SCRIPT)
     assert done.stdout.split() == ["2", "1"], done.stdout + done.stderr
 
 

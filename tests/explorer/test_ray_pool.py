@@ -1,13 +1,10 @@
 """Tile makers in a real cluster."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support import processes
+from tests.support.processes import run_with_ray
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -28,17 +25,5 @@ ray.shutdown()
 
 @pytest.mark.ray
 def test_a_maker_whose_node_is_gone_works_on_another():
-    mark = processes.new_mark()
-    environment = os.environ | {processes.VARIABLE: mark, "PYTHONPATH": str(ROOT)}
-    try:
-        said = subprocess.run(
-            [sys.executable, "-c", PROGRAM],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
-    finally:
-        processes.end_all(mark)
+    said = run_with_ray(PROGRAM)
     assert "ready True" in said.stdout, said.stderr
