@@ -162,7 +162,9 @@ def test_a_cancel_frees_the_slots_whatever_is_computed(cluster, faults, service)
         client = Client(service.port, **payload)
         processes.wait_for(lambda: faults.noted(f" {kind.split()[-1]} "), PATIENCE, f"a {kind} is begun")
         time.sleep(0 if kind in ("limit", "segment") else 2)
-        assert client.reply is None and of_job(cluster, client.job)
+        # Waited for, as between two short tasks nothing runs for a moment.
+        processes.wait_for(lambda: of_job(cluster, client.job), PATIENCE, "workers are busy with it")
+        assert client.reply is None
         moment = time.monotonic()
         ask(service.port, op="cancel", job=client.job)
         processes.wait_for(lambda: not of_job(cluster, client.job), PATIENCE, "workers are idle")
