@@ -232,8 +232,11 @@ def test_encoders_fail(cluster, faults, encoders, service):
     tell(
         "T17", encoders_failed=len(orders), jobs=number + 1, segments_begun=begun, slowest_s=f"{slowest:.1f}"
     )
-    zombies = [c for c in processes.marked(cluster.mark).values() if "ffmpeg" in c]
-    assert not zombies
+    processes.wait_for(
+        lambda: not any("ffmpeg" in c for c in processes.marked(cluster.mark).values()),
+        PATIENCE,
+        "no encoder is left",
+    )
 
 
 def test_a_huge_job_starves_nobody(cluster, faults, service):
