@@ -23,6 +23,8 @@ GUARD_BITS = 128
 _OFFSET_BITS = 256
 # |z| as a double keeps its precision down to 2**-_KEPT.
 _KEPT = 900
+# |z|^2 of a sum of two doubles is rounded: in which part of it bailout^2 must be nearer for nobody to tell them apart.
+_ROUNDED_LOG2 = -50
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Truth:
         distance: the estimate 2 |z| ln|z| / |dz/dc| in units of the sample spacing, 0 for interior.
         slope: unit vector of z / (dz/dc), 0 for interior.
         margin: by how many px, to first order, the sample must be moved to meet |z_n| = bailout; only
-            steps that come within 2**-10 of that are looked at (inf without one).
+            steps that come within 2**-10 of that are looked at (inf without one). 0 where doubles round to the
+            circle.
     """
 
     count: int
@@ -100,6 +103,7 @@ def truth(grid: Grid, i: int, j: int, maxiter: int, bailout: float, by: complex 
     exact_limit = mpz(int(bailout * 2**40)) ** 2 << 2 * bits - 80
     limit = bailout * bailout
     near_low, near_high = limit * (1 - 2.0**-10), limit * (1 + 2.0**-10)
+    rounded_log2 = math.log2(limit) + _ROUNDED_LOG2
     x = y = mpz(0)
     z, d, e, margin = 0j, 0j, unit_exponent, math.inf
     for n in range(1, maxiter + 1):
@@ -126,8 +130,9 @@ def truth(grid: Grid, i: int, j: int, maxiter: int, bailout: float, by: complex 
             over = x * x + y * y - exact_limit
             out = over > 0
             gap, exponent = _apart(over, mpz(0), 2 * bits)
-            if gap:
-                moved = math.log2(abs(gap)) + exponent - math.log2(2 * abs(z) * (abs(d) or 1e-300)) - e
+            by_log2 = math.log2(abs(gap)) + exponent if gap else -math.inf
+            if by_log2 > rounded_log2:
+                moved = by_log2 - math.log2(2 * abs(z) * (abs(d) or 1e-300)) - e
                 margin = min(margin, 2.0 ** min(max(moved, -1000), 1000))
             else:
                 margin = 0.0
