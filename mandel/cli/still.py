@@ -16,6 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from mandel import notes
+from mandel import settings as settings_module
 from mandel.client import place_file
 from mandel.client.payload_file import number
 from mandel.colour.mappings import EVEN, Curve
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         help='iteration limit, or "auto" (the default): found by small renderings of the view',
     )
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
-    p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
+    settings_module.add_options(p, only=("device",))
     for name in LOOK:
         field = BY_NAME[name]
         about = f"{field.help} (default {field.default})" if field.default != "" else field.help
@@ -194,7 +195,7 @@ def _render(options: argparse.Namespace) -> None:
     turn = cmath.rect(1.0, math.radians(float(asked.rotation)))
     view = View(asked.re, asked.im, asked.end_delta, options.width, options.height, turn)
     started = perf_counter()
-    ctx = device_context(options.device)
+    ctx = device_context(settings_module.read(options).device)
     renderer = FrameRenderer(ctx, timed=options.timing)
     ready, data = perf_counter(), io.BytesIO()
     maxiter, curve = _limit(renderer, view, asked)

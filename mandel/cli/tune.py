@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from mandel import settings
 from mandel.errors import MandelError
 from mandel.terminal.format import typed
 
@@ -29,19 +30,14 @@ def main(argv: list[str]) -> int:
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="D",
-        help="auto (a GPU if there is one), cpu, gpu, a number of `doctor`'s list or part of a name",
-    )
+    settings.add_options(parser, only=("device",))
     options = parser.parse_args(argv)
     from mandel.device.context import device_context
     from mandel.render.direct import default_variant
     from mandel.render.tune import tune
 
     try:
-        context = device_context(options.device)
+        context = device_context(settings.read(options).device)
         print(f"measuring on {context.device.name} ...", file=sys.stderr, flush=True)
         speeds, usual = tune(context), default_variant(context)
     except MandelError as error:

@@ -193,7 +193,8 @@ def main(argv: list[str] | None = None) -> int:
         check_writable(options.output or Path(f"{options.frames or 'zoom'}.mov"))
         chosen = settings.read(options)
         db = Path(chosen.db).resolve()
-        if chosen.address == "auto" and find_cluster("auto") is None:
+        # The service would wait for a cluster at a named address; this command renders at once or not at all.
+        if find_cluster(chosen.address) is None and chosen.address == "auto":
             options.address = EMBEDDED
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)

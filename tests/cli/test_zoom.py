@@ -95,6 +95,9 @@ def test_a_folder_that_a_service_holds(folder, argv, same, capfd):
         (["-o", "nowhere/a.mp4"], main.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
         (["missing.json"], main.REFUSED, "BAD_FILE: missing.json"),
         (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
+        ([*SMALL, "--address=embedded", "--device=no such"], 2, "UNKNOWN_DEVICE: no usable device matches"),
+        ([*SMALL, "--address=head"], main.REFUSED, "BAD_SETTING: --address (or RAY_ADDRESS) 'head' is no"),
+        ([*SMALL, "--address=127.0.0.1:1"], main.REFUSED, "NO_CLUSTER: no Ray head answers at 127.0.0.1:1"),
     ],
 )
 def test_refusals(folder, argv, code, words, capfd):
