@@ -15,6 +15,7 @@ from mandel.terminal.format import duration, is_number, printable, size
 ID_DIGITS = 12  # digits shown of a job's or node's id; options of the client take such a beginning
 
 _PAYLOAD_VALUE = 60
+_BUSY_SHARE = 0.25  # of the cores
 _FOLDER = 4096  # bytes that an empty folder takes
 
 
@@ -67,13 +68,31 @@ def _estimate(result: JsonObject) -> list[tuple[str, str]]:
     parts = f"rendering about {_short(result.get('rendering'))}, encoding {_short(result.get('encoding'))}"
     rows = [
         ("film", f"{_as_text(result.get('frames'))} frames, {_short(result.get('length'))}"),
-        ("time", f"{_range(result.get('seconds'), _short)} with {_counted(result.get('slots'))}"),
+        (
+            "time",
+            f"{_range(result.get('seconds'), _short)} with {_counted(result.get('slots'))}, if nothing else runs",
+        ),
         ("CPU time", f"{_range(result.get('cpu_seconds'), _short)}: {parts}"),
         ("size", _range(result.get("bytes"), _size, "not known, as samples are too dear to encode some")),
     ]
+    if busy := _busy(result):
+        rows.insert(2, ("but", f"{busy}: it will take longer"))
     if result.get("state") is not None:
         rows.append(("job", f"{_id(result.get('job'))} is {printable(result['state'], 20)} already"))
     return rows
+
+
+def _busy(result: JsonObject) -> str:
+    """What takes cores away from a job, in words; "" if hardly anything does."""
+    others, load, cores = (result.get(name) for name in ("others", "load", "cores"))
+    words = []
+    if is_number(others) and others > 0:
+        words.append(
+            f"{others} other job{'' if others == 1 else 's'} share{'s' if others == 1 else ''} the slots"
+        )
+    if is_number(load) and is_number(cores) and load > _BUSY_SHARE * cores:
+        words.append(f"the service's machine was busy (load {load:g} on {cores} cores in the last minute)")
+    return " and ".join(words)
 
 
 def _short(value: object) -> str:

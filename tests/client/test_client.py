@@ -324,7 +324,7 @@ def test_an_estimate_is_asked_for_and_shown(capsys):
         assert run(port, "--estimate", "--fps", "30", "--client", "me") == main.OK
     assert requests == [{"op": "estimate", "fps": 30, "client": "me"}]
     assert capsys.readouterr().out.startswith(
-        "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots"
+        "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots, if nothing else runs"
     )
 
 

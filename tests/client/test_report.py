@@ -134,11 +134,19 @@ def test_an_estimate_says_time_cpu_time_and_size():
     }
     assert report("estimate", told).splitlines() == [
         "film      60 frames, 3.0 s",
-        "time      1.2 s to 1:05 with 2 cpu slots, 1 gpu slot",
+        "time      1.2 s to 1:05 with 2 cpu slots, 1 gpu slot, if nothing else runs",
         "CPU time  2.0 s to 2:10: rendering about 50 s, encoding 0.2 s",
         "size      300.0 kB to 2.0 MB",
     ]
     told |= {"state": "done", "bytes": None}
     size, job = report("estimate", told).splitlines()[3:]
     assert "not known" in size and job == "job       abababababab is done already"
+    told |= {"others": 1, "load": 0.4, "cores": 2}
+    assert report("estimate", told).splitlines()[2] == (
+        "but       1 other job shares the slots: it will take longer"
+    )
+    told |= {"others": 0, "load": 5.31}
+    assert report("estimate", told).splitlines()[2] == (
+        "but       the service's machine was busy (load 5.31 on 2 cores in the last minute): it will take longer"
+    )
     assert report("estimate", {"seconds": "x", "slots": [], "bytes": [1], "cpu_seconds": {}})

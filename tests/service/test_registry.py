@@ -80,3 +80,11 @@ def test_lists_show_what_a_job_is_called_how_long_it_lasts_and_its_look(store, r
     assert registry.describe(registry.find(JOB))["name"] == "shorter"
     assert registry.describe(registry.find(other.job_id()))["look"] == "evening, ember"
     assert store.get(other.job_id()).name == "Into the valley"
+
+
+def test_jobs_that_run_or_wait_are_counted_but_for_one(registry):
+    other = parse({"num_frames": 90})
+    registry.ask(other)
+    assert registry.at_work(JOB) == registry.at_work(other.job_id()) == 1 and registry.at_work("") == 2
+    registry.pause(other.job_id())
+    assert (registry.at_work(JOB), registry.at_work("")) == (0, 1)
