@@ -282,14 +282,15 @@ class Store(Files):
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
-        """Commits a job's new state. A job that is queued or paused goes to the end of the queue."""
+        """Commits a job's new state. An ended job that is queued was asked for again, now."""
         now = time.time()
         text = json.dumps(error.as_dict()) if error else None
         with self._index.write("state") as db:
             if state in (QUEUED, PAUSED):
                 db.execute(
-                    "UPDATE jobs SET state = ?, asked = ?, ended = NULL, error = NULL WHERE id = ?",
-                    (state, now, job),
+                    "UPDATE jobs SET asked = CASE WHEN state IN (?, ?) THEN asked ELSE ? END, state = ?, "
+                    "ended = NULL, error = NULL WHERE id = ?",
+                    (QUEUED, PAUSED, now, state, job),
                 )
             else:
                 db.execute(

@@ -57,6 +57,16 @@ def test_a_pause_says_how_many_frames_are_rendered_again(registry):
     assert "again" not in job.progress()
 
 
+def test_a_pause_does_not_change_when_a_job_was_asked_for(store, registry):
+    began = store.get(JOB).asked
+    registry.pause(JOB)
+    registry.resume(JOB)
+    assert store.get(JOB).asked == began
+    registry.cancel(JOB)
+    ask(registry)
+    assert store.get(JOB).asked > began
+
+
 def test_segments_of_another_map_are_not_gone_on_with(store, registry):
     registry.cancel(JOB)
     assert ask(registry, source="f" * 64).progress()["done"] == 0

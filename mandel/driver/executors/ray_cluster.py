@@ -43,8 +43,8 @@ def find_cluster(address: str) -> str | None:
     if _parts(named) is None:
         raise RenderError(
             "BAD_SETTING",
-            f"--address (or RAY_ADDRESS) {named!r} is no address of a Ray cluster; write HOST:PORT, such as head:6379, or auto, local "
-            "or embedded",
+            f"--address (or RAY_ADDRESS) {named!r} is no address of a Ray cluster; write HOST:PORT, such as "
+            "head:6379, or auto, local or embedded",
             field="address",
         )
     # ray.init would retry for two minutes where nothing listens, and for ever where something else does.
