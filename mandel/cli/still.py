@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import cmath
+import hashlib
 import io
 import json
 import math
@@ -18,7 +19,7 @@ import numpy as np
 from mandel import notes
 from mandel import settings as settings_module
 from mandel.client import place_file
-from mandel.client.payload_file import number
+from mandel.client.payload_file import named_after, number
 from mandel.colour.mappings import EVEN, Curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
@@ -38,7 +39,7 @@ from mandel.render.iteration_limit import counts_of, view_limit, view_reference
 from mandel.render.tally import Reached, is_flat
 from mandel.settings import PayloadLimits
 from mandel.terminal.arguments import joined, one_delta
-from mandel.terminal.atomic_file import AtomicFile, check_writable
+from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import typed
 from mandel.terminal.note_text import sentences
 
@@ -96,7 +97,13 @@ def _parser() -> argparse.ArgumentParser:
         "--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour"
     )
     p.add_argument("--timing", action="store_true", help="print where the time went")
-    p.add_argument("-o", "--out", default="still.png", metavar="FILE", help="FILE.png or FILE.npz")
+    p.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="OUT.png or OUT.npz (default: deep.png of deep.json, film-again.png of film.png, else still.png); "
+        "what has the name already is kept under another one (deep.1.png), unless it is the same",
+    )
     return p
 
 
@@ -139,6 +146,8 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
                 field=name,
                 limit=[1, limits.max_side],
             )
+    if options.out is None:
+        options.out = str(named_after(options.file, ".png", "still"))
     if not options.out.endswith((".png", ".npz")):
         raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
     given = {
@@ -272,6 +281,8 @@ def _store(data: bytes, out: Path) -> None:
     placed = AtomicFile(out, len(data))
     try:
         placed.write(data)
+        if (kept := put_aside(out, hashlib.sha256(data).hexdigest())) is not None:
+            print(f"note: another {out} was there; it is {kept} now", file=sys.stderr)
         placed.commit()
     finally:
         placed.discard()

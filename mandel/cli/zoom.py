@@ -146,8 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="OUT",
-        help="file for the video, may exist (default: named after PAYLOAD, with -again where that is the film; "
-        "zoom.mp4, or as the codec wants it, of payload.json, options alone and stdin)",
+        help="file for the film; named and kept as the client's (see its --help)",
     )
     parser.add_argument("--again", metavar="FILE", help="make a film again, as of the client")
     parser.add_argument(
@@ -170,14 +169,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _output(options: argparse.Namespace) -> Path:
-    """The name of a film that was given none; never that of the film whose payload is taken."""
-    named = options.payload not in (None, "-", str(payload_file.DEFAULT_PAYLOAD))
-    given, container = Path(options.payload if named else "zoom"), payload_file.container(options)
-    name = Path(f"{given.stem}.{container}")
-    return name if name.resolve() != given.resolve() else Path(f"{given.stem}-again.{container}")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
@@ -188,8 +179,8 @@ def main(argv: list[str] | None = None) -> int:
                     "BAD_OPTION", f"{options.payload}: --again takes the payload of {options.again}"
                 )
             options.payload = options.again
-        if options.output is None and options.frames is None and options.preview is None:
-            options.output = _output(options)
+        if options.payload != "-":
+            payload_file.payload(options)  # what is wrong with it is said before anything is started
         check_writable(options.output or Path(f"{options.frames or 'zoom'}.mov"))
         chosen = settings.read(options)
         db = Path(chosen.db).resolve()

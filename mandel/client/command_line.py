@@ -21,11 +21,16 @@ Without PAYLOAD, payload.json of the present folder is sent; without that, the
 service's defaults. If options name another point or delta than the file and
 no --maxiter, the file's maxiter is left out and the service finds one
 ("auto"). The video is checked against its length and SHA-256 and then put in
-place in one step: the file is absent or complete. It is named after the
-payload file (zoom.json: zoom.mp4) or else after the job. An OUT that ends in
-.mov or .mkv also names the container. A film that has the name already is
-kept under another one, unless it is the same. The first digits of a
-job's id, four or more, are enough if no other job begins with them.
+place in one step: the file is absent or complete. The first digits of a job's
+id, four or more, are enough if no other job begins with them.
+
+Without -o a film is named after its file and put into the present folder:
+deep.json makes deep.mp4, payload.json makes payload.mp4; --preview makes
+deep-preview.png; film.mp4, as a payload, makes film-again.mp4; options alone and
+stdin, zoom.mp4; --attach and --recolour are named by the job's first digits. In
+place of mp4 it is mov or mkv where the codec wants that. An OUT that ends in
+.mov or .mkv also names the container. What has the name already is kept under
+another one (deep.1.mp4), unless it is the same film.
 
 PAYLOAD may be a place of another program: KFR of Kalles Fraktaler, TOML of
 Fraktaler 3 and rust-fractal, INI of DeepDrill, PAR of Fractint, UPR of Ultra
@@ -90,7 +95,7 @@ def parser() -> argparse.ArgumentParser:
         "payload; - reads from stdin",
     )
     p.add_argument("--again", metavar="FILE", help="make a film again, with the fields below changed")
-    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film")
+    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film (default: see below)")
     p.add_argument(
         "--frames",
         type=Path,

@@ -45,15 +45,12 @@ def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -
     if args.output is not None:
         return Path(args.output)
     if args.preview is not None:
-        return Path(f"{Path(args.payload or payload_file.DEFAULT_PAYLOAD.name).stem or 'zoom'}-preview.png")
+        return payload_file.named_after(payload_file.source(args), "-preview.png")
     if args.frames is not None:
         return Path(f"{args.frames}.{container}")
-    if args.attach is None and args.recolour is None and args.payload != "-":
-        if args.payload:
-            return Path(f"{Path(args.payload).stem}.{container}")
-        if payload_file.DEFAULT_PAYLOAD.exists():
-            return payload_file.DEFAULT_PAYLOAD.with_suffix(f".{container}")
-    return Path(f"{(job or 'zoom')[:12]}.{container}")
+    if args.attach is not None or args.recolour is not None:
+        return Path(f"{(job or 'job')[:12]}.{container}")
+    return payload_file.named_after(payload_file.source(args), f".{container}")
 
 
 def _token(file: str) -> JsonObject:

@@ -157,12 +157,24 @@ def named_container(args: argparse.Namespace) -> str | None:
     return suffix if suffix in coding.CONTAINERS else None
 
 
-def container(args: argparse.Namespace) -> str:
-    """The container of the film that is asked for, as far as it is known before anything is sent."""
-    asked = changes(args)
-    if args.payload != "-" and (args.payload or DEFAULT_PAYLOAD.exists()):
-        asked = _of_file(args.payload, asked)[0] | asked
-    return coding.container(asked.get("codec"), asked.get("container"))
+def source(args: argparse.Namespace) -> str | None:
+    """The file whose fields are taken, as it was named; None: there is none, or it is standard input."""
+    if args.payload:
+        return None if args.payload == "-" else str(args.payload)
+    return str(DEFAULT_PAYLOAD) if DEFAULT_PAYLOAD.exists() else None
+
+
+def named_after(file: str | None, ending: str, otherwise: str = "zoom") -> Path:
+    """What is made of a file, where it is given no name: FILE.ending here; FILE-again where that is the file itself.
+
+    Args:
+        otherwise: the name where there is no file.
+    """
+    if file is None:
+        return Path(otherwise + ending)
+    given = Path(file if Path(file).exists() else file.partition("#")[0])
+    made = Path(given.stem + ending)
+    return made if made.resolve() != given.resolve() else Path(f"{given.stem}-again{ending}")
 
 
 def _of_file(name: str | None, given: JsonObject) -> tuple[JsonObject, list[str]]:

@@ -14,7 +14,7 @@ import pytest
 
 from mandel.client import main
 from mandel.errors import MandelError
-from mandel.payload import fields
+from mandel.payload import fields, in_file
 from mandel.payload.decimal_text import Number
 from mandel.protocol import codes
 from mandel.protocol.operation import Request
@@ -86,16 +86,33 @@ def test_a_script_hears_of_its_video_in_json(capsys):
         (("-o", "a.mp4"), "a.mp4"),
         (("folder/x.json",), "x.mp4"),
         (("--attach", JOB), JOB[:12] + ".mp4"),
-        ((), JOB[:12] + ".mp4"),
+        (("folder/film.mp4",), "film.mp4"),
+        (("film.mp4",), "film-again.mp4"),
+        (("--again", "film.mp4"), "film-again.mp4"),
+        ((), "zoom.mp4"),
+        (("--fps", "9"), "zoom.mp4"),
     ],
 )
 def test_output_name(argv, name):
     Path("folder").mkdir()
     Path("folder/x.json").write_text("{}")
+    film = b"\0\0\0\x14ftypqt  " + in_file.MARK.encode() + b'{"fps": "25"}'
+    for path in (Path("film.mp4"), Path("folder/film.mp4")):
+        if path.name in argv or str(path) in argv:
+            path.write_bytes(film)
     with answering(good(filename="evil.mp4")) as (port, _):
         assert run(port, *argv, "--quiet") == main.OK
     assert Path(name).read_bytes() == VIDEO
     assert not Path("evil.mp4").exists()
+    assert all(path.read_bytes() == film for path in Path().rglob("film.mp4") if str(path) in argv)
+
+
+def test_a_film_is_named_after_payload_json_if_that_is_sent():
+    Path("payload.json").write_text("{}")
+    with answering(good(), good()) as (port, _):
+        for argv in ((), ("payload.json",)):
+            assert run(port, *argv, "--quiet") == main.OK
+    assert sorted(os.listdir()) == ["payload.json", "payload.mp4"]
 
 
 def test_an_older_video_is_replaced_only_by_a_whole_one():
