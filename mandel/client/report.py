@@ -135,7 +135,7 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
         elif name == "notes" and isinstance(value, dict):
             frames = result.get("frames")
             rows.append(("black", note_text.reached(value.get("reached"), frames) or "nothing"))
-            rows += [("warning", sentence) for sentence in note_text.warnings(value, frames)]
+            rows += note_text.remarks(value, frames)
         elif name == "payload" and isinstance(value, dict):
             rows.append(("payload", ""))
             rows += [

@@ -86,7 +86,7 @@ def test_the_limit_is_found(point, delta, tmp_path, capsys):
             == 0
         )
         said = capsys.readouterr().err
-        assert ("warning" in said) == ("1000" in limit)
+        assert ("hint: maxiter" in said) == ("1000" in limit)
         with np.load(out) as file:
             found.append((file["iterations"], json.loads(str(file["settings"]))["maxiter"]))
     (default, limit), (auto, _), (right, _), (low, _) = found
