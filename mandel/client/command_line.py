@@ -162,7 +162,10 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
                 "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview",
             )
         op = operation.ESTIMATE if args.estimate else operation.RECOLOUR
-        return op, {"op": op, "job": args.recolour} | payload_file.changes(args) | beside, []
+        given = payload_file.changes(args)
+        if (container := payload_file.named_container(args)) is not None:
+            given.setdefault("container", container)  # one that the codec does not go into is refused
+        return op, {"op": op, "job": args.recolour} | given | beside, []
     if args.again is not None:
         if args.payload:
             raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
@@ -178,7 +181,24 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         payload |= _frames_coding(args)
     if args.estimate:
         return operation.ESTIMATE, {"op": operation.ESTIMATE} | payload | beside, told
-    return operation.RENDER, payload | beside, told
+    return operation.RENDER, payload | beside, told + _names_another_kind(args, payload)
+
+
+def _names_another_kind(args: argparse.Namespace, payload: JsonObject) -> list[str]:
+    """Says before anything is rendered that the output will not be what its name ends in."""
+    if args.output is None:
+        return []
+    kind = (
+        "png"
+        if args.preview is not None
+        else coding.container(payload.get("codec"), payload.get("container"))
+    )
+    if args.output.suffix.lower() == f".{kind}":
+        return []
+    what, other = f"a film in {kind}", ", or name another --container"
+    if args.preview is not None:
+        what, other = "a picture, a PNG", ""
+    return [f"note: {args.output} will be {what}, whatever its name; end it in .{kind}{other}"]
 
 
 def _frames_coding(args: argparse.Namespace) -> JsonObject:

@@ -30,6 +30,7 @@ from mandel.terminal import note_text
 from mandel.terminal.arguments import joined
 from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import printable, typed
+from mandel.video import coding
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
@@ -40,8 +41,11 @@ class _ServiceError(MandelError):
     """An error that the service sent as a part of its reply."""
 
 
-def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -> Path:
+def _output(args: argparse.Namespace, job: str | None, container: str | None = None) -> Path:
     """The path for the video. Of all that the service sends, only job id and container are used, after a check."""
+    if container is None:
+        asked = vars(args).get("asked", {})
+        container = coding.container(asked.get("codec"), asked.get("container"))
     if args.output is not None:
         return Path(args.output)
     if args.preview is not None:
@@ -163,7 +167,9 @@ class _Session:
         output = _output(self._args, self.job, event.container)
         if self._args.preview is not None:
             output = output.with_name(f".{output.name}.{event.container}")
-        if output.suffix != f".{event.container}" and not self._args.quiet:
+        # Of what a payload asks for that was said before.
+        unknown = "asked" not in vars(self._args) and not self._args.quiet
+        if unknown and output.suffix.lower() != f".{event.container}":
             print(f"note: {output} is a film in {event.container}, whatever its name", file=sys.stderr)
         self._placed = AtomicFile(output, event.size)
 

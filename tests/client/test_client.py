@@ -107,6 +107,42 @@ def test_output_name(argv, name):
     assert all(path.read_bytes() == film for path in Path().rglob("film.mp4") if str(path) in argv)
 
 
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (("-o", "a.avi"), "a.avi will be a film in mp4, whatever its name; end it in .mp4, or name another"),
+        (("-o", "a.mp4", "--container", "mkv"), "a.mp4 will be a film in mkv"),
+        (("-o", "a", "--codec", "prores"), "a will be a film in mov"),
+        (
+            ("-o", "a.jpg", "--preview", "3"),
+            "a.jpg will be a picture, a PNG, whatever its name; end it in .png",
+        ),
+        (("-o", "a.MP4"), ""),
+        (("-o", "a.mkv", "--codec", "ffv1"), ""),
+        (("--codec", "prores"), ""),
+    ],
+)
+def test_a_name_that_does_not_fit_is_told_before_anything_is_rendered(argv, words, capsys):
+    with answering(failing("BUSY", after_accepted=False)) as (port, _):
+        run(port, *argv)
+    said = capsys.readouterr().err
+    assert words in said and ("whatever its name" in said) == bool(words)
+
+
+def test_the_advice_after_a_broken_reply_names_the_film_as_it_will_be(capsys):
+    with answering(good()[:600]) as (port, _):
+        assert run(port, "--codec", "prores") == main.DAMAGED
+    assert f"--attach {JOB} -o zoom.mov " in capsys.readouterr().err
+
+
+def test_of_a_job_the_name_says_the_container_or_is_told_to_be_wrong(capsys):
+    with answering(failing("BUSY", after_accepted=False), good(), read=json.loads) as (port, requests):
+        run(port, "--recolour", JOB, "-o", "a.mov", "--client", "me")
+        assert run(port, "--attach", JOB, "-o", "a.mov") == main.OK
+    assert requests[0] == {"op": "recolour", "job": JOB, "container": "mov", "client": "me"}
+    assert "note: a.mov is a film in mp4, whatever its name" in capsys.readouterr().err
+
+
 def test_a_film_is_named_after_payload_json_if_that_is_sent():
     Path("payload.json").write_text("{}")
     with answering(good(), good()) as (port, _):
