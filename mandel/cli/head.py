@@ -22,6 +22,7 @@ from mandel.errors import MandelError
 from mandel.service.net.listener import listen
 from mandel.service.service import Service, driver_command
 from mandel.settings import PayloadLimits, Settings
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import size, typed
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _OneLine(logging.Formatter):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("head"),
         usage="%(prog)s [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -14,7 +14,7 @@ from mandel.errors import MandelError, PayloadError
 from mandel.payload import payload
 from mandel.plan.nucleus import Nucleus, locate
 from mandel.settings import PayloadLimits
-from mandel.terminal.arguments import joined, one_delta
+from mandel.terminal.arguments import Parser, joined, one_delta
 from mandel.terminal.format import typed
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
@@ -31,7 +31,7 @@ exit codes: 0 found, 2 wrong usage, 1 no nucleus there
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=typed("locate"),
         description=__doc__,
         epilog=_EPILOG,

@@ -38,7 +38,7 @@ from mandel.render.frame import FrameRenderer
 from mandel.render.iteration_limit import counts_of, view_limit, view_reference
 from mandel.render.tally import Reached, is_flat
 from mandel.settings import PayloadLimits
-from mandel.terminal.arguments import joined, one_delta
+from mandel.terminal.arguments import Parser, joined, one_delta
 from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import typed
 from mandel.terminal.note_text import sentences
@@ -63,7 +63,7 @@ exit codes: 0 done, 2 wrong usage, 1 it could not be rendered or stored
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=typed("still"),
         description=__doc__,
         epilog=_EPILOG,

@@ -7,6 +7,7 @@ import sys
 
 from mandel import settings
 from mandel.errors import MandelError
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import typed
 
 FAILURE_EXIT = 1
@@ -23,7 +24,7 @@ exit codes: 0 measured, 1 no device, 2 wrong usage
 
 def main(argv: list[str]) -> int:
     """Runs the command and returns its exit code. Errors go to stderr, one line each."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("tune"),
         description=__doc__,
         epilog=_EPILOG,

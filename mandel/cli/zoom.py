@@ -26,7 +26,7 @@ from mandel.client import main as client
 from mandel.client import payload_file
 from mandel.driver.executors.ray_cluster import EMBEDDED, find_cluster
 from mandel.errors import MandelError, RequestError
-from mandel.terminal.arguments import joined
+from mandel.terminal.arguments import Parser, joined
 from mandel.terminal.atomic_file import check_writable
 from mandel.terminal.format import duration, size, typed
 
@@ -126,7 +126,7 @@ def _not_started(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("zoom"),
         description=__doc__,
         epilog=_EPILOG,

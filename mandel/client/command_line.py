@@ -11,6 +11,7 @@ from mandel.client import payload_file
 from mandel.errors import RequestError
 from mandel.payload.fields import RECOLOURED, JsonObject
 from mandel.protocol import operation
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import typed
 from mandel.video import coding
 
@@ -79,7 +80,7 @@ _SERVICE = object()  # whose status is asked for, when it is no job's
 
 def parser() -> argparse.ArgumentParser:
     """Reads what ``request`` understands; its mistakes end the program with 2."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=typed("client"),
         description="Renders a Mandelbrot zoom by the service; the result is a film: mp4, mov or mkv.",
         usage=_USAGE,
