@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from mandel.errors import PayloadError
 
 _NEGATIVE = re.compile(r"-\.?[0-9]")
+_NEAR = 0.65  # how much alike two names are, at least, of 1
 
 
 def joined(argv: list[str]) -> list[str]:
@@ -28,7 +29,7 @@ def joined(argv: list[str]) -> list[str]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """ "; did you mean NAME?", of the known names; "" if none is near."""
-    found = difflib.get_close_matches(name, known, 1)
+    found = difflib.get_close_matches(name, known, 1, _NEAR)
     return f"; did you mean {found[0]}?" if found else ""
 
 
