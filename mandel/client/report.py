@@ -41,7 +41,7 @@ def report(op: str, result: JsonObject) -> str:
 def _table(jobs: list[JsonObject]) -> str:
     if not jobs:
         return "no jobs"
-    lines = [["job", "state", "frames", "size", "left", "asked", "length", "look", "name"]]
+    lines = [["job", "state", "frames", "film", "left", "asked", "length", "look", "name"]]
     for job in jobs:
         done, frames = job.get("done"), job.get("frames")
         lines.append(
@@ -49,7 +49,9 @@ def _table(jobs: list[JsonObject]) -> str:
                 _id(job.get("job")),
                 printable(job.get("state", "-"), 20),
                 f"{_as_text(done)} of {_as_text(frames)}",
-                _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
+                _film_size(job)
+                + (f" + {_size(job['kept'])} of strips" if job.get("kept") else "")
+                + (", pinned" if job.get("pinned") is True else ""),
                 _left(job.get("seconds_left")),
                 _moment(job.get("asked")),
                 _duration(job.get("length")),
@@ -128,6 +130,9 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
     for name, value in result.items():
         if value is None or name in ("hosts", "done", "again"):
             continue  # hosts are shown with nodes; done and again with frames
+        if name == "bytes":
+            rows.append(("film", _film_size(result)))
+            continue
         if name == "nodes" and isinstance(value, dict):
             rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
         elif name == "frames":
@@ -197,6 +202,12 @@ def _duration(value: object) -> str:
 
 def _size(value: object) -> str:
     return size(value) if is_number(value) and 0 <= value < 1e24 else _as_text(value)
+
+
+def _film_size(job: JsonObject) -> str:
+    """What a job takes on the service's disk, without its kept strips: the film, or what there is of it."""
+    taken, kept = job.get("bytes"), job.get("kept")
+    return _size(max(taken - kept, 0) if is_number(taken) and is_number(kept) else taken)
 
 
 def _storage(value: object) -> str:
@@ -287,7 +298,6 @@ _FORMS = {
     "jobs": ("jobs", _counts),
     "driver": ("renderer", _renderer),
     "error": ("error", _error),
-    "bytes": ("size", _size),
-    "kept": ("kept", _size),
+    "kept": ("kept strips", _size),
     "storage": ("DB", _storage),
 }

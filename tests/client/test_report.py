@@ -85,7 +85,8 @@ def test_what_the_service_stores_in_words():
     }
     told = lines({"storage": storage, "bytes": 12_345_678, "kept": 5_000})
     assert told["DB"] == "3400.0 MB of 60.0 GB (pinned 12.3 MB, cache 5.0 MB); 80.0 GB free on its disk"
-    assert told["size"] == "12.3 MB" and told["kept"] == "5.0 kB"
+    assert told["film"] == "12.3 MB" and told["kept strips"] == "5.0 kB"
+    assert lines({"bytes": 12_345_678, "kept": 10_000_000})["film"] == "2.3 MB"
     assert lines({"storage": {"error": "gone"}})["DB"] == "error gone"
 
 
@@ -117,6 +118,8 @@ def test_a_list_shows_names_sizes_lengths_and_looks():
     assert head.split()[-3:] == ["length", "look", "name"]
     assert "5.0 MB" in named and named.split()[-5:] == ["s", "evening,", "ember", "deep?", "dive"]
     assert nameless.split()[-2:] == ["-", "-"]
+    _, told = report("list", {"jobs": [job | {"kept": 4_000_000, "pinned": True}]}).splitlines()
+    assert " 1.0 MB + 4.0 MB of strips, pinned " in told
 
 
 def test_an_estimate_says_time_cpu_time_and_size():

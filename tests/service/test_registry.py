@@ -1,5 +1,6 @@
 """What the register says of jobs that no driver has: paused, cancelled, asked for again."""
 
+import hashlib
 import json
 
 import pytest
@@ -98,3 +99,12 @@ def test_jobs_that_run_or_wait_are_counted_but_for_one(registry):
     assert registry.at_work(JOB) == registry.at_work(other.job_id()) == 1 and registry.at_work("") == 2
     registry.pause(other.job_id())
     assert (registry.at_work(JOB), registry.at_work("")) == (0, 1)
+
+
+def test_a_list_says_what_of_a_job_is_kept_strips(store, registry):
+    assert "kept" not in json.loads(registry.list())[0]
+    path = store.new_tmp(JOB) / "strip-0"
+    path.write_bytes(b"x" * 5_000)
+    store.strips.add(JOB, 0, 0, path, hashlib.sha256(b"x" * 5_000).hexdigest())
+    (row,) = json.loads(registry.list())
+    assert row["kept"] == registry.describe(registry.find(JOB))["kept"] == 8192 < row["bytes"]
