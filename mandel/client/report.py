@@ -14,6 +14,13 @@ from mandel.terminal.format import duration, is_number, printable, size
 
 ID_DIGITS = 12  # digits shown of a job's or node's id; options of the client take such a beginning
 
+# States of a job, by operation, that it leaves as they are.
+_NOTHING_TO = {
+    "cancel": ("done", "failed"),
+    "pause": ("done", "failed", "cancelled"),
+    "resume": ("done", "failed", "cancelled"),
+    "retry": ("done", "paused"),
+}
 _PAYLOAD_VALUE = 60
 _BUSY_SHARE = 0.25  # of the cores
 _FOLDER = 4096  # bytes that an empty folder takes
@@ -26,6 +33,8 @@ def report(op: str, result: JsonObject) -> str:
     if isinstance(result.get("jobs"), list):
         return _table([row for row in result["jobs"] if isinstance(row, dict)])
     if op not in ("status", "list") and isinstance(result.get("job"), str):
+        if result.get("state") in _NOTHING_TO.get(op, ()):
+            return f"nothing to {op}: {_id(result['job'])} is {result['state']}"
         done = result.get("state", "?") if op not in ("pin", "unpin") else op + "ned"
         cost = f"; {_done(result, ' frames are stored')}" if op == "pause" and again(result) else ""
         cost += (
@@ -147,7 +156,12 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
                 (f"  {printable(key)}", printable(_as_text(it), _PAYLOAD_VALUE)) for key, it in value.items()
             ]
         elif name == "cluster" and isinstance(value, dict):
-            rows += [_cluster_row(key, it) for key, it in value.items() if it is not None]
+            without_ray = ("joined", "dashboard") if value.get("address") == "" else ()
+            rows += [
+                _cluster_row(key, it)
+                for key, it in value.items()
+                if it is not None and key not in without_ray
+            ]
         elif name == "live" and isinstance(value, list):
             live = [job for job in value if isinstance(job, dict)]
             rows += [("live", f"{_id(job.get('job'))} {describe(job)}") for job in live]
@@ -170,6 +184,8 @@ def _cluster_row(name: str, value: object) -> tuple[str, str]:
         return "renders in", "processes of this machine, without Ray"
     if name == "joined":
         return "Ray was", "running already" if value else "started by the service"
+    if name == "store":
+        return "for results", f"{_size(value)} of memory"
     return "Ray at" if name == "address" else printable(name), _as_text(value)
 
 

@@ -153,3 +153,25 @@ def test_an_estimate_says_time_cpu_time_and_size():
         "but       the service's machine was busy (load 5.31 on 2 cores in the last minute): it will take longer"
     )
     assert report("estimate", {"seconds": "x", "slots": [], "bytes": [1], "cpu_seconds": {}})
+
+
+@pytest.mark.parametrize(
+    "op, state, told",
+    [
+        ("cancel", "done", f"nothing to cancel: {JOB[:12]} is done"),
+        ("pause", "cancelled", f"nothing to pause: {JOB[:12]} is cancelled"),
+        ("retry", "done", f"nothing to retry: {JOB[:12]} is done"),
+        ("cancel", "cancelled", f"cancelled {JOB[:12]}"),
+        ("retry", "queued", f"queued {JOB[:12]}"),
+    ],
+)
+def test_a_change_that_changes_nothing_is_told_as_such(op, state, told):
+    assert report(op, {"job": JOB, "state": state}) == told
+
+
+def test_a_service_without_ray_in_words():
+    cluster = {"address": "", "joined": False, "dashboard": "", "slots": {"cpu": 2}, "store": 6_319_127_552}
+    told = report("status", {"version": "1", "cluster": cluster}).splitlines()
+    assert "renders in   processes of this machine, without Ray" in told
+    assert "for results  6319.1 MB of memory" in told
+    assert not any(line.startswith(("Ray", "dashboard", "store")) for line in told)
