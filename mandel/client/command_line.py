@@ -43,8 +43,9 @@ standard output:
   a video             its file's name, once it is in place; or the folder's name
   --status            facts, one a line
   --list              a table: the 1,000 jobs last asked for, newest first, with
-                      what they take on the service's disk
-  --cancel, --pin, .. one line: what the job is now, and its id
+                      what film and kept strips take on the service's disk
+  --cancel, --pin, .. one line: what the job is now, and its id; or that it leaves
+                      nothing to cancel, pause, resume or retry
   --estimate          facts, one a line: time on this service, CPU time, bytes
   with --json         of a video {"job", "video", "bytes", "sha256"}, video being
                       its file's name; else the service's answer as it came, its

@@ -35,6 +35,7 @@ from mandel.video import coding
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
 _CONNECT_SECONDS = 10.0
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class _ServiceError(MandelError):
@@ -264,7 +265,14 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         code = _exit_code(error)
         if error.code == "UNREACHABLE" and not goes_on:
             port = "" if service.port == settings.Settings.port else f" --port {service.port}"
-            print(f"Start the service: {typed('head')}{port}", file=sys.stderr)
+            if service.host in _HERE:
+                print(f"Start the service: {typed('head')}{port}", file=sys.stderr)
+            else:
+                print(
+                    f"Check --host and --port. Others reach a service that was started there with: {typed('head')} "
+                    f"--host 0.0.0.0{port}",
+                    file=sys.stderr,
+                )
         if error.code == "CONNECTION_LOST" and not service.tls_ca and not (session and session.job):
             print("If the service speaks TLS, name the certificate to trust: --tls-ca FILE", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:

@@ -222,7 +222,7 @@ def test_questions(argv, request_sent, capsys):
     "op, state, said",
     [
         ("cancel", "cancelled", "cancelled"),
-        ("cancel", "done", "done"),
+        ("cancel", "done", "nothing to cancel: {} is done"),
         ("pause", "paused", "paused"),
         ("resume", "queued", "queued"),
         ("pin", "running", "pinned"),
@@ -235,7 +235,8 @@ def test_a_change_is_told_in_one_line(op, state, said, capsys):
         _,
     ):
         assert run(port, f"--{op}", JOB) == main.OK
-    assert capsys.readouterr().out == f"{said} {JOB[:12]}\n"
+    line = said.format(JOB[:12]) if "{}" in said else f"{said} {JOB[:12]}"
+    assert capsys.readouterr().out == f"{line}\n"
 
 
 def test_a_pause_says_what_it_cost(capsys):
@@ -268,7 +269,7 @@ def test_list_is_a_table(capsys):
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
-        *("job", "state", "frames", "size", "left", "asked", "length", "look", "name")
+        *("job", "state", "frames", "film", "left", "asked", "length", "look", "name")
     ]
     assert lines[1].split("  ")[0] == JOB[:12] and "50 of 50" in lines[1]
     assert "12.3 MB, pinned" in lines[1]
@@ -539,3 +540,16 @@ def test_a_service_without_tls(capsys):
         threading.Thread(target=lambda: listener.accept()[0].close()).start()  # noqa: PLW0108 - accepts in the thread
         assert run(listener.getsockname()[1], "--list", "--tls-ca", str(certificate)) == main.UNREACHABLE
     assert "NO_TLS: what listens there does not speak TLS; leave --tls-ca out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "host, words",
+    [
+        ("127.0.0.1", "Start the service: python ray_head.py --port 1"),
+        ("nowhere.invalid", "Check --host and --port. Others reach a service that was started there with: "),
+    ],
+)
+def test_where_no_service_answers_it_says_what_to_do(host, words, capsys):
+    assert main.main(["--list", "--host", host, "--port", "1"]) == main.UNREACHABLE
+    err = capsys.readouterr().err
+    assert words in err and ("Start the service" in err) == (host == "127.0.0.1")
