@@ -35,7 +35,7 @@ EXIT_CANNOT_START = 3
 EXIT_FORCED = 130
 _BAD_SETTING = ("BAD_SETTING", "UNKNOWN_DEVICE")
 _USUAL_ADDRESSES = ("auto", "local", "embedded")
-_CHECK_SECONDS = 60.0  # a machine at full load loads OpenCL slowly
+_CHECK_SECONDS = 15.0  # `mandel zoom` waits 30 s for the service
 _PACKAGES = Path(__file__).parents[2]  # for a head that was not started where the packages are
 
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to listen on, not to connect to

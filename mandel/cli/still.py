@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import sys
 import time
 from dataclasses import replace
@@ -45,6 +46,7 @@ from mandel.terminal.note_text import sentences
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
 _SIDE = 1000  # pixels
+_SIDES = ("frame_width", "frame_height")
 _FLAT = 0.01  # smooth counts that differ by less than this look like one colour
 _USAGE_CODES = (*codes.REFUSED, "BAD_FILE", "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
@@ -107,13 +109,20 @@ def _parser() -> argparse.ArgumentParser:
     return p
 
 
+def _whole(value: object) -> str:
+    """The digits of a side, which a still may have odd, a payload not; "" of what the payload's check is to judge."""
+    return value.text if isinstance(value, Number) and re.fullmatch("[1-9][0-9]{0,5}", value.text) else ""
+
+
 def _of_file(options: argparse.Namespace) -> JsonObject:
     """The fields that the named file gives: of a payload its last frame's. What was taken of a place is printed."""
     if options.file is None:
         return {}
     sent, found = place_file.content(options.file)
     if found is None:
-        return payload.parse(place_file.tidied(sent)).canonical()
+        given = place_file.tidied(sent)
+        sides = {name: int(text) for name in _SIDES if (text := _whole(given.get(name)))}
+        return payload.parse({name: given[name] for name in given if name not in sides}).canonical() | sides
     taken: JsonObject = {}
     if found.palette is not None and options.palette is None:
         taken["palette"] = place_file.payload_palette(found.palette)
