@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from mandel import ENGINE, VERSION
+from mandel.terminal.arguments import nearest
 from mandel.terminal.format import typed
 
 # name -> (module with main(argv) -> exit code, one line of help)
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     asked = command in ("-h", "--help")
     out = sys.stdout if asked else sys.stderr
     if command and not asked:
-        print(f"no command {command!r}\n", file=out)
+        print(f"no command {command!r}{nearest(command, COMMANDS)}\n", file=out)
     print(f"usage: {typed('COMMAND')} [options]\n       {typed('--version')}\n", file=out)
     for name, (_, text) in COMMANDS.items():
         print(f"  {name:8} {text}", file=out)

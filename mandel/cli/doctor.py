@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import importlib.util
 import os
@@ -15,6 +14,7 @@ from mandel import ENGINE, VERSION, settings
 from mandel.errors import MandelError
 from mandel.store.names import Names
 from mandel.store.usage import of_folder
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import size, typed
 
 _PACKAGES = ("ray", "pyopencl", "numpy", "imageio", "imageio-ffmpeg", "gmpy2", "intel-opencl-rt")
@@ -141,7 +141,7 @@ def _versions() -> bool:
 
 def main(argv: list[str] | None = None) -> int:
     """Prints the report. Returns 0 if everything that is needed works, 1 if not, 2 for a bad option."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("doctor"),
         description=__doc__,
         allow_abbrev=False,

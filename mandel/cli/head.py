@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import resource
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mandel import settings as settings_module
@@ -19,6 +22,7 @@ from mandel.errors import MandelError
 from mandel.service.net.listener import listen
 from mandel.service.service import Service, driver_command
 from mandel.settings import PayloadLimits, Settings
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import size, typed
 
 if TYPE_CHECKING:
@@ -29,6 +33,10 @@ _log = logging.getLogger("mandel")
 EXIT_BAD_SETTING = 2
 EXIT_CANNOT_START = 3
 EXIT_FORCED = 130
+_BAD_SETTING = ("BAD_SETTING", "UNKNOWN_DEVICE")
+_USUAL_ADDRESSES = ("auto", "local", "embedded")
+_CHECK_SECONDS = 15.0  # `mandel zoom` waits 30 s for the service
+_PACKAGES = Path(__file__).parents[2]  # for a head that was not started where the packages are
 
 _ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - to listen on, not to connect to
 _LONGEST_LINE = 2_000
@@ -50,7 +58,7 @@ class _OneLine(logging.Formatter):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("head"),
         usage="%(prog)s [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -130,6 +138,34 @@ class _Signals:
         os._exit(EXIT_FORCED)  # the leash ends the driver
 
 
+def _check_renderer(settings: Settings) -> None:
+    """Checks address and device, where they are not the usual ones: a driver would be started again and again.
+
+    Raises:
+        MandelError: BAD_SETTING, UNKNOWN_DEVICE or NO_DEVICE.
+    """
+    usual = settings.device == "auto" and settings.address in _USUAL_ADDRESSES
+    if usual and not os.environ.get("RAY_ADDRESS"):
+        return
+    command = [sys.executable, "-m", "mandel.cli.able", settings.address, settings.device]
+    path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
+    try:
+        said = subprocess.run(
+            command,
+            env=os.environ | {"PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=_CHECK_SECONDS,
+            check=False,
+        ).stdout
+        error = MandelError.from_dict(json.loads(said)) if said else None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return  # the driver will say it
+    if error is not None:
+        raise error
+
+
 def room(service: Service, settings: Settings) -> str:
     """A line for people: the size of DB/ and its limit."""
     taken, max_bytes = service.store.usage().total, service.registry.most_bytes
@@ -189,11 +225,12 @@ def main(argv: list[str] | None = None, driver: Callable[[Settings], list[str]] 
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         settings = settings_module.read(options)
+        _check_renderer(settings)
         settings, most_of_page = _allow_descriptors(settings)
         service = Service(settings, driver(settings))
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
-        return EXIT_BAD_SETTING if error.code == "BAD_SETTING" else EXIT_CANNOT_START
+        return EXIT_BAD_SETTING if error.code in _BAD_SETTING else EXIT_CANNOT_START
     signals = _Signals()
     if not service.listener.is_private:
         _log.warning("%s is open to the network: whoever has the token can start jobs", service.listener.host)

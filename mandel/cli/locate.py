@@ -14,11 +14,13 @@ from mandel.errors import MandelError, PayloadError
 from mandel.payload import payload
 from mandel.plan.nucleus import Nucleus, locate
 from mandel.settings import PayloadLimits
-from mandel.terminal.arguments import joined, one_delta
+from mandel.terminal.arguments import Parser, joined, one_delta
 from mandel.terminal.format import typed
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
 _DEFAULT_LIMIT = 1_000_000
+_LARGE = 100  # times the view: about its nucleus a minibrot is black so far
+_LOOKED_AT = 10_000  # iterations of a point
 _EPILOG = """\
 Prints the nucleus: its period, the size of its minibrot and how far that is
 turned; --point= with all the digits that the views need; --delta of the view
@@ -31,7 +33,7 @@ exit codes: 0 found, 2 wrong usage, 1 no nucleus there
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=typed("locate"),
         description=__doc__,
         epilog=_EPILOG,
@@ -61,10 +63,24 @@ def _facts(found: Nucleus) -> dict[str, Any]:
         "point": f"{found.re},{found.im}",
         "period": found.period,
         "size": f"{found.size:.6e}",
-        "turn_degrees": round(math.degrees(found.angle), 3),
+        "turn_degrees": round(math.degrees(found.angle), 3) + 0.0,  # no -0.0
         "minibrot_delta": found.minibrot_delta,
         "julia_delta": found.julia_delta,
     }
+
+
+def _advice(asked: payload.Payload) -> str:
+    """What a person may do where no nucleus is found."""
+    z, c, count = 0j, complex(float(asked.re), float(asked.im)), 0
+    while abs(z) <= 2 and count < _LOOKED_AT:
+        z, count = z * z + c, count + 1
+    wider = str((Decimal(asked.start_delta) * 1000).normalize()).lower()
+    where = (
+        f"The point lies outside the set (it escapes after {count} iterations), and minibrots lie in the set"
+        if abs(z) > 2
+        else "The point seems to lie inside the set, where all is black, or just at its edge"
+    )
+    return f"{where}: take one at the edge, or search farther around it, as with --delta {wider}."
 
 
 def main(argv: list[str]) -> int:
@@ -85,7 +101,8 @@ def main(argv: list[str]) -> int:
         tell = _progress if sys.stderr.isatty() and not options.quiet else None
         found = _facts(locate(asked.re, asked.im, asked.start_delta, options.max_period, tell))
     except MandelError as error:
-        print(f"{error.code}: {error.message}", file=sys.stderr)
+        advice = "" if isinstance(error, PayloadError) else f" {_advice(asked)}"
+        print(f"{error.code}: {error.message}{advice}", file=sys.stderr)
         return USAGE_EXIT if isinstance(error, PayloadError) else FAILURE_EXIT
     if tell is not None:
         print(file=sys.stderr)
@@ -97,7 +114,13 @@ def main(argv: list[str]) -> int:
     print(f"  --point={found['point']}")
     print(f"  --delta {found['minibrot_delta']:12} shows its minibrot")
     print(f"  --delta {found['julia_delta']:12} shows the embedded Julia set around it")
-    if Decimal(found["julia_delta"]) < Decimal(asked.start_delta):
+    if Decimal(found["minibrot_delta"]) > _LARGE * Decimal(asked.start_delta):
+        what = "the whole set" if found["period"] == 1 else "that minibrot"
+        print(
+            f"Your view, --delta {options.delta}, lies deep inside {what}: a zoom to this point ends in black. Take a "
+            "point at the edge, where colours meet"
+        )
+    elif Decimal(found["julia_delta"]) < Decimal(asked.start_delta):
         print(
             f"Both are specks in your view, --delta {options.delta}; a zoom to this point may end at any delta."
         )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import cmath
+import hashlib
 import io
 import json
 import math
+import re
 import sys
 import time
 from dataclasses import replace
@@ -16,8 +18,9 @@ from time import perf_counter
 import numpy as np
 
 from mandel import notes
+from mandel import settings as settings_module
 from mandel.client import place_file
-from mandel.client.payload_file import number
+from mandel.client.payload_file import named_after, number
 from mandel.colour.mappings import EVEN, Curve
 from mandel.colour.style import ColourStyle
 from mandel.device.context import device_context
@@ -36,13 +39,14 @@ from mandel.render.frame import FrameRenderer
 from mandel.render.iteration_limit import counts_of, view_limit, view_reference
 from mandel.render.tally import Reached, is_flat
 from mandel.settings import PayloadLimits
-from mandel.terminal.arguments import joined, one_delta
-from mandel.terminal.atomic_file import AtomicFile, check_writable
+from mandel.terminal.arguments import Parser, joined, one_delta
+from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import typed
 from mandel.terminal.note_text import sentences
 
 USAGE_EXIT, FAILURE_EXIT = 2, 1
 _SIDE = 1000  # pixels
+_SIDES = ("frame_width", "frame_height")
 _FLAT = 0.01  # smooth counts that differ by less than this look like one colour
 _USAGE_CODES = (*codes.REFUSED, "BAD_FILE", "BAD_OUTPUT", "UNKNOWN_DEVICE")
 
@@ -61,7 +65,7 @@ exit codes: 0 done, 2 wrong usage, 1 it could not be rendered or stored
 
 
 def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=typed("still"),
         description=__doc__,
         epilog=_EPILOG,
@@ -85,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         help='iteration limit, or "auto" (the default): found by small renderings of the view',
     )
     p.add_argument("--bailout", type=float, default=1000.0, metavar="R", help="escape radius (default 1000)")
-    p.add_argument("--device", default="auto", help="auto, gpu, cpu, index, part of a name, or UUID")
+    settings_module.add_options(p, only=("device",))
     for name in LOOK:
         field = BY_NAME[name]
         about = f"{field.help} (default {field.default})" if field.default != "" else field.help
@@ -95,8 +99,19 @@ def _parser() -> argparse.ArgumentParser:
         "--adaptive", action="store_true", help="N x N only for pixels that differ from a neighbour"
     )
     p.add_argument("--timing", action="store_true", help="print where the time went")
-    p.add_argument("-o", "--out", default="still.png", metavar="FILE", help="FILE.png or FILE.npz")
+    p.add_argument(
+        "-o",
+        "--out",
+        metavar="OUT",
+        help="OUT.png or OUT.npz (default: deep.png of deep.json, film-again.png of film.png, else still.png); "
+        "what has the name already is kept under another one (deep.1.png), unless it is the same",
+    )
     return p
+
+
+def _whole(value: object) -> str:
+    """The digits of a side, which a still may have odd, a payload not; "" of what the payload's check is to judge."""
+    return value.text if isinstance(value, Number) and re.fullmatch("[1-9][0-9]{0,5}", value.text) else ""
 
 
 def _of_file(options: argparse.Namespace) -> JsonObject:
@@ -105,7 +120,9 @@ def _of_file(options: argparse.Namespace) -> JsonObject:
         return {}
     sent, found = place_file.content(options.file)
     if found is None:
-        return payload.parse(place_file.tidied(sent)).canonical()
+        given = place_file.tidied(sent)
+        sides = {name: int(text) for name in _SIDES if (text := _whole(given.get(name)))}
+        return payload.parse({name: given[name] for name in given if name not in sides}).canonical() | sides
     taken: JsonObject = {}
     if found.palette is not None and options.palette is None:
         taken["palette"] = place_file.payload_palette(found.palette)
@@ -138,6 +155,8 @@ def _validated(options: argparse.Namespace) -> payload.Payload:
                 field=name,
                 limit=[1, limits.max_side],
             )
+    if options.out is None:
+        options.out = str(named_after(options.file, ".png", "still"))
     if not options.out.endswith((".png", ".npz")):
         raise PayloadError("UNKNOWN_VALUE", f"{options.out}: the name must end in .png or .npz", field="out")
     given = {
@@ -194,7 +213,7 @@ def _render(options: argparse.Namespace) -> None:
     turn = cmath.rect(1.0, math.radians(float(asked.rotation)))
     view = View(asked.re, asked.im, asked.end_delta, options.width, options.height, turn)
     started = perf_counter()
-    ctx = device_context(options.device)
+    ctx = device_context(settings_module.read(options).device)
     renderer = FrameRenderer(ctx, timed=options.timing)
     ready, data = perf_counter(), io.BytesIO()
     maxiter, curve = _limit(renderer, view, asked)
@@ -271,6 +290,8 @@ def _store(data: bytes, out: Path) -> None:
     placed = AtomicFile(out, len(data))
     try:
         placed.write(data)
+        if (kept := put_aside(out, hashlib.sha256(data).hexdigest())) is not None:
+            print(f"note: another {out} was there; it is {kept} now", file=sys.stderr)
         placed.commit()
     finally:
         placed.discard()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from mandel import settings
 from mandel.errors import MandelError
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import typed
 
 FAILURE_EXIT = 1
@@ -22,26 +24,21 @@ exit codes: 0 measured, 1 no device, 2 wrong usage
 
 def main(argv: list[str]) -> int:
     """Runs the command and returns its exit code. Errors go to stderr, one line each."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("tune"),
         description=__doc__,
         epilog=_EPILOG,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="D",
-        help="auto (a GPU if there is one), cpu, gpu, a number of `doctor`'s list or part of a name",
-    )
+    settings.add_options(parser, only=("device",))
     options = parser.parse_args(argv)
     from mandel.device.context import device_context
     from mandel.render.direct import default_variant
     from mandel.render.tune import tune
 
     try:
-        context = device_context(options.device)
+        context = device_context(settings.read(options).device)
         print(f"measuring on {context.device.name} ...", file=sys.stderr, flush=True)
         speeds, usual = tune(context), default_variant(context)
     except MandelError as error:

@@ -26,7 +26,7 @@ from mandel.client import main as client
 from mandel.client import payload_file
 from mandel.driver.executors.ray_cluster import EMBEDDED, find_cluster
 from mandel.errors import MandelError, RequestError
-from mandel.terminal.arguments import joined
+from mandel.terminal.arguments import Parser, joined
 from mandel.terminal.atomic_file import check_writable
 from mandel.terminal.format import duration, size, typed
 
@@ -126,7 +126,7 @@ def _not_started(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=typed("zoom"),
         description=__doc__,
         epilog=_EPILOG,
@@ -146,8 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         type=Path,
         metavar="OUT",
-        help="file for the video, may exist (default: named after PAYLOAD, with -again where that is the film; "
-        "zoom.mp4, or as the codec wants it, of payload.json, options alone and stdin)",
+        help="file for the film; named and kept as the client's (see its --help)",
     )
     parser.add_argument("--again", metavar="FILE", help="make a film again, as of the client")
     parser.add_argument(
@@ -170,14 +169,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _output(options: argparse.Namespace) -> Path:
-    """The name of a film that was given none; never that of the film whose payload is taken."""
-    named = options.payload not in (None, "-", str(payload_file.DEFAULT_PAYLOAD))
-    given, container = Path(options.payload if named else "zoom"), payload_file.container(options)
-    name = Path(f"{given.stem}.{container}")
-    return name if name.resolve() != given.resolve() else Path(f"{given.stem}-again.{container}")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Renders one payload. Returns the client's exit code, or the service's if that does not start."""
     options = _parser().parse_args(joined(sys.argv[1:] if argv is None else argv))
@@ -188,12 +179,13 @@ def main(argv: list[str] | None = None) -> int:
                     "BAD_OPTION", f"{options.payload}: --again takes the payload of {options.again}"
                 )
             options.payload = options.again
-        if options.output is None and options.frames is None and options.preview is None:
-            options.output = _output(options)
+        if options.payload != "-":
+            payload_file.payload(options)  # what is wrong with it is said before anything is started
         check_writable(options.output or Path(f"{options.frames or 'zoom'}.mov"))
         chosen = settings.read(options)
         db = Path(chosen.db).resolve()
-        if chosen.address == "auto" and find_cluster("auto") is None:
+        # The service would wait for a cluster at a named address; this command renders at once or not at all.
+        if find_cluster(chosen.address) is None and chosen.address == "auto":
             options.address = EMBEDDED
     except MandelError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)

@@ -11,6 +11,7 @@ from mandel.client import payload_file
 from mandel.errors import RequestError
 from mandel.payload.fields import RECOLOURED, JsonObject
 from mandel.protocol import operation
+from mandel.terminal.arguments import Parser
 from mandel.terminal.format import typed
 from mandel.video import coding
 
@@ -21,11 +22,16 @@ Without PAYLOAD, payload.json of the present folder is sent; without that, the
 service's defaults. If options name another point or delta than the file and
 no --maxiter, the file's maxiter is left out and the service finds one
 ("auto"). The video is checked against its length and SHA-256 and then put in
-place in one step: the file is absent or complete. It is named after the
-payload file (zoom.json: zoom.mp4) or else after the job. An OUT that ends in
-.mov or .mkv also names the container. A film that has the name already is
-kept under another one, unless it is the same. The first digits of a
-job's id, four or more, are enough if no other job begins with them.
+place in one step: the file is absent or complete. The first digits of a job's
+id, four or more, are enough if no other job begins with them.
+
+Without -o a film is named after its file and put into the present folder:
+deep.json makes deep.mp4, payload.json makes payload.mp4; --preview makes
+deep-preview.png; film.mp4, as a payload, makes film-again.mp4; options alone and
+stdin, zoom.mp4; --attach and --recolour are named by the job's first digits. In
+place of mp4 it is mov or mkv where the codec wants that. An OUT that ends in
+.mov or .mkv also names the container. What has the name already is kept under
+another one (deep.1.mp4), unless it is the same film.
 
 PAYLOAD may be a place of another program: KFR of Kalles Fraktaler, TOML of
 Fraktaler 3 and rust-fractal, INI of DeepDrill, PAR of Fractint, UPR of Ultra
@@ -37,8 +43,9 @@ standard output:
   a video             its file's name, once it is in place; or the folder's name
   --status            facts, one a line
   --list              a table: the 1,000 jobs last asked for, newest first, with
-                      what they take on the service's disk
-  --cancel, --pin, .. one line: what the job is now, and its id
+                      what film and kept strips take on the service's disk
+  --cancel, --pin, .. one line: what the job is now, and its id; or that it leaves
+                      nothing to cancel, pause, resume or retry
   --estimate          facts, one a line: time on this service, CPU time, bytes
   with --json         of a video {"job", "video", "bytes", "sha256"}, video being
                       its file's name; else the service's answer as it came, its
@@ -74,7 +81,7 @@ _SERVICE = object()  # whose status is asked for, when it is no job's
 
 def parser() -> argparse.ArgumentParser:
     """Reads what ``request`` understands; its mistakes end the program with 2."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog=typed("client"),
         description="Renders a Mandelbrot zoom by the service; the result is a film: mp4, mov or mkv.",
         usage=_USAGE,
@@ -90,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "payload; - reads from stdin",
     )
     p.add_argument("--again", metavar="FILE", help="make a film again, with the fields below changed")
-    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film")
+    p.add_argument("-o", "--output", type=Path, metavar="OUT", help="file for the film (default: see below)")
     p.add_argument(
         "--frames",
         type=Path,
@@ -157,7 +164,10 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
                 "--recolour takes the job's own payload, and fields: no PAYLOAD, --again, --frames, --preview",
             )
         op = operation.ESTIMATE if args.estimate else operation.RECOLOUR
-        return op, {"op": op, "job": args.recolour} | payload_file.changes(args) | beside, []
+        given = payload_file.changes(args)
+        if (container := payload_file.named_container(args)) is not None:
+            given.setdefault("container", container)  # one that the codec does not go into is refused
+        return op, {"op": op, "job": args.recolour} | given | beside, []
     if args.again is not None:
         if args.payload:
             raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
@@ -173,7 +183,24 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
         payload |= _frames_coding(args)
     if args.estimate:
         return operation.ESTIMATE, {"op": operation.ESTIMATE} | payload | beside, told
-    return operation.RENDER, payload | beside, told
+    return operation.RENDER, payload | beside, told + _names_another_kind(args, payload)
+
+
+def _names_another_kind(args: argparse.Namespace, payload: JsonObject) -> list[str]:
+    """Says before anything is rendered that the output will not be what its name ends in."""
+    if args.output is None:
+        return []
+    kind = (
+        "png"
+        if args.preview is not None
+        else coding.container(payload.get("codec"), payload.get("container"))
+    )
+    if args.output.suffix.lower() == f".{kind}":
+        return []
+    what, other = f"a film in {kind}", ", or name another --container"
+    if args.preview is not None:
+        what, other = "a picture, a PNG", ""
+    return [f"note: {args.output} will be {what}, whatever its name; end it in .{kind}{other}"]
 
 
 def _frames_coding(args: argparse.Namespace) -> JsonObject:

@@ -30,30 +30,32 @@ from mandel.terminal import note_text
 from mandel.terminal.arguments import joined
 from mandel.terminal.atomic_file import AtomicFile, check_writable, put_aside
 from mandel.terminal.format import printable, typed
+from mandel.video import coding
 
 OK, REFUSED, UNREACHABLE, FAILED, DAMAGED, INTERRUPTED, UNREAD = 0, 2, 3, 4, 5, 130, 141
 
 _CONNECT_SECONDS = 10.0
+_HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class _ServiceError(MandelError):
     """An error that the service sent as a part of its reply."""
 
 
-def _output(args: argparse.Namespace, job: str | None, container: str = "mp4") -> Path:
+def _output(args: argparse.Namespace, job: str | None, container: str | None = None) -> Path:
     """The path for the video. Of all that the service sends, only job id and container are used, after a check."""
+    if container is None:
+        asked = vars(args).get("asked", {})
+        container = coding.container(asked.get("codec"), asked.get("container"))
     if args.output is not None:
         return Path(args.output)
     if args.preview is not None:
-        return Path(f"{Path(args.payload or payload_file.DEFAULT_PAYLOAD.name).stem or 'zoom'}-preview.png")
+        return payload_file.named_after(payload_file.source(args), "-preview.png")
     if args.frames is not None:
         return Path(f"{args.frames}.{container}")
-    if args.attach is None and args.recolour is None and args.payload != "-":
-        if args.payload:
-            return Path(f"{Path(args.payload).stem}.{container}")
-        if payload_file.DEFAULT_PAYLOAD.exists():
-            return payload_file.DEFAULT_PAYLOAD.with_suffix(f".{container}")
-    return Path(f"{(job or 'zoom')[:12]}.{container}")
+    if args.attach is not None or args.recolour is not None:
+        return Path(f"{(job or 'job')[:12]}.{container}")
+    return payload_file.named_after(payload_file.source(args), f".{container}")
 
 
 def _token(file: str) -> JsonObject:
@@ -166,7 +168,9 @@ class _Session:
         output = _output(self._args, self.job, event.container)
         if self._args.preview is not None:
             output = output.with_name(f".{output.name}.{event.container}")
-        if output.suffix != f".{event.container}" and not self._args.quiet:
+        # Of what a payload asks for that was said before.
+        unknown = "asked" not in vars(self._args) and not self._args.quiet
+        if unknown and output.suffix.lower() != f".{event.container}":
             print(f"note: {output} is a film in {event.container}, whatever its name", file=sys.stderr)
         self._placed = AtomicFile(output, event.size)
 
@@ -261,7 +265,14 @@ def _run(argv: list[str], goes_on: str, finished: Callable[[Path], None]) -> int
         code = _exit_code(error)
         if error.code == "UNREACHABLE" and not goes_on:
             port = "" if service.port == settings.Settings.port else f" --port {service.port}"
-            print(f"Start the service: {typed('head')}{port}", file=sys.stderr)
+            if service.host in _HERE:
+                print(f"Start the service: {typed('head')}{port}", file=sys.stderr)
+            else:
+                print(
+                    f"Check --host and --port. Others reach a service that was started there with: {typed('head')} "
+                    f"--host 0.0.0.0{port}",
+                    file=sys.stderr,
+                )
         if error.code == "CONNECTION_LOST" and not service.tls_ca and not (session and session.job):
             print("If the service speaks TLS, name the certificate to trust: --tls-ca FILE", file=sys.stderr)
         if code in (UNREACHABLE, DAMAGED) and session is not None and session.job:

@@ -83,7 +83,7 @@ def payload(args: argparse.Namespace) -> tuple[JsonObject, list[str]]:
             f"maxiter {shown} of {args.payload or DEFAULT_PAYLOAD} was made for another place and is left out: the "
             f"service finds one (--maxiter {shown} keeps it)"
         )
-    return asked, told + _warnings(asked) + _level_warnings(asked)
+    return asked, told + _warnings(asked) + _level_warnings(asked) + _without_effect(asked)
 
 
 def _without_followed(base: JsonObject, given: JsonObject) -> JsonObject:
@@ -157,12 +157,24 @@ def named_container(args: argparse.Namespace) -> str | None:
     return suffix if suffix in coding.CONTAINERS else None
 
 
-def container(args: argparse.Namespace) -> str:
-    """The container of the film that is asked for, as far as it is known before anything is sent."""
-    asked = changes(args)
-    if args.payload != "-" and (args.payload or DEFAULT_PAYLOAD.exists()):
-        asked = _of_file(args.payload, asked)[0] | asked
-    return coding.container(asked.get("codec"), asked.get("container"))
+def source(args: argparse.Namespace) -> str | None:
+    """The file whose fields are taken, as it was named; None: there is none, or it is standard input."""
+    if args.payload:
+        return None if args.payload == "-" else str(args.payload)
+    return str(DEFAULT_PAYLOAD) if DEFAULT_PAYLOAD.exists() else None
+
+
+def named_after(file: str | None, ending: str, otherwise: str = "zoom") -> Path:
+    """What is made of a file, where it is given no name: FILE.ending here; FILE-again where that is the file itself.
+
+    Args:
+        otherwise: the name where there is no file.
+    """
+    if file is None:
+        return Path(otherwise + ending)
+    given = Path(file if Path(file).exists() else file.partition("#")[0])
+    made = Path(given.stem + ending)
+    return made if made.resolve() != given.resolve() else Path(f"{given.stem}-again{ending}")
 
 
 def _of_file(name: str | None, given: JsonObject) -> tuple[JsonObject, list[str]]:
@@ -246,6 +258,35 @@ def _level_warnings(asked: JsonObject) -> list[str]:
         return []
     word = coding.word(str(asked.get("codec", fields.BY_NAME["codec"].default)), int(width), int(height), fps)
     return [word] if word else []
+
+
+def _without_effect(asked: JsonObject) -> list[str]:
+    """Says which fields of one kind of sampling are given with the other, and do nothing there."""
+    names = ("sampling", "supersampling", "supersampling_mode", "strip_density")
+    values = {name: asked.get(name, fields.BY_NAME[name].default) for name in names}
+    sampling, along, mode, density = (_shown(value) for value in values.values())
+    if sampling == fields.EXACT:
+        told = []
+        if exact(density) not in (None, exact(str(fields.BY_NAME["strip_density"].default))):
+            told.append(
+                f"note: strip_density {density} has no effect, as it is of sampling shared; this film's is exact, "
+                "where --supersampling makes more samples"
+            )
+        if mode == fields.ADAPTIVE and along == "1":
+            told.append(
+                "note: supersampling_mode adaptive has no effect with supersampling 1; ask for 2 to 4"
+            )
+        return told
+    if sampling != fields.SHARED or along not in ("2", "3", "4"):
+        return []
+    path = _stops(asked)
+    if not path or stops.is_one_zoom(path):
+        where = "has no effect with sampling shared: all frames are made from strips"
+    elif along == "4":
+        where = "counts for frames about the tops of the path's curves alone: all others are made from strips"
+    else:
+        where = "has no effect with sampling shared: frames that are not made from strips have 3 already"
+    return [f"note: supersampling {along} {where}; --strip-density makes these denser"]
 
 
 def _warnings(asked: JsonObject) -> list[str]:

@@ -14,7 +14,15 @@ from mandel.terminal.format import duration, is_number, printable, size
 
 ID_DIGITS = 12  # digits shown of a job's or node's id; options of the client take such a beginning
 
+# States of a job, by operation, that it leaves as they are.
+_NOTHING_TO = {
+    "cancel": ("done", "failed"),
+    "pause": ("done", "failed", "cancelled"),
+    "resume": ("done", "failed", "cancelled"),
+    "retry": ("done", "paused"),
+}
 _PAYLOAD_VALUE = 60
+_BUSY_SHARE = 0.25  # of the cores
 _FOLDER = 4096  # bytes that an empty folder takes
 
 
@@ -25,6 +33,8 @@ def report(op: str, result: JsonObject) -> str:
     if isinstance(result.get("jobs"), list):
         return _table([row for row in result["jobs"] if isinstance(row, dict)])
     if op not in ("status", "list") and isinstance(result.get("job"), str):
+        if result.get("state") in _NOTHING_TO.get(op, ()):
+            return f"nothing to {op}: {_id(result['job'])} is {result['state']}"
         done = result.get("state", "?") if op not in ("pin", "unpin") else op + "ned"
         cost = f"; {_done(result, ' frames are stored')}" if op == "pause" and again(result) else ""
         cost += (
@@ -40,7 +50,7 @@ def report(op: str, result: JsonObject) -> str:
 def _table(jobs: list[JsonObject]) -> str:
     if not jobs:
         return "no jobs"
-    lines = [["job", "state", "frames", "size", "left", "asked", "length", "look", "name"]]
+    lines = [["job", "state", "frames", "film", "left", "asked", "length", "look", "name"]]
     for job in jobs:
         done, frames = job.get("done"), job.get("frames")
         lines.append(
@@ -48,7 +58,9 @@ def _table(jobs: list[JsonObject]) -> str:
                 _id(job.get("job")),
                 printable(job.get("state", "-"), 20),
                 f"{_as_text(done)} of {_as_text(frames)}",
-                _size(job.get("bytes")) + (", pinned" if job.get("pinned") is True else ""),
+                _film_size(job)
+                + (f" + {_size(job['kept'])} of strips" if job.get("kept") else "")
+                + (", pinned" if job.get("pinned") is True else ""),
                 _left(job.get("seconds_left")),
                 _moment(job.get("asked")),
                 _duration(job.get("length")),
@@ -67,13 +79,31 @@ def _estimate(result: JsonObject) -> list[tuple[str, str]]:
     parts = f"rendering about {_short(result.get('rendering'))}, encoding {_short(result.get('encoding'))}"
     rows = [
         ("film", f"{_as_text(result.get('frames'))} frames, {_short(result.get('length'))}"),
-        ("time", f"{_range(result.get('seconds'), _short)} with {_counted(result.get('slots'))}"),
+        (
+            "time",
+            f"{_range(result.get('seconds'), _short)} with {_counted(result.get('slots'))}, if nothing else runs",
+        ),
         ("CPU time", f"{_range(result.get('cpu_seconds'), _short)}: {parts}"),
         ("size", _range(result.get("bytes"), _size, "not known, as samples are too dear to encode some")),
     ]
+    if busy := _busy(result):
+        rows.insert(2, ("but", f"{busy}: it will take longer"))
     if result.get("state") is not None:
         rows.append(("job", f"{_id(result.get('job'))} is {printable(result['state'], 20)} already"))
     return rows
+
+
+def _busy(result: JsonObject) -> str:
+    """What takes cores away from a job, in words; "" if hardly anything does."""
+    others, load, cores = (result.get(name) for name in ("others", "load", "cores"))
+    words = []
+    if is_number(others) and others > 0:
+        words.append(
+            f"{others} other job{'' if others == 1 else 's'} share{'s' if others == 1 else ''} the slots"
+        )
+    if is_number(load) and is_number(cores) and load > _BUSY_SHARE * cores:
+        words.append(f"the service's machine was busy (load {load:g} on {cores} cores in the last minute)")
+    return " and ".join(words)
 
 
 def _short(value: object) -> str:
@@ -109,6 +139,9 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
     for name, value in result.items():
         if value is None or name in ("hosts", "done", "again"):
             continue  # hosts are shown with nodes; done and again with frames
+        if name == "bytes":
+            rows.append(("film", _film_size(result)))
+            continue
         if name == "nodes" and isinstance(value, dict):
             rows.append(("nodes", _frames_by_host(value, result.get("hosts"))))
         elif name == "frames":
@@ -116,14 +149,19 @@ def _rows(result: JsonObject) -> list[tuple[str, str]]:
         elif name == "notes" and isinstance(value, dict):
             frames = result.get("frames")
             rows.append(("black", note_text.reached(value.get("reached"), frames) or "nothing"))
-            rows += [("warning", sentence) for sentence in note_text.warnings(value, frames)]
+            rows += note_text.remarks(value, frames)
         elif name == "payload" and isinstance(value, dict):
             rows.append(("payload", ""))
             rows += [
                 (f"  {printable(key)}", printable(_as_text(it), _PAYLOAD_VALUE)) for key, it in value.items()
             ]
         elif name == "cluster" and isinstance(value, dict):
-            rows += [_cluster_row(key, it) for key, it in value.items() if it is not None]
+            without_ray = ("joined", "dashboard") if value.get("address") == "" else ()
+            rows += [
+                _cluster_row(key, it)
+                for key, it in value.items()
+                if it is not None and key not in without_ray
+            ]
         elif name == "live" and isinstance(value, list):
             live = [job for job in value if isinstance(job, dict)]
             rows += [("live", f"{_id(job.get('job'))} {describe(job)}") for job in live]
@@ -146,6 +184,8 @@ def _cluster_row(name: str, value: object) -> tuple[str, str]:
         return "renders in", "processes of this machine, without Ray"
     if name == "joined":
         return "Ray was", "running already" if value else "started by the service"
+    if name == "store":
+        return "for results", f"{_size(value)} of memory"
     return "Ray at" if name == "address" else printable(name), _as_text(value)
 
 
@@ -178,6 +218,12 @@ def _duration(value: object) -> str:
 
 def _size(value: object) -> str:
     return size(value) if is_number(value) and 0 <= value < 1e24 else _as_text(value)
+
+
+def _film_size(job: JsonObject) -> str:
+    """What a job takes on the service's disk, without its kept strips: the film, or what there is of it."""
+    taken, kept = job.get("bytes"), job.get("kept")
+    return _size(max(taken - kept, 0) if is_number(taken) and is_number(kept) else taken)
 
 
 def _storage(value: object) -> str:
@@ -268,7 +314,6 @@ _FORMS = {
     "jobs": ("jobs", _counts),
     "driver": ("renderer", _renderer),
     "error": ("error", _error),
-    "bytes": ("size", _size),
-    "kept": ("kept", _size),
+    "kept": ("kept strips", _size),
     "storage": ("DB", _storage),
 }

@@ -28,7 +28,7 @@ def sentences(found: Found, name: str, delta: str = "", taken: tuple[str, ...] =
             f"point {_short(place.re)},{_short(place.im)}",
             f"delta {text_of(_FEW.create_decimal(delta))}",
         ]
-        if place.rotation != "0":
+        if place.rotation != "0" and "rotation" in taken:
             words.append(f"rotation {place.rotation}")
         if place.maxiter is not None and "maxiter" in taken:
             words.append(f"maxiter {place.maxiter}")

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 from typing import NamedTuple
 
+from mandel.payload.decimal_text import exact
 from mandel.places.entries import Entry, entries, named, others
 from mandel.places.numbers import SCALES, decimal, degrees, is_zero, scale, whole
 from mandel.places.palette import Palette, Rgb, ring
@@ -23,6 +24,11 @@ _WORD = re.compile(r'(?<![\w.@])(?:([A-Za-z]\w*+):(?=\s|$)|([A-Za-z_][\w.@]*+)=(
 _RING = 400
 _ITERATIONS = 250
 _OURS = ("mandelbrot", "fastmandel")
+# Of a mapping: name, what leaves the picture as it is, what we do.
+_BENT = (
+    ("stretch", "1", "the picture is not stretched here"),
+    ("skew", "0", "the picture is not skewed here"),
+)
 _GUESSED = (
     "a magnification of 1 is taken for a picture 3 high with the imaginary axis upwards; neither was confirmed, so "
     "compare with Ultra Fractal's picture"
@@ -55,7 +61,11 @@ def read(text: str, entry: str | None) -> Found:
         if place is not None:
             notes.append(_GUESSED)
             mapping = sections.get("mapping", _Section("", []))
-            ignored += [name for name in ("stretch", "skew") if mapping.get(name)]
+            ignored += [
+                f"{name}: {ours}"
+                for name, usual, ours in _BENT
+                if (given := mapping.get(name)) and exact(given) != exact(usual)
+            ]
         ignored += [f"{name}: colouring" for name in ("inside", "outside") if name in sections]
     gradient = sections.get("gradient")
     return Found(

@@ -278,9 +278,7 @@ class Files:
         beside = proof.read(self.names, job)
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind != ?", (job, SEGMENT))
-            db.execute(
-                "UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?", (QUEUED, time.time(), job)
-            )
+            db.execute("UPDATE jobs SET state = ?, ended = NULL WHERE id = ?", (QUEUED, job))
         with durable.disk_errors("removing a damaged video"):
             durable.check_no_links(self.names.root, self.names.file(job, VIDEO))
             if not (beside is not None and beside.witness and beside.content in map(tuple, rows)):

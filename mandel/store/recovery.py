@@ -333,9 +333,7 @@ class Recoverer:
         """
         with self._index.write("discard") as db:
             db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, VIDEO))
-            db.execute(
-                "UPDATE jobs SET state = ?, asked = ?, ended = NULL WHERE id = ?", (QUEUED, time.time(), job)
-            )
+            db.execute("UPDATE jobs SET state = ?, ended = NULL WHERE id = ?", (QUEUED, job))
         if agreed:
             durable.remove(self._names.file(job, VIDEO))
         elif _VIDEO_FILE in self._folders[job]:

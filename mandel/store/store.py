@@ -28,7 +28,7 @@ from mandel.store.lost import Lost
 from mandel.store.names import Names
 from mandel.store.recovery import Recoverer, Recovery, base
 from mandel.store.states import PAUSED, QUEUED
-from mandel.store.stored_strips import StoredStrips
+from mandel.store.stored_strips import BLOCKS, StoredStrips
 from mandel.store.usage import Usage, usage
 
 _log = logging.getLogger("mandel")
@@ -282,14 +282,15 @@ class Store(Files):
             )
 
     def set_state(self, job: str, state: str, error: MandelError | None = None) -> None:
-        """Commits a job's new state. A job that is queued or paused goes to the end of the queue."""
+        """Commits a job's new state. An ended job that is queued was asked for again, now."""
         now = time.time()
         text = json.dumps(error.as_dict()) if error else None
         with self._index.write("state") as db:
             if state in (QUEUED, PAUSED):
                 db.execute(
-                    "UPDATE jobs SET state = ?, asked = ?, ended = NULL, error = NULL WHERE id = ?",
-                    (state, now, job),
+                    "UPDATE jobs SET asked = CASE WHEN state IN (?, ?) THEN asked ELSE ? END, state = ?, "
+                    "ended = NULL, error = NULL WHERE id = ?",
+                    (QUEUED, PAUSED, now, state, job),
                 )
             else:
                 db.execute(
@@ -312,12 +313,12 @@ class Store(Files):
         ]
 
     def table(self, most: int) -> list[sqlite3.Row]:
-        """Rows of the jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes, and
-        those of ``Shown``.
+        """Rows of the jobs last asked for, newest first: id, state, frames, ready, asked, pinned, bytes, kept
+        (of these, bytes of its strips), and those of ``Shown``.
         """
         return self._index.read(
-            "SELECT id, state, frames, ready, asked, pinned, bytes, name, seconds, palette AS look FROM jobs "
-            "ORDER BY asked DESC, id LIMIT ?",
+            f"SELECT id, state, frames, ready, asked, pinned, bytes, (SELECT {BLOCKS} FROM strips WHERE job = jobs.id) "
+            "AS kept, name, seconds, palette AS look FROM jobs ORDER BY asked DESC, id LIMIT ?",
             most,
         )
 

@@ -16,6 +16,8 @@ from mandel.store import durable
 from mandel.store.index import Index
 from mandel.store.names import Names
 
+# What strips take on the disk, in blocks of 4 KiB.
+BLOCKS = "coalesce(sum((bytes + 4095) / 4096 * 4096), 0)"
 _LEAST_FREE = 256 << 20  # bytes left for segments and videos, without which jobs would fail
 
 
@@ -70,8 +72,8 @@ class StoredStrips:
         ]
 
     def bytes(self, job: str) -> int:
-        """Bytes that a job's strips take."""
-        return int(self._index.read("SELECT coalesce(sum(bytes), 0) FROM strips WHERE job = ?", job)[0][0])
+        """Bytes that a job's strips take on the disk, as the job's own bytes count them."""
+        return int(self._index.read(f"SELECT {BLOCKS} FROM strips WHERE job = ?", job)[0][0])
 
     def remove(self, job: str, numbers: Iterable[int] | None = None) -> None:
         """Removes some of a job's strips, or all. Raises StoreError."""

@@ -12,8 +12,8 @@ _WIDE = 4  # a flat frame with this delta or more lies outside the set, or shows
 _MIN_SHARE = 0.0005  # smaller shares of samples are not mentioned
 
 
-def warnings(notes: object, frames: object) -> list[str]:
-    """Warnings of what may be wrong with a video, one or two sentences each.
+def remarks(notes: object, frames: object) -> list[tuple[str, str]]:
+    """What may be wrong with a video ("warning"), or could be better ("hint"), in one to three sentences each.
 
     Args:
         notes: the notes that the service sent.
@@ -21,16 +21,16 @@ def warnings(notes: object, frames: object) -> list[str]:
     """
     notes = notes if isinstance(notes, dict) else {}
     whole = [
-        _gave_up(notes.get("gave_up")),
-        _short(notes.get("short"), frames),
-        _flat(notes.get("flat"), frames),
+        ("warning", _gave_up(notes.get("gave_up"))),
+        ("hint", _short(notes.get("short"), frames)),
+        ("warning", _flat(notes.get("flat"), frames)),
     ]
-    return [sentence for sentence in whole if sentence]
+    return [(kind, sentence) for kind, sentence in whole if sentence]
 
 
 def sentences(notes: object, frames: object) -> list[str]:
-    """The warnings, marked as such. Without a warning about the limit, the largest share of black."""
-    texts = [f"warning: {sentence}" for sentence in warnings(notes, frames)]
+    """The remarks, marked as such. Without one about the limit, the largest share of black."""
+    texts = [f"{kind}: {sentence}" for kind, sentence in remarks(notes, frames)]
     known = notes if isinstance(notes, dict) else {}
     if "short" not in known and not _inside(known.get("flat")):
         texts.append(reached(known.get("reached"), frames))  # hardly any sample escaped late
@@ -107,7 +107,7 @@ def _short(note: object, frames: object) -> str:
     worst = "it" if note["frames"] == 1 else _frame(note["frame"], frames)
     return (
         f"{_limit(note)} is low for {_run(note, frames)}: {_percent(note['share'])} of {worst} stays black, {much} "
-        f"needlessly; try {_higher(note)}"
+        f"needlessly. The {'picture' if frames == 1 else 'film'} is as asked; {_higher(note)} would show more"
     )
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from mandel.errors import PayloadError, RequestError
 from mandel.payload import in_file
-from mandel.payload.decimal_text import Number
+from mandel.payload.decimal_text import Number, exact
 from mandel.payload.fields import LOOK, JsonObject, of_before, without_look
 from mandel.payload.payload import parse
 from mandel.places import pasted, report
@@ -56,6 +56,12 @@ class Places:
         """What is read, if a payload could have it."""
         told = read(*what)
         told["film"] = self._film(told)
+        turned = _degrees(told.pop("rotation"))
+        if turned and told["film"] is None:
+            told["said"].append(
+                f"note: the place is turned by {turned} degrees, and this page shows all places upright; with Turn, "
+                f"degrees {turned} in the form of a film its last picture is turned so"
+            )
         asked = dict(told["look"])
         if (place := told["place"]) is not None:
             asked["point"] = f"{place['re']},{place['im']}"
@@ -133,19 +139,22 @@ def _in_file(data: bytes, name: str, width: int, height: int) -> dict[str, Any]:
         extent = next((_plain(last[field]) for field in _EXTENTS if field in last), None)
         look = without_look({name: given[name] for name in LOOK if name in given})
         is_film = "num_frames" in given or last is not given
-        return _told(pasted.point(last["point"]), extent, look, film=given if is_film else None)
+        film = given if is_film else None
+        return _told(pasted.point(last["point"]), extent, look, film=film, rotation=last.get("rotation"))
     if found.place is None and found.palette is not None and not found.refused:
         look = {"palette": payload_palette(found.palette)}
         return {
             "place": None,
             "film": None,
+            "rotation": None,
             "look": look,
             "said": report.sentences(found, name, taken=tuple(look)),
         }
     place = place_of(found, name)
     look = {} if found.palette is None else {"palette": payload_palette(found.palette)}
     extent = place.delta(width, height)
-    return _told(f"{place.re},{place.im}", extent, look, report.sentences(found, name, extent, tuple(look)))
+    said = report.sentences(found, name, extent, tuple(look))
+    return _told(f"{place.re},{place.im}", extent, look, said, rotation=place.rotation)
 
 
 def _plain(value: object) -> object:
@@ -158,7 +167,14 @@ def _told(
     look: JsonObject | None = None,
     said: list[str] | None = None,
     film: JsonObject | None = None,
+    rotation: object = None,
 ) -> dict[str, Any]:
     re, im = point.split(",")
     place = {"re": re, "im": im, "extent": extent}
-    return {"place": place, "look": look or {}, "said": said or [], "film": film}
+    return {"place": place, "look": look or {}, "said": said or [], "film": film, "rotation": rotation}
+
+
+def _degrees(rotation: object) -> str:
+    """A rotation's number as text; "" if it is none, or nothing is turned."""
+    found = exact(rotation.text if isinstance(rotation, Number) else str(rotation))
+    return found.text() if found is not None and found.digits else ""

@@ -25,6 +25,29 @@ def test_json_holds_a_point_that_payloads_take(capsys):
     assert set(found) == {"point", "period", "size", "turn_degrees", "minibrot_delta", "julia_delta"}
 
 
+def test_it_says_when_the_view_lies_inside_what_was_found(capsys):
+    for delta, is_inside in (("1e-400", True), ("1", False)):
+        assert main(["--point=0,0", "--delta", delta]) == 0
+        out = capsys.readouterr().out
+        assert (
+            "--delta 1e-400, lies deep inside the whole set: a zoom to this point ends in black" in out
+        ) is is_inside
+        assert "turned by 0.0 degrees" in out and "specks" not in out
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--point=1,1", "--delta=1e-400"], "outside the set (it escapes after 2 iterations)"),
+        (["--point=-0.1,0", "--delta=1e-400"], "seems to lie inside the set"),
+    ],
+)
+def test_where_nothing_is_found_it_says_what_to_do(capsys, argv, words):
+    assert main(argv) == 1
+    err = capsys.readouterr().err
+    assert words in err and "as with --delta 1e-397." in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "argv, code, exit_code",
     [

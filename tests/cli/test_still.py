@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
@@ -85,7 +86,7 @@ def test_the_limit_is_found(point, delta, tmp_path, capsys):
             == 0
         )
         said = capsys.readouterr().err
-        assert ("warning" in said) == ("1000" in limit)
+        assert ("hint: maxiter" in said) == ("1000" in limit)
         with np.load(out) as file:
             found.append((file["iterations"], json.loads(str(file["settings"]))["maxiter"]))
     (default, limit), (auto, _), (right, _), (low, _) = found
@@ -160,3 +161,21 @@ def test_a_still_carries_its_payload(tmp_path):
     known = json.loads(in_file.read(out))
     shown = ("point", "start_delta", "end_delta", "frame_width", "frame_height", "palette", "num_frames")
     assert [known[name] for name in shown] == ["-1.5,0.001", "0.25", "0.25", 64, 48, "ember", 1]
+
+
+def test_a_still_is_named_after_its_file_and_replaces_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("deep.json").write_text(json.dumps({"point": "-0.7,0.1", "end_delta": 0.1, "maxiter": 50}))
+    assert still.main(["deep.json", *SMALL]) == 0
+    assert capsys.readouterr().out == "deep.png\n"
+    first = Path("deep.png").read_bytes()
+    assert still.main(["deep.json", "--palette=ember", *SMALL]) == 0
+    assert "note: another deep.png was there; it is deep.1.png now" in capsys.readouterr().err
+    assert Path("deep.1.png").read_bytes() == first != Path("deep.png").read_bytes()
+    assert still.main(["deep.1.png", *SMALL]) == 0
+    assert capsys.readouterr().out == "deep.1-again.png\n" and Path("deep.1.png").read_bytes() == first
+    assert still.main(["--point=-0.7,0.1", "--delta=0.1", "--maxiter=50", *SMALL]) == 0
+    assert capsys.readouterr().out == "still.png\n"
+    assert still.main(["deep.1.png", "--device", "cpu"]) == 0  # of its own size, whose sides are odd
+    assert capsys.readouterr().out == "deep.1-again.png\n"
+    assert imageio.imread("deep.1-again.png").shape == (21, 33, 3)

@@ -32,8 +32,8 @@ def test_the_last_line_is_the_video_and_the_service_is_silent(folder, capfd):
     Path("payload.json").write_text('{"fps": 30}')
     assert zoom.main([*SMALL, "--palette", "ember", "--set", "easing=0.5", "--point", "-1,0"]) == main.OK
     out, err = capfd.readouterr()
-    video = Path("zoom.mp4")
-    assert out.startswith("zoom.mp4  ") and out.count("\n") == 1
+    video = Path("payload.mp4")
+    assert out.startswith("payload.mp4  ") and out.count("\n") == 1
     assert f"{video.stat().st_size / 1e3:.1f} kB, " in out and out.endswith(" s\n")
     assert err.startswith("sending payload.json with point=-1,0")
     for noise in ("listening on", "storing under", "INFO", "client.py"):
@@ -50,16 +50,16 @@ def test_a_film_is_named_after_its_payload(folder, capfd):
     Path("place.json").write_text('{"fps": 30}')
     assert zoom.main(["place.json", *SMALL]) == main.OK
     assert capfd.readouterr().out.startswith("place.mp4  ")
-    film = Path("film.mov")
+    film = Path("film.mp4")
     film.write_bytes(b"\0\0\0\x14ftypqt  " + in_file.MARK.encode() + b'{"fps": "25"}')
-    assert zoom.main(["--again", "film.mov", "-o", "again.mp4", *SMALL]) == main.OK
+    assert zoom.main(["--again", "film.mp4", "-o", "again.mp4", *SMALL]) == main.OK
     before = film.read_bytes()
     capfd.readouterr()
-    assert zoom.main(["--again", "film.mov", "--container=mov", *SMALL]) == main.OK
-    assert capfd.readouterr().out.startswith("film-again.mov  ")
+    assert zoom.main(["--again", "film.mp4", *SMALL]) == main.OK
+    assert capfd.readouterr().out.startswith("film-again.mp4  ")
     assert film.read_bytes() == before
-    assert zoom.main(["place.json", "--again", "film.mov", *SMALL]) == main.REFUSED
-    assert "BAD_OPTION: place.json: --again takes the payload of film.mov" in capfd.readouterr().err
+    assert zoom.main(["place.json", "--again", "film.mp4", *SMALL]) == main.REFUSED
+    assert "BAD_OPTION: place.json: --again takes the payload of film.mp4" in capfd.readouterr().err
     store = Store("DB")
     rates = {store.payload(row["id"])["fps"] for row in store.table(9)}
     store.close()
@@ -73,12 +73,13 @@ def test_a_film_is_named_after_its_payload(folder, capfd):
         (["some.json", "--preview", "6"], "some.json --preview 6"),
         (
             ["--fps", "9", "--set", "palette=a b", "--estimate"],
-            "-o zoom.mp4 --fps=9 '--set=palette=a b' --estimate",
+            "--fps=9 '--set=palette=a b' --estimate",
         ),
     ],
 )
 def test_a_folder_that_a_service_holds(folder, argv, same, capfd):
     """The message says the client's command for just this zoom."""
+    Path("some.json").write_text("{}")
     head = Head(folder)
     try:
         assert zoom.main(argv) == 3
@@ -95,6 +96,9 @@ def test_a_folder_that_a_service_holds(folder, argv, same, capfd):
         (["-o", "nowhere/a.mp4"], main.REFUSED, "BAD_OUTPUT: there is no folder nowhere"),
         (["missing.json"], main.REFUSED, "BAD_FILE: missing.json"),
         (["--db", "/proc/no"], 3, "DB_NOT_WRITABLE"),
+        ([*SMALL, "--address=embedded", "--device=no such"], 2, "UNKNOWN_DEVICE: no usable device matches"),
+        ([*SMALL, "--address=head"], main.REFUSED, "BAD_SETTING: --address (or RAY_ADDRESS) 'head' is no"),
+        ([*SMALL, "--address=127.0.0.1:1"], main.REFUSED, "NO_CLUSTER: no Ray head answers at 127.0.0.1:1"),
     ],
 )
 def test_refusals(folder, argv, code, words, capfd):

@@ -14,7 +14,7 @@ import pytest
 
 from mandel.client import main
 from mandel.errors import MandelError
-from mandel.payload import fields
+from mandel.payload import fields, in_file
 from mandel.payload.decimal_text import Number
 from mandel.protocol import codes
 from mandel.protocol.operation import Request
@@ -86,16 +86,69 @@ def test_a_script_hears_of_its_video_in_json(capsys):
         (("-o", "a.mp4"), "a.mp4"),
         (("folder/x.json",), "x.mp4"),
         (("--attach", JOB), JOB[:12] + ".mp4"),
-        ((), JOB[:12] + ".mp4"),
+        (("folder/film.mp4",), "film.mp4"),
+        (("film.mp4",), "film-again.mp4"),
+        (("--again", "film.mp4"), "film-again.mp4"),
+        ((), "zoom.mp4"),
+        (("--fps", "9"), "zoom.mp4"),
     ],
 )
 def test_output_name(argv, name):
     Path("folder").mkdir()
     Path("folder/x.json").write_text("{}")
+    film = b"\0\0\0\x14ftypqt  " + in_file.MARK.encode() + b'{"fps": "25"}'
+    for path in (Path("film.mp4"), Path("folder/film.mp4")):
+        if path.name in argv or str(path) in argv:
+            path.write_bytes(film)
     with answering(good(filename="evil.mp4")) as (port, _):
         assert run(port, *argv, "--quiet") == main.OK
     assert Path(name).read_bytes() == VIDEO
     assert not Path("evil.mp4").exists()
+    assert all(path.read_bytes() == film for path in Path().rglob("film.mp4") if str(path) in argv)
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (("-o", "a.avi"), "a.avi will be a film in mp4, whatever its name; end it in .mp4, or name another"),
+        (("-o", "a.mp4", "--container", "mkv"), "a.mp4 will be a film in mkv"),
+        (("-o", "a", "--codec", "prores"), "a will be a film in mov"),
+        (
+            ("-o", "a.jpg", "--preview", "3"),
+            "a.jpg will be a picture, a PNG, whatever its name; end it in .png",
+        ),
+        (("-o", "a.MP4"), ""),
+        (("-o", "a.mkv", "--codec", "ffv1"), ""),
+        (("--codec", "prores"), ""),
+    ],
+)
+def test_a_name_that_does_not_fit_is_told_before_anything_is_rendered(argv, words, capsys):
+    with answering(failing("BUSY", after_accepted=False)) as (port, _):
+        run(port, *argv)
+    said = capsys.readouterr().err
+    assert words in said and ("whatever its name" in said) == bool(words)
+
+
+def test_the_advice_after_a_broken_reply_names_the_film_as_it_will_be(capsys):
+    with answering(good()[:600]) as (port, _):
+        assert run(port, "--codec", "prores") == main.DAMAGED
+    assert f"--attach {JOB} -o zoom.mov " in capsys.readouterr().err
+
+
+def test_of_a_job_the_name_says_the_container_or_is_told_to_be_wrong(capsys):
+    with answering(failing("BUSY", after_accepted=False), good(), read=json.loads) as (port, requests):
+        run(port, "--recolour", JOB, "-o", "a.mov", "--client", "me")
+        assert run(port, "--attach", JOB, "-o", "a.mov") == main.OK
+    assert requests[0] == {"op": "recolour", "job": JOB, "container": "mov", "client": "me"}
+    assert "note: a.mov is a film in mp4, whatever its name" in capsys.readouterr().err
+
+
+def test_a_film_is_named_after_payload_json_if_that_is_sent():
+    Path("payload.json").write_text("{}")
+    with answering(good(), good()) as (port, _):
+        for argv in ((), ("payload.json",)):
+            assert run(port, *argv, "--quiet") == main.OK
+    assert sorted(os.listdir()) == ["payload.json", "payload.mp4"]
 
 
 def test_an_older_video_is_replaced_only_by_a_whole_one():
@@ -169,7 +222,7 @@ def test_questions(argv, request_sent, capsys):
     "op, state, said",
     [
         ("cancel", "cancelled", "cancelled"),
-        ("cancel", "done", "done"),
+        ("cancel", "done", "nothing to cancel: {} is done"),
         ("pause", "paused", "paused"),
         ("resume", "queued", "queued"),
         ("pin", "running", "pinned"),
@@ -182,7 +235,8 @@ def test_a_change_is_told_in_one_line(op, state, said, capsys):
         _,
     ):
         assert run(port, f"--{op}", JOB) == main.OK
-    assert capsys.readouterr().out == f"{said} {JOB[:12]}\n"
+    line = said.format(JOB[:12]) if "{}" in said else f"{said} {JOB[:12]}"
+    assert capsys.readouterr().out == f"{line}\n"
 
 
 def test_a_pause_says_what_it_cost(capsys):
@@ -215,7 +269,7 @@ def test_list_is_a_table(capsys):
         run(port, "--list")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == [
-        *("job", "state", "frames", "size", "left", "asked", "length", "look", "name")
+        *("job", "state", "frames", "film", "left", "asked", "length", "look", "name")
     ]
     assert lines[1].split("  ")[0] == JOB[:12] and "50 of 50" in lines[1]
     assert "12.3 MB, pinned" in lines[1]
@@ -324,7 +378,7 @@ def test_an_estimate_is_asked_for_and_shown(capsys):
         assert run(port, "--estimate", "--fps", "30", "--client", "me") == main.OK
     assert requests == [{"op": "estimate", "fps": 30, "client": "me"}]
     assert capsys.readouterr().out.startswith(
-        "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots"
+        "film      50 frames, 2.5 s\ntime      1.0 s to 2.0 s with 2 cpu slots, if nothing else runs"
     )
 
 
@@ -486,3 +540,16 @@ def test_a_service_without_tls(capsys):
         threading.Thread(target=lambda: listener.accept()[0].close()).start()  # noqa: PLW0108 - accepts in the thread
         assert run(listener.getsockname()[1], "--list", "--tls-ca", str(certificate)) == main.UNREACHABLE
     assert "NO_TLS: what listens there does not speak TLS; leave --tls-ca out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "host, words",
+    [
+        ("127.0.0.1", "Start the service: python ray_head.py --port 1"),
+        ("nowhere.invalid", "Check --host and --port. Others reach a service that was started there with: "),
+    ],
+)
+def test_where_no_service_answers_it_says_what_to_do(host, words, capsys):
+    assert main.main(["--list", "--host", host, "--port", "1"]) == main.UNREACHABLE
+    err = capsys.readouterr().err
+    assert words in err and ("Start the service" in err) == (host == "127.0.0.1")

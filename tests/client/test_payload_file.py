@@ -97,6 +97,46 @@ def test_a_zoom_deeper_than_a_point_that_may_be_rounded_is_told_of(point, delta,
     assert decimals is None or (f"the point has {decimals} decimals" in told[0] and "locate" in told[0])
 
 
+PATH = (
+    '[{"point": "-0.5,0", "delta": 2.5}, {"point": "-0.75,0.1", "delta": 1e-3, "time": 1}, '
+    '{"point": "-1.25,0.02", "delta": 1e-6, "time": 1}]'
+)
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (
+            ["--sampling=shared", "--supersampling=2"],
+            "supersampling 2 has no effect with sampling shared: all",
+        ),
+        (
+            ["--sampling=shared", "--supersampling=4", f"--path={PATH}"],
+            "supersampling 4 counts for frames about",
+        ),
+        (["--sampling=shared", "--supersampling=3", f"--path={PATH}"], "not made from strips have 3 already"),
+        (["--strip-density=2"], "strip_density 2 has no effect, as it is of sampling shared"),
+        (["--supersampling-mode=adaptive"], "adaptive has no effect with supersampling 1"),
+        (["--supersampling-mode=adaptive", "--supersampling=2"], ""),
+        (["--sampling=shared", "--strip-density=2"], ""),
+        (["--strip-density=1.10"], ""),
+        (["--sampling=other", "--supersampling=2"], ""),
+    ],
+)
+def test_a_field_that_has_no_effect_is_told_of(argv, words):
+    Path("named.json").write_text("{}")
+    _, told = ask("named.json", *argv)
+    assert len(told) == bool(words) and words in "".join(told)
+
+
+def test_supersampling_of_shared_zooms_counts_where_the_note_says():
+    def iterated(along, **more):
+        return parse({"sampling": "shared", "supersampling": along, **more}).samples
+
+    assert iterated(1) == iterated(4)
+    assert iterated(1, path=PATH) == iterated(3, path=PATH) < iterated(4, path=PATH)
+
+
 def test_the_same_fields_again():
     argv = ["--palette=ember", "--end-delta=1e-30", "--set=later=-1"]
     args = command_line.parser().parse_args(argv)
@@ -236,7 +276,6 @@ def test_again_sends_what_a_picture_carries_with_changes():
         assert parse(message) == of_before
     message = ask("poster.png", "--codec=hevc", "-o", "again.mkv")[0]
     assert (message["codec"], message["container"], message["num_frames"]) == ("hevc", "mkv", Number("7"))
-    assert payload_file.container(command_line.parser().parse_args(["poster.png"])) == "mov"
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def test_what_the_service_stores_in_words():
     }
     told = lines({"storage": storage, "bytes": 12_345_678, "kept": 5_000})
     assert told["DB"] == "3400.0 MB of 60.0 GB (pinned 12.3 MB, cache 5.0 MB); 80.0 GB free on its disk"
-    assert told["size"] == "12.3 MB" and told["kept"] == "5.0 kB"
+    assert told["film"] == "12.3 MB" and told["kept strips"] == "5.0 kB"
+    assert lines({"bytes": 12_345_678, "kept": 10_000_000})["film"] == "2.3 MB"
     assert lines({"storage": {"error": "gone"}})["DB"] == "error gone"
 
 
@@ -117,6 +118,8 @@ def test_a_list_shows_names_sizes_lengths_and_looks():
     assert head.split()[-3:] == ["length", "look", "name"]
     assert "5.0 MB" in named and named.split()[-5:] == ["s", "evening,", "ember", "deep?", "dive"]
     assert nameless.split()[-2:] == ["-", "-"]
+    _, told = report("list", {"jobs": [job | {"kept": 4_000_000, "pinned": True}]}).splitlines()
+    assert " 1.0 MB + 4.0 MB of strips, pinned " in told
 
 
 def test_an_estimate_says_time_cpu_time_and_size():
@@ -134,11 +137,41 @@ def test_an_estimate_says_time_cpu_time_and_size():
     }
     assert report("estimate", told).splitlines() == [
         "film      60 frames, 3.0 s",
-        "time      1.2 s to 1:05 with 2 cpu slots, 1 gpu slot",
+        "time      1.2 s to 1:05 with 2 cpu slots, 1 gpu slot, if nothing else runs",
         "CPU time  2.0 s to 2:10: rendering about 50 s, encoding 0.2 s",
         "size      300.0 kB to 2.0 MB",
     ]
     told |= {"state": "done", "bytes": None}
     size, job = report("estimate", told).splitlines()[3:]
     assert "not known" in size and job == "job       abababababab is done already"
+    told |= {"others": 1, "load": 0.4, "cores": 2}
+    assert report("estimate", told).splitlines()[2] == (
+        "but       1 other job shares the slots: it will take longer"
+    )
+    told |= {"others": 0, "load": 5.31}
+    assert report("estimate", told).splitlines()[2] == (
+        "but       the service's machine was busy (load 5.31 on 2 cores in the last minute): it will take longer"
+    )
     assert report("estimate", {"seconds": "x", "slots": [], "bytes": [1], "cpu_seconds": {}})
+
+
+@pytest.mark.parametrize(
+    "op, state, told",
+    [
+        ("cancel", "done", f"nothing to cancel: {JOB[:12]} is done"),
+        ("pause", "cancelled", f"nothing to pause: {JOB[:12]} is cancelled"),
+        ("retry", "done", f"nothing to retry: {JOB[:12]} is done"),
+        ("cancel", "cancelled", f"cancelled {JOB[:12]}"),
+        ("retry", "queued", f"queued {JOB[:12]}"),
+    ],
+)
+def test_a_change_that_changes_nothing_is_told_as_such(op, state, told):
+    assert report(op, {"job": JOB, "state": state}) == told
+
+
+def test_a_service_without_ray_in_words():
+    cluster = {"address": "", "joined": False, "dashboard": "", "slots": {"cpu": 2}, "store": 6_319_127_552}
+    told = report("status", {"version": "1", "cluster": cluster}).splitlines()
+    assert "renders in   processes of this machine, without Ray" in told
+    assert "for results  6319.1 MB of memory" in told
+    assert not any(line.startswith(("Ray", "dashboard", "store")) for line in told)

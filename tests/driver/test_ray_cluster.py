@@ -186,11 +186,16 @@ def test_a_server_that_begins_as_grpc_does_and_then_says_nothing_is_told(answeri
         ray_cluster.find_cluster(answering[0](SETTINGS))
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379"])
+def test_where_nobody_answers_that_is_told(address):
+    with pytest.raises(MandelError) as caught:
+        ray_cluster.find_cluster(address)
+    assert caught.value.code == "NO_CLUSTER"
+
+
 @pytest.mark.parametrize(
     "address",
     [
-        "127.0.0.1:1",
-        "nowhere.invalid:6379",
         "127.0.0.1",
         "127.0.0.1:0",
         "127.0.0.1:70000",
@@ -200,7 +205,7 @@ def test_a_server_that_begins_as_grpc_does_and_then_says_nothing_is_told(answeri
         "a b:1",
     ],
 )
-def test_where_nobody_answers_that_is_told(address):
+def test_what_is_no_address_is_told(address):
     with pytest.raises(MandelError) as caught:
         ray_cluster.find_cluster(address)
-    assert caught.value.code == "NO_CLUSTER"
+    assert caught.value.code == "BAD_SETTING"

@@ -368,3 +368,19 @@ def test_the_colours_that_are_missed_most_are_kept():
     assert text[0] == "0:000000" and text[1].endswith(":fe0000") and len(text) == 2
     one = ring([(0.0, (1, 2, 3))])
     assert one.text(64, 0.002) == "0:010203"
+
+
+@pytest.mark.parametrize(
+    "bent, told",
+    [
+        (
+            "stretch=1.5 skew=10",
+            ["stretch: the picture is not stretched here", "skew: the picture is not skewed here"],
+        ),
+        ("stretch=1.0 skew=0/1", ["skew: the picture is not skewed here"]),
+        ("stretch=1 skew=0.0", []),
+    ],
+)
+def test_what_ultra_fractal_bends_is_told(bent, told):
+    found = found_in(samples.UPR.replace("angle=30", f"angle=30 {bent}"), "a.upr")
+    assert [word for word in found.ignored if "here" in word] == told and found.place.rotation == "-30"

@@ -1,5 +1,6 @@
 """What a payload would take, asked of the stand-in driver."""
 
+import os
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ def test_an_estimate_is_told_and_nothing_is_begun(head):
     told = head.ask(op="estimate", **SMALL).last
     assert (told["seconds"], told["cpu_seconds"], told["bytes"]) == ([1.0, 2.5], [2.0, 5.0], [3e5, 2e6])
     assert (told["frames"], told["state"], told["slots"]) == (SMALL["num_frames"], None, {"cpu": 2})
+    assert told["others"] == 0 and told["load"] >= 0 and told["cores"] == os.cpu_count()
     assert head.ask(op="list").last["jobs"] == []
     job = head.ask(**SMALL).last
     again = head.ask(op="estimate", **SMALL).last

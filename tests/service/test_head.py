@@ -7,12 +7,14 @@ import re
 import resource
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from tests.service.heads import SMALL, Reply, expected_video
 from tests.support.processes import wait_for
-from tests.support.service import Service
+from tests.support.service import ROOT, Service
 
 # While the main thread waits, it holds the lock of what it waits for: a signal comes just then, once.
 SIGNAL_AT_THE_WORST_MOMENT = """
@@ -149,6 +151,34 @@ def test_why_the_renderer_cannot_start_is_told(tmp_path, trouble):
         finally:
             service.kill()
     assert "Traceback" not in service.output()
+
+
+@pytest.mark.parametrize(
+    "argv, environment, words",
+    [
+        (["--device=no such"], {}, "UNKNOWN_DEVICE: no usable device matches 'no such'"),
+        ([], {"MANDEL_DEVICE": "no such"}, "UNKNOWN_DEVICE: no usable device matches 'no such'"),
+        (["--address=head"], {}, "BAD_SETTING: --address (or RAY_ADDRESS) 'head' is no address"),
+    ],
+)
+def test_what_can_never_work_is_told_at_the_start(tmp_path, argv, environment, words):
+    """A driver was started again and again, or every job failed."""
+    head = subprocess.Popen(
+        [sys.executable, "ray_head.py", "--port=0", "--web-port=0", f"--db={tmp_path / 'DB'}"]
+        + (argv if "--address=head" in argv else ["--address=embedded", *argv]),
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert head.stdout.readline() == ""  # else where it listens
+    finally:
+        head.terminate()
+        _, said = head.communicate()
+    assert head.returncode == 2 and said.startswith(words) and said.count("\n") == 1
+    assert not (tmp_path / "DB").exists()
 
 
 def test_machines_that_join_and_leave_are_told(heads):

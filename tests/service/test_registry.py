@@ -1,5 +1,6 @@
 """What the register says of jobs that no driver has: paused, cancelled, asked for again."""
 
+import hashlib
 import json
 
 import pytest
@@ -57,6 +58,16 @@ def test_a_pause_says_how_many_frames_are_rendered_again(registry):
     assert "again" not in job.progress()
 
 
+def test_a_pause_does_not_change_when_a_job_was_asked_for(store, registry):
+    began = store.get(JOB).asked
+    registry.pause(JOB)
+    registry.resume(JOB)
+    assert store.get(JOB).asked == began
+    registry.cancel(JOB)
+    ask(registry)
+    assert store.get(JOB).asked > began
+
+
 def test_segments_of_another_map_are_not_gone_on_with(store, registry):
     registry.cancel(JOB)
     assert ask(registry, source="f" * 64).progress()["done"] == 0
@@ -80,3 +91,20 @@ def test_lists_show_what_a_job_is_called_how_long_it_lasts_and_its_look(store, r
     assert registry.describe(registry.find(JOB))["name"] == "shorter"
     assert registry.describe(registry.find(other.job_id()))["look"] == "evening, ember"
     assert store.get(other.job_id()).name == "Into the valley"
+
+
+def test_jobs_that_run_or_wait_are_counted_but_for_one(registry):
+    other = parse({"num_frames": 90})
+    registry.ask(other)
+    assert registry.at_work(JOB) == registry.at_work(other.job_id()) == 1 and registry.at_work("") == 2
+    registry.pause(other.job_id())
+    assert (registry.at_work(JOB), registry.at_work("")) == (0, 1)
+
+
+def test_a_list_says_what_of_a_job_is_kept_strips(store, registry):
+    assert "kept" not in json.loads(registry.list())[0]
+    path = store.new_tmp(JOB) / "strip-0"
+    path.write_bytes(b"x" * 5_000)
+    store.strips.add(JOB, 0, 0, path, hashlib.sha256(b"x" * 5_000).hexdigest())
+    (row,) = json.loads(registry.list())
+    assert row["kept"] == registry.describe(registry.find(JOB))["kept"] == 8192 < row["bytes"]

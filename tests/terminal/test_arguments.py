@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mandel.terminal.arguments import joined
+from mandel.terminal.arguments import Parser, joined
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,17 @@ from mandel.terminal.arguments import joined
 )
 def test_joined(argv, expected):
     assert joined(argv) == expected
+
+
+def test_what_is_no_misspelt_option_is_left_alone():
+    parser = Parser()
+    parser.add_argument("--name")
+    parser.add_argument("rest", nargs="*")
+    assert vars(parser.parse_args(["--name", "-- a b", "--", "--none"])) == {
+        "name": "-- a b",
+        "rest": ["--none"],
+    }
+    assert parser.parse_args(["--na", "x"]).name == "x"  # argparse takes beginnings, unless it is told not to
 
 
 @pytest.mark.parametrize("name, delta", [("still", "-2"), ("still", "0"), ("locate", "0")])

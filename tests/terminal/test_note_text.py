@@ -36,16 +36,17 @@ def only(**notes) -> str:
 
 def test_a_limit_that_seems_too_low():
     assert only(short=SHORT, reached=REACHED) == (
-        "warning: maxiter 1,000 is low for frames 38 to 49: 82 % of the last frame stays black, 18 % or more "
-        "needlessly; try --maxiter auto"
+        "hint: maxiter 1,000 is low for frames 38 to 49: 82 % of the last frame stays black, 18 % or more "
+        "needlessly. The film is as asked; --maxiter auto would show more"
     )
-    assert "try --maxiter 4000" in only(short=SHORT | {"auto": True})
+    assert "--maxiter 4000 would show more" in only(short=SHORT | {"auto": True})
     assert "12 of frames 8 to 49" in only(short=SHORT | {"first": 8})
     assert "stays black, most of that needlessly" in only(short=SHORT | {"missing": 0.7})
     assert "82 % of frame 7 stays" in only(short=SHORT | {"frame": 7})
     assert "low for frame 38: 82 % of it stays" in only(short=SHORT | {"frames": 1, "last": 38})
     (still,) = sentences({"short": SHORT | {"frames": 1, "first": 0, "last": 0, "frame": 0}}, 1)
-    assert still.startswith("warning: maxiter 1,000 is low for the picture: 82 % of it stays black, ")
+    assert still.startswith("hint: maxiter 1,000 is low for the picture: 82 % of it stays black, ")
+    assert "The picture is as asked; " in still
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_of_a_job_s_status():
         "status",
         {"job": "a" * 64, "state": "done", "frames": 50, "notes": {"short": SHORT, "reached": REACHED}},
     )
-    assert "black    14 % of the last frame is black" in told and "warning  maxiter 1,000 is low" in told
+    assert "black   14 % of the last frame is black" in told and "hint    maxiter 1,000 is low" in told
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from mandel.payload import in_file
 from mandel.places.opened import place_of
 from mandel.places.read import found_in
 from mandel.places.text import MOST_BYTES
+from tests.places import samples
 
 KFR = "Re: -0.5\r\nIm: 0.25\r\nZoom: 4E30\r\nIterations: 10\r\n"
 
@@ -124,3 +125,23 @@ def test_what_is_too_large_or_no_base64_is_refused(web):
     assert asked(web, "a.kfr", bytes(MOST_BYTES + 1)).code == "TOO_LARGE"
     assert web.post("/api/place", {"name": "a", "data": "%"}).code == "WRONG_TYPE"
     assert web.post("/api/place", {}).code == "MISSING_FIELD"
+
+
+@pytest.mark.parametrize(
+    "data, turn",
+    [
+        (samples.PLACES["a.upr"].encode(), "-30"),
+        (samples.PLACES["a.kfr"].encode(), "30"),
+        (samples.PLACES["a.upr"].replace("angle=30", "angle=0").encode(), None),
+        (b'{"point": "-0.5,0.25", "end_delta": 1e-4, "rotation": 15.5}', "15.5"),
+        (b'{"point": "-0.5,0.25", "end_delta": 1e-4, "rotation": "0"}', None),
+        (b'{"point": "-0.5,0.25", "num_frames": 30, "rotation": 15}', None),  # its form has it
+    ],
+)
+def test_a_rotation_that_the_page_does_not_take_is_told_as_such(web, data, turn):
+    told = asked(web, "a", data)
+    assert told.status == 200, told.body
+    said = " ".join(told.json["said"])
+    assert ("this page shows all places upright" in said) == (turn is not None)
+    assert turn is None or (f"turned by {turn} degrees" in said and f"degrees {turn} in the form" in said)
+    assert not any("taken are" in line and "rotation" in line for line in told.json["said"])

@@ -32,7 +32,7 @@ def find_cluster(address: str) -> str | None:
             this user runs on this machine, if any), ``local`` or ``embedded`` (never join).
 
     Raises:
-        RenderError: NO_CLUSTER when no Ray answers at a named address.
+        RenderError: BAD_SETTING when it is no address, NO_CLUSTER when no Ray answers there.
     """
     if address in ("local", EMBEDDED):
         return None
@@ -40,6 +40,13 @@ def find_cluster(address: str) -> str | None:
     if named in ("", "auto", "local"):
         found = running_here()
         return found if found and why_not(found, own=True) is None else None
+    if _parts(named) is None:
+        raise RenderError(
+            "BAD_SETTING",
+            f"--address (or RAY_ADDRESS) {named!r} is no address of a Ray cluster; write HOST:PORT, such as "
+            "head:6379, or auto, local or embedded",
+            field="address",
+        )
     # ray.init would retry for two minutes where nothing listens, and for ever where something else does.
     if (why := why_not(named)) is not None:
         raise RenderError(

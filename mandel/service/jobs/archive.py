@@ -207,6 +207,7 @@ class Archive(ABC):
                 **(told.get(row["id"]) or ended(row)),
                 "asked": row["asked"],
                 "bytes": row["bytes"],
+                **({"kept": row["kept"]} if row["kept"] else {}),
                 "pinned": bool(row["pinned"]),
                 "name": row["name"],
                 "length": row["seconds"] or None,

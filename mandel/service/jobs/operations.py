@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 
@@ -84,7 +85,16 @@ class Operations:
             kept = source.payload, strips.files(source.id, self._registry.store)
         else:
             wanted = self.checked(asked)
-        return self.outline(wanted) | self._ask(wanted, _account(asked, address), has_left, kept)
+        beside = self._beside(wanted.job_id())  # before this one is measured, which is work as well
+        return self.outline(wanted) | beside | self._ask(wanted, _account(asked, address), has_left, kept)
+
+    def _beside(self, job: str) -> JsonObject:
+        """What an estimate does not count: other jobs that want the slots, and how busy this machine is."""
+        try:
+            load = round(os.getloadavg()[0], 1)
+        except OSError:  # some containers do not tell
+            return {"others": self._registry.at_work(job)}
+        return {"others": self._registry.at_work(job), "load": load, "cores": os.cpu_count() or 1}
 
     def outline(self, wanted: Payload) -> JsonObject:
         """What a payload would be, and the state of its job if there is one already."""

@@ -304,6 +304,11 @@ class Registry(Archive):
                 state: stored.get(state, 0) for state in (DONE, FAILED, CANCELLED)
             }
 
+    def at_work(self, but: str) -> int:
+        """How many jobs run or wait for their turn, but for one."""
+        with self.lock:
+            return sum(job.state in (QUEUED, RUNNING) for name, job in self._jobs.items() if name != but)
+
     # -- for the supervisor -----------------------------------------------
 
     def live(self, job: str) -> Job | None:
