@@ -26,8 +26,22 @@ LOOKS: dict[str, dict[str, str]] = {
         "edge": "0.8",
         "interior": "1d1a17",
     },
-    "copper": _PLAIN | {"palette": "verdigris", "density": "0.8", "relief": "0.7", "relief_angle": "120"},
-    "lights": _PLAIN | {"palette": "aurora", "density": "0.8", "edge": "1.5", "interior": "04050f"},
+    # These two: verdigris and aurora without what is nearly black there, as a deep place may lie in that part alone. No
+    # edge: it would hide all where lines are dense.
+    "copper": _PLAIN
+    | {
+        "palette": "0:4a2a1c,0.18:1f5f57,0.36:45a58f,0.52:d5e8d0,0.64:f2d9a8,0.76:c98546,0.88:7d4526",
+        "density": "0.8",
+        "relief": "0.6",
+        "relief_angle": "120",
+    },
+    "lights": _PLAIN
+    | {
+        "palette": "0:1b3d78,0.16:12708f,0.32:1cb48b,0.46:adf394,0.57:f6ffd8,0.7:93c3f8,0.82:8560dc,0.92:4a3aa6",
+        "density": "0.8",
+        "relief": "0.5",
+        "interior": "04050f",
+    },
     "classic": _PLAIN | {"mapping": ROOT},
 }
 NAMES: tuple[str, ...] = tuple(LOOKS)

@@ -205,7 +205,9 @@ class PayloadFields:
         checks.colour,
         recolour=True,
     )
-    supersampling: int = _row(WHOLE, 1, "n by n samples for each pixel, 1 to 4", checks.whole(1, 4))
+    supersampling: int = _row(
+        WHOLE, 1, "of exact sampling: n by n samples for each pixel, 1 to 4", checks.whole(1, 4)
+    )
     supersampling_mode: str = _row(
         TEXT,
         FULL,

@@ -132,6 +132,6 @@ class Visitor:
 # The accessible name of what has the focus, near enough.
 _FOCUSED = """() => {
   const one = document.activeElement;
-  const label = one.labels?.[0]?.firstChild?.textContent || one.closest('label')?.firstChild?.textContent;
+  const label = one.labels?.[0]?.firstChild?.textContent || one.closest('label')?.textContent;
   return one.getAttribute('aria-label') || label || one.textContent || '';
 }"""

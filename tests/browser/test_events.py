@@ -88,6 +88,26 @@ def test_a_head_that_stands_still_and_a_hidden_page(start, visitor):
     page.locator(f"a[href='#films/{job}']").wait_for()
 
 
+def test_a_form_is_right_again_after_the_head_was_killed(start, visitor):
+    """It said that the service is not reached until something was changed."""
+    port = _port(visitor)
+    head = start(port=port)
+    visitor.go("#at=-0.5,0.5,1&palette=dusk&mapping=root")
+    page = visitor.page
+    page.locator(".picture").focus()
+    visitor.press("z")
+    samples = page.get_by_label("What it takes").get_by_text("million")
+    samples.wait_for()
+    head.kill()
+    page.get_by_role("status").get_by_text("The service is not reached").first.wait_for()
+    page.get_by_label("Length, seconds").fill("11")
+    page.locator("#refusal").get_by_text("The service is not reached").wait_for()
+    assert samples.count() == 0 and page.get_by_text("being measured").count() == 0
+    start(port=port)
+    samples.wait_for()
+    page.locator("#refusal").wait_for(state="detached")
+
+
 def test_a_token_is_asked_for_and_a_link_may_bring_it(start, browser, visitor, tmp_path):
     port, secret = _port(visitor), tmp_path / "token"
     start("--token-file", str(secret), port=port)
@@ -105,3 +125,17 @@ def test_a_token_is_asked_for_and_a_link_may_bring_it(start, browser, visitor, t
     assert token not in stranger.page.url
     stranger.close()
     assert stranger.complaints == []
+    # Where the page is open already, the link changes the fragment alone.
+    late = Visitor(browser, visitor.base)
+    late.page.goto(late.base)
+    late.page.get_by_label("Token").wait_for()
+    late.go(f"#token={token}")
+    assert token not in late.page.url
+    late.page.context.clear_cookies()
+    late.page.goto("about:blank")
+    late.page.goto(late.base)
+    late.page.get_by_label("Token").fill(f"{late.base}#token={token}")  # the whole link will do
+    late.page.get_by_role("button", name="Enter").click()
+    late.page.locator(".bar").wait_for()
+    late.close()
+    assert late.complaints == []

@@ -127,17 +127,18 @@ def test_the_page_is_loaded_anew_after_a_part_that_did_not_come(browser, service
 
 
 def test_a_film_by_keyboard_alone(visit):
-    """Find a minibrot, order a film to it, watch it and play it, without a pointer."""
+    """Find a minibrot, order a film to it, watch it, play it and recolour it, without a pointer."""
     visitor = visit("#at=-1.7548,0.0001,0.02")
     visitor.complete()
     page = visitor.page
-    visitor.tab_to("Picture of the Mandelbrot set")
-    visitor.press("m")
+    visitor.press("m")  # nothing has the focus
     page.get_by_role("button", name="Film to the minibrot").wait_for()
     visitor.tab_to("Film to the minibrot")
     visitor.press("Enter")
     page.get_by_role("button", name="Order the film").wait_for()
-    visitor.tab_to("Size")
+    visitor.tab_to("Keep what recolouring needs", backwards=True)
+    visitor.press("Space")
+    visitor.tab_to("Size", backwards=True)
     visitor.press("End")  # "another"
     visitor.tab_to("Width")
     page.keyboard.type("128")
@@ -147,10 +148,10 @@ def test_a_film_by_keyboard_alone(visit):
     page.keyboard.type("1")
     visitor.tab_to("Order the film")
     visitor.press("Enter")
-    job = page.locator(".job", has_text="128 × 96").first
+    job = page.locator(".job:focus")  # the page goes there, and so does the focus
+    job.get_by_text("128 × 96").wait_for()
     job.get_by_text("done", exact=True).wait_for()
-    visitor.tab_to("Play")
-    visitor.press("Enter")
+    visitor.press("Tab", "Enter")  # Play
     page.wait_for_function("() => document.querySelector('.player video')?.readyState >= 2")
     page.wait_for_function(
         "() => document.querySelector('.player video').currentTime > 0.2"
@@ -163,6 +164,23 @@ def test_a_film_by_keyboard_alone(visit):
     page.wait_for_function("() => document.querySelector('.player video').paused")
     visitor.press("Escape")
     page.locator(".player").wait_for(state="detached")
+    page.locator(".page:focus").wait_for()  # so that keys scroll it
+    visitor.tab_to("Play 2.5")
+    visitor.press("Enter")
+    page.locator(".player video").wait_for()
+    visitor.press("Escape")
+    page.locator(".film .open:focus").wait_for()  # where one was
+    visitor.press("Enter")
+    visitor.tab_to("Recolour")
+    visitor.press("Enter")
+    visitor.tab_to("dusk")
+    visitor.press("ArrowRight")
+    visitor.tab_to("Order it in this look")
+    visitor.press("Enter")
+    page.locator(".job:focus").get_by_text("evening, ember").wait_for()
+    visitor.tab_to("Explore", backwards=True)
+    visitor.press("Enter", "z")  # letters work on what lies around the picture
+    page.locator("form.sheet").wait_for()
 
 
 def test_screen_readers_hear_when_the_picture_is_complete(visit):

@@ -17,6 +17,7 @@ from tests.support.service import ROOT
 MIDDLE = WIDTH // 2, BAR + (HEIGHT - BAR) // 2
 SHORTER = HEIGHT - BAR
 SEAHORSE = "#at=-0.743643887037158704752191506114774,0.131825904205311970493132056385139,1e-9"
+HOME = ("-0.75", "0", "2.5")
 DEEP = ["1e-300", "1e-5000"]  # extents about c = i: it lies on the boundary, as its orbit is preperiodic
 
 
@@ -381,6 +382,30 @@ def test_the_minibrot_is_found(visit):
         assert abs(((c + 2) * c + 1) * c + 1) < Decimal("1e-6")
 
 
+def test_the_same_view_is_searched_again(visit):
+    """The button did nothing where the picture had not moved, also after a search that failed."""
+    visitor = visit("#at=-1.7548,0.0001,0.02")
+    visitor.complete()
+    page, failed = visitor.page, []
+    page.route("**/api/locate", lambda route: (failed.append(route), route.abort("connectionrefused")))
+    page.locator(".picture").focus()
+    visitor.press("m")
+    page.get_by_role("alert").get_by_text("The service is not reached").wait_for()
+    assert failed
+    page.unroute("**/api/locate")
+    page.get_by_role("button", name="Search what is shown now").click()
+    page.get_by_role("button", name="Show the minibrot").wait_for()
+    page.get_by_text("0.01904").wait_for()  # its size, as people read numbers
+
+
+def test_where_there_is_no_minibrot_the_finder_says_what_to_do(visit):
+    visitor = visit("#at=-0.1,0.2,1e-6")
+    visitor.complete()
+    visitor.page.locator(".picture").focus()
+    visitor.press("m")
+    visitor.page.get_by_role("alert").get_by_text("Zoom out a little").wait_for()
+
+
 def test_a_newcomer_is_told_how_to_begin_and_shown_where(visit):
     visitor = visit()
     hint = visitor.page.get_by_text("scroll or pinch to zoom in")
@@ -410,6 +435,134 @@ def test_what_is_no_place_is_said(visit):
     area.wait_for(state="detached")
     visitor.complete()
     assert visitor.place == ("-0.1", "0.9", "0.01")
+
+
+SAID = "Not understood in this link: "
+
+
+@pytest.mark.parametrize(
+    "link, place, palette, said",
+    [
+        ("at=-0.5,0.5x,1&palette=ember", HOME, "ember", "imaginary part “0.5x”. Shown instead: the whole set."),
+        ("at=-0.5,0.5", ("-0.5", "0.5", "2.5"), "dusk", "no extent. Shown instead: the point at extent 2.5."),
+        ("at=-0.5,0.5,1e-", ("-0.5", "0.5", "2.5"), "dusk", "extent “1e-”. Shown instead: the point at"),
+        ("at=-0.5,0.5,1e-30000", ("-0.5", "0.5", "2.5"), "dusk", "extent “1e-30000”. Shown instead: the point at"),
+        ("at=-0.5,0.5,1,7", ("-0.5", "0.5", "1"), "dusk", "“7”. The rest of it is shown."),
+        ("at=-0.5,0.5,1&palette=embe", ("-0.5", "0.5", "1"), "dusk", "“palette=embe”. Shown instead: palette dusk."),
+        ("at=-0.5,0.5,1&density=&palette=ember", ("-0.5", "0.5", "1"), "ember", "“density=”. Shown instead: density"),
+        ("at=-0.5,0.5,1&maxiter=many", ("-0.5", "0.5", "1"), "dusk", "“maxiter=many”. Shown instead: maxiter auto."),
+        ("at=-0.5,0.5,1&amp;palette=ember&cut", ("-0.5", "0.5", "1"), "ember", "“cut”. The rest of it is shown."),
+        ("palette=ember", HOME, "ember", "it names no place. Shown instead: the whole set."),
+        ("jobs!", HOME, "dusk", "“jobs!”, it names no place. Shown instead: the whole set."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_wrong_in_a_link_is_said_and_the_rest_is_shown(visit, link, place, palette, said, first):
+    visitor = visit(f"#{link}" if first else "#at=-0.1,0.9,0.5&palette=silver&mapping=even")
+    visitor.complete()
+    if not first:
+        visitor.page.evaluate("link => { location.hash = link; }", link)
+    visitor.page.get_by_text(SAID + said).first.wait_for()
+    visitor.complete()
+    assert visitor.place == place
+    assert f"&palette={palette}&" in visitor.page.url + "&"
+    visitor.page.get_by_role("button", name="Close").click()  # it stays until then
+    visitor.page.get_by_text(SAID).wait_for(state="hidden")
+
+
+def test_a_whole_link_is_not_complained_of(visit):
+    visitor = visit(
+        "#at=-0.5,0.5,1&palette=0:102030,0.5:ffd27a&mapping=log&offset=0.25&maxiter=900&interior=102030"
+    )
+    visitor.complete()
+    assert visitor.page.get_by_text("Not understood").count() == 0
+    assert "&mapping=log&offset=0.25&interior=102030&maxiter=900" in visitor.page.url
+
+
+def test_a_damaged_link_that_is_pasted_is_told_of(visit):
+    visitor = visit()
+    visitor.complete()
+    page = visitor.page
+    page.locator(".picture").focus()
+    visitor.press("g")
+    area = page.get_by_role("dialog").get_by_role("textbox")
+    area.fill("http://head/#at=-0.5,O.5,1&palette=ember")
+    page.get_by_role("button", name="Go there").click()
+    page.get_by_role("alert").get_by_text(SAID + "imaginary part “O.5”.").wait_for()
+    area.fill("http://head/#at=-0.5,0.5,1&palette=embers")
+    page.get_by_role("button", name="Go there").click()
+    page.get_by_text(SAID + "“palette=embers”. Shown instead: palette dusk.").first.wait_for()
+    visitor.complete()
+    assert visitor.place == ("-0.5", "0.5", "1")
+
+
+def test_what_is_no_file_is_said_to_be_none(visit):
+    """It was said that the service is not reached."""
+    visitor = visit()
+    visitor.complete()
+    dropped = visitor.page.evaluate_handle(
+        """() => {
+          const all = new DataTransfer();
+          all.items.add(new File(['x'], 'folder'));
+          FileReader.prototype.readAsDataURL = function () {
+            window.refused = true;
+            queueMicrotask(() => this.onerror());
+          };
+          return all;
+        }"""
+    )
+    visitor.page.locator(".picture").dispatch_event("drop", {"dataTransfer": dropped})
+    visitor.page.get_by_text("folder cannot be read").first.wait_for()
+    assert visitor.page.evaluate("() => window.refused")
+
+
+DAMAGED = """() => {
+  const place = '#at=-0.5,0.5,1&palette=ember&mapping=even';
+  const good = { name: 'good', place, time: 3, hold: 1, id: 7, picture: 'data:image/png;base64,a===' };
+  const all = [good, { ...good, place: '#at=-0.5,0.5x,1' }, null, { ...good, name: { a: 1 } }, 'text'];
+  localStorage.setItem('mandel.bookmarks', JSON.stringify(all));
+  localStorage.setItem('mandel.stops', JSON.stringify([...all, { ...good, time: 'long' }]));
+  localStorage.setItem('mandel.order', JSON.stringify({ width: 'wide', height: 96, fps: null }));
+}"""
+
+
+def test_of_what_the_browser_kept_the_damaged_is_left_out_and_told_of(visit):
+    visitor = visit()
+    page = visitor.page
+    page.evaluate(DAMAGED)
+    page.reload()
+    visitor.complete()
+    for key, entries in (("b", ".marks li"), ("t", ".stops li")):
+        page.locator(".picture").focus()
+        visitor.press(key)
+        page.get_by_text("that this browser kept are damaged").wait_for()
+        assert page.locator(entries).count() == 1
+        page.locator(entries).get_by_text("good").click()
+        visitor.complete()
+        assert visitor.place == ("-0.5", "0.5", "1") and "palette=ember" in visitor.page.url
+    page.locator(".picture").focus()
+    visitor.press("z")
+    form = page.locator("form.sheet")
+    assert form.get_by_label("Width").input_value() == "1920"
+    assert form.get_by_label("Height").input_value() == "96"
+    assert form.get_by_label("Frames a second").input_value() == "30"
+
+
+def test_a_bookmark_has_all_of_its_colours(visit):
+    """What its link does not say was left as it was."""
+    visitor = visit("#at=-0.5,0.5,1&palette=ember&mapping=even")
+    visitor.complete()
+    page = visitor.page
+    page.locator(".picture").focus()
+    visitor.press("k")
+    page.get_by_text("Kept as").first.wait_for()
+    page.evaluate("() => { location.hash = 'at=-0.1,0.9,0.5&palette=silver&mapping=log&density=3'; }")
+    visitor.complete()
+    page.locator(".picture").focus()
+    visitor.press("b")
+    page.locator(".marks .open").click()
+    visitor.complete()
+    assert visitor.page.url.endswith("#at=-0.5,0.5,1&palette=ember&mapping=even")
 
 
 SHIP = "Re: -1.75\r\nIm: 0.03\r\nZoom: 40\r\n"

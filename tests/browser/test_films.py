@@ -88,7 +88,10 @@ def test_a_path_has_no_more_stops_than_the_service_takes(visit, web):
     visitor, most = visit("#at=-0.5,0,2.5"), web.get("/api/state").json["limits"]["max_stops"]
     visitor.complete()
     page = visitor.page
-    kept = [{"place": "#at=-0.5,0,2.5", "time": 1, "hold": 0, "id": number} for number in range(most - 1)]
+    kept = [
+        {"name": "a", "place": "#at=-0.5,0,2.5", "time": 1, "hold": 0, "id": number}
+        for number in range(most - 1)
+    ]
     page.evaluate("kept => localStorage.setItem('mandel.stops', JSON.stringify(kept))", kept)
     page.reload()
     visitor.complete()
@@ -272,6 +275,109 @@ def test_a_job_is_cancelled_tried_again_and_deleted_at_its_price(visit, web):
     act("Delete", "are gone", "Delete")
     row.wait_for(state="detached")
     assert web.get(f"/api/jobs/{job}").status == 404
+
+
+@pytest.mark.parametrize("page", ["films", "jobs"])
+@pytest.mark.parametrize("name", ["abcdef0123", "no-id!", "%zz"])
+def test_a_link_to_what_is_not_here_says_so(visit, page, name):
+    visitor = visit(f"#{page}/{name}")
+    visitor.page.get_by_role("heading", name=page.capitalize()).wait_for()
+    visitor.page.get_by_text("What this link names is not here").wait_for()
+
+
+def test_a_link_to_a_film_that_is_not_done_says_so(visit, web):
+    job = web.post("/api/jobs", SMALL | {"num_frames": 3000, "sampling": "exact", "keep_strips": False}).json[
+        "job"
+    ]
+    web.post(f"/api/jobs/{job}/cancel")
+    visitor = visit(f"#films/{job[:12]}")
+    visitor.page.get_by_text("This film is cancelled").wait_for()
+    visitor.page.get_by_role("link", name="See it under Jobs").click()
+    visitor.page.locator(".job").get_by_text("cancelled", exact=True).first.wait_for()
+
+
+def test_previews_and_pictures_are_no_films(visit, web, film):
+    """They lay among the films, with a length of 0:00."""
+    still = web.post(
+        "/api/jobs", {"num_frames": 1, "frame_width": 64, "frame_height": 64, "maxiter": 62}
+    ).json["job"]
+    preview = web.post(
+        "/api/jobs",
+        {"num_frames": 3, "frame_width": 64, "frame_height": 64, "codec": "png", "name": "preview"},
+    ).json["job"]
+    visitor = visit("#films")
+    page = visitor.page
+    group = page.locator("details.pictures")
+    group.locator("summary").click()
+    for job, kind in ((still, "picture"), (preview, "preview")):
+        card = group.locator(".film", has=page.locator(f"a[href='#films/{job}']"))
+        card.locator(".length").get_by_text(kind, exact=True).wait_for()
+        assert page.locator(f"a[href='#films/{job}']").count() == 1
+    assert page.locator(f".page > .films a[href='#films/{film}']").count() == 1
+
+
+def test_shared_sampling_says_that_it_chooses_its_samples(visit):
+    visitor = visit(PLACE)
+    visitor.complete()
+    page = visitor.page
+    sent = []
+    page.on("request", lambda one: one.url.endswith("/api/check") and sent.append(one.post_data_json))
+    page.get_by_role("button", name="Zoom to here").click()
+    samples = page.get_by_label("Samples a pixel")
+    samples.and_(page.locator(":disabled")).wait_for()
+    page.get_by_text("as smooth as with 3 × 3").wait_for()
+    page.get_by_label("Sampling").select_option("exact")
+    assert page.get_by_text("as smooth as with 3 × 3").count() == 0
+    samples.select_option("4")
+    page.get_by_label("Sampling").select_option("shared")
+    with page.expect_request(
+        lambda one: one.url.endswith("/api/check") and one.post_data_json["sampling"] == "shared"
+    ) as asked:
+        page.get_by_label("Name").fill("x")
+        page.get_by_label("Length, seconds").fill("7")
+    # It would be another job of the same pixels.
+    assert asked.value.post_data_json["supersampling"] == 1
+
+
+def test_what_the_form_is_refused_for_is_in_view(visit):
+    visitor = visit(PLACE, width=1280, height=800)
+    visitor.complete()
+    page = visitor.page
+    page.get_by_role("button", name="Zoom to here").click()
+    page.get_by_label("Size").select_option("5")  # upright
+    page.get_by_label("Frames a second").fill("0")
+    refusal = page.locator("#refusal")
+    refusal.wait_for()
+    where = refusal.bounding_box()
+    assert where["y"] >= 0 and where["y"] + where["height"] <= 800
+    refusal.click(trial=True)  # nothing lies over it
+
+
+def test_details_that_do_not_come_are_asked_for_again(visit, film):
+    visitor = visit("#films")
+    page, failed = visitor.page, []
+    page.route(f"**/api/jobs/{film}", lambda route: (failed.append(route), route.abort("connectionrefused")))
+    page.reload()
+    page.evaluate("film => { location.hash = `jobs/${film}`; }", film)
+    row = page.locator(".job", has=page.locator(f"a[href='#films/{film}']"))
+    row.get_by_text("They are asked for").wait_for()
+    assert failed
+    page.unroute(f"**/api/jobs/{film}")
+    row.get_by_text("Asked by").wait_for()
+
+
+def test_a_long_name_is_cut_and_nothing_else_is(visit, web):
+    job = web.post(
+        "/api/jobs", SMALL | {"num_frames": 2, "name": "a name that is as long as names may be " + 24 * "x"}
+    )
+    visitor = visit(f"#jobs/{job.json['job']}", width=320)
+    row = visitor.page.locator(".job:focus")
+    row.get_by_text("a name that").wait_for()
+    row.get_by_text("128 × 96").wait_for()
+    inner = row.locator(".middle, .middle *").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().right)"
+    )
+    assert len(inner) > 5 and max(inner) <= 320
 
 
 FLAT = {"frames": 3, "first": 5, "last": 7, "inside": 3, "maxiter": 4000, "auto": False, "decimals": 11}

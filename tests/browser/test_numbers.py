@@ -163,7 +163,7 @@ def test_pasted_places(modules, text, place):
     _, _, page = modules
     found = page.evaluate(
         """([m, text]) => {
-          const place = m.readPlace(text);
+          const fragment = m.fragmentIn(text), place = fragment && m.fromFragment(fragment);
           return place && Object.values(place.view.text());
         }""",
         [page.evaluate_handle(MODULE, "numbers/place_text.js"), text],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mandel.cli import still
+from mandel.colour import looks
 from mandel.payload import in_file
 from mandel.plan.view import View
 from tests.support import iteration_oracle
@@ -93,6 +94,24 @@ def test_the_limit_is_found(point, delta, tmp_path, capsys):
     assert 2_000 < limit <= 64_000 and (default == auto).all()
     assert (default > limit).mean() <= (right > 20_000).mean() + 0.005
     assert (low > 1_000).mean() > (right > 20_000).mean() + 0.2
+
+
+@pytest.mark.parametrize("look", sorted({*looks.NAMES} - {"engraving"}))  # that one is ink on paper
+@pytest.mark.parametrize(
+    "point, delta",
+    [
+        ("-0.743643887037158704752191506114774,0.131825904205311970493132056385139", "1e-9"),
+        ("-1.7490812690237,0", "1e-8"),
+        ("-1.338238635,-0.057237059", "2e-4"),  # lines everywhere
+    ],
+)
+def test_no_look_is_nearly_black(look, point, delta, tmp_path):
+    """The palettes of two began so dark that whole views were black, and an edge hid what lines there are."""
+    out = tmp_path / "a.png"
+    size = ["--width", "96", "--height", "54", "--device", "cpu"]
+    assert still.main([f"--point={point}", "--delta", delta, "--look", look, *size, "-o", str(out)]) == 0
+    dark = imageio.imread(out)[..., :3].max(axis=2) < 28
+    assert dark.mean() < 0.1
 
 
 def test_a_limit_that_was_given_up_is_told(tmp_path, capsys):

@@ -5,7 +5,7 @@ import { Explorer } from "./explore/explorer.js";
 import { get } from "./service/api.js";
 import { Live } from "./service/events.js";
 import { App } from "./shell/app.js";
-import { tokenFromLink } from "./shell/token_link.js";
+import { hasToken, tokenFromLink } from "./shell/token_link.js";
 
 const AGAIN_MS = 2000;
 const root = document.querySelector("#app");
@@ -32,4 +32,12 @@ async function start() {
   render(html`<${App} explorer=${explorer} live=${live} />`, root);
 }
 
+// A link with a token that is opened where the page is open already changes the fragment alone.
+for (const event of ["popstate", "hashchange"]) {
+  addEventListener(event, (one) => {
+    if (!hasToken()) return;
+    one.stopImmediatePropagation();
+    location.reload();
+  });
+}
 start();

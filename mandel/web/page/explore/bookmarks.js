@@ -3,13 +3,15 @@
 import { html, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { powerText } from "../numbers/decimal.js";
 import { fromFragment } from "../numbers/place_text.js";
+import { keep, kept, listIn } from "../service/kept.js";
 import { Store, useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
 import { IconButton } from "../shell/icons.js";
 import { tell } from "../shell/notices.js";
 
 const KEY = "mandel.bookmarks";
-const bookmarks = new Store(read());
+const { good, lost } = listIn(kept(KEY), isBookmark);
+const bookmarks = new Store(good);
 
 // Places to begin with: [name, its place].
 const STARTS = [
@@ -20,49 +22,46 @@ const STARTS = [
   ["Lightning", "-0.170337,1.065060,0.04"],
 ];
 
-function read() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.filter(isBookmark) : [];
-  } catch {
-    return [];
-  }
-}
-
-function isBookmark(one) {
+/** Whether this is a place with a name. */
+export function isBookmark(one) {
   return typeof one?.name === "string" && typeof one.place === "string" && fromFragment(one.place) !== null;
 }
 
-function write(kept) {
-  bookmarks.set(kept);
-  try {
-    localStorage.setItem(KEY, JSON.stringify(kept));
-  } catch {
-    tell("This browser has no room for more bookmarks; save them to a file and remove some.");
-  }
+function write(all) {
+  bookmarks.set(all);
+  if (!keep(KEY, all)) tell("This browser has no room for more bookmarks; save them to a file and remove some.");
+}
+
+/** Keeps bookmarks, in front of those of other places. */
+function add(found) {
+  write([...found, ...bookmarks.value.filter((old) => !found.some((one) => one.place === old.place))]);
 }
 
 /** Keeps a bookmark of the explorer's. */
-export function keepBookmark(bookmark) {
-  write([bookmark, ...bookmarks.value]);
+export const keepBookmark = (bookmark) => add([bookmark]);
+
+/** That some of what was kept is damaged; nothing where none is. */
+export function Lost({ lost, what }) {
+  return lost > 0 && html`<p class="notice">Some of the ${what} that this browser kept are damaged, and left out. The next one that you keep takes their room.</p>`;
 }
 
 export function Bookmarks({ explorer, close }) {
-  const kept = useStore(bookmarks);
+  const all = useStore(bookmarks);
   const [name, setName] = useState("");
   const keep = () => {
     const bookmark = explorer.bookmark();
     keepBookmark({ ...bookmark, name: name.trim().slice(0, 80) || bookmark.name });
     setName("");
   };
-  const open = ({ place }) => {
-    const { view, look } = fromFragment(place);
-    explorer.go(view, look);
-  };
-  const load = async (event) => {
-    const found = parse(await event.target.files[0].text());
-    if (found.length) write([...found, ...bookmarks.value.filter((old) => !found.some((one) => one.place === old.place))]);
-    tell(found.length ? `${found.length} bookmarks were read.` : "That file has no bookmarks of this page.");
+  const open = ({ place }) => explorer.goLink(place);
+  const load = async ({ target }) => {
+    const text = await target.files[0]?.text().catch(() => "");
+    target.value = ""; // the same file may be chosen again
+    if (text === undefined) return;
+    const found = listIn(text, isBookmark);
+    if (found.good.length) add(found.good);
+    const damaged = found.lost ? ` ${found.lost} of its entries are damaged, and left out.` : "";
+    tell(found.good.length ? `${found.good.length} bookmarks were read.${damaged}` : "That file has no bookmarks of this page.");
   };
   return html`<${Sheet} title="Bookmarks" close=${close}>
     <form class="row" onSubmit=${(event) => (event.preventDefault(), keep())}>
@@ -71,9 +70,10 @@ export function Bookmarks({ explorer, close }) {
       </label>
       <button class="primary">Keep it</button>
     </form>
-    ${kept.length === 0 && html`<p class="soft">Nothing is kept yet. Bookmarks live in this browser; a file takes them elsewhere.</p>`}
+    <${Lost} lost=${lost} what="bookmarks" />
+    ${all.length === 0 && html`<p class="soft">Nothing is kept yet. Bookmarks live in this browser; a file takes them elsewhere.</p>`}
     <ul class="marks">
-      ${kept.map(
+      ${all.map(
         (one) => html`<li key=${one.place}>
           <button type="button" class="open" onClick=${() => open(one)}>
             <${PlacePicture} data=${one.picture} />
@@ -88,24 +88,15 @@ export function Bookmarks({ explorer, close }) {
       ${STARTS.map(([name, place]) => html`<button type="button" key=${name} onClick=${() => open({ place: `#at=${place}` })}>${name}</button>`)}
     </div>
     <div class="row">
-      <button type="button" disabled=${!kept.length} onClick=${() => save(kept)}>Save to a file</button>
+      <button type="button" disabled=${!all.length} onClick=${() => save(all)}>Save to a file</button>
       <label class="button"><span>Read a file</span><input type="file" class="off-screen" accept=".json" onChange=${load} /></label>
     </div>
   <//>`;
 }
 
-function parse(text) {
-  try {
-    const found = JSON.parse(text);
-    return Array.isArray(found) ? found.filter(isBookmark) : [];
-  } catch {
-    return [];
-  }
-}
-
-function save(kept) {
+function save(all) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(kept, null, 1)], { type: "application/json" }));
+  link.href = URL.createObjectURL(new Blob([JSON.stringify(all, null, 1)], { type: "application/json" }));
   link.download = "mandel-bookmarks.json";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
@@ -119,6 +110,9 @@ export function PlacePicture({ data }) {
 
 function blobUrl(data) {
   const [, type, body] = /^data:(image\/(?:webp|png|jpeg));base64,([A-Za-z0-9+/=]+)$/.exec(data ?? "") ?? [];
-  if (!body) return null;
-  return URL.createObjectURL(new Blob([Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0))], { type }));
+  try {
+    return body ? URL.createObjectURL(new Blob([Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0))], { type })) : null;
+  } catch {
+    return null; // damaged
+  }
 }

@@ -6,6 +6,7 @@ import { View } from "../numbers/view.js";
 import { copyText } from "../service/clipboard.js";
 import { inWords } from "../service/api.js";
 import { isStarting } from "../service/events.js";
+import { keep, kept } from "../service/kept.js";
 import { useStore } from "../service/store.js";
 import { Glyph, IconButton } from "../shell/icons.js";
 import { lazy } from "../shell/lazy.js";
@@ -53,13 +54,19 @@ export function ExplorePage({ explorer, live, shown }) {
     const { keepStop } = await import("./stops.js");
     keepStop(stop, explorer.facts.limits.max_stops);
   };
+  useEffect(() => {
+    if (!shown) return undefined;
+    const hear = (event) => actKey(event, explorer, actions);
+    addEventListener("keydown", hear);
+    return () => removeEventListener("keydown", hear);
+  }, [shown]);
   const dropping = useDrop((source) => {
     if (!shown) location.hash = explorer.fragment;
     open(explorer, source);
   });
   const { name, place, film } = panel ?? {};
   const orderPlace = place ?? explorer.view.value;
-  return html`<div class="explore" hidden=${!shown} onKeyDown=${(event) => actKey(event, explorer, actions)}>
+  return html`<div class="explore" hidden=${!shown}>
     <h1 class="off-screen">Explore</h1>
     <${Picture} explorer=${explorer} />
     <${PlaceCard} explorer=${explorer} live=${live} actions=${actions} />
@@ -116,7 +123,7 @@ async function copyLink(explorer) {
 async function open(explorer, source) {
   try {
     const { placeIn } = await import("../service/places.js");
-    explorer.goTo(await placeIn(source, explorer.viewport));
+    explorer.goTo(await placeIn(source, explorer));
   } catch (error) {
     tell(inWords(error));
   }
@@ -159,16 +166,10 @@ function Picture({ explorer }) {
 /** What a newcomer does first; gone for good once it is done. */
 function Hint({ explorer }) {
   const view = useStore(explorer.view);
-  const [known, setKnown] = useState(() => {
-    try {
-      return localStorage.getItem(KNOWN) !== null;
-    } catch {
-      return true; // a browser that keeps nothing would show it for ever
-    }
-  });
+  const [known, setKnown] = useState(() => kept(KNOWN) !== null);
   useEffect(() => {
     if (known || view.same(View.home())) return;
-    localStorage.setItem(KNOWN, "moved");
+    keep(KNOWN, "moved");
     setKnown(true);
   }, [view]);
   return !known && html`<p class="floating hint">Drag to move, scroll or pinch to zoom in</p>`;

@@ -1,7 +1,7 @@
 // The explorer without its panels: the view, what moves it, what draws it, where it has been.
 
 import { powerText } from "../numbers/decimal.js";
-import { fromFragment, toFragment } from "../numbers/place_text.js";
+import { readLink, toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
 import { Store } from "../service/store.js";
 import { announce, tell } from "../shell/notices.js";
@@ -37,9 +37,9 @@ export class Explorer {
     this.deepest = facts.limits.max_depth * LOG2_10;
     // What is usual: a payload has the same that says nothing of colours.
     this.usual = { ...lookOf(Object.values(facts.named_looks)[0]), maxiter: "auto" };
-    const place = fromFragment(location.hash);
-    this.view = new Store(place?.view ?? View.home());
-    this.look = new Store({ ...this.usual, ...allowed(place?.look ?? {}, facts) });
+    const place = this.#linked(isPlace(location.hash) ? location.hash : "");
+    this.view = new Store(place.view);
+    this.look = new Store({ ...this.usual, ...place.look });
     this.status = new Store({ wanted: 1, done: 0, stage: null, trouble: null, limit: null, waiting: false, black: null });
     this.box = new Store(null);
     this.boxing = new Store(false);
@@ -69,6 +69,13 @@ export class Explorer {
 
   fragmentOf(view, look) {
     return toFragment(view, { ...this.usual, ...look }, this.usual);
+  }
+
+  /** What is good of a link's fragment, {view, look}. What is not is said. */
+  #linked(fragment) {
+    const { view, look, wrong, instead } = readLink(fragment, this.facts, this.usual);
+    if (wrong) tell(`${wrong} ${instead}`, { stays: true });
+    return { view: view ?? View.home(), look };
   }
 
   /** Shows the picture in an element from now on; returns what ends it. */
@@ -127,10 +134,10 @@ export class Explorer {
     this.boxing.set(this.gestures.boxing);
   }
 
-  /** To another place, as a step that the browser's Back takes back. */
+  /** To another place, as a step that the browser's Back takes back. A look says all that is not usual. */
   go(view, look = {}) {
     this.gestures?.stop();
-    if (Object.keys(look).length) this.setLook(look);
+    if (Object.keys(look).length) this.setLook({ ...this.usual, ...look });
     this.#show(view);
     this.#still();
   }
@@ -140,7 +147,13 @@ export class Explorer {
     if (film) this.orderAgain(view, film, look);
     else if (view) this.go(view, look);
     else this.setLook(look);
-    if (said.length) tell(said.join(" "));
+    if (said.length) tell(said.join(" "), { stays: true });
+  }
+
+  /** To the place of a link's fragment. */
+  goLink(fragment) {
+    const { view, look } = this.#linked(fragment);
+    this.go(view, look);
   }
 
   home() {
@@ -195,13 +208,13 @@ export class Explorer {
   }
 
   #returned() {
-    if (location.hash === this.#pushed.fragment) return;
-    const place = fromFragment(location.hash);
-    if (!place) return;
+    const fragment = location.hash;
+    if (fragment === this.#pushed.fragment || !fragment || !isPlace(fragment)) return;
+    const { view, look } = this.#linked(fragment);
     this.gestures?.stop();
-    this.setLook({ ...this.usual, ...place.look });
-    this.#pushed = { view: place.view, fragment: location.hash };
-    this.#show(place.view);
+    this.setLook({ ...this.usual, ...look });
+    this.#pushed = { view, fragment };
+    this.#show(view);
     this.#still();
   }
 
@@ -372,7 +385,5 @@ function isNear(one, other, shorter) {
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Whether a fragment belongs to the explorer. */
-export function isPlace(fragment) {
-  return fragment === "" || fragment === "#" || fragment.startsWith("#at=");
-}
+/** Whether a fragment belongs to the explorer: all do that name no other page. */
+export const isPlace = (fragment) => !/^#(jobs|films)(\/|$)/.test(fragment);

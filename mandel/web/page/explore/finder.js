@@ -1,4 +1,5 @@
 import { html, useEffect, useState } from "../vendor/htm-preact-3.1.1.mjs";
+import { log2Of, parseDecimal, powerText } from "../numbers/decimal.js";
 import { View } from "../numbers/view.js";
 import { inWords, lines, Refused, request } from "../service/api.js";
 import { Sheet } from "../shell/dialog.js";
@@ -7,13 +8,13 @@ import { count } from "../shell/words.js";
 /** Finds the minibrot in view: its period and size, and buttons that go there. */
 export function Finder({ explorer, order, close }) {
   const [state, setState] = useState({ done: 0, total: 0 });
-  const [view, setView] = useState(explorer.view.value);
+  const [asked, setAsked] = useState({ view: explorer.view.value }); // the same view may be searched again
   useEffect(() => {
     const abort = new AbortController();
     setState({ done: 0, total: 0 });
-    locate(view, abort.signal, setState).catch((error) => abort.signal.aborted || setState({ error }));
+    locate(asked.view, abort.signal, setState).catch((error) => abort.signal.aborted || setState({ error }));
     return () => abort.abort();
-  }, [view]);
+  }, [asked]);
   const { found, error, done, total } = state;
   const place = (delta) => View.of(found.re, found.im, delta);
   return html`<${Sheet} title="The minibrot in view" close=${close}>
@@ -21,7 +22,7 @@ export function Finder({ explorer, order, close }) {
       ? html`
           <div role="status"><dl class="facts">
             <div><dt>Period</dt><dd>${count(found.period)}</dd></div>
-            <div><dt>Size</dt><dd>${found.size}</dd></div>
+            <div><dt>Size</dt><dd>${shortNumber(found.size)}</dd></div>
             <div><dt>Turned by</dt><dd>${found.turn_degrees}°</dd></div>
           </dl></div>
           <div class="row">
@@ -34,20 +35,23 @@ export function Finder({ explorer, order, close }) {
           </div>
         `
       : error
-        ? html`<p class="notice bad" role="alert">${inWords(error)}</p>`
+        ? html`<p class="notice bad" role="alert">${error.code === "NO_NUCLEUS" ? "No minibrot was found in this view. Zoom out a little, or move to where colours meet black, and search again." : inWords(error)}</p>`
         : html`<p role="status">
-            Looking for the nucleus that governs this view …
-            ${total > 0 && html`<span class="soft"> step ${count(done)} of at most ${count(total)}</span>`}
+            Looking for the minibrot that shapes this view …
+            ${total > 0 && html`<span class="soft"> Step ${count(done)} of at most ${count(total)}.</span>`}
           </p>`}
     <p class="soft">
       Every view near the boundary holds small copies of the set. The one with the lowest period shapes what is around it;
       a film that ends there never runs out of detail on the way.
     </p>
     <div class="row">
-      <button type="button" onClick=${() => setView(explorer.view.value)}>Search what is shown now</button>
+      <button type="button" onClick=${() => setAsked({ view: explorer.view.value })}>Search what is shown now</button>
     </div>
   <//>`;
 }
+
+/** A positive number for reading. */
+const shortNumber = (text) => powerText(log2Of(parseDecimal(text)), 4);
 
 async function locate(view, signal, tell) {
   const { re, im, extent } = view.text();

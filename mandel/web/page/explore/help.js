@@ -21,7 +21,7 @@ export function Help({ close }) {
         under <a href="#films">Films</a>. The guide is <code>docs/page.md</code>, which came with the program.
       </p>
       ${list(GESTURES, false)}
-      <p class="soft">Keys work while the picture has the focus (click it, turn the wheel on it, or press Tab until its edge lights up); letters also on what lies around it.</p>
+      <p class="soft">Keys work on the picture, and as long as nothing else has the focus; letters also on the buttons around it. A click on the picture, or Tab until its edge lights up, gives it the focus.</p>
       ${list(KEYS, true)}
     </div>
   <//>`;

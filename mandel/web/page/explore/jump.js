@@ -12,7 +12,7 @@ export function Jump({ explorer, close }) {
   const [wrong, setWrong] = useState("");
   const go = async (source) => {
     try {
-      explorer.goTo(await placeIn(source, explorer.viewport));
+      explorer.goTo(await placeIn(source, explorer));
       close();
     } catch (error) {
       setWrong(inWords(error));

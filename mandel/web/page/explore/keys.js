@@ -26,11 +26,11 @@ export const KEYS = [
 // What takes characters itself.
 const TYPED = "dialog, dialog *, textarea, select, input:not([type=radio], [type=checkbox], [type=range], [type=color])";
 
-/** Carries out what a key means, on the picture; characters also on the buttons and choices around it. */
+/** Carries out what a key means: on the picture, and where nothing has the focus; characters also on all around it. */
 export function actKey(event, explorer, actions) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const { target, key } = event;
-  if (!target.matches(".picture") && (key.length > 1 || target.matches(TYPED))) return;
+  if (!target.matches(".picture, body") && (key.length > 1 || target.matches(TYPED))) return;
   const step = explorer.shorter * (event.shiftKey ? FINE : STEP);
   const zoom = (amount) => explorer.gestures.zoomSoftly(amount, 0, 0, 200);
   const { density, offset, palette } = explorer.look.value;

@@ -39,11 +39,12 @@ export function ringOf(palette, palettes) {
 }
 
 /** Those fields of a look that are allowed here. */
-export function allowed(fields, { palettes, mappings }) {
+export function allowed(fields, { palettes, mappings, limits }) {
   const right = {
     palette: (value) => ringOf(value, palettes) !== null,
     mapping: (value) => Object.hasOwn(mappings, value),
     interior: (value) => /^[0-9a-f]{6}$/i.test(value),
+    maxiter: (value) => value === "auto" || (Number.isInteger(value) && value >= 1 && value <= limits.max_maxiter),
   };
   const fits = ([name, value]) => {
     if (!RANGES[name]) return right[name]?.(value) ?? true;

@@ -2,33 +2,22 @@
 
 import { html } from "../vendor/htm-preact-3.1.1.mjs";
 import { fromFragment } from "../numbers/place_text.js";
+import { keep, kept, listIn } from "../service/kept.js";
 import { Store, useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
 import { IconButton } from "../shell/icons.js";
 import { tell } from "../shell/notices.js";
 import { playtime } from "../shell/words.js";
-import { PlacePicture } from "./bookmarks.js";
+import { isBookmark, Lost, PlacePicture } from "./bookmarks.js";
 
 const KEY = "mandel.stops";
 const USUAL = { time: 8, hold: 0 }; // seconds
-const stops = new Store(read());
+const { good, lost } = listIn(kept(KEY), (one) => isBookmark(one) && one.time > 0 && one.hold >= 0);
+const stops = new Store(good);
 
-function read() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "[]");
-    return Array.isArray(kept) ? kept.filter((one) => typeof one?.place === "string" && fromFragment(one.place)) : [];
-  } catch {
-    return [];
-  }
-}
-
-function write(kept) {
-  stops.set(kept);
-  try {
-    localStorage.setItem(KEY, JSON.stringify(kept));
-  } catch {
-    tell("This browser has no room for more stops; remove some.");
-  }
+function write(all) {
+  stops.set(all);
+  if (!keep(KEY, all)) tell("This browser has no room for more stops; remove some.");
 }
 
 /** Keeps what the explorer shows, {name, place, picture}, as the last of `most` stops. */
@@ -40,31 +29,32 @@ export function keepStop(bookmark, most) {
 }
 
 /** As the order form has them: {re, im, extent, time, hold}, the first without time. */
-const pathOf = (kept) => kept.map(({ place, time, hold }, i) => ({ ...fromFragment(place).view.text(), ...(i ? { time } : {}), hold }));
+const pathOf = (all) => all.map(({ place, time, hold }, i) => ({ ...fromFragment(place).view.text(), ...(i ? { time } : {}), hold }));
 
 export function Stops({ explorer, order, close }) {
-  const kept = useStore(stops);
-  const change = (at, fields) => write(kept.map((one, i) => (i === at ? { ...one, ...fields } : one)));
+  const all = useStore(stops);
+  const change = (at, fields) => write(all.map((one, i) => (i === at ? { ...one, ...fields } : one)));
   const move = (from, to) => {
-    const moved = [...kept];
+    const moved = [...all];
     moved.splice(to, 0, ...moved.splice(from, 1));
     write(moved);
   };
-  const seconds = kept.reduce((sum, { time, hold }, i) => sum + (i ? time : 0) + hold, 0);
-  const film = () => order(fromFragment(kept.at(-1).place).view, { path: pathOf(kept) });
+  const seconds = all.reduce((sum, { time, hold }, i) => sum + (i ? time : 0) + hold, 0);
+  const film = () => order(fromFragment(all.at(-1).place).view, { path: pathOf(all) });
   return html`<${Sheet} title="Camera stops" close=${close}>
     <div class="row">
       <button type="button" onClick=${() => keepStop(explorer.bookmark(), explorer.facts.limits.max_stops)} autofocus>Keep this place as a stop</button>
-      <button type="button" class="primary" disabled=${kept.length < 2} onClick=${film}>Film of these stops</button>
+      <button type="button" class="primary" disabled=${all.length < 2} onClick=${film}>Film of these stops</button>
     </div>
+    <${Lost} lost=${lost} what="stops" />
     <p class="soft">
-      ${kept.length < 2
+      ${all.length < 2
         ? "Go to a place and press S: it becomes a stop. A film of two stops or more goes from one to the next."
-        : `${kept.length} stops, ${playtime(seconds)}`}
+        : `${all.length} stops, ${playtime(seconds)}`}
     </p>
     <ol class="stops">
-      ${kept.map((one, i) => html`<${Stop} key=${one.id} one=${one} at=${i} last=${i === kept.length - 1} explorer=${explorer}
-        change=${(fields) => change(i, fields)} move=${(to) => move(i, to)} remove=${() => write(kept.filter((other) => other !== one))} />`)}
+      ${all.map((one, i) => html`<${Stop} key=${one.id} one=${one} at=${i} last=${i === all.length - 1} explorer=${explorer}
+        change=${(fields) => change(i, fields)} move=${(to) => move(i, to)} remove=${() => write(all.filter((other) => other !== one))} />`)}
     </ol>
   <//>`;
 }
@@ -74,10 +64,7 @@ function Stop({ one, at, last, explorer, change, move, remove }) {
   const seconds = (field, label, least) => html`<label>${label}
     <input type="number" min=${least} step="any" value=${one[field]} onChange=${(event) => Number(event.target.value) >= least && change({ [field]: Number(event.target.value) })} />
   </label>`;
-  const go = () => {
-    const { view, look } = fromFragment(one.place);
-    explorer.go(view, look);
-  };
+  const go = () => explorer.goLink(one.place);
   return html`<li>
     <button type="button" class="open" title=${`Go to ${name}`} onClick=${go}>
       <${PlacePicture} data=${one.picture} />

@@ -1,5 +1,5 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
-import { formOf, titleOf, useDetails } from "../jobs/details.js";
+import { formOf, isPicture, titleOf, useDetails } from "../jobs/details.js";
 import { framesPerSecond } from "../order/film.js";
 import { ago, bytes, playtime } from "../shell/words.js";
 
@@ -12,7 +12,7 @@ export function FilmCard({ film }) {
   const timer = useRef(0);
   const payload = details?.payload;
   const rate = payload && framesPerSecond(String(payload.fps));
-  const length = rate ? playtime(payload.num_frames / rate) : "";
+  const length = isPicture(film) ? (film.frames === 1 ? "picture" : "preview") : rate ? playtime(payload.num_frames / rate) : "";
   const enter = (event) => {
     if (event.pointerType === "touch") return;
     timer.current = setTimeout(() => setPlaying(true), HOVER_MS);
@@ -23,14 +23,14 @@ export function FilmCard({ film }) {
   };
   useEffect(() => leave, []);
   return html`<li class="film">
-    <a class="open button" href=${`#films/${film.job}`} aria-label=${`Play ${titleOf(payload, film.name)} ${length}`} onPointerEnter=${enter} onPointerLeave=${leave} onClick=${leave}>
+    <a class="open button" href=${`#films/${film.job}`} aria-label=${`${isPicture(film) ? "Show" : "Play"} ${titleOf(payload, film.name)} ${length}`} onPointerEnter=${enter} onPointerLeave=${leave} onClick=${leave}>
       <img src=${`/media/${film.job}/poster.png`} alt="" loading="lazy" />
       ${playing && html`<${HoverVideo} id=${film.job} />`}
       ${length && html`<span class="length" aria-hidden="true">${length}</span>`}
     </a>
     <div class="under">
       <strong class="cut">${titleOf(payload, film.name)}</strong>
-      <span class="soft cut"><small>${formOf(details, film.name)}</small></span>
+      <span class="soft"><small>${formOf(details, film.name)}</small></span>
       <span class="soft"><small>${[bytes(film.bytes ?? 0), film.pinned && "kept", ago(film.asked)].filter(Boolean).join(" · ")}</small></span>
     </div>
   </li>`;

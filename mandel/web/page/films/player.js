@@ -8,6 +8,7 @@ import { View } from "../numbers/view.js";
 import { formerFilm } from "../order/film.js";
 import { KeyFrames } from "../order/key_frames.js";
 import { inWords, post } from "../service/api.js";
+import { useStore } from "../service/store.js";
 import { Dialog } from "../shell/dialog.js";
 import { Glyph } from "../shell/icons.js";
 import { tell } from "../shell/notices.js";
@@ -72,11 +73,11 @@ function Recolour({ film, payload, live, explorer }) {
     }
   };
   return html`<section aria-label="Recolour" class="recolour">
-    <${KeyFrames} explorer=${explorer} film=${preview} />
+    <${KeyFrames} explorer=${explorer} film=${preview} again=${useStore(live.returns)} />
     <div class="choices">
       <${LookFields} facts=${explorer.facts} look=${look} set=${(fields) => setLook({ ...look, ...fields })} group="recolour" />
       <div class="sticky">
-        <button type="button" class="primary grow" disabled=${!Object.keys(changed).length} onClick=${order}>Order it in this look</button>
+        <button type="button" class="primary grow" disabled=${!Object.keys(changed).length} onClick=${order}>${Object.keys(changed).length ? "Order it in this look" : "Choose other colours first"}</button>
       </div>
     </div>
   </section>`;

@@ -1,6 +1,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { inWords, post } from "../service/api.js";
 import { tell } from "../shell/notices.js";
+import { offerFocus } from "../shell/page.js";
 import { ago, bytes, count, duration, shortDecimal } from "../shell/words.js";
 import { Actions } from "./actions.js";
 import { depthOf, formOf, titleOf, useDetails } from "./details.js";
@@ -16,11 +17,14 @@ export function JobRow({ job, live, named }) {
   useEffect(() => {
     const observer = new IntersectionObserver(([entry]) => entry.isIntersecting && setSeen(true), { rootMargin: "200px" });
     observer.observe(row.current);
-    if (named) row.current.scrollIntoView({ block: "nearest" });
+    if (named) {
+      row.current.scrollIntoView({ block: "nearest" });
+      offerFocus(row.current);
+    }
     return () => observer.disconnect();
   }, []);
   const details = useDetails(job, seen || named, open && LIVE.includes(job.state) ? job.segments : 0);
-  return html`<li ref=${row} class="job" aria-label=${`${titleOf(details?.payload, job.name)}, ${job.state}`}>
+  return html`<li ref=${row} class="job" tabindex="-1" aria-label=${`${titleOf(details?.payload, job.name)}, ${job.state}`}>
     <${LastPicture} job=${job} />
     <div class="middle">
       <div class="row">
@@ -38,7 +42,7 @@ export function JobRow({ job, live, named }) {
     </div>
     <details class="more" open=${open} onToggle=${(event) => setOpen(event.target.open)}>
       <summary>Details</summary>
-      ${open && details && html`<${Details} job=${job} details=${details} live=${live} />`}
+      ${open && (details ? html`<${Details} job=${job} details=${details} live=${live} />` : html`<p class="soft">They are asked for …</p>`)}
     </details>
   </li>`;
 }
@@ -48,7 +52,7 @@ function LastPicture({ job }) {
   const source = job.state === "done" ? `/media/${job.job}/poster.png` : `/api/jobs/${job.job}/last.png?segments=${job.segments ?? 0}`;
   const has = job.state === "done" || job.segments > 0;
   return html`<div class="still">
-    ${has && failed !== source ? html`<img src=${source} alt="" loading="lazy" onError=${() => setFailed(source)} />` : html`<span>no picture yet</span>`}
+    ${has && failed !== source ? html`<img src=${source} alt="" loading="lazy" onError=${() => setFailed(source)} />` : html`<span>${LIVE.includes(job.state) ? "no picture yet" : "no picture"}</span>`}
   </div>`;
 }
 
@@ -74,7 +78,7 @@ function Standing({ job }) {
     if (job.again) parts.push(`${count(job.again)} to be rendered again`);
     if (job.renderer) parts.push(job.renderer.error?.message ?? `the renderer is ${job.renderer.state}`);
   } else {
-    parts.push(`${count(job.frames)} frames`);
+    parts.push(`${job.state === "done" ? "" : `${count(job.done)} of `}${count(job.frames)} ${job.frames === 1 ? "frame" : "frames"}`);
     if (job.bytes) parts.push(bytes(job.bytes));
     if (job.pinned) parts.push("kept");
   }

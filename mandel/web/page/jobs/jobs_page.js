@@ -2,7 +2,9 @@
 
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { useStore } from "../service/store.js";
+import { Page } from "../shell/page.js";
 import { count } from "../shell/words.js";
+import { useNamed } from "./details.js";
 import { JobRow } from "./job_row.js";
 
 const ROWS = 60; // at first, and with each "show more"
@@ -20,10 +22,10 @@ export function JobsPage({ live, id }) {
   const [filter, setFilter] = useState("all");
   const [rows, setRows] = useState(ROWS);
   const chosen = jobs.filter(FILTERS[filter]);
-  const named = id && jobs.find((job) => job.job.startsWith(id));
+  const [named, why] = useNamed(live, id);
   const shown = chosen.slice(0, rows);
   if (named && !shown.includes(named)) shown.unshift(named);
-  return html`<div class="page" tabindex="-1">
+  return html`<${Page}>
     <header>
       <h1>Jobs</h1>
       <div class="chips" role="group" aria-label="Which jobs">
@@ -35,7 +37,9 @@ export function JobsPage({ live, id }) {
       </div>
       <${Cluster} service=${service} />
     </header>
+    ${why && html`<p class="notice" role="status">${why}</p>`}
     ${shown.length === 0 &&
+    service &&
     html`<div class="nothing">
       <p>${jobs.length ? "No job is in this state." : "No film has been ordered yet."}</p>
       <a class="button" href="#">Explore, and zoom to what you find</a>
@@ -44,7 +48,7 @@ export function JobsPage({ live, id }) {
       ${shown.map((job) => html`<${JobRow} key=${job.job} job=${job} live=${live} named=${job === named} />`)}
     </ul>
     ${chosen.length > rows && html`<${More} more=${() => setRows(rows + ROWS)} left=${chosen.length - rows} />`}
-  </div>`;
+  <//>`;
 }
 
 /** Running jobs first, then those that wait, then what has ended by its age. */

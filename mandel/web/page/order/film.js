@@ -140,7 +140,7 @@ export function warnings(film, sample) {
   const needed = end ? Math.ceil(-log2Of(end) / Math.log2(10)) + 1 : 0;
   if (places < needed && film.re !== "0" && film.im !== "0") {
     found.push(
-      `The place has ${places} digits after the point, and its last picture needs ${needed}: what lies there is decided by the missing ones.`,
+      `The place has ${places} ${places === 1 ? "digit" : "digits"} after the point, and its last picture needs ${needed}: what lies there is decided by the missing ones.`,
     );
   }
   if (sample) {

@@ -12,7 +12,8 @@ const FRAMES = 7;
 const SHORTER = 135; // pixels of a key frame's shorter side
 const WAIT_MS = 400; // the form may still be changing
 
-export function KeyFrames({ explorer, film }) {
+/** `again`: another one asks anew for what did not come. */
+export function KeyFrames({ explorer, film, again }) {
   const places = placesOf(film);
   const [chosen, setChosen] = useState((places?.length ?? 1) - 1);
   const canvases = useRef([]);
@@ -21,7 +22,7 @@ export function KeyFrames({ explorer, film }) {
   const { look } = film;
   const [curve, setCurve] = useState(null); // of the mapping "even", for these frames
   const [shaded, even] = [needsShading(look), look.mapping === "even"];
-  const key = JSON.stringify([places, size, shaded, even]);
+  const key = JSON.stringify([places, size, shaded, even, again]);
   const shader = explorer.shader(look, curve ?? undefined);
   const state = useRef({ layers: [] });
   Object.assign(state.current, { shader, shaded, even, chosen, setCurve, maxiter: look.maxiter ?? "auto", isPath: Boolean(film.path) });

@@ -3,11 +3,13 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { LookFields } from "../explore/look_panel.js";
 import { inWords, post, Refused } from "../service/api.js";
+import { isStarting } from "../service/events.js";
+import { keep, kept } from "../service/kept.js";
 import { useStore } from "../service/store.js";
 import { Sheet } from "../shell/dialog.js";
 import { tell } from "../shell/notices.js";
 import { bytes, count, duration, playtime, shortDecimal } from "../shell/words.js";
-import { filmTo, frames, framesPerSecond, octaves, payloadOf, SIZES, warnings } from "./film.js";
+import { filmTo, frames, framesPerSecond, octaves, payloadOf, SIZES, USUAL, warnings } from "./film.js";
 import { KeyFrames } from "./key_frames.js";
 
 const DRAFT = "mandel.order"; // what was chosen last, but for the place
@@ -17,8 +19,8 @@ const ESTIMATE_MS = 1000; // workers measure for it: only what somebody has stop
 
 function draft() {
   try {
-    const kept = JSON.parse(localStorage.getItem(DRAFT) ?? "{}");
-    return Object.fromEntries(REMEMBERED.filter((name) => name in kept).map((name) => [name, kept[name]]));
+    const before = JSON.parse(kept(DRAFT) ?? "{}");
+    return Object.fromEntries(REMEMBERED.filter((name) => typeof before[name] === typeof USUAL[name]).map((name) => [name, before[name]]));
   } catch {
     return {};
   }
@@ -32,8 +34,10 @@ export function OrderForm({ explorer, live, place, former, close }) {
   const [sending, setSending] = useState(false);
   const sample = useSample(explorer, place);
   const payload = payloadOf(film, known);
-  const [checked, refused, setRefused] = useCheck(payload);
-  const estimated = useEstimate(payload, checked);
+  // What did not come is asked for again when the service, or its renderer, is back.
+  const again = `${useStore(live.returns)} ${isStarting(useStore(live.service))}`;
+  const [checked, refused, setRefused] = useCheck(payload, again);
+  const estimated = useEstimate(payload, checked, again);
   const set = (fields) => setFilm({ ...film, ...fields });
   const depth = octaves(film);
 
@@ -41,7 +45,7 @@ export function OrderForm({ explorer, live, place, former, close }) {
     setSending(true);
     try {
       const job = await post("/api/jobs", name.trim() ? { ...payload, name: name.trim() } : payload);
-      localStorage.setItem(DRAFT, JSON.stringify(film, REMEMBERED));
+      keep(DRAFT, film, REMEMBERED);
       live.learn(job);
       live.own.add(job.job);
       tell(checked?.state === "done" ? "This very film is there already." : "The film is ordered.");
@@ -54,13 +58,13 @@ export function OrderForm({ explorer, live, place, former, close }) {
   const wrong = refused instanceof Refused ? refused.field : null;
   const field = (name) => ({ "aria-invalid": wrong === name, "aria-describedby": wrong === name ? "refusal" : null });
   const foot = html`
+    ${refused && html`<p id="refusal" class="notice bad" role="alert">${inWords(refused)}</p>`}
     <button class="primary grow" disabled=${sending} autofocus>${checked?.state === "done" ? "Show this film" : "Order the film"}</button>
     <button type="button" onClick=${close}>Not now</button>
   `;
   return html`<${Sheet} title=${film.path ? `Film of ${film.path.length} stops` : "Zoom to here"} close=${close} submit=${order} foot=${foot}>
-    <${KeyFrames} explorer=${explorer} film=${film} />
-    <${Price} film=${film} checked=${checked} estimated=${estimated} />
-    ${refused && html`<p id="refusal" class="notice bad" role="alert">${inWords(refused)}</p>`}
+    <${KeyFrames} explorer=${explorer} film=${film} again=${again} />
+    <${Price} film=${film} checked=${checked} estimated=${estimated} unknown=${refused ? "–" : "…"} />
     <${Warnings} list=${warnings(film, sample)} />
     <${Size} film=${film} set=${set} field=${field} />
     ${!film.path && html`<${Length} film=${film} set=${set} depth=${depth} field=${field} />`}
@@ -70,11 +74,13 @@ export function OrderForm({ explorer, live, place, former, close }) {
     </label>
     <details>
       <summary>Look</summary>
-      <${LookFields} facts=${explorer.facts} look=${film.look} set=${(fields) => set({ look: { ...film.look, ...fields } })} group="film" />
+      <div class="choices">
+        <${LookFields} facts=${explorer.facts} look=${film.look} set=${(fields) => set({ look: { ...film.look, ...fields } })} group="film" />
+      </div>
     </details>
     ${!film.path && html`<details>
       <summary>Camera and extents</summary>
-      <div class="pairs">
+      <div class="pairs choices">
         <label>First extent<input value=${film.start} ...${field("start_delta")} onInput=${(event) => set({ start: event.target.value.trim() })} /></label>
         <label>Last extent<input value=${film.end} ...${field("end_delta")} onInput=${(event) => set({ end: event.target.value.trim() })} /></label>
         <label>Turn, degrees<input type="number" step="15" value=${film.rotation} ...${field("rotation")} onInput=${(event) => set({ rotation: event.target.value || 0 })} /></label>
@@ -99,7 +105,7 @@ function Size({ film, set, field }) {
   return html`<div class="pairs">
     <label>Size
       <select onChange=${choose}>
-        ${SIZES.map(([width, height, name], i) => html`<option value=${i} selected=${!own && i === chosen}>${width} × ${height} · ${name}</option>`)}
+        ${SIZES.map(([width, height, name], i) => html`<option value=${i} selected=${!own && i === chosen}>${name} · ${width}×${height}</option>`)}
         <option value="-1" selected=${own}>another</option>
       </select>
     </label>
@@ -124,31 +130,35 @@ function Length({ film, set, depth, field }) {
 }
 
 function Sampling({ film, set, field }) {
-  return html`<div class="pairs uneven">
-    <label>Sampling
-      <select ...${field("sampling")} onChange=${(event) => set({ sampling: event.target.value })}>
-        <option value="shared" selected=${film.sampling === "shared"}>shared: far cheaper</option>
-        <option value="exact" selected=${film.sampling === "exact"}>exact: frame by frame</option>
-      </select>
-    </label>
-    ${film.sampling === "exact"
-      ? html`<label>Samples a pixel
-          <select ...${field("supersampling")} onChange=${(event) => set({ supersampling: Number(event.target.value) })}>
-            ${[1, 2, 3, 4].map((n) => html`<option value=${n} selected=${n === film.supersampling}>${n * n === 1 ? "1" : `${n} × ${n}: smooth, ${n * n} times the work`}</option>`)}
-          </select>
-        </label>`
-      : html`<label class="inline"><input type="checkbox" checked=${film.keep} onChange=${(event) => set({ keep: event.target.checked })} /> <span>Keep what recolouring needs</span></label>`}
-  </div>`;
+  const shared = film.sampling === "shared";
+  return html`<div class="pairs">
+      <label>Sampling
+        <select ...${field("sampling")} onChange=${(event) => set({ sampling: event.target.value, supersampling: USUAL.supersampling })}>
+          <option value="shared" selected=${shared}>shared: cheaper</option>
+          <option value="exact" selected=${!shared}>exact: frame by frame</option>
+        </select>
+      </label>
+      <label>Samples a pixel
+        <select disabled=${shared} aria-describedby=${shared ? "own-samples" : null} ...${shared ? {} : field("supersampling")} onChange=${(event) => set({ supersampling: Number(event.target.value) })}>
+          ${shared
+            ? html`<option>chosen by itself</option>`
+            : [1, 2, 3, 4].map((n) => html`<option value=${n} selected=${n === film.supersampling}>${n === 1 ? "1" : `${n} × ${n}: ${n * n} times the work`}</option>`)}
+        </select>
+      </label>
+    </div>
+    ${shared &&
+    html`<p id="own-samples" class="soft"><small>Shared sampling chooses its samples along the whole way; the film is as smooth as with 3 × 3.</small></p>
+      <label class="inline"><input type="checkbox" checked=${film.keep} onChange=${(event) => set({ keep: event.target.checked })} /> <span>Keep what recolouring needs</span></label>`}`;
 }
 
-function Price({ film, checked, estimated }) {
+function Price({ film, checked, estimated, unknown }) {
   const rate = framesPerSecond(film.fps);
   return html`<dl class="facts" aria-label="What it takes">
     <div><dt>Frames</dt><dd>${count(checked?.frames ?? frames(film))}</dd></div>
     <div><dt>Plays</dt><dd>${rate ? playtime(frames(film) / rate) : "?"}</dd></div>
-    <div><dt>Samples</dt><dd>${checked ? readable(checked.samples) : "…"}</dd></div>
-    <div><dt>File</dt><dd>${span(estimated.bytes, bytes) ?? (estimated.seconds ? "not known" : "…")}</dd></div>
-    <div><dt>Renders</dt><dd>${span(estimated.seconds, duration) ?? estimated.why ?? "being measured…"}</dd></div>
+    <div><dt>Samples</dt><dd>${checked ? readable(checked.samples) : unknown}</dd></div>
+    <div><dt>File</dt><dd>${span(estimated.bytes, bytes) ?? (estimated.seconds ? "not known" : unknown)}</dd></div>
+    <div><dt>Renders</dt><dd>${span(estimated.seconds, duration) ?? estimated.why ?? (unknown === "…" ? "being measured…" : unknown)}</dd></div>
     ${checked?.state && html`<div><dt>Known</dt><dd>this film is ${checked.state}</dd></div>`}
   </dl>`;
 }
@@ -167,7 +177,7 @@ function Warnings({ list }) {
 }
 
 /** What the head says of a payload: [answer, refusal, set the refusal]. */
-function useCheck(payload) {
+function useCheck(payload, again) {
   const [answer, setAnswer] = useState(null);
   const [refused, setRefused] = useState(null);
   const text = JSON.stringify(payload);
@@ -184,12 +194,12 @@ function useCheck(payload) {
       }
     }, CHECK_MS);
     return () => (clearTimeout(timer), abort.abort());
-  }, [text]);
+  }, [text, again]);
   return [answer, refused, setRefused];
 }
 
 /** What the head estimates of a payload that it found right; {} while that is not known, {why} where there is none. */
-function useEstimate(payload, checked) {
+function useEstimate(payload, checked, again) {
   const [estimated, setEstimated] = useState({});
   const text = checked && JSON.stringify(payload);
   useEffect(() => {
@@ -204,7 +214,7 @@ function useEstimate(payload, checked) {
       }
     }, ESTIMATE_MS);
     return () => (clearTimeout(timer), abort.abort());
-  }, [text]);
+  }, [text, again]);
   return estimated;
 }
 

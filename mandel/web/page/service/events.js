@@ -13,6 +13,7 @@ export class Live {
   jobs = new Store(new Map()); // id -> job
   service = new Store(null);
   connected = new Store(true);
+  returns = new Store(0); // how often the service was reached again
   own = new Set(); // ids of the jobs that were ordered on this page
   #source = null;
   #last = "";
@@ -56,7 +57,10 @@ export class Live {
   }
 
   #heard(connected = true) {
-    if (connected && !this.connected.value) this.connected.set(true);
+    if (connected && !this.connected.value) {
+      this.connected.set(true);
+      this.returns.set(this.returns.value + 1);
+    }
     clearTimeout(this.#watchdog);
     // A machine that slept keeps a dead connection that never says so.
     this.#watchdog = setTimeout(() => this.#again(), SILENCE_MS);

@@ -1,7 +1,7 @@
 // Places that the service reads: files of other programs, and text as people paste it.
 
 import { lookOf } from "../explore/look.js";
-import { readPlace } from "../numbers/place_text.js";
+import { fragmentIn, readLink } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
 import { formerFilm } from "../order/film.js";
 import { post, Refused } from "./api.js";
@@ -12,14 +12,27 @@ const MARK = "mandel payload: {"; // so begins what films and pictures carry (pa
 const LONGEST = 1 << 17; // of that
 
 /** {view or null, look, said: sentences about it, film: as a form has it, or null} of a file or a text; may raise Refused. */
-export async function placeIn(source, { width, height }) {
-  const own = typeof source === "string" && readPlace(source);
-  if (own) return { ...own, said: [] };
+export async function placeIn(source, { facts, usual, viewport: { width, height } }) {
+  const fragment = typeof source === "string" ? fragmentIn(source) : null;
+  if (fragment !== null) {
+    const { view, look, wrong, instead } = readLink(fragment, facts, usual);
+    if (!view) throw new Refused(0, { code: "BAD_LINK", message: wrong });
+    return { view, look, said: wrong ? [wrong, instead] : [] };
+  }
   const shape = { width: Math.round(width), height: Math.round(height) };
-  const what = typeof source === "string" ? { text: source } : { name: source.name, data: await base64(await telling(source)) };
+  const what = typeof source === "string" ? { text: source } : { name: source.name, data: await read(source) };
   const { place, look, said, film } = await post("/api/place", { ...what, ...shape });
   const view = place && View.of(place.re, place.im, place.extent ?? HOME_EXTENT);
   return { view, look: { ...lookOf(look), ...(film && { maxiter: film.maxiter }) }, said, film: film && formerFilm(film) };
+}
+
+async function read(file) {
+  try {
+    return await base64(await telling(file));
+  } catch (error) {
+    if (error instanceof Refused) throw error;
+    throw new Refused(0, { code: "BAD_FILE", message: `${file.name} cannot be read: it is a folder, it is gone, or you may not read it.` });
+  }
 }
 
 /** A file, or of a large one the part that has its payload: films are not sent. */
@@ -38,7 +51,7 @@ function base64(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result.slice(reader.result.indexOf(",") + 1));
-    reader.onerror = () => reject(new Error("The file cannot be read."));
+    reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(file);
   });
 }

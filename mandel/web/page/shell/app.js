@@ -14,7 +14,7 @@ const JobsPage = lazy(() => import("../jobs/jobs_page.js"), "JobsPage");
 const TITLES = { explore: "Explore", jobs: "Jobs", films: "Films" };
 
 function routeOf(fragment) {
-  const [, page, id] = /^#(jobs|films)(?:\/([0-9a-f]*))?$/.exec(fragment) ?? [];
+  const [, page, id] = /^#(jobs|films)(?:\/(.*))?$/.exec(fragment) ?? [];
   return { page: page ?? "explore", id: id || null };
 }
 
@@ -88,8 +88,8 @@ function useEndings(live) {
         if (was && was !== job.state && ["done", "failed"].includes(job.state)) {
           const sentence = job.state === "done" ? "A film is finished." : "A job has failed.";
           if (!live.own.has(id)) announce(sentence);
-          else if (job.state === "done") tell("Your film is finished.", { href: `#films/${id}`, label: "Play it" });
-          else tell("Your film has failed.", { href: `#jobs/${id}`, label: "See why" });
+          else if (job.state === "done") tell("Your film is finished.", { link: { href: `#films/${id}`, label: "Play it" } });
+          else tell("Your film has failed.", { link: { href: `#jobs/${id}`, label: "See why" } });
         }
       }
       before = jobs;

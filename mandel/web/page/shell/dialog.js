@@ -3,13 +3,19 @@
 import { html, useEffect, useRef } from "../vendor/htm-preact-3.1.1.mjs";
 import { IconButton } from "./icons.js";
 
+/** Gives the focus back to what had it; where that is gone, or nothing had it, to the page. */
+function giveBack(before) {
+  before?.focus?.({ preventScroll: true });
+  if (document.activeElement === document.body) document.querySelector(".page")?.focus({ preventScroll: true });
+}
+
 /** A modal dialog, open as long as it is rendered. */
 export function Dialog({ title, close, wide, children, name }) {
   const dialog = useRef(null);
   useEffect(() => {
-    const element = dialog.current;
+    const [element, before] = [dialog.current, document.activeElement];
     element.showModal();
-    return () => element.close(); // the focus goes back to where it was
+    return () => (element.close(), giveBack(before));
   }, []);
   const outside = (event) => event.target === dialog.current && close();
   return html`<dialog
@@ -33,7 +39,7 @@ export function Sheet({ title, close, children, foot, submit }) {
   useEffect(() => {
     const before = document.activeElement;
     (sheet.current.querySelector("[autofocus]") ?? sheet.current).focus({ preventScroll: true });
-    return () => before?.focus?.({ preventScroll: true });
+    return () => giveBack(before);
   }, []);
   const escape = (event) => {
     if (event.key !== "Escape") return;

@@ -8,7 +8,7 @@ export function Login({ entered }) {
   const submit = async (event) => {
     event.preventDefault();
     try {
-      await post(LOGIN, { token: token.trim() });
+      await post(LOGIN, { token: token.trim().replace(/^.*#token=/, "") }); // the whole link will do
       entered();
     } catch (refused) {
       setError(refused);

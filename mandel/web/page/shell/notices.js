@@ -4,16 +4,20 @@ import { html, useEffect, useRef } from "../vendor/htm-preact-3.1.1.mjs";
 import { Store, useStore } from "../service/store.js";
 import { IconButton } from "./icons.js";
 
-const SHOWN_MS = 5000;
-const shown = new Store(null); // {sentence, link}
+const SHOWN_MS = 5000; // at least
+const LETTER_MS = 70; // for who reads slowly
+const shown = new Store(null); // {sentence, link, stays}
 const spoken = new Store("");
 let timer = 0;
 
-/** Shows a sentence at the foot of the page; one with a link, {href, label}, stays. Screen readers hear it too. */
-export function tell(sentence, link = null) {
-  shown.set({ sentence, link });
+/**
+ * Shows a sentence at the foot of the page; one with a link, {href, label}, or of which somebody will want to know more,
+ * `stays` until it is closed. Screen readers hear it too.
+ */
+export function tell(sentence, { link = null, stays = link !== null } = {}) {
+  shown.set({ sentence, link, stays });
   clearTimeout(timer);
-  if (!link) timer = setTimeout(close, SHOWN_MS);
+  if (!stays) timer = setTimeout(close, Math.max(SHOWN_MS, LETTER_MS * sentence.length));
 }
 
 const close = () => shown.set(null);
@@ -31,11 +35,11 @@ export function Notices() {
     toast.current.hidePopover?.();
     if (notice) toast.current.showPopover?.();
   }, [notice]);
-  const { sentence, link } = notice ?? {};
+  const { sentence, link, stays } = notice ?? {};
   return html`
     <div ref=${toast} class="toast" role="status" popover="manual">
-      ${sentence}${link &&
-      html` <a href=${link.href} onClick=${close}>${link.label}</a> <${IconButton} glyph="close" name="Close" onClick=${close} />`}
+      ${notice && html`<span>${sentence} ${link && html`<a href=${link.href} onClick=${close}>${link.label}</a>`}</span>`}
+      ${stays && html`<${IconButton} glyph="close" name="Close" onClick=${close} />`}
     </div>
     <div class="off-screen" role="status">${useStore(spoken)}</div>
   `;

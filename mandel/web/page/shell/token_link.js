@@ -1,8 +1,12 @@
 import { LOGIN, post } from "../service/api.js";
 
-/** The token of a link that the head printed: posted, and taken out of the address. Whether there was one. */
+const LINK = /^#token=(.+)$/;
+
+export const hasToken = () => LINK.test(location.hash);
+
+/** The token of a link that the head printed: posted, and taken out of the address. */
 export async function tokenFromLink() {
-  const found = /^#token=(.+)$/.exec(location.hash);
+  const found = LINK.exec(location.hash);
   if (!found) return;
   history.replaceState(null, "", location.pathname);
   try {
