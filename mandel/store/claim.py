@@ -2,6 +2,10 @@
 
 The program puts a marker file into the folder. Versions before the marker are
 known by their layout, and get one. Any other folder is refused and not touched.
+
+In its own folder, what has the name of one of its files or folders but is of
+another kind goes to lost/, and is made anew. Only a link is left to people: they
+made it, and what they need may be where it points to.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ import re
 import stat
 from pathlib import Path
 
+from mandel import plain_file
 from mandel.errors import StoreError
 from mandel.payload.job_id import is_job_id
 from mandel.store import durable
+from mandel.store.lost import Lost
 from mandel.store.names import Names
 
 _log = logging.getLogger("mandel")
@@ -45,83 +51,120 @@ def claim(names: Names) -> None:
         raise _foreign(root, f"it belongs to another user ({owner}), who could change what is in it")
     with os.scandir(root) as entries:
         there = {entry.name: entry for entry in entries}
-    for folder in (names.jobs, names.tmp, names.cache, names.lost):
-        if folder.name in there and not there[folder.name].is_dir(follow_symlinks=False):
+    for path in (names.jobs, names.tmp, names.cache, names.lost, names.lock, names.index):
+        if path.is_symlink():
             raise _foreign(
                 root,
-                f"{folder.name} in it is {_kind(folder)} instead of a folder of its own; "
-                "(DB/ itself may be a link to another disk, not what is in it)",
+                f"{path.name} in it is a link",
+                f"Put what it points to in its place, or move the link away. ({root} itself may be a link to "
+                "another disk, not what is in it)",
             )
-    for file in (names.lock, names.index):
-        if file.name in there and not there[file.name].is_file(follow_symlinks=False):
-            raise _foreign(root, f"{file.name} in it is {_kind(file)} instead of a file")
-    if names.marker.name in there:
+    if _is_file(names.marker) or names.marker.is_symlink():
         _check_marker(names)
     elif not set(there) - _NOTHING or _is_older(names, there):
-        if set(there) - _NOTHING:
-            _log.info("%s is a DB/ of an older version: marked by %s", root, names.marker.name)
-        _mark(names)
+        if names.marker.name not in there:
+            if set(there) - _NOTHING:
+                _log.info("%s is a DB/ of an older version: marked by %s", root, names.marker.name)
+            _mark(names)
+    elif names.marker.name in there:
+        raise _foreign(
+            root, f"{names.marker.name} in it is no file", f"Move it away. {_say_so(names.marker)}"
+        )
     else:
         some = ", ".join(sorted(set(there) - _NOTHING)[:3])
         raise _foreign(root, f"it holds other things ({some}, ...) and no {names.marker.name}")
     _close_to_others(root)
 
 
-def lock(names: Names) -> int:
-    """Opens the file ``lock``, or makes it; never follows a link. Returns its descriptor. Raises OSError."""
-    fd = os.open(names.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    os.fchmod(fd, 0o600)
-    return fd
+def take(names: Names, lost: Lost) -> tuple[int, ...]:
+    """Locks the folder, puts aside what is in its way, and writes our pid into the file ``lock``.
 
-
-def take_lock(names: Names, files: tuple[int, ...]) -> None:
-    """Locks the descriptors ``files``, of which the first is ``lock``, and writes our pid into that one.
+    Returns:
+        Descriptors that hold the lock. That of the folder holds even if somebody removes the file.
 
     Raises:
         StoreError: DB_LOCKED.
+        OSError: the folder cannot be read or written.
     """
+    fds = [os.open(names.root, os.O_RDONLY | os.O_DIRECTORY)]
     try:
-        for fd in files:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(names, fds[0])
+        _put_aside(names, lost)
+        fds.append(plain_file.descriptor(names.lock, os.O_RDWR | os.O_CREAT))
+        _lock(names, fds[1])
+        os.fchmod(fds[1], 0o600)
+    except BaseException:
+        for fd in fds:
+            os.close(fd)
+        raise
+    try:
+        os.ftruncate(fds[1], 0)
+        os.pwrite(fds[1], f"{os.getpid()}\n".encode(), 0)
     except OSError:
-        owner = os.pread(files[0], 20, 0).decode(errors="replace").strip() or "unknown"
+        pass  # a full disk: a second service then cannot name the first one's pid
+    return tuple(fds)
+
+
+def _lock(names: Names, fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        try:
+            owner = plain_file.content(names.lock, 20).decode(errors="replace").strip() or "unknown"
+        except OSError:
+            owner = "unknown"
         raise StoreError(
             "DB_LOCKED",
             f"{names.root} is in use by another server (process {owner}); "
             "stop that one or choose another folder with --db",
         ) from None
-    try:
-        os.ftruncate(files[0], 0)
-        os.pwrite(files[0], f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        pass  # a full disk: a second service then cannot name the first one's pid
 
 
-def _foreign(root: Path, why: str) -> StoreError:
+def _put_aside(names: Names, lost: Lost) -> None:
+    """Puts aside what has the name of a file or folder of ours and is none; opens to us what is closed to us."""
+    for folder in (names.lost, names.jobs, names.tmp, names.cache):
+        if durable.is_folder(folder):
+            folder.chmod(0o700)
+        elif os.path.lexists(folder):
+            lost.put(folder, "is no folder")
+    for file in (names.lock, names.marker, *names.index_files, *names.renderer_logs):
+        if _is_file(file):
+            file.chmod(0o600)
+        elif os.path.lexists(file):
+            lost.put(file, "is no file")
+    _mark(names)
+
+
+def _foreign(root: Path, why: str, advice: str = "") -> StoreError:
     return StoreError(
         "DB_NOT_OURS",
-        f"{root} is not a folder of this service, and nothing in it was touched: {why}. Name an empty or a new "
-        f"folder with --db. If it is a DB/ of this service after all, say so by "
-        f"`touch {root}/{Names(root).marker.name}`",
+        f"{root} is not a folder of this service, and nothing in it was touched: {why}. "
+        f"{advice or _say_so(Names(root).marker)} Or name an empty or a new folder with --db",
     )
 
 
-def _kind(path: Path) -> str:
-    return "a link" if path.is_symlink() else "something else"
+def _say_so(marker: Path) -> str:
+    return f"If it is a DB/ of this service after all, say so by `touch {marker}`."
+
+
+def _is_file(path: Path) -> bool:
+    """Whether ``path`` is a regular file itself, not a link to one."""
+    return path.is_file() and not path.is_symlink()
 
 
 def _check_marker(names: Names) -> None:
     """Checks the marker's text. An empty one is fine: a person made it, or a crash lost its text."""
     try:
-        with os.fdopen(os.open(names.marker, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            regular, text = stat.S_ISREG(os.fstat(file.fileno()).st_mode), file.read(len(_SAYS))
+        with plain_file.reader(names.marker) as file:
+            text = file.read(len(_SAYS))
     except OSError:
-        regular, text = False, b""
-    if not regular or text not in (b"", _SAYS.encode()):
+        text = b"no text"
+    if text not in (b"", _SAYS.encode()):
         raise _foreign(names.root, f"{names.marker.name} is not the file that this service writes")
 
 
 def _mark(names: Names) -> None:
+    """Writes the marker, unless there is one."""
     try:
         fd = os.open(names.marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
@@ -138,12 +181,10 @@ def _is_older(names: Names, there: dict[str, os.DirEntry[str]]) -> bool:
     if not {names.lock.name, names.jobs.name, names.tmp.name} <= set(there):
         return False
     try:
-        owner = names.lock.read_bytes() if there[names.lock.name].stat().st_size < 32 else b"no process"
-        if not _OWNER.fullmatch(owner):
+        if not _OWNER.fullmatch(plain_file.content(names.lock, 32)):
             return False
-        index = there.get(names.index.name)
-        if index is not None and index.is_file(follow_symlinks=False):
-            with open(names.index, "rb") as file:
+        if _is_file(names.index):
+            with plain_file.reader(names.index) as file:
                 if file.read(len(_INDEX_MAGIC)) == _INDEX_MAGIC:
                     return True
         return any(_is_job(path) for path in names.jobs.glob("*/*"))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from mandel import plain_file
 from mandel.errors import StoreError
 from mandel.store.failpoint import failpoint
 
@@ -101,7 +102,7 @@ def adopt(tmp: Path, final: Path, label: str, sha256: str | None = None) -> tupl
         OSError: the disk failed.
     """
     make_folder(final.parent)
-    with os.fdopen(os.open(tmp, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with plain_file.reader(tmp) as file:
         with failpoint(f"{label}.fsync"):
             os.fchmod(file.fileno(), 0o600)
             os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from mandel import plain_file
 from mandel.errors import StoreError
 from mandel.store import durable, proof
 from mandel.store.index import Index
@@ -68,6 +69,7 @@ class Files:
         self._folders += 1
         folder = self.names.tmp / f"{job[:16]}-{self._folders}"
         with durable.disk_errors("making a temporary folder"):
+            self._lost.make_way(folder)
             folder.mkdir(0o700)
         return folder
 
@@ -104,6 +106,7 @@ class Files:
         now = time.time()
         rows = [self._adopt(job, POSTER, 0, poster, 1, None)] if poster else []
         with durable.disk_errors("storing a video"):
+            self._lost.make_way(self.names.proof(job))
             known = Proof(frames, tmp.stat().st_size, sha256, now, report)
             durable.write(
                 self.names.tmp / f"{job}-video.json", self.names.proof(job), known.encode(), "proof"
@@ -158,7 +161,7 @@ class Files:
     def _adopt(self, job: str, kind: str, number: int, tmp: Path, frames: int, sha256: str | None) -> FileRow:
         final = self.names.file(job, kind, number)
         with durable.disk_errors(f"storing a {kind}"):
-            durable.check_no_links(self.names.root, final)
+            self._lost.make_way(final)
             size, found = durable.adopt(tmp, final, kind, sha256)
         if kind == VIDEO:
             self._remember(job, kind, _mark(final.stat(), (size, found)))  # the digest was read from the file
@@ -186,8 +189,10 @@ class Files:
         ):
             path = self.names.file(job, SEGMENT, row["number"])
             try:
-                with proof.open_plain(path) as file:
-                    good = durable.digest(file) == (row["bytes"], row["sha256"])
+                with plain_file.reader(path) as file:
+                    good = os.fstat(file.fileno()).st_size == row["bytes"] and (
+                        durable.digest(file) == (row["bytes"], row["sha256"])
+                    )
             except OSError:
                 good = False
             if good:
@@ -228,7 +233,7 @@ class Files:
             wanted.append(beside.content)
         damaged = StoreError("DAMAGED", f"the stored {kind} is damaged and must be made again")
         try:
-            file = proof.open_plain(self.names.file(job, kind))
+            file = plain_file.reader(self.names.file(job, kind))
         except OSError:
             raise damaged from None
         try:

@@ -27,10 +27,18 @@ class Lost:
 
     def put(self, path: Path, why: str = "is not of this service") -> None:
         """Moves a file, a folder or a link (not its target). If that fails, logs it and leaves it. Never raises."""
-        name = "/".join(path.relative_to(self._names.root).parts)
+        name, lost = "/".join(path.relative_to(self._names.root).parts), self._names.lost
         try:
-            durable.make_folder(self._names.lost)
-            os.rename(path, self._free(name))
+            if (
+                path == lost
+            ):  # what has the name of the folder itself: into a new one, which then gets that name
+                path = _free(self._names.root, lost.name)
+                path.mkdir(0o700)
+                os.rename(lost, _free(path, name))
+                os.rename(path, lost)
+            else:
+                durable.make_folder(lost)
+                os.rename(path, _free(lost, name))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -42,11 +50,27 @@ class Lost:
         elif self.count == _MOST_LINES + 1:
             _log.warning("more was moved to lost/")
 
-    def _free(self, name: str) -> Path:
-        """A free name in ``lost`` that tells where the thing was, cut to the file system's limit."""
-        flat = os.fsencode(name.replace("/", "__"))[-200:].decode(errors="replace")
-        return next(
-            path
-            for number in count()
-            if not os.path.lexists(path := self._names.lost / f"{number:03d}-{flat}")
-        )
+    def make_way(self, path: Path) -> None:
+        """Puts aside what would keep something from getting the name ``path``: a folder there, and what is no folder
+        (a link to one, too) among those that it lies in, and tmp. DB/jobs itself stays: it is all that there is.
+
+        Raises:
+            OSError: something is still in the way.
+        """
+        if durable.is_folder(path):
+            self.put(path, "is in place of a file")
+        for folder in path.parents:
+            if folder in (self._names.jobs, self._names.root):
+                break
+            if os.path.lexists(folder) and not durable.is_folder(folder):
+                self.put(folder, "is in place of a folder")
+        if not durable.is_folder(tmp := self._names.tmp):  # in which it is written
+            self.put(tmp, "is in place of a folder")
+            tmp.mkdir(0o700)
+        durable.check_no_links(self._names.root, path)
+
+
+def _free(folder: Path, name: str) -> Path:
+    """A free name in ``folder`` that tells where the thing was, cut to the file system's limit."""
+    flat = os.fsencode(name.replace("/", "__"))[-200:].decode(errors="replace")
+    return next(path for number in count() if not os.path.lexists(path := folder / f"{number:03d}-{flat}"))

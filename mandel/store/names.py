@@ -34,6 +34,11 @@ class Names:
         return self.root / "index.sqlite3"
 
     @property
+    def index_files(self) -> list[Path]:
+        """The index, and the files that SQLite keeps beside it, which go first when all are moved."""
+        return [self.root / f"{self.index.name}{end}" for end in ("-wal", "-shm", "-journal", "")]
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 
@@ -49,8 +54,13 @@ class Names:
 
     @property
     def renderer_log(self) -> Path:
-        """The output of the driver and its Ray. The previous file has the same name with ``.1``."""
+        """The output of the driver and its Ray."""
         return self.root / "renderer.log"
+
+    @property
+    def renderer_logs(self) -> list[Path]:
+        """That file, and the one before it."""
+        return [self.renderer_log, self.root / f"{self.renderer_log.name}.1"]
 
     @property
     def tmp(self) -> Path:

@@ -12,8 +12,10 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from mandel import plain_file
+from mandel.errors import StoreError
 from mandel.store import durable
 from mandel.store.names import VIDEO, Names
 from mandel.video.shape import frames_of
@@ -64,15 +66,10 @@ class Proof:
         return proof if all(isinstance(value, kind) for value, kind in types) else None
 
 
-def open_plain(path: Path) -> BinaryIO:
-    """Opens a regular file for reading. Raises OSError, also if ``path`` is a link."""
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-
-
 def read_json(path: Path, most: int = _MOST_BYTES) -> bytes | None:
-    """The bytes of a small file; None if it is missing, a link, or too large."""
+    """The bytes of a small file; None if it is missing, no regular file, or too large."""
     try:
-        with open_plain(path) as file:
+        with plain_file.reader(path) as file:
             data = file.read(most + 1)
         return data if len(data) <= most else None
     except OSError:
@@ -102,6 +99,11 @@ def payload_of(names: Names, job: str) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
+def payload_lost() -> StoreError:
+    """What is told of a job whose payload cannot be read."""
+    return StoreError("PAYLOAD_LOST", "this job's payload is lost; send it again, and the job goes on")
+
+
 def frames_asked(names: Names, job: str) -> int | None:
     """How many frames the payload beside a job's video asks for."""
     frames = (payload_of(names, job) or {}).get("num_frames")
@@ -118,16 +120,17 @@ def prove(names: Names, job: str, *known: Proof | None) -> Proof | None:
     """
     proofs = [proof for proof in known if proof is not None]
     try:
-        with open_plain(names.file(job, VIDEO)) as file:
+        with plain_file.reader(names.file(job, VIDEO)) as file:
+            facts, frames = os.fstat(file.fileno()), None if proofs else frames_of(file)
+            if facts.st_size not in [proof.bytes for proof in proofs] and not frames:
+                return None  # whatever it is, it may be too large to be read
             content = durable.digest(file)
-            for proof in proofs:
-                if proof.content == content:
-                    return proof
-            frames = None if proofs else frames_of(file)
-            ended = os.fstat(file.fileno()).st_mtime
     except OSError:
         return None
+    for proof in proofs:
+        if proof.content == content:
+            return proof
     asked = frames_asked(names, job)
     if not frames or asked not in (None, frames):
         return None
-    return Proof(frames, *content, ended, witness=False)
+    return Proof(frames, *content, facts.st_mtime, witness=False)

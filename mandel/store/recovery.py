@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from mandel import plain_file
 from mandel.errors import StoreError
 from mandel.payload.job_id import is_job_id
 from mandel.store import durable, proof
@@ -121,6 +122,7 @@ class Recoverer:
             if not prefix.is_dir(follow_symlinks=False) or len(prefix.name) != 2:
                 self._lost.put(Path(prefix.path))
                 continue
+            _close(prefix)
             for entry in _entries(prefix.path):
                 if (
                     entry.is_dir(follow_symlinks=False)
@@ -130,14 +132,14 @@ class Recoverer:
                     self._folders[entry.name] = self._scan_job(Path(entry.path))
                 else:
                     self._lost.put(Path(entry.path))
-            _close(prefix)
 
     def _scan_job(self, folder: Path) -> dict[str, int]:
         sizes = {}
+        os.chmod(folder, 0o700)
         for entry in _entries(folder):
             if entry.name in ("segments", "strips") and entry.is_dir(follow_symlinks=False):
-                inner = [(f"{entry.name}/{one.name}", one) for one in _entries(entry.path)]
                 _close(entry)
+                inner = [(f"{entry.name}/{one.name}", one) for one in _entries(entry.path)]
             else:
                 inner = [(entry.name, entry)]
             for name, one in inner:
@@ -146,7 +148,6 @@ class Recoverer:
                     _close(one)
                 else:
                     self._lost.put(Path(one.path))
-        os.chmod(folder, 0o700)
         return sizes
 
     def _drop_bad_rows(self) -> None:
@@ -250,7 +251,16 @@ class Recoverer:
         if POSTER in files and found.get("poster.png") != files[POSTER][4]:
             with self._index.write("recover") as db:
                 db.execute("DELETE FROM files WHERE job = ? AND kind = ?", (job, POSTER))
-        if _VIDEO_FILE not in found and "payload.json" not in found:
+        if _VIDEO_FILE in found or "payload.json" in found:
+            return
+        if row["state"] in (QUEUED, PAUSED):
+            with self._index.write("recover") as db:
+                db.execute(
+                    "UPDATE jobs SET state = ?, ended = ?, error = ? WHERE id = ?",
+                    (FAILED, time.time(), json.dumps(proof.payload_lost().as_dict()), job),
+                )
+            _log.warning("job %s fails, as its payload is gone: send that again, and it goes on", job[:12])
+        elif row["state"] != FAILED:
             with self._index.write("recover") as db:
                 db.execute("DELETE FROM jobs WHERE id = ?", (job,))
             self._forgotten += 1
@@ -298,7 +308,7 @@ class Recoverer:
     def _done(self, job: str, true: Proof) -> None:
         rows = []
         try:
-            with proof.open_plain(self._names.file(job, POSTER)) as file:
+            with plain_file.reader(self._names.file(job, POSTER)) as file:
                 rows.append((job, POSTER, 1, *durable.digest(file)))
         except OSError:
             pass  # there is none

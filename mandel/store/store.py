@@ -103,22 +103,19 @@ class Store(Files):
         self.names = Names(Path(root).resolve())
         super().__init__()
         self._fds: tuple[int, ...] = ()
+        self._lost = Lost(self.names)
         try:
             claim.claim(self.names)
-            self._fds = claim.lock(self.names), os.open(self.names.root, os.O_RDONLY | os.O_DIRECTORY)
-            claim.take_lock(
-                self.names, self._fds
-            )  # the folder's lock holds even if somebody removes the file
+            self._fds = claim.take(self.names, self._lost)
             for folder in (self.names.jobs, self.names.tmp, self.names.cache):
                 durable.make_folder(folder)
             self._jobs_stat = self.names.jobs.stat()
-            self._lost = Lost(self.names)
             self.recovery = self._recover()
         except OSError as error:
             self._unlock()
             raise StoreError(
                 "DB_NOT_WRITABLE",
-                f"cannot write to {self.names.root}: {error.strerror or error}; "
+                f"cannot write to {error.filename or self.names.root}: {error.strerror or error}; "
                 "make it writable or choose another folder with --db",
             ) from error
         except BaseException:
@@ -134,7 +131,7 @@ class Store(Files):
                 index = Index(self.names.index)
                 found = Recoverer(index, self.names, self._lost, doubtful).run()
                 durable.sync_folder(self.names.root)
-                self._index, self.strips = index, StoredStrips(index, self.names)
+                self._index, self.strips = index, StoredStrips(index, self.names, self._lost)
                 return found
             except (
                 Damaged,
@@ -153,9 +150,8 @@ class Store(Files):
                     "the index of DB/ is damaged (%s); it is made anew from the files beside the videos",
                     getattr(error, "message", error),
                 )
-            for end in ("-wal", "-shm", "-journal", ""):
-                if os.path.lexists(path := Path(f"{self.names.index}{end}")):
-                    self._lost.put(path, "is damaged")
+            for path in self.names.index_files:
+                self._lost.put(path, "is damaged")
             doubtful = True
         raise StoreError(
             "INDEX_FAILED",
@@ -224,13 +220,13 @@ class Store(Files):
         data = canonical.encode()
         if proof.read_json(self.names.payload(job)) != data:
             with durable.disk_errors("accepting a job"):
-                durable.check_no_links(self.names.root, self.names.payload(job))
+                self._lost.make_way(self.names.payload(job))
                 durable.write(self.names.tmp / f"{job}.json", self.names.payload(job), data, "job")
 
     def payload(self, job: str) -> dict[str, Any]:
         """The payload of a job. Raises StoreError PAYLOAD_LOST."""
         if (payload := proof.payload_of(self.names, job)) is None:
-            raise StoreError("PAYLOAD_LOST", "this job's payload is lost; send it again, and the job goes on")
+            raise proof.payload_lost()
         return payload
 
     def check_space(self, need: int = 0, lasting: int = 0, most: int | None = None) -> None:

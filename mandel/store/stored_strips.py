@@ -14,6 +14,7 @@ from pathlib import Path
 from mandel.errors import StoreError
 from mandel.store import durable
 from mandel.store.index import Index
+from mandel.store.lost import Lost
 from mandel.store.names import Names
 
 # What strips take on the disk, in blocks of 4 KiB.
@@ -35,8 +36,8 @@ class StoredStrip:
 class StoredStrips:
     """The strips in the index and their files."""
 
-    def __init__(self, index: Index, names: Names):
-        self._index, self._names = index, names
+    def __init__(self, index: Index, names: Names, lost: Lost):
+        self._index, self._names, self._lost = index, names, lost
 
     def add(self, job: str, number: int, base: int, tmp: Path, sha256: str) -> None:
         """Adopts a closed strip. It replaces an older one with the same number.
@@ -54,7 +55,7 @@ class StoredStrips:
             with durable.disk_errors("storing a strip"):
                 if shutil.disk_usage(self._names.root).free < _LEAST_FREE:
                     raise StoreError("DISK_FULL", f"less than {_LEAST_FREE >> 20} MiB are free")
-                durable.check_no_links(self._names.root, final)
+                self._lost.make_way(final)
                 size, found = durable.adopt(tmp, final, "strip", sha256)
         except StoreError:
             durable.remove(tmp)

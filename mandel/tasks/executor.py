@@ -67,6 +67,7 @@ class Outcome:
         handle: the result's handle, None when the task failed.
         info: node, host, device, seconds (wall time of the function).
         error: None, or code and message: ``WORKER_LOST`` when its process died,
+            ``WORKER_HUNG`` when it did nothing for too long and was ended for that,
             ``NODE_LOST`` when its node or one of its inputs is gone, ``CANCELLED``, ``RETURNED_UNTRIED`` when
             the worker did not try it, else the error's own code.
     """

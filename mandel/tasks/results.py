@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mandel import plain_file
 from mandel.errors import MandelError, RenderError
 from mandel.plan.cost import Costs
 from mandel.plan.iteration_limit import IterationLimit
@@ -119,7 +120,7 @@ def check_segment(path: Path, frames: int, width: int, height: int, coding: Codi
         RenderError: BAD_SEGMENT unless it holds exactly ``frames`` frames of this size; NO_FFMPEG, FFMPEG_STALLED.
         OSError: it cannot be read.
     """
-    data = path.read_bytes()
+    data = plain_file.content(path)
     begun = count_frames(data) if coding.is_stream else frames
     try:
         told = (

@@ -16,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 
+from mandel import plain_file
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
 from mandel.video.coding import DEFAULT, HEVC, MKV, MOV, MP4, Coding
@@ -143,11 +144,10 @@ class Joiner:
             OSError: the segment cannot be read, or the video cannot be written.
         """
         if self._writer is None:
-            if not Path(segment).exists():
-                raise FileNotFoundError(segment)
+            plain_file.reader(Path(segment)).close()  # ffmpeg would wait for a pipe's other end
             self._parts.append(Path(segment))
         else:
-            data = Path(segment).read_bytes()
+            data = plain_file.content(Path(segment))
             if frames is not None and (found := count_frames(data)) != frames:
                 raise RenderError("BAD_SEGMENT", f"a segment holds {found} frames instead of {frames}.")
             self._writer.add(data)

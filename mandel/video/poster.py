@@ -10,6 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL.PngImagePlugin import PngInfo
 
+from mandel import plain_file
 from mandel.errors import RenderError
 from mandel.video import ffmpeg
 from mandel.video.coding import DEFAULT, Coding
@@ -77,7 +78,7 @@ def save_poster(
     """
     shrink = min(1.0, _LONGEST_SIDE / max(width, height))
     shown = [max(2, round(side * shrink / 2) * 2) for side in (width, height)]
-    data = segment.read_bytes()
+    data = plain_file.content(segment)
     raw = ffmpeg.run([
         "-threads", "1", "-f", "h264" if coding.is_stream else "matroska", "-i", "pipe:0",
         "-map", "0:v:0", "-frames:v", "1",

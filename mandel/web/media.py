@@ -10,10 +10,10 @@ from math import log2
 
 from aiohttp import web
 
+from mandel import plain_file
 from mandel.errors import MandelError, StoreError
 from mandel.protocol.reply import VIDEO_TYPES
 from mandel.service.service import Service
-from mandel.store import proof
 from mandel.store.files import StoredFile
 from mandel.store.names import POSTER, SEGMENT
 from mandel.store.states import DONE
@@ -115,7 +115,7 @@ class Media:
     def _decoded(self, job: str, number: int) -> bytes:
         """A segment's first picture as a PNG."""
         try:
-            with proof.open_plain(self._service.store.names.file(job, SEGMENT, number)) as file:
+            with plain_file.reader(self._service.store.names.file(job, SEGMENT, number)) as file:
                 segment = file.read()
         except OSError as error:  # its video was joined meanwhile
             raise StoreError("NO_PICTURE", "this part is gone; ask again", field="job") from error

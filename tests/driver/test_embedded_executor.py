@@ -148,6 +148,36 @@ def test_a_long_call_gives_signs_of_life_and_tasks_that_need_memory_wait(executo
     assert outcomes[0].error["code"] == "CANCELLED" and outcomes[1].error is None
 
 
+def test_stopped_workers_are_replaced_and_those_at_work_are_not(monkeypatch, tmp_path):
+    """All slots hang at once, so that no copy could help: one in mid-call, the others before they got theirs."""
+    monkeypatch.setattr("mandel.driver.executors.embedded_executor._SILENT_SECONDS", 12.0)
+    faults = tmp_path / "faults"
+    faults.write_text("sleep:18 asleep\n")  # takes no time of a core, and says that it is at work
+    monkeypatch.setenv("MANDEL_TASK_FAULTS", str(faults))
+    executor = EmbeddedExecutor("cpu")
+    try:
+        ended(executor, [executor.submit([frame(f"frame {n}")])[0] for n in range(4 * machine.cores())])
+        stopped = [worker.process.pid for worker in executor._workers]
+        os.kill(stopped[0], signal.SIGSTOP)
+        first = [executor.submit([endless(f"frame {n}"), frame(f"frame {n}a")]) for n in range(len(stopped))]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        outcomes = ended(executor, [ticket for pair in first for ticket in pair], 600)
+        assert {outcome.error["code"] for outcome in outcomes} == {"WORKER_HUNG"}
+        assert "did nothing" in outcomes[0].error["message"]
+        assert not any(Path(f"/proc/{pid}").exists() for pid in stopped)
+        # Others have taken their places, and long calls stay for longer than the stopped ones did.
+        (asleep,) = executor.submit([frame("asleep")])
+        working = [executor.submit([endless(f"frame {n}")])[0] for n in range(machine.cores() - 1)]
+        assert ended(executor, [asleep], 600)[0].error is None
+        for ticket in working:
+            executor.cancel(ticket)
+        codes = {outcome.error["code"] for outcome in ended(executor, working, 600)}
+        assert codes <= {"CANCELLED"}
+    finally:
+        executor.close()
+
+
 def test_workers_that_cannot_start_are_told_of(monkeypatch):
     monkeypatch.setattr("mandel.driver.executors.embedded_executor.sys.executable", "/bin/false")
     executor = EmbeddedExecutor("cpu")

@@ -133,6 +133,18 @@ def test_a_poison_frame_fails_its_job_by_name_and_spares_the_other(run):
     assert events.of("video", "good") and not events.of("video", "bad")
 
 
+def test_workers_that_hang_are_not_the_frames_fault(run):
+    hung = []
+
+    def spoil(task):
+        if task.label == "j frame 4" and len(hung) < 2 * DEFAULT_POLICY.max_attempts:
+            hung.append(task)
+            return "WORKER_HUNG"
+
+    events = run(Faulty(spoil), {"j": payload()})
+    assert len(hung) == 2 * DEFAULT_POLICY.max_attempts and events.of("video") and not events.of("failed")
+
+
 def test_lost_pictures_are_rendered_again(run):
     lost = []
 

@@ -1,6 +1,9 @@
 """A job that cannot be begun: it ends clearly, and whatever happens to it meanwhile, the others go on."""
 
 import json
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -8,14 +11,18 @@ from mandel.errors import StoreError
 from mandel.payload.payload import parse
 from mandel.protocol import control
 from mandel.protocol.strict_json import loads
+from mandel.service.jobs.job import RUNNING
 from mandel.service.jobs.registry import Registry
+from mandel.service.jobs.suspects import MOST_DEATHS
 from mandel.service.supervision.supervisor import Supervisor
-from mandel.store.states import CANCELLED, FAILED, PAUSED, QUEUED
+from mandel.store.states import CANCELLED, DONE, FAILED, PAUSED, QUEUED
 from mandel.store.store import Store
 from tests.service.heads import SMALL
 from tests.store.scenario import SEGMENTS, put
+from tests.support import processes
 
 PAYLOAD = parse(loads(json.dumps(SMALL).encode()))
+STAND_IN = Path(__file__).with_name("stand_in_driver.py")
 JOB, CANONICAL = PAYLOAD.job_id(), PAYLOAD.canonical()
 
 
@@ -75,6 +82,49 @@ def test_a_job_of_an_older_version_ends_clearly(store, payload, code):
     assert job.error.code == code and "send its payload again" in job.error.message
     assert store.evict(0, idle=-1) == [old] and not store.names.job(old).exists()
     assert registry.next() is None
+
+
+def test_a_job_that_no_driver_was_told_of_is_not_to_blame(store, monkeypatch, tmp_path):
+    """Its segments are proven for long; meanwhile driver after driver talks nonsense and is replaced."""
+    mark = processes.new_mark()
+    for name, value in (
+        (processes.VARIABLE, mark),
+        ("STAND_IN", str(tmp_path)),
+        ("PYTHONPATH", str(STAND_IN.parents[2])),
+    ):
+        monkeypatch.setenv(name, value)
+    entered, go_on, segments = threading.Event(), threading.Event(), store.segments
+
+    def slowly(job):
+        entered.set()
+        assert go_on.wait(300)
+        return segments(job)
+
+    monkeypatch.setattr(store, "segments", slowly)
+    registry = Registry(store, 0, 100, 100)
+    supervisor = Supervisor(registry, [sys.executable, str(STAND_IN)], 60)
+    supervisor.start()
+    try:
+        job = registry.ask(PAYLOAD)
+        assert entered.wait(120) and job.state == RUNNING
+        for _ in range(MOST_DEATHS + 1):
+            pid = supervisor.facts["pid"]
+            (tmp_path / "new").write_text("nonsense")
+            (tmp_path / "new").rename(tmp_path / "say")
+            processes.wait_for(
+                lambda pid=pid: supervisor.facts["pid"] != pid and supervisor.facts["state"] == "ready",
+                120,
+                "another driver",
+            )
+            assert not (tmp_path / "say").exists(), "it was said"
+        go_on.set()
+        processes.wait_for(lambda: not job.live, 120, "it ends")
+        assert job.state == DONE and job.error is None
+    finally:
+        go_on.set()
+        registry.close()
+        supervisor.stop(5)
+        processes.end_all(mark)
 
 
 def test_a_job_of_this_version_is_begun(store):

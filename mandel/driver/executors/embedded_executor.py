@@ -28,6 +28,9 @@ _NODE = "embedded"
 _RESULTS_SHARE, _TASKS_SHARE = 0.25, 0.6
 # An interrupt may be lost: it is sent again.
 _AGAIN_SECONDS = 2.0
+# A worker that has a call, says nothing and takes no time of a core for so long was stopped, or hangs. Long calls say
+# every two seconds that they are at work, and no machine is so busy that it leaves a process nothing for a minute.
+_SILENT_SECONDS = 60.0
 # So many workers in a row that end before they are ready: there is no use in starting more.
 _MOST_STILLBORN = 4
 _CLOSE_SECONDS = 3.0
@@ -92,6 +95,23 @@ class _Worker:
         self.line = Line(ours)
         self.ready = False
         self.pending: _Pending | None = None
+        self.silent = 0.0  # seconds without a word, and without time of a core
+        self._ticks: int | None = None
+
+    def listened(self, seconds: float) -> None:
+        """Nothing was heard from it for ``seconds`` more."""
+        before, self._ticks = self._ticks, _ticks(self.process.pid)
+        still = self._ticks is not None and self._ticks == before
+        self.silent = self.silent + seconds if still and (self.pending is not None or not self.ready) else 0.0
+
+
+def _ticks(process: int) -> int | None:
+    """The time of cores that a process has taken; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+    except (OSError, LookupError, ValueError):
+        return None
 
 
 class EmbeddedExecutor:
@@ -124,6 +144,7 @@ class EmbeddedExecutor:
         self._ended: list[Outcome] = []
         self._slots = {"cpu": machine.cores()} if device != "gpu" else {}
         self._stillborn = 0
+        self._listened = time.monotonic()
         named = device if device not in ("auto", "gpu") else "cpu,auto"
         self._cpu = (named, "1")
         for _ in range(machine.cores() if self._slots else 1):
@@ -204,7 +225,21 @@ class EmbeddedExecutor:
             except (EOFError, OSError):
                 self._lost(worker)
             else:
+                worker.silent = 0.0
                 self._take(worker, message, values)
+        self._end_silent()
+
+    def _end_silent(self) -> None:
+        """Ends workers that do nothing. Others take their places, as ``_lost`` has it."""
+        passed = time.monotonic() - self._listened
+        if passed < _AGAIN_SECONDS:
+            return
+        self._listened += passed
+        for worker in self._workers:
+            # If this process itself was stopped meanwhile, it did not listen: that time does not count.
+            worker.listened(min(passed, 2 * _AGAIN_SECONDS))
+            if worker.silent > _SILENT_SECONDS:
+                worker.process.kill()
 
     def _take(self, worker: _Worker, message: Any, values: list[SharedValue]) -> None:
         match message:
@@ -266,8 +301,10 @@ class EmbeddedExecutor:
         worker.line.connection.close()
         status = worker.process.wait()
         if (pending := worker.pending) is not None:
-            said = f"the worker process ended (status {status})"
-            error = {"code": "WORKER_LOST", "message": said}
+            error = {"code": "WORKER_LOST", "message": f"the worker process ended (status {status})"}
+            if worker.silent > _SILENT_SECONDS:
+                said = f"the worker process did nothing for {worker.silent:.0f} s, and was ended"
+                error = {"code": "WORKER_HUNG", "message": said}
             self._end(
                 pending,
                 [

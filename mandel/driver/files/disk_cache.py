@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from mandel import plain_file
+
 _MOST_BYTES = 4 << 30
 
 
@@ -41,7 +43,7 @@ class Cache:
         """What was kept under ``key``, if it is still there."""
         try:
             path = self._folder / key
-            data = path.read_bytes()
+            data = plain_file.content(path, self._most)
             os.utime(path)  # used now: among the last to go
             return data
         except OSError:

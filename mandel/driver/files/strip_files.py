@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mandel import plain_file
 from mandel.protocol import control
 from mandel.tasks.units import RAW_SHADED
 
@@ -40,7 +41,7 @@ class StripFile:
     def is_shaded(self) -> bool:
         """Whether the file also has slopes and distances. Reads it."""
         try:
-            with self.path.open("rb") as file:
+            with plain_file.reader(self.path) as file:
                 return file.read(len(RAW_SHADED)) == RAW_SHADED
         except OSError:
             return False
@@ -48,7 +49,7 @@ class StripFile:
     def read(self) -> npt.NDArray[np.uint8] | None:
         """What is in the file, uint8; None unless its digest proves it."""
         try:
-            data = self.path.read_bytes()
+            data = plain_file.content(self.path, self.bytes)
         except OSError:
             return None
         if len(data) != self.bytes or hashlib.sha256(data).hexdigest() != self.sha256:

@@ -17,7 +17,7 @@ class Attempts:
     def __init__(self, policy: SchedulingPolicy):
         self._policy = policy
         self._failed: Counter[WorkItem] = Counter()
-        self._lost: Counter[WorkItem] = Counter()  # attempts that died with their node
+        self._lost: Counter[WorkItem] = Counter()  # attempts that the item is not to blame for
         self._failed_kind: dict[WorkItem, str] = {}  # the kind of slot of an item's last failed attempt
         self._node_failures: Counter[str] = Counter()  # in a row
         self._node_failed_at: dict[str, float] = {}
@@ -30,7 +30,7 @@ class Attempts:
             self._node_failed_at[node] = now
 
     def lost(self, item: WorkItem) -> None:
-        """An attempt died with its node, or its inputs were gone: the item is not to blame."""
+        """An attempt died with its node, its worker hung, or its inputs were gone: the item is not to blame."""
         self._lost[item] += 1
 
     def failed_on_kind(self, item: WorkItem, kind: str) -> None:

@@ -19,7 +19,7 @@ class SchedulingPolicy:
 
     Attributes:
         max_attempts: after so many failed attempts at one item its job fails.
-        max_losses: after so many attempts that died with their node its job fails. The item is not to blame,
+        max_losses: after so many attempts that died with their node, or hung, its job fails. The item is not to blame,
             but it must not be tried for ever.
         blocklist_failures: a node that failed so many of a job's attempts in a row gets no more of its tasks.
         blocklist_seconds: a node that failed one attempt gets none of the job's tasks for so long.

@@ -387,7 +387,7 @@ class Scheduler:
 
     def _failed(self, job: JobRun, item: WorkItem, error: Mapping[str, Any], node: str | None = None) -> None:
         """One attempt failed, on ``node`` if that is known: try again elsewhere, or give the job up and say why."""
-        if error["code"] == "NODE_LOST":
+        if error["code"] in ("NODE_LOST", "WORKER_HUNG"):
             job.attempts.lost(item)
         else:
             job.attempts.failed(item, node, self._clock())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -412,17 +412,17 @@ class Registry(Archive):
             ),
         )
 
-    def driver_died(self, why: str, seconds: float, status: int | None, of_estimate: bool = False) -> None:
+    def driver_died(self, why: str, seconds: float, status: int | None, had: Collection[str]) -> None:
         """Nothing is running any more: all is queued again but for a job that must be to blame; see ``Suspects``.
 
         Args:
-            of_estimate: it had an estimate in hand, which is suspected before any job.
+            had: the jobs that it was told of; none if it had an estimate in hand, which is suspected before any job.
         """
         with self.lock:
             self.cancelling.clear()
             self._orders.clear()
             running = [] if self.closing else [job for job in self._jobs.values() if job.state == RUNNING]
-            culprit = self._suspects.died([] if of_estimate else running, seconds, status)
+            culprit = self._suspects.died([job for job in running if job.id in had], seconds, status)
             for job in running:
                 if job is not culprit:
                     job.apply("requeue")

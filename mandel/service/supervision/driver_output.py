@@ -10,17 +10,19 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from mandel import plain_file
+
 _BYTES = 1 << 20  # of the file, and of the one before it
 _LONGEST_LINE = 4_000
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class _Log(RotatingFileHandler):
-    """For this user alone, and never through a link."""
+    """For this user alone, never through a link, and never into a pipe, whose reader might be waited for."""
 
     def _open(self) -> TextIOWrapper:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        return open(os.open(self.baseFilename, flags, 0o600), "a", errors="replace")
+        fd = plain_file.descriptor(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        return open(fd, "a", errors="replace")
 
     def handleError(self, record: logging.LogRecord) -> None:
         """A full disk: what is printed goes nowhere, and nobody waits."""

@@ -229,6 +229,10 @@ class Supervisor:
         self._storing.submit(lambda: None).result()  # all that it said is carried out
         why = why or self._trouble
         with self._registry.lock:
+            # Those that it was told of. Others were just being begun here: it cannot have died of them.
+            had = self._folders.keys() - {
+                order.job for order in self._outbox if isinstance(order, control.Render)
+            }
             self._outbox.clear()
             folders = list(self._folders.values())
             self._folders.clear()
@@ -245,7 +249,7 @@ class Supervisor:
         for folder in folders:
             remove(folder)
         lived = time.monotonic() - ready if ready else 0.0
-        self._registry.driver_died(why, lived, None if hung else status, of_estimate)
+        self._registry.driver_died(why, lived, None if hung else status, () if of_estimate else had)
         return driver.ready
 
     def _hear(self, driver: DriverProcess, line: bytes) -> None:
