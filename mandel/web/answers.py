@@ -20,6 +20,7 @@ from mandel.protocol import codes, strict_json
 Result = TypeVar("Result")
 
 ADDRESS = web.RequestKey("address", str)  # whom a request counts for
+CLIENT = web.RequestKey("client", str)  # the same, and where there are sessions SESSION@ADDRESS
 MOST_BYTES = 256 << 10  # of a body
 _BODY_SECONDS = 30.0
 _THREADS, _MOST_WAITING = 8, 64

@@ -7,6 +7,7 @@ our own page.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import logging
 import re
@@ -16,7 +17,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from mandel.errors import MandelError
-from mandel.web.answers import refusal
+from mandel.web.answers import ADDRESS, refusal
 from mandel.web.sessions import Sessions
 
 _log = logging.getLogger("mandel.clients")
@@ -117,6 +118,12 @@ class Guard:
     def is_signed_in(self, request: web.Request) -> bool:
         """Whether a request may see jobs."""
         return not self._sessions.needed or self._sessions.open(request.cookies.get(self.cookie))
+
+    def client(self, request: web.Request) -> str:
+        """Whom a request counts for: where there are sessions, each of an address by itself."""
+        session = request.cookies.get(self.cookie, "") if self._sessions.needed else ""
+        name = f"{hashlib.sha256(session.encode()).hexdigest()[:16]}@" if session else ""
+        return name + request[ADDRESS]
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before a response begins."""
