@@ -166,6 +166,15 @@ async def body(request: web.Request, most: int = MOST_BYTES) -> bytes:
     return bytes(data)
 
 
+async def json_of(request: web.Request, most: int = MOST_BYTES) -> Any:
+    """The JSON that is a request's body: no more of it than is read in milliseconds, as all others wait meanwhile.
+
+    Raises:
+        RequestError: as ``body`` and the strict JSON reader.
+    """
+    return strict_json.loads(await body(request, most), max_marks=strict_json.FEW_MARKS)
+
+
 async def fields(
     request: web.Request, required: tuple[str, ...], optional: tuple[str, ...] = (), most: int = MOST_BYTES
 ) -> JsonObject:
@@ -174,7 +183,7 @@ async def fields(
     Raises:
         RequestError: as ``body`` and the strict JSON reader; NOT_OBJECT, UNKNOWN_FIELD, MISSING_FIELD.
     """
-    return known_fields(strict_json.loads(await body(request, most)), "a body here", required, optional)
+    return known_fields(await json_of(request, most), "a body here", required, optional)
 
 
 def known_fields(

@@ -32,6 +32,7 @@ _log = logging.getLogger("mandel")
 _ACCEPTED_AT_ONCE, _BACKLOG = 16, 256
 _IDLE_SECONDS = 75.0  # between requests
 _START_SECONDS, _END_SECONDS = 10.0, 3.0
+_LINGER_SECONDS = 2.0  # that a body is read on which was refused
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -98,6 +99,8 @@ class WebServer:
             logger=_logger(),
             keepalive_timeout=_IDLE_SECONDS,
             handler_cancellation=True,  # what nobody waits for is not done
+            auto_decompress=False,  # a few MB would be GB
+            lingering_time=_LINGER_SECONDS,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
             shutdown_timeout=0.5,
