@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from mandel.service.net.incoming_request import owner, user
 from mandel.service.net.rate_limited_log import RateLimitFilter
 from mandel.service.service import Service
-from mandel.web.answers import ADDRESS, CLIENT, OffLoop, answer, fields, text
+from mandel.web.answers import ADDRESS, CLIENT, WHOSE, OffLoop, answer, fields, text
 from mandel.web.events import Events
 from mandel.web.explorer import Explorer
 from mandel.web.files import Files
@@ -133,6 +133,7 @@ class WebServer:
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._silent.discard(request.protocol)
             request[ADDRESS] = self._addresses.get(request.protocol, "")
+            WHOSE.set(request[ADDRESS])
             request[CLIENT] = self._guard.client(request)
             return await self._guard(request, handler)
 
