@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
@@ -16,6 +17,7 @@ from mandel.worker.tile_maker import TileMaker
 
 _PROCESSES = get_context("spawn")
 _MOST_THREADS = 64
+_NICE = 15  # Ray's of tasks
 
 
 class LocalMaker(Maker):
@@ -37,6 +39,10 @@ class LocalMaker(Maker):
 
     def _kill(self) -> None:
         self._process.kill()
+
+    def another(self) -> LocalMaker:
+        """One more."""
+        return LocalMaker(self._device)
 
     async def _ask(self, method: str, *arguments: Any) -> Any:
         number, answers = next(self._numbers), self._answers
@@ -109,5 +115,6 @@ def _make(line: Connection, device: str) -> None:
 
 
 def _told_by(line: Connection, function: Any, arguments: tuple[Any, ...]) -> None:
-    """In a process: a function of ``work``, which tells how far it is."""
+    """In a process: a function of ``work``, which tells how far it is. Tiles go before it, as in a cluster."""
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICE, os.getpriority(os.PRIO_PROCESS, 0)))
     line.send(function(*arguments, lambda *far: line.send(list(far))))

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import heapq
-import itertools
 import logging
 import signal
 import socket
@@ -18,36 +16,45 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from fractions import Fraction
 from functools import partial
-from math import log2
 from typing import Any
 
+from mandel.device import machine
 from mandel.driver.executors.ray_token import ensure_token
 from mandel.errors import MandelError, RenderError
-from mandel.explorer.makers import Pool
+from mandel.explorer.makers import Desk, Pool
+from mandel.explorer.turns import Turns
+from mandel.explorer.work import SquareName, middle_of, squares_about
 from mandel.plan.arithmetic import DIRECT, arithmetic
-from mandel.plan.colour_views import WHOLE_SET, curve_of, squares
+from mandel.plan.colour_views import curve_of
 from mandel.plan.grid import Grid
 from mandel.plan.iteration_limit import REFERENCE_STEPS
-from mandel.plan.tile import SIZE, Anchor
+from mandel.plan.tile import Anchor
 from mandel.plan.view import View
-from mandel.protocol.tiles import Message, packed, received
+from mandel.protocol.tiles import Message, first_of_who_has_most, packed, received
 
 _log = logging.getLogger("mandel")
 
 _MOST_ANCHORS = 64
 _CALLS = 2  # of a maker at once: one is sent while the other is made
 _STALE_SECONDS = 3.0  # that a maker goes on with what nobody wants any more
+_ALIVE_SECONDS = 2.0  # between signs of life
 _LEAST_ORBIT = 4_096
 _ORBIT_BYTES = 512 << 20  # of all anchors; one of 8 million steps takes that much
 _LIMIT_SAMPLES = 10_000
-_FEW_DIGITS = 3_000  # level of an anchor up to which its digits take no time worth mentioning
+_LEAST_DESKS = 4  # for orbits, minibrots and what has many digits
+_FEW_DIGITS = 6_000  # level of an anchor up to which its digits take no time worth mentioning
+_FEW_PLACES = 2  # of a curve, that are worked out here
 _MOST_SQUARES = 4_096  # of which it is known how their counts are distributed
 
-_Name = tuple[int, int, int]  # of a square: x, y, octave
+_TILE = ("anchor", "dlevel", "dx", "dy", "step", "maxiter", "shaded")
+
+Asker = tuple[str, int]  # client and order
 
 
 class Shelf:
     """Which orbits are kept: those used last, up to a number of bytes; the last one in any case.
+
+    Those of the address that has most bytes go first.
 
     Args:
         most: bytes of all orbits, wherever the pool has them.
@@ -55,18 +62,21 @@ class Shelf:
 
     def __init__(self, most: int = _ORBIT_BYTES):
         self._most, self._bytes = most, 0
-        self._kept: OrderedDict[object, tuple[int, Callable[[], None]]] = OrderedDict()
+        self._kept: OrderedDict[object, tuple[int, str, Callable[[], None]]] = OrderedDict()
 
     def use(self, orbit: object) -> None:
         """An orbit is used now."""
         self._kept.move_to_end(orbit)
 
-    def keep(self, orbit: object, size: int, drop: Callable[[], None]) -> None:
-        """Keeps an orbit of so many bytes; ``drop`` is called when it is to be forgotten."""
-        self._kept[orbit] = size, drop
+    def keep(self, orbit: object, size: int, client: str, drop: Callable[[], None]) -> None:
+        """Keeps a client's orbit of so many bytes; ``drop`` is called when it is to be forgotten."""
+        self._kept[orbit] = size, client, drop
         self._bytes += size
         while self._bytes > self._most and len(self._kept) > 1:
-            self._kept[next(iter(self._kept))][1]()
+            others = (
+                (one, size, client) for one, (size, client, _) in self._kept.items() if one is not orbit
+            )
+            self._kept[first_of_who_has_most(others)][2]()
 
     def remove(self, orbit: object) -> None:
         """An orbit is kept no longer."""
@@ -74,14 +84,28 @@ class Shelf:
 
 
 class Orbits:
-    """The reference orbits of one anchor; each is computed once for all who want it."""
+    """The reference orbits of one anchor; each is computed once for all who want it.
 
-    def __init__(self, pool: Pool, anchor: Anchor, tell: Callable[[int, int], object], shelf: Shelf):
-        self._pool, self._anchor, self._tell, self._shelf = pool, anchor, tell, shelf
+    Args:
+        client: who posted the anchor.
+        tell: is told how far an orbit is.
+        desks: where they are computed.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        anchor: Anchor,
+        client: str,
+        tell: Callable[[int, int], object],
+        shelf: Shelf,
+        desks: Turns,
+    ):
+        self._pool, self._anchor, self._client, self._tell = pool, anchor, client, tell
+        self._shelf, self._desks = shelf, desks
         self._found: dict[object, tuple[int, dict[str, Any], Any]] = {}  # bits, facts, handle
-        self._coming: dict[tuple[object, ...], tuple[asyncio.Task[Any], set[object]]] = {}
 
-    async def serving(self, grid: Grid, dlevel: int, maxiter: int | None) -> Any:
+    async def serving(self, asker: Asker, grid: Grid, dlevel: int, maxiter: int | None) -> Any:
         """The handle of an orbit for a grid; None if it needs none.
 
         Args:
@@ -96,32 +120,16 @@ class Orbits:
                 return handle
         # A little longer than needed: the next higher limit may do with it.
         limit = REFERENCE_STEPS if maxiter is None else max(_LEAST_ORBIT, 1 << (maxiter - 1).bit_length())
-        key, waiter = (bits, limit, maxiter is None), object()
-        if key not in self._coming:
-            computing = asyncio.create_task(self._compute(key, bits, limit, radius, maxiter is None))
-            self._coming[key] = computing, set()
-        computing, waiting = self._coming[key]
-        waiting.add(waiter)
-        try:
-            return await asyncio.shield(computing)
-        finally:
-            waiting.discard(waiter)
-            if not waiting and not computing.done():
-                computing.cancel()
-                self._forget(key, computing)  # at once: who asks again must not wait for what is cancelled
+        wanted = bits, limit, radius, maxiter is None
+        return await self._desks.take((self, *wanted), *asker, self._compute, *wanted)
 
-    async def _compute(
-        self, key: tuple[object, ...], bits: int, limit: int, radius: str, gives_up: bool
-    ) -> Any:
-        try:
-            handle, facts = await self._pool.orbit(
-                *self._anchor.middle, bits, limit, radius, gives_up, told=self._tell
-            )
-        finally:
-            self._forget(key, asyncio.current_task())
+    async def _compute(self, bits: int, limit: int, radius: str, gives_up: bool) -> Any:
+        handle, facts = await self._pool.orbit(
+            *self._anchor.middle, bits, limit, radius, gives_up, told=self._tell
+        )
         orbit = object()
         self._found[orbit] = bits, facts, handle
-        self._shelf.keep(orbit, facts["bytes"], partial(self._drop, orbit))
+        self._shelf.keep(orbit, facts["bytes"], self._client, partial(self._drop, orbit))
         return handle
 
     def _drop(self, orbit: object) -> None:
@@ -133,13 +141,9 @@ class Orbits:
         for orbit in list(self._found):
             self._drop(orbit)
 
-    def _forget(self, key: tuple[object, ...], computing: object) -> None:
-        if key in self._coming and self._coming[key][0] is computing:
-            del self._coming[key]
-
 
 class Explorer:
-    """Carries out requests, those that came last first.
+    """Carries out requests: of each client those that came last first, and clients in turns.
 
     Args:
         say: sends a message to the head, and bytes with it.
@@ -148,12 +152,13 @@ class Explorer:
     def __init__(self, pool: Pool, say: Callable[..., Coroutine[Any, Any, None]]):
         self._pool, self._say = pool, say
         self._anchors: OrderedDict[str, tuple[Anchor, Orbits]] = OrderedDict()
+        self._owners: dict[str, str] = {}  # who posted each anchor
         self._shelf = Shelf()
         # Of squares, by name and the limit that was given.
-        self._counts: OrderedDict[tuple[_Name, int | None], Sequence[float]] = OrderedDict()
+        self._counts: OrderedDict[tuple[SquareName, int | None], Sequence[float]] = OrderedDict()
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._count = itertools.count()
-        self._waiting: list[tuple[int, int, asyncio.Future[Any], tuple[Any, ...]]] = []  # by order and number
+        self._makers = Turns(pool.makers, _CALLS, _STALE_SECONDS)
+        self._desks = Turns([Desk() for _ in range(max(_LEAST_DESKS, machine.cores() // 2))], 1, 0.0)
 
     def hear(self, message: Message) -> None:
         """Begins what the head asks for."""
@@ -177,13 +182,15 @@ class Explorer:
         anchor = Anchor(message["level"], int(message["x"], 16), int(message["y"], 16))
         self._forget(name)
         tell = partial(self._tell_stage, anchor=name)
-        self._anchors[name] = anchor, Orbits(self._pool, anchor, tell, self._shelf)
-        if len(self._anchors) > _MOST_ANCHORS:
-            self._forget(next(iter(self._anchors)))
+        client = self._owners[name] = message["client"]
+        if len(self._anchors) >= _MOST_ANCHORS:
+            self._forget(first_of_who_has_most((one, 1, self._owners[one]) for one in self._anchors))
+        self._anchors[name] = anchor, Orbits(self._pool, anchor, client, tell, self._shelf, self._desks)
 
     def _forget(self, name: str) -> None:
         if (known := self._anchors.pop(name, None)) is not None:
             known[1].close()
+            del self._owners[name]
 
     def _tell_stage(self, done: int, total: int, **whose: object) -> None:
         telling = asyncio.create_task(self._say({"event": "stage", "done": done, "total": total, **whose}))
@@ -212,17 +219,28 @@ class Explorer:
         self._anchors.move_to_end(message["anchor"])
         return found
 
+    async def _all_digits(self, asker: Asker, anchor: Anchor) -> None:
+        """Has the digits of an anchor's middle made: thousands of them take long, and all others would wait."""
+        if anchor.level > _FEW_DIGITS and "middle" not in vars(anchor):
+            digits = anchor.level, anchor.x, anchor.y
+            vars(anchor)["middle"] = await self._desks.take(
+                (middle_of, digits), *asker, self._pool.apart, middle_of, *digits
+            )
+
     async def _tile(self, message: Message) -> Any:
-        anchor, orbits = self._anchor(message)
-        await _all_digits(anchor)
+        (anchor, orbits), asker = self._anchor(message), _asker(message)
+        await self._all_digits(asker, anchor)
         dlevel, maxiter = message["dlevel"], message["maxiter"]
         grid = anchor.grid(dlevel, message["dx"], message["dy"], message["step"])
-        orbit = await orbits.serving(grid, dlevel, maxiter)
-        return memoryview(await self._made(message["order"], "tile", grid, maxiter, message["shaded"], orbit))
+        orbit = await orbits.serving(asker, grid, dlevel, maxiter)
+        key = tuple(message[name] for name in _TILE)
+        return memoryview(
+            await self._makers.take(key, *asker, "tile", grid, maxiter, message["shaded"], orbit)
+        )
 
     async def _limit(self, message: Message) -> Any:
-        anchor, orbits = self._anchor(message)
-        await _all_digits(anchor)
+        (anchor, orbits), asker = self._anchor(message), _asker(message)
+        await self._all_digits(asker, anchor)
         (left, right), (low, high) = message["x"], message["y"]
         width, height = Fraction(right) - Fraction(left), Fraction(high) - Fraction(low)
         # As a float the quotient might be too large, or 0.
@@ -231,38 +249,39 @@ class Explorer:
         rows = max(1, min(_LIMIT_SAMPLES, round(cols / float(ratio))))
         step = width * 256 / cols
         grid = anchor.part(message["dlevel"], Fraction(left), Fraction(low), cols, rows, step)
-        orbit = await orbits.serving(grid, message["dlevel"], None)
+        orbit = await orbits.serving(asker, grid, message["dlevel"], None)
         middle = [
             row * cols + col
             for row in range(max(rows // 2 - 2, 0), min(rows // 2 + 2, rows))
             for col in range(max(cols // 2 - 2, 0), min(cols // 2 + 2, cols))
         ]
-        return await self._made(message["order"], "limit", grid, middle, orbit)
+        return await self._makers.take(object(), *asker, "limit", grid, middle, orbit)
 
     async def _curve(self, message: Message) -> Any:
         """The curve that a film through these places has (plan/colour_views.py)."""
-        wanted = [self._anchor(place) for place in message["places"]]
-        places = []
-        for (anchor, _), place in zip(wanted, message["places"], strict=True):
-            (left, right), (low, high) = place["x"], place["y"]
-            re, im = anchor.point(
-                place["dlevel"], *((Fraction(a) + Fraction(b)) / 2 for a, b in (place["x"], place["y"]))
-            )
-            depth = anchor.level + place["dlevel"] - log2(SIZE * min(right - left, high - low))
-            places.append((re, im, depth))
-        found = await asyncio.to_thread(_squares, [anchor for anchor, _ in wanted], places)
+        anchors, asker = [self._anchor(place)[0] for place in message["places"]], _asker(message)
+        for anchor in anchors:
+            await self._all_digits(asker, anchor)
+        is_much = len(anchors) > _FEW_PLACES or sum(anchor.level for anchor in anchors) > _FEW_DIGITS
+        act = self._pool.apart if is_much else _in_thread
+        places = [
+            (anchor, place["dlevel"], tuple(place["x"]), tuple(place["y"]))
+            for anchor, place in zip(anchors, message["places"], strict=True)
+        ]
+        found = await self._desks.take(object(), *asker, act, squares_about, places)
         telling = (self._told(name, view, message, number) for name, view, number in found)
         counts = await asyncio.gather(*telling)
         views = [(view, number) for _, view, number in found]
-        return {"knots": await asyncio.to_thread(curve_of, views, counts)}
+        return {"knots": await self._desks.take(object(), *asker, act, curve_of, views, counts)}
 
-    async def _told(self, name: _Name, view: View, message: Message, number: int) -> Any:
+    async def _told(self, name: SquareName, view: View, message: Message, number: int) -> Any:
         """How the counts of a square are distributed; once it is known, it is not looked at again."""
         maxiter, place = message["maxiter"], message["places"][number]
         if (key := (name, maxiter)) not in self._counts:
             grid = view.grid()
-            orbit = await self._anchor(place)[1].serving(grid, place["dlevel"], maxiter)
-            told = await self._made(message["order"], "counts", grid, maxiter, orbit)
+            asker = _asker(message)
+            orbit = await self._anchor(place)[1].serving(asker, grid, place["dlevel"], maxiter)
+            told = await self._makers.take((name, maxiter), *asker, "counts", grid, maxiter, orbit)
             self._counts[key] = told["counts"]
         self._counts.move_to_end(key)
         if len(self._counts) > _MOST_SQUARES:
@@ -270,61 +289,23 @@ class Explorer:
         return self._counts[key]
 
     async def _locate(self, message: Message) -> Any:
+        telling = partial(self._pool.nucleus, told=partial(self._tell_stage, id=message["id"]))
         given = (message[name] for name in ("re", "im", "delta", "max_period"))
-        return await self._pool.nucleus(*given, told=partial(self._tell_stage, id=message["id"]))
-
-    # -- makers -----------------------------------------------------------
-
-    async def _made(self, order: int, method: str, *arguments: Any) -> Any:
-        """What a maker makes, when it is this request's turn."""
-        turn: asyncio.Future[asyncio.Task[Any]] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (order, next(self._count), turn, (method, *arguments)))
-        self._give_turns()
-        making = await turn
-        try:
-            return await asyncio.shield(making)
-        except asyncio.CancelledError:
-            self._later(making)
-            raise
-
-    def _give_turns(self, _: object = None) -> None:
-        while self._waiting:
-            maker = min(self._pool.makers, key=lambda one: len(one.calls))
-            if len(maker.calls) >= _CALLS:
-                return
-            _, _, turn, call = heapq.heappop(self._waiting)
-            if not turn.done():  # who was cancelled is passed over
-                making = maker.begin(*call)
-                making.add_done_callback(self._give_turns)
-                making.add_done_callback(_noticed)
-                turn.set_result(making)
-
-    def _later(self, making: asyncio.Task[Any]) -> None:
-        asyncio.get_running_loop().call_later(_STALE_SECONDS, self._stop_stale, making)
-
-    def _stop_stale(self, making: asyncio.Task[Any]) -> None:
-        """Ends the making of what nobody waits for, if it takes long."""
-        for maker in self._pool.makers:
-            if making in maker.calls and not maker.stop(making):
-                self._later(making)
+        return await self._desks.take(object(), *_asker(message), telling, *given)
 
 
-async def _all_digits(anchor: Anchor) -> None:
-    """Has the digits of an anchor's middle made: thousands of them take long, and all others would wait."""
-    if anchor.level > _FEW_DIGITS:
-        await asyncio.to_thread(getattr, anchor, "middle")
+def _asker(message: Message) -> Asker:
+    return message["client"], message["order"]
 
 
-def _squares(
-    anchors: Sequence[Anchor], places: Sequence[tuple[Fraction, Fraction, float]]
-) -> list[tuple[_Name, View, int]]:
-    """The squares about places, with their names, and for each the number of its place. Takes long at great depths."""
-    middles = [anchor.middle for anchor in anchors]
-    found = [
-        ((square.x, square.y, square.octave), square.view(*middles[number]), number)
-        for square, number in squares(places)
-    ]
-    return [((0, 0, -1), WHOLE_SET, 0), *found]
+async def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns. Cancelled, it ends when the thread does: until then its place is taken."""
+    running = asyncio.create_task(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise
 
 
 def _noticed(task: asyncio.Task[Any]) -> None:
@@ -362,9 +343,18 @@ async def _serve(descriptor: int, address: str, joined: bool, device: str) -> in
         return 3
     await say({"event": "ready", "makers": len(pool.makers)})
     explorer = Explorer(pool, say)
+    beating = asyncio.create_task(_beat(say))
     while (found := await received(reader)) is not None:
         explorer.hear(found[0])
+    beating.cancel()
     return 0
+
+
+async def _beat(say: Callable[[Message], Coroutine[Any, Any, None]]) -> None:
+    """Tells the head that this loop goes round: an explorer that hangs is replaced."""
+    while True:
+        await say({"event": "alive"})
+        await asyncio.sleep(_ALIVE_SECONDS)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Self
 
 from mandel.errors import MandelError, RenderError
-from mandel.explorer.work import find_nucleus, find_orbit
+from mandel.explorer.work import find_nucleus, find_orbit, found_by
 
 _TRIES = 3
 
@@ -63,6 +63,16 @@ class Maker(ABC):
             self._again()
         return True
 
+    def clear(self) -> None:
+        """Ends all calls, and with them the process."""
+        for call in self.calls:
+            call.cancel()
+        self._again()
+
+    @abstractmethod
+    def another(self) -> Self:
+        """One more on the same machine."""
+
     def _again(self) -> None:
         self._kill()
         self._life += 1
@@ -83,6 +93,37 @@ class Maker(ABC):
         raise RenderError("MAKER_LOST", "what made this tile has ended, time after time")
 
 
+class Desk:
+    """Where long work is done, a piece at a time.
+
+    Attributes:
+        calls: those under way.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[asyncio.Task[Any]] = []
+
+    def begin(self, act: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> asyncio.Task[Any]:
+        """Begins a piece."""
+        call = asyncio.create_task(act(*arguments))
+        self.calls.append(call)
+        call.add_done_callback(self.calls.remove)
+        return call
+
+    def stop(self, call: asyncio.Task[Any]) -> bool:
+        """Ends a piece."""
+        return call.cancel() or True
+
+    def clear(self) -> None:
+        """Ends all of them."""
+        for call in self.calls:
+            call.cancel()
+
+    def another(self) -> Self:
+        """One more."""
+        return type(self)()
+
+
 class Pool(ABC):
     """Where the work is done.
 
@@ -99,6 +140,10 @@ class Pool(ABC):
     async def nucleus(self, *arguments: Any, told: Told) -> dict[str, Any]:
         """What ``find_nucleus`` says; its arguments."""
         return (await self._task(find_nucleus, arguments, told))[1]
+
+    async def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What a function returns, which is so busy that the explorer's own process would stand still."""
+        return (await self._task(found_by, (function, arguments), lambda *_: None))[1]["found"]
 
     @abstractmethod
     async def _task(

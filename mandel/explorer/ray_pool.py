@@ -45,6 +45,10 @@ class RayMaker(Maker):
     def _kill(self) -> None:
         ray.kill(self._actor)
 
+    def another(self) -> RayMaker:
+        """One more on the same node."""
+        return RayMaker(self._node, self._device)
+
     async def _ask(self, method: str, *arguments: Any) -> Any:
         try:
             return await getattr(self._actor, method).remote(*arguments)

@@ -40,7 +40,7 @@ def opened(data: bytes, name: str, entry: str | None = None) -> tuple[JsonObject
 
 def _json(read: str) -> JsonObject:
     try:
-        value = strict_json.loads(text.joined(read).encode())
+        value = strict_json.loads(text.joined(read).encode(), max_marks=strict_json.FEW_MARKS)
     except RequestError as error:
         if error.code != "BAD_JSON" or read.lstrip().startswith(_JSON_STARTS):
             raise

@@ -19,6 +19,7 @@ from mandel.payload.decimal_text import Number
 from mandel.payload.fields import JsonObject
 
 MAX_DEPTH = 32
+FEW_MARKS = 20_000  # many times what anything of ours has; they take 10 ms
 
 # Outside strings: brackets, quotes, commas, and the ASCII that no JSON has there,
 # NaN and Infinity apart.
@@ -65,7 +66,7 @@ class Scanner:
             if self._in_string:
                 if (match := _TEXT.match(data, at)) is not None:
                     at = match.end()
-                if data[at:] == b"\\":
+                if at == len(data) - 1 and data.endswith(b"\\"):
                     self._escaped = True
                     return None
             elif (match := _OUTSIDE.search(data, at)) is not None:
@@ -83,7 +84,7 @@ class Scanner:
         if self._marks > self._max_marks:
             raise RequestError(
                 "TOO_LARGE",
-                f"a request has at most {self._max_marks} brackets, commas and quotes",
+                f"more than {self._max_marks} brackets, commas and quotes; that many are allowed",
                 limit=self._max_marks,
             )
         if byte == b'"':
@@ -136,16 +137,21 @@ def _check_strings(value: object) -> None:
             _check_strings(item)
 
 
-def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int = MAX_DEPTH) -> Any:
+def loads(
+    data: bytes,
+    number: Callable[[str], object] = Number,
+    max_depth: int = MAX_DEPTH,
+    max_marks: float = math.inf,
+) -> Any:
     """The one JSON value in ``data``.
 
     Args:
         data: UTF-8, blanks around the value allowed.
         number: makes a value of each number's text (also of NaN, Infinity, -Infinity).
-        max_depth: brackets may nest this deep.
+        max_depth, max_marks: as ``Scanner`` has them.
 
     Raises:
-        RequestError: BAD_UTF8, BAD_JSON, TOO_DEEP or DUPLICATE_KEY.
+        RequestError: BAD_UTF8, BAD_JSON, TOO_DEEP, TOO_LARGE or DUPLICATE_KEY.
     """
     if data.startswith(b"\xef\xbb\xbf"):
         raise bad_utf8("a byte order mark")
@@ -153,7 +159,7 @@ def loads(data: bytes, number: Callable[[str], object] = Number, max_depth: int 
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise bad_utf8(f"byte {error.start} is not UTF-8") from None
-    Scanner(max_depth).feed(data)
+    Scanner(max_depth, max_marks).feed(data)
     try:
         value = json.loads(
             text,

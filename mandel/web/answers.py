@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
@@ -20,6 +22,8 @@ from mandel.protocol import codes, strict_json
 Result = TypeVar("Result")
 
 ADDRESS = web.RequestKey("address", str)  # whom a request counts for
+CLIENT = web.RequestKey("client", str)  # the same, and where there are sessions SESSION@ADDRESS
+WHOSE = ContextVar("WHOSE", default="")  # the address of the request that is being answered
 MOST_BYTES = 256 << 10  # of a body
 _BODY_SECONDS = 30.0
 _THREADS, _MOST_WAITING = 8, 64
@@ -76,12 +80,12 @@ class OffLoop:
 
     Args:
         threads: how many.
-        most: how many calls it takes at once; more are BUSY.
+        most: how many calls it takes at once, three quarters of them for one address; more are BUSY.
     """
 
     def __init__(self, threads: int = _THREADS, most: float = _MOST_WAITING) -> None:
         self._threads, self._most = ThreadPoolExecutor(threads, "web"), most
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()  # by address
 
     async def __call__(self, act: Callable[..., Result], *arguments: Any) -> Result:
         """What ``act`` returns.
@@ -89,15 +93,17 @@ class OffLoop:
         Raises:
             MandelError: BUSY when too many wait for a thread already; else what ``act`` raises.
         """
-        if self._waiting >= self._most:
+        whose = WHOSE.get()
+        if self._waiting.total() >= self._most or self._waiting[whose] >= self._most * 3 / 4:
             raise MandelError("BUSY", "too many requests wait already; try again in a few seconds")
-        self._waiting += 1
+        self._waiting[whose] += 1
         running = asyncio.get_running_loop().run_in_executor(self._threads, act, *arguments)
-        running.add_done_callback(self._ended)
+        running.add_done_callback(partial(self._ended, whose))
         return await asyncio.shield(running)
 
-    def _ended(self, running: asyncio.Future[Any]) -> None:
-        self._waiting -= 1
+    def _ended(self, whose: str, running: asyncio.Future[Any]) -> None:
+        self._waiting[whose] -= 1
+        self._waiting += Counter()  # forgets who has none
         if not running.cancelled():
             running.exception()  # whoever asked may have gone: then nobody else looks at it
 
@@ -165,6 +171,15 @@ async def body(request: web.Request, most: int = MOST_BYTES) -> bytes:
     return bytes(data)
 
 
+async def json_of(request: web.Request, most: int = MOST_BYTES) -> Any:
+    """The JSON that is a request's body: no more of it than is read in milliseconds, as all others wait meanwhile.
+
+    Raises:
+        RequestError: as ``body`` and the strict JSON reader.
+    """
+    return strict_json.loads(await body(request, most), max_marks=strict_json.FEW_MARKS)
+
+
 async def fields(
     request: web.Request, required: tuple[str, ...], optional: tuple[str, ...] = (), most: int = MOST_BYTES
 ) -> JsonObject:
@@ -173,7 +188,7 @@ async def fields(
     Raises:
         RequestError: as ``body`` and the strict JSON reader; NOT_OBJECT, UNKNOWN_FIELD, MISSING_FIELD.
     """
-    return known_fields(strict_json.loads(await body(request, most)), "a body here", required, optional)
+    return known_fields(await json_of(request, most), "a body here", required, optional)
 
 
 def known_fields(

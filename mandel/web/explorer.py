@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,7 +24,10 @@ from mandel.service.supervision.driver_process import on_leash
 _log = logging.getLogger("mandel.clients")
 
 _IDLE_SECONDS = 900.0
-_CHECK_SECONDS = 2.0
+_CHECK_SECONDS, _MOST_CHECKS = (
+    2.0,
+    10,
+)  # so long it may say nothing: it says every two seconds that it is alive
 _START_SECONDS, _LOOK_SECONDS = 120.0, 0.25
 _AGAIN_SECONDS = 5.0  # between starts
 _LONGEST_LINE = 1_000
@@ -70,8 +73,16 @@ class Explorer:
             stage: told how far it is.
 
         Raises:
-            MandelError: the process's; EXPLORER_LOST when it has ended meanwhile.
+            MandelError: the process's; EXPLORER_LOST when it has ended meanwhile, and the next one too.
         """
+        try:
+            return await self._ask(message, anchors, stage)
+        except MandelError as error:
+            if error.code != "EXPLORER_LOST":
+                raise
+        return await self._ask(message, anchors, stage)
+
+    async def _ask(self, message: Message, anchors: Sequence[Message], stage: Stage | None) -> Any:
         self.prepare()
         assert self._ready is not None  # noqa: S101 - ``prepare`` made it
         await asyncio.shield(self._ready)
@@ -156,16 +167,23 @@ class Explorer:
 
     async def _next(self, reader: asyncio.StreamReader) -> tuple[Message, bytes] | None:
         """The next message; None when there will be none, when nobody has looked for long, or when the driver has
-        another cluster now."""
+        another cluster now.
+
+        Raises:
+            TimeoutError: the process hangs.
+        """
         hearing = asyncio.create_task(received(reader))
         try:
-            while True:
-                done, _ = await asyncio.wait({hearing}, timeout=_CHECK_SECONDS)
-                if done:
-                    return hearing.result()
+            for _ in range(
+                _MOST_CHECKS
+            ):  # counted, not timed: both may have been stopped, and have just woken up
                 is_idle = not self._asked and time.monotonic() - self._used > _IDLE_SECONDS
                 if is_idle or self._service.supervisor.cluster.get("address", self._address) != self._address:
                     return None
+                done, _ = await asyncio.wait({hearing}, timeout=_CHECK_SECONDS)
+                if done:
+                    return hearing.result()
+            raise TimeoutError("it said nothing for too long")
         finally:
             hearing.cancel()
 
@@ -203,6 +221,8 @@ class Explorer:
         return reader
 
     def _hear(self, message: Message, body: bytes) -> None:
+        if message["event"] == "alive":
+            return
         if message["event"] == "stage":
             for stage in self._stages.get(message.get("anchor", message.get("id")), ()):
                 stage(message["done"], message["total"])

@@ -7,15 +7,17 @@ our own page.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import logging
+import re
 from collections.abc import Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from mandel.errors import MandelError
-from mandel.web.answers import refusal
+from mandel.web.answers import ADDRESS, refusal
 from mandel.web.sessions import Sessions
 
 _log = logging.getLogger("mandel.clients")
@@ -36,18 +38,14 @@ _TRUSTED = ("localhost", "127.0.0.1", "::1")  # as good as https to browsers
 _GUARDED = ("/api/", "/tile/", "/media/")
 _WITHOUT_SESSION = ("/api/login", "/api/state")
 _SAFE = ("GET", "HEAD")
+# In brackets stands an IPv6 literal and nothing else: no name, and no zone, which may be any text.
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without port, in lower case; "" for what is none."""
-    name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-    if not colon:
-        name = host
-    elif not (port.isascii() and port.isdecimal()):
-        return ""
-    if name.startswith("[") and name.endswith("]"):
-        return name[1:-1].lower()
-    return "" if ":" in name else name.lower()
+    """The name in a Host header, without port and brackets, in lower case; "" for what is none."""
+    match = _HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else ""
 
 
 class Guard:
@@ -120,6 +118,12 @@ class Guard:
     def is_signed_in(self, request: web.Request) -> bool:
         """Whether a request may see jobs."""
         return not self._sessions.needed or self._sessions.open(request.cookies.get(self.cookie))
+
+    def client(self, request: web.Request) -> str:
+        """Whom a request counts for: where there are sessions, each of an address by itself."""
+        session = request.cookies.get(self.cookie, "") if self._sessions.needed else ""
+        name = f"{hashlib.sha256(session.encode()).hexdigest()[:16]}@" if session else ""
+        return name + request[ADDRESS]
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before a response begins."""

@@ -12,12 +12,11 @@ from mandel.colour.mappings import MAPPINGS
 from mandel.errors import RequestError
 from mandel.payload import fields as payload_fields
 from mandel.payload import stops
-from mandel.protocol import strict_json
 from mandel.protocol.operation import CHANGES, DELETE, RECOLOUR, RENDER, Request, anybody, not_found, request
 from mandel.protocol.request import RequestReceiver
 from mandel.service.service import Service
 from mandel.version import ENGINE, VERSION
-from mandel.web.answers import ADDRESS, OffLoop, Shares, answer, answer_of, body
+from mandel.web.answers import ADDRESS, OffLoop, Shares, answer, answer_of, body, json_of
 from mandel.web.events import Events
 
 VERBS = tuple(name for name in CHANGES if name != DELETE)  # which is a method of HTTP
@@ -99,7 +98,7 @@ class Jobs:
 
     async def recolour(self, asked: web.Request) -> web.Response:
         """``POST /api/jobs/ID/recolour``."""
-        given = strict_json.loads(await body(asked))
+        given = await json_of(asked)
         if not isinstance(given, dict):
             raise RequestError("NOT_OBJECT", "a body here is one JSON object, { ... }")
         wanted = request({**given, "op": RECOLOUR, "job": asked.match_info["job"]})

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler
 from mandel.service.net.incoming_request import owner, user
 from mandel.service.net.rate_limited_log import RateLimitFilter
 from mandel.service.service import Service
-from mandel.web.answers import ADDRESS, OffLoop, answer, fields, text
+from mandel.web.answers import ADDRESS, CLIENT, WHOSE, OffLoop, answer, fields, text
 from mandel.web.events import Events
 from mandel.web.explorer import Explorer
 from mandel.web.files import Files
@@ -32,6 +32,7 @@ _log = logging.getLogger("mandel")
 _ACCEPTED_AT_ONCE, _BACKLOG = 16, 256
 _IDLE_SECONDS = 75.0  # between requests
 _START_SECONDS, _END_SECONDS = 10.0, 3.0
+_LINGER_SECONDS = 2.0  # that a body is read on which was refused
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -98,6 +99,8 @@ class WebServer:
             logger=_logger(),
             keepalive_timeout=_IDLE_SECONDS,
             handler_cancellation=True,  # what nobody waits for is not done
+            auto_decompress=False,  # a few MB would be GB
+            lingering_time=_LINGER_SECONDS,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,
             shutdown_timeout=0.5,
@@ -130,6 +133,8 @@ class WebServer:
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._silent.discard(request.protocol)
             request[ADDRESS] = self._addresses.get(request.protocol, "")
+            WHOSE.set(request[ADDRESS])
+            request[CLIENT] = self._guard.client(request)
             return await self._guard(request, handler)
 
         app = web.Application(middlewares=[guard])

@@ -20,10 +20,22 @@ from mandel.payload import payload
 from mandel.payload.decimal_text import Number
 from mandel.payload.fields import JsonObject
 from mandel.plan.tile import MAX_DLEVEL, MAX_OFFSET, SIZE, STEPS, Anchor
-from mandel.protocol.tiles import Message
+from mandel.protocol.control import address
+from mandel.protocol.tiles import Message, first_of_who_has_most
 from mandel.settings import Settings
 from mandel.version import ENGINE
-from mandel.web.answers import ADDRESS, Shares, answer, decimal, fields, known_fields, text, whole, write
+from mandel.web.answers import (
+    ADDRESS,
+    CLIENT,
+    Shares,
+    answer,
+    decimal,
+    fields,
+    known_fields,
+    text,
+    whole,
+    write,
+)
 from mandel.web.explorer import Explorer
 
 _KEPT_BYTES = 128 << 20
@@ -48,14 +60,14 @@ FACTS = {"size": SIZE, "steps": STEPS, "max_dlevel": MAX_DLEVEL, "max_offset": M
 
 
 class Anchors:
-    """The anchors that pages have posted, by digest; the longest unused are forgotten."""
+    """The anchors that pages have posted, by digest; the longest unused of who has most are forgotten."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Message] = OrderedDict()
         self._bytes = 0
 
-    def add(self, level: int, x: str, y: str) -> str:
-        """The name of an anchor.
+    def add(self, level: int, x: str, y: str, client: str) -> str:
+        """The name of an anchor, which counts for who is the first to post it.
 
         Raises:
             RequestError: OUT_OF_RANGE.
@@ -67,12 +79,14 @@ class Anchors:
         Anchor(level, int(x, 16), int(y, 16))
         digest = hashlib.sha256(f"{level} {x} {y}".encode()).hexdigest()[:32]
         if digest not in self._known:
-            self._known[digest] = {"do": "anchor", "anchor": digest, "level": level, "x": x, "y": y}
             self._bytes += len(x) + len(y)
+            while len(self._known) >= _MOST_ANCHORS or self._bytes > _ANCHOR_BYTES:
+                sizes = ((name, _size(one), one["client"]) for name, one in self._known.items())
+                self._bytes -= _size(self._known.pop(first_of_who_has_most(sizes)), 0)
+            self._known[digest] = {
+                "do": "anchor", "client": client, "anchor": digest, "level": level, "x": x, "y": y,
+            }  # fmt: skip
         self._known.move_to_end(digest)
-        while len(self._known) > _MOST_ANCHORS or self._bytes > _ANCHOR_BYTES:
-            _, gone = self._known.popitem(last=False)
-            self._bytes -= len(gone["x"]) + len(gone["y"])
         return digest
 
     def get(self, name: str) -> Message:
@@ -85,6 +99,11 @@ class Anchors:
             raise RequestError("NO_ANCHOR", "this anchor is not known here any more; post it again")
         self._known.move_to_end(name)
         return found
+
+
+def _size(anchor: Message, least: int = _ANCHOR_BYTES // _MOST_ANCHORS) -> int:
+    """How much of the room an anchor takes."""
+    return max(least, len(anchor["x"]) + len(anchor["y"]))
 
 
 class Cache:
@@ -114,14 +133,16 @@ class Tiles:
     def __init__(self, explorer: Explorer, settings: Settings):
         self._explorer, self._limits, self._patience = explorer, settings.limits, settings.stall_timeout
         self._anchors, self._cache = Anchors(), Cache()
-        self._coming: dict[Tile, tuple[asyncio.Task[bytes], set[object]]] = {}
+        # By client: who waits for a tile that a stranger asked for first would wait for all that the stranger wants.
+        self._coming: dict[tuple[str, Tile], tuple[asyncio.Task[bytes], set[object]]] = {}
+        self._wanted = Shares(_MOST_WAITING, "tiles are wanted")
         self._finding = Shares(_MOST_FINDING, "minibrots are looked for")
 
     async def anchor(self, asked: web.Request) -> web.Response:
         """``POST /api/anchors``."""
         given = await fields(asked, ("level", "x", "y"))
         level = whole(given["level"], "level", -1_000, 1_000_000)
-        name = self._anchors.add(level, text(given, "x"), text(given, "y"))
+        name = self._anchors.add(level, text(given, "x"), text(given, "y"), asked[CLIENT])
         self._explorer.prepare()
         return answer({"anchor": name})
 
@@ -135,7 +156,7 @@ class Tiles:
         maxiter, *place = (Number(said[name]) for name in ("maxiter", "dlevel", "dx", "dy"))
         shaded = {"1": True, "0": False}.get(asked.query.get("shaded", "0"))
         tile = self._tile(said["anchor"], maxiter, Number(asked.query.get("step", "1")), shaded, place)
-        body = await self._body(tile, self._order())
+        body = await self._body(tile, *_rank(asked))
         return web.Response(
             body=body,
             content_type="application/octet-stream",
@@ -149,7 +170,7 @@ class Tiles:
         sent = web.StreamResponse(headers={"Cache-Control": "no-store"})
         sent.content_type = "application/octet-stream"
         await sent.prepare(asked)
-        async with aclosing(self._as_they_come(tiles)) as coming:
+        async with aclosing(self._as_they_come(tiles, *_rank(asked))) as coming:
             async for index, body in coming:
                 await write(asked, sent, _LENGTHS.pack(index, len(body)) + body, self._patience)
         return sent
@@ -157,8 +178,7 @@ class Tiles:
     async def limit(self, asked: web.Request) -> web.Response:
         """``POST /api/limit``."""
         view, anchor = self._view(await fields(asked, _VIEW))
-        message: Message = {"do": "limit", "order": self._order()}
-        return answer(await self._explorer.ask(message | view, anchor))
+        return answer(await self._explorer.ask({"do": "limit"} | _asker(asked) | view, anchor))
 
     async def curve(self, asked: web.Request) -> web.Response:
         """``POST /api/curve``."""
@@ -167,9 +187,8 @@ class Tiles:
             self._view(known_fields(view, "a view", _VIEW)) for view in _list_of("views", given, _MOST_VIEWS)
         ]
         maxiter = given.get("maxiter")
-        message: Message = {
+        message: Message = _asker(asked) | {
             "do": "curve",
-            "order": self._order(),
             "places": [view for view, _ in views],
             "maxiter": None if maxiter is None else self._limit(maxiter),
         }
@@ -199,7 +218,7 @@ class Tiles:
             field = "delta" if error.field in deltas else error.field
             words = error.message.replace("start_delta", "delta")
             raise RequestError(error.code, words, field=field, limit=error.limit) from None
-        message: Message = {
+        message: Message = _asker(asked) | {
             "do": "locate", "re": wanted.re, "im": wanted.im, "delta": wanted.start_delta, "max_period": most,
         }  # fmt: skip
         with self._finding.take(asked[ADDRESS]):
@@ -257,21 +276,14 @@ class Tiles:
         first = given["anchor"], given["maxiter"], given.get("step", Number("1")), given.get("shaded", False)
         return [self._tile(*first, place) for place in asked]
 
-    def _order(self) -> int:
-        """Ranks requests: later ones first, those of one moment in the order in which they came."""
-        return -int(time.monotonic() / _LATEST_SECONDS)
-
-    async def _body(self, tile: Tile, order: int) -> bytes:
-        """A tile's body; several who want it wait for the same."""
+    async def _body(self, tile: Tile, client: str, order: int) -> bytes:
+        """A tile's body; several requests of a client that want it wait for the same."""
         if (kept := self._cache.get(tile)) is not None:
             return kept
-        if tile not in self._coming:
-            if len(self._coming) >= _MOST_WAITING:
-                raise MandelError(
-                    "BUSY", f"{_MOST_WAITING} tiles are wanted already; ask again in a few seconds"
-                )
-            self._coming[tile] = asyncio.create_task(self._make(tile, order)), set()
-        making, waiting = self._coming[tile]
+        key = client, tile
+        if key not in self._coming:
+            self._coming[key] = asyncio.create_task(self._make(tile, client, order)), set()
+        making, waiting = self._coming[key]
         waiter = object()
         waiting.add(waiter)
         try:
@@ -280,33 +292,35 @@ class Tiles:
             waiting.discard(waiter)
             if not waiting:
                 making.cancel()
-                self._forget(tile, making)  # at once: who asks again must not wait for what is cancelled
+                self._forget(key, making)  # at once: who asks again must not wait for what is cancelled
 
-    async def _make(self, tile: Tile, order: int) -> bytes:
+    async def _make(self, tile: Tile, client: str, order: int) -> bytes:
         anchor, maxiter, step, shaded, dlevel, dx, dy = tile
         message = {
             "do": "tile", "anchor": anchor, "maxiter": maxiter, "step": step, "shaded": shaded,
-            "dlevel": dlevel, "dx": dx, "dy": dy, "order": order,
+            "dlevel": dlevel, "dx": dx, "dy": dy, "client": client, "order": order,
         }  # fmt: skip
         try:
-            body: bytes = await self._explorer.ask(message, self._anchors.get(anchor))
+            with self._wanted.take(address(client)):
+                body: bytes = await self._explorer.ask(message, self._anchors.get(anchor))
         finally:
-            self._forget(tile, asyncio.current_task())
+            self._forget((client, tile), asyncio.current_task())
         self._cache.keep(tile, body)
         return body
 
-    def _forget(self, tile: Tile, making: object) -> None:
-        if tile in self._coming and self._coming[tile][0] is making:
-            del self._coming[tile]
+    def _forget(self, key: tuple[str, Tile], making: object) -> None:
+        if key in self._coming and self._coming[key][0] is making:
+            del self._coming[key]
 
-    async def _as_they_come(self, tiles: list[Tile]) -> AsyncGenerator[tuple[int, bytes], None]:
+    async def _as_they_come(
+        self, tiles: list[Tile], client: str, order: int
+    ) -> AsyncGenerator[tuple[int, bytes], None]:
         """Index and body of each tile, and what is told of the orbit that they wait for."""
-        order = self._order()
         queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
         async def one(index: int, tile: Tile) -> None:
             try:
-                body = await self._body(tile, order)
+                body = await self._body(tile, client, order)
             except MandelError as error:
                 body = json.dumps({"error": error.as_dict()}).encode()
             queue.put_nowait((index, body))
@@ -326,6 +340,15 @@ class Tiles:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _rank(asked: web.Request) -> tuple[str, int]:
+    """Whom a request counts for, and its order: later ones first, those of one moment as they came."""
+    return asked[CLIENT], -int(time.monotonic() / _LATEST_SECONDS)
+
+
+def _asker(asked: web.Request) -> Message:
+    return dict(zip(("client", "order"), _rank(asked), strict=True))
 
 
 def _list_of(name: str, given: JsonObject, most: int) -> list[Any]:

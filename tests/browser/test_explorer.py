@@ -57,6 +57,25 @@ def test_a_picture_is_complete_when_it_is_drawn(visit):
     assert np.array_equal(visitor.picture(), picture)
 
 
+TWO_ASK = """async (source) => {
+  const [first, second] = [new AbortController(), new AbortController()];
+  const asked = { level: 40, x: 5n, y: -7n };
+  const extent = { dlevel: 0, x: [0, 1], y: [0, 1] };
+  const told = [first, second].map(({ signal }) => source.limitOf(asked, extent, signal));
+  first.abort();
+  return (await Promise.allSettled(told)).map((each) => each.reason?.name ?? typeof each.value.maxiter);
+}"""
+
+
+def test_who_leaves_ends_no_request_that_another_waits_for(visit):
+    """Both ask for the same anchor's name."""
+    visitor = visit("#films")
+    source, posted = visitor.module("explore/tile_source.js"), []
+    visitor.page.on("request", lambda request: posted.append(urlsplit(request.url).path))
+    assert visitor.page.evaluate(TWO_ASK, source) == ["AbortError", "number"]
+    assert posted.count("/api/anchors") == 1, posted
+
+
 def test_a_drag_moves_the_picture_with_the_pointer(visit):
     visitor = visit(SEAHORSE)
     visitor.complete()

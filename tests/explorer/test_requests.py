@@ -10,6 +10,7 @@ class LosingPool:
 
     def __init__(self):
         self.asked = 0
+        self.makers = []
 
     async def orbit(self, *_, told):
         self.asked += 1
@@ -24,7 +25,7 @@ def test_a_fault_that_nobody_has_foreseen_is_an_answer_and_the_anchor_is_posted_
 
     async def play():
         explorer = Explorer(LosingPool(), say)
-        explorer.hear({"do": "anchor", "anchor": "a", "level": 200, "x": "1", "y": "1"})
+        explorer.hear({"do": "anchor", "client": "me", "anchor": "a", "level": 200, "x": "1", "y": "1"})
         tile = {
             "do": "tile",
             "anchor": "a",
@@ -33,6 +34,7 @@ def test_a_fault_that_nobody_has_foreseen_is_an_answer_and_the_anchor_is_posted_
             "dlevel": 0,
             "dx": 0,
             "dy": 0,
+            "client": "me",
             "order": 0,
         }
         for number in (1, 2):

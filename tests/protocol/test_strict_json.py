@@ -96,3 +96,31 @@ def test_scanner_finds_the_end_in_any_pieces(value, cut, more):
     first, rest = data[:cut], data[cut:] + more
     end = scanner.feed(first)
     assert (end if end is not None else len(first) + scanner.feed(rest)) == len(data)
+
+
+@pytest.mark.parametrize("unit", [b'"",', b'"\\u0041",', b"1,", b"{},", b"[],"])
+def test_no_more_of_it_is_read_than_is_allowed(unit):
+    """Each mark takes time, and in the page's server all others wait meanwhile."""
+    few = b"[" + unit * 999 + unit[:-1] + b"]"
+    assert len(strict_json.loads(few, max_marks=10_000)) == 1_000
+    many = b"[" + unit * 1_000_000 + unit[:-1] + b"]"
+    with pytest.raises(RequestError) as error:
+        strict_json.loads(many, max_marks=10_000)
+    assert error.value.code == "TOO_LARGE"
+
+
+def test_the_end_of_a_string_is_looked_for_at_its_place_alone(monkeypatch):
+    """With many strings the rest of the text was copied for each: minutes for 4 MiB."""
+
+    class Watched(bytes):
+        copied = 0
+
+        def __getitem__(self, at):
+            found = super().__getitem__(at)
+            if isinstance(at, slice):
+                Watched.copied += len(found)
+            return found
+
+    text = Watched(b"[" + b'"",' * 1_000 + b'"\\\\"]')
+    assert strict_json.Scanner().feed(text) == len(text)
+    assert Watched.copied < 10 * len(text)

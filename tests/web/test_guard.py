@@ -1,6 +1,7 @@
 """Who may ask the page's API, and what every answer says to the browser."""
 
 import asyncio
+import gzip
 import json
 import socket
 import ssl
@@ -76,6 +77,27 @@ def routes(tmp_path_factory):
         ("a:b", ""),
         ("::1", ""),
         ("127.0.0.1.evil.example", "127.0.0.1.evil.example"),
+        ("[2001:DB8::1]:80", "2001:db8::1"),
+        ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1"),
+        ("[fe80::1%evil.example]", ""),
+        ("[fe80::1%25evil.example]:80", ""),
+        ("fe80::1%evil.example", ""),
+        ("[localhost]", ""),
+        ("[127.0.0.1]", ""),
+        ("[::1].evil.example", ""),
+        ("[::1]@evil.example", ""),
+        ("evil.example@[::1]", ""),
+        ("evil@localhost", ""),
+        ("localhost:80@evil.example", ""),
+        ("localhost:", ""),
+        ("localhost:80:80", ""),
+        ("localhost:+80", ""),
+        ("localhost:٨٠", ""),
+        ("localhost, evil.example", ""),
+        ("localhost/evil.example", ""),
+        ("mar\u212a.example", ""),  # a Kelvin sign, of which lower() makes a letter
+        ("localhost.", "localhost."),
+        ("localhost\n", ""),
     ],
 )
 def test_the_name_in_a_host_header(host, name):
@@ -89,6 +111,13 @@ def test_no_route_answers_to_a_foreign_name(web, routes):
             "127.0.0.1.evil.example",
             "localhost.evil.example:80",
             "localhost@evil",
+            "[fe80::1%evil.example]",
+            "[fe80::1%25evil.example]:80",
+            "[localhost]",
+            "localhost.",
+            "127.0.0.1.",
+            "127.1",
+            "2130706433",
             "",
         ):
             told = web.ask(method, path, Host=host, Origin=f"http://{host}")
@@ -210,12 +239,21 @@ def test_a_body_is_json_of_bounded_size(web):
     assert web.post("/api/jobs", b" " * 70_000 + b"{}").status == 413
     assert web.post("/api/anchors", {"level": 1, "x": "1" * 300_000, "y": "0"}).status == 413
     assert web.post("/api/anchors", b"[" * 100_000).code == "TOO_DEEP"
+    for path in ("/api/anchors", "/api/place", f"/api/jobs/{NOBODY}/recolour"):
+        assert web.post(path, b"[" + b'"",' * 80_000 + b"0]").code == "TOO_LARGE", path
     assert web.post("/api/anchors", b'{"level": 1, "level": 2}').code == "DUPLICATE_KEY"
     assert web.post("/api/login", b"\xff").code == "BAD_UTF8"
     assert web.post("/api/jobs", b"{").code == "TRUNCATED"
     long = web.raw(b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert long == b"" or b" 400 " in long[:13]
     assert web.get("/api/state").status == 200
+
+
+def test_a_compressed_body_is_not_unpacked(web):
+    """Two megabytes of one would be gigabytes, unpacked while all others wait, whatever is asked for."""
+    body = gzip.compress(b" " * 100 + b"{}")
+    assert web.post("/api/anchors", body, Content_Encoding="gzip").code in ("BAD_UTF8", "BAD_JSON")
+    assert web.ask("GET", "/", body, Content_Encoding="gzip").status == 200
 
 
 def test_who_says_nothing_is_closed(heads):

@@ -13,7 +13,7 @@ import pytest
 from mandel.errors import MandelError
 from mandel.settings import PayloadLimits
 from mandel.web import places
-from mandel.web.answers import Shares
+from mandel.web.answers import WHOSE, OffLoop, Shares
 from tests.service.heads import SMALL, expected_video
 from tests.support.processes import wait_for
 
@@ -95,7 +95,10 @@ def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
 
     async def play():
         reader = places.Places(PayloadLimits())
-        asked = [asyncio.create_task(reader.read(None)) for _ in range(20)]
+        asked = []
+        for number in range(20):
+            WHOSE.set(f"address {number}")
+            asked.append(asyncio.create_task(reader.read(None)))
         await asyncio.sleep(0)
         let.set()
         told = await asyncio.gather(*asked, return_exceptions=True)
@@ -107,6 +110,23 @@ def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
     monkeypatch.setattr(places, "fields", given)
     assert asyncio.run(asyncio.wait_for(play(), 60)) == ["BUSY"] * 4
     assert max(most) == 1
+
+
+def test_one_address_leaves_threads_for_others():
+    async def play():
+        off_loop, let = OffLoop(1, 8), threading.Event()
+        asked = [asyncio.create_task(off_loop(let.wait, 30)) for _ in range(8)]
+        await asyncio.sleep(0)
+        WHOSE.set("another")
+        asked.append(asyncio.create_task(off_loop(let.wait, 30)))
+        await asyncio.sleep(0)
+        let.set()
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        off_loop.close()
+        assert [it for it in told if it is not True] == told[6:8]
+        assert [it.code for it in told[6:8]] == ["BUSY"] * 2
+
+    asyncio.run(asyncio.wait_for(play(), 60))
 
 
 def test_few_descriptors_mean_few_connections_to_the_page(heads):

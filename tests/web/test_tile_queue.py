@@ -8,7 +8,7 @@ import pytest
 from mandel.errors import MandelError
 from mandel.settings import Settings
 from mandel.web import tiles as module
-from mandel.web.answers import ADDRESS
+from mandel.web.answers import ADDRESS, CLIENT
 from mandel.web.tiles import Tiles
 
 
@@ -32,18 +32,18 @@ def test_a_tile_that_is_wanted_again_in_the_moment_it_is_given_up_is_made_again(
     async def play():
         explorer = SlowExplorer()
         tiles = Tiles(explorer, Settings())
-        tile = tiles._anchors.add(8, "0", "0"), 100, 1, False, 0, 0, 0
-        first = asyncio.create_task(tiles._body(tile, 0))
+        tile = tiles._anchors.add(8, "0", "0", "me"), 100, 1, False, 0, 0, 0
+        first = asyncio.create_task(tiles._body(tile, "me", 0))
         await asyncio.sleep(0.01)
         first.cancel()
         for _ in range(turns):
             await asyncio.sleep(0)
-        again = [asyncio.create_task(tiles._body(tile, 0)) for _ in range(3)]
+        again = [asyncio.create_task(tiles._body(tile, "me", 0)) for _ in range(3)]
         await asyncio.sleep(0.01)
         explorer.let.set()
         assert await asyncio.gather(*again) == [b"tile"] * 3
         assert explorer.asked <= 2 and not tiles._coming
-        assert await tiles._body(tile, 0) == b"tile" and explorer.asked <= 2
+        assert await tiles._body(tile, "me", 0) == b"tile" and explorer.asked <= 2
 
     asyncio.run(asyncio.wait_for(play(), 20))
 
@@ -58,7 +58,7 @@ def test_no_more_searches_begin_than_the_machine_has_room_for(monkeypatch):
             for number in range(module._MOST_FINDING):
                 searches.enter_context(tiles._finding.take(f"address {number}"))
             with pytest.raises(MandelError, match="looked for already") as error:
-                await tiles.locate({ADDRESS: "another"})
+                await tiles.locate({ADDRESS: "another", CLIENT: "another"})
         assert error.value.code == "BUSY"
 
     monkeypatch.setattr(module, "fields", asked_for)

@@ -14,9 +14,10 @@ function hex(n) {
   return n < 0n ? `-${(-n).toString(16)}` : n.toString(16);
 }
 
-export function anchorName(anchor, signal) {
+/** No asker's signal ends it: others may wait for the same. Who has left is stopped by what he asks for next. */
+function anchorName(anchor) {
   if (!names.has(anchor)) {
-    const named = post("/api/anchors", { level: anchor.level, x: hex(anchor.x), y: hex(anchor.y) }, signal);
+    const named = post("/api/anchors", { level: anchor.level, x: hex(anchor.x), y: hex(anchor.y) });
     named.catch(() => names.delete(anchor));
     names.set(anchor, named);
   }
@@ -24,8 +25,8 @@ export function anchorName(anchor, signal) {
 }
 
 /** Does something with the names of anchors, once more if the head does not know one any longer. */
-async function withNames(anchors, signal, act) {
-  const named = () => Promise.all(anchors.map((anchor) => anchorName(anchor, signal)));
+async function withNames(anchors, act) {
+  const named = () => Promise.all(anchors.map(anchorName));
   try {
     return await act(await named());
   } catch (error) {
@@ -37,14 +38,14 @@ async function withNames(anchors, signal, act) {
 
 /** The iteration limit that a view needs: {maxiter, resolved, reason}. */
 export function limitOf(anchor, { dlevel, x, y }, signal) {
-  return withNames([anchor], signal, ([name]) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
+  return withNames([anchor], ([name]) => post("/api/limit", { anchor: name, dlevel, x, y }, signal));
 }
 
 /** The knots of the mapping "even" for a film to views, [{anchor, extent}, ...], the same however one came there. */
 export async function curveOf(views, maxiter, signal) {
   const given = maxiter === "auto" ? {} : { maxiter };
   const anchors = views.map(({ anchor }) => anchor);
-  const answer = await withNames(anchors, signal, (found) => {
+  const answer = await withNames(anchors, (found) => {
     const asked = views.map(({ extent: { dlevel, x, y } }, i) => ({ anchor: found[i], dlevel, x, y }));
     return post("/api/curve", { views: asked, ...given }, signal);
   });
@@ -150,7 +151,7 @@ export class TileSource {
   }
 
   async #fetch({ anchor, ...how }, tiles, onTile, signal) {
-    const answer = await withNames([anchor], signal, ([name]) =>
+    const answer = await withNames([anchor], ([name]) =>
       request(
         "POST",
         "/api/tiles",
