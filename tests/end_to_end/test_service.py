@@ -179,7 +179,7 @@ def test_a_limit_that_is_too_low_is_said(service, payload_file, tmp_path, sampli
         run = service.client(path, "-o", out)
         assert run.returncode == 0, run.stderr
         assert "maxiter 1,000 is low for frame" in run.stderr
-        assert run.stderr.rstrip().endswith("try --maxiter auto") and run.stdout == f"{out}\n"
+        assert run.stderr.rstrip().endswith("--maxiter auto would show more") and run.stdout == f"{out}\n"
     run = service.client(path, "-o", out, "--json")
     facts = json.loads(run.stdout)
     short = facts["notes"]["short"]
@@ -187,7 +187,10 @@ def test_a_limit_that_is_too_low_is_said(service, payload_file, tmp_path, sampli
     run = service.client(path, "-o", out, "--quiet")
     assert (run.returncode, run.stderr) == (0, "")
     status = service.client("--status", facts["job"])
-    assert "is black, the most of all frames" in status.stdout and "try --maxiter auto" in status.stdout
+    assert (
+        "is black, the most of all frames" in status.stdout
+        and "--maxiter auto would show more" in status.stdout
+    )
     assert json.loads(service.client("--status", facts["job"], "--json").stdout)["notes"] == facts["notes"]
 
 
