@@ -127,7 +127,7 @@ def test_the_page_is_loaded_anew_after_a_part_that_did_not_come(browser, service
 
 
 def test_a_film_by_keyboard_alone(visit):
-    """Find a minibrot, order a film to it, watch it, play it and recolour it, without a pointer."""
+    """Find a minibrot, order a film to it, watch it and play it, without a pointer."""
     visitor = visit("#at=-1.7548,0.0001,0.02")
     visitor.complete()
     page = visitor.page
@@ -136,8 +136,6 @@ def test_a_film_by_keyboard_alone(visit):
     visitor.tab_to("Film to the minibrot")
     visitor.press("Enter")
     page.get_by_role("button", name="Order the film").wait_for()
-    visitor.tab_to("Keep what recolouring needs", backwards=True)
-    visitor.press("Space")
     visitor.tab_to("Size", backwards=True)
     visitor.press("End")  # "another"
     visitor.tab_to("Width")
@@ -165,12 +163,19 @@ def test_a_film_by_keyboard_alone(visit):
     visitor.press("Escape")
     page.locator(".player").wait_for(state="detached")
     page.locator(".page:focus").wait_for()  # so that keys scroll it
-    visitor.tab_to("Play 2.5")
+
+
+def test_a_film_is_recoloured_by_keyboard_and_the_focus_stays_where_one_is(visit, film):
+    visitor = visit("#films")
+    page = visitor.page
+    card = page.locator(f".film .open[href='#films/{film}']")
+    card.focus()
     visitor.press("Enter")
     page.locator(".player video").wait_for()
     visitor.press("Escape")
-    page.locator(".film .open:focus").wait_for()  # where one was
+    page.locator(f".film .open[href='#films/{film}']:focus").wait_for()
     visitor.press("Enter")
+    page.get_by_role("button", name="Recolour").wait_for()
     visitor.tab_to("Recolour")
     visitor.press("Enter")
     visitor.tab_to("dusk")
@@ -179,7 +184,9 @@ def test_a_film_by_keyboard_alone(visit):
     visitor.press("Enter")
     page.locator(".job:focus").get_by_text("evening, ember").wait_for()
     visitor.tab_to("Explore", backwards=True)
-    visitor.press("Enter", "z")  # letters work on what lies around the picture
+    visitor.press("Enter")
+    page.locator(".picture").wait_for()
+    visitor.press("z")  # letters work on what lies around the picture
     page.locator("form.sheet").wait_for()
 
 

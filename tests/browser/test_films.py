@@ -355,20 +355,20 @@ def test_what_the_form_is_refused_for_is_in_view(visit):
 
 def test_details_that_do_not_come_are_asked_for_again(visit, film):
     visitor = visit("#films")
-    page, failed = visitor.page, []
-    page.route(f"**/api/jobs/{film}", lambda route: (failed.append(route), route.abort("connectionrefused")))
+    page, path = visitor.page, f"**/api/jobs/{film}"
+    page.route(path, lambda route: route.abort("connectionrefused"))
     page.reload()
-    page.evaluate("film => { location.hash = `jobs/${film}`; }", film)
+    with page.expect_event("requestfailed", lambda request: request.url.endswith(f"/api/jobs/{film}")):
+        page.evaluate("film => { location.hash = `jobs/${film}`; }", film)
     row = page.locator(".job", has=page.locator(f"a[href='#films/{film}']"))
     row.get_by_text("They are asked for").wait_for()
-    assert failed
-    page.unroute(f"**/api/jobs/{film}")
+    page.unroute(path)
     row.get_by_text("Asked by").wait_for()
 
 
 def test_a_long_name_is_cut_and_nothing_else_is(visit, web):
     job = web.post(
-        "/api/jobs", SMALL | {"num_frames": 2, "name": "a name that is as long as names may be " + 24 * "x"}
+        "/api/jobs", SMALL | {"num_frames": 5, "name": "a name that is as long as names may be " + 24 * "x"}
     )
     visitor = visit(f"#jobs/{job.json['job']}", width=320)
     row = visitor.page.locator(".job:focus")

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from mandel.colour.looks import LOOKS
 from mandel.payload import in_file
 from mandel.places.opened import place_of
 from mandel.places.read import found_in
@@ -79,7 +80,10 @@ def test_a_file_has_the_extent_that_the_client_gives_it(web):
 
 def test_a_payload_brings_its_colours(web):
     told = asked(web, "p.json", b'{"point": "0,1", "look": "copper", "relief": 0.25, "fps": 30}').json
-    assert told["look"] | {"relief": "0.25", "palette": "verdigris", "density": "0.8"} == told["look"]
+    assert (
+        told["look"] | {"relief": "0.25", "palette": LOOKS["copper"]["palette"], "density": "0.8"}
+        == told["look"]
+    )
     assert "fps" not in told["look"]
 
 

@@ -54,12 +54,13 @@ export function ExplorePage({ explorer, live, shown }) {
     const { keepStop } = await import("./stops.js");
     keepStop(stop, explorer.facts.limits.max_stops);
   };
+  const isShown = useRef(shown);
+  isShown.current = shown;
   useEffect(() => {
-    if (!shown) return undefined;
-    const hear = (event) => actKey(event, explorer, actions);
+    const hear = (event) => isShown.current && actKey(event, explorer, actions);
     addEventListener("keydown", hear);
     return () => removeEventListener("keydown", hear);
-  }, [shown]);
+  }, []);
   const dropping = useDrop((source) => {
     if (!shown) location.hash = explorer.fragment;
     open(explorer, source);

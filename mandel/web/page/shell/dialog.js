@@ -2,11 +2,13 @@
 
 import { html, useEffect, useRef } from "../vendor/htm-preact-3.1.1.mjs";
 import { IconButton } from "./icons.js";
+import { offerFocus } from "./page.js";
 
 /** Gives the focus back to what had it; where that is gone, or nothing had it, to the page. */
 function giveBack(before) {
   before?.focus?.({ preventScroll: true });
-  if (document.activeElement === document.body) document.querySelector(".page")?.focus({ preventScroll: true });
+  const page = document.querySelector(".page");
+  if (page) offerFocus(page);
 }
 
 /** A modal dialog, open as long as it is rendered. */

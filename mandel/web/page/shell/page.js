@@ -3,7 +3,7 @@ import { html, useEffect, useRef } from "../vendor/htm-preact-3.1.1.mjs";
 /** Gives an element the focus where nothing that is in view has it. */
 export function offerFocus(element) {
   const focused = document.activeElement;
-  if (focused.matches("body, .page") || focused.closest("[hidden]")) element.focus({ preventScroll: true });
+  if (focused.matches("body, .page") || focused.closest("[hidden], dialog:not([open])")) element.focus({ preventScroll: true });
 }
 
 /** A page beside the explorer. With the focus, keys scroll it. */
