@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mandel import plain_file
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.strip_files import StripFiles
@@ -102,6 +103,12 @@ class SlowDisk:
             return io_open(path, mode, *rest, **options)
 
         monkeypatch.setattr(io, "open", slow_open)  # by which pathlib opens files
+        descriptor = plain_file.descriptor
+        monkeypatch.setattr(
+            plain_file,
+            "descriptor",
+            lambda path, *flags: (self._wait(path, "r"), descriptor(path, *flags))[1],
+        )
         monkeypatch.setattr(os, "listdir", lambda path=".": (self._wait(path, "list"), listdir(path))[1])
 
     def _wait(self, path, mode: str) -> None:
