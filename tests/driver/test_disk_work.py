@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mandel import plain_file
 from mandel.driver.files.disk_cache import Cache
 from mandel.driver.files.disk_work import DiskWork
 from mandel.driver.files.strip_files import StripFiles
@@ -95,18 +96,19 @@ class SlowDisk:
     def __init__(self, monkeypatch):
         self.hit, self.free, self.threads = threading.Event(), threading.Event(), set()
         self.held = lambda path, mode: False
-        io_open, os_open, listdir = io.open, os.open, os.listdir
+        io_open, listdir = io.open, os.listdir
 
         def slow_open(path, mode="r", *rest, **options):
             self._wait(path, mode)
             return io_open(path, mode, *rest, **options)
 
-        def slow_os_open(path, flags, *rest, **options):
-            self._wait(path, "w" if flags & (os.O_WRONLY | os.O_RDWR) else "r")
-            return os_open(path, flags, *rest, **options)
-
         monkeypatch.setattr(io, "open", slow_open)  # by which pathlib opens files
-        monkeypatch.setattr(os, "open", slow_os_open)  # by which mandel.plain_file does
+        descriptor = plain_file.descriptor
+        monkeypatch.setattr(
+            plain_file,
+            "descriptor",
+            lambda path, *flags: (self._wait(path, "r"), descriptor(path, *flags))[1],
+        )
         monkeypatch.setattr(os, "listdir", lambda path=".": (self._wait(path, "list"), listdir(path))[1])
 
     def _wait(self, path, mode: str) -> None:

@@ -405,6 +405,39 @@ def test_who_fills_the_slots_with_large_jobs_keeps_no_small_one_waiting(attacker
     world.scheduler.close()
 
 
+@pytest.mark.parametrize("call_seconds", [1.9, 2.5, 8.0])
+@pytest.mark.parametrize("seconds", [0.1, 10, 60])
+def test_calls_that_need_longer_than_a_turn_to_begin_are_done_some_day(call_seconds, seconds, tmp_path):
+    """As on a machine so busy that a worker takes that long to start; and newcomers wait no longer for it."""
+    world = calm_node(tmp_path, 2, 0)
+    cluster, fields = world.cluster, {"num_frames": 8, "frame_width": SIDES[0], "frame_height": SIDES[1]}
+    cluster._seconds = lambda task: 1e5 if task.label.startswith("long") else 0.1
+    cluster.call_seconds = call_seconds
+    shape = parse(loads(json.dumps(fields | {"maxiter": 500}).encode()), PayloadLimits())
+
+    def add(name, client):  # of which nothing is there yet
+        world.jobs[name] = JobRun(name, shape, tmp_path, {}, 0, None, client)
+        world.scheduler.add(world.jobs[name])
+
+    for number in range(8):
+        add(f"long{number}", f"n{number}@a")
+    pass_seconds(world, seconds)
+    add("new", "b")
+    begun = world.clock.now
+    while not world.of("new", "video"):
+        world.step()
+        assert world.clock.now < begun + 60 or world.of("new", "frame", "kept"), "its first frame"
+        assert world.clock.now < begun + 200, "its video"
+    pass_seconds(world, 300)  # the turns of those that are left have grown
+    cluster.call_seconds = 0.2
+    add("newer", "c")
+    begun = world.clock.now
+    while not world.of("newer", "frame", "kept"):
+        world.step()
+        assert world.clock.now < begun + 5
+    world.scheduler.close()
+
+
 def test_a_client_of_many_large_jobs_loses_one_turn_with_each(tmp_path):
     """Its jobs take turns beside its own in the slots only until each has been seen to be long."""
     world = calm_node(tmp_path, 2, 0)

@@ -7,6 +7,9 @@ the next job that waits. It makes a frame, or several of the small things that a
 A client for whom something is done comes after all others. A job whose call had to make way is long: it comes after
 others at its address, and has no further call while something is done for its client. So the small job of somebody
 who cannot be told from the owner of many large ones is made as well, and each of these costs one turn.
+
+On a busy machine a call may need longer than a turn only to begin. So among jobs that had to make way each next turn is
+twice as long: whatever its tasks take, one is done some day. One that comes new waits for the first, short turn only.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class Express:
         self._executor, self._jobs, self._fair_share, self._running = executor, jobs, fair_share, running
         # Seconds by job, less those in which a slot was at work for it since.
         self._waited: dict[JobRun, float] = {}
-        self._long: set[JobRun] = set()  # whose calls had to make way
+        self._long: dict[JobRun, int] = {}  # whose calls had to make way, and how often
         self._clients: set[str] = set()  # for whom something is done, in a slot or beside
         self._looked, self._busy = 0.0, 0  # when it was looked last who waits, and how many places were taken
 
@@ -64,7 +67,7 @@ class Express:
         self._looked, self._busy = now, busy
         under_way = self._running.jobs
         wanting = [job for job in self._jobs.values() if job.frontier.has_more or job in under_way]
-        self._long.intersection_update(wanting)
+        self._long = {job: self._long[job] for job in wanting if job in self._long}
         served = self._running.served(slots)
         beside = {task_run.job for task_run in self._running.beside()}
         self._clients = clients = {job.client for job in served | beside}
@@ -107,16 +110,21 @@ class Express:
         if (
             longest is None
             or longest.task.node not in nodes
-            or self._running.age(longest) < self._policy.express_turn_seconds
+            or self._running.age(longest) < self._turn(longest.job, job)
         ):
             return None
         return ExpressSlot(longest.task.node, longest)
+
+    def _turn(self, job: JobRun, after: JobRun) -> float:
+        """Seconds that a call of ``job`` keeps its place before it makes way for ``after``."""
+        again = min(self._long.get(job, 0), self._policy.express_doublings) if after in self._long else 0
+        return float(self._policy.express_turn_seconds * 2**again)
 
     def take(self, place: ExpressSlot) -> str:
         """The place's node, now that what is to leave it has made way."""
         if (task_run := place.leaving) is not None:
             self._fair_share.charge(task_run.job, self._running.age(task_run))
-            self._long.add(task_run.job)
+            self._long[task_run.job] = self._long.get(task_run.job, 0) + 1
             for other in self._running.beside():
                 if other.call == task_run.call:
                     self._running.abandon(other.job, other.item)

@@ -49,6 +49,8 @@ class SchedulingPolicy:
         express_wait_seconds: a client that waited so long for a slot gets a place beside the slots.
         express_wait_limit: no more seconds of waiting than these count.
         express_turn_seconds: a task beside the slots makes way after so long. Its work is then lost.
+        express_doublings: a job that had to make way keeps its next place twice as long, before others that had to;
+            so many times.
         express_call_seconds: a call beside the slots begins no further task after so long.
         express_batch: most tasks in such a call, of those that make what frames need.
         express_look_seconds: how often waiting clients are looked for.
@@ -104,6 +106,7 @@ class SchedulingPolicy:
     express_wait_seconds: float = 1.0
     express_wait_limit: float = 2.0
     express_turn_seconds: float = 2.0
+    express_doublings: int = 6
     express_call_seconds: float = 1.0
     express_batch: int = 16
     express_look_seconds: float = 0.1
