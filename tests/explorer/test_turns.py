@@ -75,7 +75,9 @@ def test_whoever_comes_gets_a_place_however_much_others_want_and_however_long_it
     play(act)
 
 
-def test_addresses_take_turns_and_of_each_the_latest_is_first():
+def test_addresses_take_turns_and_of_each_the_latest_is_first(monkeypatch):
+    monkeypatch.setattr(module, "_HELD_SECONDS", 3_600.0)
+
     async def act():
         turns, work = Turns([Desk()], 1, 0.0), Work()
         names = [f"{who} {number}" for who in ("a", "b") for number in range(5)]
@@ -92,9 +94,24 @@ def test_addresses_take_turns_and_of_each_the_latest_is_first():
             assert [name for name in work.begun[1:] if name[0] == who][:4] == [
                 f"{who} {n}" for n in (4, 3, 2, 1)
             ]
-        assert {name[0] for name in work.begun[:3]} == {"a", "b"}
+        assert {name[0] for name in work.begun[:2]} == {"a", "b"}
 
     play(act)
+
+
+def test_at_one_address_its_clients_take_turns_and_together_have_one_share():
+    used = module._Used()
+    for client in ("x@a", "y@a", "b"):
+        used.enter(client)
+    used.charge("x@a", 3)
+    used.charge("b", 2)
+    assert sorted(("x@a", "y@a", "b"), key=used.rank) == ["b", "y@a", "x@a"]
+    used.charge("b", 2)
+    used.enter("c")
+    assert sorted(("x@a", "y@a", "b"), key=used.rank) == ["y@a", "x@a", "b"] and used.rank("c") == (3, 0)
+    used.keep({"b"})
+    used.enter("y@a")
+    assert used.rank("y@a") == (4, 0)
 
 
 def test_what_made_way_is_done_in_the_end_and_had_a_longer_turn_each_time(monkeypatch):
