@@ -88,7 +88,7 @@ def test_files_of_places_are_read_one_at_a_time_and_few_wait(monkeypatch):
         most.append(len(at_once))
         assert let.wait(30)
         at_once.pop()
-        return {"place": None, "film": None, "look": {}}
+        return {"place": None, "film": None, "look": {}, "rotation": None}
 
     async def given(*_, **__):
         return {"text": "0,0"}
