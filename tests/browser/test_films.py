@@ -245,6 +245,9 @@ def test_a_film_of_others_is_refused_in_words(visit, large):
 def test_a_film_is_recoloured(visit, film):
     visitor = visit(f"#films/{film}")
     page = visitor.page
+    page.locator(".player").get_by_text(
+        re.compile(r"B and \d.* for recolouring$")
+    ).wait_for()  # film and strips apart
     page.get_by_role("button", name="Recolour").click()
     page.locator(".recolour").get_by_label("silver").check()
     page.get_by_role("button", name="Order it in this look").click()

@@ -1,7 +1,7 @@
 import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mjs";
 import { formOf, isPicture, titleOf, useDetails } from "../jobs/details.js";
 import { framesPerSecond } from "../order/film.js";
-import { ago, bytes, playtime } from "../shell/words.js";
+import { ago, playtime, room } from "../shell/words.js";
 
 const HOVER_MS = 300;
 
@@ -31,7 +31,7 @@ export function FilmCard({ film }) {
     <div class="under">
       <strong class="cut">${titleOf(payload, film.name)}</strong>
       <span class="soft"><small>${formOf(details, film.name)}</small></span>
-      <span class="soft"><small>${[bytes(film.bytes ?? 0), film.pinned && "kept", ago(film.asked)].filter(Boolean).join(" · ")}</small></span>
+      <span class="soft"><small>${[room(film), film.pinned && "kept", ago(film.asked)].filter(Boolean).join(" · ")}</small></span>
     </div>
   </li>`;
 }

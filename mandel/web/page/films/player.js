@@ -12,7 +12,7 @@ import { useStore } from "../service/store.js";
 import { Dialog } from "../shell/dialog.js";
 import { Glyph } from "../shell/icons.js";
 import { tell } from "../shell/notices.js";
-import { bytes } from "../shell/words.js";
+import { room } from "../shell/words.js";
 
 /** A film at full size, and what can be made of it. */
 export function Player({ film, live, explorer, close }) {
@@ -38,7 +38,7 @@ export function Player({ film, live, explorer, close }) {
       <video ref=${video} src=${`/media/${film.job}/video.mp4`} poster=${`/media/${film.job}/poster.png`} controls playsinline autoplay=${!matchMedia("(prefers-reduced-motion: reduce)").matches} preload="metadata" autofocus onError=${(event) => setUnplayable(event.target.error?.code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED)} aria-label=${`Film ${titleOf(payload, film.name)}`}></video>
     </div>
     <div class="inside">
-      <p class="soft">${[formOf(details, film.name), bytes(film.bytes ?? 0)].join(" · ")}</p>
+      <p class="soft">${[formOf(details, film.name), room(film)].join(" · ")}</p>
       ${unplayable && html`<p class="notice">The film cannot be played here: this browser does not know ${payload?.codec ?? "its codec"}, or the service is not reached. Download it for another program.</p>`}
       ${noteSentences(film.notes).map((text) => html`<p class="notice">${text}</p>`)}
       <div class="row">

@@ -2,7 +2,7 @@ import { html, useEffect, useRef, useState } from "../vendor/htm-preact-3.1.1.mj
 import { inWords, post } from "../service/api.js";
 import { tell } from "../shell/notices.js";
 import { offerFocus } from "../shell/page.js";
-import { ago, bytes, count, duration, shortDecimal } from "../shell/words.js";
+import { ago, count, duration, room, shortDecimal } from "../shell/words.js";
 import { Actions } from "./actions.js";
 import { depthOf, formOf, titleOf, useDetails } from "./details.js";
 import { noteSentences } from "./notes.js";
@@ -79,7 +79,7 @@ function Standing({ job }) {
     if (job.renderer) parts.push(job.renderer.error?.message ?? `the renderer is ${job.renderer.state}`);
   } else {
     parts.push(`${job.state === "done" ? "" : `${count(job.done)} of `}${count(job.frames)} ${job.frames === 1 ? "frame" : "frames"}`);
-    if (job.bytes) parts.push(bytes(job.bytes));
+    if (job.bytes) parts.push(room(job));
     if (job.pinned) parts.push("kept");
   }
   parts.push(`asked for ${ago(job.asked)}`);
@@ -109,7 +109,7 @@ function Details({ job, details, live }) {
     ["Rendered for", details.seconds ? duration(details.seconds) : "–"],
     ["Tried again", `${count(details.retried ?? 0)} frames`],
     ["Asked by", details.client],
-    ["On disk", bytes(details.bytes ?? 0)],
+    ["On disk", room(details)],
     ["Job", html`<span class="mono">${job.job}</span>`],
   ];
   return html`<div>

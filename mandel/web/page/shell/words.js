@@ -15,6 +15,12 @@ export function bytes(value) {
   return `${value < 10 ? number.format(value) : whole.format(value)} ${units[unit]}`;
 }
 
+/** What a job takes on the disk: its film, and what it keeps to be recoloured. */
+export function room(job) {
+  const kept = job.kept ?? 0;
+  return bytes(Math.max(0, (job.bytes ?? 0) - kept)) + (kept ? ` and ${bytes(kept)} for recolouring` : "");
+}
+
 export function duration(seconds) {
   if (seconds < 10) return `${number.format(seconds)} s`;
   if (seconds < 90) return `${whole.format(seconds)} s`;
