@@ -172,12 +172,12 @@ class Turns:
         if len(place.calls) >= self._depth:
             return False
         for client in sorted(self._queues, key=self._used.rank):
-            # Behind a call of another client it might wait for ever.
-            mine = all(self._client(making) == client for making in place.calls)
-            may = mine and (place in self._places or address(client) not in self._holders())
+            may = place in self._places or address(client) not in self._holders()
             if may and self._wants(client):
-                self._begin(place, heapq.heappop(self._queues[client])[2], client)
-                return True
+                # Behind a call of another client it might wait for ever. Nor does that one go on here before it.
+                if mine := all(self._client(making) == client for making in place.calls):
+                    self._begin(place, heapq.heappop(self._queues[client])[2], client)
+                return mine
         return False
 
     def _client(self, making: asyncio.Task[Any]) -> str:

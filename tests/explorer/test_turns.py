@@ -99,6 +99,31 @@ def test_addresses_take_turns_and_of_each_the_latest_is_first(monkeypatch):
     play(act)
 
 
+def test_who_always_has_a_call_behind_the_one_that_is_made_keeps_the_place_from_nobody(monkeypatch):
+    monkeypatch.setattr(module, "_HELD_SECONDS", 3_600.0)  # each is short: nobody makes way
+
+    async def act():
+        turns, work = Turns([Desk()], 2, 0.0), Work()
+        theirs = [
+            asyncio.create_task(turns.take(f"it {number}", "them", number, work.do, f"it {number}"))
+            for number in range(9)
+        ]
+        await until(lambda: len(work.begun) == 2)
+        mine = asyncio.create_task(turns.take("me", "me", 0, work.do, "me"))
+        await until(lambda: "me" in turns._queues)
+        for number in range(2):
+            work.let(f"it {number}")
+            await theirs[number]
+        await until(lambda: len(work.begun) > 2)
+        assert work.begun[:3] == ["it 0", "it 1", "me"]
+        work.let("me")
+        assert await mine == "me"
+        for each in theirs:
+            each.cancel()
+
+    play(act)
+
+
 def test_at_one_address_its_clients_take_turns_and_together_have_one_share():
     used = module._Used()
     for client in ("x@a", "y@a", "b"):
