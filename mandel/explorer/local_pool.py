@@ -11,12 +11,13 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mandel.device import machine
 from mandel.errors import MandelError, RenderError
 from mandel.explorer.makers import Maker, MakerLost, Pool, Told
 from mandel.worker.tile_maker import TileMaker
 
 _PROCESSES = get_context("spawn")
-_MOST_THREADS = 64
+_THREADS = 64  # beside one for each core
 _NICE = 15  # Ray's of tasks
 
 
@@ -79,8 +80,8 @@ class LocalPool(Pool):
     """
 
     def __init__(self, device: str):
-        # Each process has a thread that waits for what it says.
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
+        # Each process has a thread that waits for what it says. There are as many desks as cores, with the second ones.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS + machine.cores()))
         self.makers = [LocalMaker(device)]
 
     async def _task(

@@ -122,8 +122,8 @@ class Guard:
     def client(self, request: web.Request) -> str:
         """Whom a request counts for: where there are sessions, each of an address by itself."""
         session = request.cookies.get(self.cookie, "") if self._sessions.needed else ""
-        name = f"{hashlib.sha256(session.encode()).hexdigest()[:16]}@" if session else ""
-        return name + request[ADDRESS]
+        data = session.encode(errors="surrogateescape")  # anybody may send any bytes
+        return (f"{hashlib.sha256(data).hexdigest()[:16]}@" if session else "") + request[ADDRESS]
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """Before a response begins."""

@@ -1,7 +1,10 @@
 """Requests are answered whatever happens: the head, and with it somebody's page, waits for each."""
 
 import asyncio
+import threading
 
+from mandel.device import machine
+from mandel.explorer.local_pool import LocalPool
 from mandel.explorer.main import Explorer
 
 
@@ -47,3 +50,21 @@ def test_a_fault_that_nobody_has_foreseen_is_an_answer_and_the_anchor_is_posted_
         ("failed", 1, "INTERNAL"),
         ("failed", 2, "NO_ANCHOR"),
     ]
+
+
+def test_on_a_machine_of_many_cores_all_long_work_at_once_leaves_threads_to_the_makers(monkeypatch):
+    monkeypatch.setattr(machine, "cores", lambda: 96)
+    ends = threading.Event()
+
+    async def play():
+        pool = LocalPool("cpu")
+        long = [asyncio.create_task(asyncio.to_thread(ends.wait)) for _ in range(machine.cores())]
+        try:
+            await asyncio.wait_for(pool.makers[0].begin("warm_up"), 120)
+            assert not any(each.done() for each in long)
+        finally:
+            ends.set()
+            pool.makers[0]._kill()
+            await asyncio.gather(*long)
+
+    asyncio.run(play())

@@ -278,7 +278,13 @@ def test_without_a_session_nothing_is_told(guarded, routes):
     web, token = guarded
     for method, path in routes:
         if path.startswith(GUARDED) and path not in ("/api/login", "/api/state"):
-            for cookie in (None, "mandel-session=", f"mandel-session={token}", "mandel-session=x" * 400):
+            for cookie in (
+                None,
+                "mandel-session=",
+                f"mandel-session={token}",
+                "mandel-session=x" * 400,
+                "mandel-session=\xff",
+            ):
                 told = web.ask(method, path, {}, Cookie=cookie)
                 assert (told.status, told.code) == (401, "UNAUTHORIZED"), (method, path)
     assert web.get("/api/state").json.keys() == {"version", "session"}
