@@ -14,6 +14,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any
 
 from aiohttp import web
@@ -103,7 +104,8 @@ class Events:
         try:
             await self._look()  # what this reader hears first is of now
             if self._looker is None or self._looker.done():
-                self._looker = asyncio.create_task(self._keep_looking())
+                # For all, whoever came first: what he has of the threads does not hold it up.
+                self._looker = asyncio.create_task(self._keep_looking(), context=Context())
             sent = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
             sent.content_type, sent.charset = "text/event-stream", "utf-8"
             stream.waiting.clear()

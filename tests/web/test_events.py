@@ -3,9 +3,14 @@
 import asyncio
 import json
 import socket
+import threading
 import time
 from types import SimpleNamespace
 
+from aiohttp import web as aiohttp_web
+from aiohttp.test_utils import TestClient, TestServer
+
+from mandel.web.answers import ADDRESS, WHOSE, OffLoop
 from mandel.web.events import _MOST_BEHIND, _MOST_STREAMS, Events, Stream
 from tests.service.heads import SMALL
 from tests.support.processes import wait_for
@@ -191,5 +196,44 @@ def test_more_live_jobs_than_a_list_holds_cost_no_list_a_second():
             b"event: gone",
             b"event: job",
         ]
+
+    asyncio.run(play())
+
+
+def test_whoever_listened_first_holds_up_the_events_of_nobody():
+    """He has all the threads that one address may have."""
+
+    async def play():
+        registry, off_loop, let = FullRegistry(), OffLoop(8, 8), threading.Event()
+        service = SimpleNamespace(registry=registry, status=dict, settings=SimpleNamespace(stall_timeout=9.0))
+        events = Events(service, off_loop)
+
+        async def follow(asked):
+            asked[ADDRESS] = asked.headers["X-From"]
+            WHOSE.set(asked[ADDRESS])
+            return await events.answer(asked, lambda: True)
+
+        async def hold():
+            WHOSE.set("stranger")
+            await off_loop(let.wait, 120)
+
+        app = aiohttp_web.Application()
+        app.add_routes([aiohttp_web.get("/", follow)])
+        async with TestClient(TestServer(app)) as client:
+            first = await client.get("/", headers={"X-From": "stranger"})
+            mine = await client.get("/", headers={"X-From": "me"})
+            held = [asyncio.create_task(hold()) for _ in range(8)]
+            await asyncio.gather(*held[6:], return_exceptions=True)  # for which there is no place
+            registry.live[f"{1_499:064x}"] = 77
+            try:
+                while b'"done":77' not in await asyncio.wait_for(mine.content.readline(), 60):
+                    pass
+                assert not any(each.done() for each in held[:6])
+            finally:
+                let.set()
+                await asyncio.gather(*held, return_exceptions=True)
+            first.close()
+            mine.close()
+        off_loop.close()
 
     asyncio.run(play())
