@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 
 from mandel.store import durable
@@ -57,13 +57,12 @@ class Lost:
         Raises:
             OSError: something is still in the way.
         """
+        ours = self._names.jobs, self._names.root
+        for folder in reversed(list(takewhile(lambda above: above not in ours, path.parents))):
+            if os.path.lexists(folder) and not durable.is_folder(folder):
+                self.put(folder, "is in place of a folder")  # the uppermost first: nothing is moved from behind a link
         if durable.is_folder(path):
             self.put(path, "is in place of a file")
-        for folder in path.parents:
-            if folder in (self._names.jobs, self._names.root):
-                break
-            if os.path.lexists(folder) and not durable.is_folder(folder):
-                self.put(folder, "is in place of a folder")
         if not durable.is_folder(tmp := self._names.tmp):  # in which it is written
             self.put(tmp, "is in place of a folder")
             tmp.mkdir(0o700)

@@ -236,6 +236,8 @@ def in_the_way(store: Store, job: str, what: str) -> None:
         case "folder is a file":
             replace(names.job(job), file)
         case "prefix is a link":
+            file(names.segments(job))
+            folder(names.file(job, "video"))
             names.job(job).parent.rename(names.root.parent / "elsewhere")
             names.job(job).parent.symlink_to(names.root.parent / "elsewhere")
         case "tmp is a file":
