@@ -60,7 +60,9 @@ class Lost:
         ours = self._names.jobs, self._names.root
         for folder in reversed(list(takewhile(lambda above: above not in ours, path.parents))):
             if os.path.lexists(folder) and not durable.is_folder(folder):
-                self.put(folder, "is in place of a folder")  # the uppermost first: nothing is moved from behind a link
+                self.put(
+                    folder, "is in place of a folder"
+                )  # the uppermost first: nothing is moved from behind a link
         if durable.is_folder(path):
             self.put(path, "is in place of a file")
         if not durable.is_folder(tmp := self._names.tmp):  # in which it is written
