@@ -21,6 +21,25 @@ _THREADS = 64  # beside one for each core
 _NICE = 15  # Ray's of tasks
 
 
+class _Sender:
+    """Sends calls to one process, one after the other: two threads would mix the pieces of long messages."""
+
+    def __init__(self, line: Connection):
+        self._line, self._thread = line, ThreadPoolExecutor(1)
+        self._orbit: object = None  # the last one that it was sent
+
+    async def __call__(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        """Returns once a call is sent. Raises OSError when the process has ended."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, number, method, arguments)
+
+    def _send(self, number: int, method: str, arguments: tuple[Any, ...]) -> None:
+        sent, orbit = list(arguments), arguments[-1] if arguments else None
+        if method == "tile" and orbit is not None and orbit is self._orbit:
+            sent[-1] = None  # the process keeps the last one: it need not travel again
+        self._orbit = self._orbit if orbit is None else orbit
+        self._line.send((number, method, sent))
+
+
 class LocalMaker(Maker):
     """A tile maker in a process."""
 
@@ -29,14 +48,14 @@ class LocalMaker(Maker):
         super().__init__()
 
     def _start(self) -> None:
-        self._line, theirs = _PROCESSES.Pipe()
+        line, theirs = _PROCESSES.Pipe()
         self._process = _PROCESSES.Process(target=_make, args=(theirs, self._device), daemon=True)
         self._process.start()
         theirs.close()
         self._numbers = itertools.count()
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._orbit: object = None  # the last one that it was given
-        self._reading = asyncio.create_task(self._read(self._line, self._answers))
+        self._send = _Sender(line)
+        self._reading = asyncio.create_task(self._read(line, self._answers))
 
     def _kill(self) -> None:
         self._process.kill()
@@ -48,12 +67,8 @@ class LocalMaker(Maker):
     async def _ask(self, method: str, *arguments: Any) -> Any:
         number, answers = next(self._numbers), self._answers
         answers[number] = asyncio.get_running_loop().create_future()
-        sent, orbit = list(arguments), arguments[-1] if arguments else None
-        if method == "tile" and orbit is not None and orbit is self._orbit:
-            sent[-1] = None  # the process keeps the last one: it need not travel again
-        self._orbit = self._orbit if orbit is None else orbit
         try:
-            await asyncio.to_thread(self._line.send, (number, method, sent))
+            await self._send(number, method, arguments)
             return await answers[number]
         except OSError as gone:
             raise MakerLost from gone

@@ -1,11 +1,17 @@
 """Requests are answered whatever happens: the head, and with it somebody's page, waits for each."""
 
 import asyncio
+import fcntl
+import os
+import signal
+import struct
+import termios
 import threading
 
 from mandel.device import machine
-from mandel.explorer.local_pool import LocalPool
+from mandel.explorer.local_pool import LocalMaker, LocalPool
 from mandel.explorer.main import Explorer
+from mandel.plan.tile import Anchor
 
 
 class LosingPool:
@@ -66,5 +72,34 @@ def test_on_a_machine_of_many_cores_all_long_work_at_once_leaves_threads_to_the_
             ends.set()
             pool.makers[0]._kill()
             await asyncio.gather(*long)
+
+    asyncio.run(play())
+
+
+def on_its_way(line):
+    """How many bytes a socket has taken that nobody has read."""
+    return struct.unpack("i", fcntl.ioctl(line.fileno(), termios.TIOCOUTQ, bytes(4)))[0]
+
+
+def test_a_call_that_is_sent_while_a_long_one_is_still_on_its_way_does_not_mix_with_it():
+    """As where an orbit travels: a busy process takes it late."""
+
+    async def play():
+        maker = LocalMaker("cpu")
+        process, grid = maker._process, Anchor(8, -1, 0).grid(0, 0, 0, 8)
+        try:
+            await asyncio.wait_for(maker.begin("warm_up"), 120)
+            os.kill(process.pid, signal.SIGSTOP)
+            long = maker.begin("tile", grid, 50, b"x" * (8 << 20), None)  # true, and as long as an orbit
+            while not on_its_way(maker._send._line):
+                await asyncio.sleep(0.01)
+            short = maker.begin("tile", grid, 50, False, None)
+            await asyncio.sleep(0.2)
+            assert not long.done()
+            os.kill(process.pid, signal.SIGCONT)
+            shaded, plain = await asyncio.wait_for(asyncio.gather(long, short), 120)
+            assert len(shaded) > len(plain) and maker._process is process
+        finally:
+            maker._kill()
 
     asyncio.run(play())
