@@ -29,9 +29,8 @@ class Lost:
         """Moves a file, a folder or a link (not its target). If that fails, logs it and leaves it. Never raises."""
         name, lost = "/".join(path.relative_to(self._names.root).parts), self._names.lost
         try:
-            if (
-                path == lost
-            ):  # what has the name of the folder itself: into a new one, which then gets that name
+            # What has the name of the folder itself: into a new one, which then gets that name.
+            if path == lost:
                 path = _free(self._names.root, lost.name)
                 path.mkdir(0o700)
                 os.rename(lost, _free(path, name))

@@ -24,10 +24,8 @@ from mandel.service.supervision.driver_process import on_leash
 _log = logging.getLogger("mandel.clients")
 
 _IDLE_SECONDS = 900.0
-_CHECK_SECONDS, _MOST_CHECKS = (
-    2.0,
-    10,
-)  # so long it may say nothing: it says every two seconds that it is alive
+# So long it may say nothing: it says every two seconds that it is alive.
+_CHECK_SECONDS, _MOST_CHECKS = 2.0, 10
 _START_SECONDS, _LOOK_SECONDS = 120.0, 0.25
 _AGAIN_SECONDS = 5.0  # between starts
 _LONGEST_LINE = 1_000
@@ -174,9 +172,8 @@ class Explorer:
         """
         hearing = asyncio.create_task(received(reader))
         try:
-            for _ in range(
-                _MOST_CHECKS
-            ):  # counted, not timed: both may have been stopped, and have just woken up
+            # Counted, not timed: both may have been stopped, and have just woken up.
+            for _ in range(_MOST_CHECKS):
                 is_idle = not self._asked and time.monotonic() - self._used > _IDLE_SECONDS
                 if is_idle or self._service.supervisor.cluster.get("address", self._address) != self._address:
                     return None
