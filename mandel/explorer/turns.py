@@ -1,7 +1,8 @@
 """Whose work is done next: addresses take turns, at each its clients; what takes long holds nobody else up for long.
 
 A place works on one thing at a time. Who finds all of them held by others gets a second one beside one of these. Where
-those are held as well, what has been there longest makes way, and waits again.
+those are held as well, what has been there longest makes way, and waits again. A place is a tile maker, or a desk
+(makers.py), where orbits, minibrots and long digits are worked out; docs/web.md tells it in full.
 """
 
 from __future__ import annotations
@@ -247,7 +248,7 @@ class Turns:
 
     def _make_room(self, held: list[Place]) -> None:
         now = time.monotonic()
-        there = [place for place in self._seconds if place.calls]
+        there = [place for place in self._seconds if place.calls and place.calls[0] in self._begun]
         if len(held) > len(self._seconds):
             self._seconds.append(held[len(self._seconds)].another())
         elif over := [place for place in there if now - self._since[place] > self._turn(place)]:

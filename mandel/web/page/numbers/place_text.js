@@ -50,7 +50,7 @@ export function readLink(fragment, facts, usual) {
   ].filter(Boolean);
   const instead = [
     !whole && (view ? `the point at extent ${HOME_EXTENT}` : "the whole set"),
-    ...strange.filter(([name]) => name in usual).map(([name]) => `${name} ${usual[name]}`),
+    ...strange.filter(([name]) => Object.hasOwn(usual, name)).map(([name]) => `${name} ${usual[name]}`),
   ].filter(Boolean);
   return {
     view,
