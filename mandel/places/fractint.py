@@ -36,6 +36,8 @@ _UNSET = (40, 40, 40)  # what Fractint gives to colours that a set leaves out
 _DIGITS = {c: i for i, c in enumerate("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_`abcdefghijklmnopqrstuvwxyz")}
 # Entries that Fractint writes beside the sets that use them: formulas, iterated function systems, L-systems.
 _NO_SETS = ("frm:", "ifs:", "l:")
+# A set has one of these. Whatever else has braces, such as a program's source, is none.
+_OF_A_SET = {"reset", "type", "corners", "center-mag", "params", "maxiter", "inside", "colors"}
 # What draws something else than the escape time of z^2 + c, where it is not 0 or off.
 _LOOKS = (
     "inside", "outside", "logmap", "biomorph", "decomp", "distest", "potential", "bailoutest", "ranges", "fillcolor",
@@ -48,6 +50,9 @@ def read_parameters(text: str, entry: str | None) -> Found:
     found = [it for it in entries(text) if not it.name.lower().startswith(_NO_SETS)]
     if not found:
         raise FileError("it has formulas alone, no parameter set")
+    found = [it for it in found if _OF_A_SET & _values(it).keys()]
+    if not found:
+        raise FileError(f"it has braces, but no parameter set: those have {', '.join(sorted(_OF_A_SET))}")
     ours = (it for it in found if not _refused(_values(it)))
     taken = named(found, entry) if entry else next(ours, found[0])
     values = _values(taken)
