@@ -501,6 +501,15 @@ def test_a_whole_link_is_not_complained_of(visit):
     assert "&mapping=log&offset=0.25&interior=102030&maxiter=900" in visitor.page.url
 
 
+def test_what_is_said_of_a_damaged_link_goes_with_the_next_one(visit):
+    """It would lie above the form of a film."""
+    visitor = visit("#at=-0.5,0.5x,1")
+    said = visitor.page.get_by_text(SAID).first
+    said.wait_for()
+    visitor.page.evaluate("() => { location.hash = 'at=-0.5,0.5,1'; }")
+    said.wait_for(state="hidden")
+
+
 def test_a_damaged_link_that_is_pasted_is_told_of(visit):
     visitor = visit()
     visitor.complete()

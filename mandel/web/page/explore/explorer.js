@@ -4,7 +4,7 @@ import { powerText } from "../numbers/decimal.js";
 import { readLink, toFragment } from "../numbers/place_text.js";
 import { View } from "../numbers/view.js";
 import { Store } from "../service/store.js";
-import { announce, tell } from "../shell/notices.js";
+import { announce, tell, untell } from "../shell/notices.js";
 import { magnification } from "../shell/words.js";
 import { Gestures } from "./gestures.js";
 import { LimitFinder } from "./limit_finder.js";
@@ -29,6 +29,7 @@ export class Explorer {
   #asking = 0; // timers
   #stillness = 0;
   #pushed; // {view, fragment} of the step that the browser's Back goes to
+  #wrong = ""; // what was last said of a link
   #announced = null; // the view that was last said to be complete
 
   /** `facts` is the answer of /api/state. */
@@ -74,7 +75,9 @@ export class Explorer {
   /** What is good of a link's fragment, {view, look}. What is not is said. */
   #linked(fragment) {
     const { view, look, wrong, instead } = readLink(fragment, this.facts, this.usual);
-    if (wrong) tell(`${wrong} ${instead}`, { stays: true });
+    untell(this.#wrong); // of a link before
+    this.#wrong = `${wrong} ${instead}`;
+    if (wrong) tell(this.#wrong, { stays: true });
     return { view: view ?? View.home(), look };
   }
 

@@ -22,6 +22,9 @@ export function tell(sentence, { link = null, stays = link !== null } = {}) {
 
 const close = () => shown.set(null);
 
+/** Takes a sentence away that no longer holds, if it is shown. */
+export const untell = (sentence) => shown.value?.sentence === sentence && close();
+
 /** Says a sentence to screen readers alone. */
 export function announce(sentence) {
   spoken.set(sentence);
