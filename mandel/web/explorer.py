@@ -76,7 +76,7 @@ class Explorer:
         try:
             return await self._ask(message, anchors, stage)
         except MandelError as error:
-            if error.code != "EXPLORER_LOST":
+            if error.code not in ("EXPLORER_LOST", "NO_ANCHOR"):  # one that it has forgotten is told anew
                 raise
         return await self._ask(message, anchors, stage)
 

@@ -46,7 +46,7 @@ _STAGE = 2**32 - 1
 _LATEST_SECONDS = 0.25  # requests that come within it are of equal rank
 _LARGEST_LIMIT = 2_000_000_000
 _MOST_VIEWS = 64  # of a curve
-_MAX_EXTENT = 4_096  # tiles of a view
+_LEAST_EXTENT, _MAX_EXTENT = 1e-9, 4_096  # tiles of a view; far below, its spacing is no double
 _MAX_PERIOD = 2_000_000_000
 _HEX = re.compile(r"-?[0-9a-f]{1,45000}")
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -363,9 +363,11 @@ def _interval(value: object, name: str) -> tuple[float, float]:
     if not (isinstance(value, list) and len(value) == 2):
         raise RequestError("WRONG_TYPE", f"{name} is two numbers, from and to", field=name)
     low, high = (decimal(end, name) for end in value)
-    if not (abs(low) <= MAX_OFFSET and abs(high) <= MAX_OFFSET and 0 < high - low <= _MAX_EXTENT):
+    if not (abs(low) <= MAX_OFFSET and abs(high) <= MAX_OFFSET and _LEAST_EXTENT <= high - low <= _MAX_EXTENT):
         raise RequestError(
-            "OUT_OF_RANGE", f"{name} goes from a smaller to a larger number of tiles", field=name
+            "OUT_OF_RANGE",
+            f"{name} goes from a smaller to a larger number of tiles, by {_LEAST_EXTENT} to {_MAX_EXTENT}",
+            field=name,
         )
     return low, high
 

@@ -8,9 +8,11 @@ import struct
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 
+import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from mandel.errors import MandelError
 from mandel.settings import Settings
 from mandel.web.answers import ADDRESS, CLIENT
 from mandel.web.explorer import Explorer
@@ -110,6 +112,22 @@ def test_an_explorer_that_hangs_is_replaced_and_its_tiles_are_asked_for_again():
             os.killpg(stopped, signal.SIGSTOP)
             await home(session, "me", 301)
             assert explorer._process.pid != stopped
+
+    asyncio.run(play())
+
+
+def test_an_anchor_that_the_explorer_has_forgotten_is_told_anew():
+    """Here by a fault; or others have posted many."""
+
+    async def play():
+        async with page() as (session, explorer):
+            await home(session, "me", 300)
+            name = await anchor(session, "me", 8)
+            message = {"do": "limit", "client": "me", "order": 0, "anchor": name, "dlevel": 0}
+            with pytest.raises(MandelError) as failed:
+                await explorer.ask(message | {"x": ["", 1], "y": [0, 1]})
+            assert failed.value.code == "INTERNAL"
+            await home(session, "me", 301)
 
     asyncio.run(play())
 

@@ -214,9 +214,12 @@ def test_wrong_tiles_are_refused(real_web):
 def test_the_limit_of_a_view(real_web):
     anchor = tile_of(*TIP, 1_005)
     name = real_web.anchor(anchor.level, anchor.x, anchor.y)
-    # Sides so different that their quotient is no double: this too is answered, and the anchor stays known.
-    narrow = real_web.post("/api/limit", {"anchor": name, "dlevel": 0, "x": [0, 1024], "y": [0, 5e-324]})
+    # Sides so different that a quotient might be no double: this too is answered.
+    narrow = real_web.post("/api/limit", {"anchor": name, "dlevel": 0, "x": [0, 1024], "y": [0, 1e-9]})
     assert narrow.status == 200
+    for x, y in (([0, 5e-324], [0, 1]), ([0, 1], [0, 1e-310]), ([0, 1e-100], [0, 1e-100])):
+        told = real_web.post("/api/limit", {"anchor": name, "dlevel": 0, "x": x, "y": y})
+        assert told.code == "OUT_OF_RANGE"
     told = real_web.post("/api/limit", {"anchor": name, "dlevel": 0, "x": [-2.5, 3.5], "y": [-1, 2]})
     assert told.status == 200 and told.json["resolved"] and 1_000 <= told.json["maxiter"] <= 5_000
     tile = real_web.tiles(name, told.json["maxiter"], [[0, 0, 0]])[0]
