@@ -363,7 +363,9 @@ def _interval(value: object, name: str) -> tuple[float, float]:
     if not (isinstance(value, list) and len(value) == 2):
         raise RequestError("WRONG_TYPE", f"{name} is two numbers, from and to", field=name)
     low, high = (decimal(end, name) for end in value)
-    if not (abs(low) <= MAX_OFFSET and abs(high) <= MAX_OFFSET and _LEAST_EXTENT <= high - low <= _MAX_EXTENT):
+    if not (
+        abs(low) <= MAX_OFFSET and abs(high) <= MAX_OFFSET and _LEAST_EXTENT <= high - low <= _MAX_EXTENT
+    ):
         raise RequestError(
             "OUT_OF_RANGE",
             f"{name} goes from a smaller to a larger number of tiles, by {_LEAST_EXTENT} to {_MAX_EXTENT}",

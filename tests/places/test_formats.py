@@ -277,7 +277,9 @@ def test_the_gradient_of_ultra_fractal_is_turned_and_lies_on_a_ring_of_400():
 @pytest.mark.parametrize("name", ["README.md", "a.css", "a.js", "a.par"])
 def test_what_has_braces_and_no_parameter_set_is_no_file_of_fractint(name):
     """Nobody gets a zoom into the middle of nowhere by a wrong file's name."""
-    text = '# Us\n```json\n{\n "a": 1\n}\n```\nbody {\n margin: 0;\n}\nfor (const a of b) {\n c = d;\n e=f\n}\n'
+    text = (
+        '# Us\n```json\n{\n "a": 1\n}\n```\nbody {\n margin: 0;\n}\nfor (const a of b) {\n c = d;\n e=f\n}\n'
+    )
     with pytest.raises(FileError, match="no parameter set"):
         found_in(text, name)
     found = found_in(text + "Mine { maxiter=99 }\n", name)
