@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import re
 from pathlib import Path
 
 from mandel import settings
@@ -76,6 +77,7 @@ examples:
   %(prog)s --recolour 3b1f0c --palette ember --fps 60 --num-frames 150 -o ember.mp4
 """
 
+_JOB = re.compile("[0-9a-f]{4,64}")
 _SERVICE = object()  # whose status is asked for, when it is no job's
 
 
@@ -171,6 +173,11 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     if args.again is not None:
         if args.payload:
             raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
+        if _JOB.fullmatch(args.again) and not Path(args.again).exists():
+            raise RequestError(
+                "BAD_FILE",
+                f"{args.again}: no such file. --again takes a film's file; of a job here --attach {args.again} gets it",
+            )
         args.payload = args.again
     payload, told = payload_file.payload(args)
     args.asked = payload

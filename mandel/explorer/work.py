@@ -69,7 +69,7 @@ def find_nucleus(
         "im": found.im,
         "period": found.period,
         "size": f"{found.size:.6e}",
-        "turn_degrees": round(math.degrees(found.angle), 3),
+        "turn_degrees": round(math.degrees(found.angle), 3) + 0.0,  # no -0.0
         "minibrot_delta": found.minibrot_delta,
         "julia_delta": found.julia_delta,
     }

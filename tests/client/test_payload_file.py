@@ -294,6 +294,11 @@ def test_again_makes_what_was_made_when_the_root_was_usual(carried, mapping):
     assert "mapping" not in ask("new.json")[0]  # the service's own
 
 
+def test_again_says_how_a_job_s_film_is_had():
+    with pytest.raises(RequestError, match="a film's file; of a job here --attach 6a8630813538 gets it"):
+        command_line.request(command_line.parser().parse_args(["--again", "6a8630813538"]))
+
+
 def test_again_says_when_a_file_carries_nothing():
     Path("other.mp4").write_bytes(b"\0\0\0\x18ftypisom" + bytes(5000))
     Path("cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b'mandel payload: {"point": "-1')

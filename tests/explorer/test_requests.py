@@ -12,6 +12,7 @@ from mandel.device import machine
 from mandel.explorer.local_pool import LocalMaker, LocalPool
 from mandel.explorer.main import Explorer
 from mandel.plan.tile import Anchor
+from mandel.explorer.work import find_nucleus
 
 
 class LosingPool:
@@ -103,3 +104,8 @@ def test_a_call_that_is_sent_while_a_long_one_is_still_on_its_way_does_not_mix_w
             maker._kill()
 
     asyncio.run(play())
+
+
+def test_a_minibrot_that_is_not_turned_is_turned_by_nothing():
+    _, (found, error) = find_nucleus("-1.749081269", "0", "1e-8", 1_000, lambda *_: None)
+    assert error is None and str(found["turn_degrees"]) == "0.0"
