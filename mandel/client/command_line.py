@@ -150,6 +150,19 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def _again(args: argparse.Namespace) -> str:
+    """The file that is made again. Raises RequestError."""
+    again: str = args.again
+    if args.payload:
+        raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {again}")
+    if _JOB.fullmatch(again) and not Path(again).exists():
+        raise RequestError(
+            "BAD_FILE",
+            f"{again}: no such file. --again takes a film's file; of a job here --attach {again} gets it",
+        )
+    return again
+
+
 def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
     """The operation's name, the JSON object to send, and what to tell the person first."""
     simple = ("list", "status", "attach", *operation.CHANGES)
@@ -171,14 +184,7 @@ def request(args: argparse.Namespace) -> tuple[str, JsonObject, list[str]]:
             given.setdefault("container", container)  # one that the codec does not go into is refused
         return op, {"op": op, "job": args.recolour} | given | beside, []
     if args.again is not None:
-        if args.payload:
-            raise RequestError("BAD_OPTION", f"{args.payload}: --again takes the payload of {args.again}")
-        if _JOB.fullmatch(args.again) and not Path(args.again).exists():
-            raise RequestError(
-                "BAD_FILE",
-                f"{args.again}: no such file. --again takes a film's file; of a job here --attach {args.again} gets it",
-            )
-        args.payload = args.again
+        args.payload = _again(args)
     payload, told = payload_file.payload(args)
     args.asked = payload
     if args.preview is not None:
