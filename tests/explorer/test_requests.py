@@ -11,8 +11,8 @@ import threading
 from mandel.device import machine
 from mandel.explorer.local_pool import LocalMaker, LocalPool
 from mandel.explorer.main import Explorer
-from mandel.plan.tile import Anchor
 from mandel.explorer.work import find_nucleus
+from mandel.plan.tile import Anchor
 
 
 class LosingPool:
