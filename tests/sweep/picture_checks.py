@@ -13,7 +13,7 @@ import numpy as np
 from mandel.colour.style import ColourStyle
 from mandel.kernels.contract import BYTE_SHIFT, CHANNEL_BITS
 from mandel.payload.payload import EXACT, SHARED, Payload, parse
-from mandel.plan.arithmetic import DIRECT, log2_of
+from mandel.plan.arithmetic import DIRECT, arithmetic, log2_of
 from mandel.plan.picture import RGB10
 from mandel.plan.view import View
 from mandel.protocol.strict_json import loads
@@ -106,7 +106,7 @@ def check(bench: Bench, case: Case, rng: random.Random, report: Report) -> None:
     _equal(report, "pictures rendered before", used.picture(view, *args), whole, True)
     _equal(report, "pictures rendered again", used.picture(view, *args), whole, True)
     if size * case.maxiter <= 250_000:
-        _adaptive(report, fresh, view, args, direct)
+        _adaptive(report, fresh, view, args)
 
 
 def _undithered(picture: np.ndarray) -> np.ndarray:
@@ -120,7 +120,8 @@ def _another(view: View, rng: random.Random) -> View:
     return View(view.re, view.im, f"{delta:.17e}", rng.randint(1, 20), rng.randint(1, 20))
 
 
-def _adaptive(report: Report, renderer: FrameRenderer, view: View, args, direct: bool) -> None:
+def _adaptive(report: Report, renderer: FrameRenderer, view: View, args) -> None:
+    direct = arithmetic(view.grid(2)).engine == DIRECT  # by which the single samples are iterated as well
     once, full = (renderer.picture(view, *args, n) for n in (1, 2))
     adaptive = renderer.picture(view, *args, 2, adaptive=True).astype(int)
     off = np.minimum(*(np.abs(adaptive - other).max(axis=2) for other in (once, full)))
