@@ -49,8 +49,12 @@ def marked(mark: str) -> dict[int, str]:
     return {pid: command for pid, (_, command) in found.items()}
 
 
-def run_with_ray(script: str, tries: int = 4) -> subprocess.CompletedProcess[str]:
-    """Runs Python code that starts Ray, and ends all that it leaves; again where Ray gives up on a busy machine."""
+def run_with_ray(script: str, tries: int = 4, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs Python code that starts Ray, and ends all that it leaves; again where Ray gives up on a busy machine.
+
+    Args:
+        variables: of its environment.
+    """
     for _ in range(tries):
         mark = new_mark()
         try:
@@ -60,7 +64,7 @@ def run_with_ray(script: str, tries: int = 4) -> subprocess.CompletedProcess[str
                 capture_output=True,
                 text=True,
                 timeout=600,
-                env=os.environ | {"PYTHONPATH": str(_ROOT), VARIABLE: mark},
+                env=os.environ | {"PYTHONPATH": str(_ROOT), VARIABLE: mark} | variables,
             )
         finally:
             end_all(mark)

@@ -1,9 +1,6 @@
 """Cancelling a call in a worker leaves nothing half made."""
 
 import _thread
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,6 @@ from mandel.worker import functions
 from mandel.worker.interrupt import held_back
 from tests.support import processes
 
-ROOT = Path(__file__).resolve().parents[2]
 SLOT = functions.Slot("cpu", 1)
 
 
@@ -89,19 +85,8 @@ own.close()
 
 def test_a_worker_whose_calls_are_cancelled_goes_on(tmp_path):
     """Whenever the interrupt comes, and though the first one of the third call is lost."""
-    faults, mark = tmp_path / "faults", processes.new_mark()
+    faults = tmp_path / "faults"
     faults.write_text("deaf:300 job deaf\n")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env=os.environ
-            | {"PYTHONPATH": str(ROOT), processes.VARIABLE: mark, "MANDEL_TASK_FAULTS": str(faults)},
-        )
-    finally:
-        processes.end_all(mark)
+    done = processes.run_with_ray(SCRIPT, MANDEL_TASK_FAULTS=str(faults))
     assert done.stdout.splitlines() == ["frame None"] * 4, done.stdout + done.stderr
     assert "deaf job deaf" in Path(f"{faults}.log").read_text()
